@@ -1,0 +1,1 @@
+"""Benchmark and load verification for Istio-style egress on real Envoy."""

@@ -1,0 +1,1 @@
+"""Pure: percentiles, intervals, comparisons, searches."""

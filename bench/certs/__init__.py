@@ -1,0 +1,1 @@
+"""CA, server and client certificates, and the deliberately wrong ones."""

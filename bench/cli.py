@@ -1,0 +1,5 @@
+"""The command line: a door, not a room."""
+
+
+def main() -> None:
+    """Run one command."""

@@ -1,0 +1,1 @@
+"""Facts about the machine and the binaries: the fingerprint of a result."""

@@ -1,0 +1,58 @@
+"""The errors a user can meet.
+
+    BenchError               could not run: exit code 2
+    ├── InputError           what the user wrote is wrong: YAML, options, folders
+    │   └── UnsupportedError Istio accepts it, but files alone cannot do it
+    ├── StackError           a part did not start, refused its configuration, or died
+    ├── LoadError            the load generator could not do its job
+    └── MeasurementError     a measurement is impossible or contradicts itself
+
+A message says where (``file:line``), what is wrong, and what to do about it, in one paragraph.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a file that a user can open: ``file:line``, lines counted from 1."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+class BenchError(Exception):
+    """Something that stops the command, told in one paragraph: where, what, what to do."""
+
+    def __init__(self, what: str, *, where: Position | str | None = None, remedy: str | None = None) -> None:
+        self.what = what
+        self.where = where
+        self.remedy = remedy
+        place = f"{where}: " if where is not None else ""
+        advice = f" {remedy}" if remedy else ""
+        super().__init__(f"{place}{what}{advice}")
+
+
+class InputError(BenchError):
+    """What the user wrote cannot be right."""
+
+
+class UnsupportedError(InputError):
+    """Istio accepts this, but a proxy that is fed from files alone cannot do it."""
+
+
+class StackError(BenchError):
+    """A proxy or a node did not start, refused its configuration, or died."""
+
+
+class LoadError(BenchError):
+    """The load generator could not do its job."""
+
+
+class MeasurementError(BenchError):
+    """A measurement is impossible here or contradicts itself."""

@@ -1,0 +1,1 @@
+"""Istio and Kubernetes resources: models, loader with file:line errors, registry."""

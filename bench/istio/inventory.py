@@ -1,0 +1,66 @@
+"""What the Istio YAML cannot say: which proxies exist, where, and which rules of translation hold.
+
+The same form stands alone as ``inventory.yaml`` and as the part ``inventory`` of a ``scenario.yaml``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Semantics = Literal["istio-1.0", "current"]
+
+
+class _Written(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Proxy(_Written):
+    """One Envoy: a pod's sidecar or a gateway."""
+
+    role: Literal["sidecar", "gateway"]
+    namespace: str = "default"
+    labels: dict[str, str] = Field(default_factory=dict)
+    ip: str
+    locality: str = ""
+    """``region/zone/subzone``; empty parts are unknown."""
+    interception: Literal["redirect", "none"] = "redirect"
+
+    @field_validator("interception", mode="before")
+    @classmethod
+    def _any_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+
+class ServicePort(_Written):
+    """A port of a Kubernetes Service that the inventory adds."""
+
+    name: str = ""
+    port: int = Field(ge=1, le=65535)
+    target_port: int | None = Field(default=None, alias="targetPort", ge=1, le=65535)
+
+
+class ServiceFact(_Written):
+    """What a cluster would know of a Kubernetes Service.
+
+    With ``ports`` it is a Service of its own, its endpoints being the proxies that ``selector`` selects;
+    without, it only adds the cluster IP to a Service that stands in the YAML.
+    """
+
+    name: str
+    namespace: str = "default"
+    cluster_ip: str | None = Field(default=None, alias="clusterIP")
+    ports: tuple[ServicePort, ...] = ()
+    selector: dict[str, str] = Field(default_factory=dict)
+
+
+class Inventory(_Written):
+    """The surroundings of the Istio resources."""
+
+    semantics: Semantics = "current"
+    outbound: Literal["REGISTRY_ONLY", "ALLOW_ANY"] = "REGISTRY_ONLY"
+    proxies: dict[str, Proxy]
+    services: tuple[ServiceFact, ...] = ()
+    root_namespace: str = Field(default="istio-system", alias="rootNamespace")
+    domain: str = "cluster.local"

@@ -1,0 +1,1 @@
+"""Pure: reconciles what client, sidecar, gateway and nodes each counted."""

@@ -1,0 +1,106 @@
+"""What the generator brings home: exact counts and mergeable histograms, per stage and subset."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Counts(_Model):
+    """Where each due request ended: ``due = sent + unsent``, ``sent = answered + failed + misrouted``."""
+
+    due: int = 0
+    sent: int = 0
+    answered: int = 0
+    """Right status, right node, right body."""
+    unsent: int = 0
+    """Due, and never put on a connection."""
+    failed: int = 0
+    """Sent, and no right answer: transport error, timeout, wrong status, wrong body."""
+    misrouted: int = 0
+    """Answered well-formed by a node that must not answer this request."""
+    reasons: dict[str, int] = Field(default_factory=dict)
+    """Why requests failed, were misrouted or stayed unsent, e.g. ``status 503``: count."""
+
+
+class SubsetOutcome(_Model):
+    """One kind of request in one stage. Histograms are HDR V2 blobs in base64, microseconds."""
+
+    name: str
+    counts: Counts
+    response_time: str
+    """done - due."""
+    service_time: str
+    """done - sent."""
+    lag: str
+    """sent - due."""
+
+
+class StageOutcome(_Model):
+    """One stage over all workers."""
+
+    name: str
+    kind: Literal["warm_up", "measure"]
+    duration_s: float
+    """From the first due time to the end of the stage's schedule."""
+    open_loop: bool
+    intended: int
+    """Requests that the schedule holds."""
+    subsets: tuple[SubsetOutcome, ...]
+
+
+class Example(_Model):
+    """The first request of a kind of failure, whole."""
+
+    stage: str
+    subset: str
+    reason: str
+    request: str
+    response: str
+    """As received, cut at 4 KiB; empty if nothing came."""
+
+
+class Generator(_Model):
+    """What the generator itself cost and how well it kept its schedule, over the measured stages."""
+
+    cpu_seconds: float
+    """User and system time of all workers."""
+    requests: int
+    workers: int
+    connects: int
+    """Connections opened, the first ones included."""
+    connect_time: str | None = None
+    """Histogram of connect times."""
+    involuntary_context_switches: int | None = None
+    mean_in_flight: float | None = None
+    """Sampled, for Little's law."""
+
+
+class Second(_Model):
+    """One second of a stage, for the chart over time."""
+
+    stage: str
+    second: int
+    """Whole seconds since the stage's start."""
+    due: int
+    answered: int
+    bad: int
+    response_time_p50: int | None
+    response_time_max: int | None
+    """Microseconds."""
+
+
+class LoadOutcome(_Model):
+    """All that one trial of load brought."""
+
+    stages: tuple[StageOutcome, ...]
+    generator: Generator
+    examples: tuple[Example, ...] = ()
+    seconds: tuple[Second, ...] = ()
+    lost_workers: tuple[str, ...] = ()
+    """Workers that vanished in the middle, each with what is known of it."""

@@ -1,0 +1,79 @@
+"""What the generator is asked to do: one plan, written as JSON, read by the Locust processes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bench.scenario.traffic import Connections, Schedule
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Expectation(_Model):
+    """What a right answer looks like."""
+
+    status: int = 200
+    nodes: tuple[str, ...] = ()
+    """Names of the nodes that may answer, read from ``LoadPlan.node_header``; empty: nobody checks."""
+    body_contains: str | None = None
+    body_exact: str | None = None
+
+
+class RequestKind(_Model):
+    """One kind of request; its name is the subset that it asks for."""
+
+    name: str
+    weight: float = Field(default=1.0, gt=0)
+    method: str = "GET"
+    path: str = "/"
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str = ""
+    expect: Expectation = Expectation()
+
+
+class Stage(_Model):
+    """A part of the run with its own schedule."""
+
+    name: str
+    kind: Literal["warm_up", "measure"]
+    duration_s: float = Field(gt=0)
+    schedule: Schedule
+
+
+class TargetTls(_Model):
+    """TLS towards the target. Always verified."""
+
+    server_name: str
+    ca: str
+    certificate: str | None = None
+    private_key: str | None = None
+
+
+class Target(_Model):
+    """Where the requests go, and the Host they name."""
+
+    address: str
+    port: int
+    host: str
+    tls: TargetTls | None = None
+
+
+class LoadPlan(_Model):
+    """One trial of load."""
+
+    run_id: str
+    target: Target
+    requests: tuple[RequestKind, ...] = Field(min_length=1)
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    connections: Connections = Connections()
+    seed: int = 1
+    workers: int = Field(default=1, ge=1)
+    """Locust worker processes."""
+    node_header: str = "x-node"
+    """Response header in which a node names itself."""
+    id_header: str = "x-bench-id"
+    """Request header that carries ``run_id/sequence``; nodes echo it in the response."""

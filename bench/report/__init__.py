@@ -1,0 +1,1 @@
+"""Result folder in; HTML, Markdown, charts and exports out. Reads files only."""

@@ -1,0 +1,197 @@
+"""What lies on disk after a run: the form of ``result.json``. A report is made from this alone."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+# 1: first form
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Latency(_Model):
+    """Percentiles of one distribution in microseconds. None: fewer than ten samples lie beyond it."""
+
+    samples: int
+    p50: int | None = None
+    p90: int | None = None
+    p99: int | None = None
+    p999: int | None = None
+    maximum: int | None = None
+    """None only without samples."""
+    mean: float | None = None
+
+
+class SubsetResult(_Model):
+    """One subset, or the whole, of one stage."""
+
+    name: str
+    due: int
+    sent: int
+    answered: int
+    unsent: int
+    failed: int
+    misrouted: int
+    reasons: dict[str, int] = Field(default_factory=dict)
+    response_time: Latency
+    service_time: Latency
+    lag: Latency
+
+
+class ComponentCost(_Model):
+    """What one part cost in one measured stage."""
+
+    component: str
+    role: Literal["sidecar", "egress", "node", "generator"]
+    cpu_seconds: float | None
+    cpu_us_per_request: float | None
+    memory_bytes: int | None
+    """Peak of proportional (PSS) or resident memory during the stage."""
+
+
+class TrialResult(_Model):
+    """One execution of load against one stack: warm-up and a measured stage."""
+
+    name: str
+    """E.g. ``block 2, 1st: static``."""
+    experiment: Literal["steady", "handshake"]
+    config_source: Literal["static", "eds"]
+    block: int
+    position: int
+    started_at: str
+    """UTC, ISO 8601."""
+    duration_s: float
+    arrival_rate: float | None
+    """Requests per second intended; None for a closed loop."""
+    achieved_rate: float
+    """Requests per second sent."""
+    subsets: tuple[SubsetResult, ...]
+    total: SubsetResult
+    costs: tuple[ComponentCost, ...]
+    new_upstream_connections: int | None = None
+    """Opened by the gateway during the measured stage."""
+    handshakes: int | None = None
+    """``ssl.handshake`` of the gateway's clusters during the measured stage."""
+    sessions_reused: int | None = None
+
+
+class VerificationLine(_Model):
+    """One call of the table before the load."""
+
+    name: str
+    sent: str
+    expected: str
+    got: str
+    node: str | None
+    passed: bool
+
+
+class HandshakeResult(_Model):
+    """TLS handshakes of the gateway towards the nodes, on Envoy's own clock."""
+
+    key: str
+    """Key type of the certificates."""
+    tls_versions: dict[str, int]
+    ciphers: dict[str, int] = Field(default_factory=dict)
+    connect_time: Latency
+    """TCP connect, ``US_CX_BEG`` to ``US_CX_END``."""
+    handshake_time: Latency
+    """TLS, ``US_CX_END`` to ``US_HS_END``."""
+    connections: int
+    """Distinct upstream connection ids in the access log of the measured stage."""
+    handshakes: int
+    """``ssl.handshake`` over the same window."""
+    sessions_reused: int
+    """``ssl.session_reused`` over the same window."""
+    counts_agree: bool
+    gateway_cpu_us_per_request: float | None
+    gateway_cpu_us_per_request_without: float | None
+    node_cpu_us_per_request: float | None
+    node_cpu_us_per_request_without: float | None
+
+
+class Comparison(_Model):
+    """One metric of static (baseline) and eds (candidate) over interleaved blocks."""
+
+    metric: str
+    unit: str
+    static: tuple[float, ...]
+    """One value for each block, in block order."""
+    eds: tuple[float, ...]
+
+
+class LimitCheck(_Model):
+    """One limit of the scenario and what the run did."""
+
+    name: str
+    limit: str
+    measured: str
+    passed: bool
+
+
+class RunWarning(_Model):
+    """Something a reader of the numbers must know."""
+
+    code: str
+    message: str
+    advice: str
+
+
+class GeneratorResult(_Model):
+    """Can the generator be trusted? Over all measured stages."""
+
+    cpu_us_per_request: float | None
+    cpu_share: float | None
+    """CPU seconds per wall second and worker, 0 to 1."""
+    lag: Latency
+    connects: int
+    workers: int
+
+
+class Fingerprint(_Model):
+    """What makes two results comparable."""
+
+    machine: dict[str, str]
+    """cpu, cores, memory, kernel, python …"""
+    versions: dict[str, str]
+    """envoy, nginx, openssl, locust, egress-bench …"""
+    scenario_hash: str
+    config_hashes: dict[str, str]
+    """Proxy and config source -> hash of the Envoy files with real addresses taken out."""
+    stack: str
+
+
+class Result(_Model):
+    """One run."""
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str
+    scenario: str
+    description: str
+    semantics: str
+    started_at: str
+    finished_at: str | None
+    command: str
+    state: Literal["complete", "aborted"]
+    reason: str | None = None
+    """Why it was aborted."""
+    fingerprint: Fingerprint
+    stack_ready_s: dict[str, float] = Field(default_factory=dict)
+    """Stack name -> seconds from start to ready."""
+    verification: tuple[VerificationLine, ...] = ()
+    trials: tuple[TrialResult, ...] = ()
+    totals: tuple[SubsetResult, ...] = ()
+    """Per subset and, last, the whole, merged over the steady trials."""
+    comparisons: tuple[Comparison, ...] = ()
+    handshake: HandshakeResult | None = None
+    generator: GeneratorResult | None = None
+    limits: tuple[LimitCheck, ...] = ()
+    warnings: tuple[RunWarning, ...] = ()
+    peak_memory_bytes: int | None = None
+    """Largest sum over all processes of the run, the suite itself included."""
+    duration_s: float | None = None

@@ -1,0 +1,1 @@
+"""scenario.yaml: models and loader."""

@@ -1,0 +1,73 @@
+"""Arrival schedules and connection behaviour, as a scenario writes them and as the generator reads them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Written(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Constant(_Written):
+    """Request *i* is due at ``start + i / arrival_rate``."""
+
+    kind: Literal["constant"] = "constant"
+    arrival_rate: float = Field(gt=0)
+    """Requests per second."""
+
+
+class Poisson(_Written):
+    """Independent arrivals: exponential gaps, seeded."""
+
+    kind: Literal["poisson"]
+    arrival_rate: float = Field(gt=0)
+    seed: int = 1
+
+
+class Jitter(_Written):
+    """Constant rate, each due time moved by up to half a gap either way, seeded."""
+
+    kind: Literal["jitter"]
+    arrival_rate: float = Field(gt=0)
+    seed: int = 1
+
+
+class Ramp(_Written):
+    """The rate goes from ``from_rate`` to ``to_rate`` in a straight line over the stage."""
+
+    kind: Literal["ramp"]
+    from_rate: float = Field(ge=0)
+    to_rate: float = Field(gt=0)
+
+
+class Steps(_Written):
+    """Equal parts of the stage, each at its own constant rate."""
+
+    kind: Literal["steps"]
+    rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
+
+
+class Closed(_Written):
+    """Each connection sends its next request when the last is answered. For saturation; labelled as such."""
+
+    kind: Literal["closed"]
+
+
+Schedule = Annotated[Constant | Poisson | Jitter | Ramp | Steps | Closed, Field(discriminator="kind")]
+
+
+class Connections(_Written):
+    """How the client holds its connections."""
+
+    count: int = Field(default=16, ge=1)
+    requests_per_connection: int | None = Field(default=None, ge=1)
+    """Close after so many answers; None: keep open."""
+    keep_alive: bool = True
+    idle_timeout_s: float | None = Field(default=None, gt=0)
+    connect_timeout_s: float = Field(default=5.0, gt=0)
+    read_timeout_s: float = Field(default=30.0, gt=0)
+    queue_limit: int = Field(default=100_000, ge=0)
+    """Requests that may wait for a free connection; what comes on top is unsent."""

@@ -1,0 +1,1 @@
+"""Where Envoy and nginx run: local processes, Docker Compose, or a fake, behind one Protocol."""

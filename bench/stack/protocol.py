@@ -1,0 +1,113 @@
+"""What every stack promises, and what it is told.
+
+A stack starts the nodes, then the egress gateway, then the sidecar, each fed with files rendered for the
+addresses that the earlier ones really got; and stops everything it started, in reverse, whatever happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+from bench.translate.placement import Address, ConfigFile, Placement
+
+Role = Literal["sidecar", "egress"]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """One nginx behind mutual TLS."""
+
+    name: str
+    plays: Address
+    """The endpoint address of the Istio resources that this node stands in for."""
+    page: str
+    """The word on its welcome page, as in ``<h1>v1!</h1>``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySpec:
+    """One Envoy and the way to render its files once its surroundings have addresses."""
+
+    name: str
+    role: Role
+    ip: str
+    """The pod's address in the Istio resources: ``(ip, port)`` of its listeners is an endpoint of others."""
+    listeners: tuple[Address, ...]
+    """Bind addresses as translated, e.g. ``("0.0.0.0", 80)``."""
+    render: Callable[[Placement], Sequence[ConfigFile]]
+    """Files in the order in which they are safe to write; contains ``bootstrap.yaml``."""
+    concurrency: int = 1
+    """Envoy worker threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackSpec:
+    """Everything a stack needs to know before it starts."""
+
+    name: str
+    proxies: tuple[ProxySpec, ...]
+    nodes: tuple[NodeSpec, ...]
+    certificates: Path
+    """Folder with ``ca.crt``, ``server.crt``, ``server.key`` (nodes) and what ``files`` names (proxies)."""
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """File name written in the Istio resources -> the real file on this machine."""
+    ports: Mapping[str, int] = field(default_factory=dict)
+    """Fixed port wishes: component name -> port of its first listener. Absent: the system chooses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A running part of a stack."""
+
+    name: str
+    kind: Literal["envoy", "nginx"]
+    role: Literal["sidecar", "egress", "node"]
+    pid: int | None
+    """Process to charge CPU and memory to, children included; None where the engine must be asked."""
+    addresses: Mapping[Address, Address]
+    """Address as translated (a node: as played) -> the real one that this machine can reach."""
+    admin_url: str | None
+    """Base URL of Envoy's admin API, e.g. ``http://127.0.0.1:40123``."""
+    log: Path
+    """Its output."""
+    access_log: Path | None
+
+
+class Stack(Protocol):
+    """Sidecar, gateway and nodes, somewhere."""
+
+    def start(self) -> None:
+        """Start everything and return when each part answers.
+
+        Raises:
+            StackError: a part is missing, refused its configuration, died, or did not become ready in time;
+                everything started so far is stopped.
+        """
+
+    def stop(self) -> None:
+        """Stop everything in reverse order. Safe to call twice."""
+
+    def components(self) -> Sequence[Component]:
+        """The running parts, in the order in which they were started."""
+
+    def component(self, name: str) -> Component:
+        """One part by its name."""
+
+    def check_alive(self) -> None:
+        """Raise ``StackError`` with its last output if a part has died."""
+
+    def write_config(self, proxy: str, files: Sequence[ConfigFile]) -> None:
+        """Replace files of a running proxy, each by rename, in the order given."""
+
+    def placement(self, proxy: str) -> Placement:
+        """The placement that the proxy's files were rendered for."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

@@ -1,0 +1,1 @@
+"""Pure: Istio registry in, Envoy v3 messages out. One file for each Envoy resource."""
