@@ -25,10 +25,12 @@ FLUSH_INTERVAL_S = 0.2
 """An access log line is in its file after at most this long."""
 
 _REFUSALS = re.compile(r"\.(update_rejected|update_failure)$")
-_REASON = re.compile(r"rejected|update fail|error initializing|critical", re.IGNORECASE)
-_PREFIX = re.compile(
-    r"^\[\d{4}-\d\d-\d\d [\d:.]+\]\[\d+\]\[(?P<level>\w+)\](\[[^\]]*\])* ?(\[[^\]]*:\d+\] )?"
+# What Envoy 1.40 writes: "Filesystem config update rejected: WHY" for a watched file, and for the bootstrap
+# "error `WHY` initializing config ..." before it exits.
+_REASON = re.compile(
+    r"config update (?:rejected|failure): (?P<update>.*)|error `(?P<start>.*)` initializing config"
 )
+_MAX_REASON = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +156,9 @@ def refusal_error(process: Process, counters: dict[str, int] | None = None) -> S
     """The error for a configuration that Envoy does not take, with Envoy's own reason."""
     reasons = reasons_in(process.log)
     counted = f" ({', '.join(sorted(counters))})" if counters else ""
-    said = " ".join(reasons) if reasons else process.last_output()
+    said = "; ".join(reasons) if reasons else f"{process.how_it_ended()}:\n{process.last_output()}"
     return StackError(
-        f"{process.name} refuses its configuration{counted}: {said}",
+        f"{process.name} refuses its configuration{counted}: {said.rstrip('.')}.",
         remedy="`egress-bench check` shows which resource the refused part comes from.",
     )
 
@@ -166,24 +168,20 @@ def missing_listener_error(process: Process, proxy: ProxySpec, found: Mapping[st
     expected = ", ".join(f"{ip}_{port}" for ip, port in proxy.listeners)
     return StackError(
         f"{process.name} serves, but not on every listener: expected {expected}, "
-        f"found {', '.join(sorted(found)) or 'none'}. {' '.join(reasons_in(process.log))}".rstrip()
+        f"found {', '.join(sorted(found)) or 'none'}. {' '.join(reasons_in(process.log))}".rstrip(),
+        remedy="Listeners are matched by name: address_port as translated.",
     )
 
 
 def reasons_in(log: Path, limit: int = 3) -> list[str]:
-    """Envoy's own reasons in its output, without time stamps and source lines, first ones first."""
+    """Envoy's own reasons in its output, each once, first ones first; long ones are cut."""
     try:
-        lines = log.read_text("utf-8", "replace").splitlines()
+        text = log.read_text("utf-8", "replace")
     except OSError:
         return []
-    reasons = []
-    for line in lines:
-        head = _PREFIX.match(line)
-        if _REASON.search(line):
-            reason = (line[head.end() :] if head else line).strip()
-            if reason and reason not in reasons:
-                reasons.append(reason)
-    return reasons[:limit]
+    found = (match.group("update") or match.group("start") or "" for match in _REASON.finditer(text))
+    reasons = dict.fromkeys(" ".join(reason.split())[:_MAX_REASON] for reason in found)
+    return [reason for reason in reasons if reason][:limit]
 
 
 def get(admin: Address, path: str, *, timeout_s: float = 5.0) -> str:

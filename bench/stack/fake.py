@@ -44,9 +44,9 @@ class FakeStack:
         if self._components:
             raise StackError(f"stack {self.spec.name} is running already.")
         require_sound(self.spec)
+        if self.failure is not None:
+            raise self.failure
         try:
-            if self.failure is not None:
-                raise self.failure
             endpoints = {}
             for node in self.spec.nodes:
                 real = self._address(self.spec.ports.get(node.name))

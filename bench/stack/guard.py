@@ -19,6 +19,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench.errors import StackError
+
 _PROGRAM = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
     "from bench.stack.guard import watch; watch(sys.argv[2], int(sys.argv[3]))"
@@ -30,17 +32,27 @@ class Guard:
     """Watches over one run folder from the moment it is started until it is dismissed."""
 
     def __init__(self, folder: Path) -> None:
+        """Start watching; returns at once.
+
+        Raises:
+            StackError: Python cannot be started again.
+        """
         # Absolute, because the guard stands elsewhere.
         search = json.dumps([os.path.abspath(entry) for entry in sys.path])  # noqa: PTH100 - zip files too
-        self._process = subprocess.Popen(
-            # -I -S: the guard must not depend on the environment, and must start fast.
-            [sys.executable, "-I", "-S", "-c", _PROGRAM, search, str(folder), str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            cwd="/",
-        )
+        try:
+            self._process = subprocess.Popen(
+                # -I -S: the guard must not depend on the environment, and must start fast.
+                [sys.executable, "-I", "-S", "-c", _PROGRAM, search, str(folder), str(os.getpid())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                cwd="/",
+            )
+        except OSError as error:
+            raise StackError(
+                f"the guard cannot be started: {error.strerror or error}.", where=sys.executable
+            ) from error
 
     @property
     def pid(self) -> int:
