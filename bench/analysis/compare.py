@@ -38,6 +38,8 @@ class BlockComparison:
     metric: str
     unit: str
     blocks: int
+    static_values: tuple[float, ...]
+    eds_values: tuple[float, ...]
     static: Spread | None
     eds: Spread | None
     ratio: float | None
@@ -64,6 +66,8 @@ def compare_blocks(comparison: Comparison) -> BlockComparison:
             metric=comparison.metric,
             unit=comparison.unit,
             blocks=0,
+            static_values=(),
+            eds_values=(),
             static=None,
             eds=None,
             ratio=None,
@@ -81,6 +85,8 @@ def compare_blocks(comparison: Comparison) -> BlockComparison:
         metric=comparison.metric,
         unit=comparison.unit,
         blocks=len(pairs),
+        static_values=tuple(baseline for baseline, _ in pairs),
+        eds_values=tuple(candidate for _, candidate in pairs),
         static=static,
         eds=eds,
         ratio=ratio,
