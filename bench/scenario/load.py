@@ -48,7 +48,7 @@ def load_scenario(folder: Path) -> LoadedScenario:
     """Read the scenario in *folder* and its Istio resources.
 
     Raises:
-        InputError: there is no scenario, or something in its files is wrong; each fault has its file and line.
+        InputError: there is no scenario, or its files have faults; each with file and line.
     """
     path = folder / SCENARIO_FILE
     if not path.is_file():
