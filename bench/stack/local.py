@@ -15,6 +15,7 @@ from bench.errors import StackError
 from bench.stack import envoy, nginx
 from bench.stack.binaries import Binary, find_envoy, find_nginx
 from bench.stack.guard import Guard
+from bench.stack.leftovers import end_processes
 from bench.stack.placing import endpoints_of, match_listeners, place, proxies_in_order, require_sound
 from bench.stack.ports import address_of, listen, require_free
 from bench.stack.processes import Process, stop_all
@@ -81,8 +82,10 @@ class LocalStack:
         nginx_binary = self._nginx or find_nginx()
         envoy_binary = self._envoy or find_envoy()
         try:
-            self._folder = RunFolder.create(self.spec.name, self._parent)
+            # The guard first: there is no moment in which the folder exists unguarded.
+            self._folder = RunFolder.choose(self._parent)
             self._guard = Guard(self._folder.path)
+            self._folder.make(self.spec.name)
             for proxy in self.spec.proxies:
                 if proxy.name in self.spec.ports:
                     require_free(self.spec.ports[proxy.name], proxy.name)
@@ -92,25 +95,13 @@ class LocalStack:
                     endpoints |= self._start_proxy(proxy, envoy_binary, endpoints)
                 self._describe()
         except BaseException:
-            self.stop()
+            self._stop(is_interrupted=True)
             raise
         self.ready_s = time.monotonic() - began
 
     def stop(self) -> None:
         """Stop everything in reverse order and delete the run folder. Safe to call twice."""
-        processes = list(self._processes.values())
-        try:
-            stop_all(processes, grace_s=self._stop_grace_s)
-        finally:
-            # If this is interrupted, the guard still stands and clears up when this process ends.
-            if self._folder is not None:
-                self._folder.remove()
-            if self._guard is not None:
-                self._guard.dismiss()
-            self._folder = None
-            self._guard = None
-            for state in (self._processes, self._components, self._placements, self._proxy_folders):
-                state.clear()
+        self._stop(is_interrupted=False)
 
     def components(self) -> Sequence[Component]:
         """The running parts, in the order in which they were started."""
@@ -159,6 +150,28 @@ class LocalStack:
         if self._folder is None:
             raise StackError(f"stack {self.spec.name} is not running.")
         return self._folder
+
+    def _stop(self, *, is_interrupted: bool) -> None:
+        folder, guard = self._folder, self._guard
+        try:
+            stop_all(list(self._processes.values()), grace_s=self._stop_grace_s)
+            if is_interrupted and folder is not None:
+                # Ctrl-C can hit the moment in which a process exists and is not in the list yet.
+                end_processes(folder)
+        except BaseException:
+            if guard is not None:
+                guard.act()
+            raise
+        else:
+            if folder is not None:
+                folder.remove()
+            if guard is not None:
+                guard.dismiss()
+        finally:
+            self._folder = None
+            self._guard = None
+            for state in (self._processes, self._components, self._placements, self._proxy_folders):
+                state.clear()
 
     def _start_nodes(self, binary: Binary) -> dict[Address, Address]:
         """Start all nodes, then wait for each: they get ready side by side."""

@@ -269,6 +269,7 @@ def as_nobody(action):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.skipif(os.geteuid() != 0, reason="already an ordinary user")
 @pytest.mark.parametrize("find", [find_nginx, wheel_nginx])
 def test_an_ordinary_user_can_run_it(material, monkeypatch, find):
