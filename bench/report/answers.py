@@ -99,8 +99,8 @@ def _handshake(handshake: HandshakeResult | None) -> Answer:
     disagree = "" if handshake.counts_agree else " Its counts do not agree: see there."
     return Answer(
         "TLS handshake",
-        f"A handshake of the gateway takes {format_micros(time.p50)} at the median, p99"
-        f" {format_micros(time.p99)} ({samples});"
+        f"A handshake of the gateway takes {format_micros(time.p50)} at the median,"
+        f" {_p99_or_max(time)} ({samples});"
         f" setting up a connection costs {with_unit(gateway, 'µs')} of CPU in the gateway and"
         f" {with_unit(node, 'µs')} in the nodes.{disagree}",
         "handshake",
@@ -157,8 +157,8 @@ def figures(result: Result) -> tuple[Figure, ...]:
             f"{handshake.handshake_time.samples:,} samples" if handshake else "not measured",
         ),
         Figure(
-            "gateway CPU per new connection",
+            "CPU per new connection",
             with_unit(set_up, "µs"),
-            handshake.key if handshake else "not measured",
+            f"in the gateway, {handshake.key}" if handshake else "not measured",
         ),
     )

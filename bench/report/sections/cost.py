@@ -117,11 +117,7 @@ def config_source(result: Result, dots: str | None) -> Section:
             rows=tuple(_block_row(block) for block in blocks),
             caption="Medians over the blocks; difference is EDS less static within a block.",
         ),
-        Table(
-            columns=("metric", "what it allows to say"),
-            rows=tuple((block.metric, block.wording) for block in blocks),
-            numbers_from=2,
-        ),
+        _wordings(blocks),
     ]
     if dots:
         parts.append(
@@ -141,6 +137,17 @@ def config_source(result: Result, dots: str | None) -> Section:
         )
     )
     return Section("static-eds", "Static against EDS", tuple(parts), lead)
+
+
+def _wordings(blocks: list[BlockComparison]) -> Part:
+    wordings = {block.wording for block in blocks}
+    if len(wordings) == 1:
+        return Note(f"What this allows to say, for every metric: {wordings.pop()}.")
+    return Table(
+        columns=("metric", "what this allows to say"),
+        rows=tuple((block.metric, block.wording) for block in blocks),
+        numbers_from=2,
+    )
 
 
 def _block_row(block: BlockComparison) -> tuple[str, ...]:
