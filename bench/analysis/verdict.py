@@ -63,7 +63,7 @@ def _missed(result: Result) -> list[str]:
     total = whole(result)
     misrouted = max(misrouted, total.misrouted if total else 0)
     if misrouted and not any(check.name == "misrouted" and not check.passed for check in result.limits):
-        missed.append(f"{misrouted:,} requests were misrouted")
+        missed.append(f"{misrouted:,} {'request was' if misrouted == 1 else 'requests were'} misrouted")
     if total is None or total.answered == 0:
         missed.append("no request was answered")
     return missed

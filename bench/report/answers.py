@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bench.analysis.bounds import rule_of_three
 from bench.analysis.compare import compare_blocks
-from bench.analysis.latency import rule_of_three
 from bench.analysis.verdict import whole
 from bench.report.document import Answer, Figure
 from bench.report.text import UNKNOWN, bound, rate, share, with_unit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.analysis.latency import rule_of_three
+from bench.analysis.bounds import rule_of_three
 from bench.report.document import Chart, Note, Part, Section, Table
 from bench.report.text import PERCENTILE_COLUMNS, UNKNOWN, bound, percentile_cells, rate, share
 from bench.result import Latency, Result, SubsetResult
