@@ -144,7 +144,7 @@ def over_time(seconds: pd.DataFrame) -> str | None:
                 ha="center",
                 va="top",
                 color=MUTED,
-                fontsize=9.5 if len(labels) <= 12 else 7,
+                fontsize=10.5 if len(labels) <= 12 else 7,
             )
         axes.grid(visible=False, axis="x")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -182,7 +182,7 @@ def block_dots(blocks: Sequence[BlockComparison]) -> str | None:
         axes.grid(visible=False, axis="y")
         reach = max(abs(bound) for bound in axes.get_xlim())
         axes.set_xlim(-reach, reach)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _position: f"{value:+.3g} %"))
+        axes.xaxis.set_major_formatter(FuncFormatter(_percent))
         axes.xaxis.set_major_locator(MaxNLocator(nbins=7, symmetric=True))
         axes.set_xlabel("distance from the median of static")
         handles = [
@@ -191,6 +191,11 @@ def block_dots(blocks: Sequence[BlockComparison]) -> str | None:
         ]
         figure.legend(handles=handles, loc="outside upper left", ncols=2, handletextpad=0.2)
         return to_svg(figure, "blocks", "Static against EDS by block")
+
+
+def _percent(value: float, _position: int) -> str:
+    sign = "+" if value > 0 else "−" if value < 0 else ""
+    return f"{sign}{abs(value):.3g} %"
 
 
 def _block_row(axes: Axes, row: int, block: BlockComparison) -> None:

@@ -113,9 +113,10 @@ def config_source(result: Result, dots: str | None) -> Section:
         )
     parts: list[Part] = [
         Table(
-            columns=("metric", "blocks", "static", "EDS", "ratio", "difference", "lowest … highest"),
+            columns=("metric", "blocks", "static", "EDS", "ratio", "difference", "lowest", "highest"),
             rows=tuple(_block_row(block) for block in blocks),
-            caption="Medians over the blocks; difference is EDS less static within a block.",
+            caption="Medians over the blocks. Difference: EDS less static within a block, with its lowest"
+            " and highest.",
         ),
         _wordings(blocks),
     ]
@@ -160,7 +161,8 @@ def _block_row(block: BlockComparison) -> tuple[str, ...]:
         with_unit(block.eds.median if block.eds else None, block.unit),
         UNKNOWN if block.ratio is None else f"{block.ratio:.3f}",
         signed(block.difference, block.unit),
-        f"{signed(low, block.unit)} … {signed(high, block.unit)}",
+        signed(low, block.unit),
+        signed(high, block.unit),
     )
 
 
