@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.analysis.bounds import rule_of_three
 from bench.analysis.compare import compare_blocks
-from bench.analysis.verdict import whole
+from bench.analysis.verdict import misrouted_anywhere, whole
 from bench.report.document import Answer, Figure
 from bench.report.text import UNKNOWN, bound, rate, share, with_unit
 from bench.result import Comparison, HandshakeResult, Latency, Result, SubsetResult
@@ -140,7 +140,7 @@ def figures(result: Result) -> tuple[Figure, ...]:
             handshake.gateway_cpu_us_per_request, handshake.gateway_cpu_us_per_request_without
         )
     samples = f"{time.samples:,} samples"
-    misrouted = sum(trial.total.misrouted for trial in result.trials) if result.trials else None
+    misrouted = misrouted_anywhere(result)
     sent = sum(trial.total.sent for trial in result.trials)
     return (
         Figure(

@@ -12,6 +12,7 @@ from bench.report.build import build_document, write_report
 from bench.report.samples import read_blobs
 from bench.result import (
     Comparison,
+    FailureExample,
     Latency,
     LimitCheck,
     RunWarning,
@@ -300,3 +301,21 @@ def test_building_a_report_writes_nothing_else(folder):
 
     after = {path for path in folder.rglob("*") if path.name not in {"report.html", "report.md"}}
     assert before == after
+
+
+def test_the_first_request_of_each_kind_of_failure_is_shown_whole(folder):
+    example = FailureExample(
+        trial="block 1, 1st: static",
+        subset="v1",
+        reason="wrong node: nginx02",
+        request="GET / HTTP/1.1\r\nwant: v1\r\n\r\n",
+        response="HTTP/1.1 200 OK\r\nx-node: nginx02\r\n\r\n<h1>v2!</h1>\r\n```",
+    )
+    silent = example.model_copy(update={"reason": "timeout", "response": ""})
+    page = page_after(folder, examples=(example, silent, *(silent,) * 20))
+
+    assert "Example of “wrong node: nginx02” (v1; block 1, 1st: static)" in page.text
+    assert "want: v1 HTTP/1.1 200 OK x-node: nginx02 <h1>v2!</h1>" in page.text
+    assert "(nothing came back)" in page.text
+    assert "14 more examples stand in result.json" in page.text
+    assert "\n    <h1>v2!</h1>\n" in (folder / "report.md").read_text()

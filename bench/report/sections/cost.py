@@ -41,6 +41,9 @@ def handshake(result: Result) -> Section:
         caption="Microseconds.",
     )
     parts: list[Part] = [times, _handshake_cpu(found), _handshake_counts(found)]
+    connections = _connections(result)
+    if connections.rows:
+        parts.append(connections)
     if not found.counts_agree:
         parts.append(
             Note(
@@ -52,6 +55,32 @@ def handshake(result: Result) -> Section:
             )
         )
     return Section("handshake", "TLS handshake", tuple(parts), lead)
+
+
+def _connections(result: Result) -> Table:
+    """Proof that connections were new where they should be, and kept where they should be kept."""
+    rows = []
+    for trial in result.trials:
+        new, sent = trial.new_upstream_connections, trial.total.sent
+        if new is None:
+            continue
+        rows.append(
+            (
+                trial.name,
+                trial.experiment,
+                format_count(sent),
+                format_count(new),
+                f"{new / sent:.3g}" if sent else UNKNOWN,
+                format_count(trial.handshakes),
+                format_count(trial.sessions_reused),
+            )
+        )
+    return Table(
+        columns=("trial", "experiment", "sent", "connections", "per request", "handshakes", "resumed"),
+        rows=tuple(rows),
+        numbers_from=2,
+        caption="Upstream connections that the gateway opened in each measured stage, by Envoy's counters.",
+    )
 
 
 def _handshake_cpu(found: HandshakeResult) -> Table:
