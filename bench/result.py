@@ -134,6 +134,17 @@ class Comparison(_Model):
     eds: tuple[float, ...]
 
 
+class FailureExample(_Model):
+    """The first request of a kind of failure, whole."""
+
+    trial: str
+    subset: str
+    reason: str
+    request: str
+    response: str
+    """As received, cut; empty if nothing came."""
+
+
 class LimitCheck(_Model):
     """One limit of the scenario and what the run did."""
 
@@ -205,6 +216,8 @@ class Result(_Model):
     generator: GeneratorResult | None = None
     limits: tuple[LimitCheck, ...] = ()
     warnings: tuple[RunWarning, ...] = ()
+    examples: tuple[FailureExample, ...] = ()
+    """One for each kind of failure that the load met."""
     peak_memory_bytes: int | None = None
     """Largest sum over all processes of the run, the suite itself included."""
     duration_s: float | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from bench.analysis.tally import Tally
 from bench.result import GeneratorResult, RunWarning, SubsetResult
 
 BUSY_SHARE = 0.7
@@ -108,19 +107,5 @@ def judge_delivery(total: SubsetResult) -> tuple[RunWarning, ...]:
             message=f"{total.unsent:,} of {total.due:,} due requests were never sent"
             f" ({total.unsent / max(total.due, 1):.2%}).",
             advice="They are losses. Add connections or workers, lower the rate, or look for a stalled path.",
-        ),
-    )
-
-
-def judge_balance(tally: Tally) -> tuple[RunWarning, ...]:
-    """Does each due request have exactly one end?"""
-    if tally.is_balanced():
-        return ()
-    return (
-        RunWarning(
-            code="counts-do-not-balance",
-            message=f"{tally.name}: due {tally.due:,}, sent {tally.sent:,}, unsent {tally.unsent:,}, answered"
-            f" {tally.answered:,}, failed {tally.failed:,}, misrouted {tally.misrouted:,} do not add up.",
-            advice="A request was lost or counted twice, or a worker vanished: do not trust the counts.",
         ),
     )

@@ -29,6 +29,17 @@ def whole(result: Result) -> SubsetResult | None:
     return result.totals[-1] if result.totals else None
 
 
+def misrouted_anywhere(result: Result) -> int | None:
+    """Misrouted requests of all trials; None before the first one ended.
+
+    The handshake trials are no part of the totals: a misroute there must not pass unseen.
+    """
+    total = whole(result)
+    if total is None and not result.trials:
+        return None
+    return max(sum(trial.total.misrouted for trial in result.trials), total.misrouted if total else 0)
+
+
 def judge(result: Result) -> Verdict:
     """Judge a run. Wrong answers count as missed even where the scenario sets no limit for them."""
     if result.state == "aborted":
@@ -50,20 +61,19 @@ def _missed(result: Result) -> list[str]:
     missed = []
     wrong = [line.name for line in result.verification if not line.passed]
     if wrong:
+        was = "was" if len(wrong) == 1 else "were"
         missed.append(
-            f"{len(wrong)} of {len(result.verification)} verification calls were wrong ({wrong[0]})"
+            f"{len(wrong)} of {len(result.verification)} verification calls {was} wrong ({wrong[0]})"
         )
     missed += [
         f"{check.name} is {check.measured}, limit {check.limit}"
         for check in result.limits
         if not check.passed
     ]
-    # The handshake trials are no part of the totals: a misroute there must not pass unseen.
-    misrouted = sum(trial.total.misrouted for trial in result.trials)
     total = whole(result)
-    misrouted = max(misrouted, total.misrouted if total else 0)
+    misrouted = misrouted_anywhere(result) or 0
     if misrouted and not any(check.name == "misrouted" and not check.passed for check in result.limits):
-        missed.append(f"{misrouted:,} requests were misrouted")
+        missed.append(f"{misrouted:,} {'request was' if misrouted == 1 else 'requests were'} misrouted")
     if total is None or total.answered == 0:
         missed.append("no request was answered")
     return missed

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bench.analysis.innocence import judge_balance, judge_delivery, judge_generator
+from bench.analysis.innocence import judge_delivery, judge_generator
 from bench.analysis.limits import LIMITS, check_limits
-from bench.analysis.tally import Tally
+from bench.analysis.tally import Tally, judge_balance
 from bench.analysis.verdict import judge
 from bench.errors import InputError
 from bench.result import (
