@@ -110,7 +110,10 @@ class HandshakeResult(_Model):
     connect_time: Latency
     """TCP connect, ``US_CX_BEG`` to ``US_CX_END``."""
     handshake_time: Latency
-    """TLS, ``US_CX_END`` to ``US_HS_END``."""
+    """TLS, ``US_CX_END`` to ``US_HS_END``: full and resumed together."""
+    full_handshake_time: Latency = Latency(samples=0)
+    """Of the connections whose node says that the session was new."""
+    resumed_handshake_time: Latency = Latency(samples=0)
     connections: int
     """Distinct upstream connection ids in the access log of the measured stage."""
     handshakes: int
