@@ -227,7 +227,7 @@ def test_what_went_wrong_stands_on_the_page(folder):
         handshake=result.handshake.model_copy(update={"counts_agree": False, "handshakes": 7}),
     )
 
-    assert "Limit missed failed is 2, limit ≤ 0; 1 request was misrouted" in page.text
+    assert "Limit missed 1 request was misrouted; failed is 2, limit ≤ 0." in page.text
     assert "status 503 2" in page.text
     assert "seen" in page.text
     assert "Something odd. Look at it." in page.text
