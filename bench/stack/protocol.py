@@ -75,6 +75,8 @@ class Component:
     log: Path
     """Its output."""
     access_log: Path | None
+    config: Path | None = None
+    """The file or folder of its configuration; holds no keys."""
 
 
 class Stack(Protocol):
