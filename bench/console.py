@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
     from bench.result import Result, RunWarning, VerificationLine
 
+_BAR = 20
+"""Columns of the bar."""
+_LEFT = 22
+"""Columns for what remains: ``about 99 min 59 s left``."""
 _STYLES = {"passed": "bold green", "generator-limited": "bold yellow"}
 
 
@@ -114,6 +118,12 @@ def plain_stage(progression: Progression, text: str, planned_s: float) -> str:
     return f"{progression.elapsed_s:5.0f} s  {text}{span}"
 
 
+def fit(text: str, width: int) -> str:
+    """Cut *text* to what is left of a line of *width* columns beside the bar."""
+    room = max(width - _BAR - _LEFT - 5, 10)
+    return text if len(text) <= room else f"{text[: room - 1].rstrip()}…"
+
+
 def bar_text(progression: Progression) -> str:
     """What stands right of the bar."""
     left = progression.remaining_s
@@ -178,7 +188,7 @@ class Console:
             return
         if self._bar is not None:
             for task in self._bar.task_ids:
-                self._bar.update(task, description=text)
+                self._bar.update(task, description=fit(text, self._err.width))
         else:
             self._line(self._err, plain_stage(self._progression, text, planned_s))
 
@@ -191,8 +201,13 @@ class Console:
         """Show the table of calls before the load, above the bar."""
         from bench.report.terminal import verification_lines  # noqa: PLC0415 - see above
 
-        if not self._quiet:
-            self._lines(self._err, verification_lines(calls))
+        if self._quiet:
+            return
+        wrong = False
+        for line in verification_lines(calls):
+            # A wrong call's details are indented below it.
+            wrong = line.endswith("✗") or (wrong and line.startswith("  "))
+            self._line(self._err, line, "red" if wrong else None)
 
     def warning(self, warning: RunWarning) -> None:
         """Tell a warning, above the bar."""
@@ -291,13 +306,13 @@ def _bar(console: RichConsole, progression: Progression) -> Progress:
         def render(self, task: Task) -> Text:
             task.completed = progression.done_s
             task.total = max(progression.total_s, 0.001)
-            return Text(bar_text(progression), style="dim")
+            return Text(f"{bar_text(progression):<{_LEFT}}", style="dim", no_wrap=True)
 
     bar = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=_BAR),
         Left(),
-        BarColumn(bar_width=24),
+        TextColumn("{task.description}", markup=False),
         console=console,
         transient=True,
         refresh_per_second=4,

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import pytest
 
@@ -208,6 +209,21 @@ def test_on_a_terminal_a_bar_says_what_happens_and_what_remains(monkeypatch):
     assert "about 1 min 30 s left" in shown
     assert "a fact" in shown
     assert shown.rstrip().endswith("\x1b[?25h") or "\x1b[?25h" in shown
+
+
+def test_a_long_stage_stays_on_one_line_of_a_narrow_terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    err = Terminal()
+    with Console(stdout=io.StringIO(), stderr=err) as console:
+        console.plan(5_999)
+        console.stage("a stage that has much to say about itself and takes several lines to do so", 40)
+        console._bar.refresh()
+
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", err.getvalue())
+    shown = [line for line in re.split(r"[\r\n]+", plain) if "a stage" in line]
+    assert shown
+    assert all("…" in line and "about 99 min 59 s left" in line and len(line) <= 80 for line in shown)
 
 
 def test_the_cursor_comes_back_after_an_exception(monkeypatch):

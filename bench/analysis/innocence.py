@@ -35,6 +35,19 @@ def judge_generator(
     return tuple(warning for warning in found if warning is not None)
 
 
+def little_in_flight(answered: int, duration_s: float, mean_service_time_us: float | None) -> float | None:
+    """Mean requests in flight by Little's law: answers per second times mean service time.
+
+    Args:
+        answered: answers with a service time.
+        duration_s: the stage's length in seconds.
+        mean_service_time_us: their mean service time; None: unknown.
+    """
+    if mean_service_time_us is None or duration_s <= 0:
+        return None
+    return answered / duration_s * mean_service_time_us / 1_000_000
+
+
 def _lag(generator: GeneratorResult, limit_us: int) -> RunWarning | None:
     lag = generator.lag
     if lag.samples == 0:

@@ -29,7 +29,7 @@ def _cell_class(table: Table, column: int) -> Markup:
 
 def _glue(text: str) -> str:
     """Keep a number and its unit on one line."""
-    return re.sub(r"(?<=\d) (?=(?:µs|ms|s|MiB|%)(?!\w))", "\N{NO-BREAK SPACE}", text)
+    return re.sub(r"(?<=\d) (?=(?:µs|ms|s|MiB|%|unsent|failed|misrouted)(?!\w))", "\N{NO-BREAK SPACE}", text)
 
 
 @cache

@@ -33,8 +33,9 @@ def verification(result: Result) -> Section:
     )
     return Section(
         anchor="verification",
-        title="Verification before the load",
-        lead="Single calls whose answers are known beforehand, with controls that must fail.",
+        title="Verification",
+        lead="Before any load: single calls whose answers are known beforehand, with controls that must"
+        " fail.",
         parts=(table,) if lines else (Note("No verification call was made in this run."),),
     )
 
