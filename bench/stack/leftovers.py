@@ -17,6 +17,8 @@ from pathlib import Path
 import psutil
 
 from bench.errors import StackError
+from bench.stack.parts import read_parts
+from bench.stack.protocol import Component
 from bench.stack.runfolder import PREFIX, ProcessMark, RunFolder
 
 PROGRAMS = frozenset({"envoy", "nginx"})
@@ -32,6 +34,8 @@ class Run:
     """Whether the run is alive: then it is no leftover."""
     processes: tuple[int, ...]
     """Ids of processes that belong to it and still run."""
+    parts: tuple[Component, ...] = ()
+    """What stands, once the stack is ready; empty for a run that only keeps keys."""
 
     @property
     def name(self) -> str:
@@ -67,6 +71,7 @@ def describe(folder: Path) -> Run:
         owner=owner,
         is_owner_running=owner is not None and owner.is_running(),
         processes=tuple(sorted(process.pid for process in _members(run_folder))),
+        parts=read_parts(run_folder),
     )
 
 

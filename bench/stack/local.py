@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,11 +15,12 @@ from bench.stack import envoy, nginx
 from bench.stack.binaries import Binary, find_envoy, find_nginx
 from bench.stack.guard import Guard
 from bench.stack.leftovers import end_processes
+from bench.stack.parts import write_parts
 from bench.stack.placing import endpoints_of, match_listeners, place, proxies_in_order, require_sound
 from bench.stack.ports import address_of, listen, require_free
 from bench.stack.processes import Process, stop_all
 from bench.stack.protocol import Component, NodeSpec, ProxySpec, StackSpec
-from bench.stack.runfolder import STACK, RunFolder
+from bench.stack.runfolder import RunFolder
 from bench.translate.placement import Address, ConfigFile, Placement
 
 POLL_S = 0.005
@@ -93,7 +93,7 @@ class LocalStack:
                 endpoints = self._start_nodes(nginx_binary)
                 for proxy in proxies_in_order(self.spec):
                     endpoints |= self._start_proxy(proxy, envoy_binary, endpoints)
-                self._describe()
+                write_parts(self._folder, self.components())
         except BaseException:
             self._stop(is_interrupted=True)
             raise
@@ -278,25 +278,6 @@ class LocalStack:
         if process.name in (proxy.name for proxy in self.spec.proxies):
             return envoy.refusal_error(process)
         return process.died(" before it was ready")
-
-    def _describe(self) -> None:
-        """Leave a description of the running parts, for other processes that look at this run."""
-        parts = [
-            {
-                "name": part.name,
-                "kind": part.kind,
-                "role": part.role,
-                "pid": part.pid,
-                "addresses": [
-                    {"translated": list(translated), "real": list(real)}
-                    for translated, real in part.addresses.items()
-                ],
-                "admin_url": part.admin_url,
-                "log": str(part.log),
-            }
-            for part in self.components()
-        ]
-        (self.folder / STACK).write_text(json.dumps(parts, indent=1), encoding="utf-8")
 
 
 @contextlib.contextmanager

@@ -3,7 +3,8 @@
     <tmp>/egress-bench-<pid>-<random>/     0700
     ├── owner.json          who made it: process id, its start, the run's name
     ├── processes.jsonl     every process started for it, written the moment it exists
-    └── …                   configuration, keys, sockets, logs
+    ├── parts.json          the running parts and where they are reached, once the stack is ready
+    └── …                   configuration, logs
 
 Private keys live here and nowhere else, and go with the folder.
 """
@@ -27,7 +28,6 @@ from bench.errors import StackError
 PREFIX = "egress-bench-"
 OWNER = "owner.json"
 PROCESSES = "processes.jsonl"
-STACK = "stack.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,10 @@ import pytest
 
 from bench.errors import BenchError, StackError
 from bench.stack.binaries import find_envoy, find_nginx
+from bench.stack.interrupts import TerminatedError, terminations_raise
 from bench.stack.leftovers import PROGRAMS, clear, end_run, find_leftovers, find_runs
 from bench.stack.local import LocalStack
+from bench.stack.private import guarded_folder
 from bench.stack.runfolder import PROCESSES, ProcessMark, RunFolder
 from tests.stack.egress_path import call, egress_spec
 
@@ -204,6 +206,65 @@ def test_a_living_run_can_be_ended_from_outside(material, tmp_path):
 
         wait_until(lambda: all(is_gone(pid) for pid in [*parts, *workers]))
         assert find_runs(tmp_path) == []
+
+
+KEEPER = """
+import sys, time
+from bench.stack.private import guarded_folder
+with guarded_folder("keys") as folder:
+    (folder / "server.key").write_text("secret")
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_keys_that_stacks_share_go_with_the_suite(tmp_path, number):
+    process = subprocess.Popen(
+        [sys.executable, "-c", KEEPER],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    with process:
+        assert process.stdout.readline() == b"ready\n"
+        (run,) = find_runs(tmp_path)
+        assert (run.name, run.parts, run.processes) == ("keys", (), ())
+        assert (run.folder.stat().st_mode & 0o777) == 0o700
+
+        process.send_signal(number)
+
+    wait_until(lambda: not list(tmp_path.iterdir()))
+
+
+def test_a_shared_folder_goes_with_its_block_also_by_an_error(tmp_path):
+    with guarded_folder("keys", tmp_path) as folder:
+        assert folder.is_dir()
+    with pytest.raises(ZeroDivisionError), guarded_folder("keys", tmp_path):
+        raise ZeroDivisionError
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_termination_passes_every_finally_and_then_means_what_it_meant_before(number):
+    before = signal.getsignal(number)
+    passed = []
+
+    def work():
+        try:
+            signal.raise_signal(number)
+            time.sleep(5)
+        finally:
+            passed.append(True)
+
+    with pytest.raises(TerminatedError, match=number.name) as caught, terminations_raise():
+        work()
+
+    assert passed
+    assert caught.value.number == number
+    assert signal.getsignal(number) == before
 
 
 def test_a_stranger_with_a_reused_process_id_is_left_alone(tmp_path):
