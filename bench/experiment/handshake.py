@@ -116,6 +116,8 @@ def _cpu(trials: Iterable[Trial], role: str) -> float | None:
         [cost.cpu_us_per_request for cost in trial.result.costs if cost.role == role] for trial in trials
     ]
     known = [[value for value in values if value is not None] for values in per_trial]
-    if not known or any(len(some) != len(all_) or not some for some, all_ in zip(known, per_trial, strict=True)):
+    if not known or any(
+        len(some) != len(all_) or not some for some, all_ in zip(known, per_trial, strict=True)
+    ):
         return None
     return fmean(sum(values) for values in known)

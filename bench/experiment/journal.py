@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.analysis.compare import comparisons_of
-from bench.analysis.innocence import judge_balance, judge_delivery, judge_generator
+from bench.analysis.innocence import judge_delivery, judge_generator, little_in_flight
 from bench.analysis.latency import merge, summarise
 from bench.analysis.limits import check_limits
-from bench.analysis.tally import Tally, combine
+from bench.analysis.tally import Tally, combine, judge_balance
 from bench.experiment.trial import Trial
 from bench.report.samples import write_samples
 from bench.result import (
+    FailureExample,
     Fingerprint,
     GeneratorResult,
     HandshakeResult,
@@ -142,15 +143,17 @@ def _generator(trials: list[Trial]) -> GeneratorResult | None:
         workers=workers,
         mean_in_flight=_weighted(in_flight, [trial.result.duration_s for trial in trials]),
         little_in_flight=_weighted(
-            [_little(trial) for trial in trials], [trial.result.duration_s for trial in trials]
+            [
+                little_in_flight(
+                    trial.result.total.answered,
+                    trial.result.duration_s,
+                    trial.result.total.service_time.mean,
+                )
+                for trial in trials
+            ],
+            [trial.result.duration_s for trial in trials],
         ),
     )
-
-
-def _little(trial: Trial) -> float | None:
-    """Requests in flight by Little's law: sent per second times mean service time."""
-    mean = trial.result.total.service_time.mean
-    return trial.result.achieved_rate * mean / 1e6 if mean is not None else None
 
 
 def _weighted(values: list[float | None], weights: list[float]) -> float | None:
@@ -183,6 +186,12 @@ def _lost(trial: Trial) -> Iterable[RunWarning]:
             message=f"{trial.result.name}: a load worker vanished: {worker}.",
             advice="Its requests up to then are counted or stand as unsent; repeat the run.",
         )
+    if not trial.outcome.complete:
+        yield RunWarning(
+            code="load-cut-short",
+            message=f"{trial.result.name}: the load ended early ({trial.outcome.reason or 'reason unknown'}).",
+            advice="Its counts hold what was due until then.",
+        )
     total = trial.result.total
     bad = total.failed + total.misrouted + total.unsent
     if trial.result.experiment == "handshake" and bad:
@@ -194,8 +203,8 @@ def _lost(trial: Trial) -> Iterable[RunWarning]:
         )
 
 
-def _first_of_each_kind(trials: list[Trial]) -> tuple:  # type: ignore[type-arg]
-    seen = {}
+def _first_of_each_kind(trials: list[Trial]) -> tuple[FailureExample, ...]:
+    seen: dict[tuple[str, str], FailureExample] = {}
     for trial in trials:
         for example in trial.examples:
             seen.setdefault((example.subset, example.reason), example)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
-import shutil
-import tempfile
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,26 +13,32 @@ from pathlib import Path
 
 from bench.certs.material import Material
 from bench.environment import machine, versions
-from bench.errors import BenchError, StackError
+from bench.errors import BenchError, MeasurementError
 from bench.experiment.handshake import handshake_plans, handshake_result
 from bench.experiment.journal import Journal
+from bench.experiment.keep import keep_configuration, keep_logs
 from bench.experiment.observer import Observer
 from bench.experiment.preparation import Prepared, Variation, make_material, prepare
 from bench.experiment.steady import steady_plans
-from bench.experiment.trial import Trial, run_trial
+from bench.experiment.trial import Trial, TrialPlan, run_trial
 from bench.experiment.verification import Identities, Identity, verify
 from bench.report.build import write_report
-from bench.report.folder import prepare_folder
-from bench.report.keep import keep_stack
-from bench.result import Fingerprint, Result, RunWarning
+from bench.report.folder import prepare_folder, slug
+from bench.result import Fingerprint, Result, RunWarning, VerificationLine
 from bench.scenario.load import LoadedScenario
+from bench.scenario.traffic import mean_rate
 from bench.stack.binaries import Binary, find_envoy, find_nginx
+from bench.stack.guarded import guarded_folder
+from bench.stack.nginx import FLUSH_INTERVAL_S
 from bench.stack.protocol import Stack, StackSpec
+from bench.telemetry.access_log import wait_until_flushed
 from bench.telemetry.handshake import GATEWAY_FIELDS
 from bench.translate.config import ConfigSource
 
-_TRIAL_OVERHEAD_S = 2.5
+_AROUND_TRIAL_S = 2.0
 """Start and end of the generator around a trial; for the progress bar only."""
+_PREPARATION_S = 6.0
+_REPORT_S = 4.0
 _SOURCES: tuple[ConfigSource, ...] = ("static", "eds")
 
 
@@ -103,15 +109,13 @@ def run(loaded: LoadedScenario, options: RunOptions, observer: Observer) -> Fini
     except BenchError as error:
         _keep_what_there_is(journal, str(error))
         raise
-    observer.stage("writing the report", 3)
+    observer.stage("writing the report", _REPORT_S)
     return Finished(journal.complete(), folder, write_report(folder))
 
 
 def _measure(prepared: Prepared, options: RunOptions, journal: Journal, observer: Observer) -> None:
     scenario = prepared.loaded.scenario
-    with ExitStack() as cleanup:
-        private = Path(tempfile.mkdtemp(prefix="egress-bench-keys-"))
-        cleanup.callback(shutil.rmtree, private, ignore_errors=True)
+    with guarded_folder(f"{scenario.name} keys") as private:
         observer.stage(f"making certificates ({scenario.tls.key})", 2)
         material = make_material(prepared.loaded, private / "material")
         session = _Session(prepared, options, journal, observer, material)
@@ -138,12 +142,10 @@ class _Session:
                 source: self._start(running, source, source, Variation()) for source in _SOURCES
             }
             self._verify(stacks)
-            plans = steady_plans(scenario.traffic)
-            for plan in plans:
-                self.observer.stage(
-                    f"{plan.name}: {_rate(plan.schedule)}", plan.measure_s + scenario.traffic.warm_up_s + 2.5
-                )
-                self.journal.add_trial(self._trial(stacks[plan.config_source], plan))
+            for plan in steady_plans(scenario.traffic):
+                self._trial(stacks[plan.config_source], plan)
+            for name, stack in stacks.items():
+                keep_logs(self.journal.folder, name, stack)
 
     def handshake(self) -> None:
         """A new upstream connection for each request against connections that are kept."""
@@ -158,15 +160,103 @@ class _Session:
                 name: self._start(running, f"handshake-{name}", "static", variation)
                 for name, variation in variations.items()
             }
-            done: dict[str, list[Trial]] = {"kept": [], "new": []}
+            done: dict[str, list[Trial]] = {name: [] for name in stacks}
             for name, plan in handshake_plans(scenario.handshake):
-                self.observer.stage(
-                    f"TLS handshakes, {plan.name}", plan.measure_s + scenario.traffic.warm_up_s + 2.5
-                )
-                trial = self._trial(stacks[name], plan)
-                done[name].append(trial)
-                self.journal.add_trial(trial)
+                done[name].append(self._trial(stacks[name], plan))
+            self.observer.stage("reading the handshakes", 1)
             self.journal.handshake = handshake_result(
                 scenario.tls.key, stacks["new"], scenario.traffic.gateway, done["new"][0], done["kept"]
             )
+            for name, stack in stacks.items():
+                keep_logs(self.journal.folder, f"handshake-{name}", stack, access_logs=True)
             self.journal.save()
+
+    def _start(self, running: ExitStack, name: str, source: ConfigSource, variation: Variation) -> Stack:
+        self.observer.stage(f"starting stack {name}", 1)
+        stack = self.options.make_stack(self.prepared.stack_spec(name, source, self.material, variation))
+        began = time.monotonic()
+        running.enter_context(stack)
+        self.journal.stack_ready_s[name] = time.monotonic() - began
+        keep_configuration(self.journal.folder, name, stack, self.material.public_files())
+        return stack
+
+    def _verify(self, stacks: Mapping[str, Stack]) -> None:
+        """Call everything on every stack and stop the run if one goes wrong: load would measure nothing."""
+        identities = Identities(
+            ca=self.material.live / "ca.crt",
+            right=_identity(self.material.live),
+            foreign=_identity(self.material.wrong("other-ca")),
+        )
+        self.observer.stage("verifying the path, call by call", 1)
+        for name, stack in stacks.items():
+            lines = verify(stack, self.prepared.loaded.scenario, identities)
+            self.journal.verification += [
+                line.model_copy(update={"name": f"{name}: {line.name}"}) for line in lines
+            ]
+            wait_until_flushed(
+                [part.access_log for part in stack.components() if part.access_log is not None],
+                quiet_s=2 * FLUSH_INTERVAL_S,
+            )
+            keep_logs(self.journal.folder, f"{name}-verification", stack, access_logs=True)
+        self.observer.verification(_one_table(self.journal.verification))
+        self.journal.save()
+        wrong = [line for line in self.journal.verification if not line.passed]
+        if wrong:
+            raise MeasurementError(
+                f"{len(wrong)} of {len(self.journal.verification)} verification calls were wrong, the first:"
+                f" {wrong[0].name}: expected {wrong[0].expected}, got {wrong[0].got}.",
+                remedy="No load was sent. Correct the Istio YAML, or the expectation in scenario.yaml.",
+            )
+
+    def _trial(self, stack: Stack, plan: TrialPlan) -> Trial:
+        scenario = self.prepared.loaded.scenario
+        rate = mean_rate(plan.schedule)
+        speed = f"{rate:g} requests/s" if rate is not None else "as fast as answers come"
+        self.observer.stage(
+            f"{plan.name}, {speed}", scenario.traffic.warm_up_s + plan.measure_s + _AROUND_TRIAL_S
+        )
+        trial = run_trial(
+            stack,
+            scenario,
+            plan,
+            run_id=f"{self.journal.run_id}.{len(self.journal.trials)}",
+            folder=self.journal.folder / "logs" / "generator" / slug(plan.name),
+        )
+        self.journal.add_trial(trial)
+        return trial
+
+
+def _one_table(lines: Sequence[VerificationLine]) -> list[VerificationLine]:
+    """The lines of the first stack, and those of the others that went wrong."""
+    first = lines[0].name.partition(":")[0] if lines else ""
+    return [line for line in lines if line.name.startswith(f"{first}:") or not line.passed]
+
+
+def _identity(folder: Path) -> Identity:
+    return Identity(certificate=folder / "client.crt", private_key=folder / "client.key")
+
+
+def _planned_s(loaded: LoadedScenario, options: RunOptions) -> float:
+    traffic = loaded.scenario.traffic
+    trials = [plan.measure_s for plan in steady_plans(traffic)]
+    if loaded.scenario.handshake is not None and options.with_handshake:
+        trials += [plan.measure_s for _, plan in handshake_plans(loaded.scenario.handshake)]
+    return sum(trials) + len(trials) * (traffic.warm_up_s + _AROUND_TRIAL_S) + _PREPARATION_S + _REPORT_S
+
+
+def _fingerprint(prepared: Prepared, options: RunOptions, envoy: Binary, nginx: Binary) -> Fingerprint:
+    return Fingerprint(
+        machine=machine(),
+        versions=versions(envoy=envoy.path, nginx=nginx.path),
+        scenario_hash=prepared.loaded.content_hash(),
+        config_hashes=prepared.config_hashes(),
+        stack=options.stack_kind,
+    )
+
+
+def _keep_what_there_is(journal: Journal, reason: str) -> None:
+    """Result and report of an aborted run; a second failure here must not hide the first."""
+    journal.abort(reason)
+    if journal.trials:
+        with contextlib.suppress(BenchError):
+            write_report(journal.folder)
