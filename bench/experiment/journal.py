@@ -189,7 +189,7 @@ def _lost(trial: Trial) -> Iterable[RunWarning]:
     if not trial.outcome.complete:
         yield RunWarning(
             code="load-cut-short",
-            message=f"{trial.result.name}: the load ended early ({trial.outcome.reason or 'reason unknown'}).",
+            message=f"{trial.result.name}: the load ended early: {trial.outcome.reason or 'why is unknown'}.",
             advice="Its counts hold what was due until then.",
         )
     total = trial.result.total
