@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.certs.material import Material
 from bench.environment import machine, versions
-from bench.errors import BenchError, MeasurementError
+from bench.errors import BenchError
 from bench.experiment.handshake import handshake_plans, handshake_result
 from bench.experiment.journal import Journal
 from bench.experiment.keep import keep_configuration, keep_logs
@@ -68,6 +68,10 @@ class InterruptedRunError(BenchError):
     """The user stopped the run; what was measured until then is kept."""
 
 
+class _WrongPathError(BenchError):
+    """The path does not lead where the scenario says."""
+
+
 def run(loaded: LoadedScenario, options: RunOptions, observer: Observer) -> Finished:
     """Do the whole job for one scenario.
 
@@ -106,6 +110,9 @@ def run(loaded: LoadedScenario, options: RunOptions, observer: Observer) -> Fini
         raise InterruptedRunError(
             "interrupted; everything is stopped.", remedy=f"What was measured is in {folder}."
         ) from None
+    except _WrongPathError as error:
+        # A finding about the user's resources, not a failure of the run: it has a report and exit code 1.
+        return Finished(journal.abort(str(error)), folder, write_report(folder))
     except BenchError as error:
         _keep_what_there_is(journal, str(error))
         raise
@@ -202,7 +209,7 @@ class _Session:
         self.journal.save()
         wrong = [line for line in self.journal.verification if not line.passed]
         if wrong:
-            raise MeasurementError(
+            raise _WrongPathError(
                 f"{len(wrong)} of {len(self.journal.verification)} verification calls were wrong, the first:"
                 f" {wrong[0].name}: expected {wrong[0].expected}, got {wrong[0].got}.",
                 remedy="No load was sent. Correct the Istio YAML, or the expectation in scenario.yaml.",

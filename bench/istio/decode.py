@@ -67,6 +67,10 @@ def _bound(kind: str, context: dict[str, Any], given: Any) -> str | None:
             return f"must be at least {context['ge']:g}, not {describe(given)}"
         case "less_than_equal":
             return f"must be at most {context['le']:g}, not {describe(given)}"
+        case "greater_than":
+            return f"must be more than {context['gt']:g}, not {describe(given)}"
+        case "less_than":
+            return f"must be less than {context['lt']:g}, not {describe(given)}"
         case "string_too_long":
             return f"must have at most {context['max_length']} characters"
         case "too_long":
