@@ -209,11 +209,13 @@ def test_a_living_run_can_be_ended_from_outside(material, tmp_path):
 
 
 KEEPER = """
-import sys, time
-from bench.stack.private import guarded_folder
+import subprocess, sys, time
+from bench.stack.private import adopt, guarded_folder
 with guarded_folder("keys") as folder:
     (folder / "server.key").write_text("secret")
-    print("ready", flush=True)
+    worker = subprocess.Popen(["sh", "-c", "sleep 60 & wait"], start_new_session=True)
+    adopt(folder, worker.pid, "worker")
+    print(worker.pid, flush=True)
     time.sleep(60)
 """
 
@@ -228,14 +230,21 @@ def test_keys_that_stacks_share_go_with_the_suite(tmp_path, number):
         stderr=subprocess.DEVNULL,
     )
     with process:
-        assert process.stdout.readline() == b"ready\n"
+        worker = psutil.Process(int(process.stdout.readline()))
+        wait_until(worker.children)
+        family = [worker.pid, *(child.pid for child in worker.children())]
         (run,) = find_runs(tmp_path)
-        assert (run.name, run.parts, run.processes) == ("keys", (), ())
+        assert (run.name, run.parts, set(run.processes)) == ("keys", (), set(family))
         assert (run.folder.stat().st_mode & 0o777) == 0o700
 
         process.send_signal(number)
 
     wait_until(lambda: not list(tmp_path.iterdir()))
+    if number != signal.SIGINT:
+        # Ctrl-C passes through Python, whose own blocks end what they started.
+        assert all(is_gone(pid) for pid in family)
+    else:
+        os.killpg(worker.pid, signal.SIGKILL)
 
 
 def test_a_shared_folder_goes_with_its_block_also_by_an_error(tmp_path):
@@ -288,6 +297,16 @@ def test_a_stranger_with_a_reused_process_id_is_left_alone(tmp_path):
     finally:
         stranger.kill()
         stranger.wait()
+
+
+def test_a_run_of_another_container_is_none_of_ours(tmp_path):
+    folder = RunFolder.create("theirs", tmp_path)
+    mark = json.loads((folder.path / "owner.json").read_text())
+    assert [run.name for run in find_runs(tmp_path)] == ["theirs"]
+
+    (folder.path / "owner.json").write_text(json.dumps(mark | {"namespace": "pid:[1]", "pid": 999_999}))
+
+    assert find_runs(tmp_path) == []
 
 
 def test_a_folder_without_a_readable_owner_is_a_leftover(tmp_path):
