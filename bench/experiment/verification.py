@@ -123,13 +123,13 @@ class _Call:
             return self._line(got=_reason(error), node=None, passed=False)
         expect = self.expect
         node = answer.headers.get(_NODE_HEADER)
-        marked = expect.body_contains is None or expect.body_contains in answer.text
+        right_status = answer.status_code == expect.status
         right_node = node in expect.nodes if expect.nodes else node is None
-        return self._line(
-            got=f"{answer.status_code}{_from((node,) if node else ())}{'' if marked or answer.status_code != expect.status else ', wrong body'}",
-            node=node,
-            passed=answer.status_code == expect.status and right_node and marked,
-        )
+        right_body = expect.body_contains is None or expect.body_contains in answer.text
+        got = f"{answer.status_code}{_from((node,) if node else ())}"
+        if right_status and not right_body:
+            got += ", wrong body"
+        return self._line(got=got, node=node, passed=right_status and right_node and right_body)
 
     def _line(self, *, got: str, node: str | None, passed: bool) -> VerificationLine:
         method = "" if self.method == "GET" else f"-X {self.method} "
