@@ -174,7 +174,8 @@ def _metadata(data: dict[str, Any]) -> tuple[dict[str, Any], list[FieldFault]]:
     if not isinstance(metadata, dict):
         return {}, [FieldFault(("metadata",), "with a name is required.")]
     faults = list(_metadata_faults(metadata))
-    return ({} if faults else metadata), faults
+    wrong = {fault.path[1] for fault in faults}
+    return {field: value for field, value in metadata.items() if field not in wrong}, faults
 
 
 def _metadata_faults(metadata: dict[str, Any]) -> Iterator[FieldFault]:
