@@ -232,6 +232,17 @@ def test_kinds_that_are_not_read_are_named_and_skipped() -> None:
     ]
 
 
+def test_a_misspelt_field_of_the_metadata_is_a_warning() -> None:
+    text = ENTRY.format(name="a").replace("  name: a\n", "  name: a\n  lables: {a: b}\n  uid: x\n")
+
+    (warning,) = load_text(text, "f.yaml").warnings
+
+    assert str(warning) == (
+        "f.yaml:5: ServiceEntry default/a: metadata.lables is no known field and has no effect. "
+        "Did you mean labels?"
+    )
+
+
 def test_the_gateway_of_the_gateway_api_is_another_kind() -> None:
     text = "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: g}\nspec: {}\n"
 
