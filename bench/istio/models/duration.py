@@ -82,4 +82,5 @@ def _nanoseconds(number: str, unit_ns: int) -> int:
     if len(whole) > _MOST_DIGITS:
         return _LARGEST + 1
     fraction = fraction[:_MOST_DIGITS]
-    return (int(whole or "0") * 10 ** len(fraction) + int(fraction or "0")) * unit_ns // 10 ** len(fraction)
+    scale = int("1" + "0" * len(fraction))
+    return (int(whole or "0") * scale + int(fraction or "0")) * unit_ns // scale
