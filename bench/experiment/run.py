@@ -68,6 +68,9 @@ class Finished:
 class InterruptedRunError(BenchError):
     """The user stopped the run; what was measured until then is kept."""
 
+    exit_code = 130
+    """As shells tell an end by Ctrl-C."""
+
 
 class _WrongPathError(BenchError):
     """The path does not lead where the scenario says."""
