@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
@@ -351,6 +352,9 @@ class Engine:
         self._on_done()
 
     def _fail(self, error: BaseException) -> None:
-        if not self._is_finished:
-            self.close()
-            self._on_fatal(error)
+        if self._is_finished:
+            # Too late for the run, not for whoever reads the log.
+            traceback.print_exception(error)
+            return
+        self.close()
+        self._on_fatal(error)

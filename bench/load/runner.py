@@ -271,6 +271,7 @@ class _Run:
                 raise LoadError(wire["what"], remedy=wire["remedy"])
             case "done":
                 self._is_done = True
+                self._stopped = self._stopped or wire["reason"]
 
     def _watch_workers(self) -> None:
         """Tell the conductor of workers of ours that ended; it would take it seconds to notice."""

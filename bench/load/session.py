@@ -187,7 +187,7 @@ class Session:
         elif wire["type"] == "lost":
             merger.lose(wire["worker"], wire["detail"])
         elif wire["type"] == "done":
-            self._write_outcome(group, None)
+            self._write_outcome(group, wire["reason"])
         elif wire["type"] == "failed":
             print(f"{group}: {wire['what']} {wire['remedy'] or ''}")  # noqa: T201 - Locust's console
 
@@ -200,12 +200,12 @@ class Session:
             return
         for group in self._mergers:
             if group not in self._written:
-                self._write_outcome(group, "stopped")
+                self._write_outcome(group, self._conductors[group].reason)
 
     def _write_outcome(self, group: str, reason: str | None) -> None:
-        self._written.add(group)
         outcome = self._mergers[group].outcome(reason)
         Path(f"{group}.outcome.json").write_text(outcome.model_dump_json(indent=1), encoding="utf-8")
+        self._written.add(group)
 
     def _obey(self, fd: int) -> None:
         """Commands from the process above."""
