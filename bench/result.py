@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import contextlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bench.errors import InputError
 
 SCHEMA_VERSION = 1
 # 1: first form
+
+RESULT_FILE = "result.json"
 
 
 class _Model(BaseModel):
@@ -101,7 +110,10 @@ class HandshakeResult(_Model):
     connect_time: Latency
     """TCP connect, ``US_CX_BEG`` to ``US_CX_END``."""
     handshake_time: Latency
-    """TLS, ``US_CX_END`` to ``US_HS_END``."""
+    """TLS, ``US_CX_END`` to ``US_HS_END``: full and resumed together."""
+    full_handshake_time: Latency = Latency(samples=0)
+    """Of the connections whose node says that the session was new."""
+    resumed_handshake_time: Latency = Latency(samples=0)
     connections: int
     """Distinct upstream connection ids in the access log of the measured stage."""
     handshakes: int
@@ -123,6 +135,17 @@ class Comparison(_Model):
     static: tuple[float, ...]
     """One value for each block, in block order."""
     eds: tuple[float, ...]
+
+
+class FailureExample(_Model):
+    """The first request of a kind of failure, whole."""
+
+    trial: str
+    subset: str
+    reason: str
+    request: str
+    response: str
+    """As received, cut; empty if nothing came."""
 
 
 class LimitCheck(_Model):
@@ -151,6 +174,10 @@ class GeneratorResult(_Model):
     lag: Latency
     connects: int
     workers: int
+    mean_in_flight: float | None = None
+    """Requests under way, sampled."""
+    little_in_flight: float | None = None
+    """The same by Little's law: answers per second times mean service time."""
 
 
 class Fingerprint(_Model):
@@ -192,6 +219,101 @@ class Result(_Model):
     generator: GeneratorResult | None = None
     limits: tuple[LimitCheck, ...] = ()
     warnings: tuple[RunWarning, ...] = ()
+    examples: tuple[FailureExample, ...] = ()
+    """One for each kind of failure that the load met."""
     peak_memory_bytes: int | None = None
     """Largest sum over all processes of the run, the suite itself included."""
     duration_s: float | None = None
+
+
+def write_result(folder: Path, result: Result) -> Path:
+    """Write ``result.json`` as a whole or not at all, and return its path.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    target = folder / RESULT_FILE
+    try:
+        # The temporary file lies beside the target: a rename is atomic only within one file system.
+        descriptor, name = tempfile.mkstemp(prefix=".result-", suffix=".json", dir=folder)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+                out.write(result.model_dump_json(indent=1) + "\n")
+                out.flush()
+                os.fsync(out.fileno())
+            # mkstemp creates 0600; a result is there to be read by others.
+            Path(name).chmod(0o644)
+            Path(name).replace(target)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                Path(name).unlink()
+            raise
+    except OSError as error:
+        raise InputError(
+            f"the result cannot be written ({error.strerror}).",
+            where=str(target),
+            remedy="Choose another folder with --out.",
+        ) from error
+    return target
+
+
+def read_result(folder: Path) -> Result:
+    """Read the ``result.json`` of a result folder.
+
+    Raises:
+        InputError: it is missing, damaged, not ours, or of another schema version.
+    """
+    path = folder / RESULT_FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(
+            "there is no result.",
+            where=str(path),
+            remedy="Name a folder that `egress-bench run` made, such as one below reports/.",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"the result cannot be read ({error}).", where=str(path), remedy="Check the file."
+        ) from error
+    _check_version(path, text)
+    try:
+        return Result.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InputError(
+            f"{field or 'the document'} is not what schema version {SCHEMA_VERSION} says ({first['msg']}).",
+            where=str(path),
+            remedy="The file was changed or cut after the run: take the original, or run again.",
+        ) from error
+
+
+def _check_version(path: Path, text: str) -> None:
+    try:
+        document: Any = json.loads(text)
+    except ValueError as error:
+        line = getattr(error, "lineno", 1)
+        raise InputError(
+            f"this is not JSON ({error}).",
+            where=f"{path}:{line}",
+            remedy="The file was changed or cut after the run: take the original, or run again.",
+        ) from error
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise InputError(
+            "this is not a result of egress-bench: it names no schema_version.",
+            where=str(path),
+            remedy="Name a folder that `egress-bench run` made.",
+        )
+    if version != SCHEMA_VERSION:
+        remedy = (
+            "Install a newer egress-bench."
+            if version > SCHEMA_VERSION
+            else "Read it with the version of egress-bench that its fingerprint names."
+        )
+        raise InputError(
+            f"the result has schema version {version}, this program reads {SCHEMA_VERSION}.",
+            where=str(path),
+            remedy=remedy,
+        )

@@ -12,11 +12,13 @@ def format_micros(value: float | None) -> str:
     """Write a duration for people: three digits and the unit that suits; ``–`` for unknown."""
     if value is None:
         return "–"
-    if abs(value) < 1_000:
+    # 999.7 µs has four digits before the point once rounded to three: it is 1 ms.
+    if abs(value) < 999.5:
         return f"{value:.3g} µs" if value != int(value) else f"{int(value)} µs"
-    if abs(value) < 1_000_000:
+    if abs(value) < 999_500:
         return f"{value / 1_000:.3g} ms"
-    return f"{value / 1_000_000:.3g} s"
+    seconds = value / 1_000_000
+    return f"{seconds:.3g} s" if abs(seconds) < 999.5 else f"{seconds:,.0f} s"
 
 
 def format_bytes(value: float | None) -> str:

@@ -1,1 +1,1 @@
-"""CA, server and client certificates, and the deliberately wrong ones."""
+"""Certificates: an authority, what it issues, the deliberately wrong ones, and how they lie on disk."""

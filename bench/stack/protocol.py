@@ -56,7 +56,8 @@ class StackSpec:
     files: Mapping[str, Path] = field(default_factory=dict)
     """File name written in the Istio resources -> the real file on this machine."""
     ports: Mapping[str, int] = field(default_factory=dict)
-    """Fixed port wishes: component name -> port of its first listener. Absent: the system chooses."""
+    """Fixed port wishes. Component name -> port of its first listener; ``NAME:PORT``, with the port as
+    translated (a node: as played) -> port of that listener, e.g. ``sleep:80``. Absent: the system chooses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ class Component:
     log: Path
     """Its output."""
     access_log: Path | None
+    config: Path | None = None
+    """The file or folder of its configuration; holds no keys."""
 
 
 class Stack(Protocol):

@@ -1,0 +1,65 @@
+"""Limits of a scenario against what the run did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+
+from bench.errors import InputError
+from bench.result import Latency, LimitCheck, SubsetResult
+from bench.units import format_count, format_micros
+
+COUNTS = ("misrouted", "unsent", "failed")
+PERCENTILES = {"p50": "p50", "p90": "p90", "p99": "p99", "p999": "p999", "max": "maximum"}
+
+_CLOCKS: dict[str, Callable[[SubsetResult], Latency]] = {
+    "response_time": lambda result: result.response_time,
+    "service_time": lambda result: result.service_time,
+    "lag": lambda result: result.lag,
+}
+
+LIMITS = COUNTS + tuple(f"{clock}_{name}_ms" for clock in _CLOCKS for name in PERCENTILES)
+"""Every limit by name. Counts: at most so many. Times: at most so many milliseconds, e.g.
+``response_time_p99_ms``; ``lag`` is the generator's own lateness."""
+
+
+def check_limits(
+    limits: Mapping[str, float | None], total: SubsetResult, *, where: str | None = None
+) -> tuple[LimitCheck, ...]:
+    """Judge *total* by each limit; a bound of None is no limit.
+
+    What was not measured does not pass: a p99.9 from too few samples, or any time without samples.
+
+    Args:
+        limits: name out of ``LIMITS`` -> bound.
+        total: the whole of the run.
+        where: the file that the limits stand in, for errors.
+
+    Raises:
+        InputError: there is no limit of this name.
+    """
+    return tuple(_check(name, bound, total, where) for name, bound in limits.items() if bound is not None)
+
+
+def _check(name: str, bound: float, total: SubsetResult, where: str | None) -> LimitCheck:
+    if name not in LIMITS:
+        near = get_close_matches(name, LIMITS, n=1)
+        remedy = f"Did you mean {near[0]}?" if near else f"Limits are: {', '.join(LIMITS)}."
+        raise InputError(f"there is no limit named {name}.", where=where, remedy=remedy)
+    if name in COUNTS:
+        count: int = getattr(total, name)
+        # Without a single request the count is 0 and proves nothing.
+        return LimitCheck(
+            name=name,
+            limit=f"≤ {bound:,.10g}",
+            measured=format_count(count) if total.due else "– (nothing was due)",
+            passed=total.due > 0 and count <= bound,
+        )
+    clock, percentile, _ = name.rsplit("_", 2)
+    latency = _CLOCKS[clock](total)
+    value: int | None = getattr(latency, PERCENTILES[percentile])
+    limit = f"≤ {bound:.6g} ms"
+    if value is None:
+        measured = f"– ({latency.samples:,} samples are too few)"
+        return LimitCheck(name=name, limit=limit, measured=measured, passed=False)
+    return LimitCheck(name=name, limit=limit, measured=format_micros(value), passed=value <= bound * 1000)

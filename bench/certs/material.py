@@ -1,0 +1,216 @@
+"""Certificates and keys of one scenario on disk, laid out so that one rename rotates all of them.
+
+    FOLDER/            0700
+    ├── live -> 1      what proxies and nodes are told to read; rotation renames a new link over it
+    ├── 1/             ca.crt  server.crt  server.key  client.crt  client.key
+    └── wrong/         the same five names in each of
+        ├── other-ca/       issued by an authority that nobody trusts
+        ├── expired/        ended yesterday
+        ├── not-yet-valid/  begins tomorrow
+        └── wrong-san/      the server certificate names another host
+
+The authority's own key is never written. Keys are 0600.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, get_args
+
+from bench.certs.authority import Authority, Issued, Validity
+from bench.certs.keys import KeyType, PrivateKey, generate_keys
+from bench.errors import StackError
+
+Wrong = Literal["other-ca", "expired", "not-yet-valid", "wrong-san"]
+WRONG: tuple[Wrong, ...] = get_args(Wrong)
+WRONG_NAME = "wrong.invalid"
+"""The only name in a server certificate of kind ``wrong-san``; RFC 2606 reserves ``.invalid``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What lies in one material folder, and the authority that can issue more."""
+
+    folder: Path
+    generation: int
+    key_type: KeyType
+    names: tuple[str, ...]
+    """SANs of the server certificate."""
+    authority: Authority
+    server: Issued
+    client: Issued
+    client_name: str
+    client_uri: str | None
+
+    @property
+    def live(self) -> Path:
+        """The link to the current generation; give this path to proxies and nodes."""
+        return self.folder / "live"
+
+    def wrong(self, kind: Wrong) -> Path:
+        """The folder of deliberately wrong certificates of one kind."""
+        return self.folder / "wrong" / kind
+
+    def public_files(self) -> tuple[Path, ...]:
+        """Certificates of the live generation: the only files here that may leave the folder."""
+        return tuple(self.live / name for name in ("ca.crt", "server.crt", "client.crt"))
+
+
+def write_material(
+    folder: Path,
+    *,
+    names: Sequence[str],
+    key_type: KeyType = "rsa-4096",
+    client_name: str = "egressgateway",
+    client_uri: str | None = None,
+    wrong: bool = True,
+    now: datetime | None = None,
+) -> Material:
+    """Create authority, server and client certificate below *folder*, and the wrong ones unless told not to.
+
+    The three keys of the right set are of *key_type* and are made in parallel; the wrong certificates share
+    the leaf keys, and their other authority always signs with P-256: it only has to be unknown.
+
+    Args:
+        folder: must not exist, or be empty; becomes 0700.
+        names: SANs of the server certificate: DNS names, IP addresses, URIs.
+        key_type: of authority, server and client.
+        client_name: common name of the client certificate.
+        client_uri: SPIFFE identity of the client, if it has one.
+        wrong: whether to write the wrong ones too.
+        now: the moment that validity is reckoned from, in UTC; default: the clock's.
+
+    Raises:
+        InputError: a name cannot be in a certificate.
+        StackError: the folder cannot be written or is not empty.
+    """
+    moment = now if now is not None else datetime.now(UTC)
+    _make_private(folder)
+    with _write_errors_explained(folder):
+        root_key, server_key, client_key = generate_keys([key_type] * 3)
+        authority = Authority.create(key=root_key, validity=Validity.around(moment))
+        issuer = _Issuer(tuple(names), client_name, client_uri, server_key, client_key)
+        server, client = issuer.issue(authority, Validity.around(moment))
+        material = Material(
+            folder=folder,
+            generation=1,
+            key_type=key_type,
+            names=issuer.names,
+            authority=authority,
+            server=server,
+            client=client,
+            client_name=client_name,
+            client_uri=client_uri,
+        )
+        _write_set(folder / "1", authority, server, client)
+        _point_live_at(folder, 1)
+        if wrong:
+            # Made here: the mode that mkdir is given does not reach the parents it makes on the way.
+            (folder / "wrong").mkdir(mode=0o700)
+            for kind in WRONG:
+                other, bad_server, bad_client = issuer.issue_wrong(authority, kind, moment)
+                _write_set(material.wrong(kind), other, bad_server, bad_client)
+        return material
+
+
+def rotate(material: Material, *, now: datetime | None = None) -> Material:
+    """Issue new server and client certificates with new keys and make them live by one rename.
+
+    The authority stays, so old and new trust each other. A proxy notices by ``watched_directory`` on
+    ``material.folder``; nginx by a reload.
+    """
+    moment = now if now is not None else datetime.now(UTC)
+    server_key, client_key = generate_keys([material.key_type] * 2)
+    issuer = _Issuer(material.names, material.client_name, material.client_uri, server_key, client_key)
+    server, client = issuer.issue(material.authority, Validity.around(moment))
+    generation = material.generation + 1
+    with _write_errors_explained(material.folder):
+        _write_set(material.folder / str(generation), material.authority, server, client)
+        _point_live_at(material.folder, generation)
+    return dataclasses.replace(material, generation=generation, server=server, client=client)
+
+
+@dataclass(frozen=True, slots=True)
+class _Issuer:
+    """Issues the two leaves of a set, right or wrong, with the same keys."""
+
+    names: tuple[str, ...]
+    client_name: str
+    client_uri: str | None
+    server_key: PrivateKey
+    client_key: PrivateKey
+
+    def issue(
+        self, authority: Authority, validity: Validity, names: Sequence[str] | None = None
+    ) -> tuple[Issued, Issued]:
+        return (
+            authority.issue_server(
+                names if names is not None else self.names, key=self.server_key, validity=validity
+            ),
+            authority.issue_client(
+                self.client_name, uri=self.client_uri, key=self.client_key, validity=validity
+            ),
+        )
+
+    def issue_wrong(
+        self, authority: Authority, kind: Wrong, now: datetime
+    ) -> tuple[Authority, Issued, Issued]:
+        if kind == "other-ca":
+            other = Authority.create("egress-bench other CA", validity=Validity.around(now))
+            return (other, *self.issue(other, Validity.around(now)))
+        if kind == "expired":
+            return (authority, *self.issue(authority, Validity.expired(now)))
+        if kind == "not-yet-valid":
+            return (authority, *self.issue(authority, Validity.not_yet(now)))
+        return (authority, *self.issue(authority, Validity.around(now), names=[WRONG_NAME]))
+
+
+def _make_private(folder: Path) -> None:
+    with _write_errors_explained(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # mkdir leaves the mode of a folder that was there already.
+        folder.chmod(0o700)
+        occupied = next(folder.iterdir(), None)
+    if occupied is not None:
+        raise StackError(
+            "the folder for certificates is not empty.", where=str(folder), remedy="Give a new folder."
+        )
+
+
+@contextlib.contextmanager
+def _write_errors_explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StackError(
+            f"cannot keep certificates there: {error.strerror or error}.",
+            where=str(folder),
+            remedy="Set TMPDIR to a folder that you may write and that has room.",
+        ) from error
+
+
+def _write_set(folder: Path, authority: Authority, server: Issued, client: Issued) -> None:
+    folder.mkdir(mode=0o700)
+    _write(folder / "ca.crt", authority.certificate_pem, 0o644)
+    for name, issued in (("server", server), ("client", client)):
+        _write(folder / f"{name}.crt", issued.certificate_pem, 0o644)
+        _write(folder / f"{name}.key", issued.key_pem, 0o600)
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    # The mode is given at creation: there is no moment in which a key is readable by others.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+
+
+def _point_live_at(folder: Path, generation: int) -> None:
+    link = folder / f"live.{generation}"
+    link.symlink_to(str(generation))
+    link.replace(folder / "live")

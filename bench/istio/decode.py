@@ -1,0 +1,155 @@
+"""Plain values to a model, with each fault named by its field and in a sentence."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from bench.istio.problem import Path
+
+_TYPE_NAMES = {
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "an object",
+    "model_type": "an object",
+}
+
+
+_BOUNDS = {
+    "greater_than": ("more than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFault:
+    """What is wrong with one field."""
+
+    path: Path
+    what: str
+    remedy: str | None = None
+    is_unknown_field: bool = False
+
+
+def decode(model: type[BaseModel], data: Any, root: Path) -> BaseModel | list[FieldFault]:
+    """*data* as a *model*, or everything that is wrong with it; *root* is the way to *data* in its object."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        return [_fault(model, details, root) for details in error.errors(include_url=False)]
+
+
+def _fault(model: type[BaseModel], error: ErrorDetails, root: Path) -> FieldFault:
+    loc = tuple(part for part in error["loc"] if part != "[key]")
+    path = root + loc
+    kind, given, context = error["type"], error["input"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown_field(path, str(loc[-1]), tuple(_field_names(model, loc[:-1])))
+    if kind == "missing":
+        return FieldFault(path, "is required.", f"Write {loc[-1]}.")
+    if kind in _TYPE_NAMES:
+        remedy = "Put it in quotes." if kind == "string_type" and isinstance(given, int | float) else None
+        if kind == "int_type" and isinstance(given, str) and given.isdecimal():
+            remedy = "Write it without quotes."
+        return FieldFault(path, f"must be {_TYPE_NAMES[kind]}, not {describe(given)}.", remedy)
+    if kind == "literal_error":
+        expected = str(context["expected"]).replace(" or ", ", ").replace("'", "")
+        near = nearest(str(given), expected.split(", "))
+        return FieldFault(path, f"must be one of {expected}, not {describe(given)}.", near)
+    return FieldFault(path, f"{_bound(kind, context, given) or error['msg']}.")
+
+
+def _bound(kind: str, context: dict[str, Any], given: Any) -> str | None:
+    if kind in _BOUNDS:
+        words, key = _BOUNDS[kind]
+        return f"must be {words} {context[key]:g}, not {describe(given)}"
+    if kind == "string_too_long":
+        return f"must have at most {context['max_length']} characters"
+    if kind == "too_long":
+        return f"must have at most {context['max_length']} entries"
+    if kind == "too_short":
+        return f"must have at least {context['min_length']} entry"
+    return None
+
+
+def _unknown_field(path: Path, name: str, known: tuple[str, ...]) -> FieldFault:
+    remedy = nearest(name, known)
+    if remedy is None and known:
+        remedy = f"Known here: {', '.join(sorted(known))}."
+    return FieldFault(path, "is no known field.", remedy, is_unknown_field=True)
+
+
+def unknown_fields(path: Path, written: Any, known: tuple[str, ...]) -> Iterator[FieldFault]:
+    """A fault for each key of *written* that is not *known*."""
+    for name in written:
+        if name not in known:
+            yield _unknown_field((*path, name), name, known)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """A question that names the word of *known* that *word* was probably meant to be, if one is near."""
+    by_small_letters = {str(name).lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), by_small_letters, n=1, cutoff=0.6)
+    return f"Did you mean {by_small_letters[near[0]]}?" if near else None
+
+
+def _field_names(model: type[BaseModel], loc: Path) -> Iterator[str]:
+    """The fields of the part of *model* at *loc*, as they are written in YAML."""
+    part: Any = model
+    for step in loc:
+        part = _step(part, step)
+    found = _model_in(part)
+    if found is not None:
+        for name, info in found.model_fields.items():
+            yield info.alias or name
+
+
+def _step(annotation: Any, step: str | int) -> Any:
+    model = _model_in(annotation)
+    if model is not None and isinstance(step, str):
+        for name, info in model.model_fields.items():
+            if step == (info.alias or name):
+                return info.annotation
+        return None
+    arguments = get_args(_container_in(annotation))
+    return arguments[0 if isinstance(step, int) else -1] if arguments else None
+
+
+def _variants(annotation: Any) -> Iterator[Any]:
+    yield annotation
+    if not isinstance(annotation, type):
+        for argument in get_args(annotation):
+            yield from _variants(argument)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if get_origin(annotation) in (tuple, dict):
+        return None
+    return next((v for v in _variants(annotation) if isinstance(v, type) and issubclass(v, BaseModel)), None)
+
+
+def _container_in(annotation: Any) -> Any:
+    return next((v for v in _variants(annotation) if get_origin(v) in (tuple, dict)), None)
+
+
+def describe(value: Any) -> str:
+    """*value* as the user wrote it, short, with its type where that matters."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f'the text "{value if len(value) <= 60 else value[:57] + "..."}"'
+    if isinstance(value, int | float):
+        return f"the number {value:.12g}" if isinstance(value, float) else f"the number {value}"
+    return "a list" if isinstance(value, list | tuple) else "an object"

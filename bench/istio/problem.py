@@ -1,0 +1,54 @@
+"""What is wrong with the user's YAML, collected so that one run shows all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bench.errors import InputError, Position
+
+Path = tuple[str | int, ...]
+"""The way to a field from the top of a document: ``("spec", "http", 0, "timeout")``."""
+
+Stage = Literal["reading", "schema", "webhook"]
+"""Who refuses: this loader; the API server, by the definition of the resource; istiod."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault: where, what, and what to do about it."""
+
+    where: Position
+    what: str
+    remedy: str | None = None
+    stage: Stage = field(default="reading", compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}{f' {self.remedy}' if self.remedy else ''}"
+
+
+class InvalidResourcesError(InputError):
+    """The YAML has faults: one line for each, in the order of files and lines."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        first = self.problems[0]
+        if len(self.problems) == 1:
+            super().__init__(first.what, where=first.where, remedy=first.remedy)
+        else:
+            lines = "\n".join(f"  {problem}" for problem in self.problems)
+            super().__init__(f"{len(self.problems)} problems in the Istio YAML:\n{lines}")
+
+
+def path_text(path: Sequence[str | int]) -> str:
+    """``spec.http[0].timeout``; a key with dots or slashes stands in brackets."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif part and all(c.isalnum() or c in "_-@$" for c in part):
+            text += f".{part}" if text else part
+        else:
+            text += f'["{part}"]'
+    return text

@@ -1,0 +1,1 @@
+"""Istio's own acceptance rules, as the API server and istiod's webhook apply them."""

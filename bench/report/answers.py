@@ -1,0 +1,164 @@
+"""The five questions of the product, each answered in one sentence from the result alone."""
+
+from __future__ import annotations
+
+from bench.analysis.bounds import rule_of_three
+from bench.analysis.compare import compare_blocks
+from bench.analysis.verdict import misrouted_anywhere, whole
+from bench.report.document import Answer, Figure
+from bench.report.text import UNKNOWN, bound, rate, share, with_unit
+from bench.result import Comparison, HandshakeResult, Latency, Result, SubsetResult
+from bench.units import format_count, format_micros
+
+NOT_MEASURED = "Not measured in this run."
+
+
+def answers(result: Result) -> tuple[Answer, ...]:
+    """Correctness, latency, handshake cost, capacity, static or EDS: one sentence each."""
+    total = whole(result)
+    return (
+        _correctness(result, total),
+        _latency(result, total),
+        _handshake(result.handshake),
+        Answer("Capacity", NOT_MEASURED, None),
+        _config_source(result.comparisons),
+    )
+
+
+def _correctness(result: Result, total: SubsetResult | None) -> Answer:
+    calls = len(result.verification)
+    right = sum(line.passed for line in result.verification)
+    table = f" {right} of {calls} verification calls went where they must." if calls else ""
+    if total is None:
+        return Answer(
+            "Correctness",
+            f"Not measured under load in this run.{table}",
+            "correctness",
+            "bad" if right < calls else "plain",
+        )
+    is_right = total.answered == total.due > 0 and right == calls
+    proof = ""
+    if total.misrouted == 0 and total.answered:
+        proof = f" (with 95 % confidence {bound(rule_of_three(total.answered))})"
+    return Answer(
+        "Correctness",
+        f"{total.answered:,} of {total.due:,} due requests were answered by the right subset;"
+        f" {total.misrouted:,} misrouted{proof}, {total.failed:,} failed, {total.unsent:,} unsent.{table}",
+        "correctness",
+        "good" if is_right else "bad",
+    )
+
+
+def _latency(result: Result, total: SubsetResult | None) -> Answer:
+    if total is None or total.response_time.samples == 0:
+        return Answer("Latency", NOT_MEASURED, None)
+    time = total.response_time
+    rates = list(
+        {
+            trial.arrival_rate
+            for trial in result.trials
+            if trial.experiment == "steady" and trial.arrival_rate is not None
+        }
+    )
+    at = f"At {rate(rates[0])} requests/s" if len(rates) == 1 else "Over all steady trials"
+    parts = [
+        f"{name} of requests within {format_micros(value)}"
+        for name, value in (("half", time.p50), ("99 %", time.p99), ("99.9 %", time.p999))
+        if value is not None
+    ]
+    figures = ", ".join(parts) or f"at most {format_micros(time.maximum)}, too few samples for percentiles"
+    return Answer(
+        "Latency",
+        f"{at}: {figures}; slowest {format_micros(time.maximum)}"
+        f" (response time, {time.samples:,} samples; the generator's own lag"
+        f" {_p99_or_max(total.lag)}).",
+        "latency",
+    )
+
+
+def _p99_or_max(latency: Latency) -> str:
+    if latency.p99 is not None:
+        return f"p99 {format_micros(latency.p99)}"
+    return f"at most {format_micros(latency.maximum)}"
+
+
+def difference(with_it: float | None, without: float | None) -> float | None:
+    """What a new connection for each request adds; None if either side is unknown."""
+    return None if with_it is None or without is None else with_it - without
+
+
+def _handshake(handshake: HandshakeResult | None) -> Answer:
+    if handshake is None:
+        return Answer("TLS handshake", NOT_MEASURED, None)
+    gateway = difference(handshake.gateway_cpu_us_per_request, handshake.gateway_cpu_us_per_request_without)
+    node = difference(handshake.node_cpu_us_per_request, handshake.node_cpu_us_per_request_without)
+    time = handshake.handshake_time
+    resumed = share(handshake.sessions_reused / handshake.handshakes) if handshake.handshakes else UNKNOWN
+    versions = ", ".join(handshake.tls_versions) or "TLS"
+    samples = f"{time.samples:,} samples; {handshake.key}, {versions}, {resumed} resumed"
+    disagree = "" if handshake.counts_agree else " Its counts do not agree: see there."
+    return Answer(
+        "TLS handshake",
+        f"A handshake of the gateway takes {format_micros(time.p50)} at the median,"
+        f" {_p99_or_max(time)} ({samples});"
+        f" setting up a connection costs {with_unit(gateway, 'µs')} of CPU in the gateway and"
+        f" {with_unit(node, 'µs')} in the nodes.{disagree}",
+        "handshake",
+        "plain" if handshake.counts_agree else "bad",
+    )
+
+
+def _config_source(comparisons: tuple[Comparison, ...]) -> Answer:
+    blocks = [block for block in map(compare_blocks, comparisons) if block.blocks]
+    if not blocks:
+        return Answer("Static or EDS", NOT_MEASURED, None)
+    resolved = [block for block in blocks if block.resolved]
+    if resolved:
+        text = "; ".join(f"{block.metric}: {block.wording}" for block in resolved)
+        rest = len(blocks) - len(resolved)
+        others = f" The other {rest} metrics show no resolved difference." if rest else ""
+        return Answer("Static or EDS", f"{text}.{others}", "static-eds")
+    first = blocks[0]
+    static = with_unit(first.static.median if first.static else None, first.unit)
+    eds = with_unit(first.eds.median if first.eds else None, first.unit)
+    return Answer(
+        "Static or EDS",
+        f"No difference is resolved in {first.blocks} blocks: {first.metric} {static} static, {eds} EDS"
+        f" ({first.wording.removeprefix('not resolved: ')}). That is not a proof of equality.",
+        "static-eds",
+    )
+
+
+def figures(result: Result) -> tuple[Figure, ...]:
+    """The numbers to read first; each says what stands behind it."""
+    total = whole(result)
+    time = total.response_time if total else Latency(samples=0)
+    handshake = result.handshake
+    set_up = None
+    if handshake is not None:
+        set_up = difference(
+            handshake.gateway_cpu_us_per_request, handshake.gateway_cpu_us_per_request_without
+        )
+    samples = f"{time.samples:,} samples"
+    misrouted = misrouted_anywhere(result)
+    sent = sum(trial.total.sent for trial in result.trials)
+    return (
+        Figure(
+            "misrouted",
+            format_count(misrouted),
+            f"of {sent:,} sent, all trials",
+            "plain" if misrouted is None else "bad" if misrouted else "good",
+        ),
+        Figure("response time p50", format_micros(time.p50), samples),
+        Figure("response time p99", format_micros(time.p99), samples),
+        Figure(
+            "TLS handshake p50",
+            format_micros(handshake.handshake_time.p50 if handshake else None),
+            f"{handshake.handshake_time.samples:,} samples" if handshake else "not measured",
+        ),
+        Figure(
+            "CPU per new connection",
+            with_unit(set_up, "µs"),
+            f"in the gateway, {handshake.key}" if handshake else "not measured",
+        ),
+    )

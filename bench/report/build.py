@@ -1,0 +1,146 @@
+"""From a result folder to ``report.html`` and ``report.md``; reads ``result.json`` and ``samples/`` only."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pandas as pd
+from hdrh.histogram import HdrHistogram
+
+from bench.analysis.compare import compare_blocks
+from bench.analysis.latency import merge
+from bench.analysis.verdict import judge
+from bench.errors import InputError
+from bench.report.answers import answers, figures
+from bench.report.charts import Curve, block_dots, over_time, percentile_plot
+from bench.report.document import Document
+from bench.report.html import render_html
+from bench.report.markdown import render_markdown
+from bench.report.samples import Clock, read_blobs
+from bench.report.sections import context, cost, traffic
+from bench.report.text import UNKNOWN, rate, seconds
+from bench.result import Result, read_result
+
+MANY_SUBSETS = 3
+"""With more, the percentile plot shows the whole only."""
+
+
+def write_report(folder: Path) -> Path:
+    """Write ``report.html`` and ``report.md`` into a result folder; return the path of the HTML.
+
+    Raises:
+        InputError: the folder holds no readable result, or cannot be written.
+        MeasurementError: its samples are damaged.
+    """
+    document = build_document(folder, read_result(folder))
+    page = folder / "report.html"
+    _replace(folder / "report.md", render_markdown(document))
+    _replace(page, render_html(document))
+    return page
+
+
+def _replace(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise InputError(
+            f"the report cannot be written ({error.strerror}).",
+            where=str(path),
+            remedy="Make the folder writable, or copy it to a place that is.",
+        ) from error
+
+
+def build_document(folder: Path, result: Result) -> Document:
+    """Put a report together; charts come from the samples and are left out where there are none."""
+    blocks = [compare_blocks(comparison) for comparison in result.comparisons]
+    return Document(
+        title=result.scenario,
+        description=result.description,
+        byline=_byline(result),
+        verdict=judge(result),
+        figures=figures(result),
+        answers=answers(result),
+        sections=(
+            traffic.verification(result),
+            traffic.correctness(result),
+            traffic.latency(
+                result, percentile_plot(_curves(folder, result)), over_time(_seconds(folder, result))
+            ),
+            cost.handshake(result),
+            cost.config_source(result, block_dots(blocks)),
+            cost.components(result),
+            context.generator(result),
+            context.limits(result),
+            context.warnings(result),
+            context.fingerprint(result),
+            context.reading(),
+        ),
+    )
+
+
+def _byline(result: Result) -> tuple[tuple[str, str], ...]:
+    rates = sorted({trial.arrival_rate for trial in result.trials if trial.arrival_rate is not None})
+    versions = result.fingerprint.versions
+    return (
+        ("started", result.started_at.replace("T", " ")[:19] + " UTC"),
+        ("took", seconds(result.duration_s)),
+        ("rate", " and ".join(rate(value) for value in rates) + " requests/s" if rates else UNKNOWN),
+        ("stack", result.fingerprint.stack),
+        ("Envoy", versions.get("envoy", UNKNOWN)),
+        ("nginx", versions.get("nginx", UNKNOWN)),
+    )
+
+
+def _curves(folder: Path, result: Result) -> list[Curve]:
+    subsets = [subset.name for subset in result.totals[:-1]]
+    clocks: tuple[tuple[Clock, str, bool], ...] = (
+        ("response_time", "response time", False),
+        ("service_time", "service time", True),
+    )
+    curves = []
+    if 0 < len(subsets) <= MANY_SUBSETS:
+        for number, name in enumerate(subsets):
+            for clock, label, dashed in clocks:
+                histogram = _merged(folder, result, (name,), clock)
+                curves.append(Curve(f"{name}, {label}", histogram, number, dashed))
+    else:
+        names = tuple(subsets) or tuple(subset.name for subset in result.totals)
+        for clock, label, dashed in clocks:
+            curves.append(Curve(label, _merged(folder, result, names, clock), 0, dashed))
+    return curves
+
+
+def _merged(folder: Path, result: Result, subsets: tuple[str, ...], clock: Clock) -> HdrHistogram:
+    return merge(
+        blob
+        for trial in result.trials
+        if trial.experiment == "steady"
+        for name in subsets
+        for blob in read_blobs(folder, trial, name, clock)
+    )
+
+
+def _seconds(folder: Path, result: Result) -> pd.DataFrame:
+    """The seconds of the measured stages of the steady trials, in the order in which they ran."""
+    path = folder / "samples" / "timeseries.csv"
+    if not path.exists():
+        return pd.DataFrame()
+    sources = {trial.name: trial.config_source for trial in result.trials if trial.experiment == "steady"}
+    order = {name: number for number, name in enumerate(sources)}
+    try:
+        rows = pd.read_csv(path)
+        rows = rows[
+            (rows["experiment"] == "steady") & (rows["kind"] == "measure") & rows["trial"].isin(list(sources))
+        ]
+        rows = rows.assign(config_source=rows["trial"].map(sources), order=rows["trial"].map(order))
+        return rows.sort_values(["order", "second"], kind="stable")
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"the time series cannot be read ({error}).",
+            where=str(path),
+            remedy="Take the original file, or delete it: the report then leaves out that chart.",
+        ) from error

@@ -1,0 +1,112 @@
+"""A report before it has a form: sections of tables, facts, charts and notes, in reading order.
+
+HTML and Markdown are made from the same document, so they cannot tell different numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.analysis.verdict import Verdict
+
+Mark = Literal["good", "bad", "plain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of text under headings; columns from ``numbers_from`` on hold numbers and are set right."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    caption: str = ""
+    numbers_from: int = 1
+    marks: tuple[Mark, ...] = ()
+    """One for each row, or none at all."""
+    total_row: bool = False
+    """The last row is the sum of the others."""
+    mark_column: int | None = None
+    """The column that shows a row's mark."""
+
+    def mark(self, row: int) -> Mark:
+        """How the row came out."""
+        return self.marks[row] if self.marks else "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Names and values."""
+
+    pairs: tuple[tuple[str, str], ...]
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A picture: only HTML shows it; its numbers stand in a table, too."""
+
+    name: str
+    caption: str
+    svg: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A paragraph."""
+
+    text: str
+    mark: Mark = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Text as it was sent or received, line by line."""
+
+    caption: str
+    text: str
+
+
+Part = Table | Facts | Chart | Note | Listing
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One heading and what stands below it."""
+
+    anchor: str
+    title: str
+    parts: tuple[Part, ...]
+    lead: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One of the five questions, answered in a sentence, with the section that proves it."""
+
+    question: str
+    text: str
+    anchor: str | None
+    mark: Mark = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number worth reading first."""
+
+    label: str
+    value: str
+    note: str
+    mark: Mark = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A whole report."""
+
+    title: str
+    description: str
+    byline: tuple[tuple[str, str], ...]
+    verdict: Verdict
+    figures: tuple[Figure, ...]
+    answers: tuple[Answer, ...]
+    sections: tuple[Section, ...]

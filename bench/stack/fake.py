@@ -1,0 +1,159 @@
+"""A stack that starts nothing: for tests of everything that uses a stack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from bench.errors import StackError
+from bench.stack.placing import endpoints_of, place, proxies_in_order, require_sound, wished_port
+from bench.stack.ports import LOOPBACK
+from bench.stack.protocol import Component, ProxySpec, StackSpec
+from bench.translate.placement import Address, ConfigFile, Placement
+
+FIRST_PORT = 20_001
+
+
+class FakeStack:
+    """Keeps the promises of ``Stack`` without a process: renders files, hands out addresses, records calls.
+
+    Ports count up from 20001 in start order, admin ports included. Files are kept in ``files``; a part can be
+    made to die (``kill``), and a start to fail (``failure``).
+    """
+
+    def __init__(self, spec: StackSpec, *, failure: StackError | None = None) -> None:
+        """Prepare; *failure* is what ``start`` then raises."""
+        self.spec = spec
+        self.failure = failure
+        self.calls: list[str] = []
+        """Names of the methods called, in order; ``write_config`` with its proxy: ``write_config egress``."""
+        self.files: dict[str, dict[str, str]] = {}
+        """Proxy -> path -> text, as its Envoy would see it now; stays after ``stop``."""
+        self.writes: list[tuple[str, str]] = []
+        """Every file written, in order: proxy and path."""
+        self._components: dict[str, Component] = {}
+        self._placements: dict[str, Placement] = {}
+        self._dead: dict[str, str] = {}
+        self._next_port = FIRST_PORT
+
+    def start(self) -> None:
+        """Hand out addresses and render every proxy's files, in the order in which they would start."""
+        self.calls.append("start")
+        if self._components:
+            raise StackError(f"stack {self.spec.name} is running already.")
+        require_sound(self.spec)
+        if self.failure is not None:
+            raise self.failure
+        try:
+            endpoints = {}
+            for node in self.spec.nodes:
+                real = self._address(wished_port(self.spec, node.name, [node.plays], node.plays))
+                endpoints[node.plays] = real
+                self._add(node.name, "node", {node.plays: real})
+            for proxy in proxies_in_order(self.spec):
+                endpoints |= self._start_proxy(proxy, endpoints)
+        except BaseException:
+            self._forget()
+            raise
+
+    def stop(self) -> None:
+        """Forget the running parts. Safe to call twice."""
+        self.calls.append("stop")
+        self._forget()
+
+    def components(self) -> Sequence[Component]:
+        """The running parts, in the order in which they were started."""
+        return tuple(self._components.values())
+
+    def component(self, name: str) -> Component:
+        """One part by its name."""
+        try:
+            return self._components[name]
+        except KeyError:
+            raise StackError(f"stack {self.spec.name} has no running part called {name}.") from None
+
+    def check_alive(self) -> None:
+        """Raise ``StackError`` if a part was killed."""
+        self.calls.append("check_alive")
+        for name, how in self._dead.items():
+            raise StackError(f"{name} {how}. Its last output:\n(none)")
+
+    def kill(self, name: str, how: str = "was ended by SIGKILL") -> None:
+        """Let one part be dead from now on."""
+        self.component(name)
+        self._dead[name] = how
+
+    def write_config(self, proxy: str, files: Sequence[ConfigFile]) -> None:
+        """Replace files of a running proxy."""
+        self.calls.append(f"write_config {proxy}")
+        if self.component(proxy).kind != "envoy":
+            raise StackError(f"{proxy} is a node: only a proxy's files can be replaced.")
+        self._write(proxy, files)
+
+    def placement(self, proxy: str) -> Placement:
+        """The placement that the proxy's files were rendered for."""
+        try:
+            return self._placements[proxy]
+        except KeyError:
+            raise StackError(f"stack {self.spec.name} has no running proxy called {proxy}.") from None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _start_proxy(self, proxy: ProxySpec, endpoints: Mapping[Address, Address]) -> dict[Address, Address]:
+        root = Path("/fake") / proxy.name
+        placement = place(
+            self.spec, proxy, config_root=root / "config", log_root=root / "logs", endpoints=endpoints
+        )
+        self._write(proxy.name, proxy.render(placement))
+        real = {bound: self._address(port) for bound, (_, port) in placement.listeners.items()}
+        self._placements[proxy.name] = placement
+        _, admin_port = self._address(0)
+        self._add(proxy.name, proxy.role, real, admin_url=f"http://{LOOPBACK}:{admin_port}")
+        return endpoints_of(proxy, real)
+
+    def _write(self, proxy: str, files: Sequence[ConfigFile]) -> None:
+        for file in files:
+            if Path(file.path).is_absolute() or ".." in Path(file.path).parts:
+                raise StackError(f"{proxy} may not write {file.path!r}: it lies outside its folder.")
+            self.files.setdefault(proxy, {})[file.path] = file.text
+            self.writes.append((proxy, file.path))
+
+    def _address(self, wished: int) -> Address:
+        if wished:
+            return LOOPBACK, wished
+        self._next_port += 1
+        return LOOPBACK, self._next_port - 1
+
+    def _add(
+        self,
+        name: str,
+        role: Literal["sidecar", "egress", "node"],
+        addresses: Mapping[Address, Address],
+        admin_url: str | None = None,
+    ) -> None:
+        root = Path("/fake") / name
+        self._components[name] = Component(
+            name=name,
+            kind="nginx" if role == "node" else "envoy",
+            role=role,
+            pid=None,
+            addresses=addresses,
+            admin_url=admin_url,
+            log=root / "output.log",
+            access_log=root / "access.log",
+            config=root / "config",
+        )
+
+    def _forget(self) -> None:
+        self._components.clear()
+        self._placements.clear()
+        self._dead.clear()

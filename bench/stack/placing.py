@@ -1,0 +1,112 @@
+"""Where everything goes: from a specification and the addresses known so far to a proxy's placement."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from bench.errors import StackError
+from bench.stack.ports import LOOPBACK
+from bench.stack.protocol import ProxySpec, Role, StackSpec
+from bench.translate.placement import Address, Placement
+
+T = TypeVar("T", bound=Hashable)
+
+START_ORDER: tuple[Role, ...] = ("egress", "sidecar")
+"""A proxy is started when everything it forwards to has an address."""
+
+
+def proxies_in_order(spec: StackSpec) -> list[ProxySpec]:
+    """Proxies in the order in which they are started: gateways, then sidecars."""
+    return sorted(spec.proxies, key=lambda proxy: START_ORDER.index(proxy.role))
+
+
+def require_sound(spec: StackSpec) -> None:
+    """Check what a specification can get wrong by itself.
+
+    Raises:
+        StackError: two parts share a name, an endpoint is played twice, a port wish names no part or is used
+            twice, or a file is missing.
+    """
+    names = [node.name for node in spec.nodes] + [proxy.name for proxy in spec.proxies]
+    for name in _repeated(names):
+        raise StackError(f"two parts of stack {spec.name} are called {name}.", remedy="Rename one.")
+    for ip, port in _repeated(node.plays for node in spec.nodes):
+        raise StackError(f"two nodes play {ip}:{port}.", remedy="Let each play its own endpoint.")
+    known = set(names) | {f"{node.name}:{node.plays[1]}" for node in spec.nodes}
+    known |= {f"{proxy.name}:{port}" for proxy in spec.proxies for _, port in proxy.listeners}
+    for name in sorted(spec.ports.keys() - known):
+        raise StackError(
+            f"a port is wished for {name}, and no part or listener is called so.",
+            remedy=f"Known are: {', '.join(sorted(known))}.",
+        )
+    for port in _repeated(spec.ports.values()):
+        raise StackError(f"port {port} is wished for twice.", remedy="Give each part its own, or none.")
+    for written, real in spec.files.items():
+        if not real.is_file():
+            raise StackError(
+                f"{written} stands for a file that is not there.", where=str(real), remedy="Write it first."
+            )
+
+
+def wished_port(spec: StackSpec, name: str, addresses: Sequence[Address], address: Address) -> int:
+    """The port wished for one of a part's addresses; 0 if the system may choose."""
+    by_port = spec.ports.get(f"{name}:{address[1]}")
+    if by_port is not None:
+        return by_port
+    return spec.ports.get(name, 0) if address == addresses[0] else 0
+
+
+def place(
+    spec: StackSpec,
+    proxy: ProxySpec,
+    *,
+    config_root: Path,
+    log_root: Path,
+    endpoints: Mapping[Address, Address],
+) -> Placement:
+    """The placement of one proxy on loopback, with the wished ports.
+
+    Args:
+        spec: the stack.
+        proxy: one of its proxies.
+        config_root: its files.
+        log_root: its access logs.
+        endpoints: addresses as translated -> real ones, of everything started so far.
+    """
+    listeners = {
+        address: (LOOPBACK, wished_port(spec, proxy.name, proxy.listeners, address))
+        for address in proxy.listeners
+    }
+    return Placement(
+        config_root=str(config_root),
+        log_root=str(log_root),
+        listeners=listeners,
+        endpoints=dict(endpoints),
+        files={written: str(real) for written, real in spec.files.items()},
+    )
+
+
+def match_listeners(proxy: ProxySpec, found: Mapping[str, Address]) -> dict[Address, Address] | None:
+    """Bind addresses as translated -> real ones; None while one is missing.
+
+    Istio names a listener after its bind address: ``0.0.0.0_80``. A proxy with a single listener may call it
+    as it likes.
+    """
+    if len(proxy.listeners) == 1 == len(found):
+        return {proxy.listeners[0]: next(iter(found.values()))}
+    try:
+        return {(ip, port): found[f"{ip}_{port}"] for ip, port in proxy.listeners}
+    except KeyError:
+        return None
+
+
+def endpoints_of(proxy: ProxySpec, listeners: Mapping[Address, Address]) -> dict[Address, Address]:
+    """The endpoint addresses under which other proxies know this one's listeners."""
+    return {(proxy.ip, bound[1]): real for bound, real in listeners.items()}
+
+
+def _repeated(values: Iterable[T]) -> list[T]:
+    return [value for value, count in Counter(values).items() if count > 1]

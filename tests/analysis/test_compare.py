@@ -1,0 +1,131 @@
+"""A difference between sources is claimed only where the blocks carry it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.analysis.compare import compare_blocks, comparisons_of
+from bench.result import Comparison, ComponentCost, Latency, SubsetResult, TrialResult
+
+
+def of(static, eds):
+    return compare_blocks(Comparison(metric="m", unit="µs", static=tuple(static), eds=tuple(eds)))
+
+
+def test_medians_ratio_and_paired_differences():
+    found = of([100, 110], [120, 121])
+
+    assert (found.static.median, found.eds.median) == (105, 120.5)
+    assert found.ratio == pytest.approx(120.5 / 105)
+    assert found.differences == (20, 11)
+    assert (found.static.lowest, found.static.highest, found.static.width) == (100, 110, 10)
+
+
+def test_two_blocks_are_never_enough():
+    found = of([100, 100], [200, 200])
+
+    assert not found.resolved
+    assert found.wording == "not resolved: 2 blocks, at least 6 are needed"
+
+
+def test_differences_of_both_signs_resolve_nothing():
+    found = of([100] * 6, [101, 101, 101, 101, 101, 99])
+
+    assert not found.resolved
+    assert "sign" in found.wording
+
+
+def test_differences_within_the_spread_of_one_source_resolve_nothing():
+    found = of([100, 110, 100, 110, 100, 110], [105, 115, 105, 115, 105, 115])
+
+    assert not found.resolved
+    assert "spread of one source" in found.wording
+
+
+def test_a_difference_beyond_the_spread_in_every_block_is_told_with_its_size():
+    found = of([100, 101, 100, 101, 100, 101], [110, 111, 110, 111, 110, 111])
+
+    assert found.resolved
+    assert found.wording == "eds higher than static by 9.95 %, in each of 6 blocks"
+
+
+@given(st.lists(st.floats(1, 1e6), min_size=1, max_size=12))
+def test_a_source_compared_with_itself_never_differs(values):
+    found = of(values, values)
+
+    assert not found.resolved
+    assert found.difference == 0
+    assert found.ratio == 1
+
+
+def test_an_unfinished_block_is_left_out():
+    assert of([100, 101, 102], [100, 101]).blocks == 2
+    assert of([100], []).wording == "not resolved: no complete block"
+
+
+def test_a_median_of_zero_has_no_ratio():
+    assert of([0, 0], [1, 1]).ratio is None
+
+
+def a_trial(source, block, p50, cpu=(50.0,), experiment="steady"):
+    empty = Latency(samples=0)
+    total = SubsetResult(
+        name="all",
+        due=0,
+        sent=0,
+        answered=0,
+        unsent=0,
+        failed=0,
+        misrouted=0,
+        response_time=Latency(samples=100, p50=p50),
+        service_time=empty,
+        lag=empty,
+    )
+    return TrialResult(
+        name=f"{block} {source}",
+        experiment=experiment,
+        config_source=source,
+        block=block,
+        position=1,
+        started_at="2026-11-24T05:06:07+00:00",
+        duration_s=1,
+        arrival_rate=1,
+        achieved_rate=1,
+        subsets=(),
+        total=total,
+        costs=tuple(
+            ComponentCost(
+                component=f"egress {number}",
+                role="egress",
+                cpu_seconds=None,
+                cpu_us_per_request=value,
+                memory_bytes=None,
+            )
+            for number, value in enumerate(cpu)
+        ),
+    )
+
+
+def test_trials_are_lined_up_by_block_and_not_by_order():
+    trials = [
+        a_trial("static", 1, 100),
+        a_trial("eds", 1, 200),
+        a_trial("eds", 2, 201),
+        a_trial("static", 2, 101),
+        a_trial("static", 3, 102),
+        a_trial("static", 4, 999, experiment="handshake"),
+        a_trial("eds", 4, 999, experiment="handshake"),
+    ]
+
+    found = {comparison.metric: comparison for comparison in comparisons_of(trials)}
+
+    assert found["response time p50"].static == (100, 101)
+    assert found["response time p50"].eds == (200, 201)
+    assert found["gateway CPU per request"].static == (50.0, 50.0)
+    assert set(found) == {"response time p50", "gateway CPU per request"}
+
+
+def test_one_unknown_part_makes_the_sum_unknown():
+    trials = [a_trial("static", 1, 100, cpu=(50.0, None)), a_trial("eds", 1, 100, cpu=(50.0, 10.0))]
+
+    assert "gateway CPU per request" not in {comparison.metric for comparison in comparisons_of(trials)}

@@ -1,0 +1,177 @@
+"""Limits, the generator's innocence and the verdict: what passes, and what must not."""
+
+import pytest
+
+from bench.analysis.innocence import judge_delivery, judge_generator, little_in_flight
+from bench.analysis.limits import LIMITS, check_limits
+from bench.analysis.tally import Tally, judge_balance
+from bench.analysis.verdict import judge
+from bench.errors import InputError
+from bench.result import (
+    Fingerprint,
+    GeneratorResult,
+    Latency,
+    LimitCheck,
+    Result,
+    RunWarning,
+    SubsetResult,
+    VerificationLine,
+)
+
+EMPTY = Latency(samples=0)
+FULL = Latency(samples=100_000, p50=1_000, p90=1_500, p99=2_000, p999=4_000, maximum=9_000, mean=1_100)
+
+
+def a_subset(**changes):
+    values = {
+        "name": "all",
+        "due": 100_000,
+        "sent": 100_000,
+        "answered": 100_000,
+        "unsent": 0,
+        "failed": 0,
+        "misrouted": 0,
+        "response_time": FULL,
+        "service_time": FULL,
+        "lag": FULL,
+    }
+    return SubsetResult(**(values | changes))
+
+
+def one(name, bound, **changes):
+    (check,) = check_limits({name: bound}, a_subset(**changes))
+    return check
+
+
+def test_a_time_limit_is_met_up_to_and_including_its_bound():
+    assert one("response_time_p99_ms", 2).passed
+    assert not one("response_time_p99_ms", 1.999).passed
+    assert one("response_time_p99_ms", 2).measured == "2 ms"
+
+
+def test_a_percentile_that_was_not_measured_does_not_pass():
+    check = one("response_time_p999_ms", 1e9, response_time=Latency(samples=500, p50=1, maximum=1))
+
+    assert not check.passed
+    assert check.measured == "– (500 samples are too few)"
+
+
+def test_counts_are_judged_and_nothing_due_proves_nothing():
+    assert one("misrouted", 0).passed
+    assert not one("misrouted", 0, misrouted=1).passed
+    assert not one("failed", 0, due=0).passed
+
+
+def test_every_limit_can_be_judged_and_none_means_no_limit():
+    assert len(check_limits(dict.fromkeys(LIMITS, 10.0), a_subset())) == len(LIMITS)
+    assert check_limits(dict.fromkeys(LIMITS), a_subset()) == ()
+
+
+def test_a_misspelt_limit_is_refused_with_the_right_name():
+    with pytest.raises(InputError, match=r"scenario\.yaml:7: .*Did you mean response_time_p99_ms\?"):
+        check_limits({"respone_time_p99_ms": 1}, a_subset(), where="scenario.yaml:7")
+
+
+def codes(**changes):
+    values = {
+        "cpu_us_per_request": 20.0,
+        "cpu_share": 0.3,
+        "lag": Latency(samples=10_000, p50=10, p99=100, maximum=900),
+        "connects": 16,
+        "workers": 1,
+    }
+    samples = changes.pop("in_flight_samples", None)
+    found = judge_generator(GeneratorResult(**(values | changes)), in_flight_samples=samples)
+    return [warning.code for warning in found]
+
+
+def test_a_generator_in_good_order_is_left_alone():
+    assert codes() == []
+    assert codes(mean_in_flight=2.05, little_in_flight=2.0) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"cpu_share": 0.71}, "generator-cpu-busy"),
+        ({"cpu_share": 0.91}, "generator-cpu-full"),
+        ({"cpu_share": None}, "generator-cpu-unknown"),
+        ({"lag": Latency(samples=10_000, p99=5_001, maximum=6_000)}, "generator-late"),
+        ({"lag": Latency(samples=50, maximum=5_001)}, "generator-late"),
+        ({"lag": EMPTY}, "generator-lag-unknown"),
+        ({"mean_in_flight": 2.3, "little_in_flight": 2.0}, "littles-law"),
+        ({"mean_in_flight": 2.1, "little_in_flight": 2.0, "in_flight_samples": 1_000_000}, "littles-law"),
+    ],
+)
+def test_each_sign_of_guilt_has_its_warning(changes, code):
+    assert codes(**changes) == [code]
+
+
+def test_littles_law_multiplies_throughput_and_time():
+    assert little_in_flight(5_000, 10, 2_000) == pytest.approx(1.0)
+    assert little_in_flight(5_000, 10, None) is None
+    assert little_in_flight(0, 0, 2_000) is None
+
+
+def test_few_samples_in_flight_accuse_nobody():
+    assert codes(mean_in_flight=0.25, little_in_flight=0.2, in_flight_samples=100) == []
+
+
+def test_unsent_requests_and_unbalanced_counts_are_told():
+    assert judge_delivery(a_subset()) == ()
+    assert "5 of 100,000" in judge_delivery(a_subset(unsent=5))[0].message
+    assert judge_balance(Tally("v1", 2, 2, 2, 0, 0, 0, "", "", "")) == ()
+    assert judge_balance(Tally("v1", 3, 2, 2, 0, 0, 0, "", "", ""))[0].code == "counts-do-not-balance"
+
+
+def a_result(**changes):
+    values = {
+        "run_id": "r",
+        "scenario": "s",
+        "description": "",
+        "semantics": "current",
+        "started_at": "2026-11-24T05:06:07+00:00",
+        "finished_at": None,
+        "command": "egress-bench run",
+        "state": "complete",
+        "fingerprint": Fingerprint(
+            machine={}, versions={}, scenario_hash="", config_hashes={}, stack="local"
+        ),
+        "totals": (a_subset(),),
+    }
+    return Result(**(values | changes))
+
+
+MET = LimitCheck(name="failed", limit="≤ 0", measured="0", passed=True)
+MISSED = LimitCheck(name="failed", limit="≤ 0", measured="3", passed=False)
+FULL_CPU = RunWarning(code="generator-cpu-full", message="Full.", advice="")
+WRONG = VerificationLine(
+    name="want: v1", sent="GET /", expected="200 v1!", got="200 v2!", node="nginx02", passed=False
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "code"),
+    [
+        ({"limits": (MET,)}, "passed", 0),
+        ({"limits": (MET, MISSED)}, "limit missed", 1),
+        ({"limits": (MISSED,), "warnings": (FULL_CPU,)}, "limit missed", 1),
+        ({"warnings": (FULL_CPU,)}, "generator-limited", 0),
+        ({"verification": (WRONG,)}, "limit missed", 1),
+        ({"totals": (a_subset(misrouted=1),)}, "limit missed", 1),
+        ({"totals": ()}, "limit missed", 1),
+        ({"totals": (a_subset(answered=0),)}, "limit missed", 1),
+        ({"state": "aborted", "reason": "interrupted"}, "aborted", 2),
+        ({"state": "aborted", "reason": "interrupted", "limits": (MISSED,)}, "aborted", 2),
+        ({"state": "aborted", "verification": (WRONG,), "totals": ()}, "limit missed", 1),
+        ({"state": "aborted", "totals": (a_subset(misrouted=1),)}, "limit missed", 1),
+    ],
+)
+def test_the_verdict_is_the_worst_that_happened(changes, state, code):
+    verdict = judge(a_result(**changes))
+
+    assert (verdict.state, verdict.exit_code) == (state, code)
+
+
+def test_a_missed_limit_names_both_numbers():
+    assert "failed is 3, limit ≤ 0" in judge(a_result(limits=(MISSED,))).sentence

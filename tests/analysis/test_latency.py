@@ -1,0 +1,156 @@
+"""Percentiles are what their definition says, to 0.1 %."""
+
+import math
+
+import pytest
+from hdrh.histogram import HdrHistogram
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.analysis.bounds import rule_of_three
+from bench.analysis.latency import (
+    HIGHEST_US,
+    merge,
+    new_histogram,
+    percentile,
+    recorded,
+    summarise,
+    summarise_values,
+)
+from bench.errors import MeasurementError
+
+durations = st.one_of(st.integers(0, 5_000), st.integers(0, 2_000_000), st.integers(0, HIGHEST_US))
+
+
+def blob(values) -> str:
+    histogram = new_histogram()
+    for value in values:
+        assert histogram.record_value(value)
+    return histogram.encode().decode()
+
+
+def by_definition(values, permille):
+    """The smallest sample that at least q ‰ of the samples do not exceed, from the raw samples."""
+    ordered = sorted(values)
+    for position, value in enumerate(ordered, start=1):
+        if position * 1000 >= permille * len(ordered):
+            return value if len(ordered) - position >= 10 else None
+    return None
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(durations, min_size=0, max_size=400), st.sampled_from([1, 100, 500, 900, 970, 990, 999]))
+def test_a_percentile_is_the_smallest_sample_that_enough_samples_do_not_exceed(values, permille):
+    histogram = merge([blob(values)])
+    expected = by_definition(values, permille)
+
+    actual = percentile(histogram, permille)
+
+    if expected is None:
+        assert actual is None
+    else:
+        assert actual is not None
+        assert expected <= actual <= expected * 1.001
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(durations, min_size=1, max_size=200))
+def test_maximum_and_mean_are_right_to_a_thousandth(values):
+    summary = summarise(merge([blob(values)]))
+
+    assert summary.samples == len(values)
+    assert summary.maximum is not None
+    assert max(values) <= summary.maximum <= max(values) * 1.001
+    assert summary.mean == pytest.approx(sum(values) / len(values), rel=0.001)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.lists(durations, max_size=60), max_size=4))
+def test_merging_is_the_same_as_recording_together(parts):
+    together = merge([blob([value for part in parts for value in part])])
+
+    apart = merge(blob(part) for part in parts)
+
+    assert apart.get_total_count() == together.get_total_count()
+    assert summarise(apart) == summarise(together)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(durations, max_size=100))
+def test_the_fast_reader_sees_what_the_librarys_own_iterator_sees(values):
+    histogram = merge([blob(values)])
+
+    buckets = recorded(histogram)
+
+    theirs = [(item.value_iterated_to, item.count_added_in_this_iter_step) for item in histogram]
+    assert theirs == list(zip(buckets.highest.tolist(), buckets.counts.tolist(), strict=True))
+
+
+def test_no_figure_from_fewer_than_ten_samples_beyond():
+    short = summarise(merge([blob(range(1, 1000))]))
+    enough = summarise(merge([blob(range(1, 1001))]))
+
+    assert (short.p90, short.p99) == (900, None)
+    assert enough.p99 == 990
+    assert enough.p999 is None
+
+
+def test_without_samples_everything_is_unknown():
+    summary = summarise(merge([]))
+
+    assert summary.samples == 0
+    assert {summary.p50, summary.p90, summary.p99, summary.p999, summary.maximum, summary.mean} == {None}
+
+
+def test_the_rank_is_rounded_up_and_never_to_the_nearest():
+    """Hdrh rounds the rank: for 22.4 it takes the 22nd sample, below which too few lie."""
+    values = list(range(1, 33))
+
+    assert percentile(merge([blob(values)]), 670) == 22
+    assert by_definition(values, 670) == 22
+    assert merge([blob(values)]).get_value_at_percentile(67) == 21
+
+
+def test_a_damaged_histogram_is_named_and_never_skipped():
+    with pytest.raises(MeasurementError, match="histogram 2 cannot be read"):
+        merge([blob([1, 2]), blob([3])[:-9] + "AAAAAAAA="])
+
+
+@pytest.mark.parametrize("garbage", ["", "x", "HISTFAAAAAB4nA==", "é" * 40])
+def test_garbage_is_a_measurement_error(garbage):
+    with pytest.raises(MeasurementError, match="histogram 1"):
+        merge([garbage])
+
+
+def test_values_beyond_an_hour_are_refused_rather_than_lost():
+    longer = HdrHistogram(1, HIGHEST_US * 1000, 3)
+    longer.record_value(HIGHEST_US * 100)
+
+    with pytest.raises(MeasurementError):
+        merge([longer.encode().decode()])
+
+
+def test_a_histogram_with_a_wider_range_merges_exactly():
+    wider = HdrHistogram(1, HIGHEST_US * 24, 3)
+    for value in range(100, 5100):
+        wider.record_value(value)
+
+    assert summarise(merge([wider.encode().decode()])) == summarise(merge([blob(range(100, 5100))]))
+
+
+def test_plain_values_are_summarised_alike():
+    assert summarise_values([5] * 30) == summarise(merge([blob([5] * 30)]))
+    with pytest.raises(MeasurementError, match="-1 µs"):
+        summarise_values([-1])
+
+
+@given(st.integers(1, 10**9))
+def test_the_rule_of_three_is_never_below_the_exact_bound(trials):
+    bound = rule_of_three(trials)
+
+    assert bound is not None
+    assert bound >= -math.expm1(math.log(0.05) / trials)
+
+
+def test_no_trials_no_bound():
+    assert rule_of_three(0) is None
