@@ -60,15 +60,15 @@ class Member:
             if self._engine is not None:
                 self._engine.close()
 
-    def setup(self, plan: LoadPlan, share: Share) -> None:
+    def setup(self, plan: Wire, share: Share) -> None:
         """Build the engine and open its connections."""
-        self._plan = plan
         # A full collection of Locust's heap takes longer than the gap between two requests.
         gc.collect()
         gc.freeze()
         try:
+            self._plan = LoadPlan.model_validate(plan)
             self._engine = Engine(
-                plan,
+                self._plan,
                 share,
                 get_hub().loop,
                 on_ready=lambda: self._link.send("ready", self._about()),

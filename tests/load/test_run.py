@@ -156,6 +156,41 @@ def test_an_outage_is_seen_by_every_request_that_was_due_during_it(tmp_path: Pat
     assert max(late) == late[1] > 400_000
 
 
+def test_a_busy_caller_does_not_hold_the_generator_up(tmp_path: Path) -> None:
+    """More is reported meanwhile than fits into a pipe; Ctrl-Z on the caller would do the same."""
+
+    def watch(event) -> None:
+        if isinstance(event, StageStarted) and event.stage == "main":
+            time.sleep(1.5)
+
+    with Stub(always(by_header)) as stub:
+        plan = two_subsets(stub.port, rate=400, warm_s=0.2, main_s=1.2)
+        outcome = run_load(plan, tmp_path, on_event=watch)
+
+    assert sum(subset.counts.answered for subset in outcome.stages[1].subsets) == 480
+    assert decode(outcome.stages[1].subsets[0].lag).percentile(90) < 100_000
+
+
+def test_locust_settings_lying_around_are_not_ours(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "locust.conf").write_text("users = 7\nheadless = false\nrun-time = 1s\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOCUST_RUN_TIME", "1s")
+    monkeypatch.setenv("LOCUST_USERS", "9")
+    with Stub(always(by_header)) as stub:
+        outcome = run_load(two_subsets(stub.port, warm_s=0.5, main_s=1), Path("relative"))
+
+    assert outcome.complete
+    assert sum(subset.counts.answered for subset in outcome.stages[1].subsets) == 300
+    assert outcome.generator.workers == 1
+
+
+def test_fewer_connections_than_workers_is_one_clear_error(tmp_path: Path) -> None:
+    plan = two_subsets(1, workers=3, connections=Connections(count=2))
+
+    with pytest.raises(LoadError, match="2 connections cannot be shared among 3 workers"):
+        run_load(plan, tmp_path)
+
+
 def test_answers_that_come_after_their_stage_count_where_they_were_due(tmp_path: Path) -> None:
     def answer(request: bytes) -> bytes:
         if ident_of(request).startswith(b"t/000"):
