@@ -5,16 +5,22 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.analysis.handshake import doubts
 from bench.certs.material import Material
 from bench.environment import machine, versions
 from bench.errors import BenchError, MeasurementError
-from bench.experiment.handshake import handshake_plans, handshake_result
+from bench.experiment.handshake import (
+    handshake_plans,
+    handshake_result,
+    handshake_variations,
+    read_mode,
+)
 from bench.experiment.journal import Journal
 from bench.experiment.keep import keep_configuration, keep_logs
 from bench.experiment.observer import Observer
@@ -24,7 +30,7 @@ from bench.experiment.trial import Trial, TrialPlan, run_trial
 from bench.experiment.verification import Identities, Identity, verify
 from bench.report.build import write_report
 from bench.report.folder import prepare_folder, slug
-from bench.result import Fingerprint, Result, RunWarning, VerificationLine
+from bench.result import HANDSHAKE_KINDS, Fingerprint, Result, RunWarning
 from bench.scenario.load import LoadedScenario
 from bench.scenario.traffic import mean_rate
 from bench.stack.binaries import Binary, find_envoy, find_nginx
@@ -32,7 +38,6 @@ from bench.stack.guarded import guarded_folder
 from bench.stack.nginx import FLUSH_INTERVAL_S
 from bench.stack.protocol import Stack, StackSpec
 from bench.telemetry.access_log import wait_until_flushed
-from bench.telemetry.handshake import GATEWAY_FIELDS
 from bench.translate.config import ConfigSource
 
 _AROUND_TRIAL_S = 2.0
@@ -148,25 +153,29 @@ class _Session:
                 keep_logs(self.journal.folder, name, stack)
 
     def handshake(self) -> None:
-        """A new upstream connection for each request against connections that are kept."""
+        """New upstream connections, with full and with resumed handshakes, against kept ones."""
         scenario = self.prepared.loaded.scenario
         assert scenario.handshake is not None  # noqa: S101 - the caller asked
         with ExitStack() as running:
-            variations = {
-                "kept": Variation(access_log=GATEWAY_FIELDS),
-                "new": Variation(access_log=GATEWAY_FIELDS, max_requests_per_connection=1),
-            }
             stacks = {
                 name: self._start(running, f"handshake-{name}", "static", variation)
-                for name, variation in variations.items()
+                for name, variation in handshake_variations().items()
             }
             done: dict[str, list[Trial]] = {name: [] for name in stacks}
             for name, plan in handshake_plans(scenario.handshake):
                 done[name].append(self._trial(stacks[name], plan))
             self.observer.stage("reading the handshakes", 1)
             self.journal.handshake = handshake_result(
-                scenario.tls.key, stacks["new"], scenario.traffic.gateway, done["new"][0], done["kept"]
+                scenario.tls.key,
+                [
+                    read_mode(kind, stacks[kind], scenario.traffic.gateway, done[kind][0], done["kept"])
+                    for kind in HANDSHAKE_KINDS
+                ],
+                done["kept"],
             )
+            for warning in doubts(self.journal.handshake):
+                self.journal.warnings.append(warning)
+                self.observer.warning(warning)
             for name, stack in stacks.items():
                 keep_logs(self.journal.folder, f"handshake-{name}", stack, access_logs=True)
             self.journal.save()
@@ -190,21 +199,19 @@ class _Session:
         self.observer.stage("verifying the path, call by call", 1)
         for name, stack in stacks.items():
             lines = verify(stack, self.prepared.loaded.scenario, identities)
-            self.journal.verification += [
-                line.model_copy(update={"name": f"{name}: {line.name}"}) for line in lines
-            ]
+            self.journal.verification += [line.model_copy(update={"stack": name}) for line in lines]
             wait_until_flushed(
                 [part.access_log for part in stack.components() if part.access_log is not None],
                 quiet_s=2 * FLUSH_INTERVAL_S,
             )
             keep_logs(self.journal.folder, f"{name}-verification", stack, access_logs=True)
-        self.observer.verification(_one_table(self.journal.verification))
+        self.observer.verification(self.journal.verification)
         self.journal.save()
         wrong = [line for line in self.journal.verification if not line.passed]
         if wrong:
             raise MeasurementError(
                 f"{len(wrong)} of {len(self.journal.verification)} verification calls were wrong, the first:"
-                f" {wrong[0].name}: expected {wrong[0].expected}, got {wrong[0].got}.",
+                f" {wrong[0].name} ({wrong[0].stack}): expected {wrong[0].expected}, got {wrong[0].got}.",
                 remedy="No load was sent. Correct the Istio YAML, or the expectation in scenario.yaml.",
             )
 
@@ -224,12 +231,6 @@ class _Session:
         )
         self.journal.add_trial(trial)
         return trial
-
-
-def _one_table(lines: Sequence[VerificationLine]) -> list[VerificationLine]:
-    """The lines of the first stack, and those of the others that went wrong."""
-    first = lines[0].name.partition(":")[0] if lines else ""
-    return [line for line in lines if line.name.startswith(f"{first}:") or not line.passed]
 
 
 def _identity(folder: Path) -> Identity:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,6 +53,8 @@ class Trial:
     outcome: LoadOutcome
     whole_tls: UpstreamTls
     """What the gateway's clusters counted from before the warm-up until everything was answered."""
+    measured_from_us: int
+    """When the measured stage began, microseconds since the epoch, as access logs count."""
     peak_memory_bytes: int | None
     """Largest sum over all processes of the run."""
 
@@ -67,12 +70,15 @@ def run_trial(stack: Stack, scenario: Scenario, plan: TrialPlan, *, run_id: str,
     started_at = datetime.now(UTC)
     load_plan = _load_plan(stack, scenario, plan, run_id)
     edges: dict[str, Reading] = {}
+    measured_from_us = 0
     parts = {part.name: part.pid for part in stack.components()}
     with Meter(stack, scenario.traffic.gateway) as meter, MemorySampler(parts) as memory:
 
         def on_event(event: LoadEvent) -> None:
+            nonlocal measured_from_us
             match event:
                 case StageStarted(kind="measure"):
+                    measured_from_us = time.time_ns() // 1000
                     edges["first"] = meter.read()
                 case StageEnded(kind="measure"):
                     edges["last"] = meter.read()
@@ -128,6 +134,7 @@ def run_trial(stack: Stack, scenario: Scenario, plan: TrialPlan, *, run_id: str,
         ),
         outcome=outcome,
         whole_tls=before.tls_until(after),
+        measured_from_us=measured_from_us,
         peak_memory_bytes=memory.peak_bytes,
     )
 

@@ -61,3 +61,8 @@ def signed(value: float | None, unit: str) -> str:
 def bound(value: float | None) -> str:
     """A small probability as ``< 1 in n``."""
     return UNKNOWN if value is None or value <= 0 else f"< 1 in {1 / value:,.0f}"
+
+
+def version_number(version: str) -> str:
+    """The number alone of a version text, which may go on with how the program was built."""
+    return version.partition(" ")[0]
