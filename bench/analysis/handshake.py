@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from bench.result import HandshakeMode, HandshakeResult, RunWarning
 from bench.units import format_micros
 
-COUNTS_DISAGREE = "handshake-counts"
-_WAITED = 2.0
-"""A handshake is CPU work of both sides one after the other; one that takes twice that long has waited."""
+_WAITED = 1.5
+"""A handshake is CPU work of both sides in turn; one that takes half as long again has waited."""
 
 
 def doubts(result: HandshakeResult) -> list[RunWarning]:
@@ -21,7 +20,7 @@ def mode_doubts(mode: HandshakeMode) -> Iterator[RunWarning]:
     """A warning if *mode* is not what it claims to be, and one if its handshakes waited for a processor."""
     if not mode.counts_agree:
         yield RunWarning(
-            code=COUNTS_DISAGREE,
+            code="handshake-counts",
             message=f"{mode.name} handshakes: the access log has {mode.connections:,} connections,"
             f" {mode.of_other_kind:,} of them of the other kind; Envoy counted {mode.handshakes:,}"
             f" handshakes, {mode.sessions_reused:,} of them resumed. The accounts do not agree, or the"

@@ -27,7 +27,7 @@ from bench.telemetry.access_log import EnvoyEntry, read_envoy_log, read_node_log
 from bench.telemetry.handshake import GATEWAY_FIELDS, collect_handshakes
 
 _KEPT_SHARE = 1 / 6
-"""Seconds of each trial with kept connections, as a part of those of a mode."""
+"""Length of each trial with kept connections, as a part of that of a mode; rounded to half seconds."""
 _MOST_OF_OTHER_KIND = 0.01
 """A resumed mode begins with a full handshake for each cluster; more than this would show in its CPU."""
 
@@ -43,12 +43,12 @@ def handshake_variations() -> dict[str, Variation]:
 
 def handshake_plans(settings: Handshake) -> tuple[tuple[str, TrialPlan], ...]:
     """The trials in order, each with the name of the stack that it runs on."""
-    part = settings.measure_s * _KEPT_SHARE
+    part = max(0.5, round(settings.measure_s * _KEPT_SHARE * 2) / 2)
     order = (
-        ("kept", "connections kept, before", part),
-        ("resumed", "new connections, resumed handshakes", settings.measure_s),
-        ("full", "new connections, full handshakes", settings.measure_s),
-        ("kept", "connections kept, after", part),
+        ("kept", "kept connections, before", part),
+        ("resumed", "resumed handshakes", settings.measure_s),
+        ("full", "full handshakes", settings.measure_s),
+        ("kept", "kept connections, after", part),
     )
     return tuple(
         (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bench.analysis.bounds import rule_of_three
 from bench.analysis.compare import compare_blocks
-from bench.analysis.handshake import COUNTS_DISAGREE, doubts, mode_doubts
+from bench.analysis.handshake import doubts, mode_doubts
 from bench.analysis.verdict import misrouted_anywhere, whole
-from bench.report.document import Answer, Figure, Mark
-from bench.report.text import bound, rate, with_unit
+from bench.report.document import Answer, Figure
+from bench.report.text import UNKNOWN, bound, rate, with_unit
 from bench.result import (
     HANDSHAKE_KINDS,
     Comparison,
@@ -152,27 +152,29 @@ def figures(result: Result) -> tuple[Figure, ...]:
         ),
         Figure("response time p50", format_micros(time.p50), samples),
         Figure("response time p99", format_micros(time.p99), samples),
-        *(figure for kind in HANDSHAKE_KINDS for figure in _handshake_figures(result.handshake, kind)),
+        *(_handshake_time(result.handshake, kind) for kind in HANDSHAKE_KINDS),
+        *(_handshake_cost(result.handshake, kind) for kind in HANDSHAKE_KINDS),
     )
 
 
-def _handshake_figures(found: HandshakeResult | None, kind: HandshakeKind) -> tuple[Figure, Figure]:
+def _handshake_time(found: HandshakeResult | None, kind: HandshakeKind) -> Figure:
     mode = found.mode(kind) if found is not None else None
-    codes = {doubt.code for doubt in mode_doubts(mode)} if mode else set()
-    time: Mark = "bad" if codes else "plain"
-    cost: Mark = "bad" if COUNTS_DISAGREE in codes else "plain"
-    samples = f"{mode.handshake_time.samples:,} samples" if mode else "not measured"
-    return (
-        Figure(
-            f"{kind} handshake p50",
-            format_micros(mode.handshake_time.p50 if mode else None),
-            f"{samples}, doubtful" if codes else samples,
-            time,
-        ),
-        Figure(
-            f"CPU, {kind} handshake",
-            with_unit(mode.gateway_cpu_us_per_connection if mode else None, "µs"),
-            "gateway, per connection" if mode else "not measured",
-            cost,
-        ),
-    )
+    label = f"{kind} handshake p50"
+    if mode is None:
+        return Figure(label, UNKNOWN, "not measured")
+    samples = f"{mode.handshake_time.samples:,} samples"
+    value = format_micros(mode.handshake_time.p50)
+    if any(mode_doubts(mode)):
+        return Figure(label, value, f"{samples}, doubtful", "bad")
+    return Figure(label, value, samples)
+
+
+def _handshake_cost(found: HandshakeResult | None, kind: HandshakeKind) -> Figure:
+    mode = found.mode(kind) if found is not None else None
+    label = f"CPU, {kind} handshake"
+    if mode is None:
+        return Figure(label, UNKNOWN, "not measured")
+    value = with_unit(mode.gateway_cpu_us_per_connection, "µs")
+    if not mode.counts_agree:
+        return Figure(label, value, "gateway, doubtful", "bad")
+    return Figure(label, value, "gateway, per connection")

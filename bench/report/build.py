@@ -83,7 +83,13 @@ def build_document(folder: Path, result: Result) -> Document:
 
 
 def _byline(result: Result) -> tuple[tuple[str, str], ...]:
-    rates = sorted({trial.arrival_rate for trial in result.trials if trial.arrival_rate is not None})
+    rates = sorted(
+        {
+            trial.arrival_rate
+            for trial in result.trials
+            if trial.experiment == "steady" and trial.arrival_rate is not None
+        }
+    )
     versions = result.fingerprint.versions
     return (
         ("started", result.started_at.replace("T", " ")[:19] + " UTC"),

@@ -50,6 +50,15 @@ def with_unit(value: float | None, unit: str) -> str:
     return f"{value:,.4g} {unit}".rstrip()
 
 
+def without_unit(value: float, unit: str) -> str:
+    """A value below a heading that names its unit, ``MiB`` for bytes."""
+    if unit == "µs":
+        return micros(value)
+    if unit == "bytes":
+        return f"{value / (1 << 20):.3g}"
+    return f"{value:,.4g}"
+
+
 def signed(value: float | None, unit: str) -> str:
     """A difference, with its sign."""
     if value is None:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from bench.analysis.compare import ENOUGH_BLOCKS, BlockComparison, compare_blocks
 from bench.report.document import Chart, Note, Part, Section, Table
-from bench.report.text import UNKNOWN, micros, signed, with_unit
+from bench.report.text import UNKNOWN, micros, signed, with_unit, without_unit
 from bench.result import Result
 from bench.units import format_bytes
 
@@ -60,8 +60,11 @@ def _wordings(blocks: list[BlockComparison]) -> Part:
     if len(wordings) == 1:
         return Note(f"What this allows to say, for every metric: {wordings.pop()}.")
     return Table(
-        columns=("metric", "what this allows to say"),
-        rows=tuple((block.metric, block.wording) for block in blocks),
+        columns=("what this allows to say", "metrics"),
+        rows=tuple(
+            (wording, ", ".join(block.metric for block in blocks if block.wording == wording))
+            for wording in dict.fromkeys(block.wording for block in blocks)
+        ),
         numbers_from=2,
     )
 
@@ -84,9 +87,13 @@ def _block_row(block: BlockComparison) -> tuple[str, ...]:
 def _block_table(result: Result) -> Table:
     frame = pd.DataFrame(
         [
-            {"metric": comparison.metric, "source": source, "block": number, "value": with_unit(value, unit)}
+            {
+                "metric": f"{comparison.metric}, {'MiB' if comparison.unit == 'bytes' else comparison.unit}",
+                "source": source,
+                "block": number,
+                "value": without_unit(value, comparison.unit),
+            }
             for comparison in result.comparisons
-            for unit in [comparison.unit]
             for source, values in (("static", comparison.static), ("EDS", comparison.eds))
             for number, value in enumerate(values, start=1)
         ]
@@ -107,12 +114,13 @@ def _block_table(result: Result) -> Table:
 
 
 def components(result: Result) -> Section:
-    """CPU time per request and peak memory of each part, by experiment and source."""
+    """CPU time per request and peak memory of each part: steady trials by source, others by themselves."""
     rows = [
         {
             "component": cost.component,
             "role": cost.role,
-            "trials": f"{trial.experiment}, {trial.config_source}",
+            # Handshake trials differ in what they do: a median over them would be of nothing.
+            "trials": f"steady, {trial.config_source}" if trial.experiment == "steady" else trial.name,
             "cpu": cost.cpu_us_per_request,
             "memory": cost.memory_bytes,
         }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bench.analysis.handshake import doubts
 from bench.report.document import Facts, Note, Part, Section, Table
 from bench.report.text import PERCENTILE_COLUMNS, UNKNOWN, micros, percentile_cells
-from bench.result import HandshakeResult, Result
+from bench.result import HandshakeResult, Result, TrialResult
 from bench.units import format_count
 
 _LEAD = (
@@ -118,25 +118,37 @@ def _doubts(found: HandshakeResult) -> Iterable[Note]:
 
 def _connections(result: Result) -> Table:
     """Proof that connections were new where they should be, and kept where they should be kept."""
-    rows = []
-    for trial in result.trials:
-        new, sent = trial.new_upstream_connections, trial.total.sent
-        if new is None:
-            continue
-        rows.append(
-            (
-                trial.name,
-                trial.experiment,
-                format_count(sent),
-                format_count(new),
-                f"{new / sent:.3g}" if sent else UNKNOWN,
-                format_count(trial.handshakes),
-                format_count(trial.sessions_reused),
-            )
-        )
+    steady = [trial for trial in result.trials if trial.experiment == "steady"]
+    others = [trial for trial in result.trials if trial.experiment != "steady"]
+    groups = [(trial.name, [trial]) for trial in others]
+    if steady:
+        groups.insert(0, (f"all {len(steady)} steady trials", steady))
     return Table(
-        columns=("trial", "experiment", "sent", "connections", "per request", "handshakes", "resumed"),
-        rows=tuple(rows),
-        numbers_from=2,
+        columns=("trial", "sent", "connections", "per request", "handshakes", "resumed"),
+        rows=tuple(
+            _opened(name, trials)
+            for name, trials in groups
+            if any(trial.new_upstream_connections is not None for trial in trials)
+        ),
         caption="Upstream connections that the gateway opened in each measured stage, by Envoy's counters.",
     )
+
+
+def _opened(name: str, trials: Sequence[TrialResult]) -> tuple[str, ...]:
+    sent = sum(trial.total.sent for trial in trials)
+    new = _sum(trial.new_upstream_connections for trial in trials)
+    return (
+        name,
+        format_count(sent),
+        format_count(new),
+        f"{new / sent:.3g}" if sent and new is not None else UNKNOWN,
+        format_count(_sum(trial.handshakes for trial in trials)),
+        format_count(_sum(trial.sessions_reused for trial in trials)),
+    )
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    """The sum; unknown if one of them is."""
+    found = list(counts)
+    known = [count for count in found if count is not None]
+    return sum(known) if len(known) == len(found) else None
