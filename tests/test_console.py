@@ -321,6 +321,10 @@ def test_doubtful_handshakes_show_no_cost_on_the_screen(run):
     (right,) = [line for line in summary_lines(result, None) if line.startswith("new connection")]
     (line,) = [line for line in summary_lines(doubtful, None) if line.startswith("new connection")]
 
+    assert [line.partition("1,0")[0].strip() for line in summary_lines(doubtful, None) if "TLS," in line] == [
+        "TLS, full ?",
+        "TLS, resumed",
+    ]
     assert right == "new connection CPU gateway/nodes: full 4.35 ms/4.18 ms, resumed 525 µs/504 µs"
     assert line == "new connection CPU gateway/nodes: full doubtful, resumed 525 µs/504 µs"
 

@@ -95,21 +95,18 @@ def _handshake(found: HandshakeResult | None) -> Answer:
     if found is None or not found.modes:
         return Answer("TLS handshake", NOT_MEASURED, None)
     versions = ", ".join(dict.fromkeys(name for mode in found.modes for name in mode.tls_versions)) or "TLS"
-    times = " and ".join(
-        f"{mode.name} handshakes take {format_micros(mode.handshake_time.p50)} at the median,"
-        f" {_p99_or_max(mode.handshake_time)} ({mode.handshake_time.samples:,} samples)"
-        for mode in found.modes
-    )
-    costs = ", ".join(
-        f"{with_unit(mode.gateway_cpu_us_per_connection, 'µs')} of CPU in the gateway and"
-        f" {with_unit(mode.node_cpu_us_per_connection, 'µs')} in the nodes with a {mode.name} handshake"
+    kinds = " ".join(
+        f"A {mode.name} handshake takes {format_micros(mode.handshake_time.p50)} at the median,"
+        f" {_p99_or_max(mode.handshake_time)} ({mode.handshake_time.samples:,} samples); a new connection"
+        f" with it costs {with_unit(mode.gateway_cpu_us_per_connection, 'µs')} of CPU in the gateway and"
+        f" {with_unit(mode.node_cpu_us_per_connection, 'µs')} in the nodes."
         for mode in found.modes
     )
     doubtful = doubts(found)
     caveat = f" Doubtful: {doubtful[0].message}" if doubtful else ""
     return Answer(
         "TLS handshake",
-        f"{times[0].upper()}{times[1:]}. A new connection costs {costs} ({found.key}, {versions}).{caveat}",
+        f"{kinds} With {found.key} keys and {versions}.{caveat}",
         "handshake",
         "bad" if doubtful else "plain",
     )

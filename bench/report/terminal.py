@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.analysis.compare import compare_blocks
+from bench.analysis.handshake import mode_doubts
 from bench.analysis.verdict import judge
 from bench.report.calls import call_rows, mark, stacks_of
 from bench.report.text import micros, with_unit
@@ -80,7 +81,10 @@ def _time_lines(result: Result) -> list[str]:
             ("lag", whole.lag),
         ]
     if result.handshake is not None:
-        rows += [(f"TLS, {mode.name}", mode.handshake_time) for mode in result.handshake.modes]
+        rows += [
+            (f"TLS, {mode.name}{' ?' if any(mode_doubts(mode)) else ''}", mode.handshake_time)
+            for mode in result.handshake.modes
+        ]
     if not rows:
         return []
     columns = ("samples", "p50", "p90", "p99", "p99.9", "max")

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from bench.analysis.latency import merge, summarise
+from bench.analysis.latency import merge, summarise, summarise_values
 from bench.errors import InputError, MeasurementError
 from bench.report.build import build_document, write_report
 from bench.report.samples import read_blobs
@@ -112,10 +112,10 @@ def test_full_and_resumed_handshakes_are_told_apart_wherever_they_are_told(run):
     document = build_document(run, read_result(run))
 
     answer = next(answer for answer in document.answers if answer.question == "TLS handshake")
-    assert "Full handshakes take" in answer.text
-    assert "resumed handshakes take" in answer.text
-    assert "with a full handshake" in answer.text
-    assert "with a resumed handshake" in answer.text
+    assert re.search(r"A full handshake takes 8\.\d+ ms .* costs 4\.35 ms of CPU in the gateway", answer.text)
+    assert re.search(
+        r"A resumed handshake takes 1\.0\d ms .* costs 525 µs of CPU in the gateway", answer.text
+    )
     assert [figure.label for figure in document.figures[3:]] == [
         "full handshake p50",
         "resumed handshake p50",
@@ -154,6 +154,39 @@ def test_the_byline_names_envoys_version_and_the_fingerprint_its_build(folder):
 
     assert "Envoy 1.40.0 nginx 1.22.1" in page.text
     assert f"envoy {envoy}" in page.text
+
+
+def test_handshakes_that_waited_are_marked_where_their_time_stands(folder):
+    result = read_result(folder)
+    full, resumed = result.handshake.modes
+    slow = full.model_copy(update={"handshake_time": summarise_values([121_000] * 1_050)})
+
+    page = page_after(folder, handshake=result.handshake.model_copy(update={"modes": (slow, resumed)}))
+
+    assert "full handshake p50 121 ms 1,050 samples, doubtful" in page.text
+    assert page.text.count("they waited for a processor") == 2
+    assert "gateway, doubtful" not in page.text
+
+
+def test_the_cost_of_a_part_is_never_a_mean_of_unlike_handshake_trials(folder):
+    result = read_result(folder)
+    trial = result.trials[-1]
+    costs = {"kept connections": 300.0, "full handshakes": 5_000.0}
+    trials = tuple(
+        trial.model_copy(
+            update={
+                "name": name,
+                "costs": (trial.costs[1].model_copy(update={"cpu_us_per_request": cost}),),
+            }
+        )
+        for name, cost in costs.items()
+    )
+
+    page = page_after(folder, trials=(result.trials[0], *trials))
+
+    section = page.text.split("CPU is the user and system time")[1]
+    assert "part role steady, static kept connections full handshakes peak memory" in section
+    assert re.search(r"egress egress \d+ 300 5,000", section)
 
 
 def test_sections_stand_in_reading_order(run):

@@ -24,7 +24,7 @@ def handshake(result: Result) -> Section:
     found = result.handshake
     parts: list[Part] = [Note("Handshakes were not measured in this run.")]
     if found is not None:
-        parts = [_times(found), _cpu(found), _counts(found), _facts(found), *_doubts(found)]
+        parts = [*_doubts(found), _times(found), _cpu(found), _counts(found), _facts(found)]
         connections = _connections(result)
         if connections.rows:
             parts.append(connections)
