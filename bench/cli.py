@@ -214,4 +214,4 @@ def main() -> None:
             app()
     except BenchError as error:
         _console(as_json="--json" in sys.argv).error(error)
-        raise SystemExit(2) from None
+        raise SystemExit(error.exit_code) from None
