@@ -69,7 +69,8 @@ class TrialResult(_Model):
     name: str
     """E.g. ``block 2, 1st: static``."""
     experiment: Literal["steady", "handshake"]
-    config_source: Literal["static", "eds"]
+    config_source: Literal["static", "eds"] | None
+    """None where the path is not ours."""
     block: int
     position: int
     started_at: str
@@ -203,6 +204,10 @@ class GeneratorResult(_Model):
     """Requests under way, sampled."""
     little_in_flight: float | None = None
     """The same by Little's law: answers per second times mean service time."""
+    floor: Latency | None = None
+    """Response time of the same load on a stub that answers at once: what the generator adds by itself."""
+    involuntary_context_switches: int | None = None
+    reconnects: int = 0
 
 
 class Fingerprint(_Model):

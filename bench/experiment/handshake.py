@@ -15,9 +15,8 @@ from statistics import fmean
 
 from bench.analysis.latency import summarise_values
 from bench.errors import MeasurementError
-from bench.experiment.meter import UpstreamTls
 from bench.experiment.preparation import Variation
-from bench.experiment.trial import Trial, TrialPlan
+from bench.experiment.trial import StackReadings, Trial, TrialPlan
 from bench.result import HandshakeKind, HandshakeMode, HandshakeResult
 from bench.scenario.models import Handshake
 from bench.scenario.traffic import Constant
@@ -85,14 +84,16 @@ def read_mode(
         MeasurementError: there is no log, or it holds no handshake.
     """
     entries, reused = _logs(stack, gateway)
-    return judge_mode(name, entries, reused, trial.whole_tls, trial=trial, kept=kept)
+    if trial.readings is None:
+        raise MeasurementError(f"{trial.result.name}: nothing was read of the gateway.")
+    return judge_mode(name, entries, reused, trial.readings, trial=trial, kept=kept)
 
 
 def judge_mode(
     name: HandshakeKind,
     entries: Sequence[EnvoyEntry],
     reused: Mapping[str, bool],
-    counted: UpstreamTls,
+    readings: StackReadings,
     *,
     trial: Trial,
     kept: Sequence[Trial],
@@ -106,13 +107,14 @@ def judge_mode(
         name: the kind of handshake that the mode is about.
         entries: the gateway's log of the whole trial.
         reused: request id -> whether the node that answered had resumed a session.
-        counted: by Envoy, over the same window as the log.
+        readings: what Envoy counted over the same window as the log, and when the measured stage began.
         trial: the load, one connection for each request.
         kept: the trials to compare with.
 
     Raises:
         MeasurementError: the log holds no handshake.
     """
+    counted, measured_from_us = readings.whole_tls, readings.measured_from_us
     every = collect_handshakes(entries)
     if not every.samples:
         raise MeasurementError(
@@ -125,7 +127,7 @@ def judge_mode(
         for is_resumed in (name == "resumed", name != "resumed")
     )
     measured, stray = (
-        collect_handshakes(entry for entry in some if entry.time_us >= trial.measured_from_us)
+        collect_handshakes(entry for entry in some if entry.time_us >= measured_from_us)
         for some in (own, other)
     )
     of_own, of_other = len(collect_handshakes(own).samples), len(collect_handshakes(other).samples)

@@ -26,8 +26,9 @@ from bench.experiment.journal import Journal
 from bench.experiment.observer import Observer
 from bench.experiment.preparation import Prepared, Variation, make_material, prepare
 from bench.experiment.steady import steady_plans
-from bench.experiment.trial import Trial, TrialPlan, run_trial
+from bench.experiment.trial import Trial, TrialPlan, load_plan, run_trial, stack_target
 from bench.experiment.verification import Identities, Identity, verify
+from bench.load.floor import measure_floor
 from bench.report.build import write_report
 from bench.report.folder import prepare_folder, slug
 from bench.result import HANDSHAKE_KINDS, Fingerprint, Result, RunWarning
@@ -44,6 +45,7 @@ from bench.translate.config import ConfigSource
 _AROUND_TRIAL_S = 2.0
 """Start and end of the generator around a trial; for the progress bar only."""
 _PREPARATION_S = 6.0
+_FLOOR_S = 5.0
 _REPORT_S = 4.0
 _SOURCES: tuple[ConfigSource, ...] = ("static", "eds")
 
@@ -163,8 +165,10 @@ class _Session:
                 source: self._start(running, source, source, Variation()) for source in _SOURCES
             }
             self._verify(stacks)
-            for plan in steady_plans(scenario.traffic):
-                self._trial(stacks[plan.config_source], plan)
+            plans = steady_plans(scenario.traffic)
+            self._floor(stacks[plans[0][0]], plans[0][1])
+            for source, plan in plans:
+                self._trial(stacks[source], plan)
             for name, stack in stacks.items():
                 save_logs(stack, self._logs / name, with_access_logs=False)
 
@@ -231,6 +235,22 @@ class _Session:
                 remedy="No load was sent. Correct the Istio YAML, or the expectation in scenario.yaml.",
             )
 
+    def _floor(self, stack: Stack, plan: TrialPlan) -> None:
+        """What the generator alone adds to every latency: the same load on a stub that answers at once."""
+        self.observer.stage("measuring the generator against a stub", _FLOOR_S)
+        load = load_plan(
+            self.prepared.loaded.scenario,
+            plan,
+            stack_target(stack, self.prepared.loaded.scenario),
+            self.run_id,
+        )
+        self.journal.floor = measure_floor(load, self._logs / "generator" / "floor")
+
+    @property
+    def run_id(self) -> str:
+        """Of the next trial's requests: unique within the logs of a stack."""
+        return f"{self.journal.run_id}.{len(self.journal.trials)}"
+
     def _trial(self, stack: Stack, plan: TrialPlan) -> Trial:
         scenario = self.prepared.loaded.scenario
         rate = mean_rate(plan.schedule)
@@ -242,7 +262,7 @@ class _Session:
             stack,
             scenario,
             plan,
-            run_id=f"{self.journal.run_id}.{len(self.journal.trials)}",
+            run_id=self.run_id,
             folder=self._logs / "generator" / slug(plan.name),
         )
         self.journal.add_trial(trial)
@@ -261,10 +281,16 @@ def _identity(folder: Path) -> Identity:
 
 def _planned_s(loaded: LoadedScenario, options: RunOptions) -> float:
     traffic = loaded.scenario.traffic
-    trials = [plan.measure_s for plan in steady_plans(traffic)]
+    trials = [plan.measure_s for _, plan in steady_plans(traffic)]
     if loaded.scenario.handshake is not None and options.with_handshake:
         trials += [plan.measure_s for _, plan in handshake_plans(loaded.scenario.handshake)]
-    return sum(trials) + len(trials) * (traffic.warm_up_s + _AROUND_TRIAL_S) + _PREPARATION_S + _REPORT_S
+    return (
+        sum(trials)
+        + len(trials) * (traffic.warm_up_s + _AROUND_TRIAL_S)
+        + _PREPARATION_S
+        + _FLOOR_S
+        + _REPORT_S
+    )
 
 
 def _fingerprint(prepared: Prepared, options: RunOptions, envoy: Binary, nginx: Binary) -> Fingerprint:

@@ -5,7 +5,7 @@ import pytest
 from bench.errors import MeasurementError
 from bench.experiment.handshake import handshake_plans, handshake_result, handshake_variations, judge_mode
 from bench.experiment.meter import UpstreamTls
-from bench.experiment.trial import Trial
+from bench.experiment.trial import StackReadings, Trial
 from bench.load.outcome import Generator, LoadOutcome
 from bench.result import ComponentCost, Latency, SubsetResult, TrialResult
 from bench.scenario.models import Handshake
@@ -71,9 +71,15 @@ def a_trial(*, egress=5_000.0, node=2_600.0, sent=10, connections=10):
         seconds=(),
         examples=(),
         outcome=LoadOutcome(stages=(), generator=Generator(cpu_seconds=0, requests=0, workers=1, connects=0)),
-        whole_tls=UpstreamTls(connections, connections, 0),
-        measured_from_us=MEASURED_FROM,
-        peak_memory_bytes=None,
+        readings=None,
+    )
+
+
+def readings(connections, handshakes, resumed):
+    """What Envoy counted."""
+    counted = UpstreamTls(connections, handshakes, resumed)
+    return StackReadings(
+        costs=(), tls=counted, whole_tls=counted, measured_from_us=MEASURED_FROM, peak_memory_bytes=None
     )
 
 
@@ -88,7 +94,7 @@ def judged(name, entries, resumed, *, counted=None, trial=None, kept=KEPT):
         name,
         entries,
         reused,
-        counted or UpstreamTls(count, count, len(resumed)),
+        counted or readings(count, count, len(resumed)),
         trial=trial or a_trial(),
         kept=kept,
     )
@@ -130,7 +136,7 @@ def test_a_full_mode_may_not_resume_even_while_it_warms_up():
     assert not judged("full", entries, {1}).counts_agree
 
 
-@pytest.mark.parametrize("counted", [UpstreamTls(11, 11, 0), UpstreamTls(10, 10, 1), UpstreamTls(10, 9, 0)])
+@pytest.mark.parametrize("counted", [readings(11, 11, 0), readings(10, 10, 1), readings(10, 9, 0)])
 def test_counters_that_tell_another_story_than_the_logs_are_seen(counted):
     entries = [an_entry(number) for number in range(1, 11)]
 
@@ -144,7 +150,7 @@ def test_a_connection_that_no_node_knows_is_seen():
         "full",
         entries,
         {entry.id: False for entry in entries[1:]},
-        UpstreamTls(10, 10, 0),
+        readings(10, 10, 0),
         trial=a_trial(),
         kept=KEPT,
     )
