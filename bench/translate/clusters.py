@@ -10,6 +10,7 @@ from envoy_data_plane.envoy.config.cluster.v3 import (
     Cluster,
     ClusterCustomClusterType,
     ClusterDiscoveryType,
+    ClusterDnsLookupFamily,
     ClusterEdsClusterConfig,
     ClusterLbPolicy,
     ClusterOriginalDstLbConfig,
@@ -18,6 +19,10 @@ from envoy_data_plane.envoy.config.core.v3 import TypedExtensionConfig
 from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
 from envoy_data_plane.envoy.extensions.clusters.common.dns.v3 import DnsLookupFamily
 from envoy_data_plane.envoy.extensions.clusters.dns.v3 import DnsCluster
+from envoy_data_plane.envoy.extensions.clusters.dynamic_forward_proxy.v3 import (
+    ClusterConfig as DynamicForwardProxy,
+)
+from envoy_data_plane.envoy.extensions.common.dynamic_forward_proxy.v3 import DnsCacheConfig
 from envoy_data_plane.envoy.extensions.network.dns_resolver.cares.v3 import CaresDnsResolverConfig
 
 from bench.errors import Position, UnsupportedError
@@ -34,7 +39,7 @@ from bench.translate.connection_pool import (
 )
 from bench.translate.context import Context
 from bench.translate.endpoints import load_assignment, subset_endpoints
-from bench.translate.load_balancer import apply_load_balancer, common_lb_config, locality_setting
+from bench.translate.load_balancer import DYNAMIC_TYPE, apply_load_balancer, common_lb_config
 from bench.translate.messages import pack
 from bench.translate.names import BLACK_HOLE, PASSTHROUGH, cluster_name, sni_cluster_name
 from bench.translate.outlier import outlier_detection
@@ -129,7 +134,7 @@ class _Builder:
                 pool, policy.retry_budget if policy is not None else None, semantics.default_limit
             ),
             upstream_connection_options=connection_options(pool),
-            common_lb_config=common_lb_config(outlier, locality_setting(balancer), semantics),
+            common_lb_config=common_lb_config(outlier, balancer, semantics),
             outlier_detection=outlier_detection(outlier, semantics) if outlier is not None else None,
         )
         separate = self._set_discovery(cluster, endpoints, policy)
@@ -167,11 +172,8 @@ class _Builder:
                 )
             return ()
         if resolution is Resolution.DYNAMIC_DNS:
-            raise UnsupportedError(
-                f"resolution DYNAMIC_DNS of {self.service.host} needs a resolver for whatever name comes.",
-                where=self.service.where,
-                remedy="Write each host with resolution DNS instead.",
-            )
+            self._resolve_on_demand(cluster)
+            return ()
         assignment = load_assignment(self.name, endpoints, policy, self.context.view)
         if resolution in {Resolution.DNS, Resolution.DNS_ROUND_ROBIN}:
             if not endpoints:
@@ -186,6 +188,24 @@ class _Builder:
         cluster.type = ClusterDiscoveryType.EDS
         cluster.eds_cluster_config = ClusterEdsClusterConfig(service_name=self.name)
         return (assignment,)
+
+    def _resolve_on_demand(self, cluster: Cluster) -> None:
+        """Resolve whatever name a request has. istiod leaves the load balancing of such a cluster alone."""
+        if not self.context.intercepts:
+            raise UnsupportedError(
+                f"resolution DYNAMIC_DNS of {self.service.host} resolves whatever name comes, which no "
+                f"stand-in "
+                f"can answer for; {self.context.view.name} has interception none.",
+                where=self.service.where,
+                remedy="Write each host with resolution DNS or STATIC, or set interception to redirect.",
+            )
+        cache = DnsCacheConfig(
+            name=f"{self.service.host}_dfp_dns_cache", dns_lookup_family=ClusterDnsLookupFamily.V4_ONLY
+        )
+        cluster.common_lb_config = None
+        cluster.cluster_type = ClusterCustomClusterType(
+            name=DYNAMIC_TYPE, typed_config=pack(DynamicForwardProxy(dns_cache_config=cache))
+        )
 
     def _demand_interception(self) -> None:
         if self.context.intercepts:

@@ -101,7 +101,7 @@ def default_route(context: Context, service: Service, port: ServicePort) -> Rout
     action = _timed(
         RouteAction(
             cluster=cluster_name(service.host, port.number),
-            retry_policy=retry_policy(None, context.semantics, is_hashed=hashing is not None),
+            retry_policy=retry_policy(None, context.semantics, is_hashed=False),
         ),
         _NO_TIMEOUT,
     )

