@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from envoy_data_plane.envoy.config.cluster.v3 import (
     Cluster,
@@ -40,7 +41,7 @@ from bench.translate.connection_pool import (
 from bench.translate.context import Context
 from bench.translate.endpoints import load_assignment, subset_endpoints
 from bench.translate.load_balancer import DYNAMIC_TYPE, apply_load_balancer, common_lb_config
-from bench.translate.messages import pack
+from bench.translate.messages import pack, variant
 from bench.translate.names import BLACK_HOLE, PASSTHROUGH, cluster_name, sni_cluster_name
 from bench.translate.outlier import outlier_detection
 from bench.translate.traffic_policy import port_policy, subset_policy
@@ -50,6 +51,9 @@ _DNS_REFRESH = timedelta(seconds=60)
 _DNS_JITTER = timedelta(milliseconds=100)
 _DNS_QUERIES = 100
 """istiod's mesh defaults for DNS clusters."""
+
+
+_TEMPLATE = Cluster()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,8 @@ class _Builder:
         pool = policy.connection_pool if policy is not None else None
         outlier = policy.outlier_detection if policy is not None else None
         balancer = policy.load_balancer if policy is not None else None
-        cluster = Cluster(
+        cluster = variant(
+            _TEMPLATE,
             name=self.name,
             connect_timeout=connect_timeout(pool, semantics.connect_timeout),
             circuit_breakers=circuit_breakers(
@@ -245,7 +250,6 @@ class _Builder:
         if settings is None:
             self._warn_about_lost_tls()
             return None
-        where = self._where("tls")
         tls = upstream_tls(
             settings,
             semantics=self.context.semantics,
@@ -253,7 +257,7 @@ class _Builder:
             sni_of_mesh=sni_cluster_name(self.service.host, self.port.number, subset),
             is_http2=is_http2,
             material=self.context.material,
-            where=where,
+            locate=partial(self._where, "tls"),
         )
         if tls is None:
             return None
@@ -261,7 +265,7 @@ class _Builder:
         if tls.ca is None:
             self.context.warn(
                 "tls-not-verified",
-                where,
+                self._where("tls"),
                 f"the cluster {self.name} does not verify the server's certificate.",
                 "Name caCertificates to verify it.",
             )

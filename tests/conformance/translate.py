@@ -67,28 +67,23 @@ def check_proxy(
 ) -> Row:
     """Check one proxy, by both config sources."""
     row = Row(case, proxy)
-    intercepts = inventory.proxies[proxy].interception == "redirect"
-    if not intercepts and inventory.proxies[proxy].role == "sidecar" and inventory.outbound == "ALLOW_ANY":
-        try:
-            _translate(resources, inventory, proxy, "eds")
-        except UnsupportedError as error:
-            row.deliberate.append((NO_PASSTHROUGH, str(error)))
-        else:
-            row.unexplained.append("ALLOW_ANY without interception is not refused")
-        inventory = inventory.model_copy(update={"outbound": "REGISTRY_ONLY"})
-        answer = _without_passthrough(answer)
+    written = inventory.proxies[proxy]
+    intercepts = written.interception == "redirect"
     if not intercepts:
+        if written.role == "sidecar" and inventory.outbound == "ALLOW_ANY":
+            inventory, answer = _refuse_passthrough(row, resources, inventory, answer)
         answer = _with_redirected_names(answer)
+        row.deliberate.append((REAL_SOCKETS, "127.0.0.1 in istiod's listeners counts as 0.0.0.0"))
     sources: tuple[ConfigSource, ...] = ("eds", "static")
-    for source in sources:
-        try:
-            config = _translate(resources, inventory, proxy, source)
-        except UnsupportedError as error:
-            row.deliberate.append((REFUSED, str(error)))
-            return row
-        except BenchError as error:
-            row.unexplained.append(f"not translated: {error}")
-            return row
+    try:
+        configs = [_translate(resources, inventory, proxy, source) for source in sources]
+    except UnsupportedError as error:
+        row.deliberate.append((REFUSED, str(error)))
+        return row
+    except BenchError as error:
+        row.unexplained.append(f"not translated: {error}")
+        return row
+    for config in configs:
         result = compare(from_istiod(answer), from_translation(config))
         row.fields += result.fields
         for finding in result.findings:
@@ -96,9 +91,20 @@ def check_proxy(
                 row.deliberate.append((REAL_SOCKETS, str(finding)))
             elif finding not in row.unexplained:
                 row.unexplained.append(finding)
-    if not intercepts:
-        row.deliberate.append((REAL_SOCKETS, "127.0.0.1 in istiod's listeners counts as 0.0.0.0"))
     return row
+
+
+def _refuse_passthrough(
+    row: Row, resources: Resources, inventory: Inventory, answer: dict[str, Any]
+) -> tuple[Inventory, dict[str, Any]]:
+    """Expect ALLOW_ANY to be refused, then compare the rest as with REGISTRY_ONLY."""
+    try:
+        _translate(resources, inventory, row.proxy, "eds")
+    except UnsupportedError as error:
+        row.deliberate.append((NO_PASSTHROUGH, str(error)))
+    else:
+        row.unexplained.append("ALLOW_ANY without interception is not refused")
+    return inventory.model_copy(update={"outbound": "REGISTRY_ONLY"}), _without_passthrough(answer)
 
 
 def _translate(resources: Resources, inventory: Inventory, proxy: str, source: ConfigSource) -> ProxyConfig:
