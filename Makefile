@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install check format test bench conformance lock clean
+.PHONY: help install check format test bench conformance benchmark-translate lock clean
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ bench: $(READY) ## the main job: scenarios/egress-mtls, static against EDS, repo
 
 conformance: $(READY) ## compare with istiod's recorded answers: make conformance GOLDEN=DIR
 	$(BIN)/python -m tests.conformance.translate $(GOLDEN)
+
+benchmark-translate: $(READY) ## the translation at scale: 1,000 to 5,000 ServiceEntries, by part
+	$(BIN)/python -m tests.benchmarks.translate_scale
 
 lock: ## resolve requirements.lock anew (needs uv)
 	uv pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 \
