@@ -28,8 +28,8 @@ _SOURCE = to_plain(file_source("", ""))
 
 
 def eds_path(cluster: str) -> str:
-    """Give the path of a cluster's EDS file: a folder of its own, so that a watch sees this file only."""
-    return f"xds/eds/{file_name(cluster)}/eds.yaml"
+    """Give the path of a cluster's EDS file."""
+    return f"xds/eds/{file_name(cluster)}.yaml"
 
 
 def rds_path(route_config: str) -> str:

@@ -13,11 +13,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from bench.experiment.translation import write_files
 from bench.istio.inventory import Inventory
 from bench.istio.load import load_folder
 from bench.istio.registry import build_registry
@@ -98,12 +100,9 @@ def measure(count: int) -> dict[str, float]:
         placement = Placement(config_root=str(target), log_root=str(target))
         files = render(config, placement, RenderOptions(node_id="client"))
         marks.append(time.perf_counter())
-        for file in files:
-            path = target / file.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(file.text)
+        write_files(files, target)
         marks.append(time.perf_counter())
-    seconds = [after - before for before, after in zip(marks, marks[1:], strict=False)]
+    seconds = [after - before for before, after in pairwise(marks)]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         **dict(zip(PARTS, seconds, strict=True)),
@@ -133,7 +132,7 @@ def main() -> int:
             f"{per_cluster:.0f}",
             f"{figures['peak_mb']:.0f}",
         )
-    console = Console()
+    console = Console(width=120)
     console.print(table)
     verdict = "met" if met else "missed"
     console.print(f"limit for {LIMIT_AT:,} entries ({LIMIT_S:g} s, {LIMIT_MB:g} MB): {verdict}")
