@@ -85,7 +85,13 @@ def upstream_tls(
         return None
     if settings.mode == "ISTIO_MUTUAL":
         return _mesh_tls(
-            settings, semantics, sni_of_mesh, is_http2=is_http2, material=material, locate=locate
+            settings,
+            semantics,
+            sni_of_mesh,
+            default_names,
+            is_http2=is_http2,
+            material=material,
+            locate=locate,
         )
     if settings.credential_name:
         raise UnsupportedError(
