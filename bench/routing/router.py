@@ -73,6 +73,12 @@ class Router:
             self._listeners[key] = found
         return found
 
+    def http_ports(self, proxy: str) -> tuple[int, ...]:
+        """The ports on which a sidecar takes HTTP for some service, in ascending order."""
+        services, _ = self._knowledge(proxy, self.inventory.proxies[proxy])
+        ports = {port for service in services.all for port in service.ports}
+        return tuple(port for port in sorted(ports) if self.listener(proxy, port).table is not None)
+
     def _only_sidecar(self) -> str:
         names = [name for name, proxy in self.inventory.proxies.items() if proxy.role == "sidecar"]
         if len(names) != 1:
