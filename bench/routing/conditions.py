@@ -1,7 +1,7 @@
 """One HTTP match, compiled for one proxy: which of its conditions a request must meet there.
 
 Sources: HTTPMatchRequest in Istio's API reference; for what its words mean to a proxy, Envoy's documentation
-of route matching (header values joined by a comma, query parameters undecoded, regex against the whole text).
+of route matching (query parameters undecoded, regex against the whole text).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bench.istio.inventory import Proxy
 from bench.istio.models.virtual_service import HTTPMatchRequest, StringMatch
 from bench.routing.decision import CannotJudgeError
 from bench.routing.patterns import Test, compile_test, is_present_only
-from bench.routing.request import Message, is_owned_by_envoy
+from bench.routing.request import JOINED, Message, is_owned_by_envoy
 
 Condition = Callable[[Message], bool]
 
@@ -134,26 +134,31 @@ def _scheme(test: Test) -> Condition:
     return lambda message: test(message.scheme)
 
 
-def _value(message: Message, key: str) -> str | None:
+def _any_value(message: Message, key: str, test: Test) -> bool:
+    """Whether one of the header's values passes."""
     if message.unknown and key in message.unknown:
         raise CannotJudgeError(f"header {key} was written by a format string of the hop before")
-    return message.headers.get(key)
+    values = message.headers.get(key, ())
+    if len(values) == 1:
+        return test(values[0])
+    alone = any(test(value) for value in values)
+    if values and key in JOINED and test(",".join(values)) != alone:
+        raise CannotJudgeError(f"several {key} headers are compared joined or one by one")
+    return alone
 
 
 def _header(key: str) -> Callable[[Test], Condition]:
-    def make(test: Test) -> Condition:
-        def condition(message: Message) -> bool:
-            value = _value(message, key)
-            return value is not None and test(value)
-
-        return condition
-
-    return make
+    return lambda test: lambda message: _any_value(message, key, test)
 
 
 def _header_not(key: str) -> Callable[[Test], Condition]:
     # A missing header counts as an empty one here.
-    return lambda test: lambda message: not test(_value(message, key) or "")
+    def make(test: Test) -> Condition:
+        return lambda message: (
+            not (_any_value(message, key, test) or (key not in message.headers and test("")))
+        )
+
+    return make
 
 
 def _header_present(key: str) -> Condition:

@@ -1,7 +1,8 @@
 """Whether observed counts fit the shares that the rules give: an exact test with a stated error probability.
 
 Each destination's count is binomial under the rules. Two-sided exact test (the sum of all outcomes that
-are no more probable than the observed one, as ``scipy.stats.binomtest``), Bonferroni over the destinations: a right
+are no more probable than the observed one, as ``scipy.stats.binomtest``), Bonferroni over the destinations: a
+right
 distribution is refused with at most the stated probability, whatever the number of destinations.
 """
 

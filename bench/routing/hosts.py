@@ -60,11 +60,12 @@ class HostTable:
 
 
 def without_port(host: str) -> str:
-    """*host* without ``:digits`` at its end; an IPv6 address needs its brackets to have a port."""
-    head, colon, port = host.rpartition(":")
-    if not colon or not port.isdigit() or int(port) >= 2**32:
-        return host
-    if ":" in head and not head.endswith("]"):
+    """*host* without what follows its only colon, be it a number or not, as Envoy 1.40 does (measured).
+
+    An IPv6 address needs its brackets to have a port.
+    """
+    head, colon, _ = host.rpartition(":")
+    if not colon or (":" in head and not head.endswith("]")):
         return host
     return head
 

@@ -28,6 +28,27 @@ _ENVOY_OWNED = frozenset(
 )
 
 
+# Envoy keeps these as one value joined by a comma when they come several times: measured for accept and
+# user-agent, assumed for the others, so that a verdict that depends on it is none.
+JOINED = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "access-control-request-headers",
+        "access-control-request-method",
+        "authentication",
+        "authorization",
+        "cache-control",
+        "content-encoding",
+        "content-type",
+        "origin",
+        "pragma",
+        "referer",
+        "user-agent",
+    }
+)
+
+
 def is_owned_by_envoy(name: str) -> bool:
     """Whether a proxy on the way may set, change or drop this header itself."""
     return name in _ENVOY_OWNED or name.startswith(("x-envoy-", ":"))
@@ -61,8 +82,8 @@ class Message:
     query: str
     method: str
     scheme: str
-    headers: dict[str, str]
-    """Lower-case name -> values joined by a comma, as Envoy compares them."""
+    headers: dict[str, tuple[str, ...]]
+    """Lower-case name -> its values in order. A proxy compares each on its own; one that fits is enough."""
     unknown: set[str] = field(default_factory=set)
     """Headers whose value only the proxy knows (format strings)."""
     _parameters: dict[str, str] | None = None
@@ -96,12 +117,8 @@ class Message:
 
 def first_message(request: Request) -> Message:
     """The request as the first proxy reads it."""
-    headers: dict[str, str] = {}
+    headers: dict[str, tuple[str, ...]] = {}
     for name, value in request.headers:
         key = name.lower()
-        trimmed = value.strip(" \t")
-        if key in headers:
-            headers[key] += ("; " if key == "cookie" else ",") + trimmed
-        else:
-            headers[key] = trimmed
-    return Message(request.host, request.path, request.query, request.method, "http", headers)
+        headers[key] = (*headers.get(key, ()), value.strip(" \t"))
+    return Message(request.host.strip(" \t"), request.path, request.query, request.method, "http", headers)

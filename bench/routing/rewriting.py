@@ -45,10 +45,10 @@ class HeaderChange:
         literal = value.replace("%%", "%")
         if append and name in message.unknown:
             return
-        if append and name in message.headers:
-            message.headers[name] += f",{literal}"
+        if append:
+            message.headers[name] = (*message.headers.get(name, ()), literal)
         else:
-            message.headers[name] = literal
+            message.headers[name] = (literal,)
             message.unknown.discard(name)
 
 
@@ -119,19 +119,28 @@ def _by_regex(pattern: str, substitution: str) -> PathChange:
     return lambda path: compiled.sub(template, path)
 
 
+_PLAIN = re.compile(r"/[A-Za-z0-9\-_~!$&'()*+,;=:@/]*")
+_ALWAYS_KEPT = frozenset(" /%")
+
+
 def normalized(path: str) -> str:
-    """The path as a proxy compares it: dot segments taken out.
+    """The path as a proxy compares and sends it: needless escapes decoded, dot segments taken out.
+
+    What is decoded was measured with Envoy 1.40 (``normalize_path``).
 
     Raises:
         CannotJudgeError: the path has escapes or characters whose treatment is the proxy's own affair.
     """
-    if "/." not in path and "%" not in path and "\\" not in path and path.isascii():
+    if _PLAIN.fullmatch(path):
         return path
-    if "%" in path or "\\" in path or not path.isascii():
+    plain = re.sub("%([0-9A-Fa-f]{2})", _decoded_or_kept, path)
+    if not _PLAIN.fullmatch(re.sub("%[0-9A-Fa-f]{2}|[.]", "", plain)):
         raise CannotJudgeError(f"the path {path!r} is changed by normalisation")
     kept: list[str] = []
-    parts = path.split("/")[1:]
+    parts = plain.split("/")[1:]
     for part in parts:
+        if part.startswith((".;", "..;")):
+            raise CannotJudgeError(f"the path {path!r} is changed by normalisation")
         if part == "..":
             if kept:
                 kept.pop()
@@ -140,3 +149,12 @@ def normalized(path: str) -> str:
     if parts[-1] in (".", ".."):
         kept.append("")
     return "/" + "/".join(kept)
+
+
+def _decoded_or_kept(escape: re.Match[str]) -> str:
+    char = chr(int(escape[1], 16))
+    if char.isascii() and (char.isalnum() or char in "-_.~"):
+        return char
+    if char in _ALWAYS_KEPT or not char.isascii():
+        return escape[0]
+    raise CannotJudgeError(f"the escape {escape[0]} in a path may be decoded")

@@ -161,7 +161,7 @@ class Router:
         if self.inventory.proxies[step.proxy].role == "gateway":
             message.scheme = "http" if step.sni is None else "https"
         else:
-            told = message.headers.get("x-forwarded-proto", "")
+            told = message.headers.get("x-forwarded-proto", ("",))[0].lower()
             message.scheme = told if told in ("http", "https") else "http"
 
     def _apply(self, step: Step, host: VirtualHost, branches: list[Branch]) -> None:

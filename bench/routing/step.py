@@ -11,6 +11,8 @@ from bench.routing.patterns import compile_test
 from bench.routing.request import Message
 from bench.routing.rules import Rule
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"})
+
 
 @dataclass(slots=True)
 class Step:
@@ -45,9 +47,9 @@ def check_ordinary(message: Message) -> None:
     Raises:
         CannotJudgeError: it is none.
     """
-    if not message.host or message.method == "CONNECT" or not message.path.startswith("/"):
-        raise CannotJudgeError("no ordinary request: without Host, path or with the method CONNECT")
-    if "#" in message.path or "?" in message.path:
+    if not message.host or message.method not in METHODS or not message.path.startswith("/"):
+        raise CannotJudgeError("no ordinary request: without Host or path, or of an unusual method")
+    if "#" in message.path or "?" in message.path or "#" in message.query:
         raise CannotJudgeError("the path holds a query or a fragment")
 
 
@@ -55,14 +57,14 @@ def is_preflight(message: Message) -> bool:
     """Whether a browser asks with it for leave to send another request (CORS)."""
     return (
         message.method == "OPTIONS"
-        and bool(message.headers.get("origin"))
-        and bool(message.headers.get("access-control-request-method"))
+        and any(message.headers.get("origin", ()))
+        and any(message.headers.get("access-control-request-method", ()))
     )
 
 
 def preflight_answer(proxy: str, rule: Rule, cors: CorsPolicy, message: Message) -> Outcome:
     """What a rule with a CORS policy answers to a preflight."""
-    origin = message.headers["origin"]
+    origin = message.headers["origin"][0]
     tests = [compile_test(allowed) for allowed in cors.allow_origins]
     if origin in cors.allow_origin or any(test is not None and test(origin) for test in tests):
         return LocalAnswer(200, proxy, f"{rule.why} answers the preflight of an allowed origin", body="")
