@@ -84,14 +84,17 @@ def _table(mesh: Mesh, port: int, here: tuple[KnownService, ...], *, is_old: boo
     ]
     for resource, hosts in bound:
         matched = _matched(hosts, by_host, [other for _, other in bound])
-        if not is_old and port != 80 and not any(host in by_host for host in matched):
+        # Port 80 takes every VirtualService, another port only those that have a service on it.
+        is_foreign = port != 80 and not any(host in by_host for host in matched)
+        if is_foreign and not is_old:
             continue
         rules = compile_rules(resource, mesh.written(resource), view)
         if not rules:
             continue
         title = f"{resource.title} ({resource.position(('spec', 'hosts'))})"
         for host in matched:
-            chosen.setdefault(host, VirtualHost(title, rules))
+            doubt = f"whether {title} counts on port {port}, on which it has no service" if is_foreign else ""
+            chosen.setdefault(host, VirtualHost(title, rules, doubt=doubt))
             taken.add(host)
     for service in here:
         if service.host not in taken and service.ports[port].protocol in _HTTP:
