@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-_VALUE = rb'("[^"\\\n]*"|[^",}\s\\]*)'
+# A text without escapes, or a number, null or truth value; possessive, since nothing else can follow it.
+_VALUE = rb'"[^"\\\n]*+"|[^",{}\[\]\s\\]++'
 
 Column = Sequence[bytes]
 """One field of many lines, each value as JSON has it: ``"text"``, ``12``, ``null``."""
@@ -97,9 +98,12 @@ class LineReader:
             return
         names = [name for name in data if name in self._fields]
         self._order = tuple(names.index(field) for field in self._fields)
-        # Atomic: a key without escapes cannot stand inside a JSON text, so its first place is its only one.
-        parts = [rb'(?>[^\n]*?"' + re.escape(name.encode()) + rb'":)' + _VALUE for name in names]
-        self._pattern = re.compile(rb"^\{" + b"".join(parts) + rb"[^\n]*\}$", re.MULTILINE)
+        # All keys in the order of this line: faster by half than to search for the wanted ones.
+        parts = [
+            rb'"' + re.escape(name.encode()) + rb'":' + (b"(%b)" if name in names else b"(?:%b)") % _VALUE
+            for name in data
+        ]
+        self._pattern = re.compile(rb"^\{" + b",".join(parts) + rb"\}$", re.MULTILINE)
 
 
 def unquoted(value: bytes) -> bytes:

@@ -72,7 +72,7 @@ class Codes(dict[bytes, int]):
         return [unquoted(key).decode("utf-8", "replace") for key, code in self.items() if code < 255]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class LogTally:
     """What one log says of each id. Memory: about 8 bytes for each id."""
 
