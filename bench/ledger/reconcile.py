@@ -71,9 +71,9 @@ def account_of_counters(books: Books) -> Account:
         (
             _client(books.client),
             _client_to_sidecar(books),
-            *_inside("sidecar", books.sidecar),
+            *books_of_proxy("sidecar", books.sidecar),
             _sidecar_to_gateway(books),
-            *_inside("gateway", books.gateway),
+            *books_of_proxy("gateway", books.gateway),
             *_nodes(books),
         ),
     )
@@ -114,7 +114,8 @@ def _client_to_sidecar(books: Books) -> Balance:
     return balance("client to sidecar", (names[0], books.client.sent), (names[1], seen), residuals)
 
 
-def _inside(role: str, book: ProxyBook) -> Sequence[Balance]:
+def books_of_proxy(role: str, book: ProxyBook) -> Sequence[Balance]:
+    """The two books that one proxy closes alone: read and answered, read and given to clusters."""
     damages = book.window.damages()
     if damages:
         return (

@@ -1,15 +1,11 @@
 """The matrix of whole resource sets, sent through translated real Envoys: both opinions must agree."""
 
 import json
-import re
-from collections import Counter
 
 import pytest
 
 from bench.routing.decision import Delivered, LocalAnswer, NoConnection
-from bench.routing.distribution import judge_distribution
 from bench.routing.matrix import request_matrix
-from bench.routing.request import Request
 from bench.routing.router import Router
 from tests.routing.real_path import RealPath
 
