@@ -17,7 +17,7 @@ import pytest
 from bench.ledger.balance import Cause
 from bench.ledger.counters import Downstream, Upstream, Window
 from bench.ledger.flags import cause_of_flags
-from bench.ledger.reconcile import ProxyBook, _inside
+from bench.ledger.reconcile import ProxyBook, books_of_proxy
 
 pytestmark = pytest.mark.envoy
 
@@ -148,6 +148,7 @@ def configuration(upstreams):
         ],
     }
     any_port = {"socket_address": {"address": "127.0.0.1", "port_value": 0}}
+    no_retries = {"thresholds": [{"max_retries": 0}]}
     few = {"thresholds": [{"max_connections": 1, "max_pending_requests": 1}]}
     return {
         "admin": {"address": any_port},
@@ -164,9 +165,7 @@ def configuration(upstreams):
                 cluster("empty", None),
                 cluster("mirror", upstreams.port("ok")),
                 cluster("tiny", upstreams.port("slow"), circuit_breakers=few),
-                cluster(
-                    "strict", upstreams.port("err"), circuit_breakers={"thresholds": [{"max_retries": 0}]}
-                ),
+                cluster("strict", upstreams.port("err"), circuit_breakers=no_retries),
             ],
         },
     }
@@ -254,7 +253,7 @@ def observe(proxy, act, *, mirrored=0, settle=True):
     after = proxy.settled() if settle else proxy.stats()
     window = Window("envoy", before, after)
     book = ProxyBook(window, ("in",), CLUSTERS, {"mirror": mirrored} if mirrored else {})
-    return window, _inside("proxy", book)
+    return window, books_of_proxy("proxy", book)
 
 
 KINDS = [

@@ -260,14 +260,21 @@ SPOILS = st.sampled_from(["drop", "repeat", "rename", "move"])
 )
 def test_no_spoilt_log_ever_balances(log, spoil, at, second):
     world = World(100)
-    before = {key: world.bytes_of(key) for key in world.ends}
+    before = own_lines(world)
     _spoil(world, log, spoil, at)
     if second is not None:
         _spoil(world, *second)
-    if before == {key: world.bytes_of(key) for key in world.ends}:
-        return  # the second undid the first
+    if before == own_lines(world):
+        return  # the second undid the first, or what is left of it is a line of another run
 
     assert not world.account().is_balanced
+
+
+def own_lines(world):
+    return {
+        log: sorted(line for line in world.bytes_of(log).decode().splitlines() if f"{RUN}/" in line)
+        for log in world.ends
+    }
 
 
 def _spoil(world, log, spoil, at):
@@ -284,12 +291,12 @@ def _spoil(world, log, spoil, at):
         world.nodes[other].append(node_line(at, other))
 
 
-def test_half_a_million_lines_are_read_in_seconds():
+def test_three_hundred_thousand_lines_are_read_in_seconds():
     """The promise is 60 s for 6 million lines; this allows a busy machine three times that."""
     world = World(100_000)
 
     begun = time.perf_counter()
-    account = world.account()
+    account = world.account(chunk=1 << 20)
     spent = time.perf_counter() - begun
 
     assert account.is_balanced

@@ -73,7 +73,7 @@ class World:
             return tally_log(log, chunks, ids, fields=NODE_FIELDS)
         return tally_log(log, chunks, ids)
 
-    def account(self):
+    def account(self, chunk=997):
         ids = Ids(RUN, (Span(FIRST, self.size),))
         client = ClientIds(
             ids,
@@ -86,9 +86,9 @@ class World:
         return account_of_ids(
             client,
             Logs(
-                self.tally("sidecar"),
-                self.tally("gateway"),
-                tuple(self.tally(node) for node in self.nodes),
+                self.tally("sidecar", chunk),
+                self.tally("gateway", chunk),
+                tuple(self.tally(node, chunk) for node in self.nodes),
                 frozenset({TO_GATEWAY}),
                 {cluster: (NODES[want],) for want, cluster in SUBSETS.items()},
             ),
