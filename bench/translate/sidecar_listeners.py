@@ -169,6 +169,14 @@ def _add(
         return
     virtual_services = context.view.mesh_rules_for(service.host)
     blocks = [address for address in service.addresses if "/" in address] if bind == ANY_ADDRESS else []
+    if blocks and not context.intercepts:
+        context.warn(
+            "address-block-unreachable",
+            service.where,
+            f"{service.host} stands for the addresses {', '.join(blocks)}, and port {port.number} only takes "
+            "connections to them; without interception none will come.",
+            "Name single addresses, each gets a listener of its own.",
+        )
     if protocol.is_tls:
         socket.add(tls_chains(context, service, port, virtual_services, blocks=blocks, bind=bind))
     else:
