@@ -102,10 +102,10 @@ def _probes(router: Router, resources: Resources, resource: Resource[VirtualServ
 
 
 def _places(router: Router) -> Iterator[tuple[str, int, tuple[str, ...]]]:
-    """Every sidecar, its HTTP ports, and the hosts that it takes there."""
-    for name, proxy in router.inventory.proxies.items():
-        if proxy.role != "sidecar":
-            continue
+    """Every sidecar (without one, every gateway), its HTTP ports, and the hosts that it takes there."""
+    proxies = router.inventory.proxies
+    sidecars = [name for name, proxy in proxies.items() if proxy.role == "sidecar"]
+    for name in sidecars or proxies:
         for port in router.http_ports(name):
             table = router.listener(name, port).table
             if table is not None:
