@@ -47,7 +47,7 @@ class Mesh:
     written: Callable[[Resource[VirtualService]], tuple[WrittenRule, ...]]
 
 
-def sidecar_listener(mesh: Mesh, port: int) -> Listener:  # noqa: PLR0911
+def sidecar_listener(mesh: Mesh, port: int) -> Listener:
     """The listener for *port*."""
     here = mesh.services.on(port)
     speaking_http = [service for service in here if service.ports[port].protocol in _HTTP]

@@ -124,7 +124,8 @@ def test_real_shares_fit_the_exact_distribution_and_no_other(changes, target, sh
         seen[headers.get("x-node", status)] += 1
 
     assert judge_distribution(seen, expected, error_probability=1e-6).fits
-    swapped = dict(zip(expected, [*list(expected.values())[1:], list(expected.values())[0]], strict=True))
+    first, *others = expected.values()
+    swapped = dict(zip(expected, [*others, first], strict=True))
     assert not judge_distribution(seen, swapped, error_probability=1e-6).fits
 
 

@@ -160,12 +160,13 @@ def test_mirrors_and_delays_are_told_and_change_no_destination():
 @pytest.mark.parametrize(
     ("http", "reason"),
     [
-        ('[{match: [{uri: {regex: "/(?=a).*"}}], directResponse: {status: 200}}]', "RE2"),
+        ('[{match: [{uri: {regex: "/[[:alpha:]]+"}}], directResponse: {status: 200}}]', "RE2"),
         ("[{match: [{headers: {x-request-id: {exact: a}}}], directResponse: {status: 200}}]", "on their own"),
         ("[{redirect: {uri: /x, redirectCode: 304}}]", "304"),
         (
-            "[{fault: {abort: {grpcStatus: UNAVAILABLE, percentage: {value: 100}}}, "
-            "route: [{destination: {host: api.example.org}}]}]",
+            "[{fault: {abort: {grpcStatus: UNAVAILABLE, percentage: {value: 100}}}, route: []}]".replace(
+                "[]", "[{destination: {host: api.example.org}}]"
+            ),
             "gRPC",
         ),
     ],
