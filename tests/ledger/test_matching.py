@@ -1,5 +1,6 @@
 """Each request followed through all logs: a right world balances, a spoilt one never does."""
 
+import json
 import time
 
 import pytest
@@ -227,6 +228,21 @@ def test_a_clock_that_goes_back_is_named_and_ids_still_balance():
     assert book(account, "sidecar to gateway").remarks == (
         "gateway: its clock went back 1 times, by up to 3600.0 s",
     )
+
+
+def test_one_slow_request_is_no_clock_step_and_microseconds_are_told_from_seconds():
+    """A request of ten seconds stands, by its start, far behind the lines before it."""
+    world = World()
+    world.gateway[150] = proxy_line(150, SUBSETS["v1"], at=-10)
+    world.sidecar = [
+        line.replace(f'"time":{json.loads(line)["time"]}', f'"time":"{json.loads(line)["time"] * 1e6:.0f}"')
+        for line in world.sidecar
+    ]
+
+    account = world.account()
+
+    assert account.is_balanced
+    assert not any(balance.remarks for balance in account.balances)
 
 
 def test_an_unknown_response_flag_is_unexplained():
