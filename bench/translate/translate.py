@@ -27,8 +27,8 @@ def translate(
     """Translate what *proxy* sees of *registry* into Envoy's resources.
 
     ``only_reachable`` leaves out clusters that nothing of this proxy leads to, and their secrets; istiod
-    sends all. ``semantics`` overrides the defaults that the inventory's semantics imply, line by line; merging
-    and rule lookup always follow the inventory.
+    sends all. ``semantics`` overrides the defaults that the inventory's semantics imply, line by line;
+    merging and rule lookup always follow the inventory.
 
     Raises:
         UnsupportedError: files alone, or a proxy without interception, cannot do what a resource asks for.
