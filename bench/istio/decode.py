@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
@@ -56,7 +56,7 @@ def _fault(model: type[BaseModel], error: ErrorDetails, root: Path) -> FieldFaul
         return FieldFault(path, f"must be {_TYPE_NAMES[kind]}, not {describe(given)}.", remedy)
     if kind == "literal_error":
         expected = str(context["expected"]).replace(" or ", ", ").replace("'", "")
-        near = _nearest(str(given), expected.split(", "))
+        near = nearest(str(given), expected.split(", "))
         return FieldFault(path, f"must be one of {expected}, not {describe(given)}.", near)
     return FieldFault(path, f"{_bound(kind, context, given) or error['msg']}.")
 
@@ -77,7 +77,7 @@ def _bound(kind: str, context: dict[str, Any], given: Any) -> str | None:
 
 
 def _unknown_field(path: Path, name: str, known: tuple[str, ...]) -> FieldFault:
-    remedy = _nearest(name, known)
+    remedy = nearest(name, known)
     if remedy is None and known:
         remedy = f"Known here: {', '.join(sorted(known))}."
     return FieldFault(path, "is no known field.", remedy, is_unknown_field=True)
@@ -90,7 +90,8 @@ def unknown_fields(path: Path, written: Any, known: tuple[str, ...]) -> Iterator
             yield _unknown_field((*path, name), name, known)
 
 
-def _nearest(word: str, known: Any) -> str | None:
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """A question that names the word of *known* that *word* was probably meant to be, if one is near."""
     by_small_letters = {str(name).lower(): name for name in known}
     near = difflib.get_close_matches(word.lower(), by_small_letters, n=1, cutoff=0.6)
     return f"Did you mean {by_small_letters[near[0]]}?" if near else None

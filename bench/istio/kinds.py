@@ -30,6 +30,9 @@ class Kind:
     """Whether the model is of ``spec`` alone; if not, of the whole object."""
 
 
+OTHER_ISTIO_KINDS = ("Sidecar", "EnvoyFilter", "WorkloadGroup", "ProxyConfig")
+"""Kinds of the same group that a proxy fed from files has no use for: passed over, with a warning."""
+
 _ISTIO = tuple(f"{ISTIO_GROUP}/{version}" for version in ISTIO_VERSIONS)
 
 KINDS = {

@@ -9,11 +9,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from bench.errors import InputError, Position
-from bench.istio.decode import FieldFault, decode, describe, unknown_fields
+from bench.istio.decode import FieldFault, decode, describe, nearest, unknown_fields
 from bench.istio.documents import Document, read_documents
-from bench.istio.kinds import ISTIO_GROUP, ISTIO_VERSIONS, KINDS, Kind
-from bench.istio.problem import InvalidResourcesError, Path, Problem, path_text
+from bench.istio.kinds import ISTIO_GROUP, ISTIO_VERSIONS, KINDS, OTHER_ISTIO_KINDS, Kind
+from bench.istio.problem import InvalidResourcesError, Path, Problem, Stage, path_text
 from bench.istio.resource import DEFAULT_NAMESPACE, Resource, Resources
+from bench.istio.validation.resource import inspect
 
 NOT_ISTIO = frozenset({"scenario.yaml", "scenario.yml", "inventory.yaml", "inventory.yml"})
 """Files of this suite that may lie beside the Istio YAML."""
@@ -96,8 +97,10 @@ class _Loader:
             raise InvalidResourcesError(self._problems)
         return Resources(tuple(self._resources), tuple(self._warnings))
 
-    def _refuse(self, document: Document, path: Path, what: str, remedy: str | None = None) -> None:
-        self._problems.append(Problem(document.position(path), what, remedy))
+    def _refuse(
+        self, document: Document, path: Path, what: str, remedy: str | None = None, stage: Stage = "reading"
+    ) -> None:
+        self._problems.append(Problem(document.position(path), what, remedy, stage))
 
     def _add_object(self, document: Document, data: Any, root: Path) -> None:
         if not isinstance(data, dict):
@@ -132,13 +135,17 @@ class _Loader:
             self._add_object(document, item, (*root, "items", index))
 
     def _unknown_kind(self, document: Document, kind_name: str, api_version: str, root: Path) -> None:
-        where = document.position((*root, "apiVersion"))
-        if api_version.split("/", maxsplit=1)[0] == ISTIO_GROUP and kind_name in KINDS:
-            versions = ", ".join(ISTIO_VERSIONS)
-            self._problems.append(
-                Problem(where, f"{kind_name} is not served as {api_version}.", f"Istio has {versions}.")
-            )
+        if api_version.split("/", maxsplit=1)[0] == ISTIO_GROUP and kind_name not in OTHER_ISTIO_KINDS:
+            if kind_name in KINDS:
+                field, what = "apiVersion", f"{kind_name} is not served as {api_version}."
+                remedy: str | None = f"Istio has {', '.join(ISTIO_VERSIONS)}."
+            else:
+                field, what = "kind", f"Istio has no kind {kind_name}."
+                remedy = nearest(kind_name, [name for name, kind in KINDS.items() if kind.is_istio])
+            where = document.position((*root, field))
+            self._problems.append(Problem(where, what, remedy, "schema"))
             return
+        where = document.position((*root, "kind"))
         self._warnings.append(
             Problem(where, f"{kind_name} ({api_version}) is not read here and was skipped.")
         )
@@ -178,16 +185,11 @@ class _Loader:
         if not isinstance(spec, BaseModel):
             faults += spec
         for fault in faults:
-            field = path_text(fault.path)
-            self._refuse(
-                document,
-                root + fault.path,
-                f"{title}: {field} {fault.what}".replace(":  ", ": "),
-                fault.remedy,
-            )
-        if faults:
+            what = f"{title}:{_field(fault.path)} {fault.what}"
+            self._refuse(document, root + fault.path, what, fault.remedy, "schema")
+        if faults or not isinstance(spec, BaseModel):
             return None
-        return Resource(
+        resource: Resource[Any] = Resource(
             kind=kind_name,
             api_version=api_version,
             name=name,
@@ -199,6 +201,19 @@ class _Loader:
             document=document,
             root=root,
         )
+        self._inspect(resource)
+        return resource
+
+    def _inspect(self, resource: Resource[Any]) -> None:
+        findings = inspect(resource)
+        for found, kept in ((findings.refusals, self._problems), (findings.warnings, self._warnings)):
+            for finding in found:
+                what = f"{resource.title}:{_field(finding.path)}: {finding.what}."
+                kept.append(Problem(resource.position(finding.path), what, stage=finding.stage))
+
+
+def _field(path: Path) -> str:
+    return f" {path_text(path)}" if path else ""
 
 
 def _known_kind(kind_name: str, api_version: str) -> Kind | None:

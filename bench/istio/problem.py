@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from bench.errors import InputError, Position
 
 Path = tuple[str | int, ...]
 """The way to a field from the top of a document: ``("spec", "http", 0, "timeout")``."""
+
+Stage = Literal["reading", "schema", "webhook"]
+"""Who refuses: this loader; the API server, by the definition of the resource; istiod."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,7 @@ class Problem:
     where: Position
     what: str
     remedy: str | None = None
+    stage: Stage = field(default="reading", compare=False)
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}{f' {self.remedy}' if self.remedy else ''}"
