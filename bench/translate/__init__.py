@@ -1,1 +1,26 @@
-"""Pure: Istio registry in, Envoy v3 messages out. One file for each Envoy resource."""
+"""Pure: Istio registry in, Envoy v3 messages out. One file for each Envoy resource.
+
+``translate`` gives the resources of one proxy as typed messages, in the addresses and file names of the Istio
+resources; ``render`` puts the real ones in and writes files.
+"""
+
+from bench.translate.config import ConfigSource, ProxyConfig, TlsMaterial, TranslationWarning
+from bench.translate.options import AccessLogOptions, RenderOptions
+from bench.translate.placement import Address, ConfigFile, Placement
+from bench.translate.render import render, render_endpoints
+from bench.translate.translate import translate
+
+__all__ = [
+    "AccessLogOptions",
+    "Address",
+    "ConfigFile",
+    "ConfigSource",
+    "Placement",
+    "ProxyConfig",
+    "RenderOptions",
+    "TlsMaterial",
+    "TranslationWarning",
+    "render",
+    "render_endpoints",
+    "translate",
+]

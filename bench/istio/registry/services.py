@@ -1,0 +1,145 @@
+"""Services as a mesh knows them, whatever resource declares them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+
+from bench.errors import Position
+
+ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - Istio's word for "no virtual IP"
+PUBLIC = frozenset({"*"})
+
+
+class Protocol(StrEnum):
+    """What a service port speaks (istio ``pkg/config/protocol``)."""
+
+    HTTP = "HTTP"
+    HTTP2 = "HTTP2"
+    GRPC = "GRPC"
+    GRPC_WEB = "GRPC-Web"
+    HTTPS = "HTTPS"
+    TLS = "TLS"
+    TCP = "TCP"
+    MONGO = "Mongo"
+    MYSQL = "MySQL"
+    REDIS = "Redis"
+    UDP = "UDP"
+    UNKNOWN = ""
+    """To be found out from the first bytes of a connection."""
+
+    @property
+    def is_http(self) -> bool:
+        """Plain-text HTTP of any version: routed by route configurations."""
+        return self in {Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB}
+
+    @property
+    def is_http2(self) -> bool:
+        """Always HTTP/2."""
+        return self in {Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB}
+
+    @property
+    def is_tls(self) -> bool:
+        """Encrypted by the application: routed by SNI."""
+        return self in {Protocol.HTTPS, Protocol.TLS}
+
+    @property
+    def is_tcp(self) -> bool:
+        """Bytes: routed by address."""
+        return self in {Protocol.TCP, Protocol.MONGO, Protocol.MYSQL, Protocol.REDIS, *_TLS}
+
+
+_TLS = (Protocol.HTTPS, Protocol.TLS)
+
+
+class Resolution(Enum):
+    """How a service's addresses become endpoints."""
+
+    ENDPOINTS = "STATIC"
+    DNS = "DNS"
+    DNS_ROUND_ROBIN = "DNS_ROUND_ROBIN"
+    DYNAMIC_DNS = "DYNAMIC_DNS"
+    PASSTHROUGH = "NONE"
+    """The connection goes where the client sent it."""
+
+
+class Origin(Enum):
+    """Which kind of resource declares a service."""
+
+    KUBERNETES = "Service"
+    SERVICE_ENTRY = "ServiceEntry"
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePort:
+    """A port of a service as clients see it."""
+
+    name: str
+    number: int
+    protocol: Protocol
+    target_port: int | None = None
+    """Where endpoints listen, if that is one number for all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One address behind one port of a service."""
+
+    address: str
+    """IP address, DNS name, or path of a Unix socket."""
+    port: int
+    """0 for a Unix socket."""
+    port_name: str
+    """Name of the service port that it answers."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    locality: str = ""
+    weight: int = 1
+    network: str = ""
+    is_ready: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One host with its ports."""
+
+    host: str
+    namespace: str
+    name: str
+    origin: Origin
+    where: Position
+    ports: tuple[ServicePort, ...]
+    resolution: Resolution = Resolution.ENDPOINTS
+    addresses: tuple[str, ...] = ()
+    """Virtual IPs and CIDR blocks."""
+    export_to: frozenset[str] = PUBLIC
+    labels: Mapping[str, str] = field(default_factory=dict)
+    selector: Mapping[str, str] = field(default_factory=dict)
+    endpoints: tuple[Endpoint, ...] = ()
+    subject_alt_names: tuple[str, ...] = ()
+    is_external: bool = False
+    is_headless: bool = False
+    external_name: str | None = None
+    """What a Kubernetes Service of type ExternalName stands for."""
+
+    def port(self, number: int) -> ServicePort | None:
+        """Give the port with that number."""
+        return next((port for port in self.ports if port.number == number), None)
+
+    @property
+    def address(self) -> str:
+        """The first virtual address, ``0.0.0.0`` without one."""
+        return self.addresses[0] if self.addresses else ANY_ADDRESS
+
+    def is_visible_in(self, namespace: str) -> bool:
+        """Tell whether the service is exported to *namespace*."""
+        return is_exported(self.export_to, self.namespace, namespace)
+
+
+def is_exported(export_to: frozenset[str], owner: str, viewer: str) -> bool:
+    """Tell whether a resource of *owner* with that ``exportTo`` can be seen from *viewer*."""
+    if not export_to or "*" in export_to:
+        return True
+    if "~" in export_to:
+        return False
+    return viewer in export_to or ("." in export_to and viewer == owner)

@@ -1,0 +1,161 @@
+"""VirtualServices with full names, delegates merged in, and what a proxy sees of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from bench.errors import Position
+from bench.istio.models.virtual_service import (
+    Destination,
+    HTTPRoute,
+    TCPRoute,
+    TLSRoute,
+    VirtualService,
+)
+from bench.istio.registry.delegates import merge_routes
+from bench.istio.registry.hosts import MESH, expand_gateway, expand_host
+from bench.istio.registry.services import is_exported
+from bench.istio.resource import Resource
+
+_Layer4 = TypeVar("_Layer4", TLSRoute, TCPRoute)
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedRoute:
+    """An HTTP rule with full names, and where it stands."""
+
+    route: HTTPRoute
+    where: Position
+
+
+@dataclass(frozen=True, slots=True)
+class BoundVirtualService:
+    """A VirtualService with full names throughout."""
+
+    name: str
+    namespace: str
+    hosts: tuple[str, ...]
+    gateways: frozenset[str]
+    """``namespace/name`` of gateways, and ``mesh`` for sidecars."""
+    http: tuple[PlacedRoute, ...]
+    tls: tuple[TLSRoute, ...]
+    tcp: tuple[TCPRoute, ...]
+    export_to: frozenset[str]
+    where: Position
+    order: int
+
+    def is_visible_in(self, namespace: str) -> bool:
+        """Tell whether the VirtualService is exported to *namespace*."""
+        return is_exported(self.export_to, self.namespace, namespace)
+
+    def rank_in(self, namespace: str) -> tuple[int, int]:
+        """Sort key: what is private to *namespace* first, then what is exported to it by name, then the rest.
+
+        Within each, the older one first.
+        """
+        if self.export_to == {"."}:
+            return 0, self.order
+        return (2 if not self.export_to or "*" in self.export_to else 1), self.order
+
+
+class _Names:
+    """Expands the names in resources of one namespace."""
+
+    def __init__(self, namespace: str, domain: str) -> None:
+        self._namespace = namespace
+        self._domain = domain
+
+    def host(self, host: str) -> str:
+        return expand_host(host, self._namespace, self._domain)
+
+    def gateways(self, names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(expand_gateway(name, self._namespace) for name in names)
+
+    def destination(self, destination: Destination) -> Destination:
+        return destination.model_copy(update={"host": self.host(destination.host)})
+
+    def http(self, route: HTTPRoute) -> HTTPRoute:
+        return route.model_copy(
+            update={
+                "match": tuple(
+                    match.model_copy(update={"gateways": self.gateways(match.gateways)})
+                    for match in route.match
+                ),
+                "route": tuple(
+                    each.model_copy(update={"destination": self.destination(each.destination)})
+                    for each in route.route
+                ),
+                "mirror": None if route.mirror is None else self.destination(route.mirror),
+                "mirrors": tuple(
+                    each.model_copy(update={"destination": self.destination(each.destination)})
+                    for each in route.mirrors
+                ),
+            }
+        )
+
+    def layer4(self, route: _Layer4) -> _Layer4:
+        return route.model_copy(
+            update={
+                "match": tuple(
+                    match.model_copy(update={"gateways": self.gateways(match.gateways)})
+                    for match in route.match
+                ),
+                "route": tuple(
+                    each.model_copy(update={"destination": self.destination(each.destination)})
+                    for each in route.route
+                ),
+            }
+        )
+
+
+def bind_virtual_services(
+    resources: Iterable[Resource[VirtualService]], domain: str
+) -> tuple[BoundVirtualService, ...]:
+    """Expand all names and merge delegates into their roots, oldest first.
+
+    A VirtualService without hosts is a delegate and serves nothing by itself. A delegate that does not exist,
+    or is not exported to its root, takes that one route away.
+    """
+    ordered = sorted(resources, key=lambda resource: resource.order)
+    delegates = {
+        (resource.namespace, resource.name): resource for resource in ordered if not resource.spec.hosts
+    }
+    return tuple(_bind(resource, delegates, domain) for resource in ordered if resource.spec.hosts)
+
+
+def _bind(
+    resource: Resource[VirtualService],
+    delegates: dict[tuple[str, str], Resource[VirtualService]],
+    domain: str,
+) -> BoundVirtualService:
+    names = _Names(resource.namespace, domain)
+    routes: list[PlacedRoute] = []
+    for index, written in enumerate(resource.spec.http):
+        where = resource.position(("spec", "http", index))
+        route = names.http(written)
+        if written.delegate is None:
+            routes.append(PlacedRoute(route, where))
+            continue
+        owner = written.delegate.namespace or resource.namespace
+        delegate = delegates.get((owner, written.delegate.name))
+        if delegate is None or not is_exported(
+            frozenset(delegate.spec.export_to), delegate.namespace, resource.namespace
+        ):
+            continue
+        theirs = _Names(delegate.namespace, domain)
+        merged = merge_routes(route, [theirs.http(each) for each in delegate.spec.http])
+        routes.extend(PlacedRoute(each, delegate.position(("spec", "http"))) for each in merged)
+    return BoundVirtualService(
+        name=resource.name,
+        namespace=resource.namespace,
+        hosts=tuple(names.host(host) for host in resource.spec.hosts),
+        gateways=frozenset(names.gateways(resource.spec.gateways) or (MESH,)),
+        http=tuple(routes),
+        tls=tuple(names.layer4(route) for route in resource.spec.tls),
+        tcp=tuple(names.layer4(route) for route in resource.spec.tcp),
+        export_to=frozenset(resource.spec.export_to),
+        where=resource.position(("spec",)),
+        order=resource.order,
+    )

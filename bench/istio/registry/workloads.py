@@ -1,0 +1,59 @@
+"""What runs behind services: proxies of the inventory and Pods count alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from bench.istio.inventory import Inventory
+from bench.istio.models.kubernetes import Pod
+from bench.istio.resource import Resource
+
+_LOCALITY_LABEL = "istio-locality"
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Something with an address and labels."""
+
+    namespace: str
+    labels: Mapping[str, str]
+    ip: str
+    locality: str = ""
+    named_ports: Mapping[str, int] = field(default_factory=dict)
+
+
+def gather_workloads(inventory: Inventory, pods: Iterable[Resource[Pod]]) -> tuple[Workload, ...]:
+    """Give the proxies of the inventory, then the Pods that have an address."""
+    proxies = [
+        Workload(proxy.namespace, proxy.labels, proxy.ip, locality_of(proxy.locality, proxy.labels))
+        for proxy in inventory.proxies.values()
+    ]
+    known = {proxy.ip for proxy in proxies}
+    written = [
+        Workload(
+            pod.namespace,
+            pod.labels,
+            pod.spec.status.pod_ip,
+            locality_of("", pod.labels),
+            {
+                port.name: port.container_port
+                for container in pod.spec.spec.containers
+                for port in container.ports
+                if port.name
+            },
+        )
+        for pod in pods
+        if pod.spec.status.pod_ip and pod.spec.status.pod_ip not in known
+    ]
+    return (*proxies, *written)
+
+
+def locality_of(written: str, labels: Mapping[str, str]) -> str:
+    """Give ``region/zone/subzone``: as written, else from the label, which has dots for slashes."""
+    return written or labels.get(_LOCALITY_LABEL, "").replace(".", "/")
+
+
+def selects(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    """Tell whether *labels* have all of *selector*."""
+    return selector.items() <= labels.items()

@@ -1,0 +1,100 @@
+"""What translation yields for one proxy, before anything is known of real sockets and files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from envoy_data_plane.envoy.config.cluster.v3 import Cluster
+from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
+from envoy_data_plane.envoy.config.listener.v3 import Listener
+from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
+from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
+
+from bench.errors import Position
+from bench.translate.placement import Address
+
+ConfigSource = Literal["static", "eds"]
+"""``static``: endpoints stand in the clusters. ``eds``: in files of their own, one for each cluster."""
+
+
+@dataclass(frozen=True, slots=True)
+class TranslationWarning:
+    """Something that the user may not expect, though it is what Istio does."""
+
+    code: str
+    where: Position
+    what: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}{' ' if self.advice else ''}{self.advice}"
+
+
+@dataclass(frozen=True, slots=True)
+class TlsMaterial:
+    """File names of certificates that Istio's resources do not name."""
+
+    workload_certificate: str | None = None
+    """The certificate chain of the proxy's workload, for ISTIO_MUTUAL."""
+    workload_private_key: str | None = None
+    workload_ca: str | None = None
+    """The mesh's trust bundle, for ISTIO_MUTUAL."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyConfig:
+    """The Envoy resources of one proxy, each kind sorted by name.
+
+    Addresses and file names are those of the Istio resources; ``render`` puts the real ones in.
+    """
+
+    proxy: str
+    config_source: ConfigSource
+    listeners: tuple[Listener, ...]
+    routes: tuple[RouteConfiguration, ...]
+    clusters: tuple[Cluster, ...]
+    endpoints: tuple[ClusterLoadAssignment, ...]
+    """Load assignments of the EDS clusters; empty with ``static``."""
+    secrets: tuple[Secret, ...]
+    warnings: tuple[TranslationWarning, ...] = field(default=())
+
+    @property
+    def listener_addresses(self) -> tuple[Address, ...]:
+        """The bind addresses as translated, in the listeners' order."""
+        sockets = [
+            listener.address.socket_address for listener in self.listeners if listener.address is not None
+        ]
+        return tuple((socket.address, socket.port_value or 0) for socket in sockets if socket is not None)
+
+    @property
+    def endpoint_addresses(self) -> tuple[Address, ...]:
+        """Each endpoint address as translated, once, sorted."""
+        assignments = [
+            *self.endpoints,
+            *(c.load_assignment for c in self.clusters if c.load_assignment is not None),
+        ]
+        found: set[Address] = set()
+        for assignment in assignments:
+            for group in assignment.endpoints:
+                for endpoint in group.lb_endpoints:
+                    address = endpoint.endpoint.address if endpoint.endpoint is not None else None
+                    socket = address.socket_address if address is not None else None
+                    if socket is not None:
+                        found.add((socket.address, socket.port_value or 0))
+        return tuple(sorted(found))
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Each certificate, key and trust bundle that the configuration names, once, sorted."""
+        found: set[str] = set()
+        for secret in self.secrets:
+            if (pair := secret.tls_certificate) is not None:
+                found |= {
+                    s.filename
+                    for s in (pair.certificate_chain, pair.private_key)
+                    if s is not None and s.filename
+                }
+            if (trust := secret.validation_context) is not None and trust.trusted_ca is not None:
+                found |= {trust.trusted_ca.filename} - {None}
+        return tuple(sorted(found))

@@ -1,0 +1,34 @@
+"""What the builders of one proxy's resources share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bench.errors import Position
+from bench.istio.registry.view import ProxyView
+from bench.translate.config import ConfigSource, TlsMaterial, TranslationWarning
+from bench.translate.semantics import Semantics
+from bench.translate.tls_secrets import SecretCollector
+
+
+@dataclass(slots=True)
+class Context:
+    """One translation under way."""
+
+    view: ProxyView
+    semantics: Semantics
+    config_source: ConfigSource
+    material: TlsMaterial
+    secrets: SecretCollector = field(default_factory=SecretCollector)
+    warnings: list[TranslationWarning] = field(default_factory=list)
+
+    @property
+    def intercepts(self) -> bool:
+        """Whether connections reach the proxy by redirection, their first destination known."""
+        return self.view.proxy.interception == "redirect"
+
+    def warn(self, code: str, where: Position, what: str, advice: str = "") -> None:
+        """Note something that the user may not expect, once."""
+        warning = TranslationWarning(code, where, what, advice)
+        if warning not in self.warnings:
+            self.warnings.append(warning)

@@ -1,0 +1,73 @@
+"""Load assignments: the endpoints of a cluster, by locality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from envoy_data_plane.envoy.config.core.v3 import Address, Locality, Pipe, SocketAddress
+from envoy_data_plane.envoy.config.endpoint.v3 import (
+    ClusterLoadAssignment,
+    LbEndpoint,
+    LocalityLbEndpoints,
+)
+from envoy_data_plane.envoy.config.endpoint.v3 import Endpoint as EnvoyEndpoint
+
+from bench.istio.models.destination_rule import TrafficPolicy
+from bench.istio.registry.services import Endpoint
+from bench.istio.registry.view import ProxyView
+from bench.translate.locality import (
+    LocalityGroup,
+    arrange,
+    group_by_locality,
+    split_locality,
+    with_locality_labels,
+)
+
+_UNIX = "unix://"
+
+
+def subset_endpoints(endpoints: Sequence[Endpoint], labels: Mapping[str, str]) -> list[Endpoint]:
+    """Keep the endpoints that have all *labels*; those derived from their locality count too."""
+    if not labels:
+        return list(endpoints)
+    return [
+        endpoint
+        for endpoint in endpoints
+        if labels.items() <= endpoint.labels.items()
+        or labels.items() <= with_locality_labels(endpoint.labels, endpoint.locality).items()
+    ]
+
+
+def load_assignment(
+    name: str, endpoints: Sequence[Endpoint], policy: TrafficPolicy | None, view: ProxyView
+) -> ClusterLoadAssignment:
+    """Build the load assignment of the cluster *name* for the client *view*."""
+    balancer = policy.load_balancer if policy is not None else None
+    setting = balancer.locality_lb_setting if balancer is not None else None
+    groups = arrange(
+        group_by_locality(endpoints),
+        setting,
+        enabled=setting is None or setting.enabled is not False,
+        has_outlier_detection=policy is not None and policy.outlier_detection is not None,
+        locality=view.proxy.locality,
+        labels=view.proxy.labels,
+    )
+    return ClusterLoadAssignment(cluster_name=name, endpoints=[_group(group) for group in groups])
+
+
+def _group(group: LocalityGroup) -> LocalityLbEndpoints:
+    region, zone, sub_zone = split_locality(group.locality)
+    return LocalityLbEndpoints(
+        locality=Locality(region=region, zone=zone, sub_zone=sub_zone),
+        lb_endpoints=[_endpoint(endpoint) for endpoint in group.endpoints],
+        load_balancing_weight=group.weight,
+        priority=group.priority,
+    )
+
+
+def _endpoint(endpoint: Endpoint) -> LbEndpoint:
+    if endpoint.address.startswith(_UNIX):
+        address = Address(pipe=Pipe(path=endpoint.address.removeprefix(_UNIX)))
+    else:
+        address = Address(socket_address=SocketAddress(address=endpoint.address, port_value=endpoint.port))
+    return LbEndpoint(endpoint=EnvoyEndpoint(address=address), load_balancing_weight=endpoint.weight)

@@ -1,0 +1,127 @@
+"""Route configurations of a gateway: the VirtualServices that are bound to its servers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from envoy_data_plane.envoy.config.route.v3 import (
+    DirectResponseAction,
+    Route,
+    RouteConfiguration,
+    RouteMatch,
+    VirtualHost,
+    VirtualHostTlsRequirementType,
+)
+
+from bench.istio.registry.hosts import narrower, specificity
+from bench.istio.registry.virtual_services import BoundVirtualService
+from bench.translate.context import Context
+from bench.translate.domains import host_domains
+from bench.translate.gateway_servers import MergedServers, PlacedServer
+from bench.translate.http_routes import RouteScope, all_caught, routes_of
+from bench.translate.names import virtual_host_name
+from bench.translate.sidecar_routes import route_configuration
+
+_NOT_FOUND = 404
+
+
+@dataclass(slots=True)
+class _Host:
+    """A virtual host in the making."""
+
+    name: str
+    port: int
+    routes: list[Route] = field(default_factory=list)
+    redirects: bool = False
+
+
+def gateway_route_configs(context: Context, merged: MergedServers) -> list[RouteConfiguration]:
+    """Build the route configurations of all HTTP servers, sorted by name."""
+    return [_route_config(context, name, merged.by_route_name[name]) for name in sorted(merged.by_route_name)]
+
+
+def intersection(server_hosts: Sequence[str], virtual_service: BoundVirtualService) -> list[str]:
+    """Give the hosts that a server and a VirtualService have in common: the narrower one of each pair.
+
+    A server's ``namespace/host`` only admits VirtualServices of that namespace.
+    """
+    found: dict[str, None] = {}
+    for written in server_hosts:
+        namespace, slash, host = written.rpartition("/")
+        if slash and namespace not in {"*", virtual_service.namespace}:
+            continue
+        for theirs in virtual_service.hosts:
+            common = narrower(host.lower(), theirs)
+            if common is not None:
+                found.setdefault(common)
+    return list(found)
+
+
+def _route_config(context: Context, name: str, servers: Sequence[PlacedServer]) -> RouteConfiguration:
+    hosts: dict[str, _Host] = {}
+    for placed in servers:
+        _add_server(context, placed, hosts)
+    built = _virtual_hosts(context, hosts) if hosts else [_black_hole(context, servers[0].server.port.number)]
+    return route_configuration(name, built, ignores_port=not context.semantics.domains_with_ports)
+
+
+def _add_server(context: Context, placed: PlacedServer, hosts: dict[str, _Host]) -> None:
+    number = placed.server.port.number
+    redirects = placed.server.tls is not None and placed.server.tls.https_redirect
+    scope = RouteScope(
+        number, frozenset({placed.gateway_name}), only_this_port=False, has_tls=placed.terminates_tls
+    )
+    for virtual_service in context.view.virtual_services(placed.gateway_name):
+        common = intersection(placed.hosts, virtual_service)
+        if not common:
+            continue
+        routes = routes_of(context, virtual_service, scope)
+        if not routes:
+            continue
+        for host in common:
+            entry = hosts.setdefault(host, _Host(virtual_host_name(host, number), number))
+            entry.routes += routes
+            entry.redirects = entry.redirects or redirects
+    if redirects:
+        for written in placed.hosts:
+            host = written.rpartition("/")[2].lower()
+            hosts.setdefault(host, _Host(virtual_host_name(host, number), number)).redirects = True
+
+
+def _virtual_hosts(context: Context, hosts: dict[str, _Host]) -> list[VirtualHost]:
+    """Build the virtual hosts; those that lead to the very same routes become one, named after the most specific."""
+    kept: list[tuple[_Host, list[str]]] = []
+    known: dict[tuple[object, ...], int] = {}
+    for host in sorted(hosts, key=specificity):
+        entry = hosts[host]
+        key = (tuple(id(route) for route in entry.routes), entry.redirects, entry.port)
+        if context.semantics.collapses_hosts and entry.routes and key in known:
+            kept[known[key]][1].append(host)
+            continue
+        known[key] = len(kept)
+        kept.append((entry, [host]))
+    return sorted((_virtual_host(context, *each) for each in kept), key=lambda host: host.name)
+
+
+def _virtual_host(context: Context, entry: _Host, names: list[str]) -> VirtualHost:
+    with_ports = context.semantics.domains_with_ports
+    host = VirtualHost(
+        name=entry.name,
+        domains=[d for name in names for d in host_domains(name, entry.port, with_ports=with_ports)],
+        routes=all_caught(entry.routes),
+        include_request_attempt_count=True,
+    )
+    if entry.redirects:
+        host.require_tls = VirtualHostTlsRequirementType.ALL
+    return host
+
+
+def _black_hole(context: Context, port: int) -> VirtualHost:
+    """Answer 404 where no VirtualService is bound."""
+    host = VirtualHost(name=f"blackhole:{port}", domains=["*"])
+    if context.semantics.black_hole_answers:
+        host.routes = [
+            Route(match=RouteMatch(prefix="/"), direct_response=DirectResponseAction(status=_NOT_FOUND))
+        ]
+    return host

@@ -1,0 +1,213 @@
+"""Servers of all Gateways that select a proxy, merged by port (istio ``pilot/pkg/model/gateway.go``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bench.errors import Position
+from bench.istio.models.gateway import Gateway, Server
+from bench.istio.registry.protocols import parse_protocol
+from bench.istio.registry.services import ANY_ADDRESS, Origin, Protocol
+from bench.istio.registry.view import ProxyView
+from bench.istio.registry.workloads import selects
+from bench.istio.resource import Resource
+from bench.translate.context import Context
+from bench.translate.names import gateway_http_route_name, gateway_https_route_name
+
+_PASSTHROUGH_MODES = frozenset({"PASSTHROUGH", "AUTO_PASSTHROUGH"})
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedServer:
+    """One server of a Gateway on one of the ports that it really listens on."""
+
+    server: Server
+    gateway: Resource[Gateway]
+    index: int
+    hosts: tuple[str, ...]
+    """``namespace/host`` or ``host``; ``.`` is resolved."""
+    port: int
+    """The port listened on; ``server.port.number`` is the one that rules speak of."""
+    route_name: str
+    """Empty where there is no HTTP to route."""
+
+    @property
+    def gateway_name(self) -> str:
+        """``namespace/name`` of the Gateway."""
+        return f"{self.gateway.namespace}/{self.gateway.name}"
+
+    @property
+    def protocol(self) -> Protocol:
+        """What clients speak."""
+        return parse_protocol(self.server.port.protocol)
+
+    @property
+    def terminates_tls(self) -> bool:
+        """Whether TLS ends here."""
+        return is_tls_server(self.server) and not is_passthrough(self.server)
+
+    @property
+    def where(self) -> Position:
+        """Where the server stands."""
+        return self.gateway.position(("spec", "servers", self.index))
+
+    @property
+    def sni_hosts(self) -> tuple[str, ...]:
+        """The hosts without their namespaces, each once, sorted."""
+        return tuple(sorted({host.partition("/")[2] or host for host in self.hosts}))
+
+    @property
+    def bind(self) -> str:
+        """The address listened on."""
+        return self.server.bind or ANY_ADDRESS
+
+
+@dataclass(slots=True)
+class MergedServers:
+    """The servers of a gateway proxy."""
+
+    by_socket: dict[tuple[str, int], list[PlacedServer]] = field(default_factory=dict)
+    """Bind address and port -> servers, in order of age."""
+    by_route_name: dict[str, list[PlacedServer]] = field(default_factory=dict)
+
+
+def is_tls_server(server: Server) -> bool:
+    """Tell whether clients speak TLS to *server*, whoever ends it."""
+    return server.tls is not None and not parse_protocol(server.port.protocol).is_http
+
+
+def is_passthrough(server: Server) -> bool:
+    """Tell whether TLS passes through *server*."""
+    return server.tls is not None and server.tls.mode in _PASSTHROUGH_MODES
+
+
+def is_http_server(server: Server) -> bool:
+    """Tell whether requests are routed: plain HTTP, or HTTPS that ends here."""
+    protocol = parse_protocol(server.port.protocol)
+    return protocol.is_http or (
+        protocol is Protocol.HTTPS and server.tls is not None and not is_passthrough(server)
+    )
+
+
+def merge_servers(context: Context) -> MergedServers:
+    """Merge the servers of all Gateways whose selector fits the proxy, oldest Gateway first.
+
+    On one port and bind address plain HTTP servers share a route configuration, TLS servers are told apart by
+    SNI, and anything else that meets a server of another kind is left out with a warning, as istiod leaves it
+    out without one. So is a whole TLS server of which any host is taken.
+    """
+    merger = _Merger(context)
+    for gateway in context.view.registry.gateways:
+        if selects(gateway.spec.selector, context.view.proxy.labels):
+            for index, server in enumerate(gateway.spec.servers):
+                merger.add(gateway, index, server)
+    return merger.merged
+
+
+class _Merger:
+    def __init__(self, context: Context) -> None:
+        self.merged = MergedServers()
+        self._context = context
+        self._plain: dict[int, PlacedServer] = {}
+        self._ports: set[int] = set()
+        self._tls_hosts: dict[int, dict[str, str]] = {}
+
+    def add(self, gateway: Resource[Gateway], index: int, server: Server) -> None:
+        hosts = tuple(
+            f"{gateway.namespace}/{host[2:]}" if host.startswith("./") else host.removeprefix("*/")
+            for host in server.hosts
+        )
+        for port in resolved_ports(self._context.view, server.port.number):
+            name = self._route_name(gateway, server, port)
+            self._place(PlacedServer(server, gateway, index, hosts, port, name))
+
+    def _route_name(self, gateway: Resource[Gateway], server: Server, port: int) -> str:
+        if parse_protocol(server.port.protocol).is_http:
+            return gateway_http_route_name(port, server.bind)
+        if not is_http_server(server):
+            return ""
+        return gateway_https_route_name(
+            server.port.number,
+            server.port.name,
+            gateway.name,
+            gateway.namespace,
+            server.bind,
+            with_gateway=self._context.semantics.gateway_in_route_name,
+        )
+
+    def _skip(self, placed: PlacedServer, why: str) -> None:
+        self._context.warn(
+            "server-left-out",
+            placed.where,
+            f"this server of Gateway {placed.gateway_name} has no effect: {why}.",
+            "Give it a port or hosts of its own.",
+        )
+
+    def _place(self, placed: PlacedServer) -> None:
+        server, port = placed.server, placed.port
+        if server.tls is not None:
+            known = self._tls_hosts.setdefault(port, {})
+            taken = [host for host in placed.hosts if known.get(host) == server.bind]
+            known.update(dict.fromkeys(placed.hosts, server.bind))
+            if taken:
+                self._skip(placed, f"an older server on port {port} has the host {taken[0]} already")
+                return
+        if port not in self._ports:
+            self._ports.add(port)
+            if not is_tls_server(server):
+                self._plain[port] = placed
+            self._keep(placed)
+            return
+        current = self._plain.get(port)
+        if current is not None:
+            if current.server.bind == server.bind:
+                both_http = current.protocol.is_http and placed.protocol.is_http
+                if not both_http:
+                    self._skip(placed, f"an older {current.server.port.protocol} server has port {port}")
+                    return
+            self._keep(placed)
+            return
+        if not is_tls_server(server) and self._has_socket(placed):
+            self._skip(placed, f"an older TLS server has port {port}")
+            return
+        if placed.route_name and placed.route_name in self.merged.by_route_name:
+            self._skip(placed, f"another server is called {server.port.name}")
+            return
+        self._keep(placed)
+
+    def _has_socket(self, placed: PlacedServer) -> bool:
+        return (placed.bind, placed.port) in self.merged.by_socket
+
+    def _keep(self, placed: PlacedServer) -> None:
+        self.merged.by_socket.setdefault((placed.bind, placed.port), []).append(placed)
+        if placed.route_name:
+            self.merged.by_route_name.setdefault(placed.route_name, []).append(placed)
+
+
+def resolved_ports(view: ProxyView, number: int) -> Sequence[int]:
+    """Give the ports that the proxy listens on for a Gateway's port *number*.
+
+    If a Service selects the proxy and has that port, connections arrive at its target port.
+    """
+    targets = {
+        endpoint.port
+        for service in view.registry.services
+        if service.origin is Origin.KUBERNETES
+        and service.namespace == view.namespace
+        and service.selector
+        and selects(service.selector, view.proxy.labels)
+        and (port := service.port(number)) is not None
+        for endpoint in (service.endpoints)
+        if endpoint.address == view.proxy.ip and endpoint.port_name == port.name
+    } | {
+        port.target_port
+        for service in view.registry.services
+        if service.origin is Origin.KUBERNETES
+        and service.namespace == view.namespace
+        and service.selector
+        and selects(service.selector, view.proxy.labels)
+        and (port := service.port(number)) is not None
+        and port.target_port is not None
+    }
+    return sorted(targets) or [number]

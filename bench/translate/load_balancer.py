@@ -1,0 +1,136 @@
+"""Which endpoint of a cluster gets the next request."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from envoy_data_plane.envoy.config.cluster.v3 import (
+    Cluster,
+    ClusterCommonLbConfig,
+    ClusterCommonLbConfigLocalityWeightedLbConfig,
+    ClusterDiscoveryType,
+    ClusterLbPolicy,
+    ClusterLeastRequestLbConfig,
+    ClusterMaglevLbConfig,
+    ClusterRingHashLbConfig,
+    ClusterRoundRobinLbConfig,
+    ClusterSlowStartConfig,
+)
+from envoy_data_plane.envoy.config.core.v3 import RuntimeDouble
+from envoy_data_plane.envoy.type.v3 import Percent
+
+from bench.istio.models.destination_rule import (
+    ConsistentHashLB,
+    LoadBalancerSettings,
+    LocalityLbSetting,
+    OutlierDetection,
+)
+from bench.istio.registry.services import Protocol
+from bench.translate.semantics import Semantics
+
+SMALLEST_RING = 1024
+"""istiod's default for a hash ring's size."""
+_RUNTIME_KEY = "("
+"""Envoy wants a name for the runtime key of slow start; istiod writes this one."""
+
+NO_PANIC = ClusterCommonLbConfig(healthy_panic_threshold=Percent())
+
+
+def common_lb_config(
+    outlier: OutlierDetection | None, locality: LocalityLbSetting | None, semantics: Semantics
+) -> ClusterCommonLbConfig | None:
+    """Build panic threshold and locality weights; the weights count only where a rule sets localities."""
+    healthy = outlier.min_health_percent if outlier is not None else 0
+    if locality is None and not healthy:
+        return NO_PANIC if semantics.panic_threshold else None
+    return ClusterCommonLbConfig(
+        healthy_panic_threshold=Percent(value=float(healthy))
+        if semantics.panic_threshold or healthy
+        else None,
+        locality_weighted_lb_config=None
+        if locality is None
+        else ClusterCommonLbConfigLocalityWeightedLbConfig(),
+    )
+
+
+def locality_setting(settings: LoadBalancerSettings | None) -> LocalityLbSetting | None:
+    """Give the locality setting that is in force: one that is switched off counts as none."""
+    setting = settings.locality_lb_setting if settings is not None else None
+    return None if setting is None or setting.enabled is False else setting
+
+
+def apply_load_balancer(
+    cluster: Cluster, settings: LoadBalancerSettings | None, protocol: Protocol, semantics: Semantics
+) -> None:
+    """Set the policy of *cluster* (istio ``applyLoadBalancer``).
+
+    A cluster that goes to the original destination keeps to it; Redis is sharded by Maglev.
+    PASSTHROUGH makes it such a cluster, whatever it was.
+    """
+    if cluster.type is ClusterDiscoveryType.ORIGINAL_DST:
+        cluster.lb_policy = ClusterLbPolicy.CLUSTER_PROVIDED
+        return
+    default = ClusterLbPolicy.LEAST_REQUEST if semantics.least_request else ClusterLbPolicy.ROUND_ROBIN
+    if protocol is Protocol.REDIS:
+        cluster.lb_policy = ClusterLbPolicy.MAGLEV
+        return
+    cluster.lb_policy = default
+    if settings is None:
+        return
+    if settings.consistent_hash is not None:
+        _apply_hash(cluster, settings.consistent_hash)
+        return
+    match settings.simple:
+        case "PASSTHROUGH":
+            cluster.lb_policy = ClusterLbPolicy.CLUSTER_PROVIDED
+            cluster.type = ClusterDiscoveryType.ORIGINAL_DST
+            cluster.load_assignment = None
+            cluster.eds_cluster_config = None
+            return
+        case "RANDOM":
+            cluster.lb_policy = ClusterLbPolicy.RANDOM
+            return
+        case "ROUND_ROBIN":
+            cluster.lb_policy = ClusterLbPolicy.ROUND_ROBIN
+        case "LEAST_CONN" | "LEAST_REQUEST":
+            cluster.lb_policy = ClusterLbPolicy.LEAST_REQUEST
+        case _:
+            pass
+    slow_start = _slow_start(settings)
+    if slow_start is None:
+        return
+    if cluster.lb_policy is ClusterLbPolicy.ROUND_ROBIN:
+        cluster.round_robin_lb_config = ClusterRoundRobinLbConfig(slow_start_config=slow_start)
+    else:
+        cluster.least_request_lb_config = ClusterLeastRequestLbConfig(slow_start_config=slow_start)
+
+
+def _apply_hash(cluster: Cluster, settings: ConsistentHashLB) -> None:
+    if settings.maglev is not None:
+        cluster.lb_policy = ClusterLbPolicy.MAGLEV
+        if settings.maglev.table_size:
+            cluster.maglev_lb_config = ClusterMaglevLbConfig(table_size=settings.maglev.table_size)
+        return
+    cluster.lb_policy = ClusterLbPolicy.RING_HASH
+    size = settings.minimum_ring_size
+    if settings.ring_hash is not None:
+        size = settings.ring_hash.minimum_ring_size
+    cluster.ring_hash_lb_config = ClusterRingHashLbConfig(minimum_ring_size=size or SMALLEST_RING)
+
+
+def _slow_start(settings: LoadBalancerSettings) -> ClusterSlowStartConfig | None:
+    if settings.warmup is not None:
+        warmup = settings.warmup
+        return ClusterSlowStartConfig(
+            slow_start_window=warmup.duration.timedelta,
+            aggression=RuntimeDouble(default_value=_or(warmup.aggression, 1.0), runtime_key=_RUNTIME_KEY),
+            min_weight_percent=Percent(value=_or(warmup.minimum_percent, 10.0)),
+        )
+    window: timedelta | None = None
+    if settings.warmup_duration_secs is not None:
+        window = settings.warmup_duration_secs.timedelta
+    return None if window is None else ClusterSlowStartConfig(slow_start_window=window)
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value

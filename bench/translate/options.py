@@ -1,0 +1,36 @@
+"""What a stack or an experiment may choose when a translated configuration becomes files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+TlsVersion = Literal["TLSv1_2", "TLSv1_3"]
+
+DEBIAN_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLogOptions:
+    """A JSON access log of every request and connection."""
+
+    fields: Mapping[str, str]
+    """Name in the JSON line -> Envoy's command operator, such as ``%RESPONSE_CODE%``."""
+    file: str = "access.log"
+    """Relative to ``Placement.log_root``."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenderOptions:
+    """Choices beside the places themselves."""
+
+    node_id: str
+    node_cluster: str = "egress-bench"
+    access_log: AccessLogOptions | None = None
+    max_requests_per_connection: int | None = None
+    """Overrides the limit of every cluster that originates TLS; 1 makes each request shake hands anew."""
+    tls_versions: tuple[TlsVersion, TlsVersion] | None = None
+    """Overrides lowest and highest TLS version of every cluster that originates TLS."""
+    system_roots: str = DEBIAN_ROOTS
+    """The operating system's trust bundle, where TLS names no ``caCertificates``."""

@@ -1,0 +1,168 @@
+"""Listeners of a sidecar: one for each port of HTTP services, one for each address of the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from envoy_data_plane.envoy.config.core.v3 import Address, SocketAddress, TrafficDirection
+from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, FilterChainMatch, Listener
+from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
+from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
+
+from bench.istio.registry.hosts import MESH, covers, is_ip
+from bench.istio.registry.services import ANY_ADDRESS, Origin, Protocol, Resolution, Service, ServicePort
+from bench.translate.chains import build_listener, chain_match
+from bench.translate.context import Context
+from bench.translate.filters import TCP_PROXY, http_manager
+from bench.translate.layer4 import tcp_chains, tls_chains
+from bench.translate.messages import pack
+from bench.translate.names import BLACK_HOLE, PASSTHROUGH, VIRTUAL_OUTBOUND, listener_name, sidecar_route_name
+from bench.translate.sidecar_routes import sidecar_route_config, single_service_route_config
+
+_OUTBOUND_PORT = 15001
+"""Where Istio's iptables rules redirect what a pod sends."""
+_HTTP_PROTOCOLS = ("http/1.1", "h2c")
+
+
+@dataclass(slots=True)
+class _Socket:
+    """What one bind address is used for."""
+
+    http: str | None = None
+    """The route configuration of plain HTTP."""
+    chains: list[FilterChain] = field(default_factory=list)
+    keys: set[tuple[object, ...]] = field(default_factory=set)
+
+    def add(self, chains: list[FilterChain]) -> None:
+        """Add chains whose conditions are new: of two equal ones the older service keeps the connection."""
+        for chain in chains:
+            key = chain_key(chain.filter_chain_match)
+            if key not in self.keys:
+                self.keys.add(key)
+                self.chains.append(chain)
+
+
+def chain_key(match: FilterChainMatch | None) -> tuple[object, ...]:
+    """Give what tells the condition of one chain from another's."""
+    if match is None:
+        return ()
+    ranges = sorted((each.address_prefix, each.prefix_len) for each in match.prefix_ranges)
+    return (tuple(sorted(match.server_names)), tuple(ranges))
+
+
+def sidecar_listeners(context: Context) -> tuple[list[Listener], list[RouteConfiguration]]:
+    """Build the listeners of a sidecar and the route configurations that they name.
+
+    Names and addresses are those that redirection gives them: ``0.0.0.0_80`` for HTTP, ``VIP_PORT`` for a service
+    with an address. Without interception they are bound for real, where the placement says.
+    """
+    sockets: dict[tuple[str, int], _Socket] = {}
+    routes: dict[str, RouteConfiguration] = {}
+    for service in context.view.services:
+        if service.external_name is not None:
+            continue
+        for port in service.ports:
+            if port.protocol is Protocol.UDP:
+                continue
+            for bind in _binds(context, service, port):
+                _add(context, sockets.setdefault((bind, port.number), _Socket()), service, port, bind, routes)
+    listeners = [
+        _listener(context, bind, port, socket)
+        for (bind, port), socket in sorted(sockets.items())
+        if socket.http is not None or socket.chains
+    ]
+    if context.intercepts:
+        listeners.append(_virtual_outbound(context))
+    return listeners, [routes[name] for name in sorted(routes)]
+
+
+def _virtual_outbound(context: Context) -> Listener:
+    """Build the one listener that redirected connections reach; it hands them to the listener they were meant for.
+
+    What no listener is meant for goes where the client sent it, or nowhere.
+    """
+    target = PASSTHROUGH if context.view.registry.inventory.outbound == "ALLOW_ANY" else BLACK_HOLE
+    proxy = TcpProxy(stat_prefix=target, cluster=target)
+    return Listener(
+        name=VIRTUAL_OUTBOUND,
+        address=Address(socket_address=SocketAddress(address=ANY_ADDRESS, port_value=_OUTBOUND_PORT)),
+        traffic_direction=TrafficDirection.OUTBOUND,
+        use_original_dst=True,
+        filter_chains=[FilterChain(filters=[Filter(name=TCP_PROXY, typed_config=pack(proxy))])],
+    )
+
+
+def _binds(context: Context, service: Service, port: ServicePort) -> list[str]:
+    """Give the addresses to listen on for *port*.
+
+    HTTP always listens on all addresses, told apart by host. A headless service listens on each of its
+    endpoints' addresses, ready or not, but for the proxy's own.
+    """
+    if port.protocol.is_http:
+        return [ANY_ADDRESS]
+    addresses = [address for address in service.addresses if "/" not in address]
+    if addresses:
+        return addresses
+    if service.resolution is Resolution.PASSTHROUGH and not service.addresses:
+        members = [
+            endpoint.address
+            for source, endpoint in context.view.registry.endpoints_by_host.get(service.host, ())
+            if source.namespace == service.namespace
+            and endpoint.port_name == port.name
+            and is_ip(endpoint.address)
+        ]
+        if members or service.origin is Origin.KUBERNETES or service.selector:
+            return [address for address in dict.fromkeys(members) if address != context.view.proxy.ip]
+    return [ANY_ADDRESS]
+
+
+def _add(
+    context: Context,
+    socket: _Socket,
+    service: Service,
+    port: ServicePort,
+    bind: str,
+    routes: dict[str, RouteConfiguration],
+) -> None:
+    protocol = port.protocol
+    virtual_services = [
+        each
+        for each in context.view.virtual_services(MESH)
+        if (each.tls or each.tcp) and _names(each.hosts, service.host)
+    ]
+    blocks = [address for address in service.addresses if "/" in address] if bind == ANY_ADDRESS else []
+    if protocol.is_http or not protocol.is_tcp:
+        if bind == ANY_ADDRESS:
+            name = sidecar_route_name(port.number)
+            if name not in routes:
+                routes[name] = sidecar_route_config(context, port.number)
+        else:
+            name = f"{service.host}:{port.number}"
+            routes[name] = single_service_route_config(context, service, port)
+        if socket.http is None:
+            socket.http = name
+    if protocol.is_http:
+        return
+    if protocol.is_tls:
+        socket.add(tls_chains(context, service, port, virtual_services, blocks=blocks, bind=bind))
+    else:
+        socket.add(tcp_chains(context, service, port, virtual_services, blocks=blocks))
+
+
+def _names(hosts: tuple[str, ...], service: str) -> bool:
+    return any(covers(host, service) for host in hosts)
+
+
+def _listener(context: Context, bind: str, port: int, socket: _Socket) -> Listener:
+    chains = list(socket.chains)
+    default = None
+    if socket.http is not None:
+        name = listener_name(bind, port)
+        manager = http_manager(context, stat_prefix=f"outbound_{name}", route_config=socket.http)
+        match = None
+        if chains:
+            match = chain_match(protocols=_HTTP_PROTOCOLS)
+            default = next((chain for chain in chains if not chain_key(chain.filter_chain_match)), None)
+            chains = [chain for chain in chains if chain is not default]
+        chains.insert(0, FilterChain(filter_chain_match=match, filters=[manager]))
+    return build_listener(context, bind, port, chains, default)

@@ -1,0 +1,67 @@
+"""The translation of one proxy: a pure function of the registry."""
+
+from __future__ import annotations
+
+from bench.errors import UnsupportedError
+from bench.istio.registry import ProxyView, Registry
+from bench.translate.clusters import build_clusters
+from bench.translate.config import ConfigSource, ProxyConfig, TlsMaterial
+from bench.translate.context import Context
+from bench.translate.gateway_listeners import gateway_listeners
+from bench.translate.gateway_routes import gateway_route_configs
+from bench.translate.gateway_servers import merge_servers
+from bench.translate.semantics import Semantics, semantics_named
+from bench.translate.sidecar_listeners import sidecar_listeners
+
+
+def translate(
+    registry: Registry,
+    proxy: str,
+    *,
+    config_source: ConfigSource,
+    tls_material: TlsMaterial | None = None,
+    semantics: Semantics | None = None,
+) -> ProxyConfig:
+    """Translate what *proxy* sees of *registry* into Envoy's resources.
+
+    ``semantics`` overrides the defaults that the inventory's semantics imply, line by line; merging and rule
+    lookup always follow the inventory.
+
+    Raises:
+        UnsupportedError: files alone, or a proxy without interception, cannot do what a resource asks for.
+        InputError: the inventory has no such proxy, or a resource contradicts itself.
+    """
+    view = ProxyView(registry, proxy)
+    context = Context(
+        view=view,
+        semantics=semantics or semantics_named(registry.inventory.semantics),
+        config_source=config_source,
+        material=tls_material or TlsMaterial(),
+    )
+    if view.is_sidecar:
+        if (
+            registry.inventory.outbound == "ALLOW_ANY"
+            and not context.intercepts
+            and context.semantics.catch_all_host
+        ):
+            raise UnsupportedError(
+                f"outbound ALLOW_ANY passes unknown hosts on to where the client sent them, which only a proxy with "
+                f"interception knows; {proxy} has interception none.",
+                where="inventory",
+                remedy="Set outbound to REGISTRY_ONLY, or interception to redirect.",
+            )
+        listeners, routes = sidecar_listeners(context)
+    else:
+        merged = merge_servers(context)
+        listeners, routes = gateway_listeners(context, merged), gateway_route_configs(context, merged)
+    built = build_clusters(context)
+    return ProxyConfig(
+        proxy=proxy,
+        config_source=config_source,
+        listeners=tuple(sorted(listeners, key=lambda each: each.name)),
+        routes=tuple(sorted(routes, key=lambda each: each.name)),
+        clusters=tuple(each.cluster for each in built),
+        endpoints=tuple(each.endpoints for each in built if each.endpoints is not None),
+        secrets=context.secrets.secrets(),
+        warnings=tuple(context.warnings),
+    )
