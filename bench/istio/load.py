@@ -91,16 +91,24 @@ class _Loader:
             self._add_object(document, document.data, ())
 
     def finish(self) -> Resources:
+        resources = Resources(tuple(self._resources), tuple(self._warnings))
         if self._problems:
             files = list(dict.fromkeys(problem.where.file for problem in self._problems))
             self._problems.sort(key=lambda problem: (files.index(problem.where.file), problem.where.line))
-            raise InvalidResourcesError(self._problems)
-        return Resources(tuple(self._resources), tuple(self._warnings))
+            raise InvalidResourcesError(self._problems, resources)
+        return resources
 
     def _refuse(
-        self, document: Document, path: Path, what: str, remedy: str | None = None, stage: Stage = "reading"
+        self,
+        document: Document,
+        path: Path,
+        what: str,
+        remedy: str | None = None,
+        *,
+        stage: Stage = "reading",
+        resource: str = "",
     ) -> None:
-        self._problems.append(Problem(document.position(path), what, remedy, stage))
+        self._problems.append(Problem(document.position(path), what, remedy, stage, resource))
 
     def _add_object(self, document: Document, data: Any, root: Path) -> None:
         if not isinstance(data, dict):
@@ -186,7 +194,7 @@ class _Loader:
             faults += spec
         for fault in faults:
             what = f"{title}:{_field(fault.path)} {fault.what}"
-            self._refuse(document, root + fault.path, what, fault.remedy, "schema")
+            self._refuse(document, root + fault.path, what, fault.remedy, stage="schema", resource=title)
         if faults or not isinstance(spec, BaseModel):
             return None
         resource: Resource[Any] = Resource(
@@ -209,7 +217,8 @@ class _Loader:
         for found, kept in ((findings.refusals, self._problems), (findings.warnings, self._warnings)):
             for finding in found:
                 what = f"{resource.title}:{_field(finding.path)}: {finding.what}."
-                kept.append(Problem(resource.position(finding.path), what, stage=finding.stage))
+                where = resource.position(finding.path)
+                kept.append(Problem(where, what, stage=finding.stage, resource=resource.title))
 
 
 def _field(path: Path) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from bench.errors import InputError, Position
+
+if TYPE_CHECKING:
+    from bench.istio.resource import Resources
 
 Path = tuple[str | int, ...]
 """The way to a field from the top of a document: ``("spec", "http", 0, "timeout")``."""
@@ -23,6 +26,8 @@ class Problem:
     what: str
     remedy: str | None = None
     stage: Stage = field(default="reading", compare=False)
+    resource: str = field(default="", compare=False)
+    """``VirtualService shop/web``; empty when the fault is of no resource."""
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}{f' {self.remedy}' if self.remedy else ''}"
@@ -31,8 +36,10 @@ class Problem:
 class InvalidResourcesError(InputError):
     """The YAML has faults: one line for each, in the order of files and lines."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], resources: Resources | None = None) -> None:
         self.problems = tuple(problems)
+        self.resources = resources
+        """All that could be read, refused resources among them; for the analyzer alone."""
         first = self.problems[0]
         if len(self.problems) == 1:
             super().__init__(first.what, where=first.where, remedy=first.remedy)
