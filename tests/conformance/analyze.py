@@ -4,9 +4,9 @@
 
 GOLDEN_DIR has a folder for each case, with ``input.yaml`` and either ``expected.yaml`` (Pods in the input say
 which workloads exist) or ``inventory.yaml`` and ``expected/analyze.yaml``. Deliberate differences are listed
-with their reason; codes of this suite (``EB....``) are not compared, and one code may stand several times here
-where istioctl makes one message of equal texts. Exit code 0: no unexplained difference; 1: some; 2: nothing
-to compare.
+apart, with their reason. Codes of this suite (``EB....``) are not compared, and a code may stand several
+times here where istioctl joins messages of equal text. Exit code 0: no unexplained difference; 1: some;
+2: nothing to compare.
 """
 
 # ruff: noqa: T201 - a table on standard output is what this is for
@@ -46,7 +46,9 @@ class Difference:
 
     def __str__(self) -> str:
         code, resource = self.key
-        return f"{self.case}: {code} {resource}, only {self.only}" + (f": {self.reason}" if self.reason else "")
+        return f"{self.case}: {code} {resource}, only {self.only}" + (
+            f": {self.reason}" if self.reason else ""
+        )
 
 
 def cases_in(folder: Path) -> list[Path]:
@@ -99,7 +101,10 @@ def _missing(
     owners = {resource.title: resource for resource in surroundings.resources}
     missing = []
     # Messages with an excuse must not use up the counterparts of those without.
-    judged = [(message, excuse(message, owners.get(title_of(message["resource"])), surroundings)) for message in recorded]
+    judged = [
+        (message, excuse(message, owners.get(title_of(message["resource"])), surroundings))
+        for message in recorded
+    ]
     for message, reason in sorted(judged, key=lambda each: each[1] is not None):
         key = (message["code"], title_of(message["resource"]))
         if key[0] in COLLAPSED and ours[key]:
@@ -113,9 +118,7 @@ def _missing(
 
 def _extra(case: str, recorded: list[dict[str, Any]], ours: Counter[Key]) -> list[Difference]:
     known = {(message["code"], title_of(message["resource"])) for message in recorded}
-    unattended = {
-        key[1] for key in known if key[0] == "IST0162"
-    }
+    unattended = {key[1] for key in known if key[0] == "IST0162"}
     return [
         Difference(
             case,

@@ -40,7 +40,9 @@ def pods_only(message: dict[str, Any], rule: Resource[Any], surroundings: Surrou
     return None
 
 
-def same_wildcard_only(message: dict[str, Any], rule: Resource[Any], surroundings: Surroundings) -> str | None:
+def same_wildcard_only(
+    message: dict[str, Any], rule: Resource[Any], surroundings: Surroundings
+) -> str | None:
     """IST0174 asks for a service with the same wildcard."""
     if message["code"] != "IST0174" or not is_wildcard(rule.spec.host):
         return None
@@ -50,9 +52,9 @@ def same_wildcard_only(message: dict[str, Any], rule: Resource[Any], surrounding
 
 def wildcard_subsets(message: dict[str, Any], owner: Resource[Any], surroundings: Surroundings) -> str | None:
     """IST0101 for subsets joins by the text of the host and the namespace."""
-    named = re.search(r'host\+subset in destinationrule not found: "(.+)\+(.+)"', message["message"]) or re.search(
-        r'mirror\+subset in destinationrule not found: "(.+)\+(.+)"', message["message"]
-    )
+    named = re.search(
+        r'host\+subset in destinationrule not found: "(.+)\+(.+)"', message["message"]
+    ) or re.search(r'mirror\+subset in destinationrule not found: "(.+)\+(.+)"', message["message"])
     if message["code"] != "IST0101" or named is None:
         return None
     host = surroundings.full_name(named.group(1), owner.namespace)
@@ -76,11 +78,15 @@ def table_that_is_written_while_read(
     """IST0145 writes the hosts it looked at into the neighbour's table."""
     if message["code"] != "IST0145":
         return None
-    own = {(host, server.port.number, server.bind) for server in gateway.spec.servers for host in server.hosts}
+    own = {
+        (host, server.port.number, server.bind) for server in gateway.spec.servers for host in server.hosts
+    }
     for other in surroundings.resources.gateways:
         if other is gateway:
             continue
-        theirs = {(host, server.port.number, server.bind) for server in other.spec.servers for host in server.hosts}
+        theirs = {
+            (host, server.port.number, server.bind) for server in other.spec.servers for host in server.hosts
+        }
         if own & theirs:
             return None
     return "no other Gateway has any of these hosts on this port: istioctl changes its table while reading it"
@@ -89,7 +95,7 @@ def table_that_is_written_while_read(
 def default_ingress_gateway(
     message: dict[str, Any], gateway: Resource[Any], surroundings: Surroundings
 ) -> str | None:
-    """istioctl adds Pod and Service of an installation's ingress gateway to what it reads."""
+    """Istioctl adds Pod and Service of an installation's ingress gateway to what it reads."""
     if message["code"] != "IST0162" or gateway.spec.selector != {"istio": "ingressgateway"}:
         return None
     if any(surroundings.selected(gateway.spec.selector)):
@@ -111,7 +117,9 @@ def odd_overlap(message: dict[str, Any], owner: Resource[Any], _: Surroundings) 
         before = [each for rule in owner.spec.http[:number] for each in rule.match]
         before += owner.spec.http[number].match[:index]
         if not any(covers_match(each, match) for each in before):
-            return "the later match takes requests that the earlier one does not (method, header or path case)"
+            return (
+                "the later match takes requests that the earlier one does not (method, header or path case)"
+            )
     return None
 
 

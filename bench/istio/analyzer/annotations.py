@@ -14,23 +14,27 @@ from bench.istio.resource import Resource
 
 _POD = """
 ambient.istio.io/bypass-inbound-capture ambient.istio.io/dns-capture ambient.istio.io/redirection
-inject.istio.io/templates istio.io/reroute-virtual-interfaces proxy.istio.io/config proxy.istio.io/overrides
-prometheus.istio.io/merge-metrics readiness.status.sidecar.istio.io/applicationPorts
-readiness.status.sidecar.istio.io/failureThreshold readiness.status.sidecar.istio.io/initialDelaySeconds
-readiness.status.sidecar.istio.io/periodSeconds sidecar.istio.io/agentLogLevel sidecar.istio.io/bootstrapOverride
-sidecar.istio.io/componentLogLevel sidecar.istio.io/controlPlaneAuthPolicy sidecar.istio.io/discoveryAddress
+inject.istio.io/templates istio.io/reroute-virtual-interfaces proxy.istio.io/config
+proxy.istio.io/overrides prometheus.istio.io/merge-metrics
+readiness.status.sidecar.istio.io/applicationPorts
+readiness.status.sidecar.istio.io/failureThreshold
+readiness.status.sidecar.istio.io/initialDelaySeconds
+readiness.status.sidecar.istio.io/periodSeconds sidecar.istio.io/agentLogLevel
+sidecar.istio.io/bootstrapOverride sidecar.istio.io/componentLogLevel
+sidecar.istio.io/controlPlaneAuthPolicy sidecar.istio.io/discoveryAddress
 sidecar.istio.io/enableCoreDump sidecar.istio.io/extraStatTags sidecar.istio.io/inject
 sidecar.istio.io/interceptionMode sidecar.istio.io/logLevel sidecar.istio.io/nativeSidecar
-sidecar.istio.io/proxyCPU sidecar.istio.io/proxyCPULimit sidecar.istio.io/proxyImage sidecar.istio.io/proxyImageType
-sidecar.istio.io/proxyMemory sidecar.istio.io/proxyMemoryLimit sidecar.istio.io/rewriteAppHTTPProbers
-sidecar.istio.io/statsCompression sidecar.istio.io/statsEvictionInterval sidecar.istio.io/statsHistogramBuckets
+sidecar.istio.io/proxyCPU sidecar.istio.io/proxyCPULimit sidecar.istio.io/proxyImage
+sidecar.istio.io/proxyImageType sidecar.istio.io/proxyMemory sidecar.istio.io/proxyMemoryLimit
+sidecar.istio.io/rewriteAppHTTPProbers sidecar.istio.io/statsCompression
+sidecar.istio.io/statsEvictionInterval sidecar.istio.io/statsHistogramBuckets
 sidecar.istio.io/statsInclusionPrefixes sidecar.istio.io/statsInclusionRegexps
 sidecar.istio.io/statsInclusionSuffixes sidecar.istio.io/status sidecar.istio.io/userVolume
-sidecar.istio.io/userVolumeMount status.sidecar.istio.io/port traffic.sidecar.istio.io/excludeInboundPorts
-traffic.sidecar.istio.io/excludeInterfaces traffic.sidecar.istio.io/excludeOutboundIPRanges
-traffic.sidecar.istio.io/excludeOutboundPorts traffic.sidecar.istio.io/includeInboundPorts
-traffic.sidecar.istio.io/includeOutboundIPRanges traffic.sidecar.istio.io/includeOutboundPorts
-traffic.sidecar.istio.io/kubevirtInterfaces
+sidecar.istio.io/userVolumeMount status.sidecar.istio.io/port
+traffic.sidecar.istio.io/excludeInboundPorts traffic.sidecar.istio.io/excludeInterfaces
+traffic.sidecar.istio.io/excludeOutboundIPRanges traffic.sidecar.istio.io/excludeOutboundPorts
+traffic.sidecar.istio.io/includeInboundPorts traffic.sidecar.istio.io/includeOutboundIPRanges
+traffic.sidecar.istio.io/includeOutboundPorts traffic.sidecar.istio.io/kubevirtInterfaces
 """
 _OTHER = {
     "alpha.istio.io/canonical-serviceaccounts": ("Service",),
@@ -76,7 +80,8 @@ _INJECT = "sidecar.istio.io/inject"
 def check_annotations(surroundings: Surroundings) -> Iterator[Finding]:
     """IST0108 for an unknown one, IST0107 for one on the wrong kind, IST0135 for an outdated one."""
     resources = surroundings.resources
-    for resource in (*resources.namespaces, *resources.services, *resources.pods):
+    annotated: list[Resource[Any]] = [*resources.namespaces, *resources.services, *resources.pods]
+    for resource in annotated:
         for name in resource.annotations:
             if _is_istio(name):
                 yield from _check_annotation(resource, name)
@@ -114,6 +119,7 @@ def _check_annotation(resource: Resource[Any], name: str) -> Iterator[Finding]:
             "IST0107",
             resource,
             path,
-            reason=f"the annotation {name} has no effect on a {resource.kind}; it belongs to a {' or '.join(places)}.",
+            reason=f"the annotation {name} has no effect on a {resource.kind}; it belongs to a "
+            f"{' or '.join(places)}.",
             remedy="Move it.",
         )

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from bench.istio.analyzer.finding import Finding, Level, finding
 from bench.istio.analyzer.surroundings import Surroundings, selects
+from bench.istio.models.virtual_service import VirtualService
 from bench.istio.problem import Path
 from bench.istio.registry.hosts import MESH
-from bench.istio.models.virtual_service import VirtualService
 
 _CLAIM = "@request.auth.claims"
 
@@ -39,8 +39,8 @@ def check_claims(surroundings: Surroundings) -> Iterator[Finding]:
                         "IST0149",
                         virtual_service,
                         path,
-                        reason=f"the route needs the claim {key}, but no RequestAuthentication checks tokens at "
-                        f"{workload.namespace}/{workload.name}, a pod of {gateway.title}: it never matches.",
+                        reason=f"the route needs the claim {key}, but no RequestAuthentication checks "
+                        f"tokens at {workload.namespace}/{workload.name}, a pod of {gateway.title}.",
                         remedy="Apply a RequestAuthentication to the gateway's pods.",
                     )
 

@@ -63,7 +63,8 @@ def _unknown_host(surroundings: Surroundings, rule: Resource[DestinationRule]) -
     full = surroundings.full_name(host, rule.namespace)
     hidden = surroundings.hosts.get(full)
     if hidden:
-        reason = f'"{host}" is exported to {", ".join(sorted(hidden[-1].scopes))} only, where this rule does not count.'
+        scopes = ", ".join(sorted(hidden[-1].scopes))
+        reason = f'"{host}" is exported to {scopes} only, where this rule does not count.'
         remedy = f"Put the rule into the namespace {hidden[-1].namespace}."
     else:
         named = "" if full == host.lower() else f" ({full})"
@@ -78,13 +79,18 @@ def _empty_subset(
     subset = rule.spec.subsets[number]
     wanted = ", ".join(f"{key}={value}" for key, value in subset.labels.items()) or "no labels"
     owners = ", ".join(dict.fromkeys(service.resource.title for service in services))
-    aside = "" if foreign is None else f" ({foreign.namespace}/{foreign.name} has, but belongs to another service)"
+    aside = (
+        ""
+        if foreign is None
+        else f" ({foreign.namespace}/{foreign.name} has, but belongs to another service)"
+    )
     return finding(
         Level.WARNING,
         "IST0173" if foreign is None else "EB0004",
         rule,
         ("spec", "subsets", number),
-        reason=f"no endpoint of {owners} has the labels of the subset {subset.name} ({wanted}){aside}: a request "
+        reason=f"no endpoint of {owners} has the labels of the subset {subset.name} ({wanted}){aside}: a "
+        "request "
         "that is routed to it gets 503 (UH, no healthy upstream).",
         remedy="Correct the labels of the subset, or label the endpoints.",
     )

@@ -52,6 +52,4 @@ def finding(
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Each finding once: by file and line, the worst of a line first."""
     unique = dict.fromkeys(findings)
-    return tuple(
-        sorted(unique, key=lambda f: (f.position.file, f.position.line, -f.level, f.code, f.reason))
-    )
+    return tuple(sorted(unique, key=lambda f: (f.position.file, f.position.line, -f.level, f.code, f.reason)))

@@ -75,7 +75,9 @@ def _without_host(
         reason, remedy = f'no server of "{name}" takes {hosts}.', "Name a Gateway that exists."
     else:
         served = ", ".join(dict.fromkeys(host for server in gateway.spec.servers for host in server.hosts))
-        reason = f"{gateway.title} ({gateway.position(('spec', 'servers'))}) takes {served}, which is not {hosts}."
+        reason = (
+            f"{gateway.title} ({gateway.position(('spec', 'servers'))}) takes {served}, which is not {hosts}."
+        )
         remedy = "Add the host to a server of the Gateway."
     return finding(
         Level.WARNING, "IST0132", virtual_service, ("spec", "gateways", index), reason=reason, remedy=remedy
@@ -89,7 +91,7 @@ def hosts_for(gateway: Resource[Gateway], namespace: str) -> Iterator[str]:
             owner, slash, host = written.partition("/")
             if not slash:
                 yield written
-            elif owner == "*" or owner == namespace or (owner == "." and gateway.namespace == namespace):
+            elif owner in ("*", namespace) or (owner == "." and gateway.namespace == namespace):
                 yield host
 
 

@@ -68,7 +68,11 @@ def _lacks_proxy(pod: Resource[Pod]) -> bool:
     spec = pod.written().get("spec")
     if isinstance(spec, dict) and spec.get("hostNetwork"):
         return False
-    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())] if isinstance(spec, dict) else []
+    containers = (
+        [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+        if isinstance(spec, dict)
+        else []
+    )
     return not any(
         isinstance(container, dict) and container.get("name") == "istio-proxy" and container.get("image")
         for container in containers

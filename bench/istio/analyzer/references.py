@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.istio.models.virtual_service import Destination, VirtualService
+from bench.istio.models.virtual_service import (
+    Destination,
+    HTTPRoute,
+    HTTPRouteDestination,
+    RouteDestination,
+    TCPRoute,
+    TLSRoute,
+    VirtualService,
+)
 from bench.istio.problem import Path
 
 
@@ -26,12 +34,16 @@ class Reference:
 
 def route_references(spec: VirtualService) -> Iterator[Reference]:
     """Give the destinations of all routes."""
-    for kind, rules in (("tcp", spec.tcp), ("tls", spec.tls), ("http", spec.http)):
+    kinds: tuple[tuple[str, Sequence[TCPRoute | TLSRoute | HTTPRoute]], ...] = (
+        ("tcp", spec.tcp),
+        ("tls", spec.tls),
+        ("http", spec.http),
+    )
+    for kind, rules in kinds:
         for number, rule in enumerate(rules):
-            for index, route in enumerate(rule.route):
-                yield Reference(
-                    route.destination, ("spec", kind, number, "route", index, "destination")
-                )
+            targets: Sequence[HTTPRouteDestination | RouteDestination] = rule.route
+            for index, route in enumerate(targets):
+                yield Reference(route.destination, ("spec", kind, number, "route", index, "destination"))
 
 
 def mirror_references(spec: VirtualService) -> Iterator[Reference]:

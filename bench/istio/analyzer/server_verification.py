@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from bench.istio.analyzer.finding import Finding, Level, finding
 from bench.istio.analyzer.surroundings import Surroundings
-from bench.istio.models.destination_rule import ClientTLSSettings, DestinationRule
+from bench.istio.models.destination_rule import ClientTLSSettings, DestinationRule, TrafficPolicy
 from bench.istio.problem import Path
 from bench.istio.resource import Resource
 
@@ -22,27 +22,25 @@ def check_server_verification(surroundings: Surroundings) -> Iterator[Finding]:
     for rule in surroundings.resources.destination_rules:
         policy = rule.spec.traffic_policy
         if policy is not None:
-            path: Path = ("spec", "trafficPolicy")
-            if is_unverified(rule.spec, policy.tls):
-                yield _unverified("IST0128", rule, policy.tls, (*path, "tls"), "")
-            for index, port in enumerate(policy.port_level_settings):
-                if is_unverified(rule.spec, port.tls):
-                    number = port.port.number if port.port is not None else 0
-                    where = (*path, "portLevelSettings", index, "tls")
-                    yield _unverified("IST0129", rule, port.tls, where, f" port {number}")
+            for code, tls, path, what in _settings(policy, ("spec", "trafficPolicy")):
+                if is_unverified(rule.spec, tls):
+                    yield _unverified(code, rule, tls, path, what)
         for number, subset in enumerate(rule.spec.subsets):
             if subset.traffic_policy is None:
                 continue
-            path = ("spec", "subsets", number, "trafficPolicy")
-            if is_unverified(rule.spec, subset.traffic_policy.tls):
-                what = f" subset {subset.name}"
-                yield _unverified("EB0010", rule, subset.traffic_policy.tls, (*path, "tls"), what)
-            for index, port in enumerate(subset.traffic_policy.port_level_settings):
-                if is_unverified(rule.spec, port.tls):
-                    number = port.port.number if port.port is not None else 0
-                    where = (*path, "portLevelSettings", index, "tls")
-                    what = f" subset {subset.name} port {number}"
-                    yield _unverified("EB0010", rule, port.tls, where, what)
+            for _, tls, path, what in _settings(
+                subset.traffic_policy, ("spec", "subsets", number, "trafficPolicy")
+            ):
+                if is_unverified(rule.spec, tls):
+                    yield _unverified("EB0010", rule, tls, path, f" subset {subset.name}{what}")
+
+
+def _settings(policy: TrafficPolicy, root: Path) -> Iterator[tuple[str, ClientTLSSettings | None, Path, str]]:
+    """Give each TLS setting of *policy* with its code, its place and its name."""
+    yield "IST0128", policy.tls, (*root, "tls"), ""
+    for index, port in enumerate(policy.port_level_settings):
+        number = port.port.number if port.port is not None else 0
+        yield "IST0129", port.tls, (*root, "portLevelSettings", index, "tls"), f" port {number}"
 
 
 def is_unverified(rule: DestinationRule, tls: ClientTLSSettings | None) -> bool:

@@ -27,7 +27,8 @@ def check_addresses(surroundings: Surroundings) -> Iterator[Finding]:
                     "IST0134",
                     entry,
                     ("spec", "ports", index),
-                    reason=f"port {port.number} is plain TCP and the entry has no addresses: without DNS capture "
+                    reason=f"port {port.number} is plain TCP and the entry has no addresses: without DNS "
+                    "capture "
                     f"its listener takes every connection to port {port.number}, whatever the host.",
                     remedy="Write addresses, or the protocol that the port speaks (TLS, HTTP).",
                 )
@@ -66,6 +67,7 @@ def check_protocols(surroundings: Surroundings) -> Iterator[Finding]:
                 "IST0177",
                 entry,
                 ("spec", "ports", index, "protocol"),
-                reason=f"{host}:{number} is {protocol or 'without protocol'} here, but {others}; the oldest wins.",
+                reason=f"{host}:{number} is {protocol or 'without protocol'} here, but {others}; the "
+                "oldest wins.",
                 remedy="Give the port one protocol everywhere.",
             )

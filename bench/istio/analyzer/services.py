@@ -14,7 +14,20 @@ from bench.istio.resource import Resource
 
 SYSTEM_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})
 _PROTOCOLS = frozenset(
-    {"tcp", "udp", "grpc", "grpc-web", "http", "http_proxy", "http2", "https", "tls", "mongo", "redis", "mysql"}
+    {
+        "tcp",
+        "udp",
+        "grpc",
+        "grpc-web",
+        "http",
+        "http_proxy",
+        "http2",
+        "https",
+        "tls",
+        "mongo",
+        "redis",
+        "mysql",
+    }
 )
 _WELL_KNOWN_PORTS = frozenset({25, 53, 3306, 27017})
 _APP_PROTOCOLS = {"kubernetes.io/h2c": "http2", "kubernetes.io/ws": "http", "kubernetes.io/wss": "https"}
@@ -54,7 +67,8 @@ def _unnamed(service: Resource[Service], index: int, port: ServicePort) -> Findi
         "IST0118",
         service,
         ("spec", "ports", index, "name"),
-        reason=f"port {port.port} has {name}, which says no protocol: Istio guesses it from the first bytes of "
+        reason=f"port {port.port} has {name}, which says no protocol: Istio guesses it from the first "
+        "bytes of "
         "each connection.",
         remedy="Name the port protocol or protocol-suffix, for example http-api, or write appProtocol.",
     )
@@ -66,6 +80,7 @@ def _alias(service: Resource[Service], index: int) -> Finding:
         "IST0150",
         service,
         ("spec", "ports", index, "name"),
-        reason="an ExternalName Service has no address, so a TCP port of it takes every connection to its number.",
+        reason="an ExternalName Service has no address, so a TCP port of it takes every connection to "
+        "its number.",
         remedy="Name the port after the protocol that it speaks, or use a ServiceEntry.",
     )

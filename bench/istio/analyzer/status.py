@@ -16,7 +16,8 @@ _WAYPOINT = "istio.io/WaypointBound"
 def check_conditions(surroundings: Surroundings) -> Iterator[Finding]:
     """IST0171 for a waypoint that is not bound."""
     resources = surroundings.resources
-    for resource in (*resources.services, *resources.service_entries):
+    reporting: list[Resource[Any]] = [*resources.services, *resources.service_entries]
+    for resource in reporting:
         for index, condition in enumerate(_conditions(resource)):
             if condition.get("type") == _WAYPOINT and condition.get("status") == "False":
                 yield finding(

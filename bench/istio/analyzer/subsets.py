@@ -40,9 +40,7 @@ def check_subsets(surroundings: Surroundings) -> Iterator[Finding]:
             if host in surroundings.hosts:
                 candidates += [rule for wildcard, rule in wildcards if covers(wildcard, host)]
             owners = _owners(surroundings, virtual_service, host)
-            defining = [
-                rule for rule in candidates if any(each.name == subset for each in rule.spec.subsets)
-            ]
+            defining = [rule for rule in candidates if any(each.name == subset for each in rule.spec.subsets)]
             if not any(owners is None or rule.namespace in owners for rule in defining):
                 yield _undefined(virtual_service, reference, candidates, defining)
 
@@ -82,7 +80,8 @@ def _undefined(
         "IST0101",
         virtual_service,
         (*reference.path, "subset"),
-        reason=f'the {what} goes to the subset "{subset}" of "{host}", which no DestinationRule defines: {have}.',
+        reason=f'the {what} goes to the subset "{subset}" of "{host}", which no DestinationRule defines: '
+        f"{have}.",
         remedy=remedy,
     )
 
@@ -115,7 +114,8 @@ def check_subsets_at_gateways(surroundings: Surroundings) -> Iterator[Finding]:
                         "IST0140",
                         virtual_service,
                         ("spec", "http", number, "route", index, "destination", "host"),
-                        reason=f"{other.title} picks subsets of {route.destination.host}, but this route names "
+                        reason=f"{other.title} picks subsets of {route.destination.host}, but this route "
+                        "names "
                         "none: requests that come in through the gateway reach all endpoints.",
                         remedy="Name the subset here as well.",
                     )

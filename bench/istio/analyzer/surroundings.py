@@ -117,7 +117,9 @@ class Surroundings:
                     host,
                     tuple(port.port for port in service.spec.ports),
                     service.namespace,
-                    scopes_of((each.strip() for each in exported.split(",") if each.strip()), service.namespace),
+                    scopes_of(
+                        (each.strip() for each in exported.split(",") if each.strip()), service.namespace
+                    ),
                     service,
                 )
             )

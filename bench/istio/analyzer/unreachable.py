@@ -5,6 +5,7 @@ Source of the rules: istio ``pkg/config/validation`` (``analyzeUnreachableHTTPRu
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel
@@ -13,7 +14,10 @@ from bench.istio.analyzer.coverage import covers_match
 from bench.istio.analyzer.finding import Finding, Level, finding
 from bench.istio.analyzer.surroundings import Surroundings
 from bench.istio.models.virtual_service import HTTPMatchRequest, HTTPRoute, TCPRoute, TLSRoute, VirtualService
+from bench.istio.problem import Path
 from bench.istio.resource import Resource
+from bench.istio.validation.findings import Findings
+from bench.istio.validation.unused_rules import warn_about_unused_rules
 
 Rule = HTTPRoute | TCPRoute | TLSRoute
 
@@ -63,7 +67,8 @@ def _check_rules(
                 "IST0130",
                 virtual_service,
                 ("spec", kind, number),
-                reason=f"{_called(rules, number)} never gets a request: earlier rules have all of its matches.",
+                reason=f"{_called(rules, number)} never gets a request: earlier rules have all of its "
+                "matches.",
                 remedy="Remove it, or put it first.",
             )
 
@@ -101,10 +106,13 @@ def _called(rules: Sequence[Rule], number: int) -> str:
 def _check_overlaps(virtual_service: Resource[VirtualService]) -> Iterator[Finding]:
     """Report matches of which an earlier one takes every request.
 
-    IST0131 where istioctl compares: prefix with prefix, equal ports, equal numbers of headers. It compares
-    less than it should (a missing method counts as GET, header patterns as equal), so that it also names
-    matches that do get requests; those are left out. What is hidden in other ways is EB0009.
+    IST0131 where istiod says so too. Its comparison is rough (a missing method counts as GET, header patterns
+    as equal), so that it also names matches that do get requests, which are left out here, and overlooks
+    others, which are EB0009.
     """
+    said = Findings()
+    warn_about_unused_rules(virtual_service.spec, said)
+    claims = Counter(warning.path for warning in said.warnings)
     rules = virtual_service.spec.http
     catch_all = next((number for number, rule in enumerate(rules) if not rule.match), len(rules))
     earlier: list[tuple[int, HTTPMatchRequest]] = []
@@ -115,30 +123,16 @@ def _check_overlaps(virtual_service: Resource[VirtualService]) -> Iterator[Findi
             if key in seen:
                 continue
             seen.add(key)
-            hidden_by = [(at, other) for at, other in earlier if covers_match(other, match)]
-            compared = [(at, other) for at, other in hidden_by if _is_compared(other, match)]
-            for at, _other in compared or hidden_by[:1]:
+            path: Path = ("spec", "http", number, "match", index)
+            takers = [at for at, other in earlier if covers_match(other, match)]
+            for at in takers[: claims[path] or 1]:
                 yield finding(
-                    Level.INFO if compared else Level.WARNING,
-                    "IST0131" if compared else "EB0009",
+                    Level.INFO if claims[path] else Level.WARNING,
+                    "IST0131" if claims[path] else "EB0009",
                     virtual_service,
-                    ("spec", "http", number, "match", index),
-                    reason=f"the match never gets a request: {_called(rules, at)} before it takes all of them.",
+                    path,
+                    reason=f"the match never gets a request: {_called(rules, at)} before it takes all of "
+                    "them.",
                     remedy="Put the narrower match first.",
                 )
             earlier.append((number, match))
-
-
-def _is_compared(first: HTTPMatchRequest, second: HTTPMatchRequest) -> bool:
-    """Tell whether istioctl compares the two."""
-    if first.uri is None or second.uri is None or not first.uri.prefix or not second.uri.prefix:
-        return False
-    return (
-        first.uri.prefix != second.uri.prefix
-        and second.uri.prefix.startswith(first.uri.prefix)
-        and first.port == second.port
-        and all(
-            len(getattr(first, name)) == len(getattr(second, name))
-            for name in ("headers", "query_params", "without_headers")
-        )
-    )
