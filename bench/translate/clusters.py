@@ -137,11 +137,11 @@ class _Builder:
             return None
         apply_load_balancer(cluster, balancer, self.port.protocol, semantics)
         if cluster.type is ClusterDiscoveryType.ORIGINAL_DST:
-            self._demand_interception(policy)
+            self._demand_interception()
             separate = ()
         http = initial_http(self.port.protocol, is_sidecar=self.context.view.is_sidecar)
         if pool is not None:
-            apply_pool(http, pool, self.port.protocol)
+            apply_pool(http, pool)
         tls = self._tls(policy, is_http2=http.http2 is not None)
         if tls is not None:
             http.auto_sni, http.auto_san = tls.auto_sni, tls.auto_san
@@ -157,7 +157,7 @@ class _Builder:
     def _set_discovery(
         self, cluster: Cluster, endpoints: list[Endpoint], policy: TrafficPolicy | None
     ) -> tuple[ClusterLoadAssignment, ...] | None:
-        """Set how the cluster finds its endpoints; give those that come by EDS, None for no cluster at all."""
+        """Set how the cluster finds its endpoints; give those that come by EDS, None for no cluster."""
         resolution = self.service.resolution
         if resolution is Resolution.PASSTHROUGH and self.context.view.is_sidecar:
             cluster.type = ClusterDiscoveryType.ORIGINAL_DST
@@ -187,7 +187,7 @@ class _Builder:
         cluster.eds_cluster_config = ClusterEdsClusterConfig(service_name=self.name)
         return (assignment,)
 
-    def _demand_interception(self, policy: TrafficPolicy | None) -> None:
+    def _demand_interception(self) -> None:
         if self.context.intercepts:
             return
         what = f"resolution NONE of {self.service.host}"
@@ -198,8 +198,8 @@ class _Builder:
         elif self.service.is_headless:
             what = f"the headless Service {self.service.host}"
         raise UnsupportedError(
-            f"{what} sends connections where the client meant them to go, which only a proxy with interception "
-            f"knows; {self.context.view.name} has interception none.",
+            f"{what} sends connections where the client meant them to go, which only a proxy with "
+            f"interception knows; {self.context.view.name} has interception none.",
             where=where,
             remedy="Name the endpoints (resolution STATIC or DNS), or set interception to redirect.",
         )
@@ -261,8 +261,8 @@ class _Builder:
             self.context.warn(
                 "tls-dropped",
                 self._where(),
-                f"the cluster {self.name} speaks plain text: a setting closer to its port replaces the policy "
-                "that has tls, and says nothing of tls itself.",
+                f"the cluster {self.name} speaks plain text: a setting closer to its port replaces the "
+                "policy that has tls, and says nothing of tls itself.",
                 "Repeat tls in that setting, or write mode DISABLE there.",
             )
 

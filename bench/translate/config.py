@@ -13,6 +13,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
 
 from bench.errors import Position
 from bench.translate.placement import Address
+from bench.translate.tls_secrets import SYSTEM_ROOTS
 
 ConfigSource = Literal["static", "eds"]
 """``static``: endpoints stand in the clusters. ``eds``: in files of their own, one for each cluster."""
@@ -96,5 +97,5 @@ class ProxyConfig:
                     if s is not None and s.filename
                 }
             if (trust := secret.validation_context) is not None and trust.trusted_ca is not None:
-                found |= {trust.trusted_ca.filename} - {None}
+                found |= {trust.trusted_ca.filename or SYSTEM_ROOTS}
         return tuple(sorted(found))

@@ -113,7 +113,7 @@ def initial_http(protocol: Protocol, *, is_sidecar: bool) -> UpstreamHttp:
     return UpstreamHttp(follows_client=protocol is Protocol.UNKNOWN and is_sidecar)
 
 
-def apply_pool(http: UpstreamHttp, pool: ConnectionPoolSettings, protocol: Protocol) -> None:
+def apply_pool(http: UpstreamHttp, pool: ConnectionPoolSettings) -> None:
     """Add a rule's connection pool to the cluster's HTTP options.
 
     ``http.idleTimeout`` beats ``tcp.idleTimeout``. HTTP/2 settings only reach what is HTTP/2 already: the

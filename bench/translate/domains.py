@@ -11,8 +11,8 @@ def service_domains(
 ) -> tuple[list[str], set[str]]:
     """Give the domains of *service* for a sidecar in *proxy_domain*, and which of them are mere short forms.
 
-    Order as in istiod: the host, its absolute form, short forms, wildcards of a headless service, virtual IPs.
-    ``with_ports`` gives those of Istio 1.0.
+    Order as in istiod: the host, its absolute form, short forms, wildcards of a headless service, virtual
+    IPs. ``with_ports`` gives those of Istio 1.0.
     """
     if with_ports:
         return _with_ports(service, port, proxy_domain)

@@ -60,8 +60,8 @@ def downstream_tls(context: Context, placed: PlacedServer) -> TransportSocket:
     where = placed.gateway.position(("spec", "servers", placed.index, "tls"))
     if settings.credential_name or settings.credential_names or settings.ca_cert_credential_name:
         raise UnsupportedError(
-            f"credentialName {settings.credential_name or settings.ca_cert_credential_name!r} names a Kubernetes "
-            "secret, which files cannot reach.",
+            f"credentialName {settings.credential_name or settings.ca_cert_credential_name!r} names a "
+            "Kubernetes secret, which files cannot reach.",
             where=where,
             remedy="Write serverCertificate, privateKey and caCertificates with file names instead.",
         )

@@ -87,16 +87,13 @@ def tcp_filters(
     port: int,
     protocol: Protocol,
     stat_prefix: str,
-    is_gateway: bool = False,
 ) -> list[Filter]:
     """Build the filters that pass bytes on to one or several weighted destinations.
 
     A destination without a port goes to the port that the connection came in on, or to the only one of its
     service.
     """
-    names = [
-        _destination(context, route.destination, port, only_this_port=not is_gateway) for route in routes
-    ]
+    names = [_destination(context, route.destination, port) for route in routes]
     proxy = TcpProxy(stat_prefix=names[0] if len(names) == 1 else stat_prefix)
     if len(routes) == 1:
         proxy.cluster = names[0]
@@ -126,7 +123,7 @@ def service_filters(context: Context, host: str, port: int, protocol: Protocol) 
     return tcp_filters(context, [route], port=port, protocol=protocol, stat_prefix="")
 
 
-def _destination(context: Context, destination: Destination, port: int, *, only_this_port: bool) -> str:
+def _destination(context: Context, destination: Destination, port: int) -> str:
     service = context.view.service(destination.host)
     if destination.port is not None:
         port = destination.port.number

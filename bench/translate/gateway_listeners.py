@@ -120,7 +120,6 @@ def _tcp_chain(context: Context, placed: PlacedServer) -> list[FilterChain]:
                 port=placed.server.port.number,
                 protocol=placed.protocol,
                 stat_prefix=f"{virtual_service.name}.{virtual_service.namespace}",
-                is_gateway=True,
             )
             chain = FilterChain(filters=filters)
             if is_tls_server(placed.server):
@@ -131,7 +130,7 @@ def _tcp_chain(context: Context, placed: PlacedServer) -> list[FilterChain]:
 
 
 def _passthrough_chains(context: Context, placed: PlacedServer, taken: set[str]) -> list[FilterChain]:
-    """Build one chain for each SNI match of the bound TLS rules; an SNI that is taken is not matched again."""
+    """Build one chain for each SNI match of the bound TLS rules, unless the SNI is taken already."""
     tls = placed.server.tls
     if tls is not None and tls.mode == "AUTO_PASSTHROUGH":
         raise UnsupportedError(
@@ -149,8 +148,8 @@ def _passthrough_chains(context: Context, placed: PlacedServer, taken: set[str])
                     context.warn(
                         "sni-taken",
                         virtual_service.where,
-                        f"a tls match of {virtual_service.namespace}/{virtual_service.name} has no effect: its SNI "
-                        "is matched already.",
+                        f"a tls match of {virtual_service.namespace}/{virtual_service.name} has no "
+                        "effect: its SNI is matched already.",
                     )
                     continue
                 taken.update(match.sni_hosts)
@@ -160,7 +159,6 @@ def _passthrough_chains(context: Context, placed: PlacedServer, taken: set[str])
                     port=placed.server.port.number,
                     protocol=placed.protocol,
                     stat_prefix=f"{virtual_service.name}.{virtual_service.namespace}",
-                    is_gateway=True,
                 )
                 condition = chain_match(server_names=match.sni_hosts)
                 chains.append(_chain(FilterChain(filter_chain_match=condition, filters=filters)))

@@ -90,7 +90,7 @@ def _add_server(context: Context, placed: PlacedServer, hosts: dict[str, _Host])
 
 
 def _virtual_hosts(context: Context, hosts: dict[str, _Host]) -> list[VirtualHost]:
-    """Build the virtual hosts; those that lead to the very same routes become one, named after the most specific."""
+    """Build the virtual hosts; those with the very same routes become one, the most specific name first."""
     kept: list[tuple[_Host, list[str]]] = []
     known: dict[tuple[object, ...], int] = {}
     for host in sorted(hosts, key=specificity):

@@ -30,8 +30,9 @@ class HeaderChanges:
 def header_changes(headers: Headers | None) -> HeaderChanges:
     """Translate *headers*: all ``set`` by name, then all ``add`` by name.
 
-    ``Host`` and ``:authority`` are no headers for Envoy but the authority (``set`` beats ``add``). Other names
-    that start with a colon, and the removal of either, are left out as istiod does: Envoy refuses them.
+    ``Host`` and ``:authority`` are no headers for Envoy but the authority (``set`` beats ``add``). Other
+    names that start with a colon, and the removal of either, are left out as istiod does: Envoy refuses
+    them.
     """
     if headers is None:
         return HeaderChanges()

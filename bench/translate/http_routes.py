@@ -131,7 +131,7 @@ def _route(context: Context, placed: PlacedRoute, match: HTTPMatchRequest | None
     elif written.direct_response is not None:
         route.direct_response = _direct_response(written.direct_response, where)
     else:
-        _forward(context, route, written, changes, scope, where)
+        _forward(context, route, placed, changes, scope=scope)
     if written.fault is not None:
         route.typed_per_filter_config["envoy.filters.http.fault"] = pack(http_fault(written.fault, where))
     if written.cors_policy is not None:
@@ -159,11 +159,12 @@ def without_time_limit(action: RouteAction) -> RouteAction:
 def _forward(
     context: Context,
     route: Route,
-    written: HTTPRoute,
+    placed: PlacedRoute,
     changes: HeaderChanges,
+    *,
     scope: RouteScope,
-    where: Position,
 ) -> None:
+    written = placed.route
     hashes = [destination_hash(context.view, each.destination) for each in written.route]
     single = len(written.route) == 1
     action = RouteAction(
@@ -200,7 +201,7 @@ def _forward(
         if not shares:
             raise UnsupportedError(
                 "no destination of this route has a weight, so no request could go anywhere.",
-                where=where,
+                where=placed.where,
                 remedy="Give at least one destination a weight above 0.",
             )
         action.weighted_clusters = WeightedCluster(clusters=shares)

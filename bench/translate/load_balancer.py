@@ -33,6 +33,14 @@ SMALLEST_RING = 1024
 _RUNTIME_KEY = "("
 """Envoy wants a name for the runtime key of slow start; istiod writes this one."""
 
+_SIMPLE = {
+    "PASSTHROUGH": ClusterLbPolicy.CLUSTER_PROVIDED,
+    "RANDOM": ClusterLbPolicy.RANDOM,
+    "ROUND_ROBIN": ClusterLbPolicy.ROUND_ROBIN,
+    "LEAST_CONN": ClusterLbPolicy.LEAST_REQUEST,
+    "LEAST_REQUEST": ClusterLbPolicy.LEAST_REQUEST,
+}
+
 NO_PANIC = ClusterCommonLbConfig(healthy_panic_threshold=Percent())
 
 
@@ -74,34 +82,20 @@ def apply_load_balancer(
     if protocol is Protocol.REDIS:
         cluster.lb_policy = ClusterLbPolicy.MAGLEV
         return
-    cluster.lb_policy = default
-    if settings is None:
-        return
-    if settings.consistent_hash is not None:
+    if settings is not None and settings.consistent_hash is not None:
         _apply_hash(cluster, settings.consistent_hash)
         return
-    match settings.simple:
-        case "PASSTHROUGH":
-            cluster.lb_policy = ClusterLbPolicy.CLUSTER_PROVIDED
-            cluster.type = ClusterDiscoveryType.ORIGINAL_DST
-            cluster.load_assignment = None
-            cluster.eds_cluster_config = None
-            return
-        case "RANDOM":
-            cluster.lb_policy = ClusterLbPolicy.RANDOM
-            return
-        case "ROUND_ROBIN":
-            cluster.lb_policy = ClusterLbPolicy.ROUND_ROBIN
-        case "LEAST_CONN" | "LEAST_REQUEST":
-            cluster.lb_policy = ClusterLbPolicy.LEAST_REQUEST
-        case _:
-            pass
-    slow_start = _slow_start(settings)
-    if slow_start is None:
-        return
-    if cluster.lb_policy is ClusterLbPolicy.ROUND_ROBIN:
+    simple = settings.simple if settings is not None else None
+    cluster.lb_policy = _SIMPLE.get(simple or "", default)
+    if simple == "PASSTHROUGH":
+        cluster.type = ClusterDiscoveryType.ORIGINAL_DST
+        cluster.cluster_type = None
+        cluster.load_assignment = None
+        cluster.eds_cluster_config = None
+    slow_start = _slow_start(settings) if settings is not None else None
+    if slow_start is not None and cluster.lb_policy is ClusterLbPolicy.ROUND_ROBIN:
         cluster.round_robin_lb_config = ClusterRoundRobinLbConfig(slow_start_config=slow_start)
-    else:
+    elif slow_start is not None and cluster.lb_policy is ClusterLbPolicy.LEAST_REQUEST:
         cluster.least_request_lb_config = ClusterLeastRequestLbConfig(slow_start_config=slow_start)
 
 

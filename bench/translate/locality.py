@@ -29,7 +29,7 @@ class LocalityGroup:
 
 def split_locality(locality: str) -> tuple[str, str, str]:
     """Split ``region/zone/subzone``; missing parts are empty."""
-    region, zone, subzone = (locality.split("/") + ["", "", ""])[:3]
+    region, zone, subzone = [*locality.split("/"), "", "", ""][:3]
     return region, zone, subzone
 
 
@@ -55,8 +55,8 @@ def arrange(
 ) -> list[LocalityGroup]:
     """Apply a rule's locality setting for a client in *locality* with *labels*.
 
-    ``distribute`` needs no outlier detection. Priorities need it, or traffic would never move on; with it they
-    hold even where no rule speaks of localities.
+    ``distribute`` needs no outlier detection. Priorities need it, or traffic would never move on; with it
+    they hold even where no rule speaks of localities.
     """
     if not enabled:
         return groups

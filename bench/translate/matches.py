@@ -1,4 +1,4 @@
-"""Conditions of a VirtualService: those that are settled now, and those that Envoy checks for each request."""
+"""Conditions of a VirtualService: those settled now, and those that Envoy checks for each request."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Packed(protobuf.Any):
     """An ``Any`` that remembers the message inside, so that writing it needs no unpacking."""
 
     # betterproto2 would look up the annotations of Any in this module.
-    _betterproto_meta = protobuf.Any._betterproto  # noqa: SLF001
+    _betterproto_meta = betterproto2.ProtoClassMetadata(protobuf.Any)
 
     message: betterproto2.Message
 
@@ -91,7 +91,7 @@ def to_plain(message: betterproto2.Message) -> Plain:
 
 def _make_plan(cls: type[betterproto2.Message]) -> _Plan:
     plan: _Plan = []
-    for attribute, meta in cls._betterproto.meta_by_field_name.items():
+    for attribute, meta in betterproto2.ProtoClassMetadata(cls).meta_by_field_name.items():
         name = betterproto2.Casing.SNAKE(attribute).rstrip("_")
         if meta.repeated:
             writer = _writer(meta.proto_type, meta.unwrap)

@@ -30,24 +30,22 @@ BOOTSTRAP_FILE = "bootstrap.yaml"
 def render(config: ProxyConfig, placement: Placement, options: RenderOptions) -> list[ConfigFile]:
     """Render all files of one proxy: secrets, EDS, CDS, RDS, LDS, and at last ``bootstrap.yaml``.
 
-    In that order each file only refers to files before it, so that an Envoy that already runs never misses one.
-    The same input gives the same bytes. The ``version_info`` of each file is a hash of its resources, which
-    Envoy's admin API shows for what it has accepted. RDS, EDS and SDS files hold exactly one resource, since
-    Envoy refuses more.
+    In that order each file only refers to files before it, so that an Envoy that already runs never misses
+    one. The same input gives the same bytes. The ``version_info`` of each file is a hash of its resources,
+    which Envoy's admin API shows for what it has accepted. RDS, EDS and SDS files hold exactly one
+    resource, since Envoy refuses more.
     """
     files: list[ConfigFile] = []
     for secret in config.secrets:
         plain = _resource(secret)
         place_secret(plain, placement, options)
         files.append(_file(sds_path(secret.name), [plain]))
-    for assignment in config.endpoints:
-        files.append(render_endpoints(assignment, placement))
+    files += [render_endpoints(assignment, placement) for assignment in config.endpoints]
     clusters = [_resource(cluster) for cluster in config.clusters]
     for plain in clusters:
         place_cluster(plain, placement, options)
     files.append(_file(CDS_FILE, clusters))
-    for route_config in config.routes:
-        files.append(_file(rds_path(route_config.name), [_resource(route_config)]))
+    files += [_file(rds_path(each.name), [_resource(each)]) for each in config.routes]
     listeners = [_resource(listener) for listener in config.listeners]
     for plain in listeners:
         place_listener(plain, placement, options)

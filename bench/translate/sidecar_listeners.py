@@ -53,8 +53,8 @@ def chain_key(match: FilterChainMatch | None) -> tuple[object, ...]:
 def sidecar_listeners(context: Context) -> tuple[list[Listener], list[RouteConfiguration]]:
     """Build the listeners of a sidecar and the route configurations that they name.
 
-    Names and addresses are those that redirection gives them: ``0.0.0.0_80`` for HTTP, ``VIP_PORT`` for a service
-    with an address. Without interception they are bound for real, where the placement says.
+    Names and addresses are those that redirection gives them: ``0.0.0.0_80`` for HTTP, ``VIP_PORT`` for a
+    service with an address. Without interception they are bound for real, where the placement says.
     """
     sockets: dict[tuple[str, int], _Socket] = {}
     routes: dict[str, RouteConfiguration] = {}
@@ -65,7 +65,14 @@ def sidecar_listeners(context: Context) -> tuple[list[Listener], list[RouteConfi
             if port.protocol is Protocol.UDP:
                 continue
             for bind in _binds(context, service, port):
-                _add(context, sockets.setdefault((bind, port.number), _Socket()), service, port, bind, routes)
+                _add(
+                    context,
+                    sockets.setdefault((bind, port.number), _Socket()),
+                    service,
+                    port,
+                    bind=bind,
+                    routes=routes,
+                )
     listeners = [
         _listener(context, bind, port, socket)
         for (bind, port), socket in sorted(sockets.items())
@@ -77,7 +84,7 @@ def sidecar_listeners(context: Context) -> tuple[list[Listener], list[RouteConfi
 
 
 def _virtual_outbound(context: Context) -> Listener:
-    """Build the one listener that redirected connections reach; it hands them to the listener they were meant for.
+    """Build the one listener that redirected connections reach: it hands them to the one they are for.
 
     What no listener is meant for goes where the client sent it, or nowhere.
     """
@@ -121,6 +128,7 @@ def _add(
     socket: _Socket,
     service: Service,
     port: ServicePort,
+    *,
     bind: str,
     routes: dict[str, RouteConfiguration],
 ) -> None:

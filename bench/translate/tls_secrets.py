@@ -1,8 +1,8 @@
 """Certificates and trust bundles as secrets, so that files can rotate while Envoy runs.
 
-istiod names a secret after its files, ``file-cert:CERT~KEY`` and ``file-root:CA``, and lets the agent serve it.
-Without an agent Envoy reads each secret from a file of its own. A file name inside a TLS context would be read
-once and never again.
+istiod names a secret after its files, ``file-cert:CERT~KEY`` and ``file-root:CA``, and lets the agent serve
+it. Without an agent Envoy reads each secret from a file of its own. A file name inside a TLS context would
+be read once and never again.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class SecretCollector:
 def watched_directory(file: str) -> str:
     """Give the folder in which a rename makes Envoy read *file* again: the parent of the file's folder.
 
-    ``/certs/live/tls.crt`` rotates by one rename of the symlink ``/certs/live``, which switches certificate, key
-    and trust bundle at once; Envoy sees that rename only in ``/certs``.
+    ``/certs/live/tls.crt`` rotates by one rename of the symlink ``/certs/live``, which switches
+    certificate, key and trust bundle at once; Envoy sees that rename only in ``/certs``.
     """
     return str(PurePosixPath(file).parent.parent)

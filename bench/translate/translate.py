@@ -45,7 +45,8 @@ def translate(
             and context.semantics.catch_all_host
         ):
             raise UnsupportedError(
-                f"outbound ALLOW_ANY passes unknown hosts on to where the client sent them, which only a proxy with "
+                f"outbound ALLOW_ANY passes unknown hosts on to where the client sent them, which only "
+                f"a proxy with "
                 f"interception knows; {proxy} has interception none.",
                 where="inventory",
                 remedy="Set outbound to REGISTRY_ONLY, or interception to redirect.",

@@ -86,7 +86,8 @@ def upstream_tls(
         return _mesh_tls(settings, semantics, sni_of_mesh, is_http2=is_http2, material=material, where=where)
     if settings.credential_name:
         raise UnsupportedError(
-            f"credentialName {settings.credential_name!r} names a Kubernetes secret, which files cannot reach.",
+            f"credentialName {settings.credential_name!r} names a Kubernetes secret, "
+            "which files cannot reach.",
             where=where,
             remedy="Write clientCertificate, privateKey and caCertificates with file names instead.",
         )

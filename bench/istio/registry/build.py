@@ -110,7 +110,8 @@ def _from_facts(
             continue
         if not fact.ports:
             raise InputError(
-                f"the inventory adds a cluster IP to the Service {fact.namespace}/{fact.name}, which does not exist.",
+                f"the inventory adds a cluster IP to the Service {fact.namespace}/{fact.name}, which does "
+                "not exist.",
                 where=file,
                 remedy="Add the Service to the YAML, or give it ports in the inventory.",
             )

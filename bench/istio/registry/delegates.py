@@ -23,8 +23,8 @@ _INHERITED = (
 def merge_routes(root: HTTPRoute, delegated: Iterable[HTTPRoute]) -> list[HTTPRoute]:
     """Put the routes of a delegate under the conditions of the *root* route that names it.
 
-    A route whose conditions contradict the root's is left out. What the root says beside its conditions counts
-    only where the delegated route says nothing of the kind.
+    A route whose conditions contradict the root's is left out. What the root says beside its conditions
+    counts only where the delegated route says nothing of the kind.
     """
     merged = (_merge_route(root, route) for route in delegated)
     return [route for route in merged if route is not None]

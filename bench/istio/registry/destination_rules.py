@@ -138,8 +138,8 @@ class DestinationRules:
         """Give the rule for *service* that holds for a client in *namespace* with *labels*.
 
         Current Istio asks the client's namespace, then the service's, then the root namespace, and the first
-        that has any rule for the host decides; a client in the root namespace only has its private rules first.
-        Istio 1.0 takes the most specific rule there is, whatever its namespace.
+        that has any rule for the host decides; a client in the root namespace only has its private rules
+        first. Istio 1.0 takes the most specific rule there is, whatever its namespace.
         """
         return _for_client(self._candidates(service, namespace), namespace, labels)
 

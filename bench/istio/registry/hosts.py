@@ -21,7 +21,8 @@ def is_ip(host: str) -> bool:
 def expand_host(host: str, namespace: str, domain: str) -> str:
     """Give the full name of *host* as written in a resource of *namespace*, in lower case.
 
-    Only a name without any dot is short (istio ``ResolveShortnameToFQDN``): ``nginx.external`` stays as it is.
+    Only a name without any dot is short (istio ``ResolveShortnameToFQDN``): ``nginx.external`` stays as it
+    is.
     """
     host = host.lower()
     if not host or host == "*" or "." in host or is_ip(host):

@@ -42,8 +42,9 @@ def kubernetes_service(
 ) -> Service:
     """Turn a Service into a service of the mesh; *fact* adds its cluster IP.
 
-    Without EndpointSlices its endpoints are the workloads that it selects, which is what Kubernetes would write
-    into them. An ``ExternalName`` is another name for a host where *aliases* are known, else a DNS name.
+    Without EndpointSlices its endpoints are the workloads that it selects, which is what Kubernetes would
+    write into them. An ``ExternalName`` is another name for a host where *aliases* are known, else a DNS
+    name.
     """
     spec = resource.spec
     ports = tuple(_port(port) for port in spec.ports)

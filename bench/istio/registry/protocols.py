@@ -1,4 +1,4 @@
-"""Which protocol a port speaks, from what people write (istio ``pkg/config/protocol`` and ``pkg/config/kube``)."""
+"""Which protocol a port speaks, from what people write (istio ``pkg/config/{protocol,kube}``)."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _APP_PROTOCOLS = {
     "kubernetes.io/wss": Protocol.HTTPS,
 }
 _SERVER_SPEAKS_FIRST = frozenset({25, 53, 3306, 27017})
-"""Well-known ports where the server speaks first, so that nothing can be found out from the client's bytes."""
+"""Well-known ports where the server speaks first, so that the client's bytes tell nothing."""
 
 
 def parse_protocol(text: str) -> Protocol:
-    """Read the ``protocol`` of a ServiceEntry or Gateway port, in any case; an unknown one is found out later."""
+    """Read the ``protocol`` of a ServiceEntry or Gateway port, in any case; others are unknown."""
     return _BY_NAME.get(text.lower(), Protocol.UNKNOWN)
 
 

@@ -25,8 +25,8 @@ def services_of_entry(
 ) -> list[Service]:
     """Turn a ServiceEntry into one service for each of its hosts.
 
-    The protocol of a port is what its ``protocol`` says; its name means nothing. A host that is resolved by DNS
-    and has no endpoints is its own endpoint.
+    The protocol of a port is what its ``protocol`` says; its name means nothing. A host that is resolved by
+    DNS and has no endpoints is its own endpoint.
     """
     spec = resource.spec
     ports = tuple(

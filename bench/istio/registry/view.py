@@ -80,13 +80,13 @@ class ProxyView:
         return found
 
     def virtual_services(self, gateway: str) -> list[BoundVirtualService]:
-        """Give what is bound to *gateway* (``namespace/name``, or ``mesh``) and visible, in order of precedence."""
+        """Give what is visible and bound to *gateway* (``namespace/name`` or ``mesh``), by precedence."""
         bound = [
             each
             for each in self.registry.virtual_services
             if gateway in each.gateways and each.is_visible_in(self.namespace)
         ]
-        return sorted(bound, key=lambda each: each.rank_in(self.namespace))
+        return sorted(bound, key=lambda each: each.rank)
 
 
 def _visible(services: Iterable[Service], namespace: str) -> list[Service]:
@@ -113,17 +113,21 @@ def _by_host_and_port(services: Iterable[Service]) -> tuple[Service, ...]:
 
 
 def _one_namespace_per_host(services: list[Service], namespace: str) -> list[Service]:
-    """Let one namespace speak for each host: the proxy's own, else a Kubernetes Service's, else the first one's.
+    """Let one namespace speak for each host: the proxy's own, else Kubernetes', else the first.
 
     Sidecars only (istio ``selectServices``); a gateway does not prefer its own namespace.
     """
     chosen: dict[str, Service] = {}
     for service in services:
         known = chosen.get(service.host)
-        if known is None or service.namespace == namespace or (
-            known.namespace != namespace
-            and known.origin is not Origin.KUBERNETES
-            and service.origin is Origin.KUBERNETES
+        if (
+            known is None
+            or service.namespace == namespace
+            or (
+                known.namespace != namespace
+                and known.origin is not Origin.KUBERNETES
+                and service.origin is Origin.KUBERNETES
+            )
         ):
             chosen[service.host] = service
     return [service for service in services if chosen[service.host].namespace == service.namespace]
@@ -132,8 +136,8 @@ def _one_namespace_per_host(services: list[Service], namespace: str) -> list[Ser
 def _one_per_host(services: Iterable[Service]) -> tuple[Service, ...]:
     """Keep one service for each host (istio ``appendSidecarServices``).
 
-    A Kubernetes Service beats a ServiceEntry. Two ServiceEntries that agree in everything but their ports count
-    as one; otherwise the older one wins entirely.
+    A Kubernetes Service beats a ServiceEntry. Two ServiceEntries that agree in everything but their ports
+    count as one; otherwise the older one wins entirely.
     """
     kept: dict[str, Service] = {}
     for service in services:

@@ -50,8 +50,9 @@ class BoundVirtualService:
         """Tell whether the VirtualService is exported to *namespace*."""
         return is_exported(self.export_to, self.namespace, namespace)
 
-    def rank_in(self, namespace: str) -> tuple[int, int]:
-        """Sort key: what is private to *namespace* first, then what is exported to it by name, then the rest.
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Sort key: what is private to a namespace first, then what is exported to it by name, then the rest.
 
         Within each, the older one first.
         """
