@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install check format test bench conformance-analyze lock clean
+.PHONY: help install check format test bench lock clean conformance-validation conformance-analyze
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ bench: $(READY) ## the main job: scenarios/egress-mtls, static against EDS, repo
 
 conformance-analyze: $(READY) ## hold the analyzer against recorded answers: make conformance-analyze GOLDEN=DIR
 	$(BIN)/python -m tests.conformance.analyze $(GOLDEN)
+
+conformance-validation: $(READY) ## verdicts on resources against recorded ones of Istio (GOLDEN=DIR)
+	$(BIN)/python -m tests.conformance.validation $(GOLDEN)
 
 lock: ## resolve requirements.lock anew (needs uv)
 	uv pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 \

@@ -88,7 +88,12 @@ def read_documents(text: str, file: str, report: Callable[[Problem], None]) -> I
     fault (a repeated key) is left out and the next one is read.
     """
     text = text.removeprefix("\ufeff")
-    parser = _Loader(text)
+    try:
+        parser = _Loader(text)
+    except UnicodeEncodeError as error:
+        line = text.count("\n", 0, error.start) + 1
+        report(Problem(Position(file, line), "a character here is no Unicode text.", "Remove it."))
+        return
     try:
         while True:
             event = parser.get_event()
@@ -240,19 +245,20 @@ def _child(node: Any, part: str | int) -> tuple[Any, Any]:
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
         child = node.value[part]
         return child.start_mark, child
-    if isinstance(node, yaml.MappingNode):
-        merged: list[Any] = []
-        for key, value in node.value:
+    # What is written in the mapping itself comes before what is merged into it.
+    mappings, seen = [node], set()
+    while mappings:
+        mapping = mappings.pop(0)
+        if not isinstance(mapping, yaml.MappingNode) or id(mapping) in seen:
+            continue
+        seen.add(id(mapping))
+        for key, value in mapping.value:
             if not isinstance(key, yaml.ScalarNode):
                 continue
             if key.value == _MERGE:
-                merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
+                mappings += value.value if isinstance(value, yaml.SequenceNode) else [value]
             elif key.value == part or (not key.style and key_text(resolve(key.value)) == part):
                 return key.start_mark, value
-        for source in merged:
-            mark, value = _child(source, part)
-            if mark is not None:
-                return mark, value
     return None, None
 
 

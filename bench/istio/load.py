@@ -2,49 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path as FilePath
-from typing import Any
-
-from pydantic import BaseModel
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 from bench.errors import InputError, Position
-from bench.istio.decode import FieldFault, decode, describe, nearest, unknown_fields
-from bench.istio.documents import Document, read_documents
-from bench.istio.kinds import ISTIO_GROUP, ISTIO_VERSIONS, KINDS, OTHER_ISTIO_KINDS, Kind
-from bench.istio.problem import InvalidResourcesError, Path, Problem, Stage, path_text
-from bench.istio.resource import DEFAULT_NAMESPACE, Resource, Resources
-from bench.istio.validation.resource import inspect
+from bench.istio.collect import Collector
+from bench.istio.documents import read_documents
+from bench.istio.kinds import KINDS
+from bench.istio.problem import InvalidResourcesError, Problem
+from bench.istio.resource import Resources
 
 NOT_ISTIO = frozenset({"scenario.yaml", "scenario.yml", "inventory.yaml", "inventory.yml"})
 """Files of this suite that may lie beside the Istio YAML."""
 
 
-def load_folder(path: FilePath) -> Resources:
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What was found, good or bad: for tools that go on where a benchmark must stop."""
+
+    resources: Resources
+    """Every resource that could be read, those that Istio refuses too."""
+    problems: tuple[Problem, ...]
+    """In the order of files and lines."""
+
+
+def load_folder(path: Path) -> Resources:
     """Load every ``*.yaml`` and ``*.yml`` file in *path*, by name; not those in folders below it.
 
     Raises:
         InvalidResourcesError: something in the files is wrong; it names all of it.
         InputError: there is no such folder, a file cannot be read, or there is no Istio YAML in it.
     """
-    if not path.is_dir():
-        raise InputError(
-            "there is no such folder.", where=str(path), remedy="Name a folder with Istio YAML files."
-        )
-    files = sorted(
-        file
-        for file in path.iterdir()
-        if file.suffix in (".yaml", ".yml") and not file.name.startswith(".") and file.name not in NOT_ISTIO
-    )
-    loader = _Loader()
-    for file in files:
-        loader.read_file(file)
-    resources = loader.finish()
+    resources = _trusted(survey_folder(path))
     if not any(KINDS[resource.kind].is_istio for resource in resources):
+        kinds = ", ".join(name for name, kind in KINDS.items() if kind.is_istio)
         raise InputError(
             "there is no Istio resource in this folder.",
             where=str(path),
-            remedy=f"Put files with {', '.join(k for k, v in KINDS.items() if v.is_istio)} there.",
+            remedy=f"Put YAML files with {kinds} there.",
         )
     return resources
 
@@ -55,208 +51,70 @@ def load_text(text: str, file: str) -> Resources:
     Raises:
         InvalidResourcesError: something in the text is wrong; it names all of it.
     """
-    loader = _Loader()
-    loader.read(text, file)
-    return loader.finish()
+    return _trusted(survey_text(text, file))
 
 
-class _Loader:
-    def __init__(self) -> None:
-        self._resources: list[Resource[Any]] = []
-        self._problems: list[Problem] = []
-        self._warnings: list[Problem] = []
-        self._seen: dict[tuple[str, str, str], Resource[Any]] = {}
+def survey_folder(path: Path) -> Survey:
+    """As :func:`load_folder`, but problems are returned and a folder without Istio YAML is none.
 
-    def read_file(self, file: FilePath) -> None:
-        try:
-            data = file.read_bytes()
-        except OSError as error:
-            raise InputError(f"cannot be read: {error.strerror}.", where=str(file)) from error
-        try:
-            text = data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            line = data[: error.start].count(b"\n") + 1
-            self._problems.append(
-                Problem(
-                    Position(str(file), line),
-                    f"byte 0x{data[error.start]:02x} is no UTF-8.",
-                    "Save the file in UTF-8.",
-                )
-            )
-            return
-        self.read(text, str(file))
-
-    def read(self, text: str, file: str) -> None:
-        for document in read_documents(text, file, self._problems.append):
-            self._add_object(document, document.data, ())
-
-    def finish(self) -> Resources:
-        resources = Resources(tuple(self._resources), tuple(self._warnings))
-        if self._problems:
-            files = list(dict.fromkeys(problem.where.file for problem in self._problems))
-            self._problems.sort(key=lambda problem: (files.index(problem.where.file), problem.where.line))
-            raise InvalidResourcesError(self._problems, resources)
-        return resources
-
-    def _refuse(
-        self,
-        document: Document,
-        path: Path,
-        what: str,
-        remedy: str | None = None,
-        *,
-        stage: Stage = "reading",
-        resource: str = "",
-    ) -> None:
-        self._problems.append(Problem(document.position(path), what, remedy, stage, resource))
-
-    def _add_object(self, document: Document, data: Any, root: Path) -> None:
-        if not isinstance(data, dict):
-            self._refuse(document, root, f"a resource is an object, not {describe(data)}.")
-            return
-        kind_name, api_version = data.get("kind"), data.get("apiVersion")
-        if not isinstance(kind_name, str) or not kind_name:
-            self._refuse(
-                document, root, "this document has no kind.", "Write for example kind: VirtualService."
-            )
-            return
-        if not isinstance(api_version, str) or not api_version:
-            self._refuse(document, root, f"this {kind_name} has no apiVersion.")
-            return
-        if kind_name == "List":
-            self._add_list(document, data, root)
-            return
-        kind = _known_kind(kind_name, api_version)
-        if kind is None:
-            self._unknown_kind(document, kind_name, api_version, root)
-            return
-        resource = self._resource(kind, data, document, root)
-        if resource is not None:
-            self._keep(resource)
-
-    def _add_list(self, document: Document, data: dict[str, Any], root: Path) -> None:
-        items = data.get("items")
-        if not isinstance(items, list):
-            self._refuse(document, (*root, "items"), "a List has items, which is a list.")
-            return
-        for index, item in enumerate(items):
-            self._add_object(document, item, (*root, "items", index))
-
-    def _unknown_kind(self, document: Document, kind_name: str, api_version: str, root: Path) -> None:
-        if api_version.split("/", maxsplit=1)[0] == ISTIO_GROUP and kind_name not in OTHER_ISTIO_KINDS:
-            if kind_name in KINDS:
-                field, what = "apiVersion", f"{kind_name} is not served as {api_version}."
-                remedy: str | None = f"Istio has {', '.join(ISTIO_VERSIONS)}."
-            else:
-                field, what = "kind", f"Istio has no kind {kind_name}."
-                remedy = nearest(kind_name, [name for name, kind in KINDS.items() if kind.is_istio])
-            where = document.position((*root, field))
-            self._problems.append(Problem(where, what, remedy, "schema"))
-            return
-        where = document.position((*root, "kind"))
-        self._warnings.append(
-            Problem(where, f"{kind_name} ({api_version}) is not read here and was skipped.")
+    Raises:
+        InputError: there is no such folder, or a file cannot be read.
+    """
+    if not path.is_dir():
+        raise InputError(
+            "there is no such folder.", where=str(path), remedy="Name a folder with Istio YAML files."
         )
-
-    def _keep(self, resource: Resource[Any]) -> None:
-        identity = (resource.kind, resource.namespace, resource.name)
-        first = self._seen.setdefault(identity, resource)
-        if first is not resource:
-            self._refuse(
-                resource.document,
-                (*resource.root, "metadata", "name"),
-                f"{resource.title} is defined twice, first at {first.position(('metadata', 'name'))}.",
-                "Keep one, or give one of them another name.",
+    collector = Collector()
+    for file in sorted(path.iterdir()):
+        if _is_read(file):
+            text = _read(file, collector.report)
+            if text is not None:
+                _collect(text, str(file), collector)
+        elif file.is_dir() and not file.name.startswith(".") and any(map(_is_read, file.iterdir())):
+            collector.warnings.append(
+                Problem(Position(str(file), 1), "this folder has YAML files, which are not read.")
             )
-            return
-        self._resources.append(resource)
-
-    def _resource(
-        self, kind: Kind, data: dict[str, Any], document: Document, root: Path
-    ) -> Resource[Any] | None:
-        kind_name, api_version = data["kind"], data["apiVersion"]
-        metadata, faults = _metadata(data)
-        name = metadata.get("name") or ""
-        namespace = (metadata.get("namespace") or DEFAULT_NAMESPACE) if kind.is_namespaced else ""
-        title = f"{kind_name} {namespace}/{name}" if namespace else f"{kind_name} {name}"
-        if kind.is_istio:
-            faults += unknown_fields((), data, ("apiVersion", "kind", "metadata", "spec", "status"))
-        if not kind.has_spec:
-            spec_root: Path = ()
-            written: Any = {k: v for k, v in data.items() if k not in ("apiVersion", "kind", "metadata")}
-        else:
-            spec_root = ("spec",)
-            if kind.spec_is_required and "spec" not in data:
-                faults.append(FieldFault((), "has no spec."))
-            written = data.get("spec", {})
-        spec = decode(kind.model, written, spec_root)
-        if not isinstance(spec, BaseModel):
-            faults += spec
-        for fault in faults:
-            what = f"{title}:{_field(fault.path)} {fault.what}"
-            self._refuse(document, root + fault.path, what, fault.remedy, stage="schema", resource=title)
-        if faults or not isinstance(spec, BaseModel):
-            return None
-        resource: Resource[Any] = Resource(
-            kind=kind_name,
-            api_version=api_version,
-            name=name,
-            namespace=namespace,
-            labels=metadata.get("labels") or {},
-            annotations=metadata.get("annotations") or {},
-            spec=spec,
-            order=len(self._resources),
-            document=document,
-            root=root,
-        )
-        self._inspect(resource)
-        return resource
-
-    def _inspect(self, resource: Resource[Any]) -> None:
-        findings = inspect(resource)
-        for found, kept in ((findings.refusals, self._problems), (findings.warnings, self._warnings)):
-            for finding in found:
-                what = f"{resource.title}:{_field(finding.path)}: {finding.what}."
-                where = resource.position(finding.path)
-                kept.append(Problem(where, what, stage=finding.stage, resource=resource.title))
+    return _survey(collector)
 
 
-def _field(path: Path) -> str:
-    return f" {path_text(path)}" if path else ""
+def survey_text(text: str, file: str) -> Survey:
+    """As :func:`load_text`, but problems are returned."""
+    collector = Collector()
+    _collect(text, file, collector)
+    return _survey(collector)
 
 
-def _known_kind(kind_name: str, api_version: str) -> Kind | None:
-    kind = KINDS.get(kind_name)
-    return kind if kind is not None and api_version in kind.api_versions else None
+def _collect(text: str, file: str, collector: Collector) -> None:
+    for document in read_documents(text, file, collector.report):
+        collector.add(document)
 
 
-def _metadata(data: dict[str, Any]) -> tuple[dict[str, Any], list[FieldFault]]:
-    """The metadata, and what is wrong with the parts of it that are used here."""
-    metadata = data.get("metadata")
-    if not isinstance(metadata, dict):
-        return {}, [FieldFault(("metadata",), "with a name is required.")]
-    faults = list(_metadata_faults(metadata))
-    return ({} if faults else metadata), faults
+def _survey(collector: Collector) -> Survey:
+    problems = collector.problems
+    files = {file: index for index, file in enumerate(dict.fromkeys(p.where.file for p in problems))}
+    problems.sort(key=lambda problem: (files[problem.where.file], problem.where.line))
+    return Survey(Resources(tuple(collector.resources), tuple(collector.warnings)), tuple(problems))
 
 
-def _metadata_faults(metadata: dict[str, Any]) -> Iterator[FieldFault]:
-    name, namespace = metadata.get("name"), metadata.get("namespace")
-    if not isinstance(name, str) or not name:
-        what = "is required." if not name else f"must be a text, not {describe(name)}."
-        yield FieldFault(("metadata", "name"), what, "Give the resource a name.")
-    if namespace is not None and not isinstance(namespace, str):
-        yield FieldFault(
-            ("metadata", "namespace"), f"must be a text, not {describe(namespace)}.", "Put it in quotes."
-        )
-    for field in ("labels", "annotations"):
-        pairs = metadata.get(field)
-        if pairs is None:
-            continue
-        if not isinstance(pairs, dict):
-            yield FieldFault(("metadata", field), f"must be an object, not {describe(pairs)}.")
-            continue
-        for key, value in pairs.items():
-            if not isinstance(value, str):
-                yield FieldFault(
-                    ("metadata", field, key), f"must be a text, not {describe(value)}.", "Put it in quotes."
-                )
+def _trusted(survey: Survey) -> Resources:
+    if survey.problems:
+        raise InvalidResourcesError(survey.problems)
+    return survey.resources
+
+
+def _is_read(file: Path) -> bool:
+    is_yaml = file.suffix in (".yaml", ".yml") and not file.name.startswith(".")
+    return is_yaml and file.name not in NOT_ISTIO and file.is_file()
+
+
+def _read(file: Path, report: Callable[[Problem], None]) -> str | None:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}.", where=str(file)) from error
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        where = Position(str(file), data.count(b"\n", 0, error.start) + 1)
+        report(Problem(where, f"byte 0x{data[error.start]:02x} is no UTF-8.", "Save the file in UTF-8."))
+        return None

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from bench.errors import InputError, Position
-
-if TYPE_CHECKING:
-    from bench.istio.resource import Resources
 
 Path = tuple[str | int, ...]
 """The way to a field from the top of a document: ``("spec", "http", 0, "timeout")``."""
@@ -36,10 +33,8 @@ class Problem:
 class InvalidResourcesError(InputError):
     """The YAML has faults: one line for each, in the order of files and lines."""
 
-    def __init__(self, problems: Sequence[Problem], resources: Resources | None = None) -> None:
+    def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        self.resources = resources
-        """All that could be read, refused resources among them; for the analyzer alone."""
         first = self.problems[0]
         if len(self.problems) == 1:
             super().__init__(first.what, where=first.where, remedy=first.remedy)

@@ -24,9 +24,7 @@ import yaml
 from bench.istio.analyzer.analyze import analyze
 from bench.istio.analyzer.surroundings import Surroundings
 from bench.istio.inventory import Inventory
-from bench.istio.load import load_text
-from bench.istio.problem import InvalidResourcesError, Problem
-from bench.istio.resource import Resources
+from bench.istio.load import survey_text
 from tests.conformance.istioctl import excuse
 
 Key = tuple[str, str]
@@ -63,26 +61,19 @@ def _expected(case: Path) -> Path:
 
 def compare(case: Path) -> list[Difference]:
     """Analyze one case and list what differs."""
-    resources, problems = _load(case)
+    file = case / "input.yaml"
+    survey = survey_text(file.read_text("utf-8"), str(file))
     inventory = None
     if (case / "inventory.yaml").is_file():
         inventory = Inventory.model_validate(yaml.safe_load((case / "inventory.yaml").read_text("utf-8")))
-    surroundings = Surroundings(resources, inventory)
+    surroundings = Surroundings(survey.resources, inventory)
     ours = Counter(
         (found.code, found.resource)
-        for found in analyze(surroundings, problems)
+        for found in analyze(surroundings, survey.problems)
         if found.code.startswith("IST")
     )
     recorded = yaml.safe_load(_expected(case).read_text("utf-8")) or []
     return [*_missing(case.name, recorded, ours, surroundings), *_extra(case.name, recorded, ours)]
-
-
-def _load(case: Path) -> tuple[Resources, tuple[Problem, ...]]:
-    file = case / "input.yaml"
-    try:
-        return load_text(file.read_text("utf-8"), str(file)), ()
-    except InvalidResourcesError as error:
-        return error.resources or Resources(), error.problems
 
 
 def title_of(recorded: str) -> str:

@@ -7,14 +7,13 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from bench.istio.models.fields import (
-    AnyDuration,
     ChoiceModel,
     Flag,
     Int32,
     Labels,
     MayBeAbsent,
     Number,
-    PositiveDuration,
+    Span,
     StrictModel,
     Text,
     UInt32,
@@ -37,7 +36,7 @@ class HTTPCookie(StrictModel):
 
     name: Text
     path: Text = ""
-    ttl: MayBeAbsent[AnyDuration] = None
+    ttl: MayBeAbsent[Span] = None
     attributes: tuple[CookieAttribute, ...] = ()
 
 
@@ -105,7 +104,7 @@ class ZoneAwareLbSetting(StrictModel):
 class Warmup(StrictModel):
     """Slow start of new endpoints."""
 
-    duration: PositiveDuration
+    duration: Span
     minimum_percent: Annotated[Number | None, Field(ge=0, le=100)] = None
     aggression: Annotated[Number | None, Field(ge=0)] = None
 
@@ -119,7 +118,7 @@ class LoadBalancerSettings(ChoiceModel):
     consistent_hash: MayBeAbsent[ConsistentHashLB] = None
     locality_lb_setting: MayBeAbsent[LocalityLbSetting] = None
     zone_aware_lb_setting: MayBeAbsent[ZoneAwareLbSetting] = None
-    warmup_duration_secs: MayBeAbsent[PositiveDuration] = None
+    warmup_duration_secs: MayBeAbsent[Span] = None
     warmup: MayBeAbsent[Warmup] = None
 
 
@@ -127,25 +126,25 @@ class TCPKeepalive(StrictModel):
     """Keepalive probes of the socket."""
 
     probes: UInt32 = 0
-    time: MayBeAbsent[PositiveDuration] = None
-    interval: MayBeAbsent[PositiveDuration] = None
+    time: MayBeAbsent[Span] = None
+    interval: MayBeAbsent[Span] = None
 
 
 class TCPSettings(StrictModel):
     """Limits for all connections. An ``idle_timeout`` of zero switches it off."""
 
     max_connections: Int32 = 0
-    connect_timeout: MayBeAbsent[PositiveDuration] = None
+    connect_timeout: MayBeAbsent[Span] = None
     tcp_keepalive: MayBeAbsent[TCPKeepalive] = None
-    max_connection_duration: MayBeAbsent[PositiveDuration] = None
-    idle_timeout: MayBeAbsent[AnyDuration] = None
+    max_connection_duration: MayBeAbsent[Span] = None
+    idle_timeout: MayBeAbsent[Span] = None
 
 
 class HTTP2KeepAlive(StrictModel):
     """Pings on HTTP/2 connections."""
 
-    interval: MayBeAbsent[PositiveDuration] = None
-    timeout: MayBeAbsent[PositiveDuration] = None
+    interval: MayBeAbsent[Span] = None
+    timeout: MayBeAbsent[Span] = None
 
 
 class HTTPSettings(StrictModel):
@@ -155,7 +154,7 @@ class HTTPSettings(StrictModel):
     http2_max_requests: Int32 = 0
     max_requests_per_connection: Int32 = 0
     max_retries: Int32 = 0
-    idle_timeout: MayBeAbsent[PositiveDuration] = None
+    idle_timeout: MayBeAbsent[Span] = None
     h2_upgrade_policy: Literal["DEFAULT", "DO_NOT_UPGRADE", "UPGRADE"] = "DEFAULT"
     use_client_protocol: Flag = False
     max_concurrent_streams: Int32 = 0
@@ -177,8 +176,8 @@ class OutlierDetection(StrictModel):
     consecutive_local_origin_failures: UInt32 | None = None
     consecutive_gateway_errors: UInt32 | None = None
     consecutive_5xx_errors: UInt32 | None = None
-    interval: MayBeAbsent[PositiveDuration] = None
-    base_ejection_time: MayBeAbsent[PositiveDuration] = None
+    interval: MayBeAbsent[Span] = None
+    base_ejection_time: MayBeAbsent[Span] = None
     max_ejection_percent: Int32 = 0
     min_health_percent: Int32 = 0
 

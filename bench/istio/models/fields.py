@@ -11,8 +11,6 @@ from bench.istio.models.duration import Duration, parse_duration
 
 T = TypeVar("T")
 
-_MILLISECOND_NS = 1_000_000
-
 
 def camel_case(name: str) -> str:
     """The name that a field has in YAML: ``http1_max_pending_requests`` is ``http1MaxPendingRequests``."""
@@ -84,13 +82,4 @@ def _read_duration(value: Any) -> Duration:
         raise PydanticCustomError("duration", "{reason}", {"reason": str(error)}) from error
 
 
-def _read_positive_duration(value: Any) -> Duration:
-    duration = _read_duration(value)
-    if duration.nanoseconds < _MILLISECOND_NS:
-        raise PydanticCustomError("duration_short", "must be at least 1ms")
-    return duration
-
-
-AnyDuration = Annotated[Duration, PlainValidator(_read_duration)]
-PositiveDuration = Annotated[Duration, PlainValidator(_read_positive_duration)]
-"""At least one millisecond: a CEL rule of the custom resource definitions."""
+Span = Annotated[Duration, PlainValidator(_read_duration)]

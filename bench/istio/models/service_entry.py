@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bench.istio.models.fields import MayBeAbsent, StrictModel, Text
-from bench.istio.models.workload_entry import PortNumber, WorkloadEntry
+from bench.istio.models.fields import MayBeAbsent, StrictModel, Text, UInt32
+from bench.istio.models.workload_entry import WorkloadEntry
 
 Location = Literal["MESH_EXTERNAL", "MESH_INTERNAL"]
 Resolution = Literal["NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN", "DYNAMIC_DNS"]
@@ -16,10 +16,10 @@ Resolution = Literal["NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN", "DYNAMIC_DNS"]
 class ServicePort(StrictModel):
     """A port of the service; an unset ``target_port`` means ``number``."""
 
-    number: PortNumber
+    number: UInt32
     name: Annotated[Text, Field(max_length=256)]
     protocol: Annotated[Text, Field(max_length=256)] = ""
-    target_port: MayBeAbsent[PortNumber] = None
+    target_port: MayBeAbsent[UInt32] = None
 
 
 class WorkloadSelector(StrictModel):

@@ -13,7 +13,7 @@ from bench.istio.models.fields import (
     Labels,
     MayBeAbsent,
     Number,
-    PositiveDuration,
+    Span,
     StrictModel,
     Text,
     UInt32,
@@ -143,11 +143,11 @@ class HTTPRetry(StrictModel):
     """When and how often a request is tried again."""
 
     attempts: Int32 = 0
-    per_try_timeout: MayBeAbsent[PositiveDuration] = None
+    per_try_timeout: MayBeAbsent[Span] = None
     retry_on: Text = ""
     retry_remote_localities: Flag | None = None
     retry_ignore_previous_hosts: Flag | None = None
-    backoff: MayBeAbsent[PositiveDuration] = None
+    backoff: MayBeAbsent[Span] = None
 
 
 class Percent(StrictModel):
@@ -163,8 +163,8 @@ class Delay(ChoiceModel):
 
     percent: Int32 = 0
     percentage: MayBeAbsent[Percent] = None
-    fixed_delay: MayBeAbsent[PositiveDuration] = None
-    exponential_delay: MayBeAbsent[PositiveDuration] = None
+    fixed_delay: MayBeAbsent[Span] = None
+    exponential_delay: MayBeAbsent[Span] = None
 
 
 class Abort(ChoiceModel):
@@ -200,7 +200,7 @@ class CorsPolicy(StrictModel):
     allow_methods: tuple[Text, ...] = ()
     allow_headers: tuple[Text, ...] = ()
     expose_headers: tuple[Text, ...] = ()
-    max_age: MayBeAbsent[PositiveDuration] = None
+    max_age: MayBeAbsent[Span] = None
     allow_credentials: Flag | None = None
     unmatched_preflights: MayBeAbsent[Literal["UNSPECIFIED", "FORWARD", "IGNORE"]] = None
 
@@ -215,7 +215,7 @@ class HTTPRoute(StrictModel):
     direct_response: MayBeAbsent[HTTPDirectResponse] = None
     delegate: MayBeAbsent[Delegate] = None
     rewrite: MayBeAbsent[HTTPRewrite] = None
-    timeout: MayBeAbsent[PositiveDuration] = None
+    timeout: MayBeAbsent[Span] = None
     retries: MayBeAbsent[HTTPRetry] = None
     fault: MayBeAbsent[HTTPFaultInjection] = None
     mirror: MayBeAbsent[Destination] = None

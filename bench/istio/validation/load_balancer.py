@@ -19,7 +19,7 @@ from bench.istio.models.destination_rule import (
     ZoneAwareLbSetting,
 )
 from bench.istio.validation.findings import Findings
-from bench.istio.validation.ports import check_duration
+from bench.istio.validation.ports import refuse_durations, refuse_short
 
 _MAGLEV_BELOW = 5_000_011
 _TOPOLOGY_LABELS = frozenset(
@@ -42,6 +42,7 @@ def check_load_balancer(
         _check_locality(locality, outlier, findings.within("localityLbSetting"))
     if zone is not None:
         _check_zone(zone, outlier, findings.within("zoneAwareLbSetting"))
+    refuse_short(findings, "warmupDurationSecs", settings.warmup_duration_secs)
     if settings.warmup is not None:
         _check_warmup(settings.warmup, findings.within("warmup"))
 
@@ -171,6 +172,6 @@ def _clashes(earlier: list[str], later: list[str], parts: int) -> bool:
 
 
 def _check_warmup(warmup: Warmup, findings: Findings) -> None:
-    findings.refuse(check_duration(warmup.duration), "duration")
+    refuse_durations(findings, duration=warmup.duration)
     if warmup.aggression is not None and warmup.aggression <= 0:
         findings.refuse(f"the aggression {warmup.aggression:g} must be above 0", "aggression")

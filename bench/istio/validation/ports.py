@@ -46,10 +46,20 @@ def check_duration(duration: Duration) -> str | None:
 
 
 def refuse_durations(findings: Findings, **durations: Duration | None) -> None:
-    """Check each duration that is written; the keyword is the field's name in YAML."""
+    """Check each duration that is written; the keyword is the field's name in YAML.
+
+    These fields have a rule against less than a millisecond in the definition of the resource.
+    """
     for field, duration in durations.items():
         if duration is not None:
-            findings.refuse(check_duration(duration), field)
+            is_short = duration.nanoseconds < _MILLISECOND_NS
+            findings.refuse(check_duration(duration), field, stage="schema" if is_short else "webhook")
+
+
+def refuse_short(findings: Findings, field: str, duration: Duration | None) -> None:
+    """As :func:`refuse_durations`, for a field of which istiod does not ask for whole milliseconds."""
+    if duration is not None and duration.nanoseconds < _MILLISECOND_NS:
+        findings.refuse(check_duration(duration), field, stage="schema")
 
 
 def check_whole_percent(value: int) -> str | None:

@@ -9,8 +9,6 @@ from bench.istio.validation.findings import Findings
 from bench.istio.validation.names import check_dns_label, check_fqdn, check_wildcard_domain
 from bench.istio.validation.ports import check_port
 
-MESH = "mesh"
-
 
 def check_destination(destination: Destination, findings: Findings) -> None:
     """Refuse a bad host, subset name or port."""

@@ -19,7 +19,7 @@ from bench.istio.validation.names import (
     check_wildcard_domain,
     is_ip_address,
 )
-from bench.istio.validation.ports import KNOWN_PROTOCOLS, protocol_family
+from bench.istio.validation.ports import KNOWN_PROTOCOLS, check_port, protocol_family
 from bench.istio.validation.workload_entry import check_port_names, check_workload_entry
 from bench.istio.validation.workload_entry import check_schema as check_endpoint_schema
 
@@ -41,7 +41,7 @@ def check_schema(entry: ServiceEntry, findings: Findings) -> None:
         findings.refuse("resolution NONE (or none written) has no endpoints", "endpoints", stage="schema")
     if entry.resolution == "DNS_ROUND_ROBIN" and len(entry.endpoints) > 1:
         findings.refuse("DNS_ROUND_ROBIN has one endpoint at most", "endpoints", stage="schema")
-    _check_repeated_ports(entry, findings)
+    _check_port_numbers_and_names(entry, findings)
     _check_stars(entry, findings)
     for index, endpoint in enumerate(entry.endpoints):
         check_endpoint_schema(endpoint, findings.within("endpoints", index))
@@ -58,10 +58,13 @@ def _check_stars(entry: ServiceEntry, findings: Findings) -> None:
                 findings.refuse("a selector has no star", *path, stage="schema")
 
 
-def _check_repeated_ports(entry: ServiceEntry, findings: Findings) -> None:
+def _check_port_numbers_and_names(entry: ServiceEntry, findings: Findings) -> None:
     names: set[str] = set()
     numbers: set[int] = set()
     for index, port in enumerate(entry.ports):
+        findings.refuse(check_port(port.number), "ports", index, "number", stage="schema")
+        if port.target_port is not None:
+            findings.refuse(check_port(port.target_port), "ports", index, "targetPort", stage="schema")
         if port.name in names:
             findings.refuse(
                 f'the port name "{port.name}" is repeated', "ports", index, "name", stage="schema"

@@ -11,6 +11,7 @@ from bench.istio.models.virtual_service import (
     TLSRoute,
     VirtualService,
 )
+from bench.istio.naming import MESH
 from bench.istio.validation.export_to import check_export_to
 from bench.istio.validation.findings import Findings
 from bench.istio.validation.headers import is_claim
@@ -25,7 +26,7 @@ from bench.istio.validation.names import (
     is_ip_address,
 )
 from bench.istio.validation.ports import check_port
-from bench.istio.validation.routes import MESH, check_gateways, check_weights
+from bench.istio.validation.routes import check_gateways, check_weights
 from bench.istio.validation.unused_rules import warn_about_unused_rules
 
 

@@ -18,6 +18,7 @@ from bench.istio.validation.names import (
     is_dns_label,
     is_ip_address,
 )
+from bench.istio.validation.ports import check_port
 
 _PORT_NAME_BELOW = 63
 
@@ -26,7 +27,7 @@ def check_schema(entry: WorkloadEntry, findings: Findings) -> None:
     """Collect what the API server refuses: it asks which fields are written, not what they hold."""
     written = entry.model_fields_set
     if "address" not in written and "network" not in written:
-        findings.refuse("an address is required", stage="schema")
+        findings.refuse("an address is required", "address", stage="schema")
     if entry.address.startswith(UNIX_PREFIX):
         path = entry.address.removeprefix(UNIX_PREFIX)
         if not path.startswith(("/", "@")):
@@ -35,7 +36,8 @@ def check_schema(entry: WorkloadEntry, findings: Findings) -> None:
             findings.refuse("a socket is no folder", "address", stage="schema")
         if "ports" in written:
             findings.refuse("a socket has no ports", "ports", stage="schema")
-    for name in entry.ports:
+    for name, number in entry.ports.items():
+        findings.refuse(check_port(number), "ports", name, stage="schema")
         if len(name) >= _PORT_NAME_BELOW or not is_dns_label(name):
             findings.refuse(f'"{name}" is no port name', "ports", name, stage="schema")
 
