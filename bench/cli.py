@@ -1,5 +1,220 @@
-"""The command line: a door, not a room."""
+"""The command line: a door, not a room. Nothing heavy is imported before a command is chosen."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.console import Console
+    from bench.stack.binaries import Binary
+    from bench.stack.protocol import Stack as RunningStack
+    from bench.stack.protocol import StackSpec
+
+# rich's help pages cost a quarter of a second; `--help` has 0.3 s in all.
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+
+
+class StackKind(StrEnum):
+    """Where Envoy and nginx run."""
+
+    LOCAL = "local"
+
+
+class ConfigSourceName(StrEnum):
+    """Where Envoy learns its endpoints."""
+
+    STATIC = "static"
+    EDS = "eds"
+
+
+class RoleName(StrEnum):
+    """Which proxy of the path."""
+
+    SIDECAR = "sidecar"
+    EGRESS = "egress"
+
+
+DEFAULT_SCENARIO = Path("scenarios/egress-mtls")
+
+Out = Annotated[Path, typer.Option("--out", help="Folder in which the result folder is made.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print only the final lines.")]
+Stack = Annotated[StackKind, typer.Option("--stack", help="Where Envoy and nginx run.")]
+ScenarioFolder = Annotated[Path, typer.Argument(metavar="[SCENARIO]", help="Folder with a scenario.yaml.")]
+
+
+@app.command()
+def run(
+    scenario: ScenarioFolder = DEFAULT_SCENARIO,
+    *,
+    stack: Stack = StackKind.LOCAL,
+    rate: Annotated[float | None, typer.Option(help="Requests per second instead of the scenario's.")] = None,
+    measure: Annotated[float | None, typer.Option(help="Seconds of each trial, likewise.")] = None,
+    blocks: Annotated[int | None, typer.Option(help="Blocks of a static and an EDS trial, likewise.")] = None,
+    key: Annotated[str | None, typer.Option(help="Key type of the certificates, likewise.")] = None,
+    handshake: Annotated[bool, typer.Option(help="Measure TLS handshakes.")] = True,
+    out: Out = Path("reports"),
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Do the main job: translate, start, verify, load, measure, report."""
+    with _console(quiet=quiet, as_json=as_json) as console:
+        from bench.experiment.run import RunOptions
+        from bench.experiment.run import run as run_experiment
+        from bench.scenario.load import load_scenario
+        from bench.scenario.overrides import override
+
+        loaded = override(load_scenario(scenario), rate=rate, measure_s=measure, blocks=blocks, key=key)
+        options = RunOptions(
+            out=out,
+            command=shlex.join(["egress-bench", *sys.argv[1:]]),
+            stack_kind=stack.value,
+            make_stack=_stack_factory(stack),
+            with_handshake=handshake,
+        )
+        finished = run_experiment(loaded, options, console)
+        raise typer.Exit(console.finish(finished.result, finished.report))
+
+
+@app.command()
+def translate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of Istio YAML and inventory.")],
+    *,
+    role: Annotated[RoleName, typer.Option(help="Which proxy of the path.")],
+    config_source: Annotated[ConfigSourceName, typer.Option(help="Where endpoints come from.")],
+    out: Annotated[Path, typer.Option(help="Folder for the Envoy files.")],
+    proxy: Annotated[str | None, typer.Option(help="Proxy of the inventory, if a role has several.")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the Envoy configuration files for a folder of Istio resources."""
+    with _console(quiet=quiet, as_json=as_json) as console:
+        from bench.experiment.translation import write_translation
+
+        written = write_translation(
+            folder, role=role.value, proxy=proxy, config_source=config_source.value, out=out
+        )
+        for warning in written.warnings:
+            console.note(f"warning: {warning}")
+        console.say(written.command)
+
+
+@app.command()
+def up(
+    scenario: ScenarioFolder = DEFAULT_SCENARIO,
+    *,
+    stack: Stack = StackKind.LOCAL,
+    config_source: Annotated[
+        ConfigSourceName, typer.Option(help="Where endpoints come from.")
+    ] = ConfigSourceName.EDS,
+    quiet: Quiet = False,
+) -> None:
+    """Stand the stack up for work by hand, until Ctrl-C or `egress-bench down`."""
+    with _console(quiet=quiet) as console:
+        from bench.experiment.standing import stand
+        from bench.scenario.load import load_scenario
+
+        stand(load_scenario(scenario), config_source.value, _stack_factory(stack), console)
+
+
+@app.command()
+def status(*, as_json: AsJson = False) -> None:
+    """Tell which stacks stand on this machine, and what a killed run left behind."""
+    with _console(as_json=as_json) as console:
+        from bench.experiment.standing import describe_runs
+
+        found = describe_runs()
+        console.say(found.text)
+        console.document(found.document)
+
+
+@app.command()
+def down(*, as_json: AsJson = False) -> None:
+    """End every stack of yours on this machine and clear what killed runs left behind."""
+    with _console(as_json=as_json) as console:
+        from bench.experiment.standing import end_runs
+
+        ended = end_runs()
+        console.say(ended.text)
+        console.document(ended.document)
+
+
+@app.command()
+def report(
+    results: Annotated[list[Path], typer.Argument(metavar="RESULT...", help="Result folders.")],
+    *,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Rebuild the report of a result folder, on any machine."""
+    with _console(quiet=quiet, as_json=as_json) as console:
+        from bench.report.build import write_report
+
+        written = [str(write_report(folder)) for folder in results]
+        console.say("\n".join(written))
+        console.document({"reports": written})
+
+
+@app.command()
+def doctor(*, as_json: AsJson = False) -> None:
+    """Tell what this machine has, lacks and limits."""
+    with _console(as_json=as_json) as console:
+        from bench.environment import doctor as examine
+        from bench.stack.binaries import find_envoy, find_nginx
+
+        findings = examine(envoy=_path_of(find_envoy), nginx=_path_of(find_nginx))
+        for finding in findings:
+            advice = f"  {finding.advice}" if finding.advice else ""
+            console.say(f"{finding.verdict:<8} {finding.name:<18} {finding.value}{advice}")
+        console.document([asdict(finding) for finding in findings])
+        raise typer.Exit(int(any(finding.verdict == "missing" for finding in findings)))
+
+
+def _console(*, quiet: bool = False, as_json: bool = False) -> Console:
+    from bench.console import Console
+
+    return Console(quiet=quiet, as_json=as_json)
+
+
+def _stack_factory(kind: StackKind) -> Callable[[StackSpec], RunningStack]:
+    match kind:
+        case StackKind.LOCAL:
+            from bench.stack.local import LocalStack
+
+            return LocalStack
+
+
+def _path_of(find: Callable[[], Binary]) -> Path | None:
+    try:
+        return find().path
+    except BenchError:
+        return None
 
 
 def main() -> None:
-    """Run one command."""
+    """Run one command; see the errors for exit code 2."""
+    # `kill` ends a run as Ctrl-C does: everything is stopped, what was measured is kept.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app()
+    except BenchError as error:
+        _console(as_json="--json" in sys.argv).error(error)
+        raise SystemExit(2) from None
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt

@@ -1,1 +1,371 @@
-"""The one place that prints: progress, tables, errors."""
+"""The one place that prints: progress, tables, errors.
+
+Progress, warnings and errors go to stderr, results to stdout; with ``--json`` stdout carries one JSON
+document and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
+
+from rich.console import Console as RichConsole
+from rich.text import Text
+
+from bench.errors import BenchError
+
+# What formats results brings pydantic along: `egress-bench --help` has 0.3 s and needs none of it.
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from bench.result import Result, RunWarning, VerificationLine
+
+_BAR = 20
+"""Columns of the bar."""
+_LEFT = 22
+"""Columns for what remains: ``about 99 min 59 s left``."""
+_STYLES = {"passed": "bold green", "generator-limited": "bold yellow"}
+
+
+class Output(Protocol):
+    """What a command tells while it works and when it is done."""
+
+    def plan(self, total_s: float) -> None:
+        """Announce how long everything will take, in seconds: what remains is reckoned from this."""
+
+    def stage(self, text: str, planned_s: float = 0.0) -> None:
+        """Say what is happening from now on, and for how many of the planned seconds."""
+
+    def note(self, text: str) -> None:
+        """Tell a fact that does not change what is happening."""
+
+    def verification(self, calls: Sequence[VerificationLine]) -> None:
+        """Show the table of calls before the load."""
+
+    def warning(self, warning: RunWarning) -> None:
+        """Tell a warning as soon as it is known; it stands in the result, too."""
+
+    def finish(self, result: Result, report: Path | None) -> int:
+        """Show the summary and where the report is; return the exit code."""
+
+    def error(self, error: BenchError) -> None:
+        """Tell in one paragraph why the command could not do its job."""
+
+    def say(self, text: str) -> None:
+        """Print the text that a command was asked for."""
+
+    def document(self, value: Any) -> None:
+        """Print *value* as the one JSON document of ``--json``; without the option: nothing."""
+
+
+class Progression:
+    """How far a run is: planned seconds, and the seconds that went by in the present stage."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._total = 0.0
+        self._before = 0.0
+        self._stage = 0.0
+        self._stage_start = clock()
+        self.start = clock()
+
+    def plan(self, total_s: float) -> None:
+        """Set the planned seconds of everything."""
+        self._total = total_s
+
+    def stage(self, planned_s: float) -> None:
+        """Begin a stage: the one before is done, however long it took."""
+        self._before += self._stage
+        self._stage = planned_s
+        self._stage_start = self._clock()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start, by the clock."""
+        return self._clock() - self.start
+
+    @property
+    def done_s(self) -> float:
+        """Planned seconds that are done; a stage that takes longer than planned stops at its end."""
+        inside = min(self._clock() - self._stage_start, self._stage)
+        return min(self._before + inside, self._total)
+
+    @property
+    def total_s(self) -> float:
+        """Planned seconds of everything."""
+        return self._total
+
+    @property
+    def remaining_s(self) -> float:
+        """Planned seconds that are left."""
+        return self._total - self.done_s
+
+
+def format_span(seconds: float) -> str:
+    """Write a span for people: ``42 s`` or ``2 min 05 s``."""
+    whole = max(round(seconds), 0)
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
+
+
+def plain_stage(progression: Progression, text: str, planned_s: float) -> str:
+    """One line for a log: seconds since the start, what happens, for how long."""
+    span = f" ({format_span(planned_s)})" if planned_s >= 1 else ""
+    return f"{progression.elapsed_s:5.0f} s  {text}{span}"
+
+
+def fit(text: str, width: int) -> str:
+    """Cut *text* to what is left of a line of *width* columns beside the bar."""
+    room = max(width - _BAR - _LEFT - 5, 10)
+    return text if len(text) <= room else f"{text[: room - 1].rstrip()}…"
+
+
+def bar_text(progression: Progression) -> str:
+    """What stands right of the bar."""
+    left = progression.remaining_s
+    return f"about {format_span(left)} left" if left >= 0.5 else "almost done"
+
+
+class Console:
+    """Output to a terminal, to a log, or as JSON.
+
+    Args:
+        quiet: only the final lines, and errors.
+        as_json: one JSON document on stdout, everything else on stderr.
+        stdout: where results go; None: the process's own.
+        stderr: where progress, warnings and errors go; None: the process's own.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        quiet: bool = False,
+        as_json: bool = False,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._quiet = quiet
+        self._as_json = as_json
+        self._stdout = stdout or sys.stdout
+        self._err = RichConsole(file=stderr or sys.stderr, highlight=False, markup=False, emoji=False)
+        results = self._err.file if as_json else self._stdout
+        self._out = RichConsole(file=results, highlight=False, markup=False, emoji=False)
+        self._progression = Progression(clock)
+        self._bar: Progress | None = None
+        self._has_answered = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar off the screen. Safe to call twice."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def plan(self, total_s: float) -> None:
+        """Announce the planned seconds; on a terminal the bar appears."""
+        self._progression.plan(total_s)
+        if self._bar is None and not self._quiet and self._err.is_terminal:
+            self._bar = _bar(self._err, self._progression)
+            self._bar.start()
+
+    def stage(self, text: str, planned_s: float = 0.0) -> None:
+        """Say what is happening from now on."""
+        self._progression.stage(planned_s)
+        if self._quiet:
+            return
+        if self._bar is not None:
+            for task in self._bar.task_ids:
+                self._bar.update(task, description=fit(text, self._err.width))
+        else:
+            self._line(self._err, plain_stage(self._progression, text, planned_s))
+
+    def note(self, text: str) -> None:
+        """Tell a fact, above the bar."""
+        if not self._quiet:
+            self._line(self._err, text)
+
+    def verification(self, calls: Sequence[VerificationLine]) -> None:
+        """Show the table of calls before the load, above the bar."""
+        from bench.report.terminal import verification_lines  # noqa: PLC0415 - see above
+
+        if self._quiet:
+            return
+        wrong = False
+        for line in verification_lines(calls):
+            # A wrong call's details are indented below it.
+            wrong = line.endswith("✗") or (wrong and line.startswith("  "))
+            self._line(self._err, line, "red" if wrong else None)
+
+    def warning(self, warning: RunWarning) -> None:
+        """Tell a warning, above the bar."""
+        if not self._quiet:
+            self._line(self._err, f"warning: {warning.message} {warning.advice}", "yellow")
+
+    def finish(self, result: Result, report: Path | None) -> int:
+        """Show the summary, or only verdict and report with ``quiet``; return the exit code."""
+        from bench.analysis.verdict import judge  # noqa: PLC0415 - see above
+        from bench.report.terminal import summary_lines, verdict_lines  # noqa: PLC0415 - see above
+
+        self.close()
+        verdict = judge(result)
+        shown = _near(report) if report is not None else None
+        if self._quiet:
+            lines = [*verdict_lines(result), *([f"report  {shown}"] if shown else [])]
+        else:
+            lines = summary_lines(result, shown)
+        style = _STYLES.get(verdict.state, "bold red")
+        if not self._quiet:
+            self._out.print()
+        first = Text(lines[0])
+        first.stylize(style, 0, len(verdict.state))
+        self._out.print(first, soft_wrap=True)
+        self._lines(self._out, lines[1:])
+        self.document(
+            {
+                "verdict": {
+                    "state": verdict.state,
+                    "sentence": verdict.sentence,
+                    "exit_code": verdict.exit_code,
+                },
+                "report": str(report) if report is not None else None,
+                "result": result.model_dump(mode="json"),
+            }
+        )
+        return verdict.exit_code
+
+    def error(self, error: BenchError) -> None:
+        """Tell in one paragraph why the command could not do its job."""
+        self.close()
+        text = Text(f"error: {error}")
+        text.stylize("bold red", 0, 6)
+        self._err.print(text, soft_wrap=True)
+        self.document(
+            {
+                "error": {
+                    "what": error.what,
+                    "where": str(error.where) if error.where is not None else None,
+                    "remedy": error.remedy,
+                }
+            }
+        )
+
+    def say(self, text: str) -> None:
+        """Print the text that a command was asked for; with ``--json`` it goes to stderr."""
+        self._line(self._out, text)
+
+    def document(self, value: Any) -> None:
+        """Print the one JSON document of ``--json``; a second one would spoil the first and is left out."""
+        if self._as_json and not self._has_answered:
+            self._has_answered = True
+            self._stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+            self._stdout.flush()
+
+    def _lines(self, console: RichConsole, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._line(console, line)
+
+    def _line(self, console: RichConsole, line: str, style: str | None = None) -> None:
+        # The terminal wraps, not we: a path or a message can then be copied and searched as it is.
+        console.print(Text(line, style=style or ""), soft_wrap=True)
+
+
+def _near(path: Path) -> Path:
+    """A path as short as it can be typed here."""
+    try:
+        return path.resolve().relative_to(Path.cwd())
+    except ValueError:
+        return path
+
+
+def _bar(console: RichConsole, progression: Progression) -> Progress:
+    from rich.progress import (  # noqa: PLC0415 - `--help` does without
+        BarColumn,
+        Progress,
+        ProgressColumn,
+        SpinnerColumn,
+        Task,
+        TextColumn,
+    )
+
+    class Left(ProgressColumn):
+        """What remains, by the clock: the bar moves although nobody reports within a stage."""
+
+        def render(self, task: Task) -> Text:
+            task.completed = progression.done_s
+            task.total = max(progression.total_s, 0.001)
+            return Text(f"{bar_text(progression):<{_LEFT}}", style="dim", no_wrap=True)
+
+    bar = Progress(
+        SpinnerColumn(),
+        BarColumn(bar_width=_BAR),
+        Left(),
+        TextColumn("{task.description}", markup=False),
+        console=console,
+        transient=True,
+        refresh_per_second=4,
+    )
+    bar.add_task("starting", total=1.0)
+    return bar
+
+
+class RecordingConsole:
+    """An output that prints nothing and remembers everything: ``(method, argument)`` in order."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, Any]] = []
+
+    def plan(self, total_s: float) -> None:
+        """Remember the planned seconds."""
+        self.events.append(("plan", total_s))
+
+    def stage(self, text: str, planned_s: float = 0.0) -> None:
+        """Remember text and planned seconds."""
+        self.events.append(("stage", (text, planned_s)))
+
+    def note(self, text: str) -> None:
+        """Remember the text."""
+        self.events.append(("note", text))
+
+    def verification(self, calls: Sequence[VerificationLine]) -> None:
+        """Remember the calls."""
+        self.events.append(("verification", tuple(calls)))
+
+    def warning(self, warning: RunWarning) -> None:
+        """Remember the warning."""
+        self.events.append(("warning", warning))
+
+    def finish(self, result: Result, report: Path | None) -> int:
+        """Remember result and report; the exit code is the real one."""
+        from bench.analysis.verdict import judge  # noqa: PLC0415 - see above
+
+        self.events.append(("finish", (result, report)))
+        return judge(result).exit_code
+
+    def error(self, error: BenchError) -> None:
+        """Remember the error."""
+        self.events.append(("error", error))
+
+    def say(self, text: str) -> None:
+        """Remember the text."""
+        self.events.append(("say", text))
+
+    def document(self, value: Any) -> None:
+        """Remember the document."""
+        self.events.append(("document", value))
+
+    def of(self, kind: str) -> list[Any]:
+        """The arguments of all events of one kind."""
+        return [value for name, value in self.events if name == kind]

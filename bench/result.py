@@ -110,7 +110,10 @@ class HandshakeResult(_Model):
     connect_time: Latency
     """TCP connect, ``US_CX_BEG`` to ``US_CX_END``."""
     handshake_time: Latency
-    """TLS, ``US_CX_END`` to ``US_HS_END``."""
+    """TLS, ``US_CX_END`` to ``US_HS_END``: full and resumed together."""
+    full_handshake_time: Latency = Latency(samples=0)
+    """Of the connections whose node says that the session was new."""
+    resumed_handshake_time: Latency = Latency(samples=0)
     connections: int
     """Distinct upstream connection ids in the access log of the measured stage."""
     handshakes: int
@@ -132,6 +135,17 @@ class Comparison(_Model):
     static: tuple[float, ...]
     """One value for each block, in block order."""
     eds: tuple[float, ...]
+
+
+class FailureExample(_Model):
+    """The first request of a kind of failure, whole."""
+
+    trial: str
+    subset: str
+    reason: str
+    request: str
+    response: str
+    """As received, cut; empty if nothing came."""
 
 
 class LimitCheck(_Model):
@@ -205,6 +219,8 @@ class Result(_Model):
     generator: GeneratorResult | None = None
     limits: tuple[LimitCheck, ...] = ()
     warnings: tuple[RunWarning, ...] = ()
+    examples: tuple[FailureExample, ...] = ()
+    """One for each kind of failure that the load met."""
     peak_memory_bytes: int | None = None
     """Largest sum over all processes of the run, the suite itself included."""
     duration_s: float | None = None

@@ -131,11 +131,3 @@ def summarise_values(values: Iterable[int]) -> Latency:
         if not histogram.record_value(value):
             raise MeasurementError(f"{value} µs is not a duration between 0 and one hour.")
     return summarise(histogram)
-
-
-def rule_of_three(trials: int) -> float | None:
-    """Upper bound, at 95 % confidence, of a rate that showed no event in *trials*; None without trials.
-
-    3/n is slightly above the exact ``1 - 0.05**(1/n)``. Hanley and Lippman-Hand, JAMA 249 (1983) 1743.
-    """
-    return min(1.0, 3 / trials) if trials > 0 else None

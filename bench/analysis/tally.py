@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bench.analysis.latency import merge, summarise
-from bench.result import SubsetResult
+from bench.result import RunWarning, SubsetResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,4 +55,18 @@ def combine(name: str, tallies: Iterable[Tally]) -> SubsetResult:
         response_time=summarise(merge(part.response_time for part in parts)),
         service_time=summarise(merge(part.service_time for part in parts)),
         lag=summarise(merge(part.lag for part in parts)),
+    )
+
+
+def judge_balance(tally: Tally) -> tuple[RunWarning, ...]:
+    """Does each due request have exactly one end?"""
+    if tally.is_balanced():
+        return ()
+    return (
+        RunWarning(
+            code="counts-do-not-balance",
+            message=f"{tally.name}: due {tally.due:,}, sent {tally.sent:,}, unsent {tally.unsent:,}, answered"
+            f" {tally.answered:,}, failed {tally.failed:,}, misrouted {tally.misrouted:,} do not add up.",
+            advice="A request was lost or counted twice, or a worker vanished: do not trust the counts.",
+        ),
     )

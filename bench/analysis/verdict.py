@@ -29,10 +29,28 @@ def whole(result: Result) -> SubsetResult | None:
     return result.totals[-1] if result.totals else None
 
 
+def misrouted_anywhere(result: Result) -> int | None:
+    """Misrouted requests of all trials; None before the first one ended.
+
+    The handshake trials are no part of the totals: a misroute there must not pass unseen.
+    """
+    total = whole(result)
+    if total is None and not result.trials:
+        return None
+    return max(sum(trial.total.misrouted for trial in result.trials), total.misrouted if total else 0)
+
+
 def judge(result: Result) -> Verdict:
     """Judge a run. Wrong answers count as missed even where the scenario sets no limit for them."""
     if result.state == "aborted":
-        return Verdict("aborted", f"The run was aborted: {result.reason or 'the reason is not known'}")
+        aborted = f"The run was aborted: {result.reason or 'the reason is not known'}"
+        # A wrong answer is a finding, also where the run stopped because of it.
+        wrong = _wrong(result)
+        return (
+            Verdict("limit missed", f"{'; '.join(wrong)}. {aborted}")
+            if wrong
+            else Verdict("aborted", aborted)
+        )
     missed = _missed(result)
     limited = [warning for warning in result.warnings if warning.code in GENERATOR_LIMITED]
     if missed:
@@ -46,24 +64,29 @@ def judge(result: Result) -> Verdict:
     return Verdict("passed", _passed(result))
 
 
-def _missed(result: Result) -> list[str]:
-    missed = []
-    wrong = [line.name for line in result.verification if not line.passed]
-    if wrong:
-        missed.append(
-            f"{len(wrong)} of {len(result.verification)} verification calls were wrong ({wrong[0]})"
+def _wrong(result: Result) -> list[str]:
+    """Wrong answers, before and under load."""
+    wrong = []
+    calls = [line.name for line in result.verification if not line.passed]
+    if calls:
+        was = "was" if len(calls) == 1 else "were"
+        wrong.append(
+            f"{len(calls)} of {len(result.verification)} verification calls {was} wrong ({calls[0]})"
         )
-    missed += [
+    misrouted = misrouted_anywhere(result) or 0
+    if misrouted:
+        wrong.append(f"{misrouted:,} {'request was' if misrouted == 1 else 'requests were'} misrouted")
+    return wrong
+
+
+def _missed(result: Result) -> list[str]:
+    missed = _wrong(result) + [
         f"{check.name} is {check.measured}, limit {check.limit}"
         for check in result.limits
-        if not check.passed
+        # Misroutes are told above, limit or not.
+        if not check.passed and not (check.name == "misrouted" and misrouted_anywhere(result))
     ]
-    # The handshake trials are no part of the totals: a misroute there must not pass unseen.
-    misrouted = sum(trial.total.misrouted for trial in result.trials)
     total = whole(result)
-    misrouted = max(misrouted, total.misrouted if total else 0)
-    if misrouted and not any(check.name == "misrouted" and not check.passed for check in result.limits):
-        missed.append(f"{misrouted:,} requests were misrouted")
     if total is None or total.answered == 0:
         missed.append("no request was answered")
     return missed

@@ -14,8 +14,10 @@ The authority's own key is never written. Keys are 0600.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,30 +92,31 @@ def write_material(
     """
     moment = now if now is not None else datetime.now(UTC)
     _make_private(folder)
-    root_key, server_key, client_key = generate_keys([key_type] * 3)
-    authority = Authority.create(key=root_key, validity=Validity.around(moment))
-    issuer = _Issuer(tuple(names), client_name, client_uri, server_key, client_key)
-    server, client = issuer.issue(authority, Validity.around(moment))
-    material = Material(
-        folder=folder,
-        generation=1,
-        key_type=key_type,
-        names=issuer.names,
-        authority=authority,
-        server=server,
-        client=client,
-        client_name=client_name,
-        client_uri=client_uri,
-    )
-    _write_set(folder / "1", authority, server, client)
-    _point_live_at(folder, 1)
-    if wrong:
-        # Made here: the mode that mkdir is given does not reach the parents it makes on the way.
-        (folder / "wrong").mkdir(mode=0o700)
-        for kind in WRONG:
-            other, bad_server, bad_client = issuer.issue_wrong(authority, kind, moment)
-            _write_set(material.wrong(kind), other, bad_server, bad_client)
-    return material
+    with _write_errors_explained(folder):
+        root_key, server_key, client_key = generate_keys([key_type] * 3)
+        authority = Authority.create(key=root_key, validity=Validity.around(moment))
+        issuer = _Issuer(tuple(names), client_name, client_uri, server_key, client_key)
+        server, client = issuer.issue(authority, Validity.around(moment))
+        material = Material(
+            folder=folder,
+            generation=1,
+            key_type=key_type,
+            names=issuer.names,
+            authority=authority,
+            server=server,
+            client=client,
+            client_name=client_name,
+            client_uri=client_uri,
+        )
+        _write_set(folder / "1", authority, server, client)
+        _point_live_at(folder, 1)
+        if wrong:
+            # Made here: the mode that mkdir is given does not reach the parents it makes on the way.
+            (folder / "wrong").mkdir(mode=0o700)
+            for kind in WRONG:
+                other, bad_server, bad_client = issuer.issue_wrong(authority, kind, moment)
+                _write_set(material.wrong(kind), other, bad_server, bad_client)
+        return material
 
 
 def rotate(material: Material, *, now: datetime | None = None) -> Material:
@@ -127,19 +130,10 @@ def rotate(material: Material, *, now: datetime | None = None) -> Material:
     issuer = _Issuer(material.names, material.client_name, material.client_uri, server_key, client_key)
     server, client = issuer.issue(material.authority, Validity.around(moment))
     generation = material.generation + 1
-    _write_set(material.folder / str(generation), material.authority, server, client)
-    _point_live_at(material.folder, generation)
-    return Material(
-        folder=material.folder,
-        generation=generation,
-        key_type=material.key_type,
-        names=material.names,
-        authority=material.authority,
-        server=server,
-        client=client,
-        client_name=material.client_name,
-        client_uri=material.client_uri,
-    )
+    with _write_errors_explained(material.folder):
+        _write_set(material.folder / str(generation), material.authority, server, client)
+        _point_live_at(material.folder, generation)
+    return dataclasses.replace(material, generation=generation, server=server, client=client)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,21 +172,27 @@ class _Issuer:
 
 
 def _make_private(folder: Path) -> None:
-    try:
+    with _write_errors_explained(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # mkdir leaves the mode of a folder that was there already.
         folder.chmod(0o700)
         occupied = next(folder.iterdir(), None)
-    except OSError as error:
-        raise StackError(
-            f"cannot keep certificates there: {error.strerror}.",
-            where=str(folder),
-            remedy="Set TMPDIR to a folder that you may write.",
-        ) from error
     if occupied is not None:
         raise StackError(
             "the folder for certificates is not empty.", where=str(folder), remedy="Give a new folder."
         )
+
+
+@contextlib.contextmanager
+def _write_errors_explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StackError(
+            f"cannot keep certificates there: {error.strerror or error}.",
+            where=str(folder),
+            remedy="Set TMPDIR to a folder that you may write and that has room.",
+        ) from error
 
 
 def _write_set(folder: Path, authority: Authority, server: Issued, client: Issued) -> None:

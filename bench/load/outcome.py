@@ -78,7 +78,9 @@ class Generator(_Model):
     """Histogram of connect times."""
     involuntary_context_switches: int | None = None
     mean_in_flight: float | None = None
-    """Sampled, for Little's law."""
+    """Sampled, for Little's law: requests on a connection, over the measured stages."""
+    reconnects: int = 0
+    """Connections opened in place of an earlier one."""
 
 
 class Second(_Model):
@@ -104,3 +106,7 @@ class LoadOutcome(_Model):
     seconds: tuple[Second, ...] = ()
     lost_workers: tuple[str, ...] = ()
     """Workers that vanished in the middle, each with what is known of it."""
+    complete: bool = True
+    """False: stopped before the schedule's end; the counts then hold what was due until then."""
+    reason: str | None = None
+    """Why it is not complete."""

@@ -77,3 +77,15 @@ class LoadPlan(_Model):
     """Response header in which a node names itself."""
     id_header: str = "x-bench-id"
     """Request header that carries ``run_id/sequence``; nodes echo it in the response."""
+    require_id: bool = False
+    """The answer must echo the id; otherwise it is checked only where an answer carries it."""
+    drain_s: float = Field(default=5.0, ge=0)
+    """After the last stage, requests that wait for a connection may be sent for so long; then: unsent."""
+    spin: bool = True
+    """Poll for the last microseconds before a due time instead of sleeping through it."""
+    remote_workers: int = Field(default=0, ge=0)
+    """Workers that will join from elsewhere with ``egress-bench worker --master HOST``."""
+    master_bind: str = "127.0.0.1"
+    """Address on which workers are awaited; for remote ones an address of this machine or ``0.0.0.0``."""
+    master_port: int | None = Field(default=None, ge=1, le=65535)
+    """Port on which workers are awaited; None: a free one."""

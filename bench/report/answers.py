@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from bench.analysis.bounds import rule_of_three
 from bench.analysis.compare import compare_blocks
-from bench.analysis.latency import rule_of_three
-from bench.analysis.verdict import whole
+from bench.analysis.verdict import misrouted_anywhere, whole
 from bench.report.document import Answer, Figure
 from bench.report.text import UNKNOWN, bound, rate, share, with_unit
 from bench.result import Comparison, HandshakeResult, Latency, Result, SubsetResult
@@ -99,8 +99,8 @@ def _handshake(handshake: HandshakeResult | None) -> Answer:
     disagree = "" if handshake.counts_agree else " Its counts do not agree: see there."
     return Answer(
         "TLS handshake",
-        f"A handshake of the gateway takes {format_micros(time.p50)} at the median, p99"
-        f" {format_micros(time.p99)} ({samples});"
+        f"A handshake of the gateway takes {format_micros(time.p50)} at the median,"
+        f" {_p99_or_max(time)} ({samples});"
         f" setting up a connection costs {with_unit(gateway, 'µs')} of CPU in the gateway and"
         f" {with_unit(node, 'µs')} in the nodes.{disagree}",
         "handshake",
@@ -140,7 +140,7 @@ def figures(result: Result) -> tuple[Figure, ...]:
             handshake.gateway_cpu_us_per_request, handshake.gateway_cpu_us_per_request_without
         )
     samples = f"{time.samples:,} samples"
-    misrouted = sum(trial.total.misrouted for trial in result.trials) if result.trials else None
+    misrouted = misrouted_anywhere(result)
     sent = sum(trial.total.sent for trial in result.trials)
     return (
         Figure(
@@ -157,8 +157,8 @@ def figures(result: Result) -> tuple[Figure, ...]:
             f"{handshake.handshake_time.samples:,} samples" if handshake else "not measured",
         ),
         Figure(
-            "gateway CPU per new connection",
+            "CPU per new connection",
             with_unit(set_up, "µs"),
-            handshake.key if handshake else "not measured",
+            f"in the gateway, {handshake.key}" if handshake else "not measured",
         ),
     )

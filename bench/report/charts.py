@@ -18,7 +18,7 @@ from bench.analysis.latency import ENOUGH_BEYOND, recorded
 from bench.report.svg import BAD, BAND, INK, MUTED, PAPER, SERIES, styled, to_svg
 from bench.units import format_micros
 
-WIDTH = 9.2
+WIDTH = 11.5
 """Inches; the page scales the picture to its own width."""
 
 
@@ -39,7 +39,7 @@ def percentile_plot(curves: Sequence[Curve]) -> str | None:
     if not filled:
         return None
     with styled():
-        figure = Figure(figsize=(WIDTH, 3.9), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 4.4), layout="constrained")
         axes: Axes = figure.add_subplot()
         deepest = 1.0
         for curve in filled:
@@ -65,7 +65,7 @@ def percentile_plot(curves: Sequence[Curve]) -> str | None:
             [f"p{q * 100:.6g}" for q, tick in zip(known, ticks, strict=True) if tick <= deepest + 0.05]
         )
         axes.grid(visible=True, which="major")
-        axes.legend(loc="upper left", ncols=min(3, len(filled)), handlelength=2.2, borderaxespad=0.2)
+        figure.legend(loc="outside upper left", ncols=6, handlelength=2.2)
         return to_svg(figure, "percentiles", "Time by percentile")
 
 
@@ -73,7 +73,8 @@ def _nines(histogram: HdrHistogram) -> tuple[np.ndarray, np.ndarray]:
     buckets = recorded(histogram)
     below = np.cumsum(buckets.counts)
     samples = int(below[-1])
-    kept = below <= samples - ENOUGH_BEYOND
+    # The lowest percent is a near-vertical line that would take half of the height.
+    kept = (below <= samples - ENOUGH_BEYOND) & (below >= samples / 100)
     if not kept.any():
         kept[0] = True
     nines = -np.log10(1 - np.minimum(below[kept], samples - 1) / samples)
@@ -105,7 +106,7 @@ def over_time(seconds: pd.DataFrame) -> str | None:
     if seconds.empty or seconds["response_time_p50"].notna().sum() == 0:
         return None
     with styled():
-        figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 3.7), layout="constrained")
         axes: Axes = figure.add_subplot()
         start = 0
         labels: list[tuple[float, str]] = []
@@ -143,7 +144,7 @@ def over_time(seconds: pd.DataFrame) -> str | None:
                 ha="center",
                 va="top",
                 color=MUTED,
-                fontsize=10 if len(labels) <= 12 else 7,
+                fontsize=10.5 if len(labels) <= 12 else 7,
             )
         axes.grid(visible=False, axis="x")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -170,7 +171,7 @@ def block_dots(blocks: Sequence[BlockComparison]) -> str | None:
     if not shown:
         return None
     with styled():
-        figure = Figure(figsize=(WIDTH, 0.62 * len(shown) + 1.0), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 0.58 * len(shown) + 1.1), layout="constrained")
         axes: Axes = figure.add_subplot()
         for row, block in enumerate(shown):
             _block_row(axes, row, block)
@@ -181,7 +182,7 @@ def block_dots(blocks: Sequence[BlockComparison]) -> str | None:
         axes.grid(visible=False, axis="y")
         reach = max(abs(bound) for bound in axes.get_xlim())
         axes.set_xlim(-reach, reach)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _position: f"{value:+.3g} %"))
+        axes.xaxis.set_major_formatter(FuncFormatter(_percent))
         axes.xaxis.set_major_locator(MaxNLocator(nbins=7, symmetric=True))
         axes.set_xlabel("distance from the median of static")
         handles = [
@@ -190,6 +191,11 @@ def block_dots(blocks: Sequence[BlockComparison]) -> str | None:
         ]
         figure.legend(handles=handles, loc="outside upper left", ncols=2, handletextpad=0.2)
         return to_svg(figure, "blocks", "Static against EDS by block")
+
+
+def _percent(value: float, _position: int) -> str:
+    sign = "+" if value > 0 else "−" if value < 0 else ""
+    return f"{sign}{abs(value):.3g} %"
 
 
 def _block_row(axes: Axes, row: int, block: BlockComparison) -> None:

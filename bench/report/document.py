@@ -58,7 +58,15 @@ class Note:
     mark: Mark = "plain"
 
 
-Part = Table | Facts | Chart | Note
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Text as it was sent or received, line by line."""
+
+    caption: str
+    text: str
+
+
+Part = Table | Facts | Chart | Note | Listing
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bench.report.document import Document, Facts, Note, Part, Section, Table
+from bench.report.document import Document, Facts, Listing, Note, Part, Section, Table
 
 
 def render_markdown(document: Document) -> str:
@@ -40,6 +40,9 @@ def _part(part: Part) -> list[str]:
         case Facts():
             rows = tuple((name, value) for name, value in part.pairs)
             return _table(Table(columns=("", ""), rows=rows, caption=part.caption, numbers_from=2))
+        case Listing():
+            # Indented text needs no fence, so nothing inside can end it.
+            return [_plain(part.caption), "", *(f"    {line}" for line in part.text.splitlines()), ""]
         case Note():
             return [f"> {_plain(part.text)}" if part.mark == "bad" else _plain(part.text), ""]
         case _:

@@ -10,7 +10,6 @@ Every HdrHistogram tool reads the first two. Values are microseconds throughout.
 from __future__ import annotations
 
 import csv
-import io
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
@@ -22,6 +21,7 @@ from bench.analysis.latency import merge
 from bench.analysis.tally import Tally
 from bench.errors import InputError, MeasurementError
 from bench.report.folder import slug
+from bench.report.hgrm import percentile_table
 from bench.result import TrialResult
 
 Clock = Literal["response_time", "service_time", "lag"]
@@ -66,9 +66,8 @@ def write_samples(
             stem = _stem(tally.name)
             (home / f"{stem}.hlog").write_text(_log(trial, tally), encoding="utf-8")
             for clock in CLOCKS:
-                table = io.BytesIO()
-                merge([getattr(tally, clock)]).output_percentile_distribution(table, 1.0)
-                (home / f"{stem}.{clock}.hgrm").write_bytes(table.getvalue())
+                table = percentile_table(merge([getattr(tally, clock)]))
+                (home / f"{stem}.{clock}.hgrm").write_text(table, encoding="utf-8")
         _append_seconds(folder / "samples" / "timeseries.csv", seconds)
     except FileExistsError as error:
         raise MeasurementError(

@@ -33,7 +33,7 @@ _STYLE: dict[Any, Any] = {
     # Text stays text: small, searchable, in the page's font.
     "svg.fonttype": "none",
     "svg.hashsalt": "egress-bench",
-    "font.size": 11,
+    "font.size": 11.5,
     "text.color": INK,
     "axes.edgecolor": GRID,
     "axes.labelcolor": MUTED,

@@ -31,7 +31,7 @@ def rate(value: float | None) -> str:
 
 def share(value: float | None) -> str:
     """A part of one, in percent."""
-    return UNKNOWN if value is None else f"{value * 100:.3g} %"
+    return UNKNOWN if value is None else f"{value * 100:.3g}\N{NO-BREAK SPACE}%"
 
 
 def seconds(value: float | None) -> str:

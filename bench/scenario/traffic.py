@@ -71,3 +71,16 @@ class Connections(_Written):
     read_timeout_s: float = Field(default=30.0, gt=0)
     queue_limit: int = Field(default=100_000, ge=0)
     """Requests that may wait for a free connection; what comes on top is unsent."""
+
+
+def mean_rate(schedule: Schedule) -> float | None:
+    """Requests per second on average over a stage; None for a closed loop, which has no rate of its own."""
+    match schedule:
+        case Constant() | Poisson() | Jitter():
+            return schedule.arrival_rate
+        case Ramp():
+            return (schedule.from_rate + schedule.to_rate) / 2
+        case Steps():
+            return sum(schedule.rates) / len(schedule.rates)
+        case Closed():
+            return None

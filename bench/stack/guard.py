@@ -59,10 +59,19 @@ class Guard:
         """Its process id."""
         return self._process.pid
 
+    def act(self) -> None:
+        """Let the guard clear the run now, as if this process had ended."""
+        self._close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(10)
+
     def dismiss(self) -> None:
         """End the guard without letting it act. Safe to call twice."""
         self._process.kill()
         self._process.wait()
+        self._close()
+
+    def _close(self) -> None:
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()

@@ -6,16 +6,19 @@ of a session that such a process leads, or one whose command line names the run'
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import tempfile
-from collections.abc import Sequence
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from bench.errors import StackError
+from bench.stack.parts import read_parts
+from bench.stack.protocol import Component
 from bench.stack.runfolder import PREFIX, ProcessMark, RunFolder
 
 PROGRAMS = frozenset({"envoy", "nginx"})
@@ -31,6 +34,8 @@ class Run:
     """Whether the run is alive: then it is no leftover."""
     processes: tuple[int, ...]
     """Ids of processes that belong to it and still run."""
+    parts: tuple[Component, ...] = ()
+    """What stands, once the stack is ready; empty for a run that only keeps keys."""
 
     @property
     def name(self) -> str:
@@ -66,6 +71,7 @@ def describe(folder: Path) -> Run:
         owner=owner,
         is_owner_running=owner is not None and owner.is_running(),
         processes=tuple(sorted(process.pid for process in _members(run_folder))),
+        parts=read_parts(run_folder),
     )
 
 
@@ -89,19 +95,19 @@ def clear(run: Run, *, grace_s: float = 3.0) -> None:
 
 def end_run(run: Run, *, grace_s: float = 10.0) -> None:
     """Ask the owner of a living run to end, wait until it has cleared up, and clear what it left."""
-    if run.owner is not None and run.owner.is_running():
-        try:
-            process = psutil.Process(run.owner.pid)
-            process.terminate()
-            process.wait(grace_s)
-        except psutil.NoSuchProcess:
-            pass
-        except psutil.Error as error:
-            raise StackError(
-                f"the run {run.name!r} does not end: {error}.",
-                where=str(run.folder),
-                remedy=f"End process {run.owner.pid} by hand.",
-            ) from error
+    owner = run.owner
+    if owner is not None and owner.is_running():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            psutil.Process(owner.pid).terminate()
+        deadline = time.monotonic() + grace_s
+        while owner.is_running():
+            if time.monotonic() >= deadline:
+                raise StackError(
+                    f"the run {run.name!r} does not end within {grace_s:g} s.",
+                    where=str(run.folder),
+                    remedy=f"End process {owner.pid} by hand.",
+                )
+            time.sleep(0.02)
     clear(describe(run.folder))
 
 
@@ -111,16 +117,16 @@ def end_processes(folder: RunFolder, *, grace_s: float = 3.0) -> None:
     Raises:
         StackError: one survives.
     """
-    alive: Sequence[psutil.Process] = _members(folder)
+    alive = _members(folder)
     for send in (signal.SIGTERM, signal.SIGKILL):
         for process in alive:
-            try:
+            with contextlib.suppress(psutil.Error):
                 process.send_signal(send)
                 # A stopped process cannot act on a signal before it goes on.
                 process.send_signal(signal.SIGCONT)
-            except psutil.Error:
-                continue
-        _, alive = psutil.wait_procs(alive, timeout=grace_s)
+        deadline = time.monotonic() + grace_s
+        while any(_is_running(process) for process in alive) and time.monotonic() < deadline:
+            time.sleep(0.01)
         # Between two looks a master may have made a new worker.
         alive = _members(folder)
         if not alive:
@@ -132,6 +138,14 @@ def end_processes(folder: RunFolder, *, grace_s: float = 3.0) -> None:
     )
 
 
+def _is_running(process: psutil.Process) -> bool:
+    """A zombie has ended: when it vanishes is up to the process that adopted it."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
 def _members(folder: RunFolder) -> list[psutil.Process]:
     marks = {mark.pid: mark for mark in folder.processes()}
     path = str(folder.path)
@@ -141,7 +155,7 @@ def _members(folder: RunFolder) -> list[psutil.Process]:
         if process.pid in own:
             continue
         try:
-            if process.status() != psutil.STATUS_ZOMBIE and _is_member(process, marks, path):
+            if _is_running(process) and _is_member(process, marks, path):
                 members.append(process)
         except (psutil.Error, OSError):
             continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,11 +14,13 @@ from bench.errors import StackError
 from bench.stack import envoy, nginx
 from bench.stack.binaries import Binary, find_envoy, find_nginx
 from bench.stack.guard import Guard
+from bench.stack.leftovers import end_processes
+from bench.stack.parts import write_parts
 from bench.stack.placing import endpoints_of, match_listeners, place, proxies_in_order, require_sound
 from bench.stack.ports import address_of, listen, require_free
 from bench.stack.processes import Process, stop_all
 from bench.stack.protocol import Component, NodeSpec, ProxySpec, StackSpec
-from bench.stack.runfolder import STACK, RunFolder
+from bench.stack.runfolder import RunFolder
 from bench.translate.placement import Address, ConfigFile, Placement
 
 POLL_S = 0.005
@@ -81,8 +82,10 @@ class LocalStack:
         nginx_binary = self._nginx or find_nginx()
         envoy_binary = self._envoy or find_envoy()
         try:
-            self._folder = RunFolder.create(self.spec.name, self._parent)
+            # The guard first: there is no moment in which the folder exists unguarded.
+            self._folder = RunFolder.choose(self._parent)
             self._guard = Guard(self._folder.path)
+            self._folder.make(self.spec.name)
             for proxy in self.spec.proxies:
                 if proxy.name in self.spec.ports:
                     require_free(self.spec.ports[proxy.name], proxy.name)
@@ -90,27 +93,15 @@ class LocalStack:
                 endpoints = self._start_nodes(nginx_binary)
                 for proxy in proxies_in_order(self.spec):
                     endpoints |= self._start_proxy(proxy, envoy_binary, endpoints)
-                self._describe()
+                write_parts(self._folder, self.components())
         except BaseException:
-            self.stop()
+            self._stop(is_interrupted=True)
             raise
         self.ready_s = time.monotonic() - began
 
     def stop(self) -> None:
         """Stop everything in reverse order and delete the run folder. Safe to call twice."""
-        processes = list(self._processes.values())
-        try:
-            stop_all(processes, grace_s=self._stop_grace_s)
-        finally:
-            # If this is interrupted, the guard still stands and clears up when this process ends.
-            if self._folder is not None:
-                self._folder.remove()
-            if self._guard is not None:
-                self._guard.dismiss()
-            self._folder = None
-            self._guard = None
-            for state in (self._processes, self._components, self._placements, self._proxy_folders):
-                state.clear()
+        self._stop(is_interrupted=False)
 
     def components(self) -> Sequence[Component]:
         """The running parts, in the order in which they were started."""
@@ -159,6 +150,28 @@ class LocalStack:
         if self._folder is None:
             raise StackError(f"stack {self.spec.name} is not running.")
         return self._folder
+
+    def _stop(self, *, is_interrupted: bool) -> None:
+        folder, guard = self._folder, self._guard
+        try:
+            stop_all(list(self._processes.values()), grace_s=self._stop_grace_s)
+            if is_interrupted and folder is not None:
+                # Ctrl-C can hit the moment in which a process exists and is not in the list yet.
+                end_processes(folder)
+        except BaseException:
+            if guard is not None:
+                guard.act()
+            raise
+        else:
+            if folder is not None:
+                folder.remove()
+            if guard is not None:
+                guard.dismiss()
+        finally:
+            self._folder = None
+            self._guard = None
+            for state in (self._processes, self._components, self._placements, self._proxy_folders):
+                state.clear()
 
     def _start_nodes(self, binary: Binary) -> dict[Address, Address]:
         """Start all nodes, then wait for each: they get ready side by side."""
@@ -265,25 +278,6 @@ class LocalStack:
         if process.name in (proxy.name for proxy in self.spec.proxies):
             return envoy.refusal_error(process)
         return process.died(" before it was ready")
-
-    def _describe(self) -> None:
-        """Leave a description of the running parts, for other processes that look at this run."""
-        parts = [
-            {
-                "name": part.name,
-                "kind": part.kind,
-                "role": part.role,
-                "pid": part.pid,
-                "addresses": [
-                    {"translated": list(translated), "real": list(real)}
-                    for translated, real in part.addresses.items()
-                ],
-                "admin_url": part.admin_url,
-                "log": str(part.log),
-            }
-            for part in self.components()
-        ]
-        (self.folder / STACK).write_text(json.dumps(parts, indent=1), encoding="utf-8")
 
 
 @contextlib.contextmanager

@@ -3,7 +3,8 @@
     <tmp>/egress-bench-<pid>-<random>/     0700
     ├── owner.json          who made it: process id, its start, the run's name
     ├── processes.jsonl     every process started for it, written the moment it exists
-    └── …                   configuration, keys, sockets, logs
+    ├── parts.json          the running parts and where they are reached, once the stack is ready
+    └── …                   configuration, logs
 
 Private keys live here and nowhere else, and go with the folder.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass
@@ -26,7 +28,6 @@ from bench.errors import StackError
 PREFIX = "egress-bench-"
 OWNER = "owner.json"
 PROCESSES = "processes.jsonl"
-STACK = "stack.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +74,34 @@ class RunFolder:
         self.path = path
 
     @classmethod
+    def choose(cls, parent: Path | None = None) -> Self:
+        """Choose a new path below the system's folder for temporary files (or *parent*); make nothing."""
+        root = parent if parent is not None else Path(tempfile.gettempdir())
+        return cls(root.resolve() / f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}")
+
+    @classmethod
     def create(cls, name: str, parent: Path | None = None) -> Self:
-        """Make a new folder, 0700, below the system's folder for temporary files (or *parent*).
+        """Choose a path and make the folder; see ``make``."""
+        folder = cls.choose(parent)
+        folder.make(name)
+        return folder
+
+    def make(self, name: str) -> None:
+        """Make the folder, 0700, and mark it as this process's, under the name of the run.
 
         Raises:
-            StackError: the folder cannot be made.
+            StackError: the folder cannot be made, or is there already.
         """
         owner = ProcessMark.of(os.getpid(), name)
         try:
-            # mkdtemp makes it 0700, and new, whatever lies there already.
-            path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent)).resolve()
-            (path / OWNER).write_text(json.dumps(asdict(owner) if owner else None), encoding="utf-8")
+            self.path.mkdir(mode=0o700)
+            (self.path / OWNER).write_text(json.dumps(asdict(owner) if owner else None), encoding="utf-8")
         except OSError as error:
             raise StackError(
                 f"cannot make a run folder: {error.strerror or error}.",
-                where=str(parent or tempfile.gettempdir()),
+                where=str(self.path.parent),
                 remedy="Set TMPDIR to a folder that you may write and that has room.",
             ) from error
-        return cls(path)
 
     def record_process(self, mark: ProcessMark) -> None:
         """Note a started process, for whoever must clear up after a killed run."""

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bench.analysis.innocence import judge_balance, judge_delivery, judge_generator
+from bench.analysis.innocence import judge_delivery, judge_generator, little_in_flight
 from bench.analysis.limits import LIMITS, check_limits
-from bench.analysis.tally import Tally
+from bench.analysis.tally import Tally, judge_balance
 from bench.analysis.verdict import judge
 from bench.errors import InputError
 from bench.result import (
@@ -107,6 +107,12 @@ def test_each_sign_of_guilt_has_its_warning(changes, code):
     assert codes(**changes) == [code]
 
 
+def test_littles_law_multiplies_throughput_and_time():
+    assert little_in_flight(5_000, 10, 2_000) == pytest.approx(1.0)
+    assert little_in_flight(5_000, 10, None) is None
+    assert little_in_flight(0, 0, 2_000) is None
+
+
 def test_few_samples_in_flight_accuse_nobody():
     assert codes(mean_in_flight=0.25, little_in_flight=0.2, in_flight_samples=100) == []
 
@@ -156,6 +162,9 @@ WRONG = VerificationLine(
         ({"totals": ()}, "limit missed", 1),
         ({"totals": (a_subset(answered=0),)}, "limit missed", 1),
         ({"state": "aborted", "reason": "interrupted"}, "aborted", 2),
+        ({"state": "aborted", "reason": "interrupted", "limits": (MISSED,)}, "aborted", 2),
+        ({"state": "aborted", "verification": (WRONG,), "totals": ()}, "limit missed", 1),
+        ({"state": "aborted", "totals": (a_subset(misrouted=1),)}, "limit missed", 1),
     ],
 )
 def test_the_verdict_is_the_worst_that_happened(changes, state, code):

@@ -7,13 +7,13 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.analysis.bounds import rule_of_three
 from bench.analysis.latency import (
     HIGHEST_US,
     merge,
     new_histogram,
     percentile,
     recorded,
-    rule_of_three,
     summarise,
     summarise_values,
 )

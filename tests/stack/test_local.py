@@ -16,6 +16,7 @@ import pytest
 
 from bench.errors import StackError
 from bench.stack.binaries import Binary, _files_of, find_envoy, find_nginx, probe
+from bench.stack.evidence import save_config, save_logs
 from bench.stack.leftovers import find_runs
 from bench.stack.local import LocalStack
 from bench.stack.ports import address_of, listen
@@ -98,7 +99,32 @@ def test_a_node_lets_nobody_in_without_the_right_certificate(stack, material):
 def test_the_run_folder_is_private_and_holds_no_key(stack):
     assert stat.S_IMODE(stack.folder.stat().st_mode) == 0o700
     assert not [path for path in stack.folder.rglob("*") if path.suffix == ".key"]
-    assert [run.name for run in find_runs() if run.folder == stack.folder] == ["walkthrough"]
+    (run,) = [run for run in find_runs() if run.folder == stack.folder]
+    assert (run.name, run.parts) == ("walkthrough", tuple(stack.components()))
+
+
+def test_what_ran_can_be_kept_without_any_key(stack, tmp_path):
+    call(stack, "v1")
+    log = stack.component("nginx01").access_log
+    wait_until(lambda: log.exists() and log.stat().st_size > 0)
+
+    save_config(stack, tmp_path / "config")
+    save_logs(stack, tmp_path / "logs")
+
+    kept = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert {
+        "config/nginx01/nginx.conf",
+        "config/egress/bootstrap.yaml",
+        "config/egress/eds/v1.yaml",
+        "config/sidecar/rds.yaml",
+        "logs/nginx01.log",
+        "logs/nginx01.access.log",
+        "logs/sidecar.log",
+    } <= kept
+    assert not any("PRIVATE KEY" in (tmp_path / name).read_text() for name in kept)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StackError, match="cannot be kept"):
+        save_logs(stack, tmp_path / "file" / "logs")
 
 
 def test_an_endpoint_file_moves_a_subset_without_a_restart(stack):
@@ -269,6 +295,7 @@ def as_nobody(action):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.skipif(os.geteuid() != 0, reason="already an ordinary user")
 @pytest.mark.parametrize("find", [find_nginx, wheel_nginx])
 def test_an_ordinary_user_can_run_it(material, monkeypatch, find):

@@ -100,7 +100,7 @@ def reading() -> Section:
     """How to read the numbers."""
     return Section(
         "reading",
-        "How to read the numbers",
+        "Reading the numbers",
         (
             Facts(
                 (

@@ -41,6 +41,9 @@ def handshake(result: Result) -> Section:
         caption="Microseconds.",
     )
     parts: list[Part] = [times, _handshake_cpu(found), _handshake_counts(found)]
+    connections = _connections(result)
+    if connections.rows:
+        parts.append(connections)
     if not found.counts_agree:
         parts.append(
             Note(
@@ -52,6 +55,32 @@ def handshake(result: Result) -> Section:
             )
         )
     return Section("handshake", "TLS handshake", tuple(parts), lead)
+
+
+def _connections(result: Result) -> Table:
+    """Proof that connections were new where they should be, and kept where they should be kept."""
+    rows = []
+    for trial in result.trials:
+        new, sent = trial.new_upstream_connections, trial.total.sent
+        if new is None:
+            continue
+        rows.append(
+            (
+                trial.name,
+                trial.experiment,
+                format_count(sent),
+                format_count(new),
+                f"{new / sent:.3g}" if sent else UNKNOWN,
+                format_count(trial.handshakes),
+                format_count(trial.sessions_reused),
+            )
+        )
+    return Table(
+        columns=("trial", "experiment", "sent", "connections", "per request", "handshakes", "resumed"),
+        rows=tuple(rows),
+        numbers_from=2,
+        caption="Upstream connections that the gateway opened in each measured stage, by Envoy's counters.",
+    )
 
 
 def _handshake_cpu(found: HandshakeResult) -> Table:
@@ -113,15 +142,12 @@ def config_source(result: Result, dots: str | None) -> Section:
         )
     parts: list[Part] = [
         Table(
-            columns=("metric", "blocks", "static", "EDS", "ratio", "difference", "lowest … highest"),
+            columns=("metric", "blocks", "static", "EDS", "ratio", "difference", "lowest", "highest"),
             rows=tuple(_block_row(block) for block in blocks),
-            caption="Medians over the blocks; difference is EDS less static within a block.",
+            caption="Medians over the blocks. Difference: EDS less static within a block, with its lowest"
+            " and highest.",
         ),
-        Table(
-            columns=("metric", "what it allows to say"),
-            rows=tuple((block.metric, block.wording) for block in blocks),
-            numbers_from=2,
-        ),
+        _wordings(blocks),
     ]
     if dots:
         parts.append(
@@ -143,6 +169,17 @@ def config_source(result: Result, dots: str | None) -> Section:
     return Section("static-eds", "Static against EDS", tuple(parts), lead)
 
 
+def _wordings(blocks: list[BlockComparison]) -> Part:
+    wordings = {block.wording for block in blocks}
+    if len(wordings) == 1:
+        return Note(f"What this allows to say, for every metric: {wordings.pop()}.")
+    return Table(
+        columns=("metric", "what this allows to say"),
+        rows=tuple((block.metric, block.wording) for block in blocks),
+        numbers_from=2,
+    )
+
+
 def _block_row(block: BlockComparison) -> tuple[str, ...]:
     low = min(block.differences, default=None)
     high = max(block.differences, default=None)
@@ -153,7 +190,8 @@ def _block_row(block: BlockComparison) -> tuple[str, ...]:
         with_unit(block.eds.median if block.eds else None, block.unit),
         UNKNOWN if block.ratio is None else f"{block.ratio:.3f}",
         signed(block.difference, block.unit),
-        f"{signed(low, block.unit)} … {signed(high, block.unit)}",
+        signed(low, block.unit),
+        signed(high, block.unit),
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from bench.analysis.latency import rule_of_three
-from bench.report.document import Chart, Note, Part, Section, Table
+from bench.analysis.bounds import rule_of_three
+from bench.report.document import Chart, Listing, Note, Part, Section, Table
 from bench.report.text import PERCENTILE_COLUMNS, UNKNOWN, bound, percentile_cells, rate, share
 from bench.result import Latency, Result, SubsetResult
 from bench.units import format_count
+
+MOST_EXAMPLES = 8
 
 
 def verification(result: Result) -> Section:
@@ -31,8 +33,9 @@ def verification(result: Result) -> Section:
     )
     return Section(
         anchor="verification",
-        title="Verification before the load",
-        lead="Single calls whose answers are known beforehand, with controls that must fail.",
+        title="Verification",
+        lead="Before any load: single calls whose answers are known beforehand, with controls that must"
+        " fail.",
         parts=(table,) if lines else (Note("No verification call was made in this run."),),
     )
 
@@ -78,6 +81,16 @@ def correctness(result: Result) -> Section:
         )
     if result.trials:
         parts.append(_trial_counts(result))
+    parts += [
+        Listing(
+            f"Example of “{example.reason}” ({example.subset}; {example.trial}): what was sent, what came"
+            f" back.",
+            f"{example.request.rstrip()}\n\n{example.response.rstrip() or '(nothing came back)'}",
+        )
+        for example in result.examples[:MOST_EXAMPLES]
+    ]
+    if len(result.examples) > MOST_EXAMPLES:
+        parts.append(Note(f"{len(result.examples) - MOST_EXAMPLES} more examples stand in result.json."))
     return Section(
         anchor="correctness",
         title="Correctness",

@@ -1,0 +1,102 @@
+"""Readings of a running stack at the edges of a measured window: CPU, memory, the gateway's TLS counters."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from bench.errors import MeasurementError
+from bench.result import ComponentCost
+from bench.stack.protocol import Component, Stack
+from bench.telemetry.admin import Admin, Snapshot, difference, total
+from bench.telemetry.usage import Usage, read_usage
+
+_TLS_COUNTERS = r"^cluster\..*\.(upstream_cx_total|ssl\.handshake|ssl\.session_reused)$"
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamTls:
+    """What the gateway's clusters counted in a window."""
+
+    connections: int
+    """Upstream connections opened."""
+    handshakes: int
+    """Handshakes completed, full and resumed."""
+    resumed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One moment of a stack."""
+
+    at: float
+    """``time.monotonic()``."""
+    usage: Mapping[str, Usage | None]
+    gateway: Snapshot
+
+    def tls_until(self, later: Reading) -> UpstreamTls:
+        """What the gateway's clusters counted between two readings.
+
+        Raises:
+            MeasurementError: the gateway was restarted in between.
+        """
+        rises = difference(self.gateway, later.gateway)
+        return UpstreamTls(
+            connections=total(rises, "upstream_cx_total"),
+            handshakes=total(rises, "ssl.handshake"),
+            resumed=total(rises, "ssl.session_reused"),
+        )
+
+
+class Meter:
+    """Takes readings of one stack. Close it, or use it as a context manager."""
+
+    def __init__(self, stack: Stack, gateway: str) -> None:
+        self._parts = tuple(stack.components())
+        self._admin = Admin(_admin_url(stack.component(gateway)), name=gateway)
+
+    def read(self) -> Reading:
+        """Read everything once, which takes a few milliseconds.
+
+        Raises:
+            MeasurementError: a part has ended.
+            StackError: the gateway does not answer.
+        """
+        usage = read_usage({part.name: part.pid for part in self._parts})
+        return Reading(time.monotonic(), usage, self._admin.snapshot(_TLS_COUNTERS))
+
+    def costs(
+        self, before: Reading, after: Reading, requests: int, peaks: Mapping[str, int]
+    ) -> tuple[ComponentCost, ...]:
+        """CPU between two readings, divided by the *requests* sent in that window, and peak memory."""
+        return tuple(
+            _cost(part, before.usage[part.name], after.usage[part.name], requests, peaks.get(part.name))
+            for part in self._parts
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._admin.close()
+
+
+def _cost(
+    part: Component, before: Usage | None, after: Usage | None, requests: int, memory: int | None
+) -> ComponentCost:
+    seconds = after.cpu_seconds - before.cpu_seconds if before is not None and after is not None else None
+    return ComponentCost(
+        component=part.name,
+        role=part.role,
+        cpu_seconds=seconds,
+        cpu_us_per_request=seconds * 1e6 / requests if seconds is not None and requests else None,
+        memory_bytes=memory,
+    )
+
+
+def _admin_url(component: Component) -> str:
+    if component.admin_url is None:
+        raise MeasurementError(f"{component.name} has no admin API: its counters cannot be read.")
+    return component.admin_url

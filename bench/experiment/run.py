@@ -1,0 +1,262 @@
+"""The main job: stacks up, calls verified, load in interleaved blocks, handshakes, result and report."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.certs.material import Material
+from bench.environment import machine, versions
+from bench.errors import BenchError, MeasurementError
+from bench.experiment.handshake import handshake_plans, handshake_result
+from bench.experiment.journal import Journal
+from bench.experiment.keep import keep_configuration, keep_logs
+from bench.experiment.observer import Observer
+from bench.experiment.preparation import Prepared, Variation, make_material, prepare
+from bench.experiment.steady import steady_plans
+from bench.experiment.trial import Trial, TrialPlan, run_trial
+from bench.experiment.verification import Identities, Identity, verify
+from bench.report.build import write_report
+from bench.report.folder import prepare_folder, slug
+from bench.result import Fingerprint, Result, RunWarning, VerificationLine
+from bench.scenario.load import LoadedScenario
+from bench.scenario.traffic import mean_rate
+from bench.stack.binaries import Binary, find_envoy, find_nginx
+from bench.stack.guarded import guarded_folder
+from bench.stack.nginx import FLUSH_INTERVAL_S
+from bench.stack.protocol import Stack, StackSpec
+from bench.telemetry.access_log import wait_until_flushed
+from bench.telemetry.handshake import GATEWAY_FIELDS
+from bench.translate.config import ConfigSource
+
+_AROUND_TRIAL_S = 2.0
+"""Start and end of the generator around a trial; for the progress bar only."""
+_PREPARATION_S = 6.0
+_REPORT_S = 4.0
+_SOURCES: tuple[ConfigSource, ...] = ("static", "eds")
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What the command line says of a run."""
+
+    out: Path
+    """Where the result folder is made."""
+    command: str
+    """As typed, for the report."""
+    stack_kind: str
+    make_stack: Callable[[StackSpec], Stack]
+    with_handshake: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that is over."""
+
+    result: Result
+    folder: Path
+    report: Path | None
+
+
+class InterruptedRunError(BenchError):
+    """The user stopped the run; what was measured until then is kept."""
+
+
+def run(loaded: LoadedScenario, options: RunOptions, observer: Observer) -> Finished:
+    """Do the whole job for one scenario.
+
+    Raises:
+        InputError: the resources cannot be translated, the result folder cannot be written.
+        StackError: a part is missing, refused its configuration or died.
+        LoadError, MeasurementError: the load could not be driven or measured.
+        InterruptedRunError: Ctrl-C or SIGTERM.
+        Whatever is raised after the first trial, its result and report are on disk.
+    """
+    started_at = datetime.now(UTC)
+    observer.plan(_planned_s(loaded, options))
+    observer.stage("translating the Istio resources", 1)
+    prepared = prepare(loaded)
+    envoy, nginx = find_envoy(), find_nginx()
+    run_id = secrets.token_hex(4)
+    folder = prepare_folder(options.out, loaded.scenario.name, run_id, started_at)
+    journal = Journal(
+        folder=folder,
+        run_id=run_id,
+        loaded=loaded,
+        command=options.command,
+        started_at=started_at,
+        fingerprint=_fingerprint(prepared, options, envoy, nginx),
+    )
+    for warning in prepared.warnings:
+        journal.warnings.append(
+            RunWarning(code=warning.code, message=f"{warning.where}: {warning.what}", advice=warning.advice)
+        )
+        observer.warning(journal.warnings[-1])
+    journal.save()
+    try:
+        _measure(prepared, options, journal, observer)
+    except KeyboardInterrupt:
+        _keep_what_there_is(journal, "interrupted by the user")
+        raise InterruptedRunError(
+            "interrupted; everything is stopped.", remedy=f"What was measured is in {folder}."
+        ) from None
+    except BenchError as error:
+        _keep_what_there_is(journal, str(error))
+        raise
+    observer.stage("writing the report", _REPORT_S)
+    return Finished(journal.complete(), folder, write_report(folder))
+
+
+def _measure(prepared: Prepared, options: RunOptions, journal: Journal, observer: Observer) -> None:
+    scenario = prepared.loaded.scenario
+    with guarded_folder(f"{scenario.name} keys") as private:
+        observer.stage(f"making certificates ({scenario.tls.key})", 2)
+        material = make_material(prepared.loaded, private / "material")
+        session = _Session(prepared, options, journal, observer, material)
+        session.steady()
+        if scenario.handshake is not None and options.with_handshake:
+            session.handshake()
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """The parts of one run that need the same five things."""
+
+    prepared: Prepared
+    options: RunOptions
+    journal: Journal
+    observer: Observer
+    material: Material
+
+    def steady(self) -> None:
+        """Static against EDS at the scenario's own rate, in interleaved blocks."""
+        scenario = self.prepared.loaded.scenario
+        with ExitStack() as running:
+            stacks: dict[str, Stack] = {
+                source: self._start(running, source, source, Variation()) for source in _SOURCES
+            }
+            self._verify(stacks)
+            for plan in steady_plans(scenario.traffic):
+                self._trial(stacks[plan.config_source], plan)
+            for name, stack in stacks.items():
+                keep_logs(self.journal.folder, name, stack)
+
+    def handshake(self) -> None:
+        """A new upstream connection for each request against connections that are kept."""
+        scenario = self.prepared.loaded.scenario
+        assert scenario.handshake is not None  # noqa: S101 - the caller asked
+        with ExitStack() as running:
+            variations = {
+                "kept": Variation(access_log=GATEWAY_FIELDS),
+                "new": Variation(access_log=GATEWAY_FIELDS, max_requests_per_connection=1),
+            }
+            stacks = {
+                name: self._start(running, f"handshake-{name}", "static", variation)
+                for name, variation in variations.items()
+            }
+            done: dict[str, list[Trial]] = {name: [] for name in stacks}
+            for name, plan in handshake_plans(scenario.handshake):
+                done[name].append(self._trial(stacks[name], plan))
+            self.observer.stage("reading the handshakes", 1)
+            self.journal.handshake = handshake_result(
+                scenario.tls.key, stacks["new"], scenario.traffic.gateway, done["new"][0], done["kept"]
+            )
+            for name, stack in stacks.items():
+                keep_logs(self.journal.folder, f"handshake-{name}", stack, access_logs=True)
+            self.journal.save()
+
+    def _start(self, running: ExitStack, name: str, source: ConfigSource, variation: Variation) -> Stack:
+        self.observer.stage(f"starting stack {name}", 1)
+        stack = self.options.make_stack(self.prepared.stack_spec(name, source, self.material, variation))
+        began = time.monotonic()
+        running.enter_context(stack)
+        self.journal.stack_ready_s[name] = time.monotonic() - began
+        keep_configuration(self.journal.folder, name, stack, self.material.public_files())
+        return stack
+
+    def _verify(self, stacks: Mapping[str, Stack]) -> None:
+        """Call everything on every stack and stop the run if one goes wrong: load would measure nothing."""
+        identities = Identities(
+            ca=self.material.live / "ca.crt",
+            right=_identity(self.material.live),
+            foreign=_identity(self.material.wrong("other-ca")),
+        )
+        self.observer.stage("verifying the path, call by call", 1)
+        for name, stack in stacks.items():
+            lines = verify(stack, self.prepared.loaded.scenario, identities)
+            self.journal.verification += [
+                line.model_copy(update={"name": f"{name}: {line.name}"}) for line in lines
+            ]
+            wait_until_flushed(
+                [part.access_log for part in stack.components() if part.access_log is not None],
+                quiet_s=2 * FLUSH_INTERVAL_S,
+            )
+            keep_logs(self.journal.folder, f"{name}-verification", stack, access_logs=True)
+        self.observer.verification(_one_table(self.journal.verification))
+        self.journal.save()
+        wrong = [line for line in self.journal.verification if not line.passed]
+        if wrong:
+            raise MeasurementError(
+                f"{len(wrong)} of {len(self.journal.verification)} verification calls were wrong, the first:"
+                f" {wrong[0].name}: expected {wrong[0].expected}, got {wrong[0].got}.",
+                remedy="No load was sent. Correct the Istio YAML, or the expectation in scenario.yaml.",
+            )
+
+    def _trial(self, stack: Stack, plan: TrialPlan) -> Trial:
+        scenario = self.prepared.loaded.scenario
+        rate = mean_rate(plan.schedule)
+        speed = f"{rate:g} requests/s" if rate is not None else "as fast as answers come"
+        self.observer.stage(
+            f"{plan.name}, {speed}", scenario.traffic.warm_up_s + plan.measure_s + _AROUND_TRIAL_S
+        )
+        trial = run_trial(
+            stack,
+            scenario,
+            plan,
+            run_id=f"{self.journal.run_id}.{len(self.journal.trials)}",
+            folder=self.journal.folder / "logs" / "generator" / slug(plan.name),
+        )
+        self.journal.add_trial(trial)
+        return trial
+
+
+def _one_table(lines: Sequence[VerificationLine]) -> list[VerificationLine]:
+    """The lines of the first stack, and those of the others that went wrong."""
+    first = lines[0].name.partition(":")[0] if lines else ""
+    return [line for line in lines if line.name.startswith(f"{first}:") or not line.passed]
+
+
+def _identity(folder: Path) -> Identity:
+    return Identity(certificate=folder / "client.crt", private_key=folder / "client.key")
+
+
+def _planned_s(loaded: LoadedScenario, options: RunOptions) -> float:
+    traffic = loaded.scenario.traffic
+    trials = [plan.measure_s for plan in steady_plans(traffic)]
+    if loaded.scenario.handshake is not None and options.with_handshake:
+        trials += [plan.measure_s for _, plan in handshake_plans(loaded.scenario.handshake)]
+    return sum(trials) + len(trials) * (traffic.warm_up_s + _AROUND_TRIAL_S) + _PREPARATION_S + _REPORT_S
+
+
+def _fingerprint(prepared: Prepared, options: RunOptions, envoy: Binary, nginx: Binary) -> Fingerprint:
+    return Fingerprint(
+        machine=machine(),
+        versions=versions(envoy=envoy.path, nginx=nginx.path),
+        scenario_hash=prepared.loaded.content_hash(),
+        config_hashes=prepared.config_hashes(),
+        stack=options.stack_kind,
+    )
+
+
+def _keep_what_there_is(journal: Journal, reason: str) -> None:
+    """Result and report of an aborted run; a second failure here must not hide the first."""
+    journal.abort(reason)
+    if journal.trials:
+        with contextlib.suppress(BenchError):
+            write_report(journal.folder)

@@ -1,0 +1,219 @@
+"""One trial: load on one running stack, with readings at the edges of its measured stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from bench.analysis.tally import Tally, combine
+from bench.errors import MeasurementError
+from bench.experiment.meter import Meter, Reading, UpstreamTls
+from bench.experiment.verification import client_address
+from bench.load.events import LoadEvent, StageEnded, StageStarted
+from bench.load.outcome import LoadOutcome, StageOutcome, SubsetOutcome
+from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
+from bench.load.runner import run_load
+from bench.report.samples import SecondRow
+from bench.result import ComponentCost, FailureExample, TrialResult
+from bench.scenario.models import Scenario, Subset, Traffic
+from bench.scenario.traffic import Constant, Schedule, mean_rate
+from bench.stack.protocol import Stack
+from bench.telemetry.memory import MemorySampler
+from bench.translate.config import ConfigSource
+
+Experiment = Literal["steady", "handshake"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialPlan:
+    """What one trial does, beside what the scenario says."""
+
+    name: str
+    experiment: Experiment
+    config_source: ConfigSource
+    schedule: Schedule
+    measure_s: float
+    block: int = 1
+    position: int = 1
+    """Place within the block, from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One trial done: the result and what stands behind it."""
+
+    result: TrialResult
+    tallies: tuple[Tally, ...]
+    """The measured stage by subset."""
+    seconds: tuple[SecondRow, ...]
+    examples: tuple[FailureExample, ...]
+    outcome: LoadOutcome
+    whole_tls: UpstreamTls
+    """What the gateway's clusters counted from before the warm-up until everything was answered."""
+    peak_memory_bytes: int | None
+    """Largest sum over all processes of the run."""
+
+
+def run_trial(stack: Stack, scenario: Scenario, plan: TrialPlan, *, run_id: str, folder: Path) -> Trial:
+    """Put load on *stack* and return what was measured; *folder* gets the generator's own files.
+
+    Raises:
+        LoadError: the generator could not do its job.
+        StackError: a part of the stack died.
+        MeasurementError: the generator never reached the measured stage.
+    """
+    started_at = datetime.now(UTC)
+    load_plan = _load_plan(stack, scenario, plan, run_id)
+    edges: dict[str, Reading] = {}
+    parts = {part.name: part.pid for part in stack.components()}
+    with Meter(stack, scenario.traffic.gateway) as meter, MemorySampler(parts) as memory:
+
+        def on_event(event: LoadEvent) -> None:
+            match event:
+                case StageStarted(kind="measure"):
+                    edges["first"] = meter.read()
+                case StageEnded(kind="measure"):
+                    edges["last"] = meter.read()
+                case _:
+                    stack.check_alive()
+
+        before = meter.read()
+        outcome = run_load(load_plan, folder, on_event=on_event)
+        stack.check_alive()
+        after = meter.read()
+        memory.stop()
+        first, last = edges.get("first"), edges.get("last")
+        measured = next((stage for stage in outcome.stages if stage.kind == "measure"), None)
+        if first is None or last is None or measured is None:
+            raise MeasurementError(
+                f"{plan.name}: the load ended before its measured stage was over"
+                f"{f' ({outcome.reason})' if outcome.reason else ''}.",
+                remedy="See the generator's output in the result folder's logs.",
+            )
+        tallies = tuple(_tally(subset) for subset in measured.subsets)
+        sent = sum(tally.sent for tally in tallies)
+        costs = (*meter.costs(first, last, sent, memory.peaks), _generator_cost(outcome))
+    tls = first.tls_until(last)
+    return Trial(
+        result=TrialResult(
+            name=plan.name,
+            experiment=plan.experiment,
+            config_source=plan.config_source,
+            block=plan.block,
+            position=plan.position,
+            started_at=started_at.isoformat(timespec="milliseconds"),
+            duration_s=measured.duration_s,
+            arrival_rate=_arrival_rate(measured),
+            achieved_rate=sent / measured.duration_s,
+            subsets=tuple(combine(tally.name, [tally]) for tally in tallies),
+            total=combine("all", tallies),
+            costs=costs,
+            new_upstream_connections=tls.connections,
+            handshakes=tls.handshakes,
+            sessions_reused=tls.resumed,
+        ),
+        tallies=tallies,
+        seconds=_seconds(plan, outcome),
+        examples=tuple(
+            FailureExample(
+                trial=plan.name,
+                subset=example.subset,
+                reason=example.reason,
+                request=example.request,
+                response=example.response,
+            )
+            for example in outcome.examples
+        ),
+        outcome=outcome,
+        whole_tls=before.tls_until(after),
+        peak_memory_bytes=memory.peak_bytes,
+    )
+
+
+def _load_plan(stack: Stack, scenario: Scenario, plan: TrialPlan, run_id: str) -> LoadPlan:
+    traffic = scenario.traffic
+    address, port = client_address(stack.component(traffic.client), traffic.port)
+    rate = mean_rate(plan.schedule)
+    # A ramp or steps belong to the measured stage; the warm-up runs at their mean rate.
+    warm_up = plan.schedule if rate is None else Constant(arrival_rate=rate)
+    return LoadPlan(
+        run_id=run_id,
+        target=Target(address=address, port=port, host=traffic.host),
+        requests=tuple(_kind(name, subset, traffic) for name, subset in traffic.subsets.items()),
+        stages=(
+            Stage(name="warm-up", kind="warm_up", duration_s=traffic.warm_up_s, schedule=warm_up),
+            Stage(name="measure", kind="measure", duration_s=plan.measure_s, schedule=plan.schedule),
+        ),
+        connections=traffic.connections,
+        workers=traffic.workers,
+        require_id=True,
+    )
+
+
+def _kind(name: str, subset: Subset, traffic: Traffic) -> RequestKind:
+    return RequestKind(
+        name=name,
+        weight=subset.weight,
+        method=subset.method,
+        path=subset.path or traffic.path,
+        headers=tuple(subset.headers.items()),
+        body=subset.body,
+        expect=Expectation(
+            status=subset.expect.status,
+            nodes=subset.expect.nodes,
+            body_contains=subset.expect.body_contains,
+        ),
+    )
+
+
+def _tally(subset: SubsetOutcome) -> Tally:
+    counts = subset.counts
+    return Tally(
+        name=subset.name,
+        due=counts.due,
+        sent=counts.sent,
+        answered=counts.answered,
+        unsent=counts.unsent,
+        failed=counts.failed,
+        misrouted=counts.misrouted,
+        reasons=counts.reasons,
+        response_time=subset.response_time,
+        service_time=subset.service_time,
+        lag=subset.lag,
+    )
+
+
+def _arrival_rate(stage: StageOutcome) -> float | None:
+    return stage.intended / stage.duration_s if stage.open_loop else None
+
+
+def _generator_cost(outcome: LoadOutcome) -> ComponentCost:
+    generator = outcome.generator
+    return ComponentCost(
+        component="generator",
+        role="generator",
+        cpu_seconds=generator.cpu_seconds,
+        cpu_us_per_request=generator.cpu_seconds * 1e6 / generator.requests if generator.requests else None,
+        memory_bytes=None,
+    )
+
+
+def _seconds(plan: TrialPlan, outcome: LoadOutcome) -> tuple[SecondRow, ...]:
+    kinds = {stage.name: stage.kind for stage in outcome.stages}
+    return tuple(
+        SecondRow(
+            trial=plan.name,
+            experiment=plan.experiment,
+            stage=second.stage,
+            kind=kinds[second.stage],
+            second=second.second,
+            due=second.due,
+            answered=second.answered,
+            bad=second.bad,
+            response_time_p50=second.response_time_p50,
+            response_time_max=second.response_time_max,
+        )
+        for second in outcome.seconds
+    )

@@ -1,0 +1,168 @@
+"""The master's side of a run: shares the plan out, starts everyone at once, passes on what they report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import gevent
+from locust.runners import STATE_MISSING
+
+from bench.load.arrivals import Share
+from bench.load.member import clock_id
+from bench.load.plan import LoadPlan
+from bench.load.recorder import Wire
+
+_LEAD_S: Final = 0.05
+"""Between the order to start and the start, in one process."""
+_LEAD_DISTRIBUTED_S: Final = 0.3
+
+
+class Orders(Protocol):
+    """The way from the conductor to a member."""
+
+    def order(self, client: str, message: str, data: Wire) -> None:
+        """Deliver *data* to the member named in it, in the Locust process *client*."""
+
+
+@dataclass(slots=True)
+class _Participant:
+    client: str
+    boot: str
+    name: str
+    share: Share = field(default_factory=Share)
+    is_ready: bool = False
+    is_over: bool = False
+
+
+class Conductor:
+    """Conducts one group of members through one plan; everything it learns goes to *tell*."""
+
+    def __init__(self, plan: LoadPlan, orders: Orders, runner: Any, tell: Callable[[Wire], None]) -> None:
+        self._plan = plan
+        self._orders = orders
+        self._runner = runner
+        self._tell = tell
+        self._members: dict[str, _Participant] = {}
+        self._has_begun = False
+        self._is_over = False
+        self._started_at: float | None = None
+        self._watch = gevent.spawn(self._watch_workers)
+
+    @property
+    def plan(self) -> LoadPlan:
+        """What is conducted."""
+        return self._plan
+
+    @property
+    def size(self) -> int:
+        """Members that have joined."""
+        return len(self._members)
+
+    def receive(self, message: str, data: Wire, client: str) -> None:
+        """Take a message from a member."""
+        member = data["member"]
+        if message == "join":
+            if not self._has_begun:
+                name = f"{data['host']} pid {data['pid']}"
+                self._members[member] = _Participant(client, data["boot"], name)
+            return
+        if member not in self._members or self._is_over:
+            return
+        participant = self._members[member]
+        if message == "ready":
+            participant.is_ready = True
+            if self._started_at is None and all(each.is_ready for each in self._members.values()):
+                self._start()
+        elif message == "done":
+            participant.is_over = True
+            self._finish_if_over()
+        elif message == "failed":
+            self._is_over = True
+            self._tell({"type": "failed", "what": data["what"], "remedy": data["remedy"]})
+
+    def receive_delta(self, member: str, delta: Wire) -> None:
+        """Take counts from a member."""
+        if member in self._members:
+            self._tell({"type": "delta", "worker": member, "delta": delta})
+
+    def begin(self) -> None:
+        """Share the plan out among those who have joined."""
+        if self._has_begun or not self._members:
+            return
+        self._has_begun = True
+        plan = self._plan.model_dump(mode="json")
+        for index, (member, participant) in enumerate(self._members.items()):
+            participant.share = Share(index, len(self._members))
+            self._tell(
+                {
+                    "type": "worker",
+                    "worker": member,
+                    "index": index,
+                    "total": len(self._members),
+                    "name": participant.name,
+                }
+            )
+            self._orders.order(
+                participant.client,
+                "setup",
+                {"member": member, "plan": plan, "index": index, "total": len(self._members)},
+            )
+
+    def stop(self, reason: str) -> None:
+        """End early; what was measured still arrives."""
+        if not self._has_begun:
+            self._is_over = True
+            self._tell({"type": "done"})
+            return
+        for member, participant in self._members.items():
+            if not participant.is_over:
+                self._orders.order(participant.client, "stop", {"member": member, "reason": reason})
+
+    def _start(self) -> None:
+        here = clock_id()
+        lead = _LEAD_S if len({each.client for each in self._members.values()}) == 1 else _LEAD_DISTRIBUTED_S
+        at = time.monotonic() + lead
+        self._started_at = at
+        self._tell({"type": "go", "at": at})
+        for member, participant in self._members.items():
+            self._orders.order(
+                participant.client,
+                "go",
+                {
+                    "member": member,
+                    "at": at if participant.boot == here else None,
+                    "in_s": at - time.monotonic(),
+                },
+            )
+
+    def _finish_if_over(self) -> None:
+        if not self._is_over and all(each.is_over for each in self._members.values()):
+            self._is_over = True
+            self._tell({"type": "done"})
+
+    def _watch_workers(self) -> None:
+        """Notice Locust workers that vanished."""
+        while not self._is_over:
+            gevent.sleep(0.2)
+            clients = getattr(self._runner, "clients", None)
+            if clients is None:
+                return
+            for member, participant in list(self._members.items()):
+                if participant.is_over or not self._has_begun:
+                    continue
+                node = clients.get(participant.client)
+                if node is None or node.state == STATE_MISSING:
+                    participant.is_over = True
+                    # Whoever has not been started would keep the others waiting.
+                    self._tell(
+                        {"type": "lost", "worker": member, "detail": "vanished in the middle of the run"}
+                    )
+                    if self._started_at is None:
+                        participant.is_ready = True
+                        if all(each.is_ready for each in self._members.values()):
+                            self._start()
+            if self._has_begun:
+                self._finish_if_over()

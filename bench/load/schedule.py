@@ -1,0 +1,128 @@
+"""When each request is due, and of which kind it is: pure, seeded, in chunks.
+
+Due times are absolute (seconds from the stage's start) and never depend on what happened before, so a late
+generator cannot shift its own schedule. All workers compute the same sequence and each takes every n-th
+request; together they are the whole schedule.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.scenario.traffic import Closed, Constant, Jitter, Poisson, Ramp, Schedule, Steps
+
+CHUNK: Final = 1024
+"""Due times computed at a time: small enough not to delay a request, large enough to cost nothing."""
+_BLOCK: Final = 64
+
+Floats = npt.NDArray[np.float64]
+Kinds = npt.NDArray[np.int64]
+
+
+def due_times(
+    schedule: Schedule, duration_s: float, *, salt: int = 0, chunk: int = CHUNK
+) -> Iterator[Floats]:
+    """Due times of an open-loop *schedule* in seconds from its start, ascending, all below *duration_s*.
+
+    The schedule's own seed and *salt* together decide every random gap.
+    """
+    match schedule:
+        case Constant(arrival_rate=rate):
+            yield from _spaced(rate, duration_s, chunk)
+        case Poisson(arrival_rate=rate, seed=seed):
+            yield from _poisson(rate, (seed, salt), duration_s, chunk)
+        case Jitter(arrival_rate=rate, seed=seed):
+            random = np.random.default_rng((seed, salt))
+            for due in _spaced(rate, duration_s, chunk):
+                moved = due + random.uniform(-0.5, 0.5, due.size) / rate
+                yield np.clip(moved, 0.0, math.nextafter(duration_s, 0.0))
+        case Ramp(from_rate=start, to_rate=end):
+            yield from _ramp(start, end, duration_s, chunk)
+        case Steps(rates=rates):
+            part = duration_s / len(rates)
+            for number, rate in enumerate(rates):
+                for due in _spaced(rate, part, chunk):
+                    yield due + number * part
+        case Closed():
+            raise ValueError("a closed loop has no due times")
+
+
+def count(schedule: Schedule, duration_s: float, *, salt: int = 0) -> int | None:
+    """How many requests *schedule* holds; None for a closed loop, which holds as many as are answered."""
+    match schedule:
+        case Constant(arrival_rate=rate) | Jitter(arrival_rate=rate):
+            return _number(rate, duration_s)
+        case Steps(rates=rates):
+            return sum(_number(rate, duration_s / len(rates)) for rate in rates)
+        case Closed():
+            return None
+        case _:
+            return sum(due.size for due in due_times(schedule, duration_s, salt=salt, chunk=65_536))
+
+
+def kinds(weights: Sequence[float], seed: int, chunk: int = CHUNK) -> Iterator[Kinds]:
+    """Endless kind numbers, seeded: each block of 64 holds the weights' shares, in random order."""
+    share = np.asarray(weights, dtype=np.float64) / sum(weights)
+    random = np.random.default_rng(seed)
+    owed = np.zeros(share.size)
+    pending = np.zeros(0, dtype=np.int64)
+    while True:
+        blocks = [pending]
+        size = pending.size
+        while size < chunk:
+            owed += share * _BLOCK
+            whole = np.floor(owed).astype(np.int64)
+            # Largest remainders fill the block; what is taken too early is owed back.
+            order = np.argsort(-(owed - whole), kind="stable")
+            whole[order[: _BLOCK - int(whole.sum())]] += 1
+            owed -= whole
+            block = np.repeat(np.arange(share.size, dtype=np.int64), np.maximum(whole, 0))
+            random.shuffle(block)
+            blocks.append(block)
+            size += block.size
+        sequence = np.concatenate(blocks)
+        pending = sequence[chunk:]
+        yield sequence[:chunk]
+
+
+def _number(rate: float, duration_s: float) -> int:
+    """How many i have i / rate < duration."""
+    number = math.ceil(rate * duration_s - 1e-9)
+    return max(number, 1)
+
+
+def _spaced(rate: float, duration_s: float, chunk: int) -> Iterator[Floats]:
+    number = _number(rate, duration_s)
+    for first in range(0, number, chunk):
+        yield np.arange(first, min(first + chunk, number), dtype=np.float64) / rate
+
+
+def _poisson(rate: float, seed: tuple[int, int], duration_s: float, chunk: int) -> Iterator[Floats]:
+    random = np.random.default_rng(seed)
+    last = 0.0
+    while True:
+        # Always drawn in the same portions, so that the chunk size does not change the schedule.
+        due = last + np.cumsum(random.exponential(1.0 / rate, CHUNK))
+        last = float(due[-1])
+        inside = due[due < duration_s]
+        for first in range(0, inside.size, chunk):
+            yield inside[first : first + chunk]
+        if inside.size < due.size:
+            return
+
+
+def _ramp(start: float, end: float, duration_s: float, chunk: int) -> Iterator[Floats]:
+    """Invert N(t) = start t + (end - start) t² / 2T: request i is due when N(t) = i."""
+    growth = (end - start) / (2 * duration_s)
+    number = max(1, math.ceil((start + end) / 2 * duration_s - 1e-9))
+    for first in range(0, number, chunk):
+        index = np.arange(first, min(first + chunk, number), dtype=np.float64)
+        # The root of the quadratic in the form that does not cancel.
+        root = np.sqrt(np.maximum(start * start + 4 * growth * index, 0.0))
+        due = np.where(index > 0, 2 * index / np.maximum(start + root, 1e-300), 0.0)
+        yield np.minimum(due, math.nextafter(duration_s, 0.0))

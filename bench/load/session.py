@@ -1,0 +1,250 @@
+"""Ties members and conductor to one Locust process: messages, reports, and the pipes to the process above."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import gevent
+import gevent.os
+import locust.runners
+from locust import events
+from locust.env import Environment
+from locust.exception import StopUser
+from locust.runners import MasterRunner, WorkerRunner
+
+from bench.load.arrivals import Share
+from bench.load.conductor import Conductor
+from bench.load.member import Member
+from bench.load.merge import Merger
+from bench.load.plan import LoadPlan
+from bench.load.recorder import Wire
+
+PLAN: Final = "EGRESS_BENCH_PLAN"
+"""Path of the plan."""
+EVENTS: Final = "EGRESS_BENCH_EVENTS"
+"""Descriptor to which the conductor writes JSON lines."""
+CONTROL: Final = "EGRESS_BENCH_CONTROL"
+"""Descriptor from which the conductor reads commands, one a line."""
+LIFELINE: Final = "EGRESS_BENCH_LIFELINE"
+"""Descriptor whose end means that the process above is gone, and with it the reason to live."""
+_REPORT_S: Final = 0.5
+_FROM_MEMBER: Final = ("join", "ready", "done", "failed")
+_TO_MEMBER: Final = ("setup", "go", "stop")
+
+
+def plan_from_environment() -> LoadPlan | None:
+    """The plan that the environment names, or None."""
+    path = os.environ.get(PLAN)
+    return LoadPlan.model_validate_json(Path(path).read_text(encoding="utf-8")) if path else None
+
+
+class Session:
+    """All that one Locust process knows about egress runs."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._runner: Any = environment.runner
+        self._members: dict[str, Member] = {}
+        self._conductors: dict[str, Conductor] = {}
+        self._group_of: dict[str, str] = {}
+        self._mergers: dict[str, Merger] = {}
+        self._pending: list[Wire] = []
+        self._expected: int | None = None
+        self._events_fd = _descriptor(EVENTS)
+        if isinstance(self._runner, WorkerRunner):
+            for message in _TO_MEMBER:
+                self._runner.register_message(f"egress-{message}", self._on_order)
+            _listen(environment.events.report_to_master, self._fill_report)
+        else:
+            if isinstance(self._runner, MasterRunner):
+                for message in _FROM_MEMBER:
+                    self._runner.register_message(f"egress-{message}", self._on_message)
+                _listen(environment.events.worker_report, self._read_report)
+            for user_class in environment.user_classes:
+                plan = getattr(user_class, "plan", None)
+                if isinstance(plan, LoadPlan):
+                    self._add_group(user_class.__name__, plan)
+            _listen(environment.events.spawning_complete, self._on_spawned)
+            _listen(environment.events.test_stop, self._on_test_stop)
+            if self._events_fd is not None:
+                plan = next(conductor.plan for conductor in self._conductors.values())
+                self._expected = plan.workers + plan.remote_workers
+            control = _descriptor(CONTROL)
+            if control is not None:
+                gevent.spawn(self._obey, control)
+
+    def _add_group(self, group: str, plan: LoadPlan) -> None:
+        self._mergers[group] = Merger(plan)
+        self._conductors[group] = Conductor(plan, self, self._runner, lambda wire: self._tell(group, wire))
+
+    # --- members
+
+    def take_part(self, group: str) -> None:
+        """Run one member of *group* in the current greenlet until its share is done."""
+        member = Member(self._environment, self, group)
+        self._members[member.id] = member
+        try:
+            member.run()
+        finally:
+            del self._members[member.id]
+        raise StopUser
+
+    def send(self, message: str, data: Wire) -> None:
+        """Member to conductor."""
+        if isinstance(self._runner, WorkerRunner):
+            if message in ("done", "failed"):
+                # The counts must be there before the news that there are no more.
+                self._runner._send_stats()  # noqa: SLF001 - Locust has no public way to report now
+            self._runner.send_message(f"egress-{message}", data)
+        else:
+            self._deliver(message, data, "local")
+
+    def send_delta(self, member: str, delta: Wire) -> None:
+        """Member to conductor, with Locust's next report."""
+        if isinstance(self._runner, WorkerRunner):
+            self._pending.append({"member": member, "delta": delta})
+        else:
+            self._deliver_delta(member, delta)
+
+    def _on_order(self, environment: Environment, msg: Any, **_: Any) -> None:  # noqa: ARG002 - Locust's signature
+        self._obey_order(msg.type.removeprefix("egress-"), msg.data)
+
+    def _obey_order(self, message: str, data: Wire) -> None:
+        member = self._members.get(data["member"])
+        if member is None:
+            return
+        if message == "setup":
+            member.setup(LoadPlan.model_validate(data["plan"]), Share(data["index"], data["total"]))
+        elif message == "go":
+            member.go(data["at"], data["in_s"])
+        else:
+            member.stop(data["reason"])
+
+    def _fill_report(self, client_id: str, data: Wire) -> None:  # noqa: ARG002 - Locust's signature
+        data["egress"] = self._pending
+        self._pending = []
+
+    # --- conductor
+
+    def order(self, client: str, message: str, data: Wire) -> None:
+        """Conductor to member."""
+        if isinstance(self._runner, MasterRunner):
+            self._runner.send_message(f"egress-{message}", data, client)
+        else:
+            self._obey_order(message, data)
+
+    def _on_message(self, environment: Environment, msg: Any, **_: Any) -> None:  # noqa: ARG002 - Locust's signature
+        self._deliver(msg.type.removeprefix("egress-"), msg.data, msg.node_id)
+
+    def _deliver(self, message: str, data: Wire, client: str) -> None:
+        conductor = self._conductors.get(data["group"])
+        if conductor is None:
+            return
+        self._group_of[data["member"]] = data["group"]
+        conductor.receive(message, data, client)
+        if message == "join" and self._expected is not None and conductor.size == self._expected:
+            conductor.begin()
+
+    def _read_report(self, client_id: str, data: Wire) -> None:  # noqa: ARG002 - Locust's signature
+        for entry in data.get("egress", ()):
+            self._deliver_delta(entry["member"], entry["delta"])
+
+    def _deliver_delta(self, member: str, delta: Wire) -> None:
+        group = self._group_of.get(member)
+        if group is not None:
+            self._conductors[group].receive_delta(member, delta)
+
+    def _on_spawned(self, user_count: int) -> None:  # noqa: ARG002 - Locust's signature
+        if self._expected is None:
+            # Members join when their greenlets first run, a moment after they were spawned.
+            gevent.spawn_later(0.5, self._begin_all)
+
+    def _begin_all(self) -> None:
+        for conductor in self._conductors.values():
+            conductor.begin()
+
+    def _tell(self, group: str, wire: Wire) -> None:
+        if self._events_fd is not None:
+            line = json.dumps(wire, separators=(",", ":")).encode() + b"\n"
+            _write_all(self._events_fd, line)
+            if wire["type"] in ("done", "failed"):
+                gevent.spawn_later(0.05, self._quit)
+            return
+        merger = self._mergers[group]
+        if wire["type"] == "worker":
+            merger.add_worker(wire["worker"], Share(wire["index"], wire["total"]), wire["name"])
+        elif wire["type"] == "delta":
+            merger.add(wire["worker"], wire["delta"])
+        elif wire["type"] == "lost":
+            merger.lose(wire["worker"], wire["detail"])
+        elif wire["type"] == "failed":
+            print(f"{group}: {wire['what']} {wire['remedy'] or ''}")  # noqa: T201 - Locust's console
+
+    def _quit(self) -> None:
+        self._environment.process_exit_code = 0
+        self._runner.quit()
+
+    def _on_test_stop(self, environment: Environment) -> None:  # noqa: ARG002 - Locust's signature
+        if self._events_fd is not None:
+            return
+        for group, merger in self._mergers.items():
+            outcome = merger.outcome("stopped")
+            Path(f"{group}.outcome.json").write_text(outcome.model_dump_json(indent=1), encoding="utf-8")
+
+    def _obey(self, fd: int) -> None:
+        """Commands from the process above."""
+        pending = b""
+        while True:
+            gevent.os.make_nonblocking(fd)
+            data = gevent.os.nb_read(fd, 1024)
+            if not data:
+                return
+            pending += data
+            while b"\n" in pending:
+                line, pending = pending.split(b"\n", 1)
+                for conductor in self._conductors.values():
+                    conductor.stop(line.decode())
+
+
+def of(environment: Environment) -> Session:
+    """The session of this Locust process."""
+    return _SESSIONS[environment]
+
+
+_SESSIONS: dict[Environment, Session] = {}
+
+
+def _on_init(environment: Environment, **_: Any) -> None:
+    locust.runners.WORKER_REPORT_INTERVAL = _REPORT_S
+    _SESSIONS[environment] = Session(environment)
+    lifeline = _descriptor(LIFELINE)
+    if lifeline is not None:
+        gevent.spawn(_die_with, lifeline)
+
+
+def _die_with(fd: int) -> None:
+    gevent.os.make_nonblocking(fd)
+    while gevent.os.nb_read(fd, 1):
+        pass
+    os._exit(70)
+
+
+def _descriptor(name: str) -> int | None:
+    text = os.environ.get(name)
+    return int(text) if text else None
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def _listen(hook: Any, listener: Any) -> None:
+    """Locust's hooks are untyped."""
+    hook.add_listener(listener)
+
+
+_listen(events.init, _on_init)

@@ -1,0 +1,258 @@
+"""Non-blocking byte streams to the target: plain, and TLS that is always verified."""
+
+from __future__ import annotations
+
+# The C socket: gevent's and the standard library's wrap it in layers that cost as much as the system call.
+import _socket
+import errno
+import ssl
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from bench.errors import LoadError
+from bench.load.plan import LoadPlan, TargetTls
+
+_IN_PROGRESS: Final = {0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN}
+
+
+class Stream(Protocol):
+    """One connection. ``recv`` and ``send`` raise BlockingIOError when they would have to wait."""
+
+    fd: int
+    recv: Callable[[int], bytes]
+    send: Callable[[bytes], int]
+
+    def established(self) -> bool:
+        """Go on after the socket became writable or readable; True once requests may be sent.
+
+        Raises:
+            OSError: the connection, or its TLS handshake, failed.
+        """
+
+    def close(self) -> None:
+        """Close at once."""
+
+
+class Plain:
+    """TCP."""
+
+    __slots__ = ("_socket", "fd", "recv", "send")
+
+    def __init__(self, family: int, address: Any) -> None:
+        sock = _socket.socket(family, _socket.SOCK_STREAM)
+        self._socket = sock
+        self.fd = sock.fileno()
+        sock.setblocking(False)
+        sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        self.recv: Callable[[int], bytes] = sock.recv
+        self.send: Callable[[bytes], int] = sock.send
+        code = sock.connect_ex(address)
+        if code not in _IN_PROGRESS:
+            sock.close()
+            raise OSError(code, errno.errorcode.get(code, str(code)))
+
+    def established(self) -> bool:
+        """Whether the connection is there."""
+        code = self._socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+        if code:
+            raise OSError(code, errno.errorcode.get(code, str(code)))
+        return True
+
+    def close(self) -> None:
+        """Close at once."""
+        self._socket.close()
+
+
+class Tls:
+    """TLS over TCP, through memory buffers, so that no call ever waits."""
+
+    __slots__ = (
+        "_connected",
+        "_inside",
+        "_outside",
+        "_owed",
+        "_pending",
+        "_plain",
+        "_tls",
+        "fd",
+        "recv",
+        "send",
+    )
+
+    def __init__(self, plain: Plain, context: ssl.SSLContext, server_name: str) -> None:
+        self._plain = plain
+        self.fd = plain.fd
+        self._inside = ssl.MemoryBIO()
+        self._outside = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._inside, self._outside, server_hostname=server_name)
+        self._connected = False
+        self._pending = b""
+        self._owed = False
+        self.recv: Callable[[int], bytes] = self._recv
+        self.send: Callable[[bytes], int] = self._send
+
+    def established(self) -> bool:
+        """Take the next step of the handshake."""
+        if not self._connected:
+            self._plain.established()
+            self._connected = True
+        else:
+            self._fill()
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._drain()
+            return False
+        except ssl.SSLError:
+            self._drain()
+            raise
+        self._drain()
+        return True
+
+    def close(self) -> None:
+        """Close at once."""
+        self._plain.close()
+
+    def _fill(self) -> bool:
+        """Read ciphertext; False at the end of the stream."""
+        try:
+            data = self._plain.recv(65_536)
+        except BlockingIOError:
+            return True
+        if data:
+            self._inside.write(data)
+            return True
+        self._inside.write_eof()
+        return False
+
+    def _drain(self) -> bool:
+        """Write ciphertext; False if some had to stay."""
+        self._pending += self._outside.read()
+        while self._pending:
+            try:
+                sent = self._plain.send(self._pending)
+            except BlockingIOError:
+                return False
+            self._pending = self._pending[sent:]
+        return True
+
+    def _recv(self, size: int) -> bytes:
+        """All plaintext that is here: epoll knows nothing of what OpenSSL holds back."""
+        is_open = self._fill()
+        pieces = []
+        try:
+            while True:
+                piece = self._tls.read(size)
+                if not piece:
+                    break
+                pieces.append(piece)
+        except ssl.SSLWantReadError:
+            if not pieces and is_open:
+                raise BlockingIOError from None
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            pass
+        finally:
+            self._drain()
+        return b"".join(pieces)
+
+    def _send(self, data: bytes) -> int:
+        """Encrypt and write all of *data*; after a BlockingIOError call again with the same data."""
+        if not self._owed:
+            self._tls.write(data)
+            self._owed = True
+        if not self._drain():
+            raise BlockingIOError
+        self._owed = False
+        return len(data)
+
+
+class Dialer:
+    """Opens connections to the plan's target."""
+
+    def __init__(self, plan: LoadPlan) -> None:
+        self._family, self._address = resolve(plan.target.address, plan.target.port)
+        self._tls = plan.target.tls
+        self._context = client_context(self._tls) if self._tls is not None else None
+
+    def open(self) -> Stream:
+        """Begin to connect.
+
+        Raises:
+            OSError: it failed at once.
+        """
+        plain = Plain(self._family, self._address)
+        if self._context is None or self._tls is None:
+            return plain
+        return Tls(plain, self._context, self._tls.server_name)
+
+
+def resolve(address: str, port: int) -> tuple[int, Any]:
+    """Family and socket address of *address*, looked up once so that no request waits for a name server.
+
+    Raises:
+        LoadError: the name does not resolve.
+    """
+    try:
+        found = _socket.getaddrinfo(address, port, 0, _socket.SOCK_STREAM)
+    except OSError as error:
+        raise LoadError(
+            f"target {address}:{port}: the name does not resolve ({error.strerror or error}).",
+            remedy="Give an address, or fix the name.",
+        ) from None
+    family, _, _, _, location = found[0]
+    return family, location
+
+
+def client_context(tls: TargetTls) -> ssl.SSLContext:
+    """A verifying context for the target.
+
+    Raises:
+        LoadError: a file is missing or is not what it should be.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_alpn_protocols(["http/1.1"])
+    step = tls.ca
+    try:
+        context.load_verify_locations(cafile=tls.ca)
+        if tls.certificate is not None:
+            step = tls.certificate
+            context.load_cert_chain(tls.certificate, tls.private_key)
+    except (OSError, ssl.SSLError) as error:
+        raise LoadError(
+            f"TLS to the target: {step} cannot be used ({error.strerror or error}).",
+            remedy="Give PEM files: a CA bundle, and a certificate with its private key.",
+        ) from None
+    return context
+
+
+def reason_of(error: BaseException) -> str:  # noqa: PLR0911 - one return for each kind
+    """A short, stable name for a failed connection, good for counting."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"TLS: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {(error.reason or str(error)).lower().replace('_', ' ')}"
+    match error:
+        case ConnectionRefusedError():
+            return "connection refused"
+        case ConnectionResetError() | BrokenPipeError():
+            return "connection reset"
+        case TimeoutError():
+            return "connect timeout"
+        case OSError(errno=code) if code in _NAMES:
+            return _NAMES[code]
+        case OSError(errno=code) if code is not None:
+            return errno.errorcode.get(code, str(code))
+    return type(error).__name__
+
+
+_NAMES: Final = {
+    errno.ECONNREFUSED: "connection refused",
+    errno.ECONNRESET: "connection reset",
+    errno.EPIPE: "connection reset",
+    errno.EHOSTUNREACH: "host unreachable",
+    errno.ENETUNREACH: "network unreachable",
+    errno.ETIMEDOUT: "connect timeout",
+    errno.EADDRNOTAVAIL: "no free local port",
+    errno.EMFILE: "too many open files",
+    errno.ENFILE: "too many open files",
+}

@@ -1,0 +1,176 @@
+"""A result on one screen: plain lines, at most 24 of 80 columns."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.analysis.compare import compare_blocks
+from bench.analysis.verdict import judge
+from bench.report.answers import difference
+from bench.report.text import UNKNOWN, micros, with_unit
+from bench.result import HandshakeResult, Latency, Result, SubsetResult, VerificationLine
+from bench.units import format_count, format_micros
+
+WIDTH = 80
+_NBSP = "\N{NO-BREAK SPACE}"
+MOST_SUBSETS = 3
+"""More subsets than this do not fit one screen; those with losses come first."""
+
+
+def verdict_lines(result: Result) -> list[str]:
+    """The verdict, at most three lines."""
+    verdict = judge(result)
+    head = f"{verdict.state.upper()}  "
+    return textwrap.wrap(
+        head + verdict.sentence,
+        WIDTH,
+        subsequent_indent=" " * len(head) if len(head) < 16 else "  ",
+        max_lines=3,
+        placeholder=" …",
+    )
+
+
+def summary_lines(result: Result, report: Path | None) -> list[str]:
+    """Verdict, counts, times, costs and where the report is; at most 24 lines."""
+    lines = [*verdict_lines(result), ""]
+    if result.totals:
+        lines += [*_count_lines(result.totals), ""]
+    lines += _time_lines(result)
+    lines += _cost_lines(result)
+    lines += _source_lines(result)
+    if result.warnings:
+        first = result.warnings[0].message
+        more = f" (and {len(result.warnings) - 1} more)" if len(result.warnings) > 1 else ""
+        lines.append(_cut(f"{'warning':<15}{first}", WIDTH - len(more)) + more)
+    if report is not None:
+        lines.append(f"{'report':<15}{report}")
+    return [line.replace(_NBSP, " ") for line in lines]
+
+
+def _cut(text: str, width: int = WIDTH) -> str:
+    return text if len(text) <= width else text[: width - 1].rstrip() + "…"
+
+
+def _count_lines(totals: Sequence[SubsetResult]) -> list[str]:
+    parts, whole = list(totals[:-1]), totals[-1]
+    # sorted() is stable: without losses the order of the scenario stays.
+    worst_first = sorted(parts, key=lambda part: part.answered - part.due)
+    shown = worst_first[:MOST_SUBSETS] if len(parts) > MOST_SUBSETS else parts
+    columns = ("due", "sent", "answered", "unsent", "failed", "misrouted")
+    lines = [f"{'subset':<15}" + "".join(f"{name:>10}" for name in columns)]
+    for part in (*shown, whole):
+        counts = (part.due, part.sent, part.answered, part.unsent, part.failed, part.misrouted)
+        lines.append(f"{_cut(part.name, 14):<15}" + "".join(f"{format_count(count):>10}" for count in counts))
+    if len(shown) < len(parts):
+        lines[-1:-1] = [f"… and {len(parts) - len(shown)} more in the report"]
+    return lines
+
+
+def _time_lines(result: Result) -> list[str]:
+    rows: list[tuple[str, Latency]] = []
+    if result.totals:
+        whole = result.totals[-1]
+        rows += [
+            ("response time", whole.response_time),
+            ("service time", whole.service_time),
+            ("lag", whole.lag),
+        ]
+    if result.handshake is not None:
+        rows.append(("TLS handshake", result.handshake.handshake_time))
+    if not rows:
+        return []
+    columns = ("samples", "p50", "p90", "p99", "p99.9", "max")
+    lines = [" " * 15 + "".join(f"{name:>10}" for name in columns)]
+    for name, latency in rows:
+        values = (latency.p50, latency.p90, latency.p99, latency.p999, latency.maximum)
+        lines.append(
+            f"{name:<15}{latency.samples:>10,}" + "".join(f"{format_micros(value):>10}" for value in values)
+        )
+    return lines
+
+
+def _cost_lines(result: Result) -> list[str]:
+    lines = []
+    cpu = cpu_per_request(result)
+    if cpu:
+        parts = "  ".join(f"{name}{_NBSP}{micros(value)}" for name, value in cpu)
+        lines += textwrap.wrap(
+            f"{'CPU µs/request':<15}{parts}",
+            WIDTH,
+            subsequent_indent=" " * 15,
+            max_lines=2,
+            placeholder=" …",
+        )
+    if result.handshake is not None:
+        lines.append(_cut(f"{'one connection':<15}{_set_up(result.handshake)}"))
+    return lines
+
+
+def cpu_per_request(result: Result) -> list[tuple[str, float | None]]:
+    """Median CPU time per request over the steady trials, µs, for each part in order of appearance."""
+    values: dict[str, list[float | None]] = {}
+    for trial in result.trials:
+        if trial.experiment == "steady":
+            for cost in trial.costs:
+                values.setdefault(cost.component, []).append(cost.cpu_us_per_request)
+    return [(name, _median(found)) for name, found in values.items()]
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = sorted(value for value in values if value is not None)
+    if not known:
+        return None
+    middle = len(known) // 2
+    return known[middle] if len(known) % 2 else (known[middle - 1] + known[middle]) / 2
+
+
+def _set_up(handshake: HandshakeResult) -> str:
+    gateway = difference(handshake.gateway_cpu_us_per_request, handshake.gateway_cpu_us_per_request_without)
+    node = difference(handshake.node_cpu_us_per_request, handshake.node_cpu_us_per_request_without)
+    counts = "" if handshake.counts_agree else "; counts do not agree"
+    return (
+        f"costs {with_unit(gateway, 'µs')} CPU in the gateway, {with_unit(node, 'µs')} in the nodes"
+        f" ({handshake.key}){counts}"
+    )
+
+
+def _source_lines(result: Result) -> list[str]:
+    blocks = [block for block in map(compare_blocks, result.comparisons) if block.blocks]
+    if not blocks:
+        return []
+    shown = ([block for block in blocks if block.resolved] or blocks)[:1]
+    lines = []
+    for block in shown:
+        static = with_unit(block.static.median if block.static else None, block.unit)
+        eds = with_unit(block.eds.median if block.eds else None, block.unit)
+        lines += textwrap.wrap(
+            f"{'static / EDS':<15}{block.metric} {static} / {eds}; {block.wording}",
+            WIDTH,
+            subsequent_indent=" " * 15,
+            drop_whitespace=True,
+            max_lines=2,
+            placeholder=" …",
+        )
+    return lines
+
+
+def verification_lines(calls: Sequence[VerificationLine]) -> list[str]:
+    """The calls before the load as a table of 80 columns; a wrong one is told in full below its line."""
+    columns = (("call", 25), ("expected", 23), ("got", 19), ("node", 9))
+    lines = ["".join(f"{name:<{width}}" for name, width in columns) + "ok"]
+    for call in calls:
+        cells = (call.name, call.expected, call.got, call.node or UNKNOWN)
+        row = "".join(
+            f"{_cut(_flat(cell), width - 1):<{width}}"
+            for cell, (_, width) in zip(cells, columns, strict=True)
+        )
+        lines.append(row + ("✓" if call.passed else "✗"))
+        if not call.passed:
+            lines.append(f"  sent {_flat(call.sent)}; expected {_flat(call.expected)}; got {_flat(call.got)}")
+    return lines
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,55 @@
+"""What the command line says instead of a scenario's own words; checked by the same models."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from bench.errors import InputError
+from bench.scenario.load import LoadedScenario
+from bench.scenario.models import Scenario
+
+
+def override(
+    loaded: LoadedScenario,
+    *,
+    rate: float | None = None,
+    measure_s: float | None = None,
+    blocks: int | None = None,
+    key: str | None = None,
+) -> LoadedScenario:
+    """The scenario with every value that is given in place of its own.
+
+    Args:
+        loaded: as read.
+        rate: requests per second; the schedule becomes a constant one unless it has a rate of its own.
+        measure_s: seconds of each trial's measured stage.
+        blocks: blocks of a static and an eds trial each.
+        key: key type of the certificates.
+
+    Raises:
+        InputError: a value is not possible; it names the option.
+    """
+    data = loaded.scenario.model_dump()
+    traffic: dict[str, Any] = data["traffic"]
+    if rate is not None:
+        has_rate = "arrival_rate" in traffic["schedule"]
+        base = traffic["schedule"] if has_rate else {"kind": "constant"}
+        traffic["schedule"] = {**base, "arrival_rate": rate}
+    if measure_s is not None:
+        traffic["measure_s"] = measure_s
+    if blocks is not None:
+        traffic["blocks"] = blocks
+    if key is not None:
+        data["tls"]["key"] = key
+    try:
+        return replace(loaded, scenario=Scenario.model_validate(data))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        option = _OPTIONS.get(str(first["loc"][-1]), str(first["loc"][-1]))
+        raise InputError(f"{option} {first['input']!r}: {first['msg']}.") from error
+
+
+_OPTIONS = {"arrival_rate": "--rate", "measure_s": "--measure", "blocks": "--blocks", "key": "--key"}

@@ -1,0 +1,54 @@
+"""Keep what ran: configuration and output of every part, for the result folder. No key is among it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from bench.errors import StackError
+from bench.stack.protocol import Component, Stack
+
+
+def save_config(stack: Stack, folder: Path) -> None:
+    """Copy the files that each part runs with to ``FOLDER/<part>/``: Envoy's as they are now, nginx's.
+
+    Raises:
+        StackError: a file cannot be read or written.
+    """
+    for part in stack.components():
+        if part.config is None:
+            continue
+        if part.config.is_dir():
+            _copy(part, part.config, folder / part.name)
+        else:
+            _copy(part, part.config, folder / part.name / part.config.name)
+
+
+def save_logs(stack: Stack, folder: Path, *, with_access_logs: bool = True) -> None:
+    """Copy each part's output to ``FOLDER/<part>.log`` and its access log to ``FOLDER/<part>.access.log``.
+
+    Call it before the stack is stopped: the originals go with it. Parts that wrote nothing are left out.
+
+    Raises:
+        StackError: a file cannot be read or written.
+    """
+    for part in stack.components():
+        if part.log.exists():
+            _copy(part, part.log, folder / f"{part.name}.log")
+        if with_access_logs and part.access_log is not None and part.access_log.exists():
+            _copy(part, part.access_log, folder / f"{part.name}.access.log")
+
+
+def _copy(part: Component, source: Path, target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(source, target)
+    except (OSError, shutil.Error) as error:
+        raise StackError(
+            f"what {part.name} wrote cannot be kept: {error}.",
+            where=str(target),
+            remedy="Make room on the disk, or name another folder with --out.",
+        ) from error

@@ -1,0 +1,331 @@
+"""A report tells what the result says, opens offline, and can be made from any result."""
+
+import re
+import shutil
+import time
+from html.parser import HTMLParser
+
+import pytest
+
+from bench.analysis.latency import merge, summarise
+from bench.errors import InputError, MeasurementError
+from bench.report.build import build_document, write_report
+from bench.report.samples import read_blobs
+from bench.result import (
+    Comparison,
+    FailureExample,
+    Latency,
+    LimitCheck,
+    RunWarning,
+    SubsetResult,
+    VerificationLine,
+    read_result,
+    write_result,
+)
+from tests.report.synthetic import make_run
+
+VOID = {"meta", "link", "br", "use", "path", "img", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Checks nesting, collects what a browser would load, ids, links and visible text."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.open, self.ids, self.anchors, self.loads, self.words = [], [], [], [], []
+        self.feed(source)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        named = dict(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+        if "id" in named:
+            self.ids.append(named["id"])
+        for name, value in attrs:
+            if name in {"src", "href", "xlink:href", "data", "action", "srcset"}:
+                (self.anchors if value.startswith("#") else self.loads).append(value)
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in {"style", "script"}:
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = make_run(tmp_path_factory.mktemp("run"), rate=200, seconds=6)
+    write_report(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(run, tmp_path):
+    """A copy that a test may change: also what happens when a result is taken to another machine."""
+    return shutil.copytree(run, tmp_path / "elsewhere")
+
+
+def page_after(folder, **changes):
+    write_result(folder, read_result(folder).model_copy(update=changes))
+    return Page(write_report(folder).read_text())
+
+
+def test_the_page_is_one_file_that_loads_nothing(run):
+    source = (run / "report.html").read_text()
+
+    page = Page(source)
+
+    assert page.loads == ["data:,"]
+    assert not re.search(r"https?:|//[a-z]|@import|<script|url\((?!#)", source)
+    assert len(source) < 2_000_000
+    assert source.count("<svg") == 3
+
+
+def test_every_link_on_the_page_leads_somewhere_and_ids_are_unique(run):
+    page = Page((run / "report.html").read_text())
+
+    assert {anchor[1:] for anchor in page.anchors} <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+    referenced = set(re.findall(r"url\(#([^)]+)\)", (run / "report.html").read_text()))
+    assert referenced <= set(page.ids)
+
+
+def test_charts_take_their_colours_from_the_page_so_that_dark_mode_reaches_them(run):
+    source = (run / "report.html").read_text()
+
+    charts = "".join(re.findall(r"<svg.*?</svg>", source, flags=re.DOTALL))
+
+    assert set(re.findall(r"#[0-9a-fA-F]{6}\b", charts)) <= {"#000000"}
+    assert "var(--series-1)" in charts
+    used = set(re.findall(r"var\((--[\w-]+)\)", charts))
+    assert all(source.count(f"{name}:") >= 2 for name in used)
+
+
+def test_sections_stand_in_reading_order(run):
+    document = build_document(run, read_result(run))
+
+    assert [section.anchor for section in document.sections] == [
+        "verification",
+        "correctness",
+        "latency",
+        "handshake",
+        "static-eds",
+        "components",
+        "generator",
+        "limits",
+        "warnings",
+        "fingerprint",
+        "reading",
+    ]
+    assert [answer.question for answer in document.answers] == [
+        "Correctness",
+        "Latency",
+        "TLS handshake",
+        "Capacity",
+        "Static or EDS",
+    ]
+
+
+@pytest.mark.parametrize("name", ["report.html", "report.md"])
+def test_both_forms_carry_the_numbers_of_the_result(run, name):
+    source = (run / name).read_text()
+    text = Page(source).text if name.endswith("html") else source
+    result = read_result(run)
+    whole = result.totals[-1]
+
+    for value in (whole.due, whole.response_time.p50, whole.response_time.p99, whole.service_time.maximum):
+        assert f"{value:,}" in text
+    assert f"{whole.response_time.samples:,} samples" in text
+    assert "Not measured in this run" in text
+    assert "2 blocks, at least 6 are needed" in text
+    assert "SYNTHETIC TEST DATA" in text
+
+
+def test_the_stored_samples_are_those_of_the_result(run):
+    """The curves are drawn from samples/, the tables from result.json: they must be the same thing."""
+    result = read_result(run)
+
+    for subset in result.totals[:-1]:
+        blobs = [
+            blob
+            for trial in result.trials
+            if trial.experiment == "steady"
+            for blob in read_blobs(run, trial, subset.name, "response_time")
+        ]
+        assert summarise(merge(blobs)) == subset.response_time
+
+
+def test_an_aborted_run_without_a_single_trial_still_has_a_report(folder):
+    shutil.rmtree(folder / "samples")
+    page = page_after(
+        folder,
+        state="aborted",
+        reason="egress exited with 1 before it was ready",
+        finished_at=None,
+        verification=(),
+        trials=(),
+        totals=(),
+        comparisons=(),
+        handshake=None,
+        generator=None,
+        limits=(),
+        warnings=(),
+        stack_ready_s={},
+        peak_memory_bytes=None,
+        duration_s=None,
+    )
+
+    assert "Aborted The run was aborted: egress exited with 1" in page.text
+    assert "<svg" not in (folder / "report.html").read_text()
+    assert page.text.count("Not measured in this run.") >= 4
+
+
+def test_unknown_values_are_dashes_and_never_zero(folder):
+    result = read_result(folder)
+    nothing = Latency(samples=0)
+    assert result.handshake is not None
+    trial = result.trials[0]
+    unknown = tuple(
+        cost.model_copy(update={"cpu_us_per_request": None, "memory_bytes": None}) for cost in trial.costs
+    )
+    page = page_after(
+        folder,
+        trials=(trial.model_copy(update={"costs": unknown, "arrival_rate": None}),),
+        handshake=result.handshake.model_copy(
+            update={
+                "connect_time": nothing,
+                "handshake_time": nothing,
+                "handshakes": 0,
+                "gateway_cpu_us_per_request": None,
+                "node_cpu_us_per_request_without": None,
+            }
+        ),
+    )
+
+    assert re.search(r"TLS handshake 0 – – – – –", page.text)
+    assert re.search(r"gateway – \d+ –", page.text)
+    assert re.search(r"sidecar sidecar – –", page.text)
+    assert "closed loop" in page.text
+
+
+def test_what_went_wrong_stands_on_the_page(folder):
+    result = read_result(folder)
+    whole = result.totals[-1].model_copy(
+        update={"answered": 4_797, "failed": 2, "misrouted": 1, "reasons": {"status 503": 2, "wrong node": 1}}
+    )
+    page = page_after(
+        folder,
+        totals=(whole,),
+        limits=(LimitCheck(name="failed", limit="≤ 0", measured="2", passed=False),),
+        warnings=(RunWarning(code="x", message="Something odd.", advice="Look at it."),),
+        handshake=result.handshake.model_copy(update={"counts_agree": False, "handshakes": 7}),
+    )
+
+    assert "Limit missed 1 request was misrouted; failed is 2, limit ≤ 0." in page.text
+    assert "status 503 2" in page.text
+    assert "seen" in page.text
+    assert "Something odd. Look at it." in page.text
+    assert "the two accounts do not agree" in page.text
+
+
+def test_text_from_outside_stays_text(folder):
+    hostile = "<img src=x onerror=alert(1)> | `x` & \"'"
+    line = VerificationLine(
+        name=hostile, sent=hostile, expected=hostile, got=hostile, node=hostile, passed=False
+    )
+    source_before = (folder / "report.html").read_text().count("<img")
+    page = page_after(
+        folder,
+        scenario=hostile,
+        description=hostile,
+        verification=(line,),
+        comparisons=(Comparison(metric=hostile, unit="µs", static=(1.0,), eds=(2.0,)),),
+    )
+
+    assert source_before == (folder / "report.html").read_text().count("<img") == 0
+    assert "<img src=x onerror=alert(1)>" in page.text
+    table = (folder / "report.md").read_text().split("## Verification")[1].split("##")[0]
+    rows = [row for row in table.splitlines() if row.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {7}
+    assert "<img" not in table.replace("\\<img", "")
+
+
+def test_a_single_subset_or_many_need_no_special_care(folder):
+    result = read_result(folder)
+    names = [f"s{number}" for number in range(7)]
+    some: SubsetResult = result.totals[0]
+
+    page_after(folder, totals=(some,))
+    page = page_after(
+        folder, totals=(*(some.model_copy(update={"name": name}) for name in names), result.totals[-1])
+    )
+
+    assert all(name in page.text for name in names)
+
+
+def test_an_unfinished_block_is_no_obstacle(folder):
+    page = page_after(
+        folder, comparisons=(Comparison(metric="m", unit="µs", static=(1.0, 2.0, 0.0), eds=(2.0,)),)
+    )
+
+    assert "1 block, at least 6 are needed" in page.text
+
+
+def test_damaged_samples_are_named(folder):
+    (folder / "samples" / "timeseries.csv").write_text("nonsense\n1\n")
+    with pytest.raises(InputError, match=r"timeseries\.csv.*cannot be read"):
+        write_report(folder)
+    (folder / "samples" / "timeseries.csv").unlink()
+
+    log = next((folder / "samples").rglob("v1.hlog"))
+    log.write_text(re.sub(r"HIST\w{20}", "HISTxxxx", log.read_text()))
+    with pytest.raises(MeasurementError, match="cannot be read"):
+        write_report(folder)
+
+
+def test_a_folder_without_a_result_is_refused(tmp_path):
+    with pytest.raises(InputError, match="there is no result"):
+        write_report(tmp_path)
+
+
+def test_building_a_report_costs_little(folder):
+    """Two seconds of CPU on top of importing pandas and matplotlib is much on any machine."""
+    start = time.process_time()
+
+    write_report(folder)
+
+    assert time.process_time() - start < 2
+
+
+def test_building_a_report_writes_nothing_else(folder):
+    before = {path for path in folder.rglob("*") if path.name not in {"report.html", "report.md"}}
+
+    write_report(folder)
+
+    after = {path for path in folder.rglob("*") if path.name not in {"report.html", "report.md"}}
+    assert before == after
+
+
+def test_the_first_request_of_each_kind_of_failure_is_shown_whole(folder):
+    example = FailureExample(
+        trial="block 1, 1st: static",
+        subset="v1",
+        reason="wrong node: nginx02",
+        request="GET / HTTP/1.1\r\nwant: v1\r\n\r\n",
+        response="HTTP/1.1 200 OK\r\nx-node: nginx02\r\n\r\n<h1>v2!</h1>\r\n```",
+    )
+    silent = example.model_copy(update={"reason": "timeout", "response": ""})
+    page = page_after(folder, examples=(example, silent, *(silent,) * 20))
+
+    assert "Example of “wrong node: nginx02” (v1; block 1, 1st: static)" in page.text
+    assert "want: v1 HTTP/1.1 200 OK x-node: nginx02 <h1>v2!</h1>" in page.text
+    assert "(nothing came back)" in page.text
+    assert "14 more examples stand in result.json" in page.text
+    assert "\n    <h1>v2!</h1>\n" in (folder / "report.md").read_text()

@@ -1,0 +1,305 @@
+"""What people and programs read while a command works, and after it."""
+
+import io
+import json
+import re
+
+import pytest
+
+from bench.console import (
+    Console,
+    Output,
+    Progression,
+    RecordingConsole,
+    bar_text,
+    format_span,
+    plain_stage,
+)
+from bench.errors import InputError, Position
+from bench.report.terminal import summary_lines, verification_lines
+from bench.result import LimitCheck, RunWarning, read_result
+from tests.report.synthetic import VERIFICATION, make_run
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = make_run(tmp_path_factory.mktemp("run"), rate=100, seconds=4)
+    return folder, read_result(folder)
+
+
+@pytest.fixture
+def streams():
+    return io.StringIO(), io.StringIO()
+
+
+def a_console(streams, **options):
+    out, err = streams
+    return Console(stdout=out, stderr=err, **options)
+
+
+def test_the_summary_fits_one_screen_and_names_the_report(run, streams):
+    folder, result = run
+
+    code = a_console(streams).finish(result, folder / "report.html")
+
+    lines = streams[0].getvalue().splitlines()
+    assert code == 0
+    assert lines.pop(0) == ""
+    assert len(lines) <= 23
+    assert [line for line in lines[:-1] if len(line) > 80] == []
+    assert lines[0].startswith("PASSED")
+    assert lines[-1].split()[-1] == str(folder / "report.html")
+    assert "response time" in streams[0].getvalue()
+    assert streams[1].getvalue() == ""
+
+
+def test_the_summary_still_fits_with_many_subsets_parts_and_warnings(run):
+    folder, result = run
+    many = tuple(
+        result.totals[0].model_copy(update={"name": f"subset-with-a-long-name-{n}", "answered": 200 - n % 7})
+        for n in range(20)
+    )
+    crowded = result.model_copy(
+        update={
+            "totals": (*many, result.totals[-1]),
+            "limits": tuple(
+                LimitCheck(name=f"limit_{n}", limit="≤ 0", measured="12", passed=False) for n in range(9)
+            ),
+            "warnings": (RunWarning(code="x", message="Odd. " * 40, advice=""),) * 3,
+        }
+    )
+
+    lines = summary_lines(crowded, folder / "report.html")
+
+    assert len(lines) <= 23
+    assert [line for line in lines[:-1] if len(line) > 80] == []
+    assert "… and 17 more in the report" in lines
+    assert "subset-with-a…" in "".join(lines)
+
+
+def test_the_summary_of_a_run_that_got_nowhere_is_short(run, streams):
+    _, result = run
+    nothing = result.model_copy(
+        update={
+            "state": "aborted",
+            "reason": "nginx is missing",
+            "trials": (),
+            "totals": (),
+            "comparisons": (),
+            "handshake": None,
+            "generator": None,
+        }
+    )
+
+    code = a_console(streams).finish(nothing, None)
+
+    assert code == 2
+    assert streams[0].getvalue().strip() == "ABORTED  The run was aborted: nginx is missing"
+
+
+def test_quiet_prints_verdict_and_report_only(run, streams):
+    folder, result = run
+    console = a_console(streams, quiet=True)
+    console.plan(10)
+    console.stage("starting")
+    console.note("a note")
+    console.verification(result.verification)
+    console.warning(RunWarning(code="x", message="m", advice="a"))
+
+    console.finish(result, folder / "report.html")
+
+    assert streams[1].getvalue() == ""
+    assert len(streams[0].getvalue().strip().splitlines()) <= 4
+    assert "report.html" in streams[0].getvalue()
+
+
+def test_json_leaves_one_document_on_stdout_and_the_rest_on_stderr(run, streams):
+    folder, result = run
+    console = a_console(streams, as_json=True)
+    console.stage("starting")
+    console.verification(result.verification)
+    console.say("some text")
+
+    console.finish(result, folder / "report.html")
+
+    document = json.loads(streams[0].getvalue())
+    assert document["verdict"] == {
+        "state": "passed",
+        "sentence": document["verdict"]["sentence"],
+        "exit_code": 0,
+    }
+    assert document["result"]["totals"][-1]["due"] == result.totals[-1].due
+    assert document["report"] == str(folder / "report.html")
+    assert "PASSED" in streams[1].getvalue()
+    assert "some text" in streams[1].getvalue()
+
+
+def test_an_error_is_one_paragraph_on_stderr_as_it_was_written(streams):
+    error = InputError(
+        "host [bold]x[/] is unknown" + " and that is a long story" * 10,
+        where=Position("vs.yaml", 14),
+        remedy="Add it.",
+    )
+
+    a_console(streams).error(error)
+
+    assert streams[1].getvalue() == f"error: {error}\n"
+    assert streams[0].getvalue() == ""
+
+
+def test_an_error_under_json_is_a_document_too(streams):
+    a_console(streams, as_json=True).error(InputError("no", where="a.yaml:3", remedy="Do."))
+
+    assert json.loads(streams[0].getvalue()) == {
+        "error": {"what": "no", "where": "a.yaml:3", "remedy": "Do."}
+    }
+
+
+def test_an_error_after_the_result_does_not_spoil_the_document(run, streams):
+    console = a_console(streams, as_json=True)
+    console.finish(run[1], None)
+
+    console.error(InputError("late"))
+
+    assert json.loads(streams[0].getvalue())["verdict"]["state"] == "passed"
+    assert "error: late" in streams[1].getvalue()
+
+
+def test_without_a_terminal_each_stage_is_a_plain_line(streams):
+    clock = Clock()
+    console = a_console(streams, clock=clock)
+    console.plan(100)
+    console.stage("start the stacks", 3)
+    clock.now += 3
+
+    console.stage("block 1, 1st: static", 75)
+
+    assert streams[1].getvalue().splitlines() == [
+        "    0 s  start the stacks (3 s)",
+        "    3 s  block 1, 1st: static (1 min 15 s)",
+    ]
+
+
+def test_on_a_terminal_a_bar_says_what_happens_and_what_remains(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    clock, err = Clock(), Terminal()
+    with Console(stdout=io.StringIO(), stderr=err, clock=clock) as console:
+        console.plan(100)
+        console.stage("block 1, 1st: static", 40)
+        clock.now += 10
+        console._bar.refresh()
+        console.note("a fact")
+
+    shown = err.getvalue()
+    assert "block 1, 1st: static" in shown
+    assert "about 1 min 30 s left" in shown
+    assert "a fact" in shown
+    assert shown.rstrip().endswith("\x1b[?25h") or "\x1b[?25h" in shown
+
+
+def test_a_long_stage_stays_on_one_line_of_a_narrow_terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    err = Terminal()
+    with Console(stdout=io.StringIO(), stderr=err) as console:
+        console.plan(5_999)
+        console.stage("a stage that has much to say about itself and takes several lines to do so", 40)
+        console._bar.refresh()
+
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", err.getvalue())
+    shown = [line for line in re.split(r"[\r\n]+", plain) if "a stage" in line]
+    assert shown
+    assert all("…" in line and "about 99 min 59 s left" in line and len(line) <= 80 for line in shown)
+
+
+def test_the_cursor_comes_back_after_an_exception(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    err = Terminal()
+
+    def interrupted():
+        with Console(stdout=io.StringIO(), stderr=err) as console:
+            console.plan(5)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+
+    assert err.getvalue().count("\x1b[?25l") == err.getvalue().count("\x1b[?25h") == 1
+
+
+def test_a_late_stage_stops_the_clock_and_an_early_one_skips_ahead():
+    clock = Clock()
+    progression = Progression(clock)
+    progression.plan(60)
+    progression.stage(20)
+    clock.now += 50
+
+    assert progression.remaining_s == 40
+    progression.stage(30)
+    assert progression.remaining_s == 40
+    progression.stage(10)
+    assert progression.remaining_s == 10
+    progression.stage(0)
+    assert progression.remaining_s == 0
+    assert bar_text(progression) == "almost done"
+
+
+def test_stages_beyond_the_plan_never_make_a_negative_remainder():
+    clock = Clock()
+    progression = Progression(clock)
+    progression.plan(10)
+    progression.stage(50)
+    clock.now += 30
+
+    assert progression.remaining_s == 0
+    assert plain_stage(progression, "x", 0) == "   30 s  x"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-1, "0 s"), (0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (125, "2 min 05 s")],
+)
+def test_spans_are_written_for_people(seconds, text):
+    assert format_span(seconds) == text
+
+
+def test_the_verification_table_shows_a_wrong_call_in_full():
+    wrong = VERIFICATION[0].model_copy(update={"passed": False, "got": "200 v2!\nand more of the page"})
+
+    lines = verification_lines((wrong, *VERIFICATION[1:]))
+
+    assert lines[1].endswith("✗")
+    assert "sent GET / want: v1; expected 200 v1!; got 200 v2! and more of the page" in lines[2]
+    assert sum(line.endswith("✓") for line in lines) == len(VERIFICATION) - 1
+    assert all(len(line) <= 80 for line in lines[:2] + lines[3:])
+
+
+def test_the_recording_console_keeps_everything_in_order(run):
+    fake: Output = RecordingConsole()
+    fake.plan(3)
+    fake.stage("a", 1)
+    fake.warning(RunWarning(code="x", message="m", advice="a"))
+
+    assert fake.finish(run[1], None) == 0
+    assert [name for name, _ in fake.events] == ["plan", "stage", "warning", "finish"]
+    assert fake.of("stage") == [("a", 1)]
+
+
+def test_both_outputs_keep_the_same_promises():
+    for kind in (Console, RecordingConsole):
+        promised = {name for name in vars(Output) if not name.startswith("_")}
+        assert promised <= set(dir(kind))
