@@ -108,7 +108,9 @@ def default_route(context: Context, service: Service, port: ServicePort) -> Rout
     policy = route_hash_policy(hashing) if hashing is not None else None
     if policy is not None:
         action.hash_policy = [policy]
-    return Route(name="default", match=RouteMatch(prefix="/"), route=action)
+    route = Route(name="default", match=RouteMatch(prefix="/"), route=action)
+    context.origins.note(route, service=service.where)
+    return route
 
 
 def _route(context: Context, placed: PlacedRoute, match: HTTPMatchRequest | None, scope: RouteScope) -> Route:
@@ -136,6 +138,7 @@ def _route(context: Context, placed: PlacedRoute, match: HTTPMatchRequest | None
         route.typed_per_filter_config["envoy.filters.http.fault"] = pack(http_fault(written.fault, where))
     if written.cors_policy is not None:
         route.typed_per_filter_config["envoy.filters.http.cors"] = pack(cors_policy(written.cors_policy))
+    context.origins.note(route, rule=where)
     return route
 
 
