@@ -168,7 +168,8 @@ class Scenario(_Written):
     controls: tuple[Control, ...] = ()
     limits: Limits = Limits()
     ports: dict[str, Annotated[int, Field(ge=1, le=65535)]] = Field(default_factory=dict)
-    """Fixed ports: proxy or node -> port of its first listener. Absent: the system chooses."""
+    """Fixed ports: ``NAME`` of a node, or ``NAME:PORT`` of a proxy's listener as Istio names it, such as
+    ``sleep:80`` -> real port. Absent: the system chooses."""
 
     @field_validator("name")
     @classmethod
@@ -194,7 +195,8 @@ class Scenario(_Written):
             for node in expect.nodes:
                 if node not in self.nodes:
                     raise ValueError(f"{place} expects node {node!r}; nodes are {_list(self.nodes)}")
-        for name in self.ports:
+        for wish in self.ports:
+            name = wish.partition(":")[0]
             if name not in proxies and name not in self.nodes:
                 raise ValueError(f"ports names {name!r}, which is neither a proxy nor a node")
         return self
