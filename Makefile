@@ -5,7 +5,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install check format test bench lock clean conformance-validation conformance-analyze
+.PHONY: help install check format test bench lock clean conformance conformance-analyze conformance-validation
+.PHONY: benchmark-translate
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +39,12 @@ bench: $(READY) ## the main job: scenarios/egress-mtls, static against EDS, repo
 
 conformance-analyze: $(READY) ## hold the analyzer against recorded answers: make conformance-analyze GOLDEN=DIR
 	$(BIN)/python -m tests.conformance.analyze $(GOLDEN)
+
+conformance: $(READY) ## compare with istiod's recorded answers: make conformance GOLDEN=DIR
+	$(BIN)/python -m tests.conformance.translate $(GOLDEN)
+
+benchmark-translate: $(READY) ## the translation at scale: 1,000 to 5,000 ServiceEntries, by part
+	$(BIN)/python -m tests.benchmarks.translate_scale
 
 conformance-validation: $(READY) ## verdicts on resources against recorded ones of Istio (GOLDEN=DIR)
 	$(BIN)/python -m tests.conformance.validation $(GOLDEN)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from envoy_data_plane.envoy.config.cluster.v3 import (
     Cluster,
     ClusterCustomClusterType,
     ClusterDiscoveryType,
+    ClusterDnsLookupFamily,
     ClusterEdsClusterConfig,
     ClusterLbPolicy,
     ClusterOriginalDstLbConfig,
@@ -18,6 +20,10 @@ from envoy_data_plane.envoy.config.core.v3 import TypedExtensionConfig
 from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
 from envoy_data_plane.envoy.extensions.clusters.common.dns.v3 import DnsLookupFamily
 from envoy_data_plane.envoy.extensions.clusters.dns.v3 import DnsCluster
+from envoy_data_plane.envoy.extensions.clusters.dynamic_forward_proxy.v3 import (
+    ClusterConfig as DynamicForwardProxy,
+)
+from envoy_data_plane.envoy.extensions.common.dynamic_forward_proxy.v3 import DnsCacheConfig
 from envoy_data_plane.envoy.extensions.network.dns_resolver.cares.v3 import CaresDnsResolverConfig
 
 from bench.errors import Position, UnsupportedError
@@ -34,8 +40,8 @@ from bench.translate.connection_pool import (
 )
 from bench.translate.context import Context
 from bench.translate.endpoints import load_assignment, subset_endpoints
-from bench.translate.load_balancer import apply_load_balancer, common_lb_config, locality_setting
-from bench.translate.messages import pack
+from bench.translate.load_balancer import DYNAMIC_TYPE, apply_load_balancer, common_lb_config
+from bench.translate.messages import pack, variant
 from bench.translate.names import BLACK_HOLE, PASSTHROUGH, cluster_name, sni_cluster_name
 from bench.translate.outlier import outlier_detection
 from bench.translate.traffic_policy import port_policy, subset_policy
@@ -45,6 +51,9 @@ _DNS_REFRESH = timedelta(seconds=60)
 _DNS_JITTER = timedelta(milliseconds=100)
 _DNS_QUERIES = 100
 """istiod's mesh defaults for DNS clusters."""
+
+
+_TEMPLATE = Cluster()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +131,15 @@ class _Builder:
         pool = policy.connection_pool if policy is not None else None
         outlier = policy.outlier_detection if policy is not None else None
         balancer = policy.load_balancer if policy is not None else None
-        cluster = Cluster(
+        cluster = variant(
+            _TEMPLATE,
             name=self.name,
             connect_timeout=connect_timeout(pool, semantics.connect_timeout),
             circuit_breakers=circuit_breakers(
                 pool, policy.retry_budget if policy is not None else None, semantics.default_limit
             ),
             upstream_connection_options=connection_options(pool),
-            common_lb_config=common_lb_config(outlier, locality_setting(balancer), semantics),
+            common_lb_config=common_lb_config(outlier, balancer, semantics),
             outlier_detection=outlier_detection(outlier, semantics) if outlier is not None else None,
         )
         separate = self._set_discovery(cluster, endpoints, policy)
@@ -157,7 +167,7 @@ class _Builder:
 
     def _note_origins(self, cluster: Cluster) -> None:
         origins = self.context.origins
-        origins.note(cluster, service=self.service.where)
+        origins.note(cluster, service=self.service.locate)
         if self.merged is None:
             return
         if self.subset is not None:
@@ -179,11 +189,8 @@ class _Builder:
                 )
             return ()
         if resolution is Resolution.DYNAMIC_DNS:
-            raise UnsupportedError(
-                f"resolution DYNAMIC_DNS of {self.service.host} needs a resolver for whatever name comes.",
-                where=self.service.where,
-                remedy="Write each host with resolution DNS instead.",
-            )
+            self._resolve_on_demand(cluster)
+            return ()
         assignment = load_assignment(self.name, endpoints, policy, self.context.view)
         if resolution in {Resolution.DNS, Resolution.DNS_ROUND_ROBIN}:
             if not endpoints:
@@ -198,6 +205,24 @@ class _Builder:
         cluster.type = ClusterDiscoveryType.EDS
         cluster.eds_cluster_config = ClusterEdsClusterConfig(service_name=self.name)
         return (assignment,)
+
+    def _resolve_on_demand(self, cluster: Cluster) -> None:
+        """Resolve whatever name a request has. istiod leaves the load balancing of such a cluster alone."""
+        if not self.context.intercepts:
+            raise UnsupportedError(
+                f"resolution DYNAMIC_DNS of {self.service.host} resolves whatever name comes, which no "
+                f"stand-in "
+                f"can answer for; {self.context.view.name} has interception none.",
+                where=self.service.where,
+                remedy="Write each host with resolution DNS or STATIC, or set interception to redirect.",
+            )
+        cache = DnsCacheConfig(
+            name=f"{self.service.host}_dfp_dns_cache", dns_lookup_family=ClusterDnsLookupFamily.V4_ONLY
+        )
+        cluster.common_lb_config = None
+        cluster.cluster_type = ClusterCustomClusterType(
+            name=DYNAMIC_TYPE, typed_config=pack(DynamicForwardProxy(dns_cache_config=cache))
+        )
 
     def _demand_interception(self) -> None:
         if self.context.intercepts:
@@ -237,7 +262,6 @@ class _Builder:
         if settings is None:
             self._warn_about_lost_tls()
             return None
-        where = self._where("tls")
         tls = upstream_tls(
             settings,
             semantics=self.context.semantics,
@@ -245,7 +269,7 @@ class _Builder:
             sni_of_mesh=sni_cluster_name(self.service.host, self.port.number, subset),
             is_http2=is_http2,
             material=self.context.material,
-            where=where,
+            locate=partial(self._where, "tls"),
         )
         if tls is None:
             return None
@@ -253,7 +277,7 @@ class _Builder:
         if tls.ca is None:
             self.context.warn(
                 "tls-not-verified",
-                where,
+                self._where("tls"),
                 f"the cluster {self.name} does not verify the server's certificate.",
                 "Name caCertificates to verify it.",
             )

@@ -122,7 +122,7 @@ def _tcp_chain(context: Context, placed: PlacedServer) -> list[FilterChain]:
                 stat_prefix=f"{virtual_service.name}.{virtual_service.namespace}",
             )
             chain = FilterChain(filters=filters)
-            context.origins.note(chain, server=placed.where, rule=virtual_service.where)
+            context.origins.note(chain, server=placed.where, rule=virtual_service.locate)
             if is_tls_server(placed.server):
                 chain.filter_chain_match = chain_match(server_names=placed.sni_hosts)
                 chain.transport_socket = downstream_tls(context, placed)
@@ -163,6 +163,6 @@ def _passthrough_chains(context: Context, placed: PlacedServer, taken: set[str])
                 )
                 condition = chain_match(server_names=match.sni_hosts)
                 chain = FilterChain(filter_chain_match=condition, filters=filters)
-                context.origins.note(chain, server=placed.where, rule=virtual_service.where)
+                context.origins.note(chain, server=placed.where, rule=virtual_service.locate)
                 chains.append(_chain(chain))
     return chains
