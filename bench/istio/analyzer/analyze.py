@@ -23,6 +23,7 @@ from bench.istio.analyzer.schema import check_schema_warnings, refusals
 from bench.istio.analyzer.server_verification import check_server_verification
 from bench.istio.analyzer.service_entries import check_addresses, check_protocols
 from bench.istio.analyzer.services import check_port_names
+from bench.istio.analyzer.shared_hosts import check_shared_hosts
 from bench.istio.analyzer.status import check_conditions
 from bench.istio.analyzer.subsets import check_subsets, check_subsets_at_gateways
 from bench.istio.analyzer.surroundings import Surroundings
@@ -56,6 +57,9 @@ ISTIO_RULES: tuple[Rule, ...] = (
 )
 """Rules with Istio's own codes."""
 
+OWN_RULES: tuple[Rule, ...] = (check_shared_hosts,)
+"""Rules of this suite that need nothing but the resources."""
+
 SUPPRESS = "galley.istio.io/analyze-suppress"
 """Istio's annotation for a resource: codes, separated by commas, or ``*``."""
 
@@ -63,7 +67,7 @@ SUPPRESS = "galley.istio.io/analyze-suppress"
 def analyze(surroundings: Surroundings, problems: Iterable[Problem] = ()) -> tuple[Finding, ...]:
     """Apply every rule; *problems* are the faults that loading the resources found."""
     found = list(refusals(problems))
-    for rule in ISTIO_RULES:
+    for rule in (*ISTIO_RULES, *OWN_RULES):
         found += rule(surroundings)
     return in_order(_kept(surroundings, found))
 

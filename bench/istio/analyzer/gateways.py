@@ -39,7 +39,7 @@ def check_gateway_workloads(surroundings: Surroundings) -> Iterator[Finding]:
         ports = {
             number
             for workload in selected
-            for service in surroundings.resources.services
+            for service in surroundings.services
             if service.namespace == workload.namespace and selects(service.spec.selector, workload.labels)
             for port in service.spec.ports
             if port.protocol == "TCP"

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from bench.istio.inventory import Inventory, Semantics
+from bench.istio.documents import Document
+from bench.istio.inventory import Inventory, Semantics, ServiceFact
 from bench.istio.models.gateway import Gateway
+from bench.istio.models.kubernetes import Service, ServicePort
 from bench.istio.registry.hosts import expand_gateway, expand_host, is_wildcard
 from bench.istio.resource import Resource, Resources
 
@@ -87,6 +89,14 @@ class Surroundings:
         return (workload for workload in self.workloads if selects(selector, workload.labels))
 
     @cached_property
+    def services(self) -> tuple[Resource[Service], ...]:
+        """The Kubernetes Services of the YAML, then those that the inventory adds."""
+        written = {(service.namespace, service.name) for service in self.resources.services}
+        facts = () if self.inventory is None else self.inventory.services
+        added = (_as_service(fact) for fact in facts if (fact.namespace, fact.name) not in written)
+        return (*self.resources.services, *added)
+
+    @cached_property
     def gateways(self) -> Mapping[str, Resource[Gateway]]:
         """The Gateways by ``namespace/name``."""
         return {f"{gateway.namespace}/{gateway.name}": gateway for gateway in self.resources.gateways}
@@ -109,7 +119,7 @@ class Surroundings:
             for written in entry.spec.hosts:
                 host = self.full_name(written, entry.namespace)
                 known.setdefault(host, []).append(KnownHost(host, ports, entry.namespace, scopes, entry))
-        for service in self.resources.services:
+        for service in self.services:
             exported = service.annotations.get(EXPORT_ANNOTATION, "")
             host = self.full_name(service.name, service.namespace)
             known.setdefault(host, []).append(
@@ -163,3 +173,21 @@ class Surroundings:
         if known.resource.kind == "Service" and self.semantics == "current":
             declared = [known]
         return frozenset(port for each in declared for port in each.ports)
+
+
+def _as_service(fact: ServiceFact) -> Resource[Service]:
+    ports = tuple(
+        ServicePort.model_validate({"name": port.name, "port": port.port, "targetPort": port.target_port})
+        for port in fact.ports
+    )
+    return Resource(
+        kind="Service",
+        api_version="v1",
+        name=fact.name,
+        namespace=fact.namespace,
+        labels={},
+        annotations={},
+        spec=Service(selector=dict(fact.selector), ports=ports),
+        order=0,
+        document=Document(data={}, file="inventory", first_line=1, text="", offset=0),
+    )

@@ -1,0 +1,142 @@
+"""Hosts that a sidecar sends to a gateway which does not know them (EB0105, EB0003, EB0107)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
+from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
+    HttpConnectionManager,
+)
+
+from bench.errors import Position
+from bench.explain.connections import Connection, find_chain, find_listener
+from bench.explain.effects.survey import Survey
+from bench.explain.effects.uses import Use
+from bench.explain.proxies import TranslatedProxy
+from bench.explain.request import host_of
+from bench.istio.analyzer.finding import Finding, Level
+from bench.istio.registry.hosts import covers, is_wildcard, overlap
+from bench.translate.messages import unpack
+
+
+def check_handover(found: Survey) -> Iterator[Finding]:
+    """Follow each route of a sidecar to the gateway behind it, and ask for its hosts there.
+
+    Short forms of a host (``nginx.external``), which sidecars accept as well, are not asked for: nobody wrote
+    them. The hosts are those of the VirtualServices.
+    """
+    reported: set[tuple[Position, str, str]] = set()
+    for use in found.uses:
+        if not use.here.is_sidecar or not use.is_http or use.host is None or use.where is None:
+            continue
+        if not use.has_rule or use.is_mirror:
+            continue
+        for gateway, connection in _gateways_behind(found, use):
+            key = (use.where, use.host.name, gateway.name)
+            if key in reported:
+                continue
+            reported.add(key)
+            yield from _ask(found, use, use.where, gateway, connection)
+
+
+def _gateways_behind(found: Survey, use: Use) -> Iterator[tuple[TranslatedProxy, Connection]]:
+    cluster = use.here.clusters.find(use.cluster)
+    if cluster is None:
+        return
+    tls = use.here.clusters.tls(cluster)
+    by_name = {each.name: each for each in found.translated}
+    for endpoint in use.here.clusters.endpoints(cluster):
+        name = found.proxies.gateway_at(endpoint.address)
+        if name in by_name:
+            host, _, port = endpoint.address.rpartition(":")
+            sni = (tls.sni or _host(use)) if tls is not None else ""
+            yield by_name[name], Connection(int(port), host.strip("[]"), has_tls=tls is not None, sni=sni)
+
+
+def _host(use: Use) -> str:
+    """Give the host that the gateway sees: the virtual host's, or what the route makes of it."""
+    action = use.route.route if use.route is not None else None
+    if action is not None and action.host_rewrite_literal:
+        return host_of(action.host_rewrite_literal)
+    return use.host.name.rpartition(":")[0] if use.host is not None else ""
+
+
+def _ask(
+    found: Survey, use: Use, where: Position, gateway: TranslatedProxy, connection: Connection
+) -> Iterator[Finding]:
+    host = _host(use)
+    listener = find_listener(gateway.config.listeners, connection)
+    if listener is None:
+        yield found.finding(
+            Level.ERROR,
+            "EB0107",
+            where,
+            reason=f"{use.who} get 503 UF at {use.here.name}, because it sends them to {gateway.name} on "
+            "port "
+            f"{connection.port}, where no Gateway listens.",
+            remedy="Add a server with this port to a Gateway, or send to a port that has one.",
+        )
+        return
+    chain = find_chain(listener, connection)
+    terminates = chain is not None and chain.transport_socket is not None
+    if chain is None or terminates != connection.has_tls:
+        speaks = "TLS" if connection.has_tls else "plain text"
+        yield found.finding(
+            Level.ERROR,
+            "EB0107",
+            where,
+            reason=f"{use.who} get 503 at {use.here.name}, because it speaks {speaks} to {gateway.name} "
+            "on port "
+            f"{connection.port}, and no server there expects that for {host}.",
+            remedy="Let protocol and tls of the server agree with the DestinationRule for the gateway's "
+            "Service.",
+        )
+        return
+    for each in chain.filters:
+        manager = unpack(each.typed_config)
+        if isinstance(manager, HttpConnectionManager) and manager.rds is not None:
+            config = gateway.routes.get(manager.rds.route_config_name or "")
+            if config is not None:
+                yield from _unknown_host(found, use, where, gateway=gateway, config=config, host=host)
+
+
+def _unknown_host(
+    found: Survey,
+    use: Use,
+    where: Position,
+    *,
+    gateway: TranslatedProxy,
+    config: RouteConfiguration,
+    host: str,
+) -> Iterator[Finding]:
+    domains = [
+        domain
+        for virtual_host in config.virtual_hosts
+        if virtual_host.routes or virtual_host.require_tls
+        for domain in virtual_host.domains
+        if not virtual_host.name.startswith("blackhole:")
+    ]
+    known = [host_of(domain) for domain in domains]
+    if any(covers(domain, host) for domain in known):
+        return
+    partly = [domain for domain in known if is_wildcard(host) and overlap(domain, host)]
+    if partly:
+        yield found.finding(
+            Level.WARNING,
+            "EB0003",
+            where,
+            reason=f"{use.here.name} sends all of {host} to {gateway.name}, which only knows "
+            f"{', '.join(dict.fromkeys(partly))}: other hosts get 404 NR there.",
+            remedy="Bind a VirtualService with the same hosts to the Gateway, or narrow the host here.",
+        )
+        return
+    listed = f"it knows {', '.join(dict.fromkeys(known))}" if known else "nothing is bound to that port"
+    yield found.finding(
+        Level.ERROR,
+        "EB0105",
+        where,
+        reason=f"{use.who} get 404 NR at {gateway.name}, because {use.here.name} sends {host} there and no "
+        f"virtual host of {gateway.name} has it: {listed}.",
+        remedy=f"Bind a VirtualService with the host {host} to a Gateway whose servers take it.",
+    )
