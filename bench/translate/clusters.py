@@ -27,9 +27,12 @@ from envoy_data_plane.envoy.extensions.common.dynamic_forward_proxy.v3 import Dn
 from envoy_data_plane.envoy.extensions.network.dns_resolver.cares.v3 import CaresDnsResolverConfig
 
 from bench.errors import Position, UnsupportedError
-from bench.istio.models.destination_rule import DestinationRule, Subset, TrafficPolicy
+from bench.istio.models.destination_rule import DestinationRule, PortTrafficPolicy, Subset, TrafficPolicy
+from bench.istio.models.fields import camel_case
+from bench.istio.problem import Path
 from bench.istio.registry.destination_rules import MergedRule
 from bench.istio.registry.services import Endpoint, Protocol, Resolution, Service, ServicePort
+from bench.istio.resource import Resource
 from bench.translate.connection_pool import (
     apply_pool,
     circuit_breakers,
@@ -231,7 +234,7 @@ class _Builder:
         where = self.service.where
         if self.service.resolution is not Resolution.PASSTHROUGH:
             what = f"load balancing PASSTHROUGH for {self.service.host}"
-            where = self._where("loadBalancer")
+            where = self._where("load_balancer")
         elif self.service.is_headless:
             what = f"the headless Service {self.service.host}"
         raise UnsupportedError(
@@ -241,20 +244,41 @@ class _Builder:
             remedy="Name the endpoints (resolution STATIC or DNS), or set interception to redirect.",
         )
 
-    def _where(self, *path: str) -> Position:
-        """Give the place of a field of the traffic policy that holds."""
+    def _where(self, block: str | None = None) -> Position:
+        """Give the place of the closest setting for this cluster, of those that have *block* if one does."""
         if self.merged is None:
             return self.service.where
-        if self.subset is not None and self.subset.traffic_policy is not None:
+        places = list(self._settings())
+        if block is not None:
+            having = [
+                (resource, path) for resource, path, policy in places if getattr(policy, block) is not None
+            ]
+            if having:
+                resource, path = having[0]
+                return resource.position((*path, camel_case(block)))
+        if places:
+            resource, path, _ = places[0]
+            return resource.position(path)
+        return self.merged.policy_source.position(("spec",))
+
+    def _settings(
+        self,
+    ) -> Iterator[tuple[Resource[DestinationRule], Path, TrafficPolicy | PortTrafficPolicy]]:
+        """Give each setting that this cluster falls under and its place, the closest first."""
+        if self.merged is None:
+            return
+        sources: list[tuple[Resource[DestinationRule], Path, TrafficPolicy | None]] = []
+        if self.subset is not None:
             source, index = self.merged.subset_source(self.subset.name)
-            return source.position(("spec", "subsets", index, "trafficPolicy", *path))
-        source = self.merged.policy_source
-        top: tuple[str | int, ...] = ("spec", "trafficPolicy")
-        written = source.spec.traffic_policy
-        for index, setting in enumerate(written.port_level_settings if written is not None else ()):
-            if setting.port is not None and setting.port.number == self.port.number:
-                return source.position((*top, "portLevelSettings", index, *path))
-        return source.position((*top, *path))
+            sources.append((source, ("spec", "subsets", index, "trafficPolicy"), self.subset.traffic_policy))
+        top = self.merged.policy_source
+        sources.append((top, ("spec", "trafficPolicy"), self.merged.rule.traffic_policy))
+        for resource, path, policy in sources:
+            for index, setting in enumerate(policy.port_level_settings if policy is not None else ()):
+                if setting.port is not None and setting.port.number == self.port.number:
+                    yield resource, (*path, "portLevelSettings", index), setting
+            if policy is not None:
+                yield resource, path, policy
 
     def _tls(self, policy: TrafficPolicy | None, *, is_http2: bool) -> UpstreamTls | None:
         settings = policy.tls if policy is not None else None

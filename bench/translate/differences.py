@@ -21,8 +21,8 @@ class Difference:
 REAL_SOCKETS = Difference(
     "real-sockets",
     what="Without interception, listeners keep the names and addresses of redirection (0.0.0.0_80, "
-    "VIP_PORT), and services with an address of their own keep their listener; istiod binds HTTP to "
-    "127.0.0.1 and leaves out what has an address.",
+    "VIP_PORT), and services with an address of their own keep a listener of their own; istiod binds all to "
+    "127.0.0.1, where services on one port get into each other's way.",
     reason="Each listener is a real socket that the stack binds where it likes; in a pod, only loopback "
     "is sure to work.",
 )

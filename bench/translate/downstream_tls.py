@@ -67,7 +67,7 @@ def downstream_tls(context: Context, placed: PlacedServer) -> TransportSocket:
         )
     pairs, ca = _files(context, settings, placed)
     common = CommonTlsContext(
-        alpn_protocols=["h2", "http/1.1"] if placed.route_name else ["istio", "h2", "http/1.1"][1:],
+        alpn_protocols=["h2", "http/1.1"],
         tls_certificate_sds_secret_configs=[context.secrets.certificate(*pair) for pair in pairs],
         tls_params=_parameters(context, settings, placed),
     )

@@ -49,9 +49,9 @@ def single_service_route_config(context: Context, service: Service, port: Servic
     Whoever connects to that address means this service, whatever host the request names.
     """
     hosts = _virtual_hosts(context, port.number, {service.host: service})
-    hosts = [host for host in hosts if host.name == virtual_host_name(service.host, port.number)] or hosts
-    if len(hosts) == 1:
-        hosts[0].domains = ["*"]
+    hosts = [host for host in hosts if host.name == virtual_host_name(service.host, port.number)]
+    for host in hosts:
+        host.domains = ["*"]
     name = f"{service.host}:{port.number}"
     return route_configuration(name, hosts, ignores_port=not context.semantics.domains_with_ports)
 

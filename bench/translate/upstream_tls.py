@@ -85,7 +85,13 @@ def upstream_tls(
         return None
     if settings.mode == "ISTIO_MUTUAL":
         return _mesh_tls(
-            settings, semantics, sni_of_mesh, is_http2=is_http2, material=material, locate=locate
+            settings,
+            semantics,
+            sni_of_mesh,
+            default_names,
+            is_http2=is_http2,
+            material=material,
+            locate=locate,
         )
     if settings.credential_name:
         raise UnsupportedError(
@@ -123,6 +129,7 @@ def _mesh_tls(
     settings: ClientTLSSettings,
     semantics: Semantics,
     sni: str,
+    default_names: tuple[str, ...],
     *,
     is_http2: bool,
     material: TlsMaterial,
@@ -139,7 +146,7 @@ def _mesh_tls(
         certificate=(chain, key),
         ca=ca,
         sni=settings.sni or sni,
-        subject_alt_names=settings.subject_alt_names,
+        subject_alt_names=settings.subject_alt_names or default_names,
         crl="",
         alpn=(*_ISTIO_ALPN, "h2") if is_http2 else _ISTIO_ALPN,
         writes_versions=semantics.tls_versions,

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from bench.translate import ProxyConfig
+from bench.translate import ProxyConfig, TlsMaterial
 from bench.translate.messages import to_plain
 from bench.translate.names import BLACK_HOLE, PASSTHROUGH, VIRTUAL_OUTBOUND
 
@@ -22,6 +22,16 @@ LEFT_OUT = (
     "DNS settings of ORIGINAL_DST clusters, which resolve nothing",
     "config sources of RDS, EDS and SDS; virtualOutbound, BlackHole and Passthrough (not in the answers)",
 )
+MATERIAL = TlsMaterial(
+    workload_certificate="/etc/certs/workload.crt",
+    workload_private_key="/etc/certs/workload.key",
+    workload_ca="/etc/certs/root.crt",
+)
+"""What stands in for the certificates that an agent would bring."""
+_AGENT_SECRETS = {
+    "file-cert:/etc/certs/workload.crt~/etc/certs/workload.key": "default",
+    "file-root:/etc/certs/root.crt": "ROOTCA",
+}
 OWN_NAMES = frozenset({VIRTUAL_OUTBOUND, BLACK_HOLE, PASSTHROUGH})
 _MANAGER_FIELDS = ("@type", "http_filters", "rds", "http_protocol_options")
 _DNS_FIELDS = (
@@ -118,7 +128,11 @@ def _socket(socket: Plain) -> Plain:
         config["transport_socket"] = _socket(config["transport_socket"])
     common = config.get("common_tls_context")
     if common is not None:
-        common = dict(common)
+        common = {**common}
+        if "tls_certificate_sds_secret_configs" in common:
+            common["tls_certificate_sds_secret_configs"] = [
+                _secret(each) for each in common["tls_certificate_sds_secret_configs"]
+            ]
         config["common_tls_context"] = common
         combined = common.get("combined_validation_context")
         if combined is not None:
@@ -127,8 +141,19 @@ def _socket(socket: Plain) -> Plain:
             names += default.pop("match_subject_alt_names", [])
             if names:
                 default["subject_alt_names"] = _sorted(names)
-            common["combined_validation_context"] = {**combined, "default_validation_context": default}
+            common["combined_validation_context"] = {
+                "default_validation_context": default,
+                "validation_context_sds_secret_config": _secret(
+                    combined["validation_context_sds_secret_config"]
+                ),
+            }
     return {"name": socket["name"], "typed_config": config}
+
+
+def _secret(reference: Plain) -> Plain:
+    """Name a secret as istiod does: the agent's own are ``default`` and ``ROOTCA``."""
+    name = reference["name"]
+    return {"name": _AGENT_SECRETS.get(name, name)}
 
 
 def _route_config(config: Plain) -> Plain:

@@ -21,17 +21,12 @@ from bench.istio.inventory import Inventory
 from bench.istio.load import load_folder
 from bench.istio.registry import build_registry
 from bench.istio.resource import Resources
-from bench.translate import ConfigSource, ProxyConfig, TlsMaterial, translate
+from bench.translate import ConfigSource, ProxyConfig, translate
 from bench.translate.differences import NO_PASSTHROUGH, REAL_SOCKETS, REFUSED, SPELLINGS, Difference
 from tests.conformance.compare import MISSING, Finding, compare
-from tests.conformance.normal_form import LEFT_OUT, from_istiod, from_translation
+from tests.conformance.normal_form import LEFT_OUT, MATERIAL, from_istiod, from_translation
 
 _NO_PROXY_FILES = frozenset({"analyze"})
-_MATERIAL = TlsMaterial(
-    workload_certificate="/etc/certs/workload.crt",
-    workload_private_key="/etc/certs/workload.key",
-    workload_ca="/etc/certs/root.crt",
-)
 
 
 @dataclass
@@ -68,12 +63,9 @@ def check_proxy(
     """Check one proxy, by both config sources."""
     row = Row(case, proxy)
     written = inventory.proxies[proxy]
-    intercepts = written.interception == "redirect"
-    if not intercepts:
-        if written.role == "sidecar" and inventory.outbound == "ALLOW_ANY":
-            inventory, answer = _refuse_passthrough(row, resources, inventory, answer)
-        answer = _with_redirected_names(answer)
-        row.deliberate.append((REAL_SOCKETS, "127.0.0.1 in istiod's listeners counts as 0.0.0.0"))
+    has_real_sockets = written.role == "sidecar" and written.interception == "none"
+    if has_real_sockets and inventory.outbound == "ALLOW_ANY":
+        inventory, answer = _refuse_passthrough(row, resources, inventory, answer)
     sources: tuple[ConfigSource, ...] = ("eds", "static")
     try:
         configs = [_translate(resources, inventory, proxy, source) for source in sources]
@@ -84,13 +76,14 @@ def check_proxy(
         row.unexplained.append(f"not translated: {error}")
         return row
     for config in configs:
-        result = compare(from_istiod(answer), from_translation(config))
+        istiod, ours = from_istiod(answer), from_translation(config)
+        if has_real_sockets:
+            row.unexplained += _missing_chains(istiod.pop("listeners"), ours.pop("listeners"))
+        result = compare(istiod, ours)
         row.fields += result.fields
-        for finding in result.findings:
-            if not intercepts and _is_listener_with_address(finding):
-                row.deliberate.append((REAL_SOCKETS, str(finding)))
-            elif finding not in row.unexplained:
-                row.unexplained.append(finding)
+        row.unexplained += [finding for finding in result.findings if finding not in row.unexplained]
+    if has_real_sockets:
+        row.deliberate.append((REAL_SOCKETS, "listeners are compared by port: what istiod's do, ours do too"))
     return row
 
 
@@ -109,7 +102,7 @@ def _refuse_passthrough(
 
 def _translate(resources: Resources, inventory: Inventory, proxy: str, source: ConfigSource) -> ProxyConfig:
     registry = build_registry(resources, inventory)
-    return translate(registry, proxy, config_source=source, tls_material=_MATERIAL)
+    return translate(registry, proxy, config_source=source, tls_material=MATERIAL)
 
 
 def _without_passthrough(answer: dict[str, Any]) -> dict[str, Any]:
@@ -132,27 +125,25 @@ def _without_passthrough(answer: dict[str, Any]) -> dict[str, Any]:
     return {**answer, "routes": routes}
 
 
-def _with_redirected_names(answer: dict[str, Any]) -> dict[str, Any]:
-    """Read ``127.0.0.1_80`` as ``0.0.0.0_80``."""
-    listeners = []
-    for listener in answer.get("listeners") or []:
-        socket = listener["address"]["socket_address"]
-        if socket["address"] != "127.0.0.1":
-            listeners.append(listener)
-            continue
-        moved = {"socket_address": {**socket, "address": "0.0.0.0"}}
-        listeners.append({**listener, "name": f"0.0.0.0_{socket['port_value']}", "address": moved})
-    return {**answer, "listeners": listeners}
+def _missing_chains(istiod: dict[str, Any], ours: dict[str, Any]) -> list[Finding | str]:
+    """Give what istiod's listeners on 127.0.0.1 do on a port that none of ours does on that port."""
+    findings: list[Finding | str] = []
+    for name, listener in istiod.items():
+        port = name.rpartition("_")[2]
+        here = [
+            chain for other, each in ours.items() if other.endswith(f"_{port}") for chain in _chains(each)
+        ]
+        findings += [
+            Finding(("listeners", name), chain, here or MISSING)
+            for chain in _chains(listener)
+            if chain not in here
+        ]
+    return findings
 
 
-def _is_listener_with_address(finding: Finding) -> bool:
-    kind, *rest = finding.path
-    return (
-        kind == "listeners"
-        and len(rest) == 1
-        and finding.istiod == MISSING
-        and not rest[0].startswith("0.0.0.0_")
-    )
+def _chains(listener: dict[str, Any]) -> list[Any]:
+    default = listener.get("default_filter_chain")
+    return [*listener["filter_chains"].values(), *([default] if default is not None else [])]
 
 
 def print_rows(rows: list[Row], console: Console) -> None:

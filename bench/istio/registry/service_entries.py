@@ -53,7 +53,7 @@ def services_of_entry(
                 namespace=resource.namespace,
                 name=resource.name,
                 origin=Origin.SERVICE_ENTRY,
-                locate=partial(resource.position, ("spec",)),
+                locate=partial(resource.position, ("spec", "resolution")),
                 ports=ports,
                 resolution=resolution,
                 addresses=tuple(_address(each) for each in spec.addresses),
