@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help install check format test bench lock clean conformance conformance-analyze conformance-validation
-.PHONY: benchmark-translate
+.PHONY: benchmark-translate conformance-explain
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ test: check ## check, then all tests, with real Envoy and nginx
 
 bench: $(READY) ## the main job: scenarios/egress-mtls, static against EDS, report in reports/
 	$(BIN)/egress-bench run
+
+conformance-explain: $(READY) ## try every route of recorded cases on real Envoys (GOLDEN=DIR)
+	$(BIN)/python -m tests.conformance.explain $(GOLDEN)
 
 conformance-analyze: $(READY) ## hold the analyzer against recorded answers: make conformance-analyze GOLDEN=DIR
 	$(BIN)/python -m tests.conformance.analyze $(GOLDEN)

@@ -22,11 +22,6 @@ _REDIRECT_STATUS = {
     "TEMPORARY_REDIRECT": 307,
     "PERMANENT_REDIRECT": 308,
 }
-_GRPC_STATUS = {
-    0: 200, 1: 499, 2: 500, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 11: 400, 12: 501,
-    13: 500, 14: 503, 15: 500, 16: 401,
-}  # fmt: skip
-"""Status that Envoy gives to a client that does not speak gRPC (``grpcToHttpStatus``)."""
 _PER = {
     FractionalPercentDenominatorType.HUNDRED: 100,
     FractionalPercentDenominatorType.TEN_THOUSAND: 10_000,
@@ -53,7 +48,7 @@ class Fault:
     """Share of the requests."""
 
 
-def fault_of(route: Route, request: Request) -> Fault | None:
+def fault_of(route: Route) -> Fault | None:
     """Read the faults that a route injects."""
     fault = unpack(route.typed_per_filter_config.get(FAULT))
     if not isinstance(fault, HttpFault):
@@ -63,8 +58,8 @@ def fault_of(route: Route, request: Request) -> Fault | None:
     if abort is not None:
         status = abort.http_status or 0
         if abort.grpc_status is not None:
-            is_grpc = request.headers.get("content-type", "").startswith("application/grpc")
-            status = 200 if is_grpc else _GRPC_STATUS.get(abort.grpc_status, 500)
+            # The gRPC status is a header (or trailer) of a 200, whether or not the client speaks gRPC.
+            status = 200
     duration = delay.fixed_delay if delay is not None else None
     return Fault(
         delay_s=duration.total_seconds() if duration is not None else 0.0,
@@ -128,3 +123,9 @@ def phrase(status: int) -> str:
         return f"{status} {http.HTTPStatus(status).phrase}"
     except ValueError:
         return str(status)
+
+
+def percent(share: float) -> str:
+    """Write a share of 1 as ``33.3 %``."""
+    text = f"{share * 100:.2f}".rstrip("0").rstrip(".")
+    return f"{text} %"

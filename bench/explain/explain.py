@@ -16,7 +16,7 @@ from bench.explain.walk import Walk
 from bench.istio.inventory import Proxy
 from bench.istio.registry import ProxyView, Registry
 from bench.istio.registry.hosts import covers, is_wildcard
-from bench.istio.registry.services import Service
+from bench.istio.registry.services import Protocol, Service
 from bench.istio.resource import Resources
 
 
@@ -99,10 +99,12 @@ def narrowed(registry: Registry, request: Request, client: Proxy) -> Registry:
     named = set(_destinations(registry))
     for host in asked:
         named.update(_names(host, client.namespace, registry.inventory.domain))
+    openers = _openers(registry, request)
     kept = [
         service
-        for service in registry.services
-        if service.host in named
+        for index, service in enumerate(registry.services)
+        if index in openers
+        or service.host in named
         or service.host.partition(".")[0] in first_labels
         or (is_wildcard(service.host) and any(covers(service.host, host) for host in named | asked))
         or service.external_name is not None
@@ -119,6 +121,16 @@ def narrowed(registry: Registry, request: Request, client: Proxy) -> Registry:
             host: found for host, found in registry.endpoints_by_host.items() if host in hosts
         },
     )
+
+
+def _openers(registry: Registry, request: Request) -> frozenset[int]:
+    """Give the place of one service for each protocol on the port of *request*, which opens its listener."""
+    found: dict[Protocol, int] = {}
+    for index, service in enumerate(registry.services):
+        for port in service.ports:
+            if port.number == request.port and not service.addresses:
+                found.setdefault(port.protocol, index)
+    return frozenset(found.values())
 
 
 def _shares_listener(service: Service, request: Request) -> bool:

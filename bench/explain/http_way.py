@@ -12,7 +12,15 @@ from envoy_data_plane.envoy.config.route.v3 import (
     WeightedClusterClusterWeight,
 )
 
-from bench.explain.answers import answers_preflight, fault_of, phrase, redirect, share_of, tls_redirect
+from bench.explain.answers import (
+    answers_preflight,
+    fault_of,
+    percent,
+    phrase,
+    redirect,
+    share_of,
+    tls_redirect,
+)
 from bench.explain.changes import describe_changes, sent_on
 from bench.explain.journey import Branch, Outcome, Step
 from bench.explain.matching import describe_match, route_mismatches
@@ -82,29 +90,32 @@ class HttpWay:
         return Branch(1.0, (), Outcome("answer", self.here.name, reason, status=404, flags="NR"))
 
     def _take(self, virtual_host: VirtualHost, route: Route, request: Request) -> list[Branch]:
+        fault = fault_of(route)
+        if fault is None:
+            return self._answer_or_act(virtual_host, route, request, 1.0)
         branches: list[Branch] = []
-        steps: list[Step] = []
-        rest = 1.0
-        fault = fault_of(route, request)
-        if fault is not None:
-            if fault.delayed:
-                steps.append(
-                    Step("fault", f"{fault.delayed:.4%} wait {fault.delay_s:g} s".replace(".0000", ""))
-                )
-            if fault.status and fault.aborted:
-                text = f"{fault.aborted:.4%} are answered {phrase(fault.status)}".replace(".0000", "")
-                outcome = Outcome(
-                    "answer", self.here.name, "an injected fault", status=fault.status, flags="FI"
-                )
-                branches.append(Branch(fault.aborted, (*steps, Step("fault", text)), outcome))
-                rest -= fault.aborted
-        if rest <= 0:
+        aborted = fault.aborted if fault.status else 0.0
+        if aborted:
+            step = Step("fault", f"{percent(aborted)} are answered {phrase(fault.status)}")
+            outcome = Outcome("answer", self.here.name, "an injected fault", status=fault.status, flags="FI")
+            branches.append(Branch(aborted, (step,), outcome))
+        if aborted < 1:
+            branches += self._answer_or_act(virtual_host, route, request, 1.0 - aborted)
+        if not fault.delayed:
             return branches
+        step = Step("fault", f"{percent(fault.delayed)} wait {fault.delay_s:g} s")
+        late = [_delayed(branch, fault.delayed, step) for branch in branches]
+        if fault.delayed >= 1:
+            return late
+        return late + [replace(each, probability=each.probability * (1 - fault.delayed)) for each in branches]
+
+    def _answer_or_act(
+        self, virtual_host: VirtualHost, route: Route, request: Request, rest: float
+    ) -> list[Branch]:
         preflight = answers_preflight(route, request)
         if preflight is not None:
-            outcome = Outcome("answer", self.here.name, preflight, status=200)
-            return [*branches, Branch(rest, tuple(steps), outcome)]
-        return branches + self._act(virtual_host, route, request, rest, steps)
+            return [Branch(rest, (), Outcome("answer", self.here.name, preflight, status=200))]
+        return self._act(virtual_host, route, request, rest, [])
 
     def _act(
         self, virtual_host: VirtualHost, route: Route, request: Request, rest: float, steps: list[Step]
@@ -159,6 +170,16 @@ class HttpWay:
         return self.upstream.branches(cluster, replace(leg, request=changed), steps)
 
 
+def _delayed(branch: Branch, share: float, step: Step) -> Branch:
+    """Give the branch for the requests that wait first; Envoy notes that as DI."""
+    outcome = branch.outcome
+    if outcome is not None:
+        outcome = replace(outcome, flags=f"DI,{outcome.flags}" if outcome.flags else "DI")
+    return replace(
+        branch, probability=branch.probability * share, steps=(step, *branch.steps), outcome=outcome
+    )
+
+
 def _named(route: Route) -> str:
     return f' "{route.name}"' if route.name else ""
 
@@ -174,7 +195,7 @@ def _mirrors(action: RouteAction) -> list[Step]:
     for mirror in action.request_mirror_policies:
         fraction = mirror.runtime_fraction
         share = 1.0 if fraction is None else share_of(fraction.default_value)
-        found.append(Step("mirror", f"{share:.4%} are copied to {mirror.cluster}".replace(".0000", "")))
+        found.append(Step("mirror", f"{percent(share)} are copied to {mirror.cluster}"))
     return found
 
 

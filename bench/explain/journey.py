@@ -69,7 +69,7 @@ class Outcome:
     status: int | None = None
     """Of the proxy's own answer; ``None`` when it is not the proxy that decides."""
     flags: str = ""
-    """Envoy's response flags: NR, NC, UH, FI; empty for none."""
+    """Envoy's response flags, such as NR, NC, UH, ``DI,FI``; empty for none."""
     cluster: str = ""
     endpoints: tuple[Endpoint, ...] = ()
     location: str = ""
@@ -78,7 +78,8 @@ class Outcome:
     @property
     def is_failure(self) -> bool:
         """Whether the request fails for want of something in the configuration."""
-        return self.kind == "closed" or self.flags in ("NR", "NC", "UH")
+        failed = {"NR", "NC", "UH", "UF", "UC"}
+        return self.kind == "closed" or not failed.isdisjoint(self.flags.split(","))
 
 
 @dataclass(frozen=True, slots=True)

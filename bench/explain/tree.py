@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.explain.answers import phrase
+from bench.explain.answers import percent, phrase
 from bench.explain.journey import Branch, Hop, Journey, Origin, Outcome, Step
 
 _NARROWEST = 40
@@ -51,12 +51,6 @@ def _branch(branch: Branch) -> Iterator[_Node]:
         yield _hop(branch.hop)
     elif branch.outcome is not None:
         yield _Node(f"=> {describe_outcome(branch.outcome)}")
-
-
-def percent(share: float) -> str:
-    """Write a share of 1 as ``33.3 %``."""
-    text = f"{share * 100:.2f}".rstrip("0").rstrip(".")
-    return f"{text} %"
 
 
 def describe_outcome(outcome: Outcome) -> str:

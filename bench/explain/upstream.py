@@ -63,6 +63,9 @@ class Upstream:
         if leg.passes_tls and tls is None:
             return Step("tls", "the client's own TLS, passed through")
         text, notes = describe_tls(tls, leg.request.host)
+        if leg.passes_tls:
+            text = f"TLS within TLS: the client's own inside of {text}"
+            notes = (*notes, "the server would have to end both; most expect one")
         places = self.here.config.origins.of(cluster)
         where = {"tls": places["tls"]} if tls is not None and "tls" in places else {}
         return Step("tls", text, self.here.sources.origins(where), notes)

@@ -9,6 +9,10 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
     HttpConnectionManager,
 )
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
+from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
+    CertificateValidationContext,
+    DownstreamTlsContext,
+)
 
 from bench.explain.connections import Connection, find_chain, find_listener, socket_of
 from bench.explain.http_way import HttpWay
@@ -61,7 +65,8 @@ class Walk:
         origins = here.sources.origins(here.config.origins.of(chain))
         count = len(listener.filter_chains) + (listener.default_filter_chain is not None)
         place = "default" if chain is listener.default_filter_chain else _place(listener, chain)
-        steps.append(Step("filter chain", f"{place} of {count} for {_describe(connection)}", origins))
+        text = f"{place} of {count} for {_describe(connection)}"
+        steps.append(Step("filter chain", text, origins, downstream_notes(chain)))
         more, branches = self._through(here, chain, request, connection)
         return Hop(name, here.proxy.role, request, (*steps, *more), tuple(branches))
 
@@ -98,6 +103,33 @@ def _tcp(proxy: TcpProxy, upstream: Upstream, request: Request, *, passes_tls: b
         for share in shares
         for branch in upstream.branches(share.name, replace(whole, probability=share.weight / total), ())
     ]
+
+
+def downstream_notes(chain: FilterChain) -> tuple[str, ...]:
+    """Say what a chain that ends TLS asks of the client."""
+    context = unpack(chain.transport_socket.typed_config) if chain.transport_socket is not None else None
+    if not isinstance(context, DownstreamTlsContext):
+        return ()
+    if not context.require_client_certificate:
+        return ("TLS ends here; no client certificate is demanded",)
+    notes = ["TLS ends here; the client must present a certificate that the gateway's CA signed"]
+    validation = client_validation(context)
+    names = [
+        each.matcher.exact for each in validation.match_typed_subject_alt_names if each.matcher is not None
+    ]
+    if names:
+        notes.append(f"its name must be {' or '.join(name for name in names if name)}")
+    if validation.verify_certificate_hash or validation.verify_certificate_spki:
+        notes.append("it must be one of those that the Gateway names by their hash")
+    return tuple(notes)
+
+
+def client_validation(context: DownstreamTlsContext) -> CertificateValidationContext:
+    """Give what is asked of client certificates beside their CA."""
+    common = context.common_tls_context
+    combined = common.combined_validation_context if common is not None else None
+    default = combined.default_validation_context if combined is not None else None
+    return default or CertificateValidationContext()
 
 
 def _closed(here: TranslatedProxy, reason: str) -> Branch:

@@ -12,7 +12,10 @@ from bench.explain.effects.survey import Survey, joined
 from bench.explain.effects.uses import Use
 from bench.explain.upstream import why_missing
 from bench.istio.analyzer.finding import Finding, Level
+from bench.istio.registry.services import Origin
 
+_MOST_KINDS = 2
+"""Kinds of requests that are written out."""
 Groups = dict[tuple[Position, str], list[Use]]
 
 
@@ -38,7 +41,8 @@ def check_destinations(found: Survey) -> Iterator[Finding]:
 
 def _effect(uses: list[Use], flags: str) -> str:
     first = uses[0]
-    who = f"{first.who} and {len(uses) - 1} more kinds" if len({use.who for use in uses}) > 1 else first.who
+    kinds = list(dict.fromkeys(use.who for use in uses))
+    who = joined(kinds if len(kinds) <= _MOST_KINDS else [kinds[0], f"{len(kinds) - 1} other kinds"])
     proxies = joined([use.here.name for use in uses])
     if first.is_mirror:
         return f"{who} are lost at {proxies}"
@@ -60,8 +64,13 @@ def _missing(found: Survey, where: Position, name: str, uses: list[Use]) -> Find
 
 def _empty(found: Survey, where: Position, name: str, uses: list[Use]) -> Finding:
     # Without a rule of the user's nothing says that anybody calls this service.
-    level = Level.ERROR if uses[0].has_rule and not uses[0].is_mirror else Level.INFO
     _, port, subset, host = name.split("|", maxsplit=3)
+    is_entry = any(
+        service.host == host and service.origin is Origin.SERVICE_ENTRY for service in found.registry.services
+    )
+    level = Level.WARNING if is_entry else Level.INFO
+    if uses[0].has_rule and not uses[0].is_mirror:
+        level = Level.ERROR
     what = f"the subset {subset} of {host}" if subset else host
     return found.finding(
         level,

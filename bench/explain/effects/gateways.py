@@ -30,7 +30,7 @@ def check_handover(found: Survey) -> Iterator[Finding]:
     for use in found.uses:
         if not use.here.is_sidecar or not use.is_http or use.host is None or use.where is None:
             continue
-        if not use.has_rule or use.is_mirror:
+        if use.is_mirror:
             continue
         for gateway, connection in _gateways_behind(found, use):
             key = (use.where, use.host.name, gateway.name)
@@ -66,10 +66,12 @@ def _ask(
     found: Survey, use: Use, where: Position, gateway: TranslatedProxy, connection: Connection
 ) -> Iterator[Finding]:
     host = _host(use)
+    # Without a rule of the user's nothing says that anybody calls the gateway's own Service.
+    level = Level.ERROR if use.has_rule else Level.INFO
     listener = find_listener(gateway.config.listeners, connection)
     if listener is None:
         yield found.finding(
-            Level.ERROR,
+            level,
             "EB0107",
             where,
             reason=f"{use.who} get 503 UF at {use.here.name}, because it sends them to {gateway.name} on "
@@ -83,7 +85,7 @@ def _ask(
     if chain is None or terminates != connection.has_tls:
         speaks = "TLS" if connection.has_tls else "plain text"
         yield found.finding(
-            Level.ERROR,
+            level,
             "EB0107",
             where,
             reason=f"{use.who} get 503 at {use.here.name}, because it speaks {speaks} to {gateway.name} "
@@ -93,7 +95,7 @@ def _ask(
             "Service.",
         )
         return
-    for each in chain.filters:
+    for each in chain.filters if use.has_rule else ():
         manager = unpack(each.typed_config)
         if isinstance(manager, HttpConnectionManager) and manager.rds is not None:
             config = gateway.routes.get(manager.rds.route_config_name or "")
