@@ -12,6 +12,7 @@ from envoy_data_plane.envoy.config.route.v3 import (
     WeightedClusterClusterWeight,
 )
 
+from bench.errors import Position
 from bench.explain.answers import (
     answers_preflight,
     fault_of,
@@ -22,7 +23,7 @@ from bench.explain.answers import (
     tls_redirect,
 )
 from bench.explain.changes import describe_changes, sent_on
-from bench.explain.journey import Branch, Outcome, Step
+from bench.explain.journey import Branch, Origin, Outcome, Step
 from bench.explain.matching import describe_match, route_mismatches
 from bench.explain.proxies import TranslatedProxy
 from bench.explain.request import Request
@@ -61,13 +62,23 @@ class HttpWay:
             steps.append(Step("virtual host", f"none has a domain for {host}", notes=(alike,)))
             return steps, [self._not_found(f"no virtual host for {host}")]
         virtual_host, domain = found
-        steps.append(Step("virtual host", f'{virtual_host.name}, by its domain "{domain}"'))
+        text = f'{virtual_host.name}, by its domain "{domain}"'
+        steps.append(Step("virtual host", text, self._declared_by(virtual_host)))
         location = tls_redirect(virtual_host, request, has_tls=has_tls)
         if location is not None:
             reason = "the host is served by TLS only (httpsRedirect)"
             outcome = Outcome("answer", self.here.name, reason, status=301, location=location)
             return steps, [Branch(1.0, (), outcome)]
         return self._routes(virtual_host, request, steps)
+
+    def _declared_by(self, virtual_host: VirtualHost) -> tuple[Origin, ...]:
+        places: dict[str, Position] = {}
+        for route in virtual_host.routes:
+            places.update(self.here.config.origins.of(route))
+            if places:
+                break
+        places |= self.here.service_places(virtual_host.name.rpartition(":")[0])
+        return self.here.sources.origins(places)
 
     def _routes(
         self, virtual_host: VirtualHost, request: Request, steps: list[Step]

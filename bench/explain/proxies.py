@@ -7,10 +7,11 @@ from functools import cached_property
 
 from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 
+from bench.errors import Position
 from bench.explain.clusters import Clusters
 from bench.explain.resources import Sources
 from bench.istio.inventory import Proxy
-from bench.istio.registry import Registry
+from bench.istio.registry import ProxyView, Registry
 from bench.translate import ProxyConfig, TlsMaterial, translate
 
 STAND_INS = TlsMaterial(
@@ -19,6 +20,12 @@ STAND_INS = TlsMaterial(
     workload_ca="the mesh's trust bundle",
 )
 """Names for what an agent would bring: nothing is read here, so any will do."""
+
+
+def possible_names(destination: str, namespace: str, domain: str) -> list[str]:
+    """Give what *destination* may stand for in a pod of *namespace*, completed as a resolver does."""
+    host = destination.lower().rstrip(".")
+    return [host, f"{host}.{namespace}.svc.{domain}", f"{host}.svc.{domain}", f"{host}.{domain}"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,8 @@ class TranslatedProxy:
     config: ProxyConfig
     sources: Sources
 
+    view: ProxyView
+
     @cached_property
     def clusters(self) -> Clusters:
         """Its clusters by name."""
@@ -39,6 +48,14 @@ class TranslatedProxy:
     def routes(self) -> dict[str, RouteConfiguration]:
         """Its route configurations by name."""
         return {config.name: config for config in self.config.routes}
+
+    def service_places(self, host: str) -> dict[str, Position]:
+        """Give the place of the service that *host* names for this proxy; empty when there is none."""
+        for name in possible_names(host, self.proxy.namespace, self.view.registry.inventory.domain):
+            service = self.view.service(name)
+            if service is not None:
+                return {"service": service.where}
+        return {}
 
     @property
     def is_sidecar(self) -> bool:
@@ -65,7 +82,8 @@ class Proxies:
         if name not in self._translated:
             proxy = self.registry.proxy(name)
             config = translate(self.registry, name, config_source="static", tls_material=STAND_INS)
-            self._translated[name] = TranslatedProxy(name, proxy, config, self._sources)
+            view = ProxyView(self.registry, name)
+            self._translated[name] = TranslatedProxy(name, proxy, config, self._sources, view)
         return self._translated[name]
 
     def gateway_at(self, address: str) -> str | None:

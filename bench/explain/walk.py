@@ -55,14 +55,15 @@ class Walk:
             return Hop(
                 name, here.proxy.role, request, (), (Branch(1.0, (), Outcome("closed", name, reason)),)
             )
-        steps = [Step("listener", listener.name)]
         chain = find_chain(listener, connection)
+        opened_by = here.sources.origins(here.service_places(request.host) if here.is_sidecar else {})
+        origins = here.sources.origins(here.config.origins.of(chain)) if chain is not None else ()
+        steps = [Step("listener", listener.name, opened_by or origins)]
         if chain is None:
             wanted = _describe(connection)
             steps.append(Step("filter chain", f"none for {wanted}", notes=_conditions(listener)))
             outcome = Outcome("closed", name, f"no filter chain of {listener.name} takes {wanted}")
             return Hop(name, here.proxy.role, request, tuple(steps), (Branch(1.0, (), outcome),))
-        origins = here.sources.origins(here.config.origins.of(chain))
         count = len(listener.filter_chains) + (listener.default_filter_chain is not None)
         place = "default" if chain is listener.default_filter_chain else _place(listener, chain)
         text = f"{place} of {count} for {_describe(connection)}"

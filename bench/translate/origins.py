@@ -26,6 +26,11 @@ class Origins:
         _, known = self._places.setdefault(id(message), (message, {}))
         known.update(places)
 
+    def parts(self, message: betterproto2.Message) -> frozenset[str]:
+        """Give the parts that are noted for *message*, without looking for their lines."""
+        found = self._places.get(id(message))
+        return frozenset() if found is None else frozenset(found[1])
+
     def of(self, message: betterproto2.Message) -> Mapping[str, Position]:
         """Give the places of *message* by their part; empty when nothing was noted."""
         found = self._places.get(id(message))

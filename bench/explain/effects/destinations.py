@@ -24,15 +24,15 @@ def check_destinations(found: Survey) -> Iterator[Finding]:
     missing: Groups = defaultdict(list)
     empty: Groups = defaultdict(list)
     for use in found.uses:
-        if use.where is None:
-            continue
         cluster = use.here.clusters.find(use.cluster)
-        if cluster is None:
-            missing[use.where, use.cluster].append(use)
-        elif cluster.type is not ClusterDiscoveryType.ORIGINAL_DST and not use.here.clusters.endpoints(
-            cluster
+        if cluster is not None and (
+            cluster.type is ClusterDiscoveryType.ORIGINAL_DST or use.here.clusters.endpoints(cluster)
         ):
-            empty[use.where, use.cluster].append(use)
+            continue
+        # Lines are looked up only here, where something is wrong.
+        where = use.where
+        if where is not None:
+            (missing if cluster is None else empty)[where, use.cluster].append(use)
     for (where, name), uses in missing.items():
         yield _missing(found, where, name, uses)
     for (where, name), uses in empty.items():

@@ -12,7 +12,7 @@ from bench.istio.analyzer.finding import Finding, Level
 from bench.istio.models.destination_rule import DestinationRule, TrafficPolicy
 from bench.istio.problem import Path
 from bench.istio.registry import ProxyView
-from bench.istio.registry.hosts import covers, expand_host
+from bench.istio.registry.hosts import covers, expand_host, is_wildcard
 from bench.istio.registry.services import Service
 from bench.istio.resource import Resource
 
@@ -40,6 +40,7 @@ def check_plain_text(found: Survey) -> Iterator[Finding]:
     EB0106 if that rule starts TLS and the traffic leaves in plain text; EB0002 for any other rule that is
     out of a gateway's reach.
     """
+    rules = _RulesByHost(found)
     views = {here.name: ProxyView(found.registry, here.name) for here in found.translated}
     reported: set[tuple[str, str, str]] = set()
     for use in found.uses:
@@ -52,13 +53,27 @@ def check_plain_text(found: Survey) -> Iterator[Finding]:
             continue
         merged = views[use.here.name].rule(service)
         in_force = {source.title for source in merged.sources} if merged is not None else set()
-        for rule in found.resources.destination_rules:
-            theirs = expand_host(rule.spec.host, rule.namespace, found.registry.inventory.domain)
+        for rule in rules.covering(host):
             key = (use.here.name, rule.title, use.cluster)
-            if not covers(theirs, host) or rule.title in in_force or key in reported:
+            if rule.title in in_force or key in reported:
                 continue
             reported.add(key)
             yield from _out_of_reach(found, use, rule, service, int(port))
+
+
+class _RulesByHost:
+    def __init__(self, found: Survey) -> None:
+        self._exact: dict[str, list[Resource[DestinationRule]]] = {}
+        for rule in found.resources.destination_rules:
+            host = expand_host(rule.spec.host, rule.namespace, found.registry.inventory.domain)
+            self._exact.setdefault(host, []).append(rule)
+        self._wildcards = [host for host in self._exact if is_wildcard(host)]
+
+    def covering(self, host: str) -> Iterator[Resource[DestinationRule]]:
+        yield from self._exact.get(host, ())
+        for wildcard in self._wildcards:
+            if wildcard != host and covers(wildcard, host):
+                yield from self._exact[wildcard]
 
 
 def _leads_to_gateway(found: Survey, use: Use) -> bool:

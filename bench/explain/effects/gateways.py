@@ -19,6 +19,9 @@ from bench.istio.analyzer.finding import Finding, Level
 from bench.istio.registry.hosts import covers, is_wildcard, overlap
 from bench.translate.messages import unpack
 
+_MOST_HOSTS = 6
+"""Hosts of a gateway that a message names."""
+
 
 def check_handover(found: Survey) -> Iterator[Finding]:
     """Follow each route of a sidecar to the gateway behind it, and ask for its hosts there.
@@ -26,18 +29,19 @@ def check_handover(found: Survey) -> Iterator[Finding]:
     Short forms of a host (``nginx.external``), which sidecars accept as well, are not asked for: nobody wrote
     them. The hosts are those of the VirtualServices.
     """
-    reported: set[tuple[Position, str, str]] = set()
+    reported: set[tuple[int, str, str]] = set()
+    hosts: Hosts = {}
     for use in found.uses:
-        if not use.here.is_sidecar or not use.is_http or use.host is None or use.where is None:
+        if not use.here.is_sidecar or not use.is_http or use.host is None or not use.has_place:
             continue
         if use.is_mirror:
             continue
         for gateway, connection in _gateways_behind(found, use):
-            key = (use.where, use.host.name, gateway.name)
+            key = (id(use.source), use.host.name, gateway.name)
             if key in reported:
                 continue
             reported.add(key)
-            yield from _ask(found, use, use.where, gateway, connection)
+            yield from _ask(found, use, gateway, connection, hosts)
 
 
 def _gateways_behind(found: Survey, use: Use) -> Iterator[tuple[TranslatedProxy, Connection]]:
@@ -62,8 +66,12 @@ def _host(use: Use) -> str:
     return use.host.name.rpartition(":")[0] if use.host is not None else ""
 
 
+Hosts = dict[tuple[str, str], "KnownHosts"]
+"""Gateway and route configuration -> its hosts."""
+
+
 def _ask(
-    found: Survey, use: Use, where: Position, gateway: TranslatedProxy, connection: Connection
+    found: Survey, use: Use, gateway: TranslatedProxy, connection: Connection, hosts: Hosts
 ) -> Iterator[Finding]:
     host = _host(use)
     # Without a rule of the user's nothing says that anybody calls the gateway's own Service.
@@ -73,7 +81,7 @@ def _ask(
         yield found.finding(
             level,
             "EB0107",
-            where,
+            place(use),
             reason=f"{use.who} get 503 UF at {use.here.name}, because it sends them to {gateway.name} on "
             "port "
             f"{connection.port}, where no Gateway listens.",
@@ -87,7 +95,7 @@ def _ask(
         yield found.finding(
             level,
             "EB0107",
-            where,
+            place(use),
             reason=f"{use.who} get 503 at {use.here.name}, because it speaks {speaks} to {gateway.name} "
             "on port "
             f"{connection.port}, and no server there expects that for {host}.",
@@ -100,45 +108,67 @@ def _ask(
         if isinstance(manager, HttpConnectionManager) and manager.rds is not None:
             config = gateway.routes.get(manager.rds.route_config_name or "")
             if config is not None:
-                yield from _unknown_host(found, use, where, gateway=gateway, config=config, host=host)
+                key = (gateway.name, config.name)
+                if key not in hosts:
+                    hosts[key] = KnownHosts(config)
+                yield from _unknown_host(found, use, gateway, hosts[key], host)
 
 
 def _unknown_host(
-    found: Survey,
-    use: Use,
-    where: Position,
-    *,
-    gateway: TranslatedProxy,
-    config: RouteConfiguration,
-    host: str,
+    found: Survey, use: Use, gateway: TranslatedProxy, known: KnownHosts, host: str
 ) -> Iterator[Finding]:
-    domains = [
-        domain
-        for virtual_host in config.virtual_hosts
-        if virtual_host.routes or virtual_host.require_tls
-        for domain in virtual_host.domains
-        if not virtual_host.name.startswith("blackhole:")
-    ]
-    known = [host_of(domain) for domain in domains]
-    if any(covers(domain, host) for domain in known):
+    if known.has(host):
         return
-    partly = [domain for domain in known if is_wildcard(host) and overlap(domain, host)]
+    partly = known.within(host) if is_wildcard(host) else []
     if partly:
         yield found.finding(
             Level.WARNING,
             "EB0003",
-            where,
+            place(use),
             reason=f"{use.here.name} sends all of {host} to {gateway.name}, which only knows "
-            f"{', '.join(dict.fromkeys(partly))}: other hosts get 404 NR there.",
+            f"{', '.join(partly)}: other hosts get 404 NR there.",
             remedy="Bind a VirtualService with the same hosts to the Gateway, or narrow the host here.",
         )
         return
-    listed = f"it knows {', '.join(dict.fromkeys(known))}" if known else "nothing is bound to that port"
+    some = list(known.exact)[:_MOST_HOSTS]
+    listed = f"it knows {', '.join(some)}" if some else "nothing is bound to that port"
+    more = f" and {len(known.exact) - len(some)} more" if len(known.exact) > len(some) else ""
     yield found.finding(
         Level.ERROR,
         "EB0105",
-        where,
+        place(use),
         reason=f"{use.who} get 404 NR at {gateway.name}, because {use.here.name} sends {host} there and no "
-        f"virtual host of {gateway.name} has it: {listed}.",
+        f"virtual host of {gateway.name} has it: {listed}{more}.",
         remedy=f"Bind a VirtualService with the host {host} to a Gateway whose servers take it.",
     )
+
+
+def place(use: Use) -> Position:
+    """Give the place of a use that has one."""
+    where = use.where
+    if where is None:
+        raise ValueError(f"nothing is noted for {use.who}")
+    return where
+
+
+class KnownHosts:
+    """The hosts that a route configuration of a gateway answers for."""
+
+    def __init__(self, config: RouteConfiguration) -> None:
+        domains = [
+            host_of(domain)
+            for virtual_host in config.virtual_hosts
+            if (virtual_host.routes or virtual_host.require_tls)
+            and not virtual_host.name.startswith("blackhole:")
+            for domain in virtual_host.domains
+        ]
+        self.exact = dict.fromkeys(domains)
+        self._wildcards = [domain for domain in self.exact if is_wildcard(domain)]
+
+    def has(self, host: str) -> bool:
+        """Tell whether all of *host* is answered for."""
+        return host in self.exact or any(covers(wildcard, host) for wildcard in self._wildcards)
+
+    def within(self, wildcard: str) -> list[str]:
+        """Give the hosts that *wildcard* covers."""
+        return [host for host in self.exact if overlap(host, wildcard)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from envoy_data_plane.envoy.config.listener.v3 import FilterChain
@@ -29,7 +29,8 @@ class Use:
     cluster: str
     who: str
     """``requests to a.test with want = v1``."""
-    origins: Mapping[str, Position]
+    source: Route | FilterChain
+    """The message that leads there."""
     is_http: bool
     route: Route | None = None
     host: VirtualHost | None = None
@@ -38,12 +39,18 @@ class Use:
     @property
     def has_rule(self) -> bool:
         """Whether a VirtualService leads here; else it is what a service gets without one."""
-        return "rule" in self.origins
+        return "rule" in self.here.config.origins.parts(self.source)
+
+    @property
+    def has_place(self) -> bool:
+        """Whether :attr:`where` is known."""
+        return bool(self.here.config.origins.parts(self.source) & {"rule", "service"})
 
     @property
     def where(self) -> Position | None:
         """The place that leads here."""
-        return self.origins.get("rule") or self.origins.get("service")
+        places = self.here.config.origins.of(self.source)
+        return places.get("rule") or places.get("service")
 
 
 def uses_of(here: TranslatedProxy) -> Iterator[Use]:
@@ -75,15 +82,14 @@ def _of_routes(here: TranslatedProxy, name: str) -> Iterator[Use]:
                 continue
             conditions = describe_match(route.match)
             who = f"requests to {host.name}" + ("" if conditions == "anything" else f" with {conditions}")
-            origins = here.config.origins.of(route)
             for cluster in clusters_of(route.route):
-                yield Use(here, cluster, who, origins, is_http=True, route=route, host=host)
+                yield Use(here, cluster, who, route, is_http=True, route=route, host=host)
             for mirror in route.route.request_mirror_policies:
                 yield Use(
                     here,
                     mirror.cluster or "",
                     f"copies of {who}",
-                    origins,
+                    route,
                     is_http=True,
                     route=route,
                     host=host,
@@ -109,4 +115,4 @@ def _of_chain(here: TranslatedProxy, chain: FilterChain, proxy: TcpProxy) -> Ite
     for name in names:
         if name not in (BLACK_HOLE, PASSTHROUGH):
             who = f"TLS connections for {named}" if named else f"connections that {name.split('|')[-1]} gets"
-            yield Use(here, name, who, here.config.origins.of(chain), is_http=False)
+            yield Use(here, name, who, chain, is_http=False)
