@@ -154,7 +154,7 @@ def check_server_names(found: Survey) -> Iterator[Finding]:
         where = use.here.config.origins.of(cluster).get("tls") or use.where
         if where is None:
             continue
-        host = use.host.name.rpartition(":")[0] if use.host is not None else ""
+        host = use.sent_host
         if tls.follows_host and _is_ip(host) and ("EB0005", where) not in reported:
             reported.add(("EB0005", where))
             yield found.finding(

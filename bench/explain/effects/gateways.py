@@ -54,16 +54,8 @@ def _gateways_behind(found: Survey, use: Use) -> Iterator[tuple[TranslatedProxy,
         name = found.proxies.gateway_at(endpoint.address)
         if name in by_name:
             host, _, port = endpoint.address.rpartition(":")
-            sni = (tls.sni or _host(use)) if tls is not None else ""
+            sni = (tls.sni or use.sent_host) if tls is not None else ""
             yield by_name[name], Connection(int(port), host.strip("[]"), has_tls=tls is not None, sni=sni)
-
-
-def _host(use: Use) -> str:
-    """Give the host that the gateway sees: the virtual host's, or what the route makes of it."""
-    action = use.route.route if use.route is not None else None
-    if action is not None and action.host_rewrite_literal:
-        return host_of(action.host_rewrite_literal)
-    return use.host.name.rpartition(":")[0] if use.host is not None else ""
 
 
 Hosts = dict[tuple[str, str], "KnownHosts"]
@@ -73,7 +65,7 @@ Hosts = dict[tuple[str, str], "KnownHosts"]
 def _ask(
     found: Survey, use: Use, gateway: TranslatedProxy, connection: Connection, hosts: Hosts
 ) -> Iterator[Finding]:
-    host = _host(use)
+    host = use.sent_host
     # Without a rule of the user's nothing says that anybody calls the gateway's own Service.
     level = Level.ERROR if use.has_rule else Level.INFO
     listener = find_listener(gateway.config.listeners, connection)

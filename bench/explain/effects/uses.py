@@ -15,6 +15,7 @@ from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpPr
 from bench.errors import Position
 from bench.explain.matching import describe_match
 from bench.explain.proxies import TranslatedProxy
+from bench.explain.request import host_of
 from bench.translate.messages import unpack
 from bench.translate.names import BLACK_HOLE, PASSTHROUGH
 
@@ -35,6 +36,14 @@ class Use:
     route: Route | None = None
     host: VirtualHost | None = None
     is_mirror: bool = False
+
+    @property
+    def sent_host(self) -> str:
+        """The Host that is sent on: the virtual host's, or what the route writes; empty without HTTP."""
+        action = self.route.route if self.route is not None else None
+        if action is not None and action.host_rewrite_literal:
+            return host_of(action.host_rewrite_literal)
+        return self.host.name.rpartition(":")[0] if self.host is not None else ""
 
     @property
     def has_rule(self) -> bool:
