@@ -5,8 +5,9 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install check format test bench lock clean conformance conformance-analyze conformance-validation
-.PHONY: benchmark-translate conformance-explain
+# Folders have these names, too: without .PHONY make would find nothing to do.
+.PHONY: help install check format test bench lock clean conformance conformance-validation conformance-analyze \
+        conformance-explain benchmark-generator benchmark-translate
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +52,9 @@ benchmark-translate: $(READY) ## the translation at scale: 1,000 to 5,000 Servic
 
 conformance-validation: $(READY) ## verdicts on resources against recorded ones of Istio (GOLDEN=DIR)
 	$(BIN)/python -m tests.conformance.validation $(GOLDEN)
+
+benchmark-generator: $(READY) ## CPU and requests/s of ours, wrk, hey, h2load, k6, FastHttpUser; freeze and pacing
+	$(BIN)/python tests/benchmarks/generator.py --rounds 3 --seconds 4 --freeze --pace 60
 
 lock: ## resolve requirements.lock anew (needs uv)
 	uv pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 \

@@ -63,7 +63,7 @@ def versions(*, envoy: Path | None, nginx: Path | None) -> dict[str, str]:
     """
     nginx_says = _says(nginx, "-V")
     return {
-        "envoy": _found(r"version:\s*(\S+)", _says(envoy, "--version")),
+        "envoy": _envoy_version(_found(r"version:\s*(\S+)", _says(envoy, "--version"))),
         "nginx": _found(r"nginx version: \S*?/(\S+)", nginx_says),
         # What it runs with, which may be newer than what it was built with.
         "openssl": _found(r"running with OpenSSL (\S+)", nginx_says, r"built with OpenSSL (\S+)"),
@@ -202,9 +202,7 @@ def _program(name: str, path: Path | None, version: str, remedy: str) -> Finding
         return Finding(name, "not found", "missing", f"Needed: {remedy}.")
     if version == UNKNOWN:
         return Finding(name, f"{path} does not run here", "missing", f"Needed: {remedy}.")
-    # Envoy names revision/version/state/mode/TLS library.
-    short = version.split("/")[1] if version.count("/") > 1 else version
-    return Finding(name, f"{short} ({path})", "good")
+    return Finding(name, f"{version.partition(' ')[0]} ({path})", "good")
 
 
 def _package_finding(name: str, version: str) -> Finding:
@@ -289,6 +287,19 @@ def _says(program: Path | None, *arguments: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""
+
+
+def _envoy_version(build: str) -> str:
+    """Envoy names ``revision/version/state/mode/TLS library``: the number first, the rest in brackets.
+
+    ``Modified`` instead of ``Clean``, ``DEBUG`` instead of ``RELEASE``, or another TLS library make another
+    measurement, so none of it is dropped.
+    """
+    parts = build.split("/")
+    if len(parts) != 5:
+        return build
+    revision, number, state, mode, tls = parts
+    return f"{number} (commit {revision[:12]}, {state}, {mode}, {tls})"
 
 
 def _found(pattern: str, text: str, otherwise: str | None = None) -> str:

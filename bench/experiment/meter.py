@@ -31,8 +31,8 @@ class UpstreamTls:
 class Reading:
     """One moment of a stack."""
 
-    at: float
-    """``time.monotonic()``."""
+    wall_us: int
+    """Microseconds since the epoch, as access logs count."""
     usage: Mapping[str, Usage | None]
     gateway: Snapshot
 
@@ -64,8 +64,9 @@ class Meter:
             MeasurementError: a part has ended.
             StackError: the gateway does not answer.
         """
+        wall_us = time.time_ns() // 1000
         usage = read_usage({part.name: part.pid for part in self._parts})
-        return Reading(time.monotonic(), usage, self._admin.snapshot(_TLS_COUNTERS))
+        return Reading(wall_us, usage, self._admin.snapshot(_TLS_COUNTERS))
 
     def costs(
         self, before: Reading, after: Reading, requests: int, peaks: Mapping[str, int]

@@ -34,6 +34,8 @@ class Variation:
     """Fields of the gateway's access log; None: no log."""
     max_requests_per_connection: int | None = None
     """Of the gateway towards the nodes."""
+    max_session_keys: int | None = None
+    """TLS sessions that the gateway keeps to resume with nodes; 0: none. None: one, Envoy's default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class Prepared:
                 options,
                 access_log=log,
                 max_requests_per_connection=variation.max_requests_per_connection,
+                max_session_keys=variation.max_session_keys,
             )
         return ProxySpec(
             name=name,

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -54,10 +55,17 @@ def verify(stack: Stack, scenario: Scenario, identities: Identities) -> tuple[Ve
 
 
 def _calls_through_the_path(sidecar: Component, scenario: Scenario) -> Iterator[VerificationLine]:
+    host, port = client_address(sidecar, scenario.traffic.port)
+    with httpx.Client(base_url=f"http://{host}:{port}", timeout=_TIMEOUT_S, trust_env=False) as client:
+        for call in path_calls(scenario):
+            yield call.made_by(client)
+
+
+def path_calls(scenario: Scenario) -> list[Call]:
+    """The scenario's own requests, one of each subset, and its controls."""
     traffic = scenario.traffic
-    host, port = client_address(sidecar, traffic.port)
-    calls = [
-        _Call(
+    return [
+        Call(
             name=f"{name} from {traffic.client}",
             method=subset.method,
             host=traffic.host,
@@ -68,7 +76,7 @@ def _calls_through_the_path(sidecar: Component, scenario: Scenario) -> Iterator[
         )
         for name, subset in traffic.subsets.items()
     ] + [
-        _Call(
+        Call(
             name=control.name,
             method=control.method,
             host=control.host or traffic.host,
@@ -79,9 +87,6 @@ def _calls_through_the_path(sidecar: Component, scenario: Scenario) -> Iterator[
         )
         for control in scenario.controls
     ]
-    with httpx.Client(base_url=f"http://{host}:{port}", timeout=_TIMEOUT_S) as client:
-        for call in calls:
-            yield call.made_by(client)
 
 
 def client_address(sidecar: Component, port: int) -> Address:
@@ -100,7 +105,7 @@ def client_address(sidecar: Component, port: int) -> Address:
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
+class Call:
     """One request through the path and the answer it must get."""
 
     name: str
@@ -111,13 +116,15 @@ class _Call:
     body: str
     expect: Expect
 
-    def made_by(self, client: httpx.Client) -> VerificationLine:
+    def made_by(self, client: httpx.Client, extensions: Mapping[str, Any] | None = None) -> VerificationLine:
+        """Send it and judge the answer; *extensions* are httpx's, such as ``sni_hostname``."""
         try:
             answer = client.request(
                 self.method,
                 self.path,
                 headers={"host": self.host, **self.headers},
                 content=self.body or None,
+                extensions=dict(extensions or {}),
             )
         except httpx.HTTPError as error:
             return self._line(got=_reason(error), node=None, passed=False)
@@ -159,7 +166,7 @@ class _TlsControl:
         if self.identity is not None:
             context.load_cert_chain(self.identity.certificate, self.identity.private_key)
         try:
-            answer = httpx.get(f"https://{host}:{port}/", verify=context, timeout=_TIMEOUT_S)
+            answer = httpx.get(f"https://{host}:{port}/", verify=context, timeout=_TIMEOUT_S, trust_env=False)
         except httpx.HTTPError as error:
             got, answered, passed = _reason(error), None, False
         else:

@@ -24,6 +24,7 @@ class Child:
         *,
         environment: Mapping[str, str],
         fds: Sequence[int],
+        folder: Path,
     ) -> None:
         self.name = name
         self._log = log
@@ -34,6 +35,7 @@ class Child:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
+                cwd=folder,
                 pass_fds=tuple(fds),
                 start_new_session=True,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
+import queue
 import socket
 import sys
 import threading
@@ -29,6 +29,8 @@ _START_S: Final = 60.0
 _REMOTE_START_S: Final = 600.0
 _STOP_S: Final = 5.0
 _QUIT_S: Final = 5.0
+MASTER_PORT: Final = 5557
+"""Where remote workers look for their master, unless told otherwise."""
 
 
 class GeneratorError(LoadError):
@@ -58,7 +60,9 @@ def run_load(
         LoadError: the target cannot be reached at all, the machine's limits are too low, Locust failed.
         KeyboardInterrupt: passed on after the outcome so far was written to ``folder/outcome.json``.
     """
+    folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    plan = _with_absolute_paths(plan)
     (folder / "plan.json").write_text(plan.model_dump_json(indent=1), encoding="utf-8")
     run = _Run(plan, folder, on_event or (lambda _: None), locust_options)
     try:
@@ -89,17 +93,20 @@ class _Run:
         """Monotonic start of the first stage."""
         self._crossed = 0
         self._next_progress = 0.0
-        self._pending = b""
+        self._inbox: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._is_done = False
         self._has_counts = False
         self._workers: set[str] = set()
         self._lost: set[str] = set()
+        self._buried: set[int] = set()
         self._stopped: str | None = None
         self._give_up_at = float("inf")
         self._events, events_end = os.pipe()
         control_end, self._control = os.pipe()
         life_end, self._life = os.pipe()
-        self._ours = [self._events, self._control, self._life]
+        self._ours = [self._control, self._life]
+        # A thread empties the pipe at once: the generator must never wait because the caller is busy.
+        self._listener = threading.Thread(target=self._listen, name="load-events", daemon=True)
         self._theirs = {"EVENTS": events_end, "CONTROL": control_end, "LIFELINE": life_end}
 
     # --- processes
@@ -113,7 +120,7 @@ class _Run:
             "-m",
             "locust",
             "-f",
-            str(source / "load" / "locustfile.py"),
+            str(source / "load" / "entry" / "locustfile.py"),
             "--loglevel",
             "WARNING",
         ]
@@ -127,6 +134,11 @@ class _Run:
         for name in [name for name in environment if name.startswith("LOCUST_")]:
             del environment[name]
         total = plan.workers + plan.remote_workers
+        if plan.connections.count < total:
+            raise LoadError(
+                f"{plan.connections.count} connections cannot be shared among {total} workers.",
+                remedy="Use more connections or fewer workers.",
+            )
         users = ["--headless", "--only-summary", "-u", str(total), "-r", str(total), *self._options]
         everything = {f"EGRESS_BENCH_{name}": str(fd) for name, fd in self._theirs.items()}
         if total == 1 and not plan.remote_workers:
@@ -134,7 +146,7 @@ class _Run:
                 "locust", [*common, *users], {**environment, **everything}, list(self._theirs.values())
             )
             return
-        port = plan.master_port or free_port(plan.master_bind)
+        port = plan.master_port or (MASTER_PORT if plan.remote_workers else free_port(plan.master_bind))
         bind = ["--master-bind-host", plan.master_bind, "--master-bind-port", str(port)]
         self._spawn(
             "master",
@@ -154,7 +166,10 @@ class _Run:
 
     def _spawn(self, name: str, command: list[str], environment: dict[str, str], fds: list[int]) -> None:
         log = self._folder / f"{name}.log"
-        self._children.append(Child(name, command, log, environment=environment, fds=fds))
+        # In the folder, so that no locust.conf or pyproject.toml of the caller's has a say.
+        self._children.append(
+            Child(name, command, log, environment=environment, fds=fds, folder=self._folder)
+        )
 
     def end(self) -> None:
         """Kill and reap whatever still runs; close the pipes."""
@@ -164,10 +179,23 @@ class _Run:
                 child.wait(max(0.0, deadline - time.monotonic()))
         for child in reversed(self._children):
             child.end()
-        for fd in [*self._ours, *self._theirs.values()]:
+        for fd in self._theirs.values():
+            with contextlib.suppress(OSError):
+                os.close(fd)
+        if self._listener.is_alive():
+            self._listener.join()
+        for fd in [self._events, *self._ours]:
             with contextlib.suppress(OSError):
                 os.close(fd)
         self._ours, self._theirs = [], {}
+
+    def _listen(self) -> None:
+        pending = b""
+        while data := os.read(self._events, 1 << 20):
+            *lines, pending = (pending + data).split(b"\n")
+            for line in lines:
+                self._inbox.put(json.loads(line))
+        self._inbox.put(None)
 
     # --- following
 
@@ -175,6 +203,7 @@ class _Run:
         """Read events until the run is over."""
         os.close(self._theirs.pop("EVENTS"))
         os.close(self._theirs.pop("CONTROL"))
+        self._listener.start()
         started = time.monotonic()
         patience = _REMOTE_START_S if self._plan.remote_workers else _START_S
         try:
@@ -185,6 +214,7 @@ class _Run:
                 now = time.monotonic()
                 self._cross(now)
                 self._report(now)
+                self._watch_workers()
                 if self._zero is None and now - started > patience:
                     raise self._died(f"Locust was not ready within {patience:g} s.")
                 if self._has_given_up(now):
@@ -225,7 +255,7 @@ class _Run:
             self._stopped = reason
             self._give_up_at = time.monotonic() + _STOP_S
             with contextlib.suppress(OSError):
-                os.write(self._control, reason.encode() + b"\n")
+                os.write(self._control, json.dumps({"stop": reason}).encode() + b"\n")
 
     def _has_given_up(self, now: float) -> bool:
         return self._stopped is not None and now > self._give_up_at
@@ -240,15 +270,15 @@ class _Run:
         return min(0.05, max(0.0, self._zero + self._starts[self._crossed] - time.monotonic()))
 
     def _read(self, timeout_s: float) -> None:
-        ready, _, _ = select.select([self._events], [], [], timeout_s)
-        if not ready:
-            return
-        data = os.read(self._events, 1 << 20)
-        if not data:
-            raise self._died("Locust ended in the middle of the run.")
-        *lines, self._pending = (self._pending + data).split(b"\n")
-        for line in lines:
-            self._take(json.loads(line))
+        try:
+            wire = self._inbox.get(timeout=timeout_s)
+            while not self._is_done:
+                if wire is None:
+                    raise self._died("Locust ended in the middle of the run.")
+                self._take(wire)
+                wire = self._inbox.get_nowait()
+        except queue.Empty:
+            pass
 
     def _take(self, wire: dict[str, Any]) -> None:
         match wire["type"]:
@@ -267,6 +297,21 @@ class _Run:
                 raise LoadError(wire["what"], remedy=wire["remedy"])
             case "done":
                 self._is_done = True
+                self._stopped = self._stopped or wire["reason"]
+
+    def _watch_workers(self) -> None:
+        """Tell the conductor of workers of ours that ended; it would take it seconds to notice."""
+        for child in self._children[1:]:
+            code = child.exit_code()
+            if code is None or child.pid in self._buried or self._is_done:
+                continue
+            self._buried.add(child.pid)
+            how = f"killed by signal {-code}" if code < 0 else f"ended with {code}"
+            if not self._workers:
+                raise self._died(f"{child.name} {how} before the run began.")
+            command = {"lost": child.pid, "detail": f"{how} in the middle of the run"}
+            with contextlib.suppress(OSError):
+                os.write(self._control, json.dumps(command).encode() + b"\n")
 
     def _lose(self, worker: str, detail: str) -> None:
         self._lost.add(worker)
@@ -313,9 +358,23 @@ class _Run:
         stages = self._plan.stages
         index = min(max(self._crossed - 1, 0), len(stages) - 1)
         elapsed = now - self._zero
-        figures = self._merger.progress(elapsed)
+        figures = self._merger.progress()
         remaining = max(0.0, self._starts[-1] - elapsed)
         self._on_event(Progress(stages[index].name, elapsed, remaining, **figures))
+
+
+def _with_absolute_paths(plan: LoadPlan) -> LoadPlan:
+    """Locust works in another folder."""
+    tls = plan.target.tls
+    if tls is None:
+        return plan
+    paths = {
+        name: str(Path(value).resolve())
+        for name in ("ca", "certificate", "private_key")
+        if (value := getattr(tls, name)) is not None
+    }
+    target = plan.target.model_copy(update={"tls": tls.model_copy(update=paths)})
+    return plan.model_copy(update={"target": target})
 
 
 def free_port(host: str) -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from pathlib import Path
 from typing import Any, Final
 
 import gevent
 import gevent.os
+import gevent.queue
 import locust.runners
 from locust import events
 from locust.env import Environment
@@ -51,13 +53,16 @@ class Session:
         self._conductors: dict[str, Conductor] = {}
         self._group_of: dict[str, str] = {}
         self._mergers: dict[str, Merger] = {}
+        self._written: set[str] = set()
         self._pending: list[Wire] = []
+        self._outbox: gevent.queue.Queue[tuple[str, Wire]] = gevent.queue.Queue()
         self._expected: int | None = None
         self._events_fd = _descriptor(EVENTS)
         if isinstance(self._runner, WorkerRunner):
             for message in _TO_MEMBER:
                 self._runner.register_message(f"egress-{message}", self._on_order)
             _listen(environment.events.report_to_master, self._fill_report)
+            gevent.spawn(self._send_all)
         else:
             if isinstance(self._runner, MasterRunner):
                 for message in _FROM_MEMBER:
@@ -66,7 +71,9 @@ class Session:
             for user_class in environment.user_classes:
                 plan = getattr(user_class, "plan", None)
                 if isinstance(plan, LoadPlan):
-                    self._add_group(user_class.__name__, plan)
+                    self._add_group(
+                        user_class.__name__, plan, is_solo=not getattr(user_class, "shared", True)
+                    )
             _listen(environment.events.spawning_complete, self._on_spawned)
             _listen(environment.events.test_stop, self._on_test_stop)
             if self._events_fd is not None:
@@ -76,9 +83,11 @@ class Session:
             if control is not None:
                 gevent.spawn(self._obey, control)
 
-    def _add_group(self, group: str, plan: LoadPlan) -> None:
+    def _add_group(self, group: str, plan: LoadPlan, *, is_solo: bool) -> None:
         self._mergers[group] = Merger(plan)
-        self._conductors[group] = Conductor(plan, self, self._runner, lambda wire: self._tell(group, wire))
+        self._conductors[group] = Conductor(
+            plan, self, self._runner, lambda wire: self._tell(group, wire), is_solo=is_solo
+        )
 
     # --- members
 
@@ -95,10 +104,7 @@ class Session:
     def send(self, message: str, data: Wire) -> None:
         """Member to conductor."""
         if isinstance(self._runner, WorkerRunner):
-            if message in ("done", "failed"):
-                # The counts must be there before the news that there are no more.
-                self._runner._send_stats()  # noqa: SLF001 - Locust has no public way to report now
-            self._runner.send_message(f"egress-{message}", data)
+            self._outbox.put((message, data))
         else:
             self._deliver(message, data, "local")
 
@@ -109,6 +115,14 @@ class Session:
         else:
             self._deliver_delta(member, delta)
 
+    def _send_all(self) -> None:
+        """Engines call from the event loop itself, where nothing may wait: this greenlet sends."""
+        for message, data in self._outbox:
+            if message in ("done", "failed"):
+                # The counts must be there before the news that there are no more.
+                self._runner._send_stats()  # noqa: SLF001 - Locust has no public way to report now
+            self._runner.send_message(f"egress-{message}", data)
+
     def _on_order(self, environment: Environment, msg: Any, **_: Any) -> None:  # noqa: ARG002 - Locust's signature
         self._obey_order(msg.type.removeprefix("egress-"), msg.data)
 
@@ -117,7 +131,7 @@ class Session:
         if member is None:
             return
         if message == "setup":
-            member.setup(LoadPlan.model_validate(data["plan"]), Share(data["index"], data["total"]))
+            member.setup(data["plan"], Share(data["index"], data["total"]))
         elif message == "go":
             member.go(data["at"], data["in_s"])
         else:
@@ -180,6 +194,8 @@ class Session:
             merger.add(wire["worker"], wire["delta"])
         elif wire["type"] == "lost":
             merger.lose(wire["worker"], wire["detail"])
+        elif wire["type"] == "done":
+            self._write_outcome(group, wire["reason"])
         elif wire["type"] == "failed":
             print(f"{group}: {wire['what']} {wire['remedy'] or ''}")  # noqa: T201 - Locust's console
 
@@ -190,9 +206,14 @@ class Session:
     def _on_test_stop(self, environment: Environment) -> None:  # noqa: ARG002 - Locust's signature
         if self._events_fd is not None:
             return
-        for group, merger in self._mergers.items():
-            outcome = merger.outcome("stopped")
-            Path(f"{group}.outcome.json").write_text(outcome.model_dump_json(indent=1), encoding="utf-8")
+        for group in self._mergers:
+            if group not in self._written:
+                self._write_outcome(group, self._conductors[group].reason)
+
+    def _write_outcome(self, group: str, reason: str | None) -> None:
+        outcome = self._mergers[group].outcome(reason)
+        Path(f"{group}.outcome.json").write_text(outcome.model_dump_json(indent=1), encoding="utf-8")
+        self._written.add(group)
 
     def _obey(self, fd: int) -> None:
         """Commands from the process above."""
@@ -205,8 +226,12 @@ class Session:
             pending += data
             while b"\n" in pending:
                 line, pending = pending.split(b"\n", 1)
+                command = json.loads(line)
                 for conductor in self._conductors.values():
-                    conductor.stop(line.decode())
+                    if "stop" in command:
+                        conductor.stop(command["stop"])
+                    else:
+                        conductor.lose(command["lost"], socket.gethostname(), command["detail"])
 
 
 def of(environment: Environment) -> Session:

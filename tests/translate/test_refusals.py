@@ -78,13 +78,6 @@ TO_PAY = "route: [{destination: {host: pay.example.org}}]"
         ),
         (entry() + rule("tls: {mode: ISTIO_MUTUAL}"), 15, "ISTIO_MUTUAL", "TLS material"),
         (
-            entry()
-            + route(f"match: [{{headers: {{'@request.auth.claims.sub': {{exact: x}}}}}}]\n    {TO_PAY}"),
-            15,
-            "verified JWT",
-            "Match a header",
-        ),
-        (
             entry() + route("redirect: {authority: a.example, redirectCode: 305}"),
             15,
             "redirect with status 305",
@@ -118,6 +111,15 @@ def test_a_gateway_refuses(tls, what):
 
     assert str(refused.value).startswith("input.yaml:")
     assert what in refused.value.what
+
+
+def test_a_gateway_refuses_claims_of_a_token():
+    """Nothing here verifies a token."""
+    match = "match: [{headers: {'@request.auth.claims.sub': {exact: x}}}]"
+    virtual_service = route(f"{match}\n    {TO_PAY}").replace("  http:", "  gateways: [out]\n  http:")
+    plain = GATEWAY.replace("protocol: HTTPS", "protocol: HTTP") % "{httpsRedirect: false}"
+    with pytest.raises(UnsupportedError, match="verified JWT"):
+        translate(registry_of(plain + virtual_service, EGRESS), "egress", config_source="static")
 
 
 def test_allow_any_needs_interception():
