@@ -189,8 +189,8 @@ def _warnings(config: ProxyConfig, binds: dict[Address, Address]) -> tuple[str, 
     ]
     missing = [file for file in config.files if file != SYSTEM_ROOTS and not Path(file).is_file()]
     found += [
-        f"{file} does not exist here: Envoy starts after waiting 15 s for it, and clusters that need it "
-        "cannot connect until it is there."
+        f"{file} does not exist here: Envoy starts, but what needs it cannot connect. Put it there before "
+        "Envoy starts."
         for file in missing
     ]
     limit = _watch_limit()

@@ -148,6 +148,12 @@ class _Builder:
         separate = self._set_discovery(cluster, endpoints, policy)
         if separate is None:
             return None
+        if balancer is not None and balancer.zone_aware_lb_setting is not None:
+            raise UnsupportedError(
+                "zoneAwareLbSetting needs a mesh that knows in which zone each of its proxies is.",
+                where=self._where("load_balancer"),
+                remedy="Write localityLbSetting instead.",
+            )
         apply_load_balancer(cluster, balancer, self.port.protocol, semantics)
         if cluster.type is ClusterDiscoveryType.ORIGINAL_DST:
             self._demand_interception()
@@ -194,8 +200,9 @@ class _Builder:
         if resolution is Resolution.DYNAMIC_DNS:
             self._resolve_on_demand(cluster)
             return ()
-        assignment = load_assignment(self.name, endpoints, policy, self.context.view)
-        if resolution in {Resolution.DNS, Resolution.DNS_ROUND_ROBIN}:
+        by_dns = resolution in {Resolution.DNS, Resolution.DNS_ROUND_ROBIN}
+        assignment = load_assignment(self.name, endpoints, policy, self.context.view, by_dns=by_dns)
+        if by_dns:
             if not endpoints:
                 return None
             cluster.cluster_type = _dns_type(is_round_robin=resolution is Resolution.DNS_ROUND_ROBIN)

@@ -121,7 +121,7 @@ def _route(context: Context, placed: PlacedRoute, match: HTTPMatchRequest | None
     written, locate = placed.route, placed.locate
     name = written.name
     if match is not None and match.name:
-        name = f"{name}.{match.name}" if name else match.name
+        name = f"{name}.{match.name}"
     changes = header_changes(written.headers)
     route = Route(
         name=name,
