@@ -25,7 +25,7 @@ from bench.istio.analyzer.analyze import analyze
 from bench.istio.analyzer.surroundings import Surroundings
 from bench.istio.inventory import Inventory
 from bench.istio.load import survey_text
-from tests.conformance.istioctl import excuse
+from tests.conformance.istioctl import excuse, last_server_only
 
 Key = tuple[str, str]
 """Code, and the resource as ``Kind namespace/name``."""
@@ -73,7 +73,10 @@ def compare(case: Path) -> list[Difference]:
         if found.code.startswith("IST")
     )
     recorded = yaml.safe_load(_expected(case).read_text("utf-8")) or []
-    return [*_missing(case.name, recorded, ours, surroundings), *_extra(case.name, recorded, ours)]
+    return [
+        *_missing(case.name, recorded, ours, surroundings),
+        *_extra(case.name, recorded, ours, surroundings),
+    ]
 
 
 def title_of(recorded: str) -> str:
@@ -107,21 +110,18 @@ def _missing(
     return missing
 
 
-def _extra(case: str, recorded: list[dict[str, Any]], ours: Counter[Key]) -> list[Difference]:
+def _extra(
+    case: str, recorded: list[dict[str, Any]], ours: Counter[Key], surroundings: Surroundings
+) -> list[Difference]:
     known = {(message["code"], title_of(message["resource"])) for message in recorded}
-    unattended = {key[1] for key in known if key[0] == "IST0162"}
-    return [
-        Difference(
-            case,
-            key,
-            "here",
-            "no proxy has the labels; istioctl takes the gateway of an installation for it"
-            if key[0] == "IST0101" and key[1] in unattended
-            else None,
-        )
-        for key in ours
-        if key not in known
-    ]
+    unattended = {title for code, title in known if code == "IST0162"}
+    extra: list[Difference] = []
+    for key in ours.keys() - known:
+        reason = last_server_only(key, surroundings)
+        if key[0] == "IST0101" and key[1] in unattended:
+            reason = "no proxy has the labels; istioctl takes the gateway of an installation for it"
+        extra.append(Difference(case, key, "here", reason))
+    return extra
 
 
 def main(arguments: list[str]) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from bench.istio.analyzer.coverage import covers_match
 from bench.istio.analyzer.destination_rules import services_of
 from bench.istio.analyzer.surroundings import Surroundings, selects
-from bench.istio.registry.hosts import MESH, covers, is_wildcard
+from bench.istio.registry.hosts import MESH, covers, expand_gateway, is_wildcard
 from bench.istio.resource import Resource
 from bench.istio.validation.findings import Findings
 from bench.istio.validation.unused_rules import warn_about_unused_rules
@@ -43,11 +43,13 @@ def pods_only(message: dict[str, Any], rule: Resource[Any], surroundings: Surrou
 def same_wildcard_only(
     message: dict[str, Any], rule: Resource[Any], surroundings: Surroundings
 ) -> str | None:
-    """IST0174 asks for a service with the same wildcard."""
-    if message["code"] != "IST0174" or not is_wildcard(rule.spec.host):
+    """IST0174 asks for a service with the same wildcard, and never for rules of the root namespace."""
+    if message["code"] != "IST0174":
+        return None
+    if not is_wildcard(rule.spec.host) and rule.namespace != surroundings.root_namespace:
         return None
     service = next(services_of(surroundings, rule), None)
-    return f"istiod applies the wildcard rule to {service.host}" if service is not None else None
+    return f"istiod applies the rule to {service.host}" if service is not None else None
 
 
 def wildcard_subsets(message: dict[str, Any], owner: Resource[Any], surroundings: Surroundings) -> str | None:
@@ -63,6 +65,73 @@ def wildcard_subsets(message: dict[str, Any], owner: Resource[Any], surroundings
         if covers(theirs, host) and any(subset.name == named.group(2) for subset in rule.spec.subsets):
             return f"istiod applies {rule.title} to {host}"
     return None
+
+
+def one_declaration_only(
+    message: dict[str, Any], owner: Resource[Any], surroundings: Surroundings
+) -> str | None:
+    """IST0101 for a port looks at the last entry of a host; istiod joins them."""
+    named = re.search(r'host:port not found: "(.+):([0-9]+)"', message["message"])
+    if message["code"] != "IST0101" or named is None:
+        return None
+    host, port = surroundings.full_name(named.group(1), owner.namespace), int(named.group(2))
+    known = surroundings.declared(named.group(1), owner.namespace, owner.spec.export_to)
+    if known is not None and port in surroundings.ports_of(known):
+        return f"another declaration of {host} has port {port}"
+    return None
+
+
+def own_namespace(message: dict[str, Any], owner: Resource[Any], surroundings: Surroundings) -> str | None:
+    """IST0101 for a host only asks the namespaces of exportTo; a star is taken for a namespace."""
+    named = re.search(r'(?:mirror )?host not found: "([^"]+)"', message["message"])
+    if message["code"] != "IST0101" or named is None or "*" not in owner.spec.export_to:
+        return None
+    if surroundings.declared(named.group(1), owner.namespace) is not None:
+        return f"{named.group(1)} is visible in {owner.namespace}, where the VirtualService counts as well"
+    return None
+
+
+def legacy_gateway_name(
+    message: dict[str, Any], owner: Resource[Any], surroundings: Surroundings
+) -> str | None:
+    """A dotted name of a Gateway is the old form, which istiod still reads."""
+    if message["code"] not in ("IST0101", "IST0132"):
+        return None
+    for name in getattr(owner.spec, "gateways", ()):
+        is_old = "." in name and "/" not in name and name in message["message"]
+        if is_old and surroundings.gateway(name, owner.namespace) is not None:
+            return f"istiod reads {name} as {expand_gateway(name, owner.namespace)}"
+    return None
+
+
+def slices_have_no_labels(
+    message: dict[str, Any], rule: Resource[Any], surroundings: Surroundings
+) -> str | None:
+    """IST0173 for a Service with an EndpointSlice and no Pods: the labels of its endpoints are unknown."""
+    if message["code"] != "IST0173":
+        return None
+    sliced = {
+        (each.namespace, each.labels.get("kubernetes.io/service-name"))
+        for each in surroundings.resources.endpoint_slices
+        if each.spec.endpoints
+    }
+    if any((each.namespace, each.resource.name) in sliced for each in services_of(surroundings, rule)):
+        return "the Service has endpoints in an EndpointSlice, whose labels are not in the YAML"
+    return None
+
+
+def last_server_only(key: tuple[str, str], surroundings: Surroundings) -> str | None:
+    """IST0145 keeps of each neighbour and port the hosts of the last server only."""
+    gateway = next((each for each in surroundings.resources.gateways if each.title == key[1]), None)
+    if key[0] != "IST0145" or gateway is None:
+        return None
+    for other in surroundings.resources.gateways:
+        last = {server.port.number: server for server in other.spec.servers}
+        for server in gateway.spec.servers:
+            theirs = last.get(server.port.number)
+            if other is not gateway and theirs is not None and set(theirs.hosts) & set(server.hosts):
+                return None
+    return "the host is in an earlier server of the neighbour; istioctl keeps the last one of a port"
 
 
 def mesh_is_no_gateway(message: dict[str, Any], owner: Resource[Any], _: Surroundings) -> str | None:
@@ -138,6 +207,10 @@ EXCUSES: tuple[Excuse, ...] = (
     pods_only,
     same_wildcard_only,
     wildcard_subsets,
+    one_declaration_only,
+    own_namespace,
+    legacy_gateway_name,
+    slices_have_no_labels,
     mesh_is_no_gateway,
     table_that_is_written_while_read,
     default_ingress_gateway,

@@ -43,7 +43,7 @@ def check_destination_rules(surroundings: Surroundings) -> Iterator[Finding]:
 def services_of(surroundings: Surroundings, rule: Resource[DestinationRule]) -> Iterator[KnownHost]:
     """Give what *rule* can hold for: of its host or, for a wildcard, below it, and seen by the same clients.
 
-    A rule counts for clients of its own namespace, and for all that see a service of its namespace.
+    A rule counts for clients of its own namespace, and for others if it is in the service's or the root's.
     """
     host = surroundings.full_name(rule.spec.host, rule.namespace)
     scopes = scopes_of(rule.spec.export_to, rule.namespace)
@@ -53,9 +53,20 @@ def services_of(surroundings: Surroundings, rule: Resource[DestinationRule]) -> 
         names += [wildcard for wildcard in surroundings.wildcard_hosts if covers(wildcard, host)]
     for name in names:
         for known in surroundings.hosts.get(name, ()):
-            is_seen = known.is_visible_in(rule.namespace) or any(known.is_visible_in(each) for each in scopes)
-            if is_seen or (known.namespace == rule.namespace and EVERYONE in scopes):
+            if _counts(surroundings, rule, known, scopes):
                 yield known
+
+
+def _counts(
+    surroundings: Surroundings, rule: Resource[DestinationRule], known: KnownHost, scopes: frozenset[str]
+) -> bool:
+    """Tell whether some client sees both, and looks for rules where this one is."""
+    is_public = EVERYONE in scopes
+    if (is_public or rule.namespace in scopes) and known.is_visible_in(rule.namespace):
+        return True
+    if rule.namespace not in (known.namespace, surroundings.root_namespace):
+        return False
+    return is_public or any(known.is_visible_in(scope) for scope in scopes)
 
 
 def _unknown_host(surroundings: Surroundings, rule: Resource[DestinationRule]) -> Finding:
