@@ -6,8 +6,8 @@ READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 # Folders have these names, too: without .PHONY make would find nothing to do.
-.PHONY: help install check format test bench lock clean \
-        conformance conformance-validation conformance-analyze benchmark-generator benchmark-translate
+.PHONY: help install check format test bench lock clean conformance conformance-validation conformance-analyze \
+        conformance-explain benchmark-generator benchmark-translate
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,12 @@ test: check ## check, then all tests, with real Envoy and nginx
 
 bench: $(READY) ## the main job: scenarios/egress-mtls, static against EDS, report in reports/
 	$(BIN)/egress-bench run
+
+conformance-explain: $(READY) ## try every route of recorded cases on real Envoys (GOLDEN=DIR)
+	$(BIN)/python -m tests.conformance.explain $(GOLDEN)
+
+conformance-analyze: $(READY) ## hold the analyzer against recorded answers: make conformance-analyze GOLDEN=DIR
+	$(BIN)/python -m tests.conformance.analyze $(GOLDEN)
 
 conformance: $(READY) ## compare with istiod's recorded answers: make conformance GOLDEN=DIR
 	$(BIN)/python -m tests.conformance.translate $(GOLDEN)

@@ -172,7 +172,19 @@ class _Builder:
             else None,
         )
         cluster.typed_extension_protocol_options = packed_http_options(http)
+        self._note_origins(cluster)
         return BuiltCluster(cluster, separate[0] if separate else None)
+
+    def _note_origins(self, cluster: Cluster) -> None:
+        origins = self.context.origins
+        origins.note(cluster, service=self.service.locate)
+        if self.merged is None:
+            return
+        if self.subset is not None:
+            source, index = self.merged.subset_source(self.subset.name)
+            origins.note(cluster, subset=lambda: source.position(("spec", "subsets", index)))
+        if subset_policy(self.rule, self.subset, self.port.number) is not None:
+            origins.note(cluster, policy=self._where, tls=lambda: self._where("tls"))
 
     def _set_discovery(
         self, cluster: Cluster, endpoints: list[Endpoint], policy: TrafficPolicy | None

@@ -69,4 +69,5 @@ def translate(
         endpoints=tuple(each.endpoints for each in built if each.endpoints is not None),
         secrets=context.secrets.secrets(),
         warnings=tuple(context.warnings),
+        origins=context.origins,
     )
