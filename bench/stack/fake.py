@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from bench.errors import StackError
-from bench.stack.placing import endpoints_of, place, proxies_in_order, require_sound
+from bench.stack.placing import endpoints_of, place, proxies_in_order, require_sound, wished_port
 from bench.stack.ports import LOOPBACK
 from bench.stack.protocol import Component, ProxySpec, StackSpec
 from bench.translate.placement import Address, ConfigFile, Placement
@@ -49,7 +49,7 @@ class FakeStack:
         try:
             endpoints = {}
             for node in self.spec.nodes:
-                real = self._address(self.spec.ports.get(node.name))
+                real = self._address(wished_port(self.spec, node.name, [node.plays], node.plays))
                 endpoints[node.plays] = real
                 self._add(node.name, "node", {node.plays: real})
             for proxy in proxies_in_order(self.spec):
@@ -114,9 +114,9 @@ class FakeStack:
             self.spec, proxy, config_root=root / "config", log_root=root / "logs", endpoints=endpoints
         )
         self._write(proxy.name, proxy.render(placement))
-        real = {bound: self._address(port or None) for bound, (_, port) in placement.listeners.items()}
+        real = {bound: self._address(port) for bound, (_, port) in placement.listeners.items()}
         self._placements[proxy.name] = placement
-        _, admin_port = self._address(None)
+        _, admin_port = self._address(0)
         self._add(proxy.name, proxy.role, real, admin_url=f"http://{LOOPBACK}:{admin_port}")
         return endpoints_of(proxy, real)
 
@@ -127,8 +127,8 @@ class FakeStack:
             self.files.setdefault(proxy, {})[file.path] = file.text
             self.writes.append((proxy, file.path))
 
-    def _address(self, wished: int | None) -> Address:
-        if wished is not None:
+    def _address(self, wished: int) -> Address:
+        if wished:
             return LOOPBACK, wished
         self._next_port += 1
         return LOOPBACK, self._next_port - 1

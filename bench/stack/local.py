@@ -16,7 +16,14 @@ from bench.stack.binaries import Binary, find_envoy, find_nginx
 from bench.stack.guard import Guard
 from bench.stack.leftovers import end_processes
 from bench.stack.parts import write_parts
-from bench.stack.placing import endpoints_of, match_listeners, place, proxies_in_order, require_sound
+from bench.stack.placing import (
+    endpoints_of,
+    match_listeners,
+    place,
+    proxies_in_order,
+    require_sound,
+    wished_port,
+)
 from bench.stack.ports import address_of, listen, require_free
 from bench.stack.processes import Process, stop_all
 from bench.stack.protocol import Component, NodeSpec, ProxySpec, StackSpec
@@ -87,8 +94,9 @@ class LocalStack:
             self._guard = Guard(self._folder.path)
             self._folder.make(self.spec.name)
             for proxy in self.spec.proxies:
-                if proxy.name in self.spec.ports:
-                    require_free(self.spec.ports[proxy.name], proxy.name)
+                for address in proxy.listeners:
+                    # Port 0 is always free.
+                    require_free(wished_port(self.spec, proxy.name, proxy.listeners, address), proxy.name)
             with _write_errors_explained(self._folder.path):
                 endpoints = self._start_nodes(nginx_binary)
                 for proxy in proxies_in_order(self.spec):
@@ -195,8 +203,9 @@ class LocalStack:
 
     def _start_node(self, node: NodeSpec, binary: Binary) -> Address:
         folder = nginx.NodeFolder(self.folder / node.name)
+        port = wished_port(self.spec, node.name, [node.plays], node.plays)
         opened: socket.socket
-        with contextlib.closing(listen(self.spec.ports.get(node.name, 0), node.name)) as opened:
+        with contextlib.closing(listen(port, node.name)) as opened:
             address = address_of(opened)
             nginx.write_node(
                 folder,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,9 +35,12 @@ def require_sound(spec: StackSpec) -> None:
         raise StackError(f"two parts of stack {spec.name} are called {name}.", remedy="Rename one.")
     for ip, port in _repeated(node.plays for node in spec.nodes):
         raise StackError(f"two nodes play {ip}:{port}.", remedy="Let each play its own endpoint.")
-    for name in spec.ports.keys() - set(names):
+    known = set(names) | {f"{node.name}:{node.plays[1]}" for node in spec.nodes}
+    known |= {f"{proxy.name}:{port}" for proxy in spec.proxies for _, port in proxy.listeners}
+    for name in sorted(spec.ports.keys() - known):
         raise StackError(
-            f"a port is wished for {name}, and no part is called so.", remedy="Correct the name."
+            f"a port is wished for {name}, and no part or listener is called so.",
+            remedy=f"Known are: {', '.join(sorted(known))}.",
         )
     for port in _repeated(spec.ports.values()):
         raise StackError(f"port {port} is wished for twice.", remedy="Give each part its own, or none.")
@@ -48,6 +51,14 @@ def require_sound(spec: StackSpec) -> None:
             )
 
 
+def wished_port(spec: StackSpec, name: str, addresses: Sequence[Address], address: Address) -> int:
+    """The port wished for one of a part's addresses; 0 if the system may choose."""
+    by_port = spec.ports.get(f"{name}:{address[1]}")
+    if by_port is not None:
+        return by_port
+    return spec.ports.get(name, 0) if address == addresses[0] else 0
+
+
 def place(
     spec: StackSpec,
     proxy: ProxySpec,
@@ -56,7 +67,7 @@ def place(
     log_root: Path,
     endpoints: Mapping[Address, Address],
 ) -> Placement:
-    """The placement of one proxy on loopback; the first listener gets the wished port, if one is wished.
+    """The placement of one proxy on loopback, with the wished ports.
 
     Args:
         spec: the stack.
@@ -66,8 +77,8 @@ def place(
         endpoints: addresses as translated -> real ones, of everything started so far.
     """
     listeners = {
-        address: (LOOPBACK, spec.ports.get(proxy.name, 0) if index == 0 else 0)
-        for index, address in enumerate(proxy.listeners)
+        address: (LOOPBACK, wished_port(spec, proxy.name, proxy.listeners, address))
+        for address in proxy.listeners
     }
     return Placement(
         config_root=str(config_root),

@@ -56,7 +56,8 @@ class StackSpec:
     files: Mapping[str, Path] = field(default_factory=dict)
     """File name written in the Istio resources -> the real file on this machine."""
     ports: Mapping[str, int] = field(default_factory=dict)
-    """Fixed port wishes: component name -> port of its first listener. Absent: the system chooses."""
+    """Fixed port wishes. Component name -> port of its first listener; ``NAME:PORT``, with the port as
+    translated (a node: as played) -> port of that listener, e.g. ``sleep:80``. Absent: the system chooses."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,17 @@ def test_wished_ports_are_kept(kind, material):
         assert stack.component("nginx01").addresses[NODES["v1"]] == ("127.0.0.1", ports["nginx01"])
 
 
+def test_a_port_can_be_wished_for_one_listener_of_several(kind, material):
+    with listen(0, "a") as first, listen(0, "b") as second:
+        ports = {"egress:80": first.getsockname()[1], "nginx02:443": second.getsockname()[1]}
+
+    with kind(egress_spec(material.live, ports=ports)) as stack:
+        assert stack.component("egress").addresses[BIND] == ("127.0.0.1", ports["egress:80"])
+        assert stack.component("nginx02").addresses[NODES["v2"]] == ("127.0.0.1", ports["nginx02:443"])
+    with pytest.raises(StackError, match=r"wished for egress:443.*Known are: .*egress:80"):
+        kind(egress_spec(material.live, ports={"egress:443": 1})).start()
+
+
 def test_a_failing_renderer_leaves_nothing_running(kind, material):
     def broken(placement):
         raise StackError("cannot render this.")
@@ -142,7 +153,7 @@ def test_a_failing_renderer_leaves_nothing_running(kind, material):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"ports": {"nginx07": 1}}, "no part is called so"),
+        ({"ports": {"nginx07": 1}}, "no part or listener is called so"),
         ({"ports": {"nginx01": 5, "egress": 5}}, "wished for twice"),
         ({"twins": True}, "are called nginx01"),
         ({"echo": True}, "two nodes play 192.168.0.63:443"),
