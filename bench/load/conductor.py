@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ class _Participant:
     client: str
     boot: str
     name: str
+    pid: int
+    host: str
     share: Share = field(default_factory=Share)
     is_ready: bool = False
     is_over: bool = False
@@ -40,8 +43,18 @@ class _Participant:
 class Conductor:
     """Conducts one group of members through one plan; everything it learns goes to *tell*."""
 
-    def __init__(self, plan: LoadPlan, orders: Orders, runner: Any, tell: Callable[[Wire], None]) -> None:
+    def __init__(
+        self,
+        plan: LoadPlan,
+        orders: Orders,
+        runner: Any,
+        tell: Callable[[Wire], None],
+        *,
+        is_solo: bool = False,
+    ) -> None:
         self._plan = plan
+        self._is_solo = is_solo
+        """Each member has the whole plan for itself, from the moment it joins."""
         self._orders = orders
         self._runner = runner
         self._tell = tell
@@ -67,15 +80,19 @@ class Conductor:
         if message == "join":
             if not self._has_begun:
                 name = f"{data['host']} pid {data['pid']}"
-                self._members[member] = _Participant(client, data["boot"], name)
+                self._members[member] = _Participant(client, data["boot"], name, data["pid"], data["host"])
+                if self._is_solo:
+                    self._set_up(member, Share())
             return
         if member not in self._members or self._is_over:
             return
         participant = self._members[member]
         if message == "ready":
             participant.is_ready = True
-            if self._started_at is None and all(each.is_ready for each in self._members.values()):
-                self._start()
+            if self._is_solo:
+                self._go(member, time.monotonic() + random.uniform(0, _LEAD_S))  # noqa: S311 - a phase
+            else:
+                self._start_if_ready()
         elif message == "done":
             participant.is_over = True
             self._finish_if_over()
@@ -90,30 +107,25 @@ class Conductor:
 
     def begin(self) -> None:
         """Share the plan out among those who have joined."""
-        if self._has_begun or not self._members:
+        if self._has_begun or not self._members or self._is_solo:
             return
         self._has_begun = True
-        plan = self._plan.model_dump(mode="json")
-        for index, (member, participant) in enumerate(self._members.items()):
-            participant.share = Share(index, len(self._members))
-            self._tell(
-                {
-                    "type": "worker",
-                    "worker": member,
-                    "index": index,
-                    "total": len(self._members),
-                    "name": participant.name,
-                }
-            )
-            self._orders.order(
-                participant.client,
-                "setup",
-                {"member": member, "plan": plan, "index": index, "total": len(self._members)},
-            )
+        for index, member in enumerate(self._members):
+            self._set_up(member, Share(index, len(self._members)))
+
+    def _set_up(self, member: str, share: Share) -> None:
+        participant = self._members[member]
+        plan = self._plan
+        if self._is_solo:
+            plan = plan.model_copy(update={"run_id": f"{plan.run_id}-{len(self._members)}"})
+        about = {"index": share.index, "total": share.total}
+        self._tell({"type": "worker", "worker": member, "name": participant.name, **about})
+        order = {"member": member, "plan": plan.model_dump(mode="json"), **about}
+        self._orders.order(participant.client, "setup", order)
 
     def stop(self, reason: str) -> None:
         """End early; what was measured still arrives."""
-        if not self._has_begun:
+        if not self._has_begun and not self._is_solo:
             self._is_over = True
             self._tell({"type": "done"})
             return
@@ -121,22 +133,42 @@ class Conductor:
             if not participant.is_over:
                 self._orders.order(participant.client, "stop", {"member": member, "reason": reason})
 
+    def lose(self, pid: int, host: str, detail: str) -> None:
+        """The Locust worker process *pid* on *host* is known to be gone."""
+        for member, participant in self._members.items():
+            if (participant.pid, participant.host) == (pid, host):
+                self._lost(member, detail)
+
+    def _lost(self, member: str, detail: str) -> None:
+        participant = self._members[member]
+        if participant.is_over or not self._has_begun:
+            return
+        participant.is_over = True
+        self._tell({"type": "lost", "worker": member, "detail": detail})
+        # Whoever has not been started would keep the others waiting.
+        participant.is_ready = True
+        self._start_if_ready()
+        self._finish_if_over()
+
+    def _start_if_ready(self) -> None:
+        if self._started_at is None and all(each.is_ready for each in self._members.values()):
+            self._start()
+
     def _start(self) -> None:
-        here = clock_id()
         lead = _LEAD_S if len({each.client for each in self._members.values()}) == 1 else _LEAD_DISTRIBUTED_S
         at = time.monotonic() + lead
         self._started_at = at
         self._tell({"type": "go", "at": at})
         for member, participant in self._members.items():
-            self._orders.order(
-                participant.client,
-                "go",
-                {
-                    "member": member,
-                    "at": at if participant.boot == here else None,
-                    "in_s": at - time.monotonic(),
-                },
-            )
+            if not participant.is_over:
+                self._go(member, at)
+
+    def _go(self, member: str, at: float) -> None:
+        participant = self._members[member]
+        # On another machine the monotonic clock is another one; the way there is short.
+        same_clock = participant.boot == clock_id()
+        order = {"member": member, "at": at if same_clock else None, "in_s": at - time.monotonic()}
+        self._orders.order(participant.client, "go", order)
 
     def _finish_if_over(self) -> None:
         if not self._is_over and all(each.is_over for each in self._members.values()):
@@ -151,18 +183,6 @@ class Conductor:
             if clients is None:
                 return
             for member, participant in list(self._members.items()):
-                if participant.is_over or not self._has_begun:
-                    continue
                 node = clients.get(participant.client)
                 if node is None or node.state == STATE_MISSING:
-                    participant.is_over = True
-                    # Whoever has not been started would keep the others waiting.
-                    self._tell(
-                        {"type": "lost", "worker": member, "detail": "vanished in the middle of the run"}
-                    )
-                    if self._started_at is None:
-                        participant.is_ready = True
-                        if all(each.is_ready for each in self._members.values()):
-                            self._start()
-            if self._has_begun:
-                self._finish_if_over()
+                    self._lost(member, "vanished in the middle of the run")

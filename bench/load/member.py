@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import time
@@ -60,6 +61,9 @@ class Member:
     def setup(self, plan: LoadPlan, share: Share) -> None:
         """Build the engine and open its connections."""
         self._plan = plan
+        # A full collection of Locust's heap takes longer than the gap between two requests.
+        gc.collect()
+        gc.freeze()
         try:
             self._engine = Engine(
                 plan,

@@ -88,4 +88,4 @@ class LoadPlan(_Model):
     master_bind: str = "127.0.0.1"
     """Address on which workers are awaited; for remote ones an address of this machine or ``0.0.0.0``."""
     master_port: int | None = Field(default=None, ge=1, le=65535)
-    """Port on which workers are awaited; None: a free one."""
+    """Port on which workers are awaited; None: a free one, or 5557 if remote ones are to come."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from bench.load.plan import LoadPlan
 FULL: Final = 3 * 4096
 """Clocks in a cell's buffer after which it should be emptied."""
 EXAMPLE_BYTES: Final = 4096
+_EXAMPLES: Final = 100
 
 Wire = dict[str, Any]
 """A message between processes: only what JSON and msgpack both know."""
@@ -31,14 +33,16 @@ class Cell:
         "endings",
         "kind",
         "kind_index",
+        "last_second",
         "reasons",
         "sent",
         "stage",
         "start",
     )
 
-    def __init__(self, stage: int, kind_index: int, kind: Any) -> None:
+    def __init__(self, stage: int, kind_index: int, kind: Any, last_second: int) -> None:
         self.stage = stage
+        self.last_second = last_second
         self.kind_index = kind_index
         self.kind = kind
         """The engine's prepared request."""
@@ -61,8 +65,8 @@ class Recorder:
     def __init__(self, plan: LoadPlan, kinds: list[Any]) -> None:
         self._plan = plan
         self.cells = [
-            [Cell(stage, index, kind) for index, kind in enumerate(kinds)]
-            for stage in range(len(plan.stages))
+            [Cell(number, index, kind, math.ceil(stage.duration_s) - 1) for index, kind in enumerate(kinds)]
+            for number, stage in enumerate(plan.stages)
         ]
         self._seen: set[tuple[str, str]] = set()
         self._examples: list[Wire] = []
@@ -73,6 +77,10 @@ class Recorder:
         for cells, start in zip(self.cells, starts, strict=False):
             for cell in cells:
                 cell.start = start
+
+    def is_full(self, limit: int) -> bool:
+        """Whether a cell holds *limit* clocks or more."""
+        return any(len(cell.clocks) >= limit for cells in self.cells for cell in cells)
 
     def connected(self, seconds: float) -> None:
         """Record the time that one connection took to open."""
@@ -93,7 +101,7 @@ class Recorder:
         cell.endings[verdict.ending] += 1
         cell.reasons[verdict.reason] = cell.reasons.get(verdict.reason, 0) + 1
         key = (self._plan.requests[cell.kind_index].name, verdict.reason)
-        if key not in self._seen:
+        if key not in self._seen and len(self._seen) < _EXAMPLES:
             self._seen.add(key)
             self._examples.append(
                 {
@@ -146,14 +154,20 @@ def _empty(cell: Cell) -> Wire | None:
     cell.reasons = {}
     cell.endings = {"failed": 0, "misrouted": 0, "unsent": 0}
     due, sent, done = clocks[:, 0], clocks[:, 1], clocks[:, 2]
-    second = np.floor(np.maximum(due - cell.start, 0.0)).astype(np.int64)
+    second = _seconds(cell, due)
     # Second and bucket in one number: the response times of the stage are the sum over its seconds.
     wire["response"] = pack(second * LENGTH + _micros(done - due))
     wire["service"] = pack(_micros(done - sent))
     late = bad[~np.isnan(bad[:, 1])]
     wire["lag"] = pack(_micros(np.concatenate([sent - due, late[:, 1] - late[:, 0]])))
-    wire["bad_seconds"] = pack(np.floor(np.maximum(bad[:, 0] - cell.start, 0.0)).astype(np.int64))
+    wire["bad_seconds"] = pack(_seconds(cell, bad[:, 0]))
     return wire
+
+
+def _seconds(cell: Cell, due: Any) -> Ints:
+    """Whole seconds from the stage's start; what a closed loop sends at the very end belongs to the last."""
+    whole: Ints = np.floor(np.asarray(due) - cell.start).astype(np.int64)
+    return np.clip(whole, 0, cell.last_second)
 
 
 def pack(numbers: Ints) -> list[str]:

@@ -29,6 +29,8 @@ _START_S: Final = 60.0
 _REMOTE_START_S: Final = 600.0
 _STOP_S: Final = 5.0
 _QUIT_S: Final = 5.0
+MASTER_PORT: Final = 5557
+"""Where remote workers look for their master, unless told otherwise."""
 
 
 class GeneratorError(LoadError):
@@ -94,6 +96,7 @@ class _Run:
         self._has_counts = False
         self._workers: set[str] = set()
         self._lost: set[str] = set()
+        self._buried: set[int] = set()
         self._stopped: str | None = None
         self._give_up_at = float("inf")
         self._events, events_end = os.pipe()
@@ -134,7 +137,7 @@ class _Run:
                 "locust", [*common, *users], {**environment, **everything}, list(self._theirs.values())
             )
             return
-        port = plan.master_port or free_port(plan.master_bind)
+        port = plan.master_port or (MASTER_PORT if plan.remote_workers else free_port(plan.master_bind))
         bind = ["--master-bind-host", plan.master_bind, "--master-bind-port", str(port)]
         self._spawn(
             "master",
@@ -185,6 +188,7 @@ class _Run:
                 now = time.monotonic()
                 self._cross(now)
                 self._report(now)
+                self._watch_workers()
                 if self._zero is None and now - started > patience:
                     raise self._died(f"Locust was not ready within {patience:g} s.")
                 if self._has_given_up(now):
@@ -225,7 +229,7 @@ class _Run:
             self._stopped = reason
             self._give_up_at = time.monotonic() + _STOP_S
             with contextlib.suppress(OSError):
-                os.write(self._control, reason.encode() + b"\n")
+                os.write(self._control, json.dumps({"stop": reason}).encode() + b"\n")
 
     def _has_given_up(self, now: float) -> bool:
         return self._stopped is not None and now > self._give_up_at
@@ -267,6 +271,20 @@ class _Run:
                 raise LoadError(wire["what"], remedy=wire["remedy"])
             case "done":
                 self._is_done = True
+
+    def _watch_workers(self) -> None:
+        """Tell the conductor of workers of ours that ended; it would take it seconds to notice."""
+        for child in self._children[1:]:
+            code = child.exit_code()
+            if code is None or child.pid in self._buried or self._is_done:
+                continue
+            self._buried.add(child.pid)
+            how = f"killed by signal {-code}" if code < 0 else f"ended with {code}"
+            if not self._workers:
+                raise self._died(f"{child.name} {how} before the run began.")
+            command = {"lost": child.pid, "detail": f"{how} in the middle of the run"}
+            with contextlib.suppress(OSError):
+                os.write(self._control, json.dumps(command).encode() + b"\n")
 
     def _lose(self, worker: str, detail: str) -> None:
         self._lost.add(worker)

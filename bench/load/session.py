@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,6 +52,7 @@ class Session:
         self._conductors: dict[str, Conductor] = {}
         self._group_of: dict[str, str] = {}
         self._mergers: dict[str, Merger] = {}
+        self._written: set[str] = set()
         self._pending: list[Wire] = []
         self._expected: int | None = None
         self._events_fd = _descriptor(EVENTS)
@@ -66,7 +68,9 @@ class Session:
             for user_class in environment.user_classes:
                 plan = getattr(user_class, "plan", None)
                 if isinstance(plan, LoadPlan):
-                    self._add_group(user_class.__name__, plan)
+                    self._add_group(
+                        user_class.__name__, plan, is_solo=not getattr(user_class, "shared", True)
+                    )
             _listen(environment.events.spawning_complete, self._on_spawned)
             _listen(environment.events.test_stop, self._on_test_stop)
             if self._events_fd is not None:
@@ -76,9 +80,11 @@ class Session:
             if control is not None:
                 gevent.spawn(self._obey, control)
 
-    def _add_group(self, group: str, plan: LoadPlan) -> None:
+    def _add_group(self, group: str, plan: LoadPlan, *, is_solo: bool) -> None:
         self._mergers[group] = Merger(plan)
-        self._conductors[group] = Conductor(plan, self, self._runner, lambda wire: self._tell(group, wire))
+        self._conductors[group] = Conductor(
+            plan, self, self._runner, lambda wire: self._tell(group, wire), is_solo=is_solo
+        )
 
     # --- members
 
@@ -180,6 +186,8 @@ class Session:
             merger.add(wire["worker"], wire["delta"])
         elif wire["type"] == "lost":
             merger.lose(wire["worker"], wire["detail"])
+        elif wire["type"] == "done":
+            self._write_outcome(group, None)
         elif wire["type"] == "failed":
             print(f"{group}: {wire['what']} {wire['remedy'] or ''}")  # noqa: T201 - Locust's console
 
@@ -190,9 +198,14 @@ class Session:
     def _on_test_stop(self, environment: Environment) -> None:  # noqa: ARG002 - Locust's signature
         if self._events_fd is not None:
             return
-        for group, merger in self._mergers.items():
-            outcome = merger.outcome("stopped")
-            Path(f"{group}.outcome.json").write_text(outcome.model_dump_json(indent=1), encoding="utf-8")
+        for group in self._mergers:
+            if group not in self._written:
+                self._write_outcome(group, "stopped")
+
+    def _write_outcome(self, group: str, reason: str | None) -> None:
+        self._written.add(group)
+        outcome = self._mergers[group].outcome(reason)
+        Path(f"{group}.outcome.json").write_text(outcome.model_dump_json(indent=1), encoding="utf-8")
 
     def _obey(self, fd: int) -> None:
         """Commands from the process above."""
@@ -205,8 +218,12 @@ class Session:
             pending += data
             while b"\n" in pending:
                 line, pending = pending.split(b"\n", 1)
+                command = json.loads(line)
                 for conductor in self._conductors.values():
-                    conductor.stop(line.decode())
+                    if "stop" in command:
+                        conductor.stop(command["stop"])
+                    else:
+                        conductor.lose(command["lost"], socket.gethostname(), command["detail"])
 
 
 def of(environment: Environment) -> Session:

@@ -16,8 +16,11 @@ from bench.load.plan import LoadPlan
 class EgressUser(User):
     """Drives ``plan``; all users of a class, on all workers, share it and start together.
 
+    With ``shared = False`` each user drives the whole plan for itself from the moment it spawns: then spawn
+    rates and a LoadTestShape decide how much load there is.
+
     A user that spawns after the start has nothing to do and ends. When the plan is done the users end; Locust
-    itself goes on if other users are there. Each class's outcome goes to ``<class name>.outcome.json``::
+    itself goes on if other users are there. The outcome goes to ``<class name>.outcome.json``::
 
         class Traffic(EgressUser):
             plan = LoadPlan.model_validate_json(Path("plan.json").read_text())
@@ -26,6 +29,7 @@ class EgressUser(User):
 
     abstract: bool = True
     plan: ClassVar[LoadPlan | None] = None
+    shared: ClassVar[bool] = True
     wait_time = constant(0)
 
     @task

@@ -1,0 +1,51 @@
+"""The null-target floor: what the engine itself, on this machine, adds to every latency it reports."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from bench.errors import LoadError
+from bench.load.outcome import LoadOutcome
+from bench.load.plan import LoadPlan, Stage, Target
+from bench.load.runner import run_load
+
+_DURATION_S: Final = 3.0
+_WARM_UP_S: Final = 0.5
+
+
+def measure_floor(plan: LoadPlan, folder: Path, *, duration_s: float = _DURATION_S) -> LoadOutcome:
+    """Send the first measured stage of *plan* to a stub that answers at once, in a process of its own.
+
+    Same engine, same schedule, same connections, same checks; without TLS, and for *duration_s* only.
+
+    Raises:
+        LoadError: the plan measures nothing, or the stub did not start.
+    """
+    measured = next((stage for stage in plan.stages if stage.kind == "measure"), None)
+    if measured is None:
+        raise LoadError("the plan has no measured stage, so there is no floor to measure.")
+    folder.mkdir(parents=True, exist_ok=True)
+    stages = (
+        Stage(name="warm-up", kind="warm_up", duration_s=_WARM_UP_S, schedule=measured.schedule),
+        Stage(name="floor", kind="measure", duration_s=duration_s, schedule=measured.schedule),
+    )
+    path = (folder / "stub-plan.json").resolve()
+    path.write_text(plan.model_dump_json(), encoding="utf-8")
+    with subprocess.Popen(
+        [sys.executable, "-m", "bench.load.stub", str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).resolve().parents[2],
+    ) as stub:
+        try:
+            line = stub.stdout.readline().strip() if stub.stdout is not None else ""
+            if not line.isdigit():
+                raise LoadError("the stub for the null-target floor did not start.")
+            target = Target(address="127.0.0.1", port=int(line), host=plan.target.host)
+            return run_load(plan.model_copy(update={"target": target, "stages": stages}), folder)
+        finally:
+            stub.kill()

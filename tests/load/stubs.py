@@ -1,0 +1,170 @@
+"""Servers that misbehave in one particular way, and a way to send a plan to them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Self
+
+from bench.errors import LoadError
+from bench.load.outcome import LoadOutcome
+from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
+from bench.scenario.traffic import Connections, Constant
+
+ROOT = Path(__file__).resolve().parents[2]
+RST = struct.pack("ii", 1, 0)
+
+
+class Stub:
+    """Accepts on a loopback port; each connection is served by *serve(socket, number)* in a thread."""
+
+    def __init__(self, serve, *, context: ssl.SSLContext | None = None) -> None:
+        self._serve = serve
+        self._context = context
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.port = self._listener.getsockname()[1]
+        self.accepted = 0
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_) -> None:
+        # A blocked accept only returns if the listener is shut down.
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for each in self._open:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                conn, _ = self._listener.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            self._open.append(conn)
+            threading.Thread(target=self._one, args=(conn, self.accepted), daemon=True).start()
+
+    def _one(self, conn: socket.socket, number: int) -> None:
+        with contextlib.suppress(OSError, ssl.SSLError):
+            if self._context is not None:
+                conn = self._context.wrap_socket(conn, server_side=True)
+                self._open.append(conn)
+            conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._serve(conn, number)
+            conn.close()
+
+
+def read_request(conn: socket.socket) -> bytes:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        piece = conn.recv(65_536)
+        if not piece:
+            raise OSError("closed")
+        data += piece
+    return data
+
+
+def ident_of(request: bytes) -> bytes:
+    return request.split(b"x-bench-id: ")[1].split(b"\r\n")[0]
+
+
+def good(request: bytes, body: bytes = b"<h1>v1!</h1>", node: bytes = b"nginx01") -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nX-Node: %s\r\nx-bench-id: %s\r\n\r\n%s" % (
+        len(body),
+        node,
+        ident_of(request),
+        body,
+    )
+
+
+def always(answer):
+    """Serve every request on a connection with *answer(request)*."""
+
+    def serve(conn, number) -> None:
+        while True:
+            conn.sendall(answer(read_request(conn)))
+
+    return serve
+
+
+def reset(conn: socket.socket) -> None:
+    conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RST)
+    conn.close()
+
+
+def plan_for(
+    port: int,
+    *,
+    rate: float = 200,
+    duration_s: float = 0.3,
+    schedule=None,
+    expect: Expectation | None = None,
+    connections: Connections | None = None,
+    tls=None,
+    **changes,
+) -> LoadPlan:
+    kind = {"method": changes.pop("method", "GET"), "body": changes.pop("body", "")}
+    return LoadPlan(
+        run_id="r",
+        target=Target(address=changes.pop("address", "127.0.0.1"), port=port, host="test", tls=tls),
+        requests=(
+            RequestKind(
+                name="v1", expect=expect or Expectation(nodes=("nginx01",), body_contains="v1!"), **kind
+            ),
+        ),
+        stages=(
+            Stage(
+                name="main",
+                kind="measure",
+                duration_s=duration_s,
+                schedule=schedule or Constant(arrival_rate=rate),
+            ),
+        ),
+        connections=connections or Connections(count=4, read_timeout_s=1.0, connect_timeout_s=1.0),
+        **changes,
+    )
+
+
+def send(plan: LoadPlan, *, timeout_s: float = 20.0, files: int | None = None) -> LoadOutcome:
+    """Let the engine, in a process of its own, carry out *plan*."""
+    command = [sys.executable, str(Path(__file__).with_name("engine_process.py"))]
+    if files is not None:
+        command = ["prlimit", f"--nofile={files}", *command]
+    done = subprocess.run(
+        command,
+        input=plan.model_dump_json(),
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+    )
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    if "error" in answer:
+        raise LoadError(answer["error"])
+    return LoadOutcome.model_validate(answer)
+
+
+def counts(outcome: LoadOutcome):
+    """Counts of the only subset of the last stage; checks that nothing vanished."""
+    for stage in outcome.stages:
+        for subset in stage.subsets:
+            each = subset.counts
+            assert each.due == each.sent + each.unsent
+            assert each.sent == each.answered + each.failed + each.misrouted
+            assert each.failed + each.misrouted + each.unsent == sum(each.reasons.values())
+    return outcome.stages[-1].subsets[0].counts
