@@ -44,7 +44,7 @@ class Run:
 
 
 def find_runs(parent: Path | None = None) -> list[Run]:
-    """List all runs of this user, alive or left over, by folder name."""
+    """List all runs of this user in this container, alive or left over, by folder name."""
     root = parent if parent is not None else Path(tempfile.gettempdir())
     runs = []
     for folder in sorted(root.glob(f"{PREFIX}*")):
@@ -52,7 +52,7 @@ def find_runs(parent: Path | None = None) -> list[Run]:
             is_ours = folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == os.getuid()
         except OSError:
             continue
-        if is_ours:
+        if is_ours and not RunFolder(folder).is_foreign():
             runs.append(describe(folder.resolve()))
     return runs
 

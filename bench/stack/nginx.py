@@ -66,6 +66,7 @@ _CONFIG = """\
 # Written by egress-bench for node {name}.
 daemon off;
 worker_processes 1;
+worker_rlimit_nofile {descriptors};
 {user}pid nginx.pid;
 lock_file nginx.lock;
 error_log stderr notice;
@@ -218,7 +219,9 @@ def render_node(*, name: str, address: Address, certificates: Path, binary: Bina
     return _CONFIG.format(
         name=name,
         user=_user_line(),
-        connections=_connection_limit(),
+        descriptors=_descriptor_limit(),
+        # Log files and the listening socket need descriptors too.
+        connections=min(_MAX_CONNECTIONS, _descriptor_limit() - 32),
         temp_paths=temp_paths,
         # Older ones have no such limit.
         keepalive_time="    keepalive_time 24h;\n" if binary.is_at_least(1, 19, 10) else "",
@@ -288,9 +291,8 @@ def _user_line() -> str:
     return f"user {pwd.getpwuid(os.geteuid()).pw_name} {grp.getgrgid(os.getegid()).gr_name};\n"
 
 
-def _connection_limit() -> int:
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return _MAX_CONNECTIONS
-    # Log files and the listening socket need descriptors too.
-    return max(64, min(_MAX_CONNECTIONS, soft - 32))
+def _descriptor_limit() -> int:
+    """As many as the system allows: a shell's usual 1024 would refuse connections in the middle of a load."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * _MAX_CONNECTIONS
+    return wanted if hard == resource.RLIM_INFINITY else max(128, min(wanted, hard))

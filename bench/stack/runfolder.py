@@ -19,7 +19,7 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import psutil
 
@@ -95,7 +95,8 @@ class RunFolder:
         owner = ProcessMark.of(os.getpid(), name)
         try:
             self.path.mkdir(mode=0o700)
-            (self.path / OWNER).write_text(json.dumps(asdict(owner) if owner else None), encoding="utf-8")
+            mark = {**asdict(owner), "namespace": _namespace()} if owner else None
+            (self.path / OWNER).write_text(json.dumps(mark), encoding="utf-8")
         except OSError as error:
             raise StackError(
                 f"cannot make a run folder: {error.strerror or error}.",
@@ -110,10 +111,22 @@ class RunFolder:
 
     def owner(self) -> ProcessMark | None:
         """Who made the folder; None if the mark is missing or torn."""
+        mark = self._mark()
         try:
-            return ProcessMark(**json.loads((self.path / OWNER).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            return ProcessMark(mark["pid"], mark["started"], mark["name"])
+        except KeyError:
             return None
+
+    def is_foreign(self) -> bool:
+        """Whether it was made in another container, whose process ids mean nothing here."""
+        return bool(self._mark().get("namespace", _namespace()) != _namespace())
+
+    def _mark(self) -> dict[str, Any]:
+        try:
+            mark = json.loads((self.path / OWNER).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return mark if isinstance(mark, dict) else {}
 
     def processes(self) -> tuple[ProcessMark, ...]:
         """Every process noted; a line torn by a kill is left out."""
@@ -140,3 +153,11 @@ class RunFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.remove()
+
+
+def _namespace() -> str:
+    """What process ids are counted in; empty where there is only one."""
+    try:
+        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - a name, not a path
+    except OSError:
+        return ""

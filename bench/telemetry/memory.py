@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Mapping
@@ -29,7 +30,7 @@ class MemorySampler:
         """Prepare.
 
         Args:
-            parts: component name -> process id; parts without an id are not looked at.
+            parts: component name -> process id, below this process; parts without an id are not looked at.
             interval_s: between two looks.
         """
         self._parts = {name: pid for name, pid in (parts or {}).items() if pid is not None}
@@ -70,10 +71,10 @@ class MemorySampler:
 
     def look(self) -> None:
         """Take one sample."""
-        seen = {process.pid: process for process in family_of(os.getpid(), "egress-bench")}
-        sizes = {pid: memory_bytes(process) for pid, process in seen.items()}
-        parts = {name: self._size_of(pid, sizes) for name, pid in self._parts.items()}
-        # A stack's parts may run elsewhere than below this process.
+        family = family_of(os.getpid(), "egress-bench")
+        sizes = {process.pid: memory_bytes(process) for process in family}
+        parents = _parents(family)
+        parts = {name: _size_of(pid, sizes, parents) for name, pid in self._parts.items()}
         total = sum(sizes.values())
         with self._lock:
             self.samples += 1
@@ -99,13 +100,27 @@ class MemorySampler:
             except (MeasurementError, psutil.Error):
                 continue
 
-    @staticmethod
-    def _size_of(pid: int, sizes: dict[int, int]) -> int | None:
-        try:
-            family = family_of(pid, "part")
-        except MeasurementError:
-            return None
-        for process in family:
-            if process.pid not in sizes:
-                sizes[process.pid] = memory_bytes(process)
-        return sum(sizes[process.pid] for process in family)
+
+def _parents(family: list[psutil.Process]) -> dict[int, int]:
+    parents = {}
+    for process in family:
+        with contextlib.suppress(psutil.Error):
+            parents[process.pid] = process.ppid()
+    return parents
+
+
+def _size_of(part: int, sizes: Mapping[int, int], parents: Mapping[int, int]) -> int | None:
+    """The size of one part with its descendants; None if it does not run below this process.
+
+    From the list that was made already: asking for each part's children reads all of /proc each time.
+    """
+    if not sizes.get(part):
+        return None
+    total = 0
+    for pid, size in sizes.items():
+        above: int | None = pid
+        while above is not None and above != part:
+            above = parents.get(above)
+        if above == part:
+            total += size
+    return total

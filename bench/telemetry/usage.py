@@ -30,10 +30,15 @@ class Usage:
 def read_usage(pids: Mapping[str, int | None]) -> dict[str, Usage | None]:
     """Read every component once; None for those without a process here.
 
+    CPU times are read one right after the other, within microseconds, so that the edges of a measured window
+    are the same for all.
+
     Raises:
         MeasurementError: a process has ended.
     """
-    return {name: usage_of(pid, name) if pid is not None else None for name, pid in pids.items()}
+    families = {name: family_of(pid, name) for name, pid in pids.items() if pid is not None}
+    cpu = {name: _cpu_of(family, name) for name, family in families.items()}
+    return {name: _usage(cpu[name], families[name]) if name in families else None for name in pids}
 
 
 def usage_of(pid: int, name: str) -> Usage:
@@ -43,11 +48,7 @@ def usage_of(pid: int, name: str) -> Usage:
         MeasurementError: its process has ended: what it used is not known to the end.
     """
     family = family_of(pid, name)
-    return Usage(
-        cpu_seconds=_cpu_of(family, name),
-        memory_bytes=sum(memory_bytes(process) for process in family),
-        processes=len(family),
-    )
+    return _usage(_cpu_of(family, name), family)
 
 
 def cpu_seconds(pid: int, name: str) -> float:
@@ -94,6 +95,10 @@ def memory_bytes(process: psutil.Process) -> int:
         return int(process.memory_info().rss)
     except psutil.Error:
         return 0
+
+
+def _usage(cpu: float, family: list[psutil.Process]) -> Usage:
+    return Usage(cpu, sum(memory_bytes(process) for process in family), len(family))
 
 
 def _proportional(pid: int) -> int:

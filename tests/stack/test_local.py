@@ -365,6 +365,14 @@ def test_a_node_with_an_odd_name_is_refused(material):
         LocalStack(dataclasses.replace(spec, nodes=(odd,))).start()
 
 
+def test_a_folder_with_a_space_in_its_name_will_do(material, tmp_path):
+    shutil.copytree(material.live, tmp_path / "my certs")
+    (tmp_path / "my runs").mkdir()
+
+    with LocalStack(egress_spec(tmp_path / "my certs"), parent=tmp_path / "my runs") as stack:
+        assert call(stack, "v1")[0] == 200
+
+
 def test_a_run_folder_that_cannot_be_made_is_told(material, tmp_path):
     with pytest.raises(StackError, match=r"cannot make a run folder.*TMPDIR"):
         LocalStack(egress_spec(material.live), parent=tmp_path / "nowhere").start()

@@ -108,7 +108,8 @@ def test_memory_is_at_most_resident_and_at_least_unshared(child):
     seen = memory_bytes(known)
 
     assert 50_000_000 < seen <= known.memory_info().rss
-    assert seen == usage_of(process.pid, "child").memory_bytes
+    # Shared pages are divided among those that share them at the moment.
+    assert usage_of(process.pid, "child").memory_bytes == pytest.approx(seen, abs=2_000_000)
 
 
 def test_a_process_that_has_ended_has_no_memory(child):
