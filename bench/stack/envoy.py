@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,10 @@ def envoy_command(folder: ProxyFolder, binary: Binary, *, concurrency: int) -> l
     ]
 
 
+AdminAddress = Address | Path
+"""Where an admin API answers: an IP address and port, or a Unix socket."""
+
+
 def admin_address(folder: ProxyFolder) -> Address | None:
     """Where the admin API listens; None before Envoy has written it."""
     try:
@@ -124,7 +129,7 @@ def admin_address(folder: ProxyFolder) -> Address | None:
     return (ip, int(port)) if colon and port.isdigit() else None
 
 
-def listener_addresses(admin: Address) -> dict[str, Address]:
+def listener_addresses(admin: AdminAddress) -> dict[str, Address]:
     """Real addresses of the listeners that are up, by listener name; a port of 0 is not bound yet."""
     found = {}
     for status in json.loads(get(admin, "/listeners?format=json")).get("listener_statuses", []):
@@ -134,7 +139,7 @@ def listener_addresses(admin: Address) -> dict[str, Address]:
     return found
 
 
-def is_live(admin: Address) -> bool:
+def is_live(admin: AdminAddress) -> bool:
     """Whether Envoy has initialised everything and serves."""
     try:
         return get(admin, "/ready").strip() == "LIVE"
@@ -142,7 +147,7 @@ def is_live(admin: Address) -> bool:
         return False
 
 
-def refusals(admin: Address) -> dict[str, int]:
+def refusals(admin: AdminAddress) -> dict[str, int]:
     """Update counters that tell of a refused file, above zero: name -> how often."""
     counters = {}
     for line in get(admin, "/stats?filter=update_(rejected|failure)$").splitlines():
@@ -184,13 +189,17 @@ def reasons_in(log: Path, limit: int = 3) -> list[str]:
     return [reason for reason in reasons if reason][:limit]
 
 
-def get(admin: Address, path: str, *, timeout_s: float = 5.0) -> str:
+def get(admin: AdminAddress, path: str, *, timeout_s: float = 5.0) -> str:
     """Ask the admin API; raises ``OSError`` if nothing answers.
 
     The standard library's client, because this is asked in a tight loop while a stack starts; measurements
     use ``bench.telemetry.admin``.
     """
-    connection = http.client.HTTPConnection(*admin, timeout=timeout_s)
+    connection = (
+        _SocketConnection(admin, timeout_s)
+        if isinstance(admin, Path)
+        else http.client.HTTPConnection(*admin, timeout=timeout_s)
+    )
     try:
         connection.request("GET", path)
         return connection.getresponse().read().decode("utf-8", "replace")
@@ -198,3 +207,17 @@ def get(admin: Address, path: str, *, timeout_s: float = 5.0) -> str:
         raise ConnectionError(str(error)) from error
     finally:
         connection.close()
+
+
+class _SocketConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("envoy", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket instead of the host."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))

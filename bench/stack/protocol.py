@@ -72,7 +72,7 @@ class Component:
     addresses: Mapping[Address, Address]
     """Address as translated (a node: as played) -> the real one that this machine can reach."""
     admin_url: str | None
-    """Base URL of Envoy's admin API, e.g. ``http://127.0.0.1:40123``."""
+    """Base URL of Envoy's admin API, e.g. ``http://127.0.0.1:40123``, or ``unix://PATH`` of its socket."""
     log: Path
     """Its output."""
     access_log: Path | None
