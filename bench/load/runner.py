@@ -19,6 +19,7 @@ from bench.errors import LoadError
 from bench.load.arrivals import Share, stage_starts
 from bench.load.child import Child
 from bench.load.events import LoadEvent, Progress, StageEnded, StageStarted, WorkerLost
+from bench.load.launcher import Launcher
 from bench.load.merge import Merger
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import LoadPlan
@@ -46,6 +47,7 @@ def run_load(
     on_event: Callable[[LoadEvent], None] | None = None,
     stop: threading.Event | None = None,
     locust_options: Sequence[str] = (),
+    launcher: Launcher | None = None,
 ) -> LoadOutcome:
     """Run *plan* and return what it brought; ``folder`` gets plan, outcome and Locust's output.
 
@@ -55,6 +57,7 @@ def run_load(
         on_event: called in this thread; what it raises ends the run and reaches the caller.
         stop: once set, the run ends early and the outcome holds what was due until then (``complete`` False).
         locust_options: further options for Locust, e.g. ``--csv PREFIX`` or ``--html FILE``.
+        launcher: where Locust runs; None: in processes of this machine.
 
     Raises:
         LoadError: the target cannot be reached at all, the machine's limits are too low, Locust failed.
@@ -62,7 +65,7 @@ def run_load(
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "plan.json").write_text(plan.model_dump_json(indent=1), encoding="utf-8")
-    run = _Run(plan, folder, on_event or (lambda _: None), locust_options)
+    run = _Run(plan, folder, on_event or (lambda _: None), locust_options, launcher)
     try:
         run.start()
         try:
@@ -78,12 +81,18 @@ def run_load(
 
 class _Run:
     def __init__(
-        self, plan: LoadPlan, folder: Path, on_event: Callable[[LoadEvent], None], options: Sequence[str]
+        self,
+        plan: LoadPlan,
+        folder: Path,
+        on_event: Callable[[LoadEvent], None],
+        options: Sequence[str],
+        launcher: Launcher | None,
     ) -> None:
         self._plan = plan
         self._folder = folder
         self._on_event = on_event
         self._options = options
+        self._launcher = launcher
         self._children: list[Child] = []
         self._merger = Merger(plan)
         self._starts = stage_starts(plan)
@@ -110,16 +119,32 @@ class _Run:
     def start(self) -> None:
         """Start Locust: one process, or a master and its workers."""
         plan = self._plan
+        total = plan.workers + plan.remote_workers
+        users = ["--headless", "--only-summary", "-u", str(total), "-r", str(total), *self._options]
+        if total == 1 and not plan.remote_workers:
+            self._spawn("locust", users)
+            return
+        port = plan.master_port or self._free_port()
+        bind = ["--master-bind-host", plan.master_bind, "--master-bind-port", str(port)]
+        self._spawn("master", ["--master", "--expect-workers", str(total), *bind, *users])
+        host = "127.0.0.1" if plan.master_bind in ("0.0.0.0", "*") else plan.master_bind  # noqa: S104 - compared only
+        for number in range(1, plan.workers + 1):
+            self._spawn(f"worker-{number}", ["--worker", "--master-host", host, "--master-port", str(port)])
+
+    def _free_port(self) -> int:
+        # Elsewhere no port can be tried, and the place is this run's alone.
+        return (
+            MASTER_PORT if self._plan.remote_workers or self._launcher else free_port(self._plan.master_bind)
+        )
+
+    def _spawn(self, name: str, options: Sequence[str]) -> None:
+        log = self._folder / f"{name}.log"
+        is_worker = name.startswith("worker-")
+        if self._launcher is not None:
+            self._children.append(self._launch(self._launcher, name, options, is_worker=is_worker))
+            return
         source = Path(bench.__file__).resolve().parent
-        common = [
-            sys.executable,
-            "-m",
-            "locust",
-            "-f",
-            str(source / "load" / "locustfile.py"),
-            "--loglevel",
-            "WARNING",
-        ]
+        locustfile = str(source / "load" / "locustfile.py")
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, [str(source.parent), os.environ.get("PYTHONPATH")])),
@@ -127,37 +152,28 @@ class _Run:
             "EGRESS_BENCH_PLAN": str(self._folder / "plan.json"),
         }
         # Locust reads LOCUST_* variables as options; those of the user's shell are not for this run.
-        for name in [name for name in environment if name.startswith("LOCUST_")]:
-            del environment[name]
-        total = plan.workers + plan.remote_workers
-        users = ["--headless", "--only-summary", "-u", str(total), "-r", str(total), *self._options]
-        everything = {f"EGRESS_BENCH_{name}": str(fd) for name, fd in self._theirs.items()}
-        if total == 1 and not plan.remote_workers:
-            self._spawn(
-                "locust", [*common, *users], {**environment, **everything}, list(self._theirs.values())
-            )
-            return
-        port = plan.master_port or (MASTER_PORT if plan.remote_workers else free_port(plan.master_bind))
-        bind = ["--master-bind-host", plan.master_bind, "--master-bind-port", str(port)]
-        self._spawn(
-            "master",
-            [*common, "--master", "--expect-workers", str(total), *bind, *users],
-            {**environment, **everything},
-            list(self._theirs.values()),
-        )
-        life = self._theirs["LIFELINE"]
-        host = "127.0.0.1" if plan.master_bind in ("0.0.0.0", "*") else plan.master_bind  # noqa: S104 - compared only
-        for number in range(1, plan.workers + 1):
-            self._spawn(
-                f"worker-{number}",
-                [*common, "--worker", "--master-host", host, "--master-port", str(port)],
-                {**environment, "EGRESS_BENCH_LIFELINE": str(life)},
-                [life],
-            )
+        for variable in [variable for variable in environment if variable.startswith("LOCUST_")]:
+            del environment[variable]
+        theirs = {"LIFELINE": self._theirs["LIFELINE"]} if is_worker else self._theirs
+        environment |= {f"EGRESS_BENCH_{end}": str(fd) for end, fd in theirs.items()}
+        command = [sys.executable, "-m", "locust", "-f", locustfile, "--loglevel", "WARNING", *options]
+        self._children.append(Child(name, command, log, environment=environment, fds=list(theirs.values())))
 
-    def _spawn(self, name: str, command: list[str], environment: dict[str, str], fds: list[int]) -> None:
-        log = self._folder / f"{name}.log"
-        self._children.append(Child(name, command, log, environment=environment, fds=fds))
+    def _launch(self, launcher: Launcher, name: str, options: Sequence[str], *, is_worker: bool) -> Child:
+        """Start one Locust elsewhere, tied to this process by its standard input and output."""
+        arguments = ["-m", "bench.load.contained", "worker" if is_worker else "conductor"]
+        environment = {"PYTHONUNBUFFERED": "1"}
+        if not is_worker:
+            environment["EGRESS_BENCH_PLAN"] = launcher.give(self._folder / "plan.json")
+        arguments += ["--loglevel", "WARNING", *options]
+        return Child(
+            name,
+            launcher.command(name, arguments, environment),
+            self._folder / f"{name}.log",
+            environment=os.environ,
+            stdin=self._theirs["LIFELINE" if is_worker else "CONTROL"],
+            stdout=None if is_worker else self._theirs["EVENTS"],
+        )
 
     def end(self) -> None:
         """Kill and reap whatever still runs; close the pipes."""
@@ -276,6 +292,9 @@ class _Run:
         """Tell the conductor of workers of ours that ended; it would take it seconds to notice."""
         for child in self._children[1:]:
             code = child.exit_code()
+            if code is not None and self._launcher is not None and self._workers:
+                # Its process id there is another one: the master notices by itself that it fell silent.
+                continue
             if code is None or child.pid in self._buried or self._is_done:
                 continue
             self._buried.add(child.pid)
