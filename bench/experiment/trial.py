@@ -80,7 +80,9 @@ def run_trial(stack: Stack, scenario: Scenario, plan: TrialPlan, *, run_id: str,
                     stack.check_alive()
 
         before = meter.read()
-        outcome = run_load(load_plan, folder, on_event=on_event)
+        outcome = run_load(
+            load_plan, folder, on_event=on_event, launcher=stack.client(scenario.traffic.client)
+        )
         stack.check_alive()
         after = meter.read()
         memory.stop()

@@ -10,13 +10,13 @@ import http.client
 import json
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from bench.errors import StackError
 from bench.stack.binaries import Binary
-from bench.stack.processes import Process
 from bench.stack.protocol import ProxySpec
 from bench.translate.placement import Address, ConfigFile
 
@@ -32,6 +32,24 @@ _REASON = re.compile(
     r"config update (?:rejected|failure): (?P<update>.*)|error `(?P<start>.*)` initializing config"
 )
 _MAX_REASON = 500
+
+
+class Ended(Protocol):
+    """A part that can tell of its end: a process, or a container."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+
+    @property
+    def log(self) -> Path:
+        """The file with its output."""
+
+    def how_it_ended(self) -> str:
+        """In words, e.g. ``was ended by SIGKILL``."""
+
+    def last_output(self, lines: int = 12) -> str:
+        """Its last lines of output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +89,13 @@ class ProxyFolder:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def write_files(folder: ProxyFolder, proxy: str, files: Sequence[ConfigFile]) -> None:
+def write_files(
+    folder: ProxyFolder,
+    proxy: str,
+    files: Sequence[ConfigFile],
+    *,
+    owner: Callable[[Path], None] = lambda _: None,
+) -> None:
     """Write files in the given order, each by one rename, so that Envoy sees all of a file or nothing.
 
     Raises:
@@ -85,6 +109,7 @@ def write_files(folder: ProxyFolder, proxy: str, files: Sequence[ConfigFile]) ->
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             staged = folder.staging / target.name
             staged.write_text(file.text, encoding="utf-8")
+            owner(staged)
             staged.replace(target)
         except OSError as error:
             raise StackError(
@@ -157,7 +182,7 @@ def refusals(admin: AdminAddress) -> dict[str, int]:
     return counters
 
 
-def refusal_error(process: Process, counters: dict[str, int] | None = None) -> StackError:
+def refusal_error(process: Ended, counters: dict[str, int] | None = None) -> StackError:
     """The error for a configuration that Envoy does not take, with Envoy's own reason."""
     reasons = reasons_in(process.log)
     counted = f" ({', '.join(sorted(counters))})" if counters else ""
@@ -168,7 +193,7 @@ def refusal_error(process: Process, counters: dict[str, int] | None = None) -> S
     )
 
 
-def missing_listener_error(process: Process, proxy: ProxySpec, found: Mapping[str, Address]) -> StackError:
+def missing_listener_error(process: Ended, proxy: ProxySpec, found: Mapping[str, Address]) -> StackError:
     """The error for an Envoy that serves without a listener that was expected."""
     expected = ", ".join(f"{ip}_{port}" for ip, port in proxy.listeners)
     return StackError(
