@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install check format test bench lock clean conformance-validation
+.PHONY: help install check format test bench lock clean conformance-validation benchmark-generator
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ bench: $(READY) ## the main job: scenarios/egress-mtls, static against EDS, repo
 
 conformance-validation: $(READY) ## verdicts on resources against recorded ones of Istio (GOLDEN=DIR)
 	$(BIN)/python -m tests.conformance.validation $(GOLDEN)
+
+benchmark-generator: $(READY) ## CPU and requests/s of ours, wrk, hey, h2load, k6, FastHttpUser; freeze and pacing
+	$(BIN)/python tests/benchmarks/generator.py --rounds 3 --seconds 4 --freeze --pace 60
 
 lock: ## resolve requirements.lock anew (needs uv)
 	uv pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 \

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
 from dataclasses import asdict
 from enum import StrEnum
@@ -207,14 +206,12 @@ def _path_of(find: Callable[[], Binary]) -> Path | None:
 
 def main() -> None:
     """Run one command; see the errors for exit code 2."""
-    # `kill` ends a run as Ctrl-C does: everything is stopped, what was measured is kept.
-    signal.signal(signal.SIGTERM, _interrupt)
+    from bench.stack.interrupts import terminations_raise
+
     try:
-        app()
+        # `kill` ends a run as Ctrl-C does: everything is stopped, what was measured is kept.
+        with terminations_raise():
+            app()
     except BenchError as error:
         _console(as_json="--json" in sys.argv).error(error)
         raise SystemExit(2) from None
-
-
-def _interrupt(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt

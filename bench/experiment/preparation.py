@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from bench.certs.material import Material, write_material
+from bench.errors import InputError
 from bench.istio.inventory import Proxy
+from bench.istio.problem import InvalidResourcesError
+from bench.istio.references import find_dangling
 from bench.istio.registry import Registry, build_registry
 from bench.scenario.load import LoadedScenario
 from bench.stack.protocol import NodeSpec, ProxySpec, StackSpec
@@ -101,17 +104,44 @@ def prepare(loaded: LoadedScenario) -> Prepared:
     Raises:
         InputError: the resources ask for something that cannot be translated, or contradict the scenario.
     """
-    registry = build_registry(loaded.resources, loaded.scenario.inventory)
+    inventory = loaded.scenario.inventory
+    # istiod accepts a reference to what may come later; a benchmark of it would measure 503s.
+    if dangling := find_dangling(loaded.resources, domain=inventory.domain):
+        raise InvalidResourcesError(dangling)
+    registry = build_registry(loaded.resources, inventory)
     sources: tuple[ConfigSource, ...] = ("static", "eds")
-    return Prepared(
-        loaded=loaded,
-        registry=registry,
-        configs={
-            (proxy, source): translate(registry, proxy, config_source=source)
-            for proxy in loaded.scenario.inventory.proxies
-            for source in sources
-        },
-    )
+    configs = {
+        (proxy, source): translate(registry, proxy, config_source=source)
+        for proxy in inventory.proxies
+        for source in sources
+    }
+    _require_listener(loaded, configs[loaded.scenario.traffic.client, "static"])
+    for proxy in inventory.proxies:
+        _require_files(loaded, configs[proxy, "static"])
+    return Prepared(loaded=loaded, registry=registry, configs=configs)
+
+
+def _require_listener(loaded: LoadedScenario, config: ProxyConfig) -> None:
+    port = loaded.scenario.traffic.port
+    ports = sorted({address[1] for address in config.listener_addresses})
+    if port not in ports:
+        listed = ", ".join(map(str, ports)) or "none"
+        raise InputError(
+            f"the client calls port {port}, and {config.proxy} has no listener there; its ports: {listed}.",
+            where=loaded.position("traffic", "url"),
+            remedy="Call a port that the Istio resources open for it.",
+        )
+
+
+def _require_files(loaded: LoadedScenario, config: ProxyConfig) -> None:
+    made = loaded.scenario.tls.files
+    for name in config.files:
+        if name not in made and not Path(name).is_file():
+            raise InputError(
+                f"the configuration of {config.proxy} names {name}, which neither exists nor is made.",
+                where=loaded.position("tls", "files"),
+                remedy=f"Say what it is: add `{name}: ca.crt`, client.crt or client.key.",
+            )
 
 
 def make_material(loaded: LoadedScenario, folder: Path) -> Material:

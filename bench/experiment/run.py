@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -13,10 +14,9 @@ from pathlib import Path
 
 from bench.certs.material import Material
 from bench.environment import machine, versions
-from bench.errors import BenchError, MeasurementError
+from bench.errors import BenchError
 from bench.experiment.handshake import handshake_plans, handshake_result
 from bench.experiment.journal import Journal
-from bench.experiment.keep import keep_configuration, keep_logs
 from bench.experiment.observer import Observer
 from bench.experiment.preparation import Prepared, Variation, make_material, prepare
 from bench.experiment.steady import steady_plans
@@ -28,8 +28,9 @@ from bench.result import Fingerprint, Result, RunWarning, VerificationLine
 from bench.scenario.load import LoadedScenario
 from bench.scenario.traffic import mean_rate
 from bench.stack.binaries import Binary, find_envoy, find_nginx
-from bench.stack.guarded import guarded_folder
+from bench.stack.evidence import save_config, save_logs
 from bench.stack.nginx import FLUSH_INTERVAL_S
+from bench.stack.private import guarded_folder
 from bench.stack.protocol import Stack, StackSpec
 from bench.telemetry.access_log import wait_until_flushed
 from bench.telemetry.handshake import GATEWAY_FIELDS
@@ -66,6 +67,10 @@ class Finished:
 
 class InterruptedRunError(BenchError):
     """The user stopped the run; what was measured until then is kept."""
+
+
+class _WrongPathError(BenchError):
+    """The path does not lead where the scenario says."""
 
 
 def run(loaded: LoadedScenario, options: RunOptions, observer: Observer) -> Finished:
@@ -106,6 +111,9 @@ def run(loaded: LoadedScenario, options: RunOptions, observer: Observer) -> Fini
         raise InterruptedRunError(
             "interrupted; everything is stopped.", remedy=f"What was measured is in {folder}."
         ) from None
+    except _WrongPathError as error:
+        # A finding about the user's resources, not a failure of the run: it has a report and exit code 1.
+        return Finished(journal.abort(str(error)), folder, write_report(folder))
     except BenchError as error:
         _keep_what_there_is(journal, str(error))
         raise
@@ -118,6 +126,7 @@ def _measure(prepared: Prepared, options: RunOptions, journal: Journal, observer
     with guarded_folder(f"{scenario.name} keys") as private:
         observer.stage(f"making certificates ({scenario.tls.key})", 2)
         material = make_material(prepared.loaded, private / "material")
+        _keep_certificates(material, journal.folder / "config" / "certificates")
         session = _Session(prepared, options, journal, observer, material)
         session.steady()
         if scenario.handshake is not None and options.with_handshake:
@@ -134,6 +143,10 @@ class _Session:
     observer: Observer
     material: Material
 
+    @property
+    def _logs(self) -> Path:
+        return self.journal.folder / "logs"
+
     def steady(self) -> None:
         """Static against EDS at the scenario's own rate, in interleaved blocks."""
         scenario = self.prepared.loaded.scenario
@@ -145,7 +158,7 @@ class _Session:
             for plan in steady_plans(scenario.traffic):
                 self._trial(stacks[plan.config_source], plan)
             for name, stack in stacks.items():
-                keep_logs(self.journal.folder, name, stack)
+                save_logs(stack, self._logs / name, with_access_logs=False)
 
     def handshake(self) -> None:
         """A new upstream connection for each request against connections that are kept."""
@@ -168,7 +181,7 @@ class _Session:
                 scenario.tls.key, stacks["new"], scenario.traffic.gateway, done["new"][0], done["kept"]
             )
             for name, stack in stacks.items():
-                keep_logs(self.journal.folder, f"handshake-{name}", stack, access_logs=True)
+                save_logs(stack, self._logs / f"handshake-{name}")
             self.journal.save()
 
     def _start(self, running: ExitStack, name: str, source: ConfigSource, variation: Variation) -> Stack:
@@ -177,7 +190,7 @@ class _Session:
         began = time.monotonic()
         running.enter_context(stack)
         self.journal.stack_ready_s[name] = time.monotonic() - began
-        keep_configuration(self.journal.folder, name, stack, self.material.public_files())
+        save_config(stack, self.journal.folder / "config" / name)
         return stack
 
     def _verify(self, stacks: Mapping[str, Stack]) -> None:
@@ -197,12 +210,12 @@ class _Session:
                 [part.access_log for part in stack.components() if part.access_log is not None],
                 quiet_s=2 * FLUSH_INTERVAL_S,
             )
-            keep_logs(self.journal.folder, f"{name}-verification", stack, access_logs=True)
+            save_logs(stack, self._logs / f"{name}-verification")
         self.observer.verification(_one_table(self.journal.verification))
         self.journal.save()
         wrong = [line for line in self.journal.verification if not line.passed]
         if wrong:
-            raise MeasurementError(
+            raise _WrongPathError(
                 f"{len(wrong)} of {len(self.journal.verification)} verification calls were wrong, the first:"
                 f" {wrong[0].name}: expected {wrong[0].expected}, got {wrong[0].got}.",
                 remedy="No load was sent. Correct the Istio YAML, or the expectation in scenario.yaml.",
@@ -220,7 +233,7 @@ class _Session:
             scenario,
             plan,
             run_id=f"{self.journal.run_id}.{len(self.journal.trials)}",
-            folder=self.journal.folder / "logs" / "generator" / slug(plan.name),
+            folder=self._logs / "generator" / slug(plan.name),
         )
         self.journal.add_trial(trial)
         return trial
@@ -230,6 +243,12 @@ def _one_table(lines: Sequence[VerificationLine]) -> list[VerificationLine]:
     """The lines of the first stack, and those of the others that went wrong."""
     first = lines[0].name.partition(":")[0] if lines else ""
     return [line for line in lines if line.name.startswith(f"{first}:") or not line.passed]
+
+
+def _keep_certificates(material: Material, folder: Path) -> None:
+    folder.mkdir()
+    for certificate in material.public_files():
+        shutil.copyfile(certificate, folder / certificate.name)
 
 
 def _identity(folder: Path) -> Identity:

@@ -12,8 +12,8 @@ from bench.experiment.preparation import make_material, prepare
 from bench.experiment.verification import client_address
 from bench.scenario.load import LoadedScenario
 from bench.scenario.models import Scenario
-from bench.stack.guarded import guarded_folder
 from bench.stack.leftovers import Run, clear, end_run, find_runs
+from bench.stack.private import guarded_folder
 from bench.stack.protocol import Stack, StackSpec
 from bench.translate.config import ConfigSource
 

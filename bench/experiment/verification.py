@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 
+from bench.errors import MeasurementError
 from bench.result import VerificationLine
 from bench.scenario.models import Expect, Scenario
 from bench.stack.protocol import Component, Stack
@@ -84,11 +85,18 @@ def _calls_through_the_path(sidecar: Component, scenario: Scenario) -> Iterator[
 
 
 def client_address(sidecar: Component, port: int) -> Address:
-    """Where the client beside *sidecar* really sends what it addresses to *port*."""
+    """Where the client beside *sidecar* really sends what it addresses to *port*.
+
+    Raises:
+        MeasurementError: the sidecar does not listen there.
+    """
     for (_, translated_port), real in sidecar.addresses.items():
         if translated_port == port:
             return real
-    raise LookupError(f"{sidecar.name} has no listener on port {port}")
+    raise MeasurementError(
+        f"{sidecar.name} has no listener on port {port}.",
+        remedy="Call a port in traffic.url that the Istio resources open for it.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +123,13 @@ class _Call:
             return self._line(got=_reason(error), node=None, passed=False)
         expect = self.expect
         node = answer.headers.get(_NODE_HEADER)
-        marked = expect.body_contains is None or expect.body_contains in answer.text
+        right_status = answer.status_code == expect.status
         right_node = node in expect.nodes if expect.nodes else node is None
-        return self._line(
-            got=f"{answer.status_code}{_from((node,) if node else ())}{'' if marked else ', wrong body'}",
-            node=node,
-            passed=answer.status_code == expect.status and right_node and marked,
-        )
+        right_body = expect.body_contains is None or expect.body_contains in answer.text
+        got = f"{answer.status_code}{_from((node,) if node else ())}"
+        if right_status and not right_body:
+            got += ", wrong body"
+        return self._line(got=got, node=node, passed=right_status and right_node and right_body)
 
     def _line(self, *, got: str, node: str | None, passed: bool) -> VerificationLine:
         method = "" if self.method == "GET" else f"-X {self.method} "

@@ -23,6 +23,14 @@ _TYPE_NAMES = {
 }
 
 
+_BOUNDS = {
+    "greater_than": ("more than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class FieldFault:
     """What is wrong with one field."""
@@ -62,17 +70,15 @@ def _fault(model: type[BaseModel], error: ErrorDetails, root: Path) -> FieldFaul
 
 
 def _bound(kind: str, context: dict[str, Any], given: Any) -> str | None:
-    match kind:
-        case "greater_than_equal":
-            return f"must be at least {context['ge']:g}, not {describe(given)}"
-        case "less_than_equal":
-            return f"must be at most {context['le']:g}, not {describe(given)}"
-        case "string_too_long":
-            return f"must have at most {context['max_length']} characters"
-        case "too_long":
-            return f"must have at most {context['max_length']} entries"
-        case "too_short":
-            return f"must have at least {context['min_length']} entry"
+    if kind in _BOUNDS:
+        words, key = _BOUNDS[kind]
+        return f"must be {words} {context[key]:g}, not {describe(given)}"
+    if kind == "string_too_long":
+        return f"must have at most {context['max_length']} characters"
+    if kind == "too_long":
+        return f"must have at most {context['max_length']} entries"
+    if kind == "too_short":
+        return f"must have at least {context['min_length']} entry"
     return None
 
 

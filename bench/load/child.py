@@ -23,6 +23,7 @@ class Child:
         log: Path,
         *,
         environment: Mapping[str, str],
+        folder: Path,
         fds: Sequence[int] = (),
         stdin: int = subprocess.DEVNULL,
         stdout: int | None = None,
@@ -36,6 +37,7 @@ class Child:
                 stdout=output if stdout is None else stdout,
                 stderr=output,
                 env=dict(environment),
+                cwd=folder,
                 pass_fds=tuple(fds),
                 start_new_session=True,
             )

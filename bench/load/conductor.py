@@ -61,6 +61,7 @@ class Conductor:
         self._members: dict[str, _Participant] = {}
         self._has_begun = False
         self._is_over = False
+        self._reason: str | None = None
         self._started_at: float | None = None
         self._watch = gevent.spawn(self._watch_workers)
 
@@ -73,6 +74,13 @@ class Conductor:
     def size(self) -> int:
         """Members that have joined."""
         return len(self._members)
+
+    @property
+    def reason(self) -> str | None:
+        """Why the run is not complete; None if every member did all that it had to."""
+        if self._members and all(each.is_over for each in self._members.values()):
+            return self._reason
+        return self._reason or "stopped"
 
     def receive(self, message: str, data: Wire, client: str) -> None:
         """Take a message from a member."""
@@ -95,6 +103,7 @@ class Conductor:
                 self._start_if_ready()
         elif message == "done":
             participant.is_over = True
+            self._reason = self._reason or data["reason"]
             self._finish_if_over()
         elif message == "failed":
             self._is_over = True
@@ -127,7 +136,7 @@ class Conductor:
         """End early; what was measured still arrives."""
         if not self._has_begun and not self._is_solo:
             self._is_over = True
-            self._tell({"type": "done"})
+            self._tell({"type": "done", "reason": reason})
             return
         for member, participant in self._members.items():
             if not participant.is_over:
@@ -171,9 +180,9 @@ class Conductor:
         self._orders.order(participant.client, "go", order)
 
     def _finish_if_over(self) -> None:
-        if not self._is_over and all(each.is_over for each in self._members.values()):
+        if not (self._is_over or self._is_solo) and all(each.is_over for each in self._members.values()):
             self._is_over = True
-            self._tell({"type": "done"})
+            self._tell({"type": "done", "reason": self._reason})
 
     def _watch_workers(self) -> None:
         """Notice Locust workers that vanished."""

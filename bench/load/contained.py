@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
     if role == "conductor":
         os.environ["EGRESS_BENCH_CONTROL"] = str(above)
         os.environ["EGRESS_BENCH_EVENTS"] = str(below)
-    locustfile = str(Path(__file__).with_name("locustfile.py"))
+    locustfile = str(Path(__file__).parent / "entry" / "locustfile.py")
     os.execv(sys.executable, [sys.executable, "-m", "locust", "-f", locustfile, *options])  # noqa: S606 - no shell is wanted
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
@@ -32,6 +33,10 @@ _BATCH: Final = 128
 _TURN_S: Final = 0.002
 """How long one turn may keep gevent's loop from everything else."""
 _SPIN_S: Final = 60e-6
+"""Nothing to do and a request due so soon: polling beats sleeping, as long as there is credit."""
+_SPIN_SHARE: Final = 0.1
+"""Part of its time that the engine may spend on polling for nothing."""
+_SPIN_CREDIT_S: Final = 0.002
 _REPORT_S: Final = 0.5
 _SCAN_S: Final = 0.05
 _LAST_WAIT_S: Final = 2.0
@@ -76,6 +81,8 @@ class Engine:
         self._armed = _NEVER
         self._early = 20e-6
         """How late alarms have been lately, s."""
+        self._turned_at = time.monotonic()
+        self._spin_credit = _SPIN_CREDIT_S if plan.spin else -_NEVER
 
     def _make_timer(self) -> Timer:
         if not (has_timerfd() and has_epoll()):
@@ -147,8 +154,9 @@ class Engine:
         poll = self._poller.poll
         pool, cursor, queue = self._pool, self._cursor, self._queue
         by_fd, free = pool.by_fd, pool.free
-        spins = self._plan.spin
         begun = now = clock()
+        credit = min(_SPIN_CREDIT_S, self._spin_credit + (begun - self._turned_at) * _SPIN_SHARE)
+        self._turned_at = begun
         while not self._is_finished:
             events = poll(0, _BATCH)
             due_times, at, kinds, cells = cursor.due, cursor.at, cursor.kinds, cursor.cells
@@ -211,7 +219,7 @@ class Engine:
                     if taken != len(request):
                         pool.wait_to_send(conn, request[taken:])
             cursor.at = at
-            now = clock()
+            earlier, now = now, clock()
             if now >= self._boundary:
                 self._cross(now)
             if cursor.due[cursor.at] <= now or (queue and free):
@@ -220,8 +228,10 @@ class Engine:
             if events:
                 if now - begun < _TURN_S:
                     continue
-            elif spins and target - clock() <= _SPIN_S and now - begun < _TURN_S:
+            elif credit > 0 and target - now <= _SPIN_S and now - begun < _TURN_S:
+                credit -= now - earlier
                 continue
+            self._spin_credit = credit
             self._alarm(target, now)
             return
 
@@ -229,7 +239,7 @@ class Engine:
         """Wake a little early: the rest is spun away, so that timer and scheduler latency do not add up."""
         if target == _NEVER:
             return
-        at = max(now, target - self._early if self._plan.spin else target)
+        at = max(now, target - self._early if self._spin_credit > 0 else target)
         if at != self._armed:
             self._armed = at
             self._timer.arm(at)
@@ -351,6 +361,9 @@ class Engine:
         self._on_done()
 
     def _fail(self, error: BaseException) -> None:
-        if not self._is_finished:
-            self.close()
-            self._on_fatal(error)
+        if self._is_finished:
+            # Too late for the run, not for whoever reads the log.
+            traceback.print_exception(error)
+            return
+        self.close()
+        self._on_fatal(error)

@@ -45,6 +45,8 @@ class Member:
         self._engine: Engine | None = None
         self._over = gevent.event.Event()
         self._deltas = 0
+        self._reason: str | None = None
+        """Why it ended early."""
 
     def run(self) -> None:
         """Take part until the end; being killed stops the engine and still delivers what it measured."""
@@ -58,15 +60,15 @@ class Member:
             if self._engine is not None:
                 self._engine.close()
 
-    def setup(self, plan: LoadPlan, share: Share) -> None:
+    def setup(self, plan: Wire, share: Share) -> None:
         """Build the engine and open its connections."""
-        self._plan = plan
         # A full collection of Locust's heap takes longer than the gap between two requests.
         gc.collect()
         gc.freeze()
         try:
+            self._plan = LoadPlan.model_validate(plan)
             self._engine = Engine(
-                plan,
+                self._plan,
                 share,
                 get_hub().loop,
                 on_ready=lambda: self._link.send("ready", self._about()),
@@ -85,6 +87,7 @@ class Member:
 
     def stop(self, reason: str) -> None:
         """End early."""
+        self._reason = reason
         if self._engine is not None:
             self._engine.stop(reason)
         else:
@@ -101,8 +104,10 @@ class Member:
             locust_stats.feed(self._environment, self._plan, delta)
 
     def _on_done(self) -> None:
-        self._link.send("done", self._about())
-        self._over.set()
+        try:
+            self._link.send("done", self._about(reason=self._reason))
+        finally:
+            self._over.set()
 
     def _on_fatal(self, error: BaseException) -> None:
         if isinstance(error, BenchError):

@@ -213,6 +213,9 @@ class Merger:
             )
         intended = schedule.count(stage.schedule, stage.duration_s, salt=salt_of(self._plan, number))
         due = sum(subset.counts.due for subset in subsets)
+        if intended is not None and self._workers and all(w.share.total == 1 for w in self._workers.values()):
+            # Users that do not share: each has the whole schedule for itself.
+            intended *= len(self._workers)
         if reason is None and intended is not None and due != intended:
             raise LoadError(f"stage {stage.name}: {intended} requests were planned and {due} became due.")
         return StageOutcome(

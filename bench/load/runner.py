@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
-import socket
+import queue
 import sys
 import threading
 import time
@@ -14,7 +13,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import bench
 from bench.errors import LoadError
 from bench.load.arrivals import Share, stage_starts
 from bench.load.child import Child
@@ -23,6 +21,7 @@ from bench.load.launcher import Launcher
 from bench.load.merge import Merger
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import LoadPlan
+from bench.load.starting import start_locust
 
 _PROGRESS_S: Final = 0.5
 _START_S: Final = 60.0
@@ -30,8 +29,6 @@ _START_S: Final = 60.0
 _REMOTE_START_S: Final = 600.0
 _STOP_S: Final = 5.0
 _QUIT_S: Final = 5.0
-MASTER_PORT: Final = 5557
-"""Where remote workers look for their master, unless told otherwise."""
 
 
 class GeneratorError(LoadError):
@@ -63,7 +60,9 @@ def run_load(
         LoadError: the target cannot be reached at all, the machine's limits are too low, Locust failed.
         KeyboardInterrupt: passed on after the outcome so far was written to ``folder/outcome.json``.
     """
+    folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    plan = _with_absolute_paths(plan)
     (folder / "plan.json").write_text(plan.model_dump_json(indent=1), encoding="utf-8")
     run = _Run(plan, folder, on_event or (lambda _: None), locust_options, launcher)
     try:
@@ -100,7 +99,7 @@ class _Run:
         """Monotonic start of the first stage."""
         self._crossed = 0
         self._next_progress = 0.0
-        self._pending = b""
+        self._inbox: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._is_done = False
         self._has_counts = False
         self._workers: set[str] = set()
@@ -111,69 +110,17 @@ class _Run:
         self._events, events_end = os.pipe()
         control_end, self._control = os.pipe()
         life_end, self._life = os.pipe()
-        self._ours = [self._events, self._control, self._life]
+        self._ours = [self._control, self._life]
+        # A thread empties the pipe at once: the generator must never wait because the caller is busy.
+        self._listener = threading.Thread(target=self._listen, name="load-events", daemon=True)
         self._theirs = {"EVENTS": events_end, "CONTROL": control_end, "LIFELINE": life_end}
 
     # --- processes
 
     def start(self) -> None:
         """Start Locust: one process, or a master and its workers."""
-        plan = self._plan
-        total = plan.workers + plan.remote_workers
-        users = ["--headless", "--only-summary", "-u", str(total), "-r", str(total), *self._options]
-        if total == 1 and not plan.remote_workers:
-            self._spawn("locust", users)
-            return
-        port = plan.master_port or self._free_port()
-        bind = ["--master-bind-host", plan.master_bind, "--master-bind-port", str(port)]
-        self._spawn("master", ["--master", "--expect-workers", str(total), *bind, *users])
-        host = "127.0.0.1" if plan.master_bind in ("0.0.0.0", "*") else plan.master_bind  # noqa: S104 - compared only
-        for number in range(1, plan.workers + 1):
-            self._spawn(f"worker-{number}", ["--worker", "--master-host", host, "--master-port", str(port)])
-
-    def _free_port(self) -> int:
-        # Elsewhere no port can be tried, and the place is this run's alone.
-        return (
-            MASTER_PORT if self._plan.remote_workers or self._launcher else free_port(self._plan.master_bind)
-        )
-
-    def _spawn(self, name: str, options: Sequence[str]) -> None:
-        log = self._folder / f"{name}.log"
-        is_worker = name.startswith("worker-")
-        if self._launcher is not None:
-            self._children.append(self._launch(self._launcher, name, options, is_worker=is_worker))
-            return
-        source = Path(bench.__file__).resolve().parent
-        locustfile = str(source / "load" / "locustfile.py")
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(source.parent), os.environ.get("PYTHONPATH")])),
-            "PYTHONUNBUFFERED": "1",
-            "EGRESS_BENCH_PLAN": str(self._folder / "plan.json"),
-        }
-        # Locust reads LOCUST_* variables as options; those of the user's shell are not for this run.
-        for variable in [variable for variable in environment if variable.startswith("LOCUST_")]:
-            del environment[variable]
-        theirs = {"LIFELINE": self._theirs["LIFELINE"]} if is_worker else self._theirs
-        environment |= {f"EGRESS_BENCH_{end}": str(fd) for end, fd in theirs.items()}
-        command = [sys.executable, "-m", "locust", "-f", locustfile, "--loglevel", "WARNING", *options]
-        self._children.append(Child(name, command, log, environment=environment, fds=list(theirs.values())))
-
-    def _launch(self, launcher: Launcher, name: str, options: Sequence[str], *, is_worker: bool) -> Child:
-        """Start one Locust elsewhere, tied to this process by its standard input and output."""
-        arguments = ["-m", "bench.load.contained", "worker" if is_worker else "conductor"]
-        environment = {"PYTHONUNBUFFERED": "1"}
-        if not is_worker:
-            environment["EGRESS_BENCH_PLAN"] = launcher.give(self._folder / "plan.json")
-        arguments += ["--loglevel", "WARNING", *options]
-        return Child(
-            name,
-            launcher.command(name, arguments, environment),
-            self._folder / f"{name}.log",
-            environment=os.environ,
-            stdin=self._theirs["LIFELINE" if is_worker else "CONTROL"],
-            stdout=None if is_worker else self._theirs["EVENTS"],
-        )
+        for child in start_locust(self._plan, self._folder, self._theirs, self._options, self._launcher):
+            self._children.append(child)
 
     def end(self) -> None:
         """Kill and reap whatever still runs; close the pipes."""
@@ -183,10 +130,23 @@ class _Run:
                 child.wait(max(0.0, deadline - time.monotonic()))
         for child in reversed(self._children):
             child.end()
-        for fd in [*self._ours, *self._theirs.values()]:
+        for fd in self._theirs.values():
+            with contextlib.suppress(OSError):
+                os.close(fd)
+        if self._listener.is_alive():
+            self._listener.join()
+        for fd in [self._events, *self._ours]:
             with contextlib.suppress(OSError):
                 os.close(fd)
         self._ours, self._theirs = [], {}
+
+    def _listen(self) -> None:
+        pending = b""
+        while data := os.read(self._events, 1 << 20):
+            *lines, pending = (pending + data).split(b"\n")
+            for line in lines:
+                self._inbox.put(json.loads(line))
+        self._inbox.put(None)
 
     # --- following
 
@@ -194,6 +154,7 @@ class _Run:
         """Read events until the run is over."""
         os.close(self._theirs.pop("EVENTS"))
         os.close(self._theirs.pop("CONTROL"))
+        self._listener.start()
         started = time.monotonic()
         patience = _REMOTE_START_S if self._plan.remote_workers else _START_S
         try:
@@ -260,15 +221,15 @@ class _Run:
         return min(0.05, max(0.0, self._zero + self._starts[self._crossed] - time.monotonic()))
 
     def _read(self, timeout_s: float) -> None:
-        ready, _, _ = select.select([self._events], [], [], timeout_s)
-        if not ready:
-            return
-        data = os.read(self._events, 1 << 20)
-        if not data:
-            raise self._died("Locust ended in the middle of the run.")
-        *lines, self._pending = (self._pending + data).split(b"\n")
-        for line in lines:
-            self._take(json.loads(line))
+        try:
+            wire = self._inbox.get(timeout=timeout_s)
+            while not self._is_done:
+                if wire is None:
+                    raise self._died("Locust ended in the middle of the run.")
+                self._take(wire)
+                wire = self._inbox.get_nowait()
+        except queue.Empty:
+            pass
 
     def _take(self, wire: dict[str, Any]) -> None:
         match wire["type"]:
@@ -287,6 +248,7 @@ class _Run:
                 raise LoadError(wire["what"], remedy=wire["remedy"])
             case "done":
                 self._is_done = True
+                self._stopped = self._stopped or wire["reason"]
 
     def _watch_workers(self) -> None:
         """Tell the conductor of workers of ours that ended; it would take it seconds to notice."""
@@ -355,9 +317,15 @@ class _Run:
         self._on_event(Progress(stages[index].name, elapsed, remaining, **figures))
 
 
-def free_port(host: str) -> int:
-    """A port on *host* that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1" if host == "*" else host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _with_absolute_paths(plan: LoadPlan) -> LoadPlan:
+    """Locust works in another folder."""
+    tls = plan.target.tls
+    if tls is None:
+        return plan
+    paths = {
+        name: str(Path(value).resolve())
+        for name in ("ca", "certificate", "private_key")
+        if (value := getattr(tls, name)) is not None
+    }
+    target = plan.target.model_copy(update={"tls": tls.model_copy(update=paths)})
+    return plan.model_copy(update={"target": target})

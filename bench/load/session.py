@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import gevent
 import gevent.os
+import gevent.queue
 import locust.runners
 from locust import events
 from locust.env import Environment
@@ -54,12 +55,14 @@ class Session:
         self._mergers: dict[str, Merger] = {}
         self._written: set[str] = set()
         self._pending: list[Wire] = []
+        self._outbox: gevent.queue.Queue[tuple[str, Wire]] = gevent.queue.Queue()
         self._expected: int | None = None
         self._events_fd = _descriptor(EVENTS)
         if isinstance(self._runner, WorkerRunner):
             for message in _TO_MEMBER:
                 self._runner.register_message(f"egress-{message}", self._on_order)
             _listen(environment.events.report_to_master, self._fill_report)
+            gevent.spawn(self._send_all)
         else:
             if isinstance(self._runner, MasterRunner):
                 for message in _FROM_MEMBER:
@@ -101,10 +104,7 @@ class Session:
     def send(self, message: str, data: Wire) -> None:
         """Member to conductor."""
         if isinstance(self._runner, WorkerRunner):
-            if message in ("done", "failed"):
-                # The counts must be there before the news that there are no more.
-                self._runner._send_stats()  # noqa: SLF001 - Locust has no public way to report now
-            self._runner.send_message(f"egress-{message}", data)
+            self._outbox.put((message, data))
         else:
             self._deliver(message, data, "local")
 
@@ -115,6 +115,14 @@ class Session:
         else:
             self._deliver_delta(member, delta)
 
+    def _send_all(self) -> None:
+        """Engines call from the event loop itself, where nothing may wait: this greenlet sends."""
+        for message, data in self._outbox:
+            if message in ("done", "failed"):
+                # The counts must be there before the news that there are no more.
+                self._runner._send_stats()  # noqa: SLF001 - Locust has no public way to report now
+            self._runner.send_message(f"egress-{message}", data)
+
     def _on_order(self, environment: Environment, msg: Any, **_: Any) -> None:  # noqa: ARG002 - Locust's signature
         self._obey_order(msg.type.removeprefix("egress-"), msg.data)
 
@@ -123,7 +131,7 @@ class Session:
         if member is None:
             return
         if message == "setup":
-            member.setup(LoadPlan.model_validate(data["plan"]), Share(data["index"], data["total"]))
+            member.setup(data["plan"], Share(data["index"], data["total"]))
         elif message == "go":
             member.go(data["at"], data["in_s"])
         else:
@@ -187,7 +195,7 @@ class Session:
         elif wire["type"] == "lost":
             merger.lose(wire["worker"], wire["detail"])
         elif wire["type"] == "done":
-            self._write_outcome(group, None)
+            self._write_outcome(group, wire["reason"])
         elif wire["type"] == "failed":
             print(f"{group}: {wire['what']} {wire['remedy'] or ''}")  # noqa: T201 - Locust's console
 
@@ -200,12 +208,12 @@ class Session:
             return
         for group in self._mergers:
             if group not in self._written:
-                self._write_outcome(group, "stopped")
+                self._write_outcome(group, self._conductors[group].reason)
 
     def _write_outcome(self, group: str, reason: str | None) -> None:
-        self._written.add(group)
         outcome = self._mergers[group].outcome(reason)
         Path(f"{group}.outcome.json").write_text(outcome.model_dump_json(indent=1), encoding="utf-8")
+        self._written.add(group)
 
     def _obey(self, fd: int) -> None:
         """Commands from the process above."""

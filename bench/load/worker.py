@@ -10,7 +10,7 @@ from pathlib import Path
 
 import bench
 from bench.errors import LoadError
-from bench.load.runner import MASTER_PORT
+from bench.load.starting import MASTER_PORT
 
 
 def run_worker(master: str, *, port: int = MASTER_PORT, processes: int = 1) -> int:
@@ -26,7 +26,7 @@ def run_worker(master: str, *, port: int = MASTER_PORT, processes: int = 1) -> i
     if processes < 1:
         raise LoadError(f"{processes} worker processes make no load.", remedy="Give 1 or more.")
     source = Path(bench.__file__).resolve().parent
-    command = [sys.executable, "-m", "locust", "-f", str(source / "load" / "locustfile.py")]
+    command = [sys.executable, "-m", "locust", "-f", str(source / "load" / "entry" / "locustfile.py")]
     command += ["--worker", "--master-host", master, "--master-port", str(port), "--loglevel", "WARNING"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
     environment["PYTHONPATH"] = os.pathsep.join(

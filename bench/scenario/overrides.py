@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from pydantic import ValidationError
-
 from bench.errors import InputError
+from bench.istio.decode import decode
 from bench.scenario.load import LoadedScenario
 from bench.scenario.models import Scenario
 
@@ -44,12 +43,14 @@ def override(
         traffic["blocks"] = blocks
     if key is not None:
         data["tls"]["key"] = key
-    try:
-        return replace(loaded, scenario=Scenario.model_validate(data))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        option = _OPTIONS.get(str(first["loc"][-1]), str(first["loc"][-1]))
-        raise InputError(f"{option} {first['input']!r}: {first['msg']}.") from error
+    decoded = decode(Scenario, data, ())
+    if isinstance(decoded, Scenario):
+        return replace(loaded, scenario=decoded)
+    fault = decoded[0] if isinstance(decoded, list) else None
+    field = str(fault.path[-1]) if fault is not None and fault.path else ""
+    raise InputError(
+        f"{_OPTIONS.get(field, field)} {fault.what if fault is not None else 'is not possible.'}"
+    )
 
 
 _OPTIONS = {"arrival_rate": "--rate", "measure_s": "--measure", "blocks": "--blocks", "key": "--key"}

@@ -1,4 +1,4 @@
-"""Runs the engine alone, without Locust: plan on stdin, outcome or error on stdout."""
+"""Runs the engine alone, without Locust: a plan on each line of stdin, outcome or error on each of stdout."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from bench.load.merge import Merger
 from bench.load.plan import LoadPlan
 
 
-def main() -> None:
-    plan = LoadPlan.model_validate_json(sys.stdin.read())
+def run(text: str) -> str:
+    plan = LoadPlan.model_validate_json(text)
     merger = Merger(plan)
     merger.add_worker("engine", Share())
     over = gevent.event.Event()
@@ -41,9 +41,11 @@ def main() -> None:
         over.wait()
         if errors:
             raise errors[0]
-        sys.stdout.write(merger.outcome().model_dump_json())
+        return merger.outcome().model_dump_json()
     except BenchError as error:
-        sys.stdout.write(json.dumps({"error": str(error)}))
+        return json.dumps({"error": str(error)})
 
 
-main()
+for line in sys.stdin:
+    sys.stdout.write(run(line) + "\n")
+    sys.stdout.flush()

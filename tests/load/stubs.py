@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
+import os
 import socket
 import ssl
 import struct
@@ -138,22 +140,47 @@ def plan_for(
     )
 
 
-def send(plan: LoadPlan, *, timeout_s: float = 20.0, files: int | None = None) -> LoadOutcome:
-    """Let the engine, in a process of its own, carry out *plan*."""
+def _start(files: int | None = None) -> subprocess.Popen:
     command = [sys.executable, str(Path(__file__).with_name("engine_process.py"))]
     if files is not None:
         command = ["prlimit", f"--nofile={files}", *command]
-    done = subprocess.run(
+    return subprocess.Popen(
         command,
-        input=plan.model_dump_json(),
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=timeout_s,
-        check=False,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout)
+
+
+_engine: list[subprocess.Popen] = []
+
+
+def _end() -> None:
+    for process in _engine:
+        process.kill()
+        process.communicate()
+
+
+atexit.register(_end)
+
+
+def send(plan: LoadPlan, *, files: int | None = None) -> LoadOutcome:
+    """Let the engine carry out *plan* in a process of its own, which may open only so many *files*."""
+    if files is not None or not _engine or _engine[0].poll() is not None:
+        process = _start(files)
+        if files is None:
+            _engine[:] = [process]
+    else:
+        process = _engine[0]
+    try:
+        process.stdin.write(plan.model_dump_json() + "\n")
+        process.stdin.flush()
+        answer = json.loads(process.stdout.readline())
+    finally:
+        if files is not None:
+            process.kill()
+            process.communicate()
     if "error" in answer:
         raise LoadError(answer["error"])
     return LoadOutcome.model_validate(answer)

@@ -24,7 +24,7 @@ def _name(common: str) -> x509.Name:
 
 def _issue(folder: Path, name: str, issuer=None, *, san: str | None = None):
     key = ec.generate_private_key(ec.SECP256R1())
-    now = dt.dt.now(dt.UTC)
+    now = dt.datetime.now(dt.UTC)
     signer_name, signer_key = issuer or (_name(name), key)
     builder = (
         x509.CertificateBuilder()
