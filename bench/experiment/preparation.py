@@ -22,8 +22,9 @@ from bench.translate.placement import ConfigFile, Placement
 from bench.translate.render import render
 from bench.translate.translate import translate
 
-_REAL_ADDRESSES = ("127.0.0.1",)
-"""Where the stand-ins of a local stack really listen; the server certificate names them too."""
+CERTIFIED_ADDRESS = "127.0.0.1"
+"""What the server certificate always names: where the nodes of a local stack really listen. Controls demand
+this name wherever a node is, since a container's address is not known when certificates are made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ def make_material(loaded: LoadedScenario, folder: Path) -> Material:
     names = [name.partition(":")[2] for name in tls.server_names]
     return write_material(
         folder,
-        names=[*names, *(address for address in _REAL_ADDRESSES if address not in names)],
+        names=[*names, *([] if CERTIFIED_ADDRESS in names else [CERTIFIED_ADDRESS])],
         key_type=tls.key,
         client_name=tls.client_name,
     )

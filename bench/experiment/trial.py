@@ -66,6 +66,7 @@ def run_trial(stack: Stack, scenario: Scenario, plan: TrialPlan, *, run_id: str,
     """
     started_at = datetime.now(UTC)
     load_plan = _load_plan(stack, scenario, plan, run_id)
+    client = stack.client(scenario.traffic.client)
     edges: dict[str, Reading] = {}
     parts = {part.name: part.pid for part in stack.components()}
     with Meter(stack, scenario.traffic.gateway) as meter, MemorySampler(parts) as memory:
@@ -80,9 +81,7 @@ def run_trial(stack: Stack, scenario: Scenario, plan: TrialPlan, *, run_id: str,
                     stack.check_alive()
 
         before = meter.read()
-        outcome = run_load(
-            load_plan, folder, on_event=on_event, launcher=stack.client(scenario.traffic.client)
-        )
+        outcome = run_load(load_plan, folder, on_event=on_event, launcher=client)
         stack.check_alive()
         after = meter.read()
         memory.stop()
@@ -130,7 +129,8 @@ def run_trial(stack: Stack, scenario: Scenario, plan: TrialPlan, *, run_id: str,
         ),
         outcome=outcome,
         whole_tls=before.tls_until(after),
-        peak_memory_bytes=memory.peak_bytes,
+        # What a client in a container takes is not seen from here.
+        peak_memory_bytes=memory.peak_bytes if client is None else None,
     )
 
 

@@ -43,6 +43,16 @@ class Container:
         )
         self._follower.start()
 
+    def visible_pid(self) -> int | None:
+        """Its first process's id here; None if this machine's processes are not seen from here."""
+        pid = int(self.state().get("Pid") or 0)
+        try:
+            groups = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8")
+        except OSError:
+            return None
+        # Another process of that number would be in another group.
+        return pid if self.id in groups else None
+
     def catch_up(self) -> None:
         """Wait until ``log`` holds all that it said; a container that still runs is given a moment."""
         if self._follower is not None:
