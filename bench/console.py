@@ -206,7 +206,7 @@ class Console:
         wrong = False
         for line in verification_lines(calls):
             # A wrong call's details are indented below it.
-            wrong = line.endswith("✗") or (wrong and line.startswith("  "))
+            wrong = "✗ " in line or (wrong and line.startswith("  "))
             self._line(self._err, line, "red" if wrong else None)
 
     def warning(self, warning: RunWarning) -> None:

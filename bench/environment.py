@@ -54,16 +54,21 @@ def machine() -> dict[str, str]:
     }
 
 
-def versions(*, envoy: Path | None, nginx: Path | None) -> dict[str, str]:
+def versions(
+    *, envoy: Path | None, nginx: Path | None, envoy_says: str | None = None, nginx_says: str | None = None
+) -> dict[str, str]:
     """Versions of everything that shapes a measurement; ``unknown`` for what cannot be told.
 
     Args:
         envoy: the binary that runs, None if there is none.
         nginx: likewise.
+        envoy_says: what Envoy says of its version, where it runs elsewhere than on this file system.
+        nginx_says: likewise.
     """
-    nginx_says = _says(nginx, "-V")
+    nginx_says = nginx_says if nginx_says is not None else _says(nginx, "-V")
+    envoy_says = envoy_says if envoy_says is not None else _says(envoy, "--version")
     return {
-        "envoy": _found(r"version:\s*(\S+)", _says(envoy, "--version")),
+        "envoy": _envoy_version(_found(r"version:\s*(\S+)", envoy_says)),
         "nginx": _found(r"nginx version: \S*?/(\S+)", nginx_says),
         # What it runs with, which may be newer than what it was built with.
         "openssl": _found(r"running with OpenSSL (\S+)", nginx_says, r"built with OpenSSL (\S+)"),
@@ -202,9 +207,7 @@ def _program(name: str, path: Path | None, version: str, remedy: str) -> Finding
         return Finding(name, "not found", "missing", f"Needed: {remedy}.")
     if version == UNKNOWN:
         return Finding(name, f"{path} does not run here", "missing", f"Needed: {remedy}.")
-    # Envoy names revision/version/state/mode/TLS library.
-    short = version.split("/")[1] if version.count("/") > 1 else version
-    return Finding(name, f"{short} ({path})", "good")
+    return Finding(name, f"{version.partition(' ')[0]} ({path})", "good")
 
 
 def _package_finding(name: str, version: str) -> Finding:
@@ -289,6 +292,19 @@ def _says(program: Path | None, *arguments: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""
+
+
+def _envoy_version(build: str) -> str:
+    """Envoy names ``revision/version/state/mode/TLS library``: the number first, the rest in brackets.
+
+    ``Modified`` instead of ``Clean``, ``DEBUG`` instead of ``RELEASE``, or another TLS library make another
+    measurement, so none of it is dropped.
+    """
+    parts = build.split("/")
+    if len(parts) != 5:
+        return build
+    revision, number, state, mode, tls = parts
+    return f"{number} (commit {revision[:12]}, {state}, {mode}, {tls})"
 
 
 def _found(pattern: str, text: str, otherwise: str | None = None) -> str:

@@ -29,6 +29,9 @@ class Position:
 class BenchError(Exception):
     """Something that stops the command, told in one paragraph: where, what, what to do."""
 
+    exit_code = 2
+    """Of a command that ends with this error."""
+
     def __init__(self, what: str, *, where: Position | str | None = None, remedy: str | None = None) -> None:
         self.what = what
         self.where = where

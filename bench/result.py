@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -75,7 +75,8 @@ class TrialResult(_Model):
     name: str
     """E.g. ``block 2, 1st: static``."""
     experiment: Literal["steady", "handshake"]
-    config_source: Literal["static", "eds"]
+    config_source: Literal["static", "eds"] | None
+    """None where the path is not ours."""
     block: int
     position: int
     started_at: str
@@ -98,6 +99,8 @@ class TrialResult(_Model):
 class VerificationLine(_Model):
     """One call of the table before the load."""
 
+    stack: str = ""
+    """The stack that was called: ``static``, ``eds`` …"""
     name: str
     sent: str
     expected: str
@@ -106,31 +109,54 @@ class VerificationLine(_Model):
     passed: bool
 
 
-class HandshakeResult(_Model):
-    """TLS handshakes of the gateway towards the nodes, on Envoy's own clock."""
+HandshakeKind = Literal["full", "resumed"]
+"""Full: certificates are sent, verified and signed for. Resumed: a session from an earlier connection is."""
+HANDSHAKE_KINDS: tuple[HandshakeKind, ...] = get_args(HandshakeKind)
 
-    key: str
-    """Key type of the certificates."""
-    tls_versions: dict[str, int]
-    ciphers: dict[str, int] = Field(default_factory=dict)
-    connect_time: Latency
-    """TCP connect, ``US_CX_BEG`` to ``US_CX_END``."""
-    handshake_time: Latency
-    """TLS, ``US_CX_END`` to ``US_HS_END``: full and resumed together."""
-    full_handshake_time: Latency = Latency(samples=0)
-    """Of the connections whose node says that the session was new."""
-    resumed_handshake_time: Latency = Latency(samples=0)
+
+class HandshakeMode(_Model):
+    """A trial in which each request opens a new connection of the gateway, all with one kind of handshake."""
+
+    name: HandshakeKind
     connections: int
-    """Distinct upstream connection ids in the access log of the measured stage."""
+    """Distinct upstream connection ids in the gateway's access log of the whole trial, warm-up included."""
     handshakes: int
     """``ssl.handshake`` over the same window."""
     sessions_reused: int
     """``ssl.session_reused`` over the same window."""
+    of_other_kind: int
+    """Connections of that log whose node tells of the other kind."""
     counts_agree: bool
+    """Log, counters and nodes tell the same numbers, and the handshakes are of the kind that *name* says."""
+    tls_versions: dict[str, int]
+    ciphers: dict[str, int] = Field(default_factory=dict)
+    connect_time: Latency
+    """TCP connect, ``US_CX_BEG`` to ``US_CX_END``; measured stage, connections of this kind."""
+    handshake_time: Latency
+    """TLS, ``US_CX_END`` to ``US_HS_END``; the same connections."""
+    connections_per_request: float | None
+    """By Envoy's counters, measured stage; 1 is what the trial is there for."""
     gateway_cpu_us_per_request: float | None
-    gateway_cpu_us_per_request_without: float | None
     node_cpu_us_per_request: float | None
-    node_cpu_us_per_request_without: float | None
+    """All nodes together."""
+    gateway_cpu_us_per_connection: float | None
+    """What a new connection costs: CPU per request here less that with kept ones, by connections opened."""
+    node_cpu_us_per_connection: float | None
+
+
+class HandshakeResult(_Model):
+    """What new TLS connections of the gateway towards the nodes cost, by kind of handshake."""
+
+    key: str
+    """Key type of the certificates."""
+    gateway_cpu_us_per_request_kept: float | None
+    """With connections kept: what the modes are compared with."""
+    node_cpu_us_per_request_kept: float | None
+    modes: tuple[HandshakeMode, ...]
+
+    def mode(self, name: HandshakeKind) -> HandshakeMode | None:
+        """The mode of that name; None if it was not measured."""
+        return next((mode for mode in self.modes if mode.name == name), None)
 
 
 class Comparison(_Model):
@@ -184,6 +210,10 @@ class GeneratorResult(_Model):
     """Requests under way, sampled."""
     little_in_flight: float | None = None
     """The same by Little's law: answers per second times mean service time."""
+    floor: Latency | None = None
+    """Response time of the same load on a stub that answers at once: what the generator adds by itself."""
+    involuntary_context_switches: int | None = None
+    reconnects: int = 0
 
 
 class Fingerprint(_Model):

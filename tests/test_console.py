@@ -86,7 +86,7 @@ def test_the_summary_still_fits_with_many_subsets_parts_and_warnings(run):
 
     assert len(lines) <= 23
     assert [line for line in lines[:-1] if len(line) > 80] == []
-    assert "… and 17 more in the report" in lines
+    assert "… and 18 more in the report" in lines
     assert "subset-with-a…" in "".join(lines)
 
 
@@ -277,15 +277,56 @@ def test_spans_are_written_for_people(seconds, text):
     assert format_span(seconds) == text
 
 
-def test_the_verification_table_shows_a_wrong_call_in_full():
+def test_the_verification_table_shows_a_wrong_call_in_full(streams):
     wrong = VERIFICATION[0].model_copy(update={"passed": False, "got": "200 v2!\nand more of the page"})
 
     lines = verification_lines((wrong, *VERIFICATION[1:]))
+    a_console(streams).verification((wrong, *VERIFICATION[1:]))
 
-    assert lines[1].endswith("✗")
-    assert "sent GET / want: v1; expected 200 v1!; got 200 v2! and more of the page" in lines[2]
-    assert sum(line.endswith("✓") for line in lines) == len(VERIFICATION) - 1
+    assert lines[0].split() == ["call", "expected", "static", "eds"]
+    assert lines[1].endswith("✗ 200     ✓ 200")
+    assert "static: sent GET / want: v1; expected 200 v1!; got 200 v2! and more of the page" in lines[2]
+    assert "\n".join(lines).count("✓") == len(VERIFICATION) - 1
+    assert len(lines) == 1 + len(VERIFICATION) // 2 + 1
     assert all(len(line) <= 80 for line in lines[:2] + lines[3:])
+    assert streams[1].getvalue().splitlines() == lines
+
+
+@pytest.mark.parametrize("stacks", [("",), ("static",), ("static", "eds", "docker", "a-long-name")])
+def test_the_verification_table_takes_any_number_of_stacks(stacks):
+    calls = [
+        line.model_copy(update={"stack": stack})
+        for stack in stacks
+        for line in VERIFICATION[: len(VERIFICATION) // 2]
+    ]
+
+    lines = verification_lines(calls)
+
+    assert len(lines) == 1 + len(VERIFICATION) // 2
+    assert all(len(line) <= 80 and line.count("✓") == len(stacks) for line in lines[1:])
+    assert len(lines[0]) <= 80
+
+
+def test_doubtful_handshakes_show_no_cost_on_the_screen(run):
+    _, result = run
+    full, resumed = result.handshake.modes
+    doubtful = result.model_copy(
+        update={
+            "handshake": result.handshake.model_copy(
+                update={"modes": (full.model_copy(update={"counts_agree": False}), resumed)}
+            )
+        }
+    )
+
+    (right,) = [line for line in summary_lines(result, None) if line.startswith("new connection")]
+    (line,) = [line for line in summary_lines(doubtful, None) if line.startswith("new connection")]
+
+    assert [line.partition("1,0")[0].strip() for line in summary_lines(doubtful, None) if "TLS," in line] == [
+        "TLS, full ?",
+        "TLS, resumed",
+    ]
+    assert right == "new connection CPU gateway/nodes: full 4.35 ms/4.18 ms, resumed 525 µs/504 µs"
+    assert line == "new connection CPU gateway/nodes: full doubtful, resumed 525 µs/504 µs"
 
 
 def test_the_recording_console_keeps_everything_in_order(run):

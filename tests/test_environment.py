@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -21,7 +22,9 @@ def test_versions_are_those_of_the_binaries_and_packages_here():
 
     found = versions(envoy=envoy.path, nginx=nginx.path)
 
-    assert f"/{envoy.version}/" in found["envoy"]
+    assert re.fullmatch(
+        rf"{re.escape(envoy.version)} \(commit [0-9a-f]{{12}}, \w+, \w+, \w+\)", found["envoy"]
+    )
     assert found["nginx"] == nginx.version
     assert found["openssl"] in nginx.build
     assert found["locust"] == importlib.metadata.version("locust")

@@ -123,7 +123,7 @@ def comparisons_of(trials: Sequence[TrialResult]) -> tuple[Comparison, ...]:
     """
     blocks: dict[int, dict[str, TrialResult]] = {}
     for trial in trials:
-        if trial.experiment == "steady":
+        if trial.experiment == "steady" and trial.config_source is not None:
             blocks.setdefault(trial.block, {})[trial.config_source] = trial
     whole = [blocks[number] for number in sorted(blocks) if len(blocks[number]) == 2]
     found = []

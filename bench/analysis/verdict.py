@@ -67,7 +67,11 @@ def judge(result: Result) -> Verdict:
 def _wrong(result: Result) -> list[str]:
     """Wrong answers, before and under load."""
     wrong = []
-    calls = [line.name for line in result.verification if not line.passed]
+    calls = [
+        f"{line.name}, {line.stack}" if line.stack else line.name
+        for line in result.verification
+        if not line.passed
+    ]
     if calls:
         was = "was" if len(calls) == 1 else "were"
         wrong.append(

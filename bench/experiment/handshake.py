@@ -1,8 +1,10 @@
 """What a new upstream connection costs the gateway and the nodes, in time and CPU.
 
-Two stacks differ in one setting: with ``max_requests_per_connection: 1`` the gateway opens a connection for
-each request. Both log at the gateway, so the difference is the connection alone. Trials are interleaved,
-kept, new, kept, so that a drift of the machine falls on both.
+Three stacks differ in the gateway's connections to the nodes alone: *kept* ones carry request after request;
+*resumed* and *full* open one for each request, with Envoy's usual session cache or with none. All log at the
+gateway, so the difference is the connection. Trials are interleaved, kept, resumed, full, kept, so that a
+drift of the machine falls on all. A full handshake costs several times what a resumed one does: the two are
+never mixed in one figure.
 """
 
 from __future__ import annotations
@@ -13,25 +15,45 @@ from statistics import fmean
 
 from bench.analysis.latency import summarise_values
 from bench.errors import MeasurementError
-from bench.experiment.trial import Trial, TrialPlan
-from bench.result import HandshakeResult, Latency
+from bench.experiment.preparation import Variation
+from bench.experiment.trial import StackReadings, Trial, TrialPlan
+from bench.result import HandshakeKind, HandshakeMode, HandshakeResult
 from bench.scenario.models import Handshake
 from bench.scenario.traffic import Constant
 from bench.stack.nginx import FLUSH_INTERVAL_S
 from bench.stack.protocol import Stack
 from bench.telemetry.access_log import EnvoyEntry, read_envoy_log, read_node_log, wait_until_flushed
-from bench.telemetry.handshake import Handshakes, collect_handshakes
+from bench.telemetry.handshake import GATEWAY_FIELDS, collect_handshakes
+
+_KEPT_SHARE = 1 / 6
+"""Length of each trial with kept connections, as a part of that of a mode; rounded to half seconds."""
+_MOST_OF_OTHER_KIND = 0.01
+"""A resumed mode begins with a full handshake for each cluster; more than this would show in its CPU."""
+
+
+def handshake_variations() -> dict[str, Variation]:
+    """The stacks: how the gateway holds its connections and TLS sessions in each."""
+    return {
+        "kept": Variation(access_log=GATEWAY_FIELDS),
+        "resumed": Variation(access_log=GATEWAY_FIELDS, max_requests_per_connection=1),
+        "full": Variation(access_log=GATEWAY_FIELDS, max_requests_per_connection=1, max_session_keys=0),
+    }
 
 
 def handshake_plans(settings: Handshake) -> tuple[tuple[str, TrialPlan], ...]:
-    """The trials in order, each with the stack that it runs on: ``new`` or ``kept`` connections."""
-    halves = settings.measure_s / 2
-    order = (("kept", halves, 1), ("new", settings.measure_s, 2), ("kept", halves, 3))
+    """The trials in order, each with the name of the stack that it runs on."""
+    part = max(0.5, round(settings.measure_s * _KEPT_SHARE * 2) / 2)
+    order = (
+        ("kept", "kept connections, before", part),
+        ("resumed", "resumed handshakes", settings.measure_s),
+        ("full", "full handshakes", settings.measure_s),
+        ("kept", "kept connections, after", part),
+    )
     return tuple(
         (
             stack,
             TrialPlan(
-                name=f"{stack} connections {position}",
+                name=name,
                 experiment="handshake",
                 config_source="static",
                 schedule=Constant(arrival_rate=settings.arrival_rate),
@@ -39,49 +61,95 @@ def handshake_plans(settings: Handshake) -> tuple[tuple[str, TrialPlan], ...]:
                 position=position,
             ),
         )
-        for stack, seconds, position in order
+        for position, (stack, name, seconds) in enumerate(order, start=1)
     )
 
 
-def handshake_result(
-    key: str, stack: Stack, gateway: str, new: Trial, kept: Sequence[Trial]
-) -> HandshakeResult:
-    """Read the handshakes of the trial *new* from the logs of its *stack*, which carried nothing else.
-
-    A handshake was resumed if the node that took it says so of the request that its connection carried.
-
-    Raises:
-        MeasurementError: the logs hold no handshake.
-    """
-    entries, reused = _logs(stack, gateway)
-    known = [entry for entry in entries if entry.id in reused]
-    everything = collect_handshakes(entries)
-    if not everything.samples:
-        raise MeasurementError(
-            f"the access log of {gateway} holds no TLS handshake.",
-            remedy="Does the DestinationRule originate TLS towards the nodes?",
-        )
-    full = collect_handshakes(entry for entry in known if not reused[entry.id or ""])
-    resumed = collect_handshakes(entry for entry in known if reused[entry.id or ""])
-    counted = new.whole_tls
+def handshake_result(key: str, modes: Sequence[HandshakeMode], kept: Sequence[Trial]) -> HandshakeResult:
+    """Put the modes beside the trials with kept connections that they were compared with."""
     return HandshakeResult(
         key=key,
-        tls_versions=everything.tls_versions,
-        ciphers=everything.ciphers,
-        connect_time=summarise_values(everything.connect_us),
-        handshake_time=summarise_values(everything.handshake_us),
-        full_handshake_time=_times(full),
-        resumed_handshake_time=_times(resumed),
-        connections=len(everything.samples),
+        gateway_cpu_us_per_request_kept=_cpu(kept, "egress"),
+        node_cpu_us_per_request_kept=_cpu(kept, "node"),
+        modes=tuple(modes),
+    )
+
+
+def read_mode(
+    name: HandshakeKind, stack: Stack, gateway: str, trial: Trial, kept: Sequence[Trial]
+) -> HandshakeMode:
+    """Read the handshakes of *trial* from the logs of its *stack*, which carried nothing else.
+
+    Raises:
+        MeasurementError: there is no log, or it holds no handshake.
+    """
+    entries, reused = _logs(stack, gateway)
+    if trial.readings is None:
+        raise MeasurementError(f"{trial.result.name}: nothing was read of the gateway.")
+    return judge_mode(name, entries, reused, trial.readings, trial=trial, kept=kept)
+
+
+def judge_mode(
+    name: HandshakeKind,
+    entries: Sequence[EnvoyEntry],
+    reused: Mapping[str, bool],
+    readings: StackReadings,
+    *,
+    trial: Trial,
+    kept: Sequence[Trial],
+) -> HandshakeMode:
+    """Tell times and cost of one mode, and whether it is what it claims to be.
+
+    A handshake was resumed if the node that took it says so of the request that its connection carried:
+    Envoy's own log does not tell.
+
+    Args:
+        name: the kind of handshake that the mode is about.
+        entries: the gateway's log of the whole trial.
+        reused: request id -> whether the node that answered had resumed a session.
+        readings: what Envoy counted over the same window as the log, and when the measured stage began.
+        trial: the load, one connection for each request.
+        kept: the trials to compare with.
+
+    Raises:
+        MeasurementError: the log holds no handshake.
+    """
+    counted, measured_from_us = readings.whole_tls, readings.measured_from_us
+    every = collect_handshakes(entries)
+    if not every.samples:
+        raise MeasurementError(
+            f"the gateway's access log of {trial.result.name!r} holds no TLS handshake.",
+            remedy="Does the DestinationRule originate TLS towards the nodes?",
+        )
+    told = [entry for entry in entries if entry.id in reused]
+    own, other = (
+        [entry for entry in told if reused[entry.id or ""] is is_resumed]
+        for is_resumed in (name == "resumed", name != "resumed")
+    )
+    measured = collect_handshakes(entry for entry in own if entry.time_us >= measured_from_us)
+    of_own, of_other = len(collect_handshakes(own).samples), len(collect_handshakes(other).samples)
+    resumed = of_own if name == "resumed" else of_other
+    most_of_other = _MOST_OF_OTHER_KIND * len(every.samples) if name == "resumed" else 0
+    per_request = _connections_per_request(trial)
+    gateway, node = (_cpu([trial], role) for role in ("egress", "node"))
+    return HandshakeMode(
+        name=name,
+        connections=len(every.samples),
         handshakes=counted.handshakes,
         sessions_reused=counted.resumed,
-        counts_agree=len(everything.samples) == counted.handshakes
-        and len(resumed.samples) == counted.resumed
-        and len(full.samples) + len(resumed.samples) == len(everything.samples),
-        gateway_cpu_us_per_request=_cpu([new], "egress"),
-        gateway_cpu_us_per_request_without=_cpu(kept, "egress"),
-        node_cpu_us_per_request=_cpu([new], "node"),
-        node_cpu_us_per_request_without=_cpu(kept, "node"),
+        of_other_kind=of_other,
+        counts_agree=len(every.samples) == counted.handshakes == of_own + of_other
+        and resumed == counted.resumed
+        and of_other <= most_of_other,
+        tls_versions=every.tls_versions,
+        ciphers=every.ciphers,
+        connect_time=summarise_values(measured.connect_us),
+        handshake_time=summarise_values(measured.handshake_us),
+        connections_per_request=per_request,
+        gateway_cpu_us_per_request=gateway,
+        node_cpu_us_per_request=node,
+        gateway_cpu_us_per_connection=_per_connection(gateway, _cpu(kept, "egress"), per_request),
+        node_cpu_us_per_connection=_per_connection(node, _cpu(kept, "node"), per_request),
     )
 
 
@@ -106,8 +174,16 @@ def _log_of(stack: Stack, name: str) -> Path:
     return log
 
 
-def _times(handshakes: Handshakes) -> Latency:
-    return summarise_values(handshakes.handshake_us)
+def _connections_per_request(trial: Trial) -> float | None:
+    opened, sent = trial.result.new_upstream_connections, trial.result.total.sent
+    return opened / sent if opened is not None and sent else None
+
+
+def _per_connection(with_it: float | None, kept: float | None, connections: float | None) -> float | None:
+    """What is spent above *kept* for each new connection; None if anything is unknown or none was opened."""
+    if with_it is None or kept is None or not connections:
+        return None
+    return (with_it - kept) / connections
 
 
 def _cpu(trials: Iterable[Trial], role: str) -> float | None:

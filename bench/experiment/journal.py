@@ -13,12 +13,14 @@ from bench.analysis.latency import merge, summarise
 from bench.analysis.limits import check_limits
 from bench.analysis.tally import Tally, combine, judge_balance
 from bench.experiment.trial import Trial
+from bench.load.outcome import LoadOutcome
 from bench.report.samples import write_samples
 from bench.result import (
     FailureExample,
     Fingerprint,
     GeneratorResult,
     HandshakeResult,
+    Latency,
     Result,
     RunWarning,
     SubsetResult,
@@ -44,6 +46,7 @@ class Journal:
     stack_ready_s: dict[str, float] = field(default_factory=dict)
     verification: list[VerificationLine] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
+    floor: LoadOutcome | None = None
     handshake: HandshakeResult | None = None
     warnings: list[RunWarning] = field(default_factory=list)
 
@@ -83,8 +86,9 @@ class Journal:
         scenario = self.loaded.scenario
         steady = [trial for trial in self.trials if trial.result.experiment == "steady"]
         totals = _totals(steady)
-        generator = _generator(steady)
-        peaks = [trial.peak_memory_bytes for trial in self.trials if trial.peak_memory_bytes is not None]
+        generator = _generator(steady, self.floor)
+        readings = [trial.readings for trial in self.trials if trial.readings is not None]
+        peaks = [reading.peak_memory_bytes for reading in readings if reading.peak_memory_bytes is not None]
         return Result(
             run_id=self.run_id,
             scenario=scenario.name,
@@ -126,7 +130,7 @@ def _totals(trials: Iterable[Trial]) -> tuple[SubsetResult, ...]:
     return (*(combine(name, tallies) for name, tallies in by_subset.items()), combine("all", everything))
 
 
-def _generator(trials: list[Trial]) -> GeneratorResult | None:
+def _generator(trials: list[Trial], floor: LoadOutcome | None) -> GeneratorResult | None:
     """The generator over all measured stages of the steady trials."""
     if not trials:
         return None
@@ -154,7 +158,23 @@ def _generator(trials: list[Trial]) -> GeneratorResult | None:
             ],
             [trial.result.duration_s for trial in trials],
         ),
+        floor=_floor(floor),
+        involuntary_context_switches=_sum(part.involuntary_context_switches for part in parts),
+        reconnects=sum(part.reconnects for part in parts),
     )
+
+
+def _floor(outcome: LoadOutcome | None) -> Latency | None:
+    if outcome is None:
+        return None
+    subsets = [subset for stage in outcome.stages if stage.kind == "measure" for subset in stage.subsets]
+    return summarise(merge(subset.response_time for subset in subsets))
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    """The sum; None as soon as one value is unknown."""
+    known = list(values)
+    return sum(value for value in known if value is not None) if None not in known else None
 
 
 def _weighted(values: list[float | None], weights: list[float]) -> float | None:

@@ -32,8 +32,8 @@ class UpstreamTls:
 class Reading:
     """One moment of a stack."""
 
-    at: float
-    """``time.monotonic()``."""
+    wall_us: int
+    """Microseconds since the epoch, as access logs count."""
     usage: Mapping[str, Usage | None]
     throttling: Mapping[str, Throttling]
     """Of the parts that a CPU limit can hold back."""
@@ -67,6 +67,7 @@ class Meter:
             MeasurementError: a part has ended.
             StackError: the gateway does not answer.
         """
+        wall_us = time.time_ns() // 1000
         usage = read_usage({part.name: part.pid for part in self._parts})
         throttling = {
             part.name: found
@@ -75,7 +76,6 @@ class Meter:
             and part.pid is not None
             and (found := read_throttling(part.pid)) is not None
         }
-        at = time.monotonic()
         asked = read_containers(
             {
                 part.name: part.container
@@ -85,7 +85,7 @@ class Meter:
         )
         usage |= {name: read.usage for name, read in asked.items()}
         throttling |= {name: read.throttling for name, read in asked.items() if read.throttling is not None}
-        return Reading(at, usage, throttling, self._admin.snapshot(_TLS_COUNTERS))
+        return Reading(wall_us, usage, throttling, self._admin.snapshot(_TLS_COUNTERS))
 
     def costs(
         self, before: Reading, after: Reading, requests: int, peaks: Mapping[str, int]

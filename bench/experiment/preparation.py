@@ -15,7 +15,8 @@ from bench.istio.problem import InvalidResourcesError
 from bench.istio.references import find_dangling
 from bench.istio.registry import Registry, build_registry
 from bench.scenario.load import LoadedScenario
-from bench.stack.protocol import NodeSpec, ProxySpec, StackSpec
+from bench.scenario.models import Scenario, resources_of
+from bench.stack.protocol import GENERATOR, Allowance, NodeSpec, ProxySpec, StackSpec
 from bench.translate.config import ConfigSource, ProxyConfig, TranslationWarning
 from bench.translate.options import AccessLogOptions, RenderOptions
 from bench.translate.placement import ConfigFile, Placement
@@ -35,6 +36,8 @@ class Variation:
     """Fields of the gateway's access log; None: no log."""
     max_requests_per_connection: int | None = None
     """Of the gateway towards the nodes."""
+    max_session_keys: int | None = None
+    """TLS sessions that the gateway keeps to resume with nodes; 0: none. None: one, Envoy's default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,9 @@ class Prepared:
             certificates=material.live,
             files={path: material.live / made for path, made in scenario.tls.files.items()},
             ports=dict(scenario.ports),
+            allowances=_allowances(scenario),
+            workers=scenario.traffic.workers,
+            names=(scenario.traffic.host.partition(":")[0],),
         )
 
     def _proxy_spec(self, name: str, proxy: Proxy, source: ConfigSource, variation: Variation) -> ProxySpec:
@@ -89,6 +95,7 @@ class Prepared:
                 options,
                 access_log=log,
                 max_requests_per_connection=variation.max_requests_per_connection,
+                max_session_keys=variation.max_session_keys,
             )
         return ProxySpec(
             name=name,
@@ -96,6 +103,10 @@ class Prepared:
             ip=proxy.ip,
             listeners=config.listener_addresses,
             render=_renderer(config, options),
+            concurrency=resources_of(
+                self.loaded.scenario, name, "egress" if proxy.role == "gateway" else "sidecar"
+            ).concurrency,
+            intercepts=proxy.role == "sidecar" and proxy.interception == "redirect",
         )
 
 
@@ -155,6 +166,17 @@ def make_material(loaded: LoadedScenario, folder: Path) -> Material:
         key_type=tls.key,
         client_name=tls.client_name,
     )
+
+
+def _allowances(scenario: Scenario) -> dict[str, Allowance]:
+    kinds = {name: str(_stack_role(proxy)) for name, proxy in scenario.inventory.proxies.items()}
+    kinds |= dict.fromkeys(scenario.nodes, "node")
+    kinds[GENERATOR] = "generator"
+    found = {name: resources_of(scenario, name, kind) for name, kind in kinds.items()}
+    return {
+        name: Allowance(cpus=each.cpus, memory_bytes=each.memory, cpuset=each.cpuset)
+        for name, each in found.items()
+    }
 
 
 def _stack_role(proxy: Proxy) -> Literal["sidecar", "egress"]:

@@ -6,39 +6,46 @@ import contextlib
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.analysis.handshake import doubts
 from bench.certs.material import Material
-from bench.environment import machine, versions
+from bench.environment import machine
 from bench.errors import BenchError
-from bench.experiment.handshake import handshake_plans, handshake_result
+from bench.experiment.backend import Backend
+from bench.experiment.handshake import (
+    handshake_plans,
+    handshake_result,
+    handshake_variations,
+    read_mode,
+)
 from bench.experiment.journal import Journal
 from bench.experiment.observer import Observer
 from bench.experiment.preparation import Prepared, Variation, make_material, prepare
 from bench.experiment.steady import steady_plans
-from bench.experiment.trial import Trial, TrialPlan, run_trial
+from bench.experiment.trial import Trial, TrialPlan, load_plan, run_trial, stack_target
 from bench.experiment.verification import Identities, Identity, verify
+from bench.load.floor import measure_floor
 from bench.report.build import write_report
 from bench.report.folder import prepare_folder, slug
-from bench.result import Fingerprint, Result, RunWarning, VerificationLine
+from bench.result import HANDSHAKE_KINDS, Fingerprint, Result, RunWarning
 from bench.scenario.load import LoadedScenario
 from bench.scenario.traffic import mean_rate
-from bench.stack.binaries import Binary, find_envoy, find_nginx
 from bench.stack.evidence import save_config, save_logs
 from bench.stack.nginx import FLUSH_INTERVAL_S
 from bench.stack.private import guarded_folder
-from bench.stack.protocol import Stack, StackSpec
+from bench.stack.protocol import Stack
 from bench.telemetry.access_log import wait_until_flushed
-from bench.telemetry.handshake import GATEWAY_FIELDS
 from bench.translate.config import ConfigSource
 
 _AROUND_TRIAL_S = 2.0
 """Start and end of the generator around a trial; for the progress bar only."""
 _PREPARATION_S = 6.0
+_FLOOR_S = 5.0
 _REPORT_S = 4.0
 _SOURCES: tuple[ConfigSource, ...] = ("static", "eds")
 
@@ -51,8 +58,7 @@ class RunOptions:
     """Where the result folder is made."""
     command: str
     """As typed, for the report."""
-    stack_kind: str
-    make_stack: Callable[[StackSpec], Stack]
+    backend: Backend
     with_handshake: bool = True
 
 
@@ -67,6 +73,9 @@ class Finished:
 
 class InterruptedRunError(BenchError):
     """The user stopped the run; what was measured until then is kept."""
+
+    exit_code = 130
+    """As shells tell an end by Ctrl-C."""
 
 
 class _WrongPathError(BenchError):
@@ -87,7 +96,7 @@ def run(loaded: LoadedScenario, options: RunOptions, observer: Observer) -> Fini
     observer.plan(_planned_s(loaded, options))
     observer.stage("translating the Istio resources", 1)
     prepared = prepare(loaded)
-    envoy, nginx = find_envoy(), find_nginx()
+    versions = options.backend.versions()
     run_id = secrets.token_hex(4)
     folder = prepare_folder(options.out, loaded.scenario.name, run_id, started_at)
     journal = Journal(
@@ -96,7 +105,7 @@ def run(loaded: LoadedScenario, options: RunOptions, observer: Observer) -> Fini
         loaded=loaded,
         command=options.command,
         started_at=started_at,
-        fingerprint=_fingerprint(prepared, options, envoy, nginx),
+        fingerprint=_fingerprint(prepared, options.backend.kind, versions),
     )
     for warning in prepared.warnings:
         journal.warnings.append(
@@ -155,38 +164,46 @@ class _Session:
                 source: self._start(running, source, source, Variation()) for source in _SOURCES
             }
             self._verify(stacks)
-            for plan in steady_plans(scenario.traffic):
-                self._trial(stacks[plan.config_source], plan)
+            plans = steady_plans(scenario.traffic)
+            self._floor(stacks[plans[0][0]], plans[0][1])
+            for source, plan in plans:
+                self._trial(stacks[source], plan)
             for name, stack in stacks.items():
                 save_logs(stack, self._logs / name, with_access_logs=False)
 
     def handshake(self) -> None:
-        """A new upstream connection for each request against connections that are kept."""
+        """New upstream connections, with full and with resumed handshakes, against kept ones."""
         scenario = self.prepared.loaded.scenario
         assert scenario.handshake is not None  # noqa: S101 - the caller asked
         with ExitStack() as running:
-            variations = {
-                "kept": Variation(access_log=GATEWAY_FIELDS),
-                "new": Variation(access_log=GATEWAY_FIELDS, max_requests_per_connection=1),
-            }
             stacks = {
                 name: self._start(running, f"handshake-{name}", "static", variation)
-                for name, variation in variations.items()
+                for name, variation in handshake_variations().items()
             }
             done: dict[str, list[Trial]] = {name: [] for name in stacks}
             for name, plan in handshake_plans(scenario.handshake):
                 done[name].append(self._trial(stacks[name], plan))
             self.observer.stage("reading the handshakes", 1)
             self.journal.handshake = handshake_result(
-                scenario.tls.key, stacks["new"], scenario.traffic.gateway, done["new"][0], done["kept"]
+                scenario.tls.key,
+                [
+                    read_mode(kind, stacks[kind], scenario.traffic.gateway, done[kind][0], done["kept"])
+                    for kind in HANDSHAKE_KINDS
+                ],
+                done["kept"],
             )
+            for warning in doubts(self.journal.handshake):
+                self.journal.warnings.append(warning)
+                self.observer.warning(warning)
             for name, stack in stacks.items():
                 save_logs(stack, self._logs / f"handshake-{name}")
             self.journal.save()
 
     def _start(self, running: ExitStack, name: str, source: ConfigSource, variation: Variation) -> Stack:
         self.observer.stage(f"starting stack {name}", 1)
-        stack = self.options.make_stack(self.prepared.stack_spec(name, source, self.material, variation))
+        stack = self.options.backend.make_stack(
+            self.prepared.stack_spec(name, source, self.material, variation)
+        )
         began = time.monotonic()
         running.enter_context(stack)
         self.journal.stack_ready_s[name] = time.monotonic() - began
@@ -203,23 +220,35 @@ class _Session:
         self.observer.stage("verifying the path, call by call", 1)
         for name, stack in stacks.items():
             lines = verify(stack, self.prepared.loaded.scenario, identities)
-            self.journal.verification += [
-                line.model_copy(update={"name": f"{name}: {line.name}"}) for line in lines
-            ]
+            self.journal.verification += [line.model_copy(update={"stack": name}) for line in lines]
             wait_until_flushed(
                 [part.access_log for part in stack.components() if part.access_log is not None],
                 quiet_s=2 * FLUSH_INTERVAL_S,
             )
             save_logs(stack, self._logs / f"{name}-verification")
-        self.observer.verification(_one_table(self.journal.verification))
+        self.observer.verification(self.journal.verification)
         self.journal.save()
         wrong = [line for line in self.journal.verification if not line.passed]
         if wrong:
             raise _WrongPathError(
                 f"{len(wrong)} of {len(self.journal.verification)} verification calls were wrong, the first:"
-                f" {wrong[0].name}: expected {wrong[0].expected}, got {wrong[0].got}.",
+                f" {wrong[0].name} ({wrong[0].stack}): expected {wrong[0].expected}, got {wrong[0].got}.",
                 remedy="No load was sent. Correct the Istio YAML, or the expectation in scenario.yaml.",
             )
+
+    def _floor(self, stack: Stack, plan: TrialPlan) -> None:
+        """What the generator alone adds to every latency: the same load on a stub that answers at once."""
+        self.observer.stage("measuring the generator against a stub", _FLOOR_S)
+        scenario = self.prepared.loaded.scenario
+        load = load_plan(scenario, plan, stack_target(stack, scenario), self.run_id)
+        self.journal.floor = measure_floor(
+            load, self._logs / "generator" / "floor", launcher=stack.client(scenario.traffic.client)
+        )
+
+    @property
+    def run_id(self) -> str:
+        """Of the next trial's requests: unique within the logs of a stack."""
+        return f"{self.journal.run_id}.{len(self.journal.trials)}"
 
     def _trial(self, stack: Stack, plan: TrialPlan) -> Trial:
         scenario = self.prepared.loaded.scenario
@@ -232,17 +261,11 @@ class _Session:
             stack,
             scenario,
             plan,
-            run_id=f"{self.journal.run_id}.{len(self.journal.trials)}",
+            run_id=self.run_id,
             folder=self._logs / "generator" / slug(plan.name),
         )
         self.journal.add_trial(trial)
         return trial
-
-
-def _one_table(lines: Sequence[VerificationLine]) -> list[VerificationLine]:
-    """The lines of the first stack, and those of the others that went wrong."""
-    first = lines[0].name.partition(":")[0] if lines else ""
-    return [line for line in lines if line.name.startswith(f"{first}:") or not line.passed]
 
 
 def _keep_certificates(material: Material, folder: Path) -> None:
@@ -257,19 +280,25 @@ def _identity(folder: Path) -> Identity:
 
 def _planned_s(loaded: LoadedScenario, options: RunOptions) -> float:
     traffic = loaded.scenario.traffic
-    trials = [plan.measure_s for plan in steady_plans(traffic)]
+    trials = [plan.measure_s for _, plan in steady_plans(traffic)]
     if loaded.scenario.handshake is not None and options.with_handshake:
         trials += [plan.measure_s for _, plan in handshake_plans(loaded.scenario.handshake)]
-    return sum(trials) + len(trials) * (traffic.warm_up_s + _AROUND_TRIAL_S) + _PREPARATION_S + _REPORT_S
+    return (
+        sum(trials)
+        + len(trials) * (traffic.warm_up_s + _AROUND_TRIAL_S)
+        + _PREPARATION_S
+        + _FLOOR_S
+        + _REPORT_S
+    )
 
 
-def _fingerprint(prepared: Prepared, options: RunOptions, envoy: Binary, nginx: Binary) -> Fingerprint:
+def _fingerprint(prepared: Prepared, stack: str, versions: Mapping[str, str]) -> Fingerprint:
     return Fingerprint(
         machine=machine(),
-        versions=versions(envoy=envoy.path, nginx=nginx.path),
+        versions=dict(versions),
         scenario_hash=prepared.loaded.content_hash(),
         config_hashes=prepared.config_hashes(),
-        stack=options.stack_kind,
+        stack=stack,
     )
 
 

@@ -32,12 +32,31 @@ class TrialPlan:
 
     name: str
     experiment: Experiment
-    config_source: ConfigSource
+    config_source: ConfigSource | None
+    """None where the configuration is not ours."""
     schedule: Schedule
     measure_s: float
     block: int = 1
     position: int = 1
     """Place within the block, from 1."""
+    requires_id: bool = True
+    """Whether an answer must echo the request's id; nodes that are not ours may not."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackReadings:
+    """What was read of the stack while it was under load."""
+
+    costs: tuple[ComponentCost, ...]
+    """Of the measured stage."""
+    tls: UpstreamTls
+    """What the gateway's clusters counted in the measured stage."""
+    whole_tls: UpstreamTls
+    """The same from before the warm-up until everything was answered."""
+    measured_from_us: int
+    """When the measured stage began, microseconds since the epoch, as access logs count."""
+    peak_memory_bytes: int | None
+    """Largest sum over all processes of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +69,8 @@ class Trial:
     seconds: tuple[SecondRow, ...]
     examples: tuple[FailureExample, ...]
     outcome: LoadOutcome
-    whole_tls: UpstreamTls
-    """What the gateway's clusters counted from before the warm-up until everything was answered."""
-    peak_memory_bytes: int | None
-    """Largest sum over all processes of the run."""
+    readings: StackReadings | None
+    """None where the path is not ours."""
 
 
 def run_trial(stack: Stack, scenario: Scenario, plan: TrialPlan, *, run_id: str, folder: Path) -> Trial:
@@ -65,7 +82,7 @@ def run_trial(stack: Stack, scenario: Scenario, plan: TrialPlan, *, run_id: str,
         MeasurementError: the generator never reached the measured stage.
     """
     started_at = datetime.now(UTC)
-    load_plan = _load_plan(stack, scenario, plan, run_id)
+    load = load_plan(scenario, plan, stack_target(stack, scenario), run_id)
     client = stack.client(scenario.traffic.client)
     edges: dict[str, Reading] = {}
     parts = {part.name: part.pid for part in stack.components()}
@@ -81,22 +98,51 @@ def run_trial(stack: Stack, scenario: Scenario, plan: TrialPlan, *, run_id: str,
                     stack.check_alive()
 
         before = meter.read()
-        outcome = run_load(load_plan, folder, on_event=on_event, launcher=client)
+        outcome = run_load(load, folder, on_event=on_event, launcher=client)
         stack.check_alive()
         after = meter.read()
         memory.stop()
-        first, last = edges.get("first"), edges.get("last")
-        measured = next((stage for stage in outcome.stages if stage.kind == "measure"), None)
-        if first is None or last is None or measured is None:
-            raise MeasurementError(
-                f"{plan.name}: the load ended before its measured stage was over"
-                f"{f' ({outcome.reason})' if outcome.reason else ''}.",
-                remedy="See the generator's output in the result folder's logs.",
-            )
-        tallies = tuple(_tally(subset) for subset in measured.subsets)
-        sent = sum(tally.sent for tally in tallies)
-        costs = (*meter.costs(first, last, sent, memory.peaks), _generator_cost(outcome))
-    tls = first.tls_until(last)
+        measured = measured_stage(plan, outcome)
+        if "first" not in edges or "last" not in edges:
+            raise _cut_short(plan, outcome)
+        first, last = edges["first"], edges["last"]
+        readings = StackReadings(
+            costs=meter.costs(first, last, sum(part.counts.sent for part in measured.subsets), memory.peaks),
+            tls=first.tls_until(last),
+            whole_tls=before.tls_until(after),
+            measured_from_us=first.wall_us,
+            # What a client in a container takes is not seen from here.
+            peak_memory_bytes=memory.peak_bytes if client is None else None,
+        )
+    return finished_trial(plan, started_at, outcome, readings)
+
+
+def measured_stage(plan: TrialPlan, outcome: LoadOutcome) -> StageOutcome:
+    """The measured stage of a trial's load.
+
+    Raises:
+        MeasurementError: the load ended before it.
+    """
+    measured = next((stage for stage in outcome.stages if stage.kind == "measure"), None)
+    if measured is None:
+        raise _cut_short(plan, outcome)
+    return measured
+
+
+def _cut_short(plan: TrialPlan, outcome: LoadOutcome) -> MeasurementError:
+    return MeasurementError(
+        f"{plan.name}: the load ended before its measured stage was over"
+        f"{f' ({outcome.reason})' if outcome.reason else ''}.",
+        remedy="See the generator's output in the result folder's logs.",
+    )
+
+
+def finished_trial(
+    plan: TrialPlan, started_at: datetime, outcome: LoadOutcome, readings: StackReadings | None = None
+) -> Trial:
+    """Put together what a trial brought; what was not read stays unknown."""
+    measured = measured_stage(plan, outcome)
+    tallies = tuple(_tally(subset) for subset in measured.subsets)
     return Trial(
         result=TrialResult(
             name=plan.name,
@@ -107,13 +153,13 @@ def run_trial(stack: Stack, scenario: Scenario, plan: TrialPlan, *, run_id: str,
             started_at=started_at.isoformat(timespec="milliseconds"),
             duration_s=measured.duration_s,
             arrival_rate=_arrival_rate(measured),
-            achieved_rate=sent / measured.duration_s,
+            achieved_rate=sum(tally.sent for tally in tallies) / measured.duration_s,
             subsets=tuple(combine(tally.name, [tally]) for tally in tallies),
             total=combine("all", tallies),
-            costs=costs,
-            new_upstream_connections=tls.connections,
-            handshakes=tls.handshakes,
-            sessions_reused=tls.resumed,
+            costs=(*(readings.costs if readings is not None else ()), _generator_cost(outcome)),
+            new_upstream_connections=readings.tls.connections if readings is not None else None,
+            handshakes=readings.tls.handshakes if readings is not None else None,
+            sessions_reused=readings.tls.resumed if readings is not None else None,
         ),
         tallies=tallies,
         seconds=_seconds(plan, outcome),
@@ -128,21 +174,26 @@ def run_trial(stack: Stack, scenario: Scenario, plan: TrialPlan, *, run_id: str,
             for example in outcome.examples
         ),
         outcome=outcome,
-        whole_tls=before.tls_until(after),
-        # What a client in a container takes is not seen from here.
-        peak_memory_bytes=memory.peak_bytes if client is None else None,
+        readings=readings,
     )
 
 
-def _load_plan(stack: Stack, scenario: Scenario, plan: TrialPlan, run_id: str) -> LoadPlan:
+def stack_target(stack: Stack, scenario: Scenario) -> Target:
+    """Where the client beside the scenario's sidecar sends its requests."""
     traffic = scenario.traffic
     address, port = client_address(stack.component(traffic.client), traffic.port)
+    return Target(address=address, port=port, host=traffic.host)
+
+
+def load_plan(scenario: Scenario, plan: TrialPlan, target: Target, run_id: str) -> LoadPlan:
+    """What the generator is asked to do in one trial."""
+    traffic = scenario.traffic
     rate = mean_rate(plan.schedule)
     # A ramp or steps belong to the measured stage; the warm-up runs at their mean rate.
     warm_up = plan.schedule if rate is None else Constant(arrival_rate=rate)
     return LoadPlan(
         run_id=run_id,
-        target=Target(address=address, port=port, host=traffic.host),
+        target=target,
         requests=tuple(_kind(name, subset, traffic) for name, subset in traffic.subsets.items()),
         stages=(
             Stage(name="warm-up", kind="warm_up", duration_s=traffic.warm_up_s, schedule=warm_up),
@@ -150,7 +201,7 @@ def _load_plan(stack: Stack, scenario: Scenario, plan: TrialPlan, run_id: str) -
         ),
         connections=traffic.connections,
         workers=traffic.workers,
-        require_id=True,
+        require_id=plan.requires_id,
     )
 
 

@@ -15,6 +15,23 @@ from bench.istio.resource import DEFAULT_NAMESPACE, Resource
 from bench.istio.validation.findings import Finding
 from bench.istio.validation.resource import inspect
 
+_METADATA_FIELDS = (
+    "name",
+    "namespace",
+    "labels",
+    "annotations",
+    "generateName",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+    "selfLink",
+)
 _DEEPEST_LISTS = 20
 """Steps of the way to a list (two for each list around it)."""
 
@@ -111,6 +128,7 @@ class Collector:
         name = metadata.get("name") or ""
         namespace = (metadata.get("namespace") or DEFAULT_NAMESPACE) if kind.is_namespaced else ""
         title = f"{kind_name} {namespace}/{name}".removesuffix("/").replace(" /", " ") if name else kind_name
+        self._warn_about_metadata(document, data.get("metadata"), title, root)
         if kind.is_istio:
             faults += unknown_fields((), data, ("apiVersion", "kind", "metadata", "spec", "status"))
         if not kind.has_spec:
@@ -144,6 +162,16 @@ class Collector:
         self._inspect(resource)
         return resource
 
+    def _warn_about_metadata(self, document: Document, metadata: Any, title: str, root: Path) -> None:
+        """A misspelt field of the metadata has no effect, which is worth a word."""
+        if not isinstance(metadata, dict):
+            return
+        for fault in unknown_fields(("metadata",), metadata, _METADATA_FIELDS):
+            where = document.position(root + fault.path)
+            what = f"{title}: {path_text(fault.path)} is no known field and has no effect."
+            near = nearest(str(fault.path[-1]), _METADATA_FIELDS)
+            self.warnings.append(Problem(where, what, near))
+
     def _inspect(self, resource: Resource[Any]) -> None:
         findings = inspect(resource)
         # What the API server refuses never reaches istiod: its second opinion on the same field adds nothing.
@@ -174,7 +202,8 @@ def _metadata(data: dict[str, Any]) -> tuple[dict[str, Any], list[FieldFault]]:
     if not isinstance(metadata, dict):
         return {}, [FieldFault(("metadata",), "with a name is required.")]
     faults = list(_metadata_faults(metadata))
-    return ({} if faults else metadata), faults
+    wrong = {fault.path[1] for fault in faults}
+    return {field: value for field, value in metadata.items() if field not in wrong}, faults
 
 
 def _metadata_faults(metadata: dict[str, Any]) -> Iterator[FieldFault]:

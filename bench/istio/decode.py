@@ -96,10 +96,13 @@ def unknown_fields(path: Path, written: Any, known: tuple[str, ...]) -> Iterator
             yield _unknown_field((*path, name), name, known)
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """A question that names the word of *known* that *word* was probably meant to be, if one is near."""
+def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """A question that names the word of *known* that *word* was probably meant to be, if one is near.
+
+    *cutoff* is how alike they must be, 0 to 1.
+    """
     by_small_letters = {str(name).lower(): name for name in known}
-    near = difflib.get_close_matches(word.lower(), by_small_letters, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word.lower(), by_small_letters, n=1, cutoff=cutoff)
     return f"Did you mean {by_small_letters[near[0]]}?" if near else None
 
 

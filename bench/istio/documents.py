@@ -28,8 +28,8 @@ from bench.istio.problem import Path, Problem
 from bench.istio.scalars import key_text, resolve
 
 DEEPEST_NESTING = 100
-MOST_NODES_BY_ALIASES = 100_000
-"""Values in one document with all aliases written out; a document that only *writes* more is fine."""
+MOST_VALUES_BY_ALIASES = 1_000_000
+"""What all aliases of one text may stand for; a text that *writes* more values is fine."""
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STRING_TAG = "tag:yaml.org,2002:str"
@@ -94,43 +94,51 @@ def read_documents(text: str, file: str, report: Callable[[Problem], None]) -> I
         line = text.count("\n", 0, error.start) + 1
         report(Problem(Position(file, line), "a character here is no Unicode text.", "Remove it."))
         return
+    builder = _Builder(parser)
     try:
-        while True:
-            event = parser.get_event()
+        while (event := parser.get_event()) is not None and not isinstance(event, StreamEndEvent):
             if isinstance(event, StreamStartEvent):
                 continue
-            if event is None or isinstance(event, StreamEndEvent):
-                return
             start = event.start_mark
-            faults: list[_DocumentError] = []
-            builder = _Builder(parser, faults)
             data, end = builder.document()
-            for fault in faults:
-                report(Problem(Position(file, fault.line), fault.what, fault.remedy))
-            if not faults and data is not None:
+            if builder.faults:
+                _report_all(builder.faults, file, report)
+            elif data is not None:
                 yield Document(data, file, builder.first_line, text[start.index : end.index], start.line)
     except _DocumentError as error:
-        report(Problem(Position(file, error.line), error.what, error.remedy))
+        _report_all([*builder.faults, error], file, report)
     except yaml.YAMLError as error:
+        _report_all(builder.faults, file, report)
         report(_syntax_problem(error, text, file))
     finally:
         parser.dispose()
 
 
-class _Builder:
-    """Puts the events of one document together."""
+def _report_all(faults: list[_DocumentError], file: str, report: Callable[[Problem], None]) -> None:
+    for fault in faults:
+        report(Problem(Position(file, fault.line), fault.what, fault.remedy))
 
-    def __init__(self, parser: Any, faults: list[_DocumentError]) -> None:
+
+class _Builder:
+    """Puts the events of one document after the other together."""
+
+    def __init__(self, parser: Any) -> None:
         self._next = parser.get_event
-        self._faults = faults
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._open_anchors: set[str] = set()
         self._expanded = 0
-        self._written = 0
+        self.faults: list[_DocumentError] = []
+        """What is wrong with the last document, without being a reason to stop."""
         self.first_line = 1
+        """Line of the last document's first token."""
 
     def document(self) -> tuple[Any, Any]:
-        """The document's value, and the mark of its end."""
+        """The next document's value, and the mark of its end.
+
+        Raises:
+            _DocumentError: nothing can be made of the document.
+        """
+        self._anchors, self._open_anchors, self.faults = {}, set(), []
         event = self._next()
         self.first_line = event.start_mark.line + 1
         if isinstance(event, DocumentEndEvent):
@@ -143,7 +151,6 @@ class _Builder:
         kind = type(event)
         if kind is AliasEvent:
             return self._alias(event)
-        self._written += 1
         if event.tag is not None and event.tag not in _KNOWN_TAGS:
             raise _DocumentError(
                 event.start_mark.line + 1,
@@ -183,11 +190,11 @@ class _Builder:
             raise _DocumentError(line, f"the alias *{event.anchor} has no anchor &{event.anchor} before it.")
         value, size = self._anchors[event.anchor]
         self._expanded += size
-        if self._expanded > MOST_NODES_BY_ALIASES:
+        if self._expanded > MOST_VALUES_BY_ALIASES:
             raise _DocumentError(
                 line,
-                f"the aliases of this document stand for more than {MOST_NODES_BY_ALIASES} values.",
-                "Write the values out, or split the document.",
+                f"the aliases of this file stand for more than {MOST_VALUES_BY_ALIASES} values.",
+                "Write the values out, or split the file.",
             )
         return value, size
 
@@ -217,7 +224,7 @@ class _Builder:
             if name is None:
                 raise _DocumentError(line, "a key must be a text.")
             if name in entries:
-                self._faults.append(
+                self.faults.append(
                     _DocumentError(line, f'the key "{name}" is written twice.', "Keep one of the two.")
                 )
             entries[name] = value

@@ -133,7 +133,7 @@ def _missing_delegates(service: Resource[VirtualService], services: set[str]) ->
 
 def _advice(name: str, known: Iterable[str], what: str) -> str:
     names = sorted(known)
-    if (near := nearest(name, names)) is not None:
+    if (near := nearest(name, names, cutoff=0.75)) is not None:
         return near
     few = ", ".join(names[:5]) + (" and others" if len(names) > 5 else "")
     return f"There is {few}." if names else f"Define the {what}, or remove the reference."

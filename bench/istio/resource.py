@@ -61,6 +61,13 @@ class Resources:
 
     all: tuple[Resource[Any], ...] = ()
     warnings: tuple[Problem, ...] = ()
+    _by_kind: dict[str, tuple[Resource[Any], ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_kind: dict[str, list[Resource[Any]]] = {}
+        for resource in self.all:
+            by_kind.setdefault(resource.kind, []).append(resource)
+        object.__setattr__(self, "_by_kind", {kind: tuple(found) for kind, found in by_kind.items()})
 
     def __iter__(self) -> Iterator[Resource[Any]]:
         return iter(self.all)
@@ -69,7 +76,7 @@ class Resources:
         return len(self.all)
 
     def _of(self, kind: str) -> tuple[Resource[Any], ...]:
-        return tuple(resource for resource in self.all if resource.kind == kind)
+        return self._by_kind.get(kind, ())
 
     @property
     def virtual_services(self) -> tuple[Resource[VirtualService], ...]:

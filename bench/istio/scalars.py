@@ -20,7 +20,7 @@ _WORDS: dict[str, Scalar] = {
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
 }
 _FIRST_OF_A_NUMBER = frozenset("0123456789+-.")
-_INTEGER = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]*|[1-9][0-9]*)")
+_INTEGER = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+|0[0-7]*|[1-9][0-9]{0,19})")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _LARGEST_UNSIGNED = 2**64 - 1
 _LEAST_SIGNED = -(2**63)
@@ -34,7 +34,7 @@ def resolve(word: str) -> Scalar:
         return _WORDS[word]
     if word[0] not in _FIRST_OF_A_NUMBER:
         return word
-    digits = word.replace("_", "")
+    digits = word if word[0] == "." else word.replace("_", "")
     if _INTEGER.fullmatch(digits):
         number = _integer(digits)
         if _LEAST_SIGNED <= number <= _LARGEST_UNSIGNED:

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from bench.analysis.bounds import rule_of_three
 from bench.analysis.compare import compare_blocks
+from bench.analysis.handshake import doubts, mode_doubts
 from bench.analysis.verdict import misrouted_anywhere, whole
 from bench.report.document import Answer, Figure
-from bench.report.text import UNKNOWN, bound, rate, share, with_unit
-from bench.result import Comparison, HandshakeResult, Latency, Result, SubsetResult
+from bench.report.text import UNKNOWN, bound, rate, with_unit
+from bench.result import (
+    HANDSHAKE_KINDS,
+    Comparison,
+    HandshakeKind,
+    HandshakeResult,
+    Latency,
+    Result,
+    SubsetResult,
+)
 from bench.units import format_count, format_micros
 
 NOT_MEASURED = "Not measured in this run."
@@ -82,29 +91,24 @@ def _p99_or_max(latency: Latency) -> str:
     return f"at most {format_micros(latency.maximum)}"
 
 
-def difference(with_it: float | None, without: float | None) -> float | None:
-    """What a new connection for each request adds; None if either side is unknown."""
-    return None if with_it is None or without is None else with_it - without
-
-
-def _handshake(handshake: HandshakeResult | None) -> Answer:
-    if handshake is None:
+def _handshake(found: HandshakeResult | None) -> Answer:
+    if found is None or not found.modes:
         return Answer("TLS handshake", NOT_MEASURED, None)
-    gateway = difference(handshake.gateway_cpu_us_per_request, handshake.gateway_cpu_us_per_request_without)
-    node = difference(handshake.node_cpu_us_per_request, handshake.node_cpu_us_per_request_without)
-    time = handshake.handshake_time
-    resumed = share(handshake.sessions_reused / handshake.handshakes) if handshake.handshakes else UNKNOWN
-    versions = ", ".join(handshake.tls_versions) or "TLS"
-    samples = f"{time.samples:,} samples; {handshake.key}, {versions}, {resumed} resumed"
-    disagree = "" if handshake.counts_agree else " Its counts do not agree: see there."
+    versions = ", ".join(dict.fromkeys(name for mode in found.modes for name in mode.tls_versions)) or "TLS"
+    kinds = " ".join(
+        f"A {mode.name} handshake takes {format_micros(mode.handshake_time.p50)} at the median,"
+        f" {_p99_or_max(mode.handshake_time)} ({mode.handshake_time.samples:,} samples); a new connection"
+        f" with it costs {with_unit(mode.gateway_cpu_us_per_connection, 'µs')} of CPU in the gateway and"
+        f" {with_unit(mode.node_cpu_us_per_connection, 'µs')} in the nodes."
+        for mode in found.modes
+    )
+    doubtful = doubts(found)
+    caveat = f" Doubtful: {doubtful[0].message}" if doubtful else ""
     return Answer(
         "TLS handshake",
-        f"A handshake of the gateway takes {format_micros(time.p50)} at the median,"
-        f" {_p99_or_max(time)} ({samples});"
-        f" setting up a connection costs {with_unit(gateway, 'µs')} of CPU in the gateway and"
-        f" {with_unit(node, 'µs')} in the nodes.{disagree}",
+        f"{kinds} With {found.key} keys and {versions}.{caveat}",
         "handshake",
-        "plain" if handshake.counts_agree else "bad",
+        "bad" if doubtful else "plain",
     )
 
 
@@ -133,12 +137,6 @@ def figures(result: Result) -> tuple[Figure, ...]:
     """The numbers to read first; each says what stands behind it."""
     total = whole(result)
     time = total.response_time if total else Latency(samples=0)
-    handshake = result.handshake
-    set_up = None
-    if handshake is not None:
-        set_up = difference(
-            handshake.gateway_cpu_us_per_request, handshake.gateway_cpu_us_per_request_without
-        )
     samples = f"{time.samples:,} samples"
     misrouted = misrouted_anywhere(result)
     sent = sum(trial.total.sent for trial in result.trials)
@@ -151,14 +149,29 @@ def figures(result: Result) -> tuple[Figure, ...]:
         ),
         Figure("response time p50", format_micros(time.p50), samples),
         Figure("response time p99", format_micros(time.p99), samples),
-        Figure(
-            "TLS handshake p50",
-            format_micros(handshake.handshake_time.p50 if handshake else None),
-            f"{handshake.handshake_time.samples:,} samples" if handshake else "not measured",
-        ),
-        Figure(
-            "CPU per new connection",
-            with_unit(set_up, "µs"),
-            f"in the gateway, {handshake.key}" if handshake else "not measured",
-        ),
+        *(_handshake_time(result.handshake, kind) for kind in HANDSHAKE_KINDS),
+        *(_handshake_cost(result.handshake, kind) for kind in HANDSHAKE_KINDS),
     )
+
+
+def _handshake_time(found: HandshakeResult | None, kind: HandshakeKind) -> Figure:
+    mode = found.mode(kind) if found is not None else None
+    label = f"{kind} handshake p50"
+    if mode is None:
+        return Figure(label, UNKNOWN, "not measured")
+    samples = f"{mode.handshake_time.samples:,} samples"
+    value = format_micros(mode.handshake_time.p50)
+    if any(mode_doubts(mode)):
+        return Figure(label, value, f"{samples}, doubtful", "bad")
+    return Figure(label, value, samples)
+
+
+def _handshake_cost(found: HandshakeResult | None, kind: HandshakeKind) -> Figure:
+    mode = found.mode(kind) if found is not None else None
+    label = f"CPU, {kind} handshake"
+    if mode is None:
+        return Figure(label, UNKNOWN, "not measured")
+    value = with_unit(mode.gateway_cpu_us_per_connection, "µs")
+    if not mode.counts_agree:
+        return Figure(label, value, "gateway, doubtful", "bad")
+    return Figure(label, value, "gateway, per connection")

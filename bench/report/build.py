@@ -18,8 +18,8 @@ from bench.report.document import Document
 from bench.report.html import render_html
 from bench.report.markdown import render_markdown
 from bench.report.samples import Clock, read_blobs
-from bench.report.sections import context, cost, traffic
-from bench.report.text import UNKNOWN, rate, seconds
+from bench.report.sections import context, cost, handshake, traffic
+from bench.report.text import UNKNOWN, rate, seconds, version_number
 from bench.result import Result, read_result
 
 MANY_SUBSETS = 3
@@ -70,7 +70,7 @@ def build_document(folder: Path, result: Result) -> Document:
             traffic.latency(
                 result, percentile_plot(_curves(folder, result)), over_time(_seconds(folder, result))
             ),
-            cost.handshake(result),
+            handshake.handshake(result),
             cost.config_source(result, block_dots(blocks)),
             cost.components(result),
             context.generator(result),
@@ -83,15 +83,21 @@ def build_document(folder: Path, result: Result) -> Document:
 
 
 def _byline(result: Result) -> tuple[tuple[str, str], ...]:
-    rates = sorted({trial.arrival_rate for trial in result.trials if trial.arrival_rate is not None})
+    rates = sorted(
+        {
+            trial.arrival_rate
+            for trial in result.trials
+            if trial.experiment == "steady" and trial.arrival_rate is not None
+        }
+    )
     versions = result.fingerprint.versions
     return (
         ("started", result.started_at.replace("T", " ")[:19] + " UTC"),
         ("took", seconds(result.duration_s)),
         ("rate", " and ".join(rate(value) for value in rates) + " requests/s" if rates else UNKNOWN),
         ("stack", result.fingerprint.stack),
-        ("Envoy", versions.get("envoy", UNKNOWN)),
-        ("nginx", versions.get("nginx", UNKNOWN)),
+        ("Envoy", version_number(versions.get("envoy", UNKNOWN))),
+        ("nginx", version_number(versions.get("nginx", UNKNOWN))),
     )
 
 

@@ -112,9 +112,12 @@ def over_time(seconds: pd.DataFrame) -> str | None:
         labels: list[tuple[float, str]] = []
         for number, (_, rows) in enumerate(seconds.groupby("trial", sort=False)):
             at = start + rows["second"].to_numpy() - rows["second"].min()
-            # Lines break between trials: nothing was measured there.
-            axes.plot(at + 0.5, rows["response_time_max"], color=SERIES[1], linewidth=1.2)
-            axes.plot(at + 0.5, rows["response_time_p50"], color=SERIES[0])
+            # Lines break between trials: nothing was measured there. A single second makes no line.
+            dot = "o" if len(rows) == 1 else ""
+            axes.plot(
+                at + 0.5, rows["response_time_max"], color=SERIES[1], linewidth=1.2, marker=dot, markersize=4
+            )
+            axes.plot(at + 0.5, rows["response_time_p50"], color=SERIES[0], marker=dot, markersize=4)
             bad = rows["bad"].to_numpy() > 0
             if bad.any():
                 axes.plot(

@@ -7,16 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.analysis.compare import compare_blocks
+from bench.analysis.handshake import mode_doubts
 from bench.analysis.verdict import judge
-from bench.report.answers import difference
-from bench.report.text import UNKNOWN, micros, with_unit
+from bench.report.calls import call_rows, mark, stacks_of
+from bench.report.text import micros, with_unit
 from bench.result import HandshakeResult, Latency, Result, SubsetResult, VerificationLine
 from bench.units import format_count, format_micros
 
 WIDTH = 80
 _NBSP = "\N{NO-BREAK SPACE}"
+_NARROW = 10
+"""Columns of a stack in the table of calls."""
 MOST_SUBSETS = 3
-"""More subsets than this do not fit one screen; those with losses come first."""
+"""More lines of subsets than this do not fit one screen; those with losses come first."""
 
 
 def verdict_lines(result: Result) -> list[str]:
@@ -57,7 +60,7 @@ def _count_lines(totals: Sequence[SubsetResult]) -> list[str]:
     parts, whole = list(totals[:-1]), totals[-1]
     # sorted() is stable: without losses the order of the scenario stays.
     worst_first = sorted(parts, key=lambda part: part.answered - part.due)
-    shown = worst_first[:MOST_SUBSETS] if len(parts) > MOST_SUBSETS else parts
+    shown = worst_first[: MOST_SUBSETS - 1] if len(parts) > MOST_SUBSETS else parts
     columns = ("due", "sent", "answered", "unsent", "failed", "misrouted")
     lines = [f"{'subset':<15}" + "".join(f"{name:>10}" for name in columns)]
     for part in (*shown, whole):
@@ -78,7 +81,10 @@ def _time_lines(result: Result) -> list[str]:
             ("lag", whole.lag),
         ]
     if result.handshake is not None:
-        rows.append(("TLS handshake", result.handshake.handshake_time))
+        rows += [
+            (f"TLS, {mode.name}{' ?' if any(mode_doubts(mode)) else ''}", mode.handshake_time)
+            for mode in result.handshake.modes
+        ]
     if not rows:
         return []
     columns = ("samples", "p50", "p90", "p99", "p99.9", "max")
@@ -104,7 +110,7 @@ def _cost_lines(result: Result) -> list[str]:
             placeholder=" …",
         )
     if result.handshake is not None:
-        lines.append(_cut(f"{'one connection':<15}{_set_up(result.handshake)}"))
+        lines.append(_cut(f"{'new connection':<15}{_set_up(result.handshake)}"))
     return lines
 
 
@@ -127,13 +133,15 @@ def _median(values: Sequence[float | None]) -> float | None:
 
 
 def _set_up(handshake: HandshakeResult) -> str:
-    gateway = difference(handshake.gateway_cpu_us_per_request, handshake.gateway_cpu_us_per_request_without)
-    node = difference(handshake.node_cpu_us_per_request, handshake.node_cpu_us_per_request_without)
-    counts = "" if handshake.counts_agree else "; counts do not agree"
-    return (
-        f"costs {with_unit(gateway, 'µs')} CPU in the gateway, {with_unit(node, 'µs')} in the nodes"
-        f" ({handshake.key}){counts}"
+    """What a new connection costs by kind of handshake; fits the rest of a line."""
+    costs = ", ".join(
+        f"{mode.name} {with_unit(mode.gateway_cpu_us_per_connection, 'µs')}"
+        f"/{with_unit(mode.node_cpu_us_per_connection, 'µs')}"
+        if mode.counts_agree
+        else f"{mode.name} doubtful"
+        for mode in handshake.modes
     )
+    return f"CPU gateway/nodes: {costs}"
 
 
 def _source_lines(result: Result) -> list[str]:
@@ -157,19 +165,40 @@ def _source_lines(result: Result) -> list[str]:
 
 
 def verification_lines(calls: Sequence[VerificationLine]) -> list[str]:
-    """The calls before the load as a table of 80 columns; a wrong one is told in full below its line."""
-    columns = (("call", 25), ("expected", 23), ("got", 19), ("node", 9))
-    lines = ["".join(f"{name:<{width}}" for name, width in columns) + "ok"]
-    for call in calls:
-        cells = (call.name, call.expected, call.got, call.node or UNKNOWN)
-        row = "".join(
-            f"{_cut(_flat(cell), width - 1):<{width}}"
-            for cell, (_, width) in zip(cells, columns, strict=True)
+    """The calls before the load as a table of 80 columns, one line for each call and a column for each stack.
+
+    A wrong answer is told in full below its line.
+    """
+    stacks = stacks_of(calls)
+    room = WIDTH - _NARROW * len(stacks)
+    name_width = max(room // 2, 14)
+    widths = (name_width, max(room - name_width, 14))
+    lines = [_cells(("call", "expected"), widths) + "".join(_narrow(stack or "got") for stack in stacks)]
+    for row in call_rows(calls):
+        found = [row.by_stack.get(stack) for stack in stacks]
+        lines.append(
+            _cells((row.name, row.expected), widths)
+            + "".join(_narrow(f"{mark(line)} {line.got if line else ''}") for line in found)
         )
-        lines.append(row + ("✓" if call.passed else "✗"))
-        if not call.passed:
-            lines.append(f"  sent {_flat(call.sent)}; expected {_flat(call.expected)}; got {_flat(call.got)}")
-    return lines
+        lines += [
+            f"  {f'{line.stack}: ' if line.stack else ''}sent {_flat(line.sent)};"
+            f" expected {_flat(line.expected)}; got {_flat(line.got)}"
+            for line in found
+            if line is not None and not line.passed
+        ]
+    return [line.rstrip() for line in lines]
+
+
+def _cells(texts: Sequence[str], widths: Sequence[int]) -> str:
+    return "".join(
+        f"{_cut(_flat(text), width - 1):<{width}}" for text, width in zip(texts, widths, strict=True)
+    )
+
+
+def _narrow(text: str) -> str:
+    """The sign and the status, or as much of a reason as there is room for."""
+    words = " ".join(text.split()[:2])
+    return f"{_cut(words, _NARROW - 1):<{_NARROW}}"
 
 
 def _flat(text: str) -> str:

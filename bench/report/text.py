@@ -50,6 +50,15 @@ def with_unit(value: float | None, unit: str) -> str:
     return f"{value:,.4g} {unit}".rstrip()
 
 
+def without_unit(value: float, unit: str) -> str:
+    """A value below a heading that names its unit, ``MiB`` for bytes."""
+    if unit == "µs":
+        return micros(value)
+    if unit == "bytes":
+        return f"{value / (1 << 20):.3g}"
+    return f"{value:,.4g}"
+
+
 def signed(value: float | None, unit: str) -> str:
     """A difference, with its sign."""
     if value is None:
@@ -61,3 +70,8 @@ def signed(value: float | None, unit: str) -> str:
 def bound(value: float | None) -> str:
     """A small probability as ``< 1 in n``."""
     return UNKNOWN if value is None or value <= 0 else f"< 1 in {1 / value:,.0f}"
+
+
+def version_number(version: str) -> str:
+    """The number alone of a version text, which may go on with how the program was built."""
+    return version.partition(" ")[0]

@@ -73,6 +73,8 @@ class StackSpec:
     translated (a node: as played) -> port of that listener, e.g. ``sleep:80``. Absent: the system chooses."""
     allowances: Mapping[str, Allowance] = field(default_factory=dict)
     """Component name, or ``GENERATOR`` -> what it may use. Only containers can be held to it."""
+    names: tuple[str, ...] = ()
+    """Host names that a client calls: where connections are redirected, its DNS must know them."""
     workers: int = 1
     """Load worker processes that the client's place must have room for."""
 
@@ -149,6 +151,9 @@ class Stack(Protocol):
 
     def placement(self, proxy: str) -> Placement:
         """The placement that the proxy's files were rendered for."""
+
+    def own_files(self) -> Sequence[Path]:
+        """Files that describe the stack as a whole, such as its Compose file; no keys."""
 
     def client(self, proxy: str) -> ClientPlace | None:
         """Where the client beside a sidecar runs; None: here, on this machine's own network."""

@@ -30,6 +30,9 @@ class RenderOptions:
     access_log: AccessLogOptions | None = None
     max_requests_per_connection: int | None = None
     """Overrides the limit of every cluster that originates TLS; 1 makes each request shake hands anew."""
+    max_session_keys: int | None = None
+    """TLS sessions that every cluster that originates TLS keeps; 0 makes each handshake a full one.
+    None: Envoy's default, which is one."""
     tls_versions: tuple[TlsVersion, TlsVersion] | None = None
     """Overrides lowest and highest TLS version of every cluster that originates TLS."""
     system_roots: str = DEBIAN_ROOTS

@@ -82,6 +82,9 @@ def place_cluster(cluster: Plain, placement: Placement, options: RenderOptions) 
             http.setdefault("common_http_protocol_options", {})["max_requests_per_connection"] = (
                 options.max_requests_per_connection
             )
+        if options.max_session_keys is not None:
+            for context in _tls_contexts(socket):
+                context["max_session_keys"] = options.max_session_keys
         if options.tls_versions is not None:
             for context in _tls_contexts(socket):
                 lowest, highest = options.tls_versions

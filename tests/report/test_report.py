@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from bench.analysis.latency import merge, summarise
+from bench.analysis.latency import merge, summarise, summarise_values
 from bench.errors import InputError, MeasurementError
 from bench.report.build import build_document, write_report
 from bench.report.samples import read_blobs
@@ -108,6 +108,87 @@ def test_charts_take_their_colours_from_the_page_so_that_dark_mode_reaches_them(
     assert all(source.count(f"{name}:") >= 2 for name in used)
 
 
+def test_full_and_resumed_handshakes_are_told_apart_wherever_they_are_told(run):
+    document = build_document(run, read_result(run))
+
+    answer = next(answer for answer in document.answers if answer.question == "TLS handshake")
+    assert re.search(r"A full handshake takes 8\.\d+ ms .* costs 4\.35 ms of CPU in the gateway", answer.text)
+    assert re.search(
+        r"A resumed handshake takes 1\.0\d ms .* costs 525 µs of CPU in the gateway", answer.text
+    )
+    assert [figure.label for figure in document.figures[3:]] == [
+        "full handshake p50",
+        "resumed handshake p50",
+        "CPU, full handshake",
+        "CPU, resumed handshake",
+    ]
+    assert document.figures[5].value == "4.35 ms"
+    assert document.figures[6].value == "525 µs"
+
+
+def test_each_verification_call_is_one_row_with_its_stacks_side_by_side(folder):
+    result = read_result(folder)
+    lines = [*result.verification]
+    wrong = lines.index(next(line for line in lines if (line.stack, line.name) == ("eds", "no header")))
+    lines[wrong] = lines[wrong].model_copy(update={"got": "503 from a proxy", "passed": False})
+    lines.append(lines[0].model_copy(update={"stack": "third"}))
+
+    page_after(folder, verification=tuple(lines))
+
+    table = (folder / "report.md").read_text().split("## Verification")[1].split("##")[0]
+    rows = [row for row in table.splitlines() if row.startswith("|")]
+    assert rows[0] == "| call | sent | expected | static | eds | third |"
+    assert len(rows) == 2 + len(lines) // 2
+    assert "| want: v1 | GET / want: v1 | 200 v1! | ✓ 200 v1! (nginx01) | ✓ 200 v1! (nginx01) |" in rows[2]
+    assert rows[2].endswith("| ✓ 200 v1! (nginx01) |")
+    assert rows[4] == "| no header | GET / | 404 | ✓ 404 | ✗ 503 from a proxy | – |"
+
+
+def test_the_byline_names_envoys_version_and_the_fingerprint_its_build(folder):
+    fingerprint = read_result(folder).fingerprint
+    envoy = "1.40.0 (commit 9e5580933739, Clean, RELEASE, BoringSSL)"
+    page = page_after(
+        folder,
+        fingerprint=fingerprint.model_copy(update={"versions": {"envoy": envoy, "nginx": "1.22.1"}}),
+    )
+
+    assert "Envoy 1.40.0 nginx 1.22.1" in page.text
+    assert f"envoy {envoy}" in page.text
+
+
+def test_handshakes_that_waited_are_marked_where_their_time_stands(folder):
+    result = read_result(folder)
+    full, resumed = result.handshake.modes
+    slow = full.model_copy(update={"handshake_time": summarise_values([121_000] * 1_050)})
+
+    page = page_after(folder, handshake=result.handshake.model_copy(update={"modes": (slow, resumed)}))
+
+    assert "full handshake p50 121 ms 1,050 samples, doubtful" in page.text
+    assert page.text.count("they waited for a processor") == 2
+    assert "gateway, doubtful" not in page.text
+
+
+def test_the_cost_of_a_part_is_never_a_mean_of_unlike_handshake_trials(folder):
+    result = read_result(folder)
+    trial = result.trials[-1]
+    costs = {"kept connections": 300.0, "full handshakes": 5_000.0}
+    trials = tuple(
+        trial.model_copy(
+            update={
+                "name": name,
+                "costs": (trial.costs[1].model_copy(update={"cpu_us_per_request": cost}),),
+            }
+        )
+        for name, cost in costs.items()
+    )
+
+    page = page_after(folder, trials=(result.trials[0], *trials))
+
+    section = page.text.split("CPU is the user and system time")[1]
+    assert "part role steady, static kept connections full handshakes peak memory" in section
+    assert re.search(r"egress egress \d+ 300 5,000", section)
+
+
 def test_sections_stand_in_reading_order(run):
     document = build_document(run, read_result(run))
 
@@ -191,6 +272,7 @@ def test_unknown_values_are_dashes_and_never_zero(folder):
     result = read_result(folder)
     nothing = Latency(samples=0)
     assert result.handshake is not None
+    full = result.handshake.modes[0]
     trial = result.trials[0]
     unknown = tuple(
         cost.model_copy(update={"cpu_us_per_request": None, "memory_bytes": None}) for cost in trial.costs
@@ -200,17 +282,24 @@ def test_unknown_values_are_dashes_and_never_zero(folder):
         trials=(trial.model_copy(update={"costs": unknown, "arrival_rate": None}),),
         handshake=result.handshake.model_copy(
             update={
-                "connect_time": nothing,
-                "handshake_time": nothing,
-                "handshakes": 0,
-                "gateway_cpu_us_per_request": None,
-                "node_cpu_us_per_request_without": None,
+                "gateway_cpu_us_per_request_kept": None,
+                "modes": (
+                    full.model_copy(
+                        update={
+                            "connect_time": nothing,
+                            "handshake_time": nothing,
+                            "gateway_cpu_us_per_request": None,
+                            "gateway_cpu_us_per_connection": None,
+                        }
+                    ),
+                ),
             }
         ),
     )
 
-    assert re.search(r"TLS handshake 0 – – – – –", page.text)
-    assert re.search(r"gateway – \d+ –", page.text)
+    assert re.search(r"full handshake 0 – – – – –", page.text)
+    assert re.search(r"full gateway – – –", page.text)
+    assert re.search(r"resumed handshake p50 – not measured", page.text)
     assert re.search(r"sidecar sidecar – –", page.text)
     assert "closed loop" in page.text
 
@@ -225,14 +314,25 @@ def test_what_went_wrong_stands_on_the_page(folder):
         totals=(whole,),
         limits=(LimitCheck(name="failed", limit="≤ 0", measured="2", passed=False),),
         warnings=(RunWarning(code="x", message="Something odd.", advice="Look at it."),),
-        handshake=result.handshake.model_copy(update={"counts_agree": False, "handshakes": 7}),
+        handshake=result.handshake.model_copy(
+            update={
+                "modes": (
+                    result.handshake.modes[0].model_copy(
+                        update={"counts_agree": False, "sessions_reused": 7}
+                    ),
+                    result.handshake.modes[1],
+                )
+            }
+        ),
     )
 
     assert "Limit missed 1 request was misrouted; failed is 2, limit ≤ 0." in page.text
     assert "status 503 2" in page.text
     assert "seen" in page.text
     assert "Something odd. Look at it." in page.text
-    assert "the two accounts do not agree" in page.text
+    assert "7 of them resumed. The accounts do not agree" in page.text
+    assert "Do not take its figures for those of full handshakes." in page.text
+    assert "those of resumed handshakes" not in page.text
 
 
 def test_text_from_outside_stays_text(folder):
@@ -253,7 +353,7 @@ def test_text_from_outside_stays_text(folder):
     assert "<img src=x onerror=alert(1)>" in page.text
     table = (folder / "report.md").read_text().split("## Verification")[1].split("##")[0]
     rows = [row for row in table.splitlines() if row.startswith("|")]
-    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {7}
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {5}
     assert "<img" not in table.replace("\\<img", "")
 
 

@@ -151,6 +151,17 @@ def test_each_request_shakes_hands_anew_when_connections_serve_one_request(envoy
         assert list(stats.values()) == [5]
 
 
+@pytest.mark.parametrize(("max_session_keys", "resumed"), [(None, 4), (0, 0)])
+def test_sessions_are_resumed_unless_no_session_is_kept(envoy, tmp_path, max_session_keys, resumed):
+    """What a handshake costs depends on it, so both must be possible."""
+    options = {"max_requests_per_connection": 1, "max_session_keys": max_session_keys}
+    with standing_path(envoy, tmp_path, "static", **options) as path:
+        for _ in range(5):
+            assert call(path.port, SHOP, {"want": "v1"})[0] == 200
+        assert list(path.gateway.stats("v1.*ssl.handshake").values()) == [5]
+        assert list(path.gateway.stats("v1.*ssl.session_reused").values()) == [resumed]
+
+
 def test_an_access_log_has_the_fields_asked_for(envoy, tmp_path):
     """Fields become keys of one JSON line for each request."""
     fields = {"status": "%RESPONSE_CODE%", "cluster": "%UPSTREAM_CLUSTER_RAW%", "want": "%REQ(WANT)%"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 
 _NANOSECONDS = {
     "ns": 1,
@@ -19,6 +18,8 @@ _NANOSECONDS = {
 }
 _PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([^0-9.]*)")
 _LARGEST = 2**63 - 1
+_MOST_DIGITS = 20
+"""More than the largest duration has, in either part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +67,20 @@ def parse_duration(text: str) -> Duration:
             raise ValueError(f"{text!r} needs a unit, for example {text}s")
         if unit not in _NANOSECONDS:
             raise ValueError(f"{text!r} has the unknown unit {unit!r}; units are h, m, s, ms, us, ns")
-        total += int(Decimal(number) * _NANOSECONDS[unit])
+        total += _nanoseconds(number, _NANOSECONDS[unit])
         end = part.end()
     if not rest or end < len(rest):
         raise ValueError(f"{text!r} is no duration; write for example 1.5s or 250ms")
     if total > _LARGEST:
         raise ValueError(f"{text!r} is longer than a duration can be (about 292 years)")
     return Duration(sign * total, text)
+
+
+def _nanoseconds(number: str, unit_ns: int) -> int:
+    """*number* units, exactly, what is finer than a nanosecond cut off."""
+    whole, _, fraction = number.partition(".")
+    if len(whole) > _MOST_DIGITS:
+        return _LARGEST + 1
+    fraction = fraction[:_MOST_DIGITS]
+    scale = int("1" + "0" * len(fraction))
+    return (int(whole or "0") * scale + int(fraction or "0")) * unit_ns // scale

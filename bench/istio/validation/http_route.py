@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 
 from bench.istio.models.virtual_service import (
     Abort,
@@ -293,13 +294,15 @@ def _body_bytes(body: HTTPBody, findings: Findings) -> int:
 
 
 def decode_base64(text: str) -> bytes:
-    """The bytes of *text*: base64, plain or for URLs, padded or not, as protobuf's JSON reads it.
+    """The bytes of *text*: standard base64 with its padding, as Go's JSON reads it; line breaks are allowed.
 
     Raises:
-        binascii.Error: *text* is none of these.
+        binascii.Error: *text* is no base64.
     """
-    standard = text.translate(str.maketrans("-_", "+/")).rstrip("=")
-    return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
+    try:
+        return base64.b64decode(text.replace("\r", "").replace("\n", ""), validate=True)
+    except ValueError as error:
+        raise binascii.Error(str(error)) from error
 
 
 def _check_retries(retries: HTTPRetry, findings: Findings) -> None:
@@ -321,8 +324,8 @@ def _check_retries(retries: HTTPRetry, findings: Findings) -> None:
 
 
 def _is_known_status(text: str) -> bool:
-    digits = text.removeprefix("+")
-    return digits.isascii() and digits.isdigit() and int(digits) in _KNOWN_STATUSES
+    digits = re.fullmatch(r"\+?0*([0-9]{3})", text)
+    return digits is not None and int(digits[1]) in _KNOWN_STATUSES
 
 
 def _check_rewrite(rewrite: HTTPRewrite, findings: Findings) -> None:

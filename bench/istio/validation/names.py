@@ -18,6 +18,7 @@ _DNS_LABEL = re.compile(_LABEL)
 _WILDCARD_LABEL = re.compile(rf"\*|(?:\*|\*-)?{_LABEL}")
 _TAG_KEY = re.compile(rf"({_LABEL}(?:\.{_LABEL})*/)?({_QUALIFIED})")
 _TAG_VALUE = re.compile(rf"(?:{_QUALIFIED})?")
+_MASK = re.compile(r"0|[1-9][0-9]{0,2}")
 _LONGEST_LABEL = 63
 _LONGEST_NAME = 255
 _LONGEST_PREFIX = 253
@@ -52,9 +53,9 @@ def check_subnet(text: str) -> str | None:
         return check_ip_address(text)
     address, _, bits = text.partition("/")
     wrong = f'"{text}" is no subnet'
-    if "%" in address or not is_ip_address(address) or not bits.isascii() or not bits.isdigit():
+    if "%" in address or not is_ip_address(address) or not _MASK.fullmatch(bits):
         return wrong
-    if (len(bits) > 1 and bits[0] == "0") or int(bits) > ipaddress.ip_address(address).max_prefixlen:
+    if int(bits) > ipaddress.ip_address(address).max_prefixlen:
         return wrong
     return None
 

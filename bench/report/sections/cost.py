@@ -1,128 +1,14 @@
-"""What the path costs: TLS handshakes, static against EDS, CPU and memory of each part."""
+"""What the path costs: static against EDS, CPU and memory of each part."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from bench.analysis.compare import ENOUGH_BLOCKS, BlockComparison, compare_blocks
-from bench.report.answers import difference
-from bench.report.document import Chart, Facts, Note, Part, Section, Table
-from bench.report.text import (
-    PERCENTILE_COLUMNS,
-    UNKNOWN,
-    micros,
-    percentile_cells,
-    share,
-    signed,
-    with_unit,
-)
-from bench.result import HandshakeResult, Result
-from bench.units import format_bytes, format_count
-
-
-def handshake(result: Result) -> Section:
-    """Time and CPU of TLS towards the nodes."""
-    found = result.handshake
-    lead = (
-        "A stage in which the gateway opens a new upstream connection for each request. Times are Envoy's"
-        " own,"
-        " one sample for each upstream connection."
-    )
-    if found is None:
-        return Section(
-            "handshake", "TLS handshake", (Note("Handshakes were not measured in this run."),), lead
-        )
-    times = Table(
-        columns=("", *PERCENTILE_COLUMNS),
-        rows=(
-            ("TCP connect", *percentile_cells(found.connect_time)),
-            ("TLS handshake", *percentile_cells(found.handshake_time)),
-        ),
-        caption="Microseconds.",
-    )
-    parts: list[Part] = [times, _handshake_cpu(found), _handshake_counts(found)]
-    connections = _connections(result)
-    if connections.rows:
-        parts.append(connections)
-    if not found.counts_agree:
-        parts.append(
-            Note(
-                f"The access log shows {found.connections:,} connections, Envoy's counters"
-                f" {found.handshakes:,} handshakes: the two accounts do not agree, so times and cost"
-                f" above may"
-                " miss some.",
-                "bad",
-            )
-        )
-    return Section("handshake", "TLS handshake", tuple(parts), lead)
-
-
-def _connections(result: Result) -> Table:
-    """Proof that connections were new where they should be, and kept where they should be kept."""
-    rows = []
-    for trial in result.trials:
-        new, sent = trial.new_upstream_connections, trial.total.sent
-        if new is None:
-            continue
-        rows.append(
-            (
-                trial.name,
-                trial.experiment,
-                format_count(sent),
-                format_count(new),
-                f"{new / sent:.3g}" if sent else UNKNOWN,
-                format_count(trial.handshakes),
-                format_count(trial.sessions_reused),
-            )
-        )
-    return Table(
-        columns=("trial", "experiment", "sent", "connections", "per request", "handshakes", "resumed"),
-        rows=tuple(rows),
-        numbers_from=2,
-        caption="Upstream connections that the gateway opened in each measured stage, by Envoy's counters.",
-    )
-
-
-def _handshake_cpu(found: HandshakeResult) -> Table:
-    rows = []
-    for name, with_it, without in (
-        ("gateway", found.gateway_cpu_us_per_request, found.gateway_cpu_us_per_request_without),
-        ("nodes", found.node_cpu_us_per_request, found.node_cpu_us_per_request_without),
-    ):
-        rows.append((name, micros(with_it), micros(without), micros(difference(with_it, without))))
-    return Table(
-        columns=("", "new connection each", "connections kept", "difference: one connection set-up"),
-        rows=tuple(rows),
-        caption="CPU time in microseconds per request. The difference holds TCP, the handshake and the"
-        " close.",
-    )
-
-
-def _handshake_counts(found: HandshakeResult) -> Facts:
-    full = found.handshakes - found.sessions_reused
-    return Facts(
-        (
-            ("key of the certificates", found.key),
-            ("connections in the access log", format_count(found.connections)),
-            ("handshakes in Envoy's counters", format_count(found.handshakes)),
-            ("full handshakes", format_count(full)),
-            (
-                "resumed sessions",
-                (
-                    f"{found.sessions_reused:,} ("
-                    f"{share(found.sessions_reused / found.handshakes if found.handshakes else None)})"
-                ),
-            ),
-            ("both accounts agree", "yes" if found.counts_agree else "no"),
-            ("TLS versions", _tally(found.tls_versions)),
-            ("ciphers", _tally(found.ciphers)),
-        ),
-        caption="Counts, cross-checked.",
-    )
-
-
-def _tally(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name} ({count:,})" for name, count in counts.items()) or UNKNOWN
+from bench.report.document import Chart, Note, Part, Section, Table
+from bench.report.text import UNKNOWN, micros, signed, with_unit, without_unit
+from bench.result import Result
+from bench.units import format_bytes
 
 
 def config_source(result: Result, dots: str | None) -> Section:
@@ -174,8 +60,11 @@ def _wordings(blocks: list[BlockComparison]) -> Part:
     if len(wordings) == 1:
         return Note(f"What this allows to say, for every metric: {wordings.pop()}.")
     return Table(
-        columns=("metric", "what this allows to say"),
-        rows=tuple((block.metric, block.wording) for block in blocks),
+        columns=("what this allows to say", "metrics"),
+        rows=tuple(
+            (wording, ", ".join(block.metric for block in blocks if block.wording == wording))
+            for wording in dict.fromkeys(block.wording for block in blocks)
+        ),
         numbers_from=2,
     )
 
@@ -198,9 +87,13 @@ def _block_row(block: BlockComparison) -> tuple[str, ...]:
 def _block_table(result: Result) -> Table:
     frame = pd.DataFrame(
         [
-            {"metric": comparison.metric, "source": source, "block": number, "value": with_unit(value, unit)}
+            {
+                "metric": f"{comparison.metric}, {'MiB' if comparison.unit == 'bytes' else comparison.unit}",
+                "source": source,
+                "block": number,
+                "value": without_unit(value, comparison.unit),
+            }
             for comparison in result.comparisons
-            for unit in [comparison.unit]
             for source, values in (("static", comparison.static), ("EDS", comparison.eds))
             for number, value in enumerate(values, start=1)
         ]
@@ -221,12 +114,13 @@ def _block_table(result: Result) -> Table:
 
 
 def components(result: Result) -> Section:
-    """CPU time per request and peak memory of each part, by experiment and source."""
+    """CPU time per request and peak memory of each part: steady trials by source, others by themselves."""
     rows = [
         {
             "component": cost.component,
             "role": cost.role,
-            "trials": f"{trial.experiment}, {trial.config_source}",
+            # Handshake trials differ in what they do: a median over them would be of nothing.
+            "trials": f"steady, {trial.config_source}" if trial.experiment == "steady" else trial.name,
             "cpu": cost.cpu_us_per_request,
             "memory": cost.memory_bytes,
         }

@@ -3,41 +3,43 @@
 from __future__ import annotations
 
 from bench.analysis.bounds import rule_of_three
+from bench.report.calls import call_rows, mark, stacks_of
 from bench.report.document import Chart, Listing, Note, Part, Section, Table
 from bench.report.text import PERCENTILE_COLUMNS, UNKNOWN, bound, percentile_cells, rate, share
-from bench.result import Latency, Result, SubsetResult
+from bench.result import Latency, Result, SubsetResult, VerificationLine
 from bench.units import format_count
 
 MOST_EXAMPLES = 8
 
 
 def verification(result: Result) -> Section:
-    """The calls before the load, line by line."""
-    lines = result.verification
+    """The calls before the load: one row for each call, one column for each stack."""
+    stacks = stacks_of(result.verification)
+    rows = call_rows(result.verification)
     table = Table(
-        columns=("call", "sent", "expected", "got", "node", "ok"),
+        columns=("call", "sent", "expected", *(stack or "got" for stack in stacks)),
         rows=tuple(
-            (
-                line.name,
-                line.sent,
-                line.expected,
-                line.got,
-                line.node or UNKNOWN,
-                "✓" if line.passed else "✗",
-            )
-            for line in lines
+            (row.name, row.sent, row.expected, *(_got(row.by_stack.get(stack)) for stack in stacks))
+            for row in rows
         ),
-        marks=tuple("good" if line.passed else "bad" for line in lines),
-        numbers_from=6,
-        mark_column=5,
+        marks=tuple("plain" if row.passed else "bad" for row in rows),
+        numbers_from=3 + len(stacks),
     )
     return Section(
         anchor="verification",
         title="Verification",
         lead="Before any load: single calls whose answers are known beforehand, with controls that must"
         " fail.",
-        parts=(table,) if lines else (Note("No verification call was made in this run."),),
+        parts=(table,) if rows else (Note("No verification call was made in this run."),),
     )
+
+
+def _got(line: VerificationLine | None) -> str:
+    if line is None:
+        return UNKNOWN
+    # Most answers, or the call's name, tell the node anyway.
+    is_told = line.node is None or line.node in line.got or line.node in line.name
+    return f"{mark(line)} {line.got}{'' if is_told else f' ({line.node})'}"
 
 
 def correctness(result: Result) -> Section:

@@ -192,6 +192,10 @@ class ComposeStack:
         except KeyError:
             raise StackError(f"stack {self.spec.name} has no running proxy called {proxy}.") from None
 
+    def own_files(self) -> Sequence[Path]:
+        """The Compose file."""
+        return (self.compose_file,)
+
     def client(self, proxy: str) -> ClientPlace | None:
         """The container beside a sidecar."""
         self.component(proxy)

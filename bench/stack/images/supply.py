@@ -124,6 +124,16 @@ def supply(
     return _described(client, role, build(client, made), made.reference, "built")
 
 
+def supply_built(client: DockerClient, role: Role, *, tell: Tell = lambda _: None) -> Image:
+    """The image of *role* that is built here, whatever else there is; errors as ``build``."""
+    made = recipe(role)
+    found = _present(client, made.reference)
+    if found is None:
+        tell(f"building the {role} image from {made.made_of}")
+        found = build(client, made)
+    return _described(client, role, found, made.reference, "built")
+
+
 def build(client: DockerClient, made: Recipe) -> EngineImage:
     """Build what a recipe says, under its reference.
 

@@ -1,0 +1,148 @@
+"""The main job on real Envoy, real nginx and real Locust."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.report.build import write_report
+from bench.result import read_result
+
+pytestmark = [pytest.mark.envoy, pytest.mark.nginx]
+
+
+def command(folder, out, *more):
+    return [sys.executable, "-m", "bench", "run", str(folder), "--out", str(out), *more]
+
+
+def only_folder(out: Path) -> Path:
+    (found,) = out.iterdir()
+    return found
+
+
+@pytest.mark.slow
+def test_a_run_measures_proves_and_reports(short, tmp_path):
+    """Every request accounted for and answered by its subset; both sources, handshakes, result and report."""
+    done = subprocess.run(
+        command(short, tmp_path / "out", "--json"), capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    folder = only_folder(tmp_path / "out")
+    result = read_result(folder)
+    total = result.totals[-1]
+    assert told["verdict"]["state"] in {"passed", "generator-limited"}
+    assert result.state == "complete"
+    assert all(line.passed for line in result.verification)
+    assert total.due == 2 * 150
+    assert (total.sent, total.answered) == (total.due, total.due)
+    assert (total.misrouted, total.failed, total.unsent) == (0, 0, 0)
+    assert {trial.config_source for trial in result.trials} == {"static", "eds"}
+    assert total.response_time.samples == total.due
+    for trial in result.trials:
+        roles = {cost.role: cost for cost in trial.costs}
+        assert set(roles) == {"sidecar", "egress", "node", "generator"}
+        assert all(cost.cpu_seconds is not None and cost.cpu_seconds > 0 for cost in trial.costs)
+    assert result.handshake is not None
+    assert result.fingerprint.versions["envoy"] != "unknown"
+    assert result.peak_memory_bytes is not None
+    assert result.peak_memory_bytes < 1 << 30
+    assert all(seconds < 3 for seconds in result.stack_ready_s.values())
+    assert not [path for path in folder.rglob("*") if path.name.endswith(".key")]
+    assert b"PRIVATE KEY" not in b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert (folder / "config" / "eds" / "egress" / "bootstrap.yaml").is_file()
+    (folder / "report.html").unlink()
+    assert write_report(folder).stat().st_size > 10_000
+
+
+def test_a_path_that_leads_astray_gets_no_load_and_exit_code_1(short, tmp_path):
+    """The verification table finds swapped subsets, and the report says so."""
+    path = short / "istio" / "service-entry.yaml"
+    text = path.read_text()
+    path.write_text(
+        text.replace("version: v1", "version: v0").replace("version: v2", "version: v1").replace("v0", "v2")
+    )
+
+    done = subprocess.run(command(short, tmp_path / "out"), capture_output=True, text=True, check=False)
+
+    result = read_result(only_folder(tmp_path / "out"))
+    assert done.returncode == 1, done.stderr
+    assert result.state == "aborted"
+    assert result.trials == ()
+    wrong = [line for line in result.verification if not line.passed]
+    assert {line.got for line in wrong} >= {"200 from nginx02, wrong body", "200 from nginx01, wrong body"}
+    assert (only_folder(tmp_path / "out") / "report.html").is_file()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_keeps_what_it_measured_and_leaves_nothing_running(short, tmp_path, number):
+    scenario = short / "scenario.yaml"
+    scenario.write_text(scenario.read_text().replace("blocks: 1", "blocks: 50"))
+    process = subprocess.Popen(
+        command(short, tmp_path / "out"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    wait_for_trials(process, tmp_path / "out", count=1)
+    family = psutil.Process(process.pid).children(recursive=True)
+
+    # As a terminal does it: to the whole process group.
+    os.killpg(process.pid, number)
+    output, _ = process.communicate(timeout=30)
+
+    result = read_result(only_folder(tmp_path / "out"))
+    assert process.returncode == 130, output
+    assert output.rstrip().splitlines()[-1].startswith("error: interrupted")
+    assert result.state == "aborted"
+    assert result.trials
+    _, alive = psutil.wait_procs(family, timeout=5)
+    assert [one for one in alive if one.status() != psutil.STATUS_ZOMBIE] == []
+    assert list(tmp_path.glob("egress-bench-*")) == []
+
+
+def test_a_part_that_dies_ends_the_run_with_its_name(short, tmp_path):
+    scenario = short / "scenario.yaml"
+    scenario.write_text(scenario.read_text().replace("blocks: 1", "blocks: 50"))
+    process = subprocess.Popen(
+        command(short, tmp_path / "out"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    wait_for_trials(process, tmp_path / "out", count=1)
+    family = psutil.Process(process.pid).children(recursive=True)
+
+    for one in family:
+        if "--config-path" in one.cmdline() and "egress" in " ".join(one.cmdline()):
+            one.kill()
+    output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 2, output
+    assert "egress" in output.rstrip().splitlines()[-1] or "egress" in output
+    assert "Traceback" not in output
+    assert read_result(only_folder(tmp_path / "out")).state == "aborted"
+    _, alive = psutil.wait_procs(family, timeout=5)
+    assert [one for one in alive if one.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def wait_for_trials(process, out: Path, *, count: int) -> None:
+    """Return when the run's result on disk holds *count* trials."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()[0]
+        for path in out.glob("*/result.json"):
+            if len(json.loads(path.read_text())["trials"]) >= count:
+                return
+        time.sleep(0.05)
+    pytest.fail("no trial within a minute")
