@@ -193,10 +193,9 @@ class _NoWayCheck:
         return Call(url=f"https://{host}:{port}", method=CONNECT_ONLY)
 
     def judge(self, answer: Answer) -> VerificationLine:
-        host, port = next(iter(self.node.addresses.values()))
         return VerificationLine(
             name=f"{self.node.name} past the gateway",
-            sent=f"TCP to {host}:{port} from {self.client}",
+            sent=f"TCP to {self.node.name} from {self.client}",
             expected="no way",
             got=f"no way: {answer.error}" if answer.error is not None else answer.text,
             node=None,
