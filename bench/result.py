@@ -61,6 +61,12 @@ class ComponentCost(_Model):
     cpu_us_per_request: float | None
     memory_bytes: int | None
     """Peak of proportional (PSS) or resident memory during the stage."""
+    cpu_periods: int | None = None
+    """Periods of its CPU limit in which it had something to do; None: it has no limit, or nobody counted."""
+    throttled_periods: int | None = None
+    """Those in which it used its share up and had to wait."""
+    throttled_s: float | None = None
+    """How long it waited."""
 
 
 class TrialResult(_Model):

@@ -83,6 +83,7 @@ def run_trial(stack: Stack, scenario: Scenario, plan: TrialPlan, *, run_id: str,
     """
     started_at = datetime.now(UTC)
     load = load_plan(scenario, plan, stack_target(stack, scenario), run_id)
+    client = stack.client(scenario.traffic.client)
     edges: dict[str, Reading] = {}
     parts = {part.name: part.pid for part in stack.components()}
     with Meter(stack, scenario.traffic.gateway) as meter, MemorySampler(parts) as memory:
@@ -97,7 +98,7 @@ def run_trial(stack: Stack, scenario: Scenario, plan: TrialPlan, *, run_id: str,
                     stack.check_alive()
 
         before = meter.read()
-        outcome = run_load(load, folder, on_event=on_event)
+        outcome = run_load(load, folder, on_event=on_event, launcher=client)
         stack.check_alive()
         after = meter.read()
         memory.stop()
@@ -110,7 +111,8 @@ def run_trial(stack: Stack, scenario: Scenario, plan: TrialPlan, *, run_id: str,
             tls=first.tls_until(last),
             whole_tls=before.tls_until(after),
             measured_from_us=first.wall_us,
-            peak_memory_bytes=memory.peak_bytes,
+            # What a client in a container takes is not seen from here.
+            peak_memory_bytes=memory.peak_bytes if client is None else None,
         )
     return finished_trial(plan, started_at, outcome, readings)
 
