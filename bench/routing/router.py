@@ -74,9 +74,21 @@ class Router:
         return found
 
     def http_ports(self, proxy: str) -> tuple[int, ...]:
-        """The ports on which a sidecar takes HTTP for some service, in ascending order."""
-        services, _ = self._knowledge(proxy, self.inventory.proxies[proxy])
-        ports = {port for service in services.all for port in service.ports}
+        """The real ports on which a proxy takes plain HTTP, in ascending order."""
+        this = self.inventory.proxies[proxy]
+        if this.role == "sidecar":
+            services, _ = self._knowledge(proxy, this)
+            ports = {port for service in services.all for port in service.ports}
+        else:
+            numbers = {
+                server.port.number for gateway in self._resources.gateways for server in gateway.spec.servers
+            }
+            ports = {
+                port
+                for number in numbers
+                for port in target_ports(self._resources, self.inventory, this, number)
+                if isinstance(port, int)
+            }
         return tuple(port for port in sorted(ports) if self.listener(proxy, port).table is not None)
 
     def _only_sidecar(self) -> str:

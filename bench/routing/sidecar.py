@@ -52,6 +52,11 @@ def sidecar_listener(mesh: Mesh, port: int) -> Listener:
     here = mesh.services.on(port)
     speaking_http = [service for service in here if service.ports[port].protocol in _HTTP]
     if not speaking_http:
+        forwarding = [service.title for service in here if service.ports[port].protocol == "tcp"]
+        if forwarding:
+            return Listener(None, doubt=f"port {port} of {forwarding[0]} is forwarded as TCP")
+        if mesh.inventory.outbound == "ALLOW_ANY":
+            return Listener(None, doubt=f"ALLOW_ANY: port {port} goes to the address that the client dialled")
         what = ", ".join(f"{service.title} ({service.ports[port].protocol})" for service in here)
         return Listener(None, f"no HTTP service has port {port}" + (f", only {what}" if what else ""))
     is_old = mesh.inventory.semantics == "istio-1.0"

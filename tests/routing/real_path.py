@@ -36,8 +36,10 @@ class Upstreams:
             listening = socket.create_server((LOOPBACK, 0), backlog=64)
             self.sockets[endpoint] = listening
         self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+        self._ready.wait(5)
 
     @property
     def addresses(self):
@@ -50,6 +52,7 @@ class Upstreams:
             self._loop.run_until_complete(
                 asyncio.start_server(lambda r, w, name=name: self._serve(r, w, name), sock=listening)
             )
+        self._ready.set()
         self._loop.run_forever()
 
     async def _serve(self, reader, writer, name):
@@ -90,9 +93,11 @@ class RealPath:
         self.listeners = {}
         self.admins = {}
         self.connections = {}
-        self.upstreams = Upstreams(endpoints)
+        ips = {proxy.ip for proxy in inventory.proxies.values()}
+        self.upstreams = Upstreams([endpoint for endpoint in endpoints if endpoint[0] not in ips])
         registry = build_registry(resources, inventory)
-        places = dict(self.upstreams.addresses)
+        # A port of a proxy on which it does not listen must be one that nobody listens on.
+        places = dict.fromkeys(endpoints, (LOOPBACK, 1)) | self.upstreams.addresses
         gateways_first = sorted(inventory.proxies, key=lambda name: inventory.proxies[name].role != "gateway")
         try:
             for name in gateways_first:
