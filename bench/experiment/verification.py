@@ -206,7 +206,7 @@ class _NoWayCheck:
     def judge(self, answer: Answer) -> VerificationLine:
         return VerificationLine(
             name=f"{self.node.name} past the gateway",
-            sent=f"TCP to {self.node.name} from {self.client}",
+            sent=f"TLS to {self.node.name} from {self.client}",
             expected="no way",
             got=f"no way: {answer.error}" if answer.error is not None else answer.text,
             node=None,

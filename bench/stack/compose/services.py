@@ -152,6 +152,7 @@ def _proxy(
             Mount(folder.keys, KEYS),
         ),
         addresses=layout.hosts[proxy.name],
+        aliases=_aliases(spec, proxy),
         after=after,
         allowance=_allowance(spec, proxy.name),
     )
@@ -171,7 +172,8 @@ def _beside(
             image=images.tools.id,
             # As istio-init: only root may change the pod's tables, and it ends before anything is sent.
             user="0:0",
-            command=(f"{FILES}/{REDIRECT_RULES}",),
+            # Without it the engine's own rules would go, and with them the pod's DNS.
+            command=("--noflush", f"{FILES}/{REDIRECT_RULES}"),
             mounts=(Mount(folders.rules, FILES),),
             shares=sidecar,
             after=(sidecar,),
@@ -203,6 +205,13 @@ def _client(
         after=(sidecar,),
         allowance=_allowance(spec, GENERATOR),
     )
+
+
+def _aliases(spec: StackSpec, proxy: ProxySpec) -> tuple[str, ...]:
+    """Names that a redirected client calls: they must be some address, and redirection does the rest."""
+    gateways = [each.name for each in spec.proxies if each.role == "egress"]
+    is_redirected = any(each.intercepts for each in spec.proxies)
+    return spec.names if is_redirected and proxy.name == gateways[0] else ()
 
 
 def _allowance(spec: StackSpec, name: str) -> Allowance:

@@ -50,6 +50,8 @@ _ATTEMPTS = 3
 """Somebody else may take a subnet between the look and the start."""
 _CLASHES = ("Pool overlaps", "overlaps with other one", "could not find an available")
 _UP_S = 120.0
+_OUTBOUND = "virtualOutbound"
+_ANY = "0.0.0.0"  # noqa: S104 - compared only
 
 
 class ComposeStack:
@@ -97,6 +99,7 @@ class ComposeStack:
         self._components: dict[str, Component] = {}
         self._placements: dict[str, Placement] = {}
         self._clients: dict[str, ContainerClient] = {}
+        self._excused: set[str] = set()
 
     @property
     def folder(self) -> Path:
@@ -164,6 +167,28 @@ class ComposeStack:
         self.component(name)
         return self._containers[name]
 
+    def hosts(self, name: str) -> Mapping[str, str]:
+        """Network -> a part's address there."""
+        self.component(name)
+        return self._running_layout().hosts[name]
+
+    def excuse(self, name: str) -> None:
+        """Do not tell a part as dead from now on: it is ended on purpose."""
+        self.component(name)
+        self._excused.add(name)
+
+    def await_again(self, name: str) -> None:
+        """Wait until a part that was started again answers; raises ``StackError`` as ``start``."""
+        container = self.container(name)
+        self._excused.discard(name)
+        container.follow()
+        for node in self.spec.nodes:
+            if node.name == name:
+                self._await_node(node)
+        for proxy in self.spec.proxies:
+            if proxy.name == name:
+                self._await_proxy(proxy)
+
     def check_alive(self) -> None:
         """Raise ``StackError`` with its last output if a part has died."""
         if self._client is None or not self._containers:
@@ -171,7 +196,7 @@ class ComposeStack:
         listed = containers_of(self._client, self.project)
         alive = {each["Id"] for several in listed.values() for each in several if is_alive(each)}
         for container in list(self._containers.values()):
-            if container.id not in alive:
+            if container.id not in alive and container.name not in self._excused:
                 container.catch_up()
                 raise self._why_dead(container)
         for component in self.components():
@@ -245,6 +270,7 @@ class ComposeStack:
             self._folder = self._guard = self._client = self._layout = None
             for state in (self._containers, self._components, self._placements, self._clients):
                 state.clear()
+            self._excused.clear()
 
     def _remove_containers(self, folder: RunFolder, client: DockerClient, *, politely: bool) -> None:
         layout, compose = self._layout, self._compose
@@ -384,7 +410,6 @@ class ComposeStack:
         )
 
     def _await_proxy(self, proxy: ProxySpec) -> None:
-        layout = self._running_layout()
         folder = StackFolders(self.folder).proxy(proxy.name)
         container = self._containers[proxy.name]
         self._wait(proxy.name, lambda: envoy.is_live(folder.socket))
@@ -392,6 +417,9 @@ class ComposeStack:
             container.catch_up()
             raise envoy.refusal_error(container, refused)
         found = envoy.listener_addresses(folder.socket)
+        if proxy.intercepts:
+            # The one listener that Istio does not name after its address.
+            found = {name.replace(_OUTBOUND, f"{at[0]}_{at[1]}"): at for name, at in found.items()}
         real = match_listeners(proxy, found)
         if real is None:
             container.catch_up()
@@ -401,13 +429,26 @@ class ComposeStack:
             kind="envoy",
             role=proxy.role,
             pid=container.visible_pid(),
-            addresses=_seen_from_outside(layout, proxy.name, real),
+            addresses=self._reached(proxy, real),
             admin_url=f"unix://{folder.socket}",
             log=folder.proxy.log,
             access_log=folder.proxy.log_root / envoy.ACCESS_LOG,
             config=folder.proxy.config_root,
             container=container.id,
         )
+
+    def _reached(self, proxy: ProxySpec, real: Mapping[Address, Address]) -> dict[Address, Address]:
+        """Where the client's connections go: with redirection, to any address but its own pod's."""
+        layout = self._running_layout()
+        if not proxy.intercepts:
+            return _seen_from_outside(layout, proxy.name, real)
+        named = self._named_by_dns()
+        return {(ip, port): (named if ip == _ANY else ip, port) for ip, port in proxy.listeners}
+
+    def _named_by_dns(self) -> str:
+        """The address under which the mesh's DNS knows the names that a client calls: a gateway's."""
+        gateways = [proxy.name for proxy in self.spec.proxies if proxy.role == "egress"]
+        return self._running_layout().address(gateways[0])
 
     def _wait(self, name: str, is_ready: Callable[[], bool]) -> None:
         """Return when a part is ready; raise as soon as any part cannot be any more."""
