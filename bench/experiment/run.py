@@ -24,9 +24,11 @@ from bench.experiment.handshake import (
     read_mode,
 )
 from bench.experiment.journal import Journal
+from bench.experiment.ledger import Bookkeeper
 from bench.experiment.observer import Observer
 from bench.experiment.preparation import Prepared, Variation, make_material, prepare
 from bench.experiment.steady import steady_plans
+from bench.experiment.topology import topology_of
 from bench.experiment.trial import Trial, TrialPlan, load_plan, run_trial, stack_target
 from bench.experiment.verification import Identities, Identity, verify
 from bench.load.floor import measure_floor
@@ -263,6 +265,7 @@ class _Session:
             plan,
             run_id=self.run_id,
             folder=self._logs / "generator" / slug(plan.name),
+            bookkeeper=Bookkeeper(stack, topology_of(self.prepared, plan.config_source or "static")),
         )
         self.journal.add_trial(trial)
         return trial
