@@ -95,7 +95,7 @@ class LedgerBook(_Model):
 
 
 class ConnectionProof(_Model):
-    """Who was at the other end of each TLS connection from the gateway to the nodes, as both ends logged it."""
+    """Who was at the other end of each TLS connection from gateway to nodes, as both ends logged it."""
 
     connections_of_gateway: int
     """Distinct upstream connections in the gateway's log."""

@@ -15,7 +15,7 @@ import psutil
 from bench.errors import BenchError, MeasurementError
 from bench.experiment.topology import Topology
 from bench.ledger.balance import Account, Balance, Damage, Fault
-from bench.ledger.counters import Window
+from bench.ledger.counters import Upstream, Window
 from bench.ledger.reconcile import Books, ClientCounts, NodeBook, ProxyBook, account_of_counters
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import LoadPlan
@@ -103,14 +103,15 @@ class Bookkeeper:
     ) -> Account:
         after = self.read()
         topology = self._topology
+        gateway = _proxy_book(topology.gateway, topology.gateway_clusters, before, after)
         return account_of_counters(
             Books(
                 client=client_counts(outcome),
                 sidecar=_proxy_book(topology.sidecar, topology.sidecar_clusters, before, after),
-                gateway=_proxy_book(topology.gateway, topology.gateway_clusters, before, after),
+                gateway=gateway,
                 to_gateway=topology.to_gateway,
                 nodes=tuple(_node_book(node, before.logs.get(node.name), run_id) for node in nodes),
-                cluster_nodes=topology.cluster_nodes,
+                cluster_nodes=_without_idle(topology.cluster_nodes, gateway.window),
             )
         )
 
@@ -214,6 +215,22 @@ def _proxy_book(proxy: str, clusters: tuple[str, ...], before: Readings, after: 
         if name.startswith(beginning) and name.endswith(ending) and not name.startswith(_OWN)
     )
     return ProxyBook(window, managers, clusters)
+
+
+def _without_idle(
+    cluster_nodes: Mapping[str, tuple[str, ...]], window: Window
+) -> Mapping[str, tuple[str, ...]]:
+    """Leave out clusters that sent nothing, as long as each node stays in some book.
+
+    A cluster of all subsets together shares its nodes with each of them, and would make one book of all.
+    """
+    kept = {cluster: nodes for cluster, nodes in cluster_nodes.items() if Upstream.of(window, cluster).total}
+    covered = {node for nodes in kept.values() for node in nodes}
+    for cluster, nodes in sorted(cluster_nodes.items(), key=lambda item: len(item[1])):
+        if not covered.issuperset(nodes):
+            kept[cluster] = nodes
+            covered.update(nodes)
+    return kept
 
 
 def _node_book(node: Component, mark: LogMark | None, run_id: str) -> NodeBook:
