@@ -37,6 +37,7 @@ _SPIN_SHARE: Final = 0.1
 """Part of its time that the engine may spend on polling for nothing."""
 _SPIN_CREDIT_S: Final = 0.002
 _PATIENCE_S: Final = 0.0005
+_BRISK_S: Final = 0.0002
 _REPORT_S: Final = 0.5
 _SCAN_S: Final = 0.05
 _LAST_WAIT_S: Final = 2.0
@@ -84,7 +85,9 @@ class Engine:
         self._armed = _NEVER
         self._early = 20e-6
         """How late alarms have been lately, s."""
-        self._turned_at = time.monotonic()
+        self._turned_at = self._left_at = time.monotonic()
+        self._is_brisk = False
+        """Answers have lately come faster than one in ``_BRISK_S``."""
         self._spin_credit = _SPIN_CREDIT_S if plan.spin else -_NEVER
 
     def _make_timer(self) -> Timer:
@@ -159,13 +162,15 @@ class Engine:
         poll = self._poller.poll
         pool, cursor, queue = self._pool, self._cursor, self._queue
         by_fd, free = pool.by_fd, pool.free
-        # A closed loop, alone in its process, waits a moment here: a turn of gevent's loop costs more.
-        patience = _PATIENCE_S if cursor.is_closed_loop and Engine.running == 1 else 0
+        # A brisk closed loop, alone in its process, waits a moment here: a turn of gevent's loop costs more.
+        patience = _PATIENCE_S if self._is_brisk and cursor.is_closed_loop and Engine.running == 1 else 0
+        handled = 0
         begun = now = clock()
         credit = min(_SPIN_CREDIT_S, self._spin_credit + (begun - self._turned_at) * _SPIN_SHARE)
         self._turned_at = begun
         while not self._is_finished:
             events = poll(patience, _BATCH)
+            handled += len(events)
             due_times, at, kinds, cells = cursor.due, cursor.at, cursor.kinds, cursor.cells
             first, step = cursor.first, cursor.step
             for fd, event in events:
@@ -239,6 +244,8 @@ class Engine:
                 credit -= now - earlier
                 continue
             self._spin_credit = credit
+            self._is_brisk = handled * _BRISK_S > now - self._left_at
+            self._left_at = now
             self._alarm(target, now)
             return
 
