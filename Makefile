@@ -54,7 +54,7 @@ conformance-validation: $(READY) ## verdicts on resources against recorded ones 
 	$(BIN)/python -m tests.conformance.validation $(GOLDEN)
 
 benchmark-generator: $(READY) ## CPU and requests/s of ours, wrk, hey, h2load, k6, FastHttpUser; freeze and pacing
-	$(BIN)/python tests/benchmarks/generator.py --rounds 3 --seconds 4 --freeze --pace 60
+	$(BIN)/python tests/benchmarks/generator.py --rounds 3 --seconds 4 --path --freeze --pace 60
 
 lock: ## resolve requirements.lock anew (needs uv)
 	uv pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 \

@@ -11,26 +11,30 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.errors import BenchError
+from bench.errors import BenchError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bench.console import Console
+    from bench.experiment.backend import Backend
+    from bench.scenario.load import LoadedScenario
     from bench.stack.binaries import Binary
-    from bench.stack.protocol import Stack as RunningStack
-    from bench.stack.protocol import StackSpec
 
 # rich's help pages cost a quarter of a second; `--help` has 0.3 s in all.
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
 )
 
+images_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Images of `--stack docker`.")
+app.add_typer(images_app, name="images")
+
 
 class StackKind(StrEnum):
     """Where Envoy and nginx run."""
 
     LOCAL = "local"
+    DOCKER = "docker"
 
 
 class ConfigSourceName(StrEnum):
@@ -38,6 +42,13 @@ class ConfigSourceName(StrEnum):
 
     STATIC = "static"
     EDS = "eds"
+
+
+class FailOnName(StrEnum):
+    """Which findings make a check fail."""
+
+    ERROR = "error"
+    WARNING = "warning"
 
 
 class RoleName(StrEnum):
@@ -67,6 +78,10 @@ def run(
     workers: Annotated[int | None, typer.Option(help="Locust worker processes, likewise.")] = None,
     key: Annotated[str | None, typer.Option(help="Key type of the certificates, likewise.")] = None,
     handshake: Annotated[bool, typer.Option(help="Measure TLS handshakes.")] = True,
+    envoy_image: Annotated[
+        list[str] | None,
+        typer.Option(help="Envoy image of `--stack docker`; several: one run with each, for comparison."),
+    ] = None,
     out: Out = Path("reports"),
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -81,15 +96,17 @@ def run(
         loaded = override(
             load_scenario(scenario), rate=rate, measure_s=measure, blocks=blocks, workers=workers, key=key
         )
-        options = RunOptions(
-            out=out,
-            command=shlex.join(["egress-bench", *sys.argv[1:]]),
-            stack_kind=stack.value,
-            make_stack=_stack_factory(stack),
-            with_handshake=handshake,
-        )
-        finished = run_experiment(loaded, options, console)
-        raise typer.Exit(console.finish(finished.result, finished.report))
+        codes = []
+        for image in _each_image(stack, envoy_image, as_json=as_json):
+            options = RunOptions(
+                out=out,
+                command=shlex.join(["egress-bench", *sys.argv[1:]]),
+                backend=_backend(stack, loaded, console, envoy_image=image),
+                with_handshake=handshake,
+            )
+            finished = run_experiment(loaded, options, console)
+            codes.append(console.finish(finished.result, finished.report))
+        raise typer.Exit(max(codes))
 
 
 @app.command()
@@ -113,6 +130,56 @@ def translate(
         for warning in written.warnings:
             console.note(f"warning: {warning}")
         console.say(written.command)
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of Istio YAML, or of a scenario.")],
+    *,
+    fail_on: Annotated[FailOnName, typer.Option(help="Findings of this level end with code 1.")] = (
+        FailOnName.ERROR
+    ),
+    as_json: AsJson = False,
+    as_sarif: Annotated[bool, typer.Option("--sarif", help="Print SARIF 2.1.0 on stdout.")] = False,
+) -> None:
+    """Tell what is wrong with Istio YAML, and what that does to requests, before anything runs."""
+    with _console(as_json=as_json or as_sarif) as console:
+        from bench.environment import package_version
+        from bench.experiment.check import check_folder, exit_code
+
+        report = check_folder(folder)
+        for row in report.rows():
+            console.say(f"{row.where}: {row.level} {row.code} {row.resource}: {row.reason} {row.remedy}")
+        for note in report.notes:
+            console.note(f"note: {note}")
+        console.say(report.summary())
+        console.document(
+            report.sarif(version=package_version("egress-bench")) if as_sarif else report.document()
+        )
+        raise typer.Exit(exit_code(report.findings, fail_on.value))
+
+
+@app.command()
+def explain(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of Istio YAML and inventory.")],
+    *,
+    url: Annotated[str, typer.Option(help="What the client calls.")],
+    header: Annotated[list[str] | None, typer.Option("--header", "-H", help="'name: value'.")] = None,
+    method: Annotated[str, typer.Option(help="HTTP method.")] = "GET",
+    proxy: Annotated[str | None, typer.Option("--from", help="Proxy beside the client.")] = None,
+    as_json: AsJson = False,
+    as_mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid drawing.")] = False,
+) -> None:
+    """Tell the way of one request: listener, route, cluster, endpoint, and why."""
+    with _console(as_json=as_json) as console:
+        from bench.experiment.explanation import explain_folder
+        from bench.explain.document import document
+        from bench.explain.mermaid import mermaid
+        from bench.explain.tree import tree
+
+        journey = explain_folder(folder, url, headers=header or (), method=method, proxy=proxy)
+        console.say(mermaid(journey) if as_mermaid else tree(journey))
+        console.document(document(journey))
 
 
 @app.command()
@@ -160,7 +227,7 @@ def worker(
     processes: Annotated[int, typer.Option(help="Worker processes to start here.")] = 1,
 ) -> None:
     """Join a run that another machine conducts."""
-    from bench.load.runner import MASTER_PORT
+    from bench.load.starting import MASTER_PORT
     from bench.load.worker import run_worker
 
     raise typer.Exit(run_worker(master, port=port or MASTER_PORT, processes=processes))
@@ -181,7 +248,8 @@ def up(
         from bench.experiment.standing import stand
         from bench.scenario.load import load_scenario
 
-        stand(load_scenario(scenario), config_source.value, _stack_factory(stack), console)
+        loaded = load_scenario(scenario)
+        stand(loaded, config_source.value, _backend(stack, loaded, console).make_stack, console)
 
 
 @app.command()
@@ -204,6 +272,31 @@ def down(*, as_json: AsJson = False) -> None:
         ended = end_runs()
         console.say(ended.text)
         console.document(ended.document)
+
+
+@app.command()
+def logs(
+    part: Annotated[str | None, typer.Argument(help="Proxy or node; default: all of them.")] = None,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+) -> None:
+    """Print what the parts of the standing stacks say."""
+    with _console() as console:
+        from bench.experiment.output import lines_of
+
+        for line in lines_of(part, follow=follow):
+            console.say(line)
+
+
+@images_app.command("build")
+def build_images(*, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Build the images of `--stack docker` from what is installed here; needs no registry."""
+    with _console(quiet=quiet, as_json=as_json) as console:
+        from bench.experiment.images import build_all
+
+        built = build_all(console.note)
+        console.say("\n".join(f"{image.role:<10} {image.reference}  {image.id}" for image in built))
+        console.document([{"role": i.role, "reference": i.reference, "id": i.id} for i in built])
 
 
 @app.command()
@@ -243,12 +336,27 @@ def _console(*, quiet: bool = False, as_json: bool = False) -> Console:
     return Console(quiet=quiet, as_json=as_json)
 
 
-def _stack_factory(kind: StackKind) -> Callable[[StackSpec], RunningStack]:
+def _each_image(kind: StackKind, images: list[str] | None, *, as_json: bool) -> list[str | None]:
+    """The Envoy images to run with, one after the other; None: the scenario's, or the suite's own."""
+    if not images:
+        return [None]
+    if kind is not StackKind.DOCKER:
+        raise InputError("--envoy-image is for containers.", remedy="Add --stack docker.")
+    if as_json and len(images) > 1:
+        raise InputError("--json prints one result.", remedy="Run each --envoy-image by itself.")
+    return list(images)
+
+
+def _backend(
+    kind: StackKind, loaded: LoadedScenario, console: Console, *, envoy_image: str | None = None
+) -> Backend:
+    from bench.experiment.backend import docker_backend, local_backend
+
     match kind:
         case StackKind.LOCAL:
-            from bench.stack.local import LocalStack
-
-            return LocalStack
+            return local_backend()
+        case StackKind.DOCKER:
+            return docker_backend(loaded.scenario, console.note, envoy_image=envoy_image)
 
 
 def _path_of(find: Callable[[], Binary]) -> Path | None:

@@ -54,23 +54,28 @@ def machine() -> dict[str, str]:
     }
 
 
-def versions(*, envoy: Path | None, nginx: Path | None) -> dict[str, str]:
+def versions(
+    *, envoy: Path | None, nginx: Path | None, envoy_says: str | None = None, nginx_says: str | None = None
+) -> dict[str, str]:
     """Versions of everything that shapes a measurement; ``unknown`` for what cannot be told.
 
     Args:
         envoy: the binary that runs, None if there is none.
         nginx: likewise.
+        envoy_says: what Envoy says of its version, where it runs elsewhere than on this file system.
+        nginx_says: likewise.
     """
-    nginx_says = _says(nginx, "-V")
+    nginx_says = nginx_says if nginx_says is not None else _says(nginx, "-V")
+    envoy_says = envoy_says if envoy_says is not None else _says(envoy, "--version")
     return {
-        "envoy": _envoy_version(_found(r"version:\s*(\S+)", _says(envoy, "--version"))),
+        "envoy": _envoy_version(_found(r"version:\s*(\S+)", envoy_says)),
         "nginx": _found(r"nginx version: \S*?/(\S+)", nginx_says),
         # What it runs with, which may be newer than what it was built with.
         "openssl": _found(r"running with OpenSSL (\S+)", nginx_says, r"built with OpenSSL (\S+)"),
-        "locust": _package("locust"),
-        "gevent": _package("gevent"),
+        "locust": package_version("locust"),
+        "gevent": package_version("gevent"),
         "python": platform.python_version(),
-        "egress-bench": _package("egress-bench"),
+        "egress-bench": package_version("egress-bench"),
     }
 
 
@@ -307,7 +312,8 @@ def _found(pattern: str, text: str, otherwise: str | None = None) -> str:
     return match.group(1).strip() if match else UNKNOWN
 
 
-def _package(name: str) -> str:
+def package_version(name: str) -> str:
+    """Version of an installed distribution; ``unknown`` if it is not installed."""
     # Read from its metadata: importing locust patches the whole process.
     try:
         return importlib.metadata.version(name)

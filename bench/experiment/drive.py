@@ -9,15 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
-
 from bench.environment import machine, versions
 from bench.errors import BenchError, InputError
+from bench.experiment.calls import ClientTls, make_calls
 from bench.experiment.journal import Journal
 from bench.experiment.observer import Observer
 from bench.experiment.run import Finished, InterruptedRunError
 from bench.experiment.trial import TrialPlan, finished_trial, load_plan
-from bench.experiment.verification import path_calls
+from bench.experiment.verification import PathCheck, path_requests
 from bench.load.floor import measure_floor
 from bench.load.plan import Target, TargetTls
 from bench.load.runner import run_load
@@ -91,14 +90,14 @@ def _measure(
 ) -> Finished:
     traffic = loaded.scenario.traffic
     observer.stage("verifying the target, call by call", 1)
-    with httpx.Client(
-        base_url=options.target, verify=_context(target), trust_env=False, timeout=10
-    ) as client:
-        extensions = {"sni_hostname": target.tls.server_name} if target.tls is not None else {}
-        journal.verification += [
-            call.made_by(client, extensions).model_copy(update={"stack": "target"})
-            for call in path_calls(loaded.scenario)
-        ]
+    tls = _client_tls(target)
+    checks = [
+        PathCheck(request, options.target.rstrip("/"), tls) for request in path_requests(loaded.scenario)
+    ]
+    journal.verification += [
+        check.judge(answer).model_copy(update={"stack": "target"})
+        for check, answer in zip(checks, make_calls([check.call for check in checks]), strict=True)
+    ]
     observer.verification(journal.verification)
     wrong = [line for line in journal.verification if not line.passed]
     if wrong:
@@ -151,9 +150,10 @@ def _target(loaded: LoadedScenario, options: DriveOptions) -> Target:
     return Target(address=parts.hostname, port=port or (443 if tls is not None else 80), host=host, tls=tls)
 
 
-def _context(target: Target) -> ssl.SSLContext | bool:
+def _client_tls(target: Target) -> ClientTls | None:
+    """The same TLS for single calls; tries the files, so that a bad one is told before anything is sent."""
     if target.tls is None:
-        return False
+        return None
     try:
         context = ssl.create_default_context(cafile=target.tls.ca)
         if target.tls.certificate is not None:
@@ -163,4 +163,9 @@ def _context(target: Target) -> ssl.SSLContext | bool:
             f"the TLS files for the target cannot be used: {error}.",
             remedy="Check --ca, --certificate and --private-key.",
         ) from error
-    return context
+    return ClientTls(
+        ca=target.tls.ca,
+        server_name=target.tls.server_name,
+        certificate=target.tls.certificate,
+        private_key=target.tls.private_key,
+    )

@@ -28,6 +28,7 @@ from bench.result import (
     write_result,
 )
 from bench.scenario.load import LoadedScenario
+from bench.units import format_micros
 
 _CUT_OFF = "the run ended before its time and could not say why"
 
@@ -196,6 +197,7 @@ def _warnings(
         for tally in trial.tallies:
             found += judge_balance(tally)
         found += _lost(trial)
+        found += _throttled(trial)
     return tuple(dict.fromkeys(found))
 
 
@@ -220,6 +222,22 @@ def _lost(trial: Trial) -> Iterable[RunWarning]:
             message=f"{trial.result.name}: {bad:,} of {total.due:,} requests failed or were never sent"
             f" ({', '.join(total.reasons) or 'no reason known'}).",
             advice="The handshake figures leave them out; lower handshake.arrival_rate.",
+        )
+
+
+def _throttled(trial: Trial) -> Iterable[RunWarning]:
+    """CPU limits that held a part back, beside the latency that they caused."""
+    total = trial.result.total
+    for cost in trial.result.costs:
+        if not cost.throttled_periods:
+            continue
+        yield RunWarning(
+            code="cpu-throttled",
+            message=f"{trial.result.name}: the CPU limit of {cost.component} held it back in"
+            f" {cost.throttled_periods:,} of {cost.cpu_periods:,} periods,"
+            f" {cost.throttled_s or 0:.2f} s in all; response time"
+            f" p50 {format_micros(total.response_time.p50)}, p99 {format_micros(total.response_time.p99)}.",
+            advice="This latency is the limit's: raise it under resources to see the path's own.",
         )
 
 

@@ -11,6 +11,7 @@ from bench.errors import MeasurementError
 from bench.result import ComponentCost
 from bench.stack.protocol import Component, Stack
 from bench.telemetry.admin import Admin, Snapshot, difference, total
+from bench.telemetry.containers import Throttling, read_containers, read_throttling
 from bench.telemetry.usage import Usage, read_usage
 
 _TLS_COUNTERS = r"^cluster\..*\.(upstream_cx_total|ssl\.handshake|ssl\.session_reused)$"
@@ -34,6 +35,8 @@ class Reading:
     wall_us: int
     """Microseconds since the epoch, as access logs count."""
     usage: Mapping[str, Usage | None]
+    throttling: Mapping[str, Throttling]
+    """Of the parts that a CPU limit can hold back."""
     gateway: Snapshot
 
     def tls_until(self, later: Reading) -> UpstreamTls:
@@ -66,16 +69,29 @@ class Meter:
         """
         wall_us = time.time_ns() // 1000
         usage = read_usage({part.name: part.pid for part in self._parts})
-        return Reading(wall_us, usage, self._admin.snapshot(_TLS_COUNTERS))
+        throttling = {
+            part.name: found
+            for part in self._parts
+            if part.container is not None
+            and part.pid is not None
+            and (found := read_throttling(part.pid)) is not None
+        }
+        asked = read_containers(
+            {
+                part.name: part.container
+                for part in self._parts
+                if part.container is not None and part.pid is None
+            }
+        )
+        usage |= {name: read.usage for name, read in asked.items()}
+        throttling |= {name: read.throttling for name, read in asked.items() if read.throttling is not None}
+        return Reading(wall_us, usage, throttling, self._admin.snapshot(_TLS_COUNTERS))
 
     def costs(
         self, before: Reading, after: Reading, requests: int, peaks: Mapping[str, int]
     ) -> tuple[ComponentCost, ...]:
         """CPU between two readings, divided by the *requests* sent in that window, and peak memory."""
-        return tuple(
-            _cost(part, before.usage[part.name], after.usage[part.name], requests, peaks.get(part.name))
-            for part in self._parts
-        )
+        return tuple(_cost(part, before, after, requests, peaks.get(part.name)) for part in self._parts)
 
     def __enter__(self) -> Self:
         return self
@@ -85,15 +101,23 @@ class Meter:
 
 
 def _cost(
-    part: Component, before: Usage | None, after: Usage | None, requests: int, memory: int | None
+    part: Component, before: Reading, after: Reading, requests: int, memory: int | None
 ) -> ComponentCost:
-    seconds = after.cpu_seconds - before.cpu_seconds if before is not None and after is not None else None
+    first, last = before.usage[part.name], after.usage[part.name]
+    seconds = last.cpu_seconds - first.cpu_seconds if first is not None and last is not None else None
+    held_back = None
+    if part.name in before.throttling and part.name in after.throttling:
+        held_back = after.throttling[part.name].since(before.throttling[part.name])
+    is_limited = held_back is not None and held_back.periods > 0
     return ComponentCost(
         component=part.name,
         role=part.role,
         cpu_seconds=seconds,
         cpu_us_per_request=seconds * 1e6 / requests if seconds is not None and requests else None,
         memory_bytes=memory,
+        cpu_periods=held_back.periods if held_back is not None and is_limited else None,
+        throttled_periods=held_back.throttled if held_back is not None and is_limited else None,
+        throttled_s=held_back.throttled_s if held_back is not None and is_limited else None,
     )
 
 

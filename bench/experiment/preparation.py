@@ -15,15 +15,17 @@ from bench.istio.problem import InvalidResourcesError
 from bench.istio.references import find_dangling
 from bench.istio.registry import Registry, build_registry
 from bench.scenario.load import LoadedScenario
-from bench.stack.protocol import NodeSpec, ProxySpec, StackSpec
+from bench.scenario.models import Scenario, resources_of
+from bench.stack.protocol import GENERATOR, Allowance, NodeSpec, ProxySpec, StackSpec
 from bench.translate.config import ConfigSource, ProxyConfig, TranslationWarning
 from bench.translate.options import AccessLogOptions, RenderOptions
 from bench.translate.placement import ConfigFile, Placement
 from bench.translate.render import render
 from bench.translate.translate import translate
 
-_REAL_ADDRESSES = ("127.0.0.1",)
-"""Where the stand-ins of a local stack really listen; the server certificate names them too."""
+CERTIFIED_ADDRESS = "127.0.0.1"
+"""What the server certificate always names: where the nodes of a local stack really listen. Controls demand
+this name wherever a node is, since a container's address is not known when certificates are made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,9 @@ class Prepared:
             certificates=material.live,
             files={path: material.live / made for path, made in scenario.tls.files.items()},
             ports=dict(scenario.ports),
+            allowances=_allowances(scenario),
+            workers=scenario.traffic.workers,
+            names=(scenario.traffic.host.partition(":")[0],),
         )
 
     def _proxy_spec(self, name: str, proxy: Proxy, source: ConfigSource, variation: Variation) -> ProxySpec:
@@ -98,6 +103,10 @@ class Prepared:
             ip=proxy.ip,
             listeners=config.listener_addresses,
             render=_renderer(config, options),
+            concurrency=resources_of(
+                self.loaded.scenario, name, "egress" if proxy.role == "gateway" else "sidecar"
+            ).concurrency,
+            intercepts=proxy.role == "sidecar" and proxy.interception == "redirect",
         )
 
 
@@ -153,10 +162,21 @@ def make_material(loaded: LoadedScenario, folder: Path) -> Material:
     names = [name.partition(":")[2] for name in tls.server_names]
     return write_material(
         folder,
-        names=[*names, *(address for address in _REAL_ADDRESSES if address not in names)],
+        names=[*names, *([] if CERTIFIED_ADDRESS in names else [CERTIFIED_ADDRESS])],
         key_type=tls.key,
         client_name=tls.client_name,
     )
+
+
+def _allowances(scenario: Scenario) -> dict[str, Allowance]:
+    kinds = {name: str(_stack_role(proxy)) for name, proxy in scenario.inventory.proxies.items()}
+    kinds |= dict.fromkeys(scenario.nodes, "node")
+    kinds[GENERATOR] = "generator"
+    found = {name: resources_of(scenario, name, kind) for name, kind in kinds.items()}
+    return {
+        name: Allowance(cpus=each.cpus, memory_bytes=each.memory, cpuset=each.cpuset)
+        for name, each in found.items()
+    }
 
 
 def _stack_role(proxy: Proxy) -> Literal["sidecar", "egress"]:

@@ -6,7 +6,7 @@ import contextlib
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,8 +14,9 @@ from pathlib import Path
 
 from bench.analysis.handshake import doubts
 from bench.certs.material import Material
-from bench.environment import machine, versions
+from bench.environment import machine
 from bench.errors import BenchError
+from bench.experiment.backend import Backend
 from bench.experiment.handshake import (
     handshake_plans,
     handshake_result,
@@ -23,9 +24,11 @@ from bench.experiment.handshake import (
     read_mode,
 )
 from bench.experiment.journal import Journal
+from bench.experiment.ledger import Bookkeeper
 from bench.experiment.observer import Observer
 from bench.experiment.preparation import Prepared, Variation, make_material, prepare
 from bench.experiment.steady import steady_plans
+from bench.experiment.topology import topology_of
 from bench.experiment.trial import Trial, TrialPlan, load_plan, run_trial, stack_target
 from bench.experiment.verification import Identities, Identity, verify
 from bench.load.floor import measure_floor
@@ -34,11 +37,10 @@ from bench.report.folder import prepare_folder, slug
 from bench.result import HANDSHAKE_KINDS, Fingerprint, Result, RunWarning
 from bench.scenario.load import LoadedScenario
 from bench.scenario.traffic import mean_rate
-from bench.stack.binaries import Binary, find_envoy, find_nginx
 from bench.stack.evidence import save_config, save_logs
 from bench.stack.nginx import FLUSH_INTERVAL_S
 from bench.stack.private import guarded_folder
-from bench.stack.protocol import Stack, StackSpec
+from bench.stack.protocol import Stack
 from bench.telemetry.access_log import wait_until_flushed
 from bench.translate.config import ConfigSource
 
@@ -58,8 +60,7 @@ class RunOptions:
     """Where the result folder is made."""
     command: str
     """As typed, for the report."""
-    stack_kind: str
-    make_stack: Callable[[StackSpec], Stack]
+    backend: Backend
     with_handshake: bool = True
 
 
@@ -97,7 +98,7 @@ def run(loaded: LoadedScenario, options: RunOptions, observer: Observer) -> Fini
     observer.plan(_planned_s(loaded, options))
     observer.stage("translating the Istio resources", 1)
     prepared = prepare(loaded)
-    envoy, nginx = find_envoy(), find_nginx()
+    versions = options.backend.versions()
     run_id = secrets.token_hex(4)
     folder = prepare_folder(options.out, loaded.scenario.name, run_id, started_at)
     journal = Journal(
@@ -106,7 +107,7 @@ def run(loaded: LoadedScenario, options: RunOptions, observer: Observer) -> Fini
         loaded=loaded,
         command=options.command,
         started_at=started_at,
-        fingerprint=_fingerprint(prepared, options, envoy, nginx),
+        fingerprint=_fingerprint(prepared, options.backend.kind, versions),
     )
     for warning in prepared.warnings:
         journal.warnings.append(
@@ -202,7 +203,9 @@ class _Session:
 
     def _start(self, running: ExitStack, name: str, source: ConfigSource, variation: Variation) -> Stack:
         self.observer.stage(f"starting stack {name}", 1)
-        stack = self.options.make_stack(self.prepared.stack_spec(name, source, self.material, variation))
+        stack = self.options.backend.make_stack(
+            self.prepared.stack_spec(name, source, self.material, variation)
+        )
         began = time.monotonic()
         running.enter_context(stack)
         self.journal.stack_ready_s[name] = time.monotonic() - began
@@ -238,13 +241,11 @@ class _Session:
     def _floor(self, stack: Stack, plan: TrialPlan) -> None:
         """What the generator alone adds to every latency: the same load on a stub that answers at once."""
         self.observer.stage("measuring the generator against a stub", _FLOOR_S)
-        load = load_plan(
-            self.prepared.loaded.scenario,
-            plan,
-            stack_target(stack, self.prepared.loaded.scenario),
-            self.run_id,
+        scenario = self.prepared.loaded.scenario
+        load = load_plan(scenario, plan, stack_target(stack, scenario), self.run_id)
+        self.journal.floor = measure_floor(
+            load, self._logs / "generator" / "floor", launcher=stack.client(scenario.traffic.client)
         )
-        self.journal.floor = measure_floor(load, self._logs / "generator" / "floor")
 
     @property
     def run_id(self) -> str:
@@ -264,6 +265,7 @@ class _Session:
             plan,
             run_id=self.run_id,
             folder=self._logs / "generator" / slug(plan.name),
+            bookkeeper=Bookkeeper(stack, topology_of(self.prepared, plan.config_source or "static")),
         )
         self.journal.add_trial(trial)
         return trial
@@ -293,13 +295,13 @@ def _planned_s(loaded: LoadedScenario, options: RunOptions) -> float:
     )
 
 
-def _fingerprint(prepared: Prepared, options: RunOptions, envoy: Binary, nginx: Binary) -> Fingerprint:
+def _fingerprint(prepared: Prepared, stack: str, versions: Mapping[str, str]) -> Fingerprint:
     return Fingerprint(
         machine=machine(),
-        versions=versions(envoy=envoy.path, nginx=nginx.path),
+        versions=dict(versions),
         scenario_hash=prepared.loaded.content_hash(),
         config_hashes=prepared.config_hashes(),
-        stack=options.stack_kind,
+        stack=stack,
     )
 
 

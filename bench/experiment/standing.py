@@ -12,12 +12,14 @@ from bench.experiment.preparation import make_material, prepare
 from bench.experiment.verification import client_address
 from bench.scenario.load import LoadedScenario
 from bench.scenario.models import Scenario
-from bench.stack.leftovers import Run, clear, end_run, find_runs
+from bench.stack.leftovers import Run, clear, end_orphans, end_run, find_runs
 from bench.stack.private import guarded_folder
 from bench.stack.protocol import Stack, StackSpec
 from bench.translate.config import ConfigSource
 
 _LOOK_EVERY_S = 0.5
+_CLEAR_UP_S = 30.0
+"""A run with containers takes its time to remove them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +66,16 @@ def _ways_in(stack: Stack, scenario: Scenario) -> Iterable[str]:
         yield f"{name:<10} curl -i http://{host}:{port}{path} -H 'Host: {traffic.host}'{headers}"
     for part in stack.components():
         if part.admin_url is not None:
-            yield f"{part.name:<10} curl {part.admin_url}/config_dump"
+            yield f"{part.name:<10} {_curl(part.admin_url)}/config_dump"
         else:
             address = next(iter(part.addresses.values()))
             yield f"{part.name:<10} https://{address[0]}:{address[1]}/ (mutual TLS)"
         yield f"{'':<10} tail -f {part.log}"
+
+
+def _curl(admin_url: str) -> str:
+    socket = admin_url.removeprefix("unix://")
+    return f"curl {admin_url}" if socket == admin_url else f"curl --unix-socket {socket} http://envoy"
 
 
 def describe_runs() -> Told:
@@ -88,12 +95,14 @@ def end_runs() -> Told:
     runs = find_runs()
     for run in runs:
         if run.is_owner_running:
-            end_run(run)
+            end_run(run, grace_s=_CLEAR_UP_S)
         else:
             clear(run)
-    if not runs:
+    orphans = end_orphans()
+    if not runs and not orphans:
         return Told("nothing to end", [])
-    return Told("\n".join(f"ended {run.name}" for run in runs), [_document(run) for run in runs])
+    lines = [f"ended {run.name}" for run in runs] + [f"removed containers of {name}" for name in orphans]
+    return Told("\n".join(lines), [_document(run) for run in runs])
 
 
 def _lines(run: Run) -> Iterable[str]:

@@ -85,7 +85,8 @@ def write_translation(
             where=str(error.filename or root),
             remedy="Choose another --out.",
         ) from error
-    command = f"envoy -c {shlex.quote(str(root / 'bootstrap.yaml'))}"
+    # A base id of its own: sidecar and gateway can be started side by side.
+    command = f"envoy -c {shlex.quote(str(root / 'bootstrap.yaml'))} --use-dynamic-base-id"
     return Translation(name, root, written, command, _warnings(config, binds))
 
 

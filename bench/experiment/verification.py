@@ -5,21 +5,19 @@ A wrong line stops the run: load on a path that routes wrongly measures nothing.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import httpx
+from typing import Protocol
 
 from bench.errors import MeasurementError
+from bench.experiment.calls import CONNECT_ONLY, Answer, Call, ClientTls, make_calls
+from bench.experiment.preparation import CERTIFIED_ADDRESS
 from bench.result import VerificationLine
 from bench.scenario.models import Expect, Scenario
 from bench.stack.protocol import Component, Stack
 from bench.translate.placement import Address
 
-_TIMEOUT_S = 10.0
 _NODE_HEADER = "x-node"
 
 
@@ -43,29 +41,48 @@ class Identities:
 
 
 def verify(stack: Stack, scenario: Scenario, identities: Identities) -> tuple[VerificationLine, ...]:
-    """Call everything once through the running *stack*; a call that cannot be made is a failed line."""
+    """Call everything once through the running *stack*; a call that cannot be made is a failed line.
+
+    Calls through the path come from where the client runs. Where that is a place of its own, further lines
+    prove that it has no other way to the nodes.
+
+    Raises:
+        MeasurementError: the client's place cannot make calls.
+    """
+    traffic = scenario.traffic
+    sidecar = stack.component(traffic.client)
+    place = stack.client(traffic.client)
+    nodes = [part for part in stack.components() if part.role == "node"]
+    is_redirected = (
+        place is not None and scenario.inventory.proxies[traffic.client].interception == "redirect"
+    )
+    address = client_address(sidecar, traffic.port)
+    checks: list[_Check] = [
+        PathCheck(
+            request,
+            # Call the service's own name and let DNS and redirection do the rest, as a pod does.
+            f"http://{request.host}"
+            if is_redirected and request.host == traffic.host
+            else f"http://{address[0]}:{address[1]}",
+        )
+        for request in path_requests(scenario)
+    ]
+    if place is not None:
+        checks += [_NoWayCheck(node, traffic.client) for node in nodes]
+    through = make_calls([check.call for check in checks], place)
+    controls = list(_tls_controls(nodes, scenario, identities))
+    direct = make_calls([control.call for control in controls])
     return (
-        *_calls_through_the_path(stack.component(scenario.traffic.client), scenario),
-        *_tls_controls(
-            [part for part in stack.components() if part.role == "node"],
-            scenario,
-            identities,
-        ),
+        *(check.judge(answer) for check, answer in zip(checks, through, strict=True)),
+        *(control.judge(answer) for control, answer in zip(controls, direct, strict=True)),
     )
 
 
-def _calls_through_the_path(sidecar: Component, scenario: Scenario) -> Iterator[VerificationLine]:
-    host, port = client_address(sidecar, scenario.traffic.port)
-    with httpx.Client(base_url=f"http://{host}:{port}", timeout=_TIMEOUT_S, trust_env=False) as client:
-        for call in path_calls(scenario):
-            yield call.made_by(client)
-
-
-def path_calls(scenario: Scenario) -> list[Call]:
+def path_requests(scenario: Scenario) -> Iterator[PathRequest]:
     """The scenario's own requests, one of each subset, and its controls."""
     traffic = scenario.traffic
-    return [
-        Call(
+    for name, subset in traffic.subsets.items():
+        yield PathRequest(
             name=f"{name} from {traffic.client}",
             method=subset.method,
             host=traffic.host,
@@ -74,9 +91,8 @@ def path_calls(scenario: Scenario) -> list[Call]:
             body=subset.body,
             expect=subset.expect,
         )
-        for name, subset in traffic.subsets.items()
-    ] + [
-        Call(
+    for control in scenario.controls:
+        yield PathRequest(
             name=control.name,
             method=control.method,
             host=control.host or traffic.host,
@@ -85,8 +101,6 @@ def path_calls(scenario: Scenario) -> list[Call]:
             body="",
             expect=control.expect,
         )
-        for control in scenario.controls
-    ]
 
 
 def client_address(sidecar: Component, port: int) -> Address:
@@ -104,8 +118,19 @@ def client_address(sidecar: Component, port: int) -> Address:
     )
 
 
+class _Check(Protocol):
+    """One call and how its answer is judged."""
+
+    @property
+    def call(self) -> Call:
+        """What is asked."""
+
+    def judge(self, answer: Answer) -> VerificationLine:
+        """What the table says of the answer."""
+
+
 @dataclass(frozen=True, slots=True)
-class Call:
+class PathRequest:
     """One request through the path and the answer it must get."""
 
     name: str
@@ -116,38 +141,76 @@ class Call:
     body: str
     expect: Expect
 
-    def made_by(self, client: httpx.Client, extensions: Mapping[str, Any] | None = None) -> VerificationLine:
-        """Send it and judge the answer; *extensions* are httpx's, such as ``sni_hostname``."""
-        try:
-            answer = client.request(
-                self.method,
-                self.path,
-                headers={"host": self.host, **self.headers},
-                content=self.body or None,
-                extensions=dict(extensions or {}),
-            )
-        except httpx.HTTPError as error:
-            return self._line(got=_reason(error), node=None, passed=False)
-        expect = self.expect
+
+@dataclass(frozen=True, slots=True)
+class PathCheck:
+    """One request through the path, sent to *base*, and its line of the table."""
+
+    request: PathRequest
+    base: str
+    """``http://ADDRESS:PORT`` or ``https://ADDRESS:PORT``; the Host header is the request's own."""
+    tls: ClientTls | None = None
+
+    @property
+    def call(self) -> Call:
+        """What is asked."""
+        request = self.request
+        return Call(
+            url=f"{self.base}{request.path}",
+            method=request.method,
+            headers={"host": request.host, **request.headers},
+            body=request.body,
+            tls=self.tls,
+        )
+
+    def judge(self, answer: Answer) -> VerificationLine:
+        """What the table says of the answer."""
+        expect = self.request.expect
+        if answer.status is None:
+            return self._line(got=answer.error or "nothing", node=None, passed=False)
         node = answer.headers.get(_NODE_HEADER)
-        right_status = answer.status_code == expect.status
+        marked = expect.body_contains is None or expect.body_contains in answer.text
         right_node = node in expect.nodes if expect.nodes else node is None
-        right_body = expect.body_contains is None or expect.body_contains in answer.text
-        got = f"{answer.status_code}{_from((node,) if node else ())}"
-        if right_status and not right_body:
-            got += ", wrong body"
-        return self._line(got=got, node=node, passed=right_status and right_node and right_body)
+        return self._line(
+            got=f"{answer.status}{_from((node,) if node else ())}{'' if marked else ', wrong body'}",
+            node=node,
+            passed=answer.status == expect.status and right_node and marked,
+        )
 
     def _line(self, *, got: str, node: str | None, passed: bool) -> VerificationLine:
-        method = "" if self.method == "GET" else f"-X {self.method} "
-        headers = "".join(f" -H '{key}: {value}'" for key, value in self.headers.items())
+        request = self.request
+        method = "" if request.method == "GET" else f"-X {request.method} "
+        headers = "".join(f" -H '{key}: {value}'" for key, value in request.headers.items())
         return VerificationLine(
-            name=self.name,
-            sent=f"{method}http://{self.host}{self.path}{headers}",
-            expected=f"{self.expect.status}{_from(self.expect.nodes)}",
+            name=request.name,
+            sent=f"{method}http://{request.host}{request.path}{headers}",
+            expected=f"{request.expect.status}{_from(request.expect.nodes)}",
             got=got,
             node=node,
             passed=passed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _NoWayCheck:
+    """The client must not reach a node past the gateway; the TLS controls show that the node is there."""
+
+    node: Component
+    client: str
+
+    @property
+    def call(self) -> Call:
+        host, port = next(iter(self.node.addresses.values()))
+        return Call(url=f"https://{host}:{port}", method=CONNECT_ONLY)
+
+    def judge(self, answer: Answer) -> VerificationLine:
+        return VerificationLine(
+            name=f"{self.node.name} past the gateway",
+            sent=f"TLS to {self.node.name} from {self.client}",
+            expected="no way",
+            got=f"no way: {answer.error}" if answer.error is not None else answer.text,
+            node=None,
+            passed=answer.error is not None,
         )
 
 
@@ -156,27 +219,37 @@ class _TlsControl:
     """One way to knock at a node's TLS port, and the answer that nginx must give."""
 
     name: str
+    node: Component
+    ca: Path
     identity: Identity | None
     status: int
     marker: str
 
-    def made_at(self, node: Component, ca: Path) -> VerificationLine:
-        host, port = next(iter(node.addresses.values()))
-        context = ssl.create_default_context(cafile=ca)
-        if self.identity is not None:
-            context.load_cert_chain(self.identity.certificate, self.identity.private_key)
-        try:
-            answer = httpx.get(f"https://{host}:{port}/", verify=context, timeout=_TIMEOUT_S, trust_env=False)
-        except httpx.HTTPError as error:
-            got, answered, passed = _reason(error), None, False
+    @property
+    def call(self) -> Call:
+        host, port = next(iter(self.node.addresses.values()))
+        identity = self.identity
+        return Call(
+            url=f"https://{host}:{port}/",
+            tls=ClientTls(
+                ca=str(self.ca),
+                server_name=CERTIFIED_ADDRESS,
+                certificate=str(identity.certificate) if identity is not None else None,
+                private_key=str(identity.private_key) if identity is not None else None,
+            ),
+        )
+
+    def judge(self, answer: Answer) -> VerificationLine:
+        if answer.status is None:
+            got, answered, passed = answer.error or "nothing", None, False
         else:
             marked = self.marker in answer.text
-            got = f"{answer.status_code}{f' {self.marker}' if marked else ', other page'}"
+            got = f"{answer.status}{f' {self.marker}' if marked else ', other page'}"
             answered = answer.headers.get(_NODE_HEADER)
-            passed = answer.status_code == self.status and marked and answered == node.name
+            passed = answer.status == self.status and marked and answered == self.node.name
         return VerificationLine(
-            name=f"{node.name}, {self.name}",
-            sent=f"https://{node.name}/ directly",
+            name=f"{self.node.name}, {self.name}",
+            sent=f"https://{self.node.name}/ directly",
             expected=f"{self.status} {self.marker}",
             got=got,
             node=answered,
@@ -186,19 +259,15 @@ class _TlsControl:
 
 def _tls_controls(
     nodes: Sequence[Component], scenario: Scenario, identities: Identities
-) -> Iterator[VerificationLine]:
+) -> Iterator[_TlsControl]:
     for node in nodes:
-        for control in (
-            _TlsControl("no client certificate", None, 400, "No required SSL certificate was sent"),
-            _TlsControl("certificate of another CA", identities.foreign, 400, "The SSL certificate error"),
-            _TlsControl("right certificate", identities.right, 200, f"{scenario.nodes[node.name].page}!"),
+        for name, identity, status, marker in (
+            ("no client certificate", None, 400, "No required SSL certificate was sent"),
+            ("certificate of another CA", identities.foreign, 400, "The SSL certificate error"),
+            ("right certificate", identities.right, 200, f"{scenario.nodes[node.name].page}!"),
         ):
-            yield control.made_at(node, identities.ca)
+            yield _TlsControl(name, node, identities.ca, identity, status, marker)
 
 
 def _from(nodes: Sequence[str]) -> str:
     return f" from {' or '.join(nodes)}" if nodes else " from a proxy"
-
-
-def _reason(error: httpx.HTTPError) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -23,17 +23,19 @@ class Child:
         log: Path,
         *,
         environment: Mapping[str, str],
-        fds: Sequence[int],
         folder: Path,
+        fds: Sequence[int] = (),
+        stdin: int = subprocess.DEVNULL,
+        stdout: int | None = None,
     ) -> None:
         self.name = name
         self._log = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                stdin=stdin,
+                stdout=output if stdout is None else stdout,
+                stderr=output,
                 env=dict(environment),
                 cwd=folder,
                 pass_fds=tuple(fds),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.errors import LoadError
+from bench.load.launcher import Launcher
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import LoadPlan, Stage, Target
 from bench.load.runner import run_load
@@ -16,10 +17,13 @@ _DURATION_S: Final = 3.0
 _WARM_UP_S: Final = 0.5
 
 
-def measure_floor(plan: LoadPlan, folder: Path, *, duration_s: float = _DURATION_S) -> LoadOutcome:
+def measure_floor(
+    plan: LoadPlan, folder: Path, *, duration_s: float = _DURATION_S, launcher: Launcher | None = None
+) -> LoadOutcome:
     """Send the first measured stage of *plan* to a stub that answers at once, in a process of its own.
 
-    Same engine, same schedule, same connections, same checks; without TLS, and for *duration_s* only.
+    Same engine, same schedule, same connections, same checks; without TLS, and for *duration_s* only. With a
+    *launcher* both run where it says.
 
     Raises:
         LoadError: the plan measures nothing, or the stub did not start.
@@ -34,8 +38,14 @@ def measure_floor(plan: LoadPlan, folder: Path, *, duration_s: float = _DURATION
     )
     path = (folder / "stub-plan.json").resolve()
     path.write_text(plan.model_dump_json(), encoding="utf-8")
+    module = ["-m", "bench.load.stub"]
+    command = (
+        [sys.executable, *module, str(path)]
+        if launcher is None
+        else launcher.command("stub", [*module, launcher.give(path)], {"PYTHONUNBUFFERED": "1"})
+    )
     with subprocess.Popen(
-        [sys.executable, "-m", "bench.load.stub", str(path)],
+        command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -46,6 +56,8 @@ def measure_floor(plan: LoadPlan, folder: Path, *, duration_s: float = _DURATION
             if not line.isdigit():
                 raise LoadError("the stub for the null-target floor did not start.")
             target = Target(address="127.0.0.1", port=int(line), host=plan.target.host)
-            return run_load(plan.model_copy(update={"target": target, "stages": stages}), folder)
+            return run_load(
+                plan.model_copy(update={"target": target, "stages": stages}), folder, launcher=launcher
+            )
         finally:
             stub.kill()

@@ -36,7 +36,7 @@ class SubsetOutcome(_Model):
     response_time: str
     """done - due."""
     service_time: str
-    """done - sent."""
+    """done - sent; a request that opens its own connection counts as sent when it begins to connect."""
     lag: str
     """sent - due."""
 
@@ -90,6 +90,7 @@ class Second(_Model):
     second: int
     """Whole seconds since the stage's start."""
     due: int
+    """Requests due in this second whose ending is known: not those that a lost worker took with it."""
     answered: int
     bad: int
     response_time_p50: int | None

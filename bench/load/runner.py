@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import queue
-import socket
 import sys
 import threading
 import time
@@ -14,14 +13,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import bench
 from bench.errors import LoadError
 from bench.load.arrivals import Share, stage_starts
 from bench.load.child import Child
 from bench.load.events import LoadEvent, Progress, StageEnded, StageStarted, WorkerLost
+from bench.load.launcher import Launcher
 from bench.load.merge import Merger
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import LoadPlan
+from bench.load.starting import start_locust
 
 _PROGRESS_S: Final = 0.5
 _START_S: Final = 60.0
@@ -29,8 +29,6 @@ _START_S: Final = 60.0
 _REMOTE_START_S: Final = 600.0
 _STOP_S: Final = 5.0
 _QUIT_S: Final = 5.0
-MASTER_PORT: Final = 5557
-"""Where remote workers look for their master, unless told otherwise."""
 
 
 class GeneratorError(LoadError):
@@ -46,6 +44,7 @@ def run_load(
     on_event: Callable[[LoadEvent], None] | None = None,
     stop: threading.Event | None = None,
     locust_options: Sequence[str] = (),
+    launcher: Launcher | None = None,
 ) -> LoadOutcome:
     """Run *plan* and return what it brought; ``folder`` gets plan, outcome and Locust's output.
 
@@ -55,6 +54,7 @@ def run_load(
         on_event: called in this thread; what it raises ends the run and reaches the caller.
         stop: once set, the run ends early and the outcome holds what was due until then (``complete`` False).
         locust_options: further options for Locust, e.g. ``--csv PREFIX`` or ``--html FILE``.
+        launcher: where Locust runs; None: in processes of this machine.
 
     Raises:
         LoadError: the target cannot be reached at all, the machine's limits are too low, Locust failed.
@@ -64,7 +64,7 @@ def run_load(
     folder.mkdir(parents=True, exist_ok=True)
     plan = _with_absolute_paths(plan)
     (folder / "plan.json").write_text(plan.model_dump_json(indent=1), encoding="utf-8")
-    run = _Run(plan, folder, on_event or (lambda _: None), locust_options)
+    run = _Run(plan, folder, on_event or (lambda _: None), locust_options, launcher)
     try:
         run.start()
         try:
@@ -80,12 +80,18 @@ def run_load(
 
 class _Run:
     def __init__(
-        self, plan: LoadPlan, folder: Path, on_event: Callable[[LoadEvent], None], options: Sequence[str]
+        self,
+        plan: LoadPlan,
+        folder: Path,
+        on_event: Callable[[LoadEvent], None],
+        options: Sequence[str],
+        launcher: Launcher | None,
     ) -> None:
         self._plan = plan
         self._folder = folder
         self._on_event = on_event
         self._options = options
+        self._launcher = launcher
         self._children: list[Child] = []
         self._merger = Merger(plan)
         self._starts = stage_starts(plan)
@@ -113,63 +119,8 @@ class _Run:
 
     def start(self) -> None:
         """Start Locust: one process, or a master and its workers."""
-        plan = self._plan
-        source = Path(bench.__file__).resolve().parent
-        common = [
-            sys.executable,
-            "-m",
-            "locust",
-            "-f",
-            str(source / "load" / "entry" / "locustfile.py"),
-            "--loglevel",
-            "WARNING",
-        ]
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(source.parent), os.environ.get("PYTHONPATH")])),
-            "PYTHONUNBUFFERED": "1",
-            "EGRESS_BENCH_PLAN": str(self._folder / "plan.json"),
-        }
-        # Locust reads LOCUST_* variables as options; those of the user's shell are not for this run.
-        for name in [name for name in environment if name.startswith("LOCUST_")]:
-            del environment[name]
-        total = plan.workers + plan.remote_workers
-        if plan.connections.count < total:
-            raise LoadError(
-                f"{plan.connections.count} connections cannot be shared among {total} workers.",
-                remedy="Use more connections or fewer workers.",
-            )
-        users = ["--headless", "--only-summary", "-u", str(total), "-r", str(total), *self._options]
-        everything = {f"EGRESS_BENCH_{name}": str(fd) for name, fd in self._theirs.items()}
-        if total == 1 and not plan.remote_workers:
-            self._spawn(
-                "locust", [*common, *users], {**environment, **everything}, list(self._theirs.values())
-            )
-            return
-        port = plan.master_port or (MASTER_PORT if plan.remote_workers else free_port(plan.master_bind))
-        bind = ["--master-bind-host", plan.master_bind, "--master-bind-port", str(port)]
-        self._spawn(
-            "master",
-            [*common, "--master", "--expect-workers", str(total), *bind, *users],
-            {**environment, **everything},
-            list(self._theirs.values()),
-        )
-        life = self._theirs["LIFELINE"]
-        host = "127.0.0.1" if plan.master_bind in ("0.0.0.0", "*") else plan.master_bind  # noqa: S104 - compared only
-        for number in range(1, plan.workers + 1):
-            self._spawn(
-                f"worker-{number}",
-                [*common, "--worker", "--master-host", host, "--master-port", str(port)],
-                {**environment, "EGRESS_BENCH_LIFELINE": str(life)},
-                [life],
-            )
-
-    def _spawn(self, name: str, command: list[str], environment: dict[str, str], fds: list[int]) -> None:
-        log = self._folder / f"{name}.log"
-        # In the folder, so that no locust.conf or pyproject.toml of the caller's has a say.
-        self._children.append(
-            Child(name, command, log, environment=environment, fds=fds, folder=self._folder)
-        )
+        for child in start_locust(self._plan, self._folder, self._theirs, self._options, self._launcher):
+            self._children.append(child)
 
     def end(self) -> None:
         """Kill and reap whatever still runs; close the pipes."""
@@ -303,6 +254,9 @@ class _Run:
         """Tell the conductor of workers of ours that ended; it would take it seconds to notice."""
         for child in self._children[1:]:
             code = child.exit_code()
+            if code is not None and self._launcher is not None and self._workers:
+                # Its process id there is another one: the master notices by itself that it fell silent.
+                continue
             if code is None or child.pid in self._buried or self._is_done:
                 continue
             self._buried.add(child.pid)
@@ -375,11 +329,3 @@ def _with_absolute_paths(plan: LoadPlan) -> LoadPlan:
     }
     target = plan.target.model_copy(update={"tls": tls.model_copy(update=paths)})
     return plan.model_copy(update={"target": target})
-
-
-def free_port(host: str) -> int:
-    """A port on *host* that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1" if host == "*" else host, 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -222,6 +222,8 @@ class Session:
             gevent.os.make_nonblocking(fd)
             data = gevent.os.nb_read(fd, 1024)
             if not data:
+                if fd == _descriptor(LIFELINE):
+                    os._exit(70)
                 return
             pending += data
             while b"\n" in pending:
@@ -246,7 +248,8 @@ def _on_init(environment: Environment, **_: Any) -> None:
     locust.runners.WORKER_REPORT_INTERVAL = _REPORT_S
     _SESSIONS[environment] = Session(environment)
     lifeline = _descriptor(LIFELINE)
-    if lifeline is not None:
+    # One descriptor may be both: whoever reads the commands then notices its end.
+    if lifeline is not None and lifeline != _descriptor(CONTROL):
         gevent.spawn(_die_with, lifeline)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import bench
 from bench.errors import LoadError
-from bench.load.runner import MASTER_PORT
+from bench.load.starting import MASTER_PORT
 
 
 def run_worker(master: str, *, port: int = MASTER_PORT, processes: int = 1) -> int:

@@ -40,7 +40,7 @@ class Catalog:
         ]
         if self._is_old:
             return KnownServices(_one_for_each_port(visible))
-        return KnownServices(_one_for_each_host(visible))
+        return KnownServices(_one_for_each_host(visible, proxy.namespace))
 
 
 class KnownServices:
@@ -80,16 +80,32 @@ def _one_for_each_port(services: Iterable[KnownService]) -> list[KnownService]:
     return kept
 
 
-def _one_for_each_host(services: Iterable[KnownService]) -> list[KnownService]:
-    """Since Istio 1.22: a Service beats every ServiceEntry of its host; equal ServiceEntries merge ports."""
-    kept: dict[str, KnownService] = {}
+def _one_for_each_host(services: Iterable[KnownService], namespace: str) -> list[KnownService]:
+    """Since Istio 1.22 a proxy in *namespace* has one service for each host.
+
+    One of its own namespace before all others, then a Service before ServiceEntries, then the oldest: so
+    istiod answered for a host of both kinds, a sidecar in the ServiceEntry's namespace and a gateway outside.
+    Equal ServiceEntries merge their ports.
+    """
+    groups: dict[str, list[KnownService]] = {}
     for service in services:
-        first = kept.get(service.host)
-        if first is None:
-            kept[service.host] = service
-        elif first.is_entry and service.is_entry and first.merge_key == service.merge_key:
-            kept[service.host] = _merged(first, service)
-    return list(kept.values())
+        groups.setdefault(service.host, []).append(service)
+    return [_winner(group, namespace) for group in groups.values()]
+
+
+def _winner(group: list[KnownService], namespace: str) -> KnownService:
+    own = [service for service in group if service.namespace == namespace]
+    ranked = sorted(own or group, key=lambda service: service.is_entry)
+    winner = ranked[0]
+    for other in ranked[1:]:
+        if winner.is_entry and other.merge_key == winner.merge_key:
+            winner = _merged(winner, other)
+    oldest = group[0]
+    if all(service.is_entry for service in group) and oldest.merge_key != winner.merge_key:
+        doubt = f"{oldest.title} is older and {winner.title} is of the proxy's namespace: which one counts?"
+        ports = {number: replace(port, doubt=doubt) for number, port in winner.ports.items()}
+        winner = replace(winner, ports=ports)
+    return winner
 
 
 def _merged(first: KnownService, second: KnownService) -> KnownService:

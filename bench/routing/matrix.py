@@ -14,7 +14,7 @@ from bench.istio.models.virtual_service import HTTPMatchRequest, VirtualService
 from bench.istio.resource import Resource, Resources
 from bench.routing.decision import Decision, Unjudged
 from bench.routing.delegates import http_rules
-from bench.routing.names import full_name, is_wildcard
+from bench.routing.names import covers, full_name, is_wildcard
 from bench.routing.request import Request
 from bench.routing.router import Router
 from bench.routing.shapes import Shape, host_variants, near_misses, satisfying
@@ -22,6 +22,7 @@ from bench.routing.shapes import Shape, host_variants, near_misses, satisfying
 MOST_CASES = 2_000
 _OVERLAPS = 3
 """Each match is also asked together with so many that come after it."""
+_NAMES_OF_A_WILDCARD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +88,7 @@ def _reason(decision: Decision) -> str:
 
 def _probes(router: Router, resources: Resources, resource: Resource[VirtualService]) -> Iterator[_Probe]:
     spec = resource.spec
-    hosts = tuple(
-        full_name(host, resource.namespace, router.inventory.domain).replace("*", "any", 1)
-        if host != "*"
-        else ""
-        for host in spec.hosts
-    )
+    hosts = tuple(full_name(host, resource.namespace, router.inventory.domain) for host in spec.hosts)
     mesh = not spec.gateways or "mesh" in spec.gateways
     for rule in http_rules(resource, resources.virtual_services):
         for match in rule.matches:
@@ -102,10 +98,10 @@ def _probes(router: Router, resources: Resources, resource: Resource[VirtualServ
 
 
 def _places(router: Router) -> Iterator[tuple[str, int, tuple[str, ...]]]:
-    """Every sidecar, its HTTP ports, and the hosts that it takes there."""
-    for name, proxy in router.inventory.proxies.items():
-        if proxy.role != "sidecar":
-            continue
+    """Every sidecar (without one, every gateway), its HTTP ports, and the hosts that it takes there."""
+    proxies = router.inventory.proxies
+    sidecars = [name for name, proxy in proxies.items() if proxy.role == "sidecar"]
+    for name in sidecars or proxies:
         for port in router.http_ports(name):
             table = router.listener(name, port).table
             if table is not None:
@@ -145,11 +141,19 @@ def _requests(router: Router, probes: list[_Probe]) -> Iterator[tuple[str, Reque
 
 def _taken(place: tuple[str, int, tuple[str, ...]], probe: _Probe, probes: list[_Probe]) -> Iterator[_Taken]:
     proxy, port, domains = place
-    for host in probe.hosts:
-        shape = satisfying(probe.match, host or next(iter(domains), "any.invalid"))
+    for host in dict.fromkeys(name for written in probe.hosts for name in _concrete(written, domains)):
+        shape = satisfying(probe.match, host)
         if shape is not None:
             for full in _through_the_mesh(probe, shape, probes):
                 yield _Taken(proxy, port, probe, full)
+
+
+def _concrete(host: str, domains: tuple[str, ...]) -> list[str]:
+    """Names to ask a host by: for a wildcard some that are known here, and one that nobody knows."""
+    if not is_wildcard(host):
+        return [host]
+    known = [domain for domain in domains if ":" not in domain and covers(host, domain)]
+    return [*known[:_NAMES_OF_A_WILDCARD], host.replace("*", "any", 1) if host != "*" else "any.invalid"]
 
 
 def _overlaps(taken: list[_Taken]) -> Iterator[tuple[str, Request]]:

@@ -18,6 +18,7 @@ from bench.routing.conditions import ANYTHING
 from bench.routing.delegates import WrittenRule
 from bench.routing.hosts import HostTable, VirtualHost, aliases, bracketed, old_aliases
 from bench.routing.names import covers, full_name, gateway_name, is_ip, is_visible, is_wildcard
+from bench.routing.passthrough import Passed
 from bench.routing.rules import ONE, Rule, Share, Viewpoint, compile_rules
 from bench.routing.service import KnownService
 
@@ -33,6 +34,8 @@ class Listener:
     nobody: str = ""
     """Why no HTTP is taken here, if there is no table."""
     doubt: str = ""
+    passed: Passed | None = None
+    """TLS goes on as it is, whatever is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,11 @@ def sidecar_listener(mesh: Mesh, port: int) -> Listener:
     here = mesh.services.on(port)
     speaking_http = [service for service in here if service.ports[port].protocol in _HTTP]
     if not speaking_http:
+        forwarding = [service.title for service in here if service.ports[port].protocol == "tcp"]
+        if forwarding:
+            return Listener(None, doubt=f"port {port} of {forwarding[0]} is forwarded as TCP")
+        if mesh.inventory.outbound == "ALLOW_ANY":
+            return Listener(None, doubt=f"ALLOW_ANY: port {port} goes to the address that the client dialled")
         what = ", ".join(f"{service.title} ({service.ports[port].protocol})" for service in here)
         return Listener(None, f"no HTTP service has port {port}" + (f", only {what}" if what else ""))
     is_old = mesh.inventory.semantics == "istio-1.0"

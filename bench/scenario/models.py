@@ -10,9 +10,13 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from bench.istio.inventory import Inventory
+from bench.scenario.containers import Images, Resources
 from bench.scenario.traffic import Connections, Constant, Schedule
 
 KeyType = Literal["rsa-4096", "rsa-2048", "ecdsa-p256"]
+
+RESOURCE_KINDS = ("sidecar", "egress", "node", "generator")
+"""Names under which ``resources`` speaks of all parts of a kind."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
@@ -169,6 +173,9 @@ class Scenario(_Written):
     handshake: Handshake | None = None
     controls: tuple[Control, ...] = ()
     limits: Limits = Limits()
+    resources: dict[str, Resources] = Field(default_factory=dict)
+    """Proxy or node, or ``sidecar``, ``egress``, ``node``, ``generator`` for all of a kind -> its limits."""
+    images: Images = Images()
     ports: dict[str, Annotated[int, Field(ge=1, le=65535)]] = Field(default_factory=dict)
     """Fixed ports: ``NAME`` of a node, or ``NAME:PORT`` of a proxy's listener as Istio names it, such as
     ``sleep:80`` -> real port. Absent: the system chooses."""
@@ -197,11 +204,25 @@ class Scenario(_Written):
             for node in expect.nodes:
                 if node not in self.nodes:
                     raise ValueError(f"{place} expects node {node!r}; nodes are {_list(self.nodes)}")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_exist(self) -> Scenario:
+        proxies = self.inventory.proxies
+        for name in self.resources:
+            if name not in proxies and name not in self.nodes and name not in RESOURCE_KINDS:
+                known = _list([*proxies, *self.nodes, *RESOURCE_KINDS])
+                raise ValueError(f"resources names {name!r}; known are {known}")
         for wish in self.ports:
             name = wish.partition(":")[0]
             if name not in proxies and name not in self.nodes:
                 raise ValueError(f"ports names {name!r}, which is neither a proxy nor a node")
         return self
+
+
+def resources_of(scenario: Scenario, name: str, kind: str) -> Resources:
+    """What the part *name* of a *kind* in ``RESOURCE_KINDS`` may use: its own limits, else its kind's."""
+    return scenario.resources.get(name) or scenario.resources.get(kind) or Resources()
 
 
 def _list(names: Iterable[str]) -> str:

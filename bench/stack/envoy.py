@@ -9,13 +9,14 @@ from __future__ import annotations
 import http.client
 import json
 import re
-from collections.abc import Mapping, Sequence
+import socket
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from bench.errors import StackError
 from bench.stack.binaries import Binary
-from bench.stack.processes import Process
 from bench.stack.protocol import ProxySpec
 from bench.translate.placement import Address, ConfigFile
 
@@ -31,6 +32,24 @@ _REASON = re.compile(
     r"config update (?:rejected|failure): (?P<update>.*)|error `(?P<start>.*)` initializing config"
 )
 _MAX_REASON = 500
+
+
+class Ended(Protocol):
+    """A part that can tell of its end: a process, or a container."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+
+    @property
+    def log(self) -> Path:
+        """The file with its output."""
+
+    def how_it_ended(self) -> str:
+        """In words, e.g. ``was ended by SIGKILL``."""
+
+    def last_output(self, lines: int = 12) -> str:
+        """Its last lines of output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +89,13 @@ class ProxyFolder:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def write_files(folder: ProxyFolder, proxy: str, files: Sequence[ConfigFile]) -> None:
+def write_files(
+    folder: ProxyFolder,
+    proxy: str,
+    files: Sequence[ConfigFile],
+    *,
+    owner: Callable[[Path], None] = lambda _: None,
+) -> None:
     """Write files in the given order, each by one rename, so that Envoy sees all of a file or nothing.
 
     Raises:
@@ -84,6 +109,7 @@ def write_files(folder: ProxyFolder, proxy: str, files: Sequence[ConfigFile]) ->
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             staged = folder.staging / target.name
             staged.write_text(file.text, encoding="utf-8")
+            owner(staged)
             staged.replace(target)
         except OSError as error:
             raise StackError(
@@ -114,6 +140,10 @@ def envoy_command(folder: ProxyFolder, binary: Binary, *, concurrency: int) -> l
     ]
 
 
+AdminAddress = Address | Path
+"""Where an admin API answers: an IP address and port, or a Unix socket."""
+
+
 def admin_address(folder: ProxyFolder) -> Address | None:
     """Where the admin API listens; None before Envoy has written it."""
     try:
@@ -124,7 +154,7 @@ def admin_address(folder: ProxyFolder) -> Address | None:
     return (ip, int(port)) if colon and port.isdigit() else None
 
 
-def listener_addresses(admin: Address) -> dict[str, Address]:
+def listener_addresses(admin: AdminAddress) -> dict[str, Address]:
     """Real addresses of the listeners that are up, by listener name; a port of 0 is not bound yet."""
     found = {}
     for status in json.loads(get(admin, "/listeners?format=json")).get("listener_statuses", []):
@@ -134,7 +164,7 @@ def listener_addresses(admin: Address) -> dict[str, Address]:
     return found
 
 
-def is_live(admin: Address) -> bool:
+def is_live(admin: AdminAddress) -> bool:
     """Whether Envoy has initialised everything and serves."""
     try:
         return get(admin, "/ready").strip() == "LIVE"
@@ -142,7 +172,7 @@ def is_live(admin: Address) -> bool:
         return False
 
 
-def refusals(admin: Address) -> dict[str, int]:
+def refusals(admin: AdminAddress) -> dict[str, int]:
     """Update counters that tell of a refused file, above zero: name -> how often."""
     counters = {}
     for line in get(admin, "/stats?filter=update_(rejected|failure)$").splitlines():
@@ -152,7 +182,7 @@ def refusals(admin: Address) -> dict[str, int]:
     return counters
 
 
-def refusal_error(process: Process, counters: dict[str, int] | None = None) -> StackError:
+def refusal_error(process: Ended, counters: dict[str, int] | None = None) -> StackError:
     """The error for a configuration that Envoy does not take, with Envoy's own reason."""
     reasons = reasons_in(process.log)
     counted = f" ({', '.join(sorted(counters))})" if counters else ""
@@ -163,7 +193,7 @@ def refusal_error(process: Process, counters: dict[str, int] | None = None) -> S
     )
 
 
-def missing_listener_error(process: Process, proxy: ProxySpec, found: Mapping[str, Address]) -> StackError:
+def missing_listener_error(process: Ended, proxy: ProxySpec, found: Mapping[str, Address]) -> StackError:
     """The error for an Envoy that serves without a listener that was expected."""
     expected = ", ".join(f"{ip}_{port}" for ip, port in proxy.listeners)
     return StackError(
@@ -184,13 +214,17 @@ def reasons_in(log: Path, limit: int = 3) -> list[str]:
     return [reason for reason in reasons if reason][:limit]
 
 
-def get(admin: Address, path: str, *, timeout_s: float = 5.0) -> str:
+def get(admin: AdminAddress, path: str, *, timeout_s: float = 5.0) -> str:
     """Ask the admin API; raises ``OSError`` if nothing answers.
 
     The standard library's client, because this is asked in a tight loop while a stack starts; measurements
     use ``bench.telemetry.admin``.
     """
-    connection = http.client.HTTPConnection(*admin, timeout=timeout_s)
+    connection = (
+        _SocketConnection(admin, timeout_s)
+        if isinstance(admin, Path)
+        else http.client.HTTPConnection(*admin, timeout=timeout_s)
+    )
     try:
         connection.request("GET", path)
         return connection.getresponse().read().decode("utf-8", "replace")
@@ -198,3 +232,17 @@ def get(admin: Address, path: str, *, timeout_s: float = 5.0) -> str:
         raise ConnectionError(str(error)) from error
     finally:
         connection.close()
+
+
+class _SocketConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("envoy", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket instead of the host."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from bench.errors import StackError
-from bench.stack.protocol import Component, Stack
+from bench.stack.protocol import Stack
 
 
 def save_config(stack: Stack, folder: Path) -> None:
@@ -19,9 +19,11 @@ def save_config(stack: Stack, folder: Path) -> None:
         if part.config is None:
             continue
         if part.config.is_dir():
-            _copy(part, part.config, folder / part.name)
+            _copy(part.name, part.config, folder / part.name)
         else:
-            _copy(part, part.config, folder / part.name / part.config.name)
+            _copy(part.name, part.config, folder / part.name / part.config.name)
+    for file in stack.own_files():
+        _copy("the stack", file, folder / file.name)
 
 
 def save_logs(stack: Stack, folder: Path, *, with_access_logs: bool = True) -> None:
@@ -34,12 +36,12 @@ def save_logs(stack: Stack, folder: Path, *, with_access_logs: bool = True) -> N
     """
     for part in stack.components():
         if part.log.exists():
-            _copy(part, part.log, folder / f"{part.name}.log")
+            _copy(part.name, part.log, folder / f"{part.name}.log")
         if with_access_logs and part.access_log is not None and part.access_log.exists():
-            _copy(part, part.access_log, folder / f"{part.name}.access.log")
+            _copy(part.name, part.access_log, folder / f"{part.name}.access.log")
 
 
-def _copy(part: Component, source: Path, target: Path) -> None:
+def _copy(name: str, source: Path, target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
@@ -48,7 +50,7 @@ def _copy(part: Component, source: Path, target: Path) -> None:
             shutil.copyfile(source, target)
     except (OSError, shutil.Error) as error:
         raise StackError(
-            f"what {part.name} wrote cannot be kept: {error}.",
+            f"what {name} wrote cannot be kept: {error}.",
             where=str(target),
             remedy="Make room on the disk, or name another folder with --out.",
         ) from error

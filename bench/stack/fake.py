@@ -10,7 +10,7 @@ from typing import Literal, Self
 from bench.errors import StackError
 from bench.stack.placing import endpoints_of, place, proxies_in_order, require_sound, wished_port
 from bench.stack.ports import LOOPBACK
-from bench.stack.protocol import Component, ProxySpec, StackSpec
+from bench.stack.protocol import ClientPlace, Component, ProxySpec, StackSpec
 from bench.translate.placement import Address, ConfigFile, Placement
 
 FIRST_PORT = 20_001
@@ -98,6 +98,15 @@ class FakeStack:
             return self._placements[proxy]
         except KeyError:
             raise StackError(f"stack {self.spec.name} has no running proxy called {proxy}.") from None
+
+    def own_files(self) -> Sequence[Path]:
+        """None: each part's files say it all."""
+        return ()
+
+    def client(self, proxy: str) -> ClientPlace | None:
+        """Here: the listeners are on loopback."""
+        self.component(proxy)
+        return None
 
     def __enter__(self) -> Self:
         self.start()

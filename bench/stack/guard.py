@@ -26,6 +26,8 @@ _PROGRAM = (
     "from bench.stack.guard import watch; watch(sys.argv[2], int(sys.argv[3]))"
 )
 _LOOK_EVERY_S = 1.0
+_ACT_S = 30.0
+"""Ending processes takes seconds, removing containers more of them."""
 
 
 class Guard:
@@ -63,7 +65,7 @@ class Guard:
         """Let the guard clear the run now, as if this process had ended."""
         self._close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(10)
+            self._process.wait(_ACT_S)
 
     def dismiss(self) -> None:
         """End the guard without letting it act. Safe to call twice."""
@@ -88,10 +90,12 @@ def watch(folder: str, parent: int) -> None:
         if ready and not os.read(sys.stdin.fileno(), 1):
             break
 
-    from bench.stack.leftovers import end_processes  # noqa: PLC0415 - psutil is heavy and seldom needed
+    from bench.stack.leftovers import end_containers, end_processes  # noqa: PLC0415 - psutil is heavy
     from bench.stack.runfolder import RunFolder  # noqa: PLC0415
 
     run_folder = RunFolder(Path(folder))
     with contextlib.suppress(Exception):
         end_processes(run_folder)
+    with contextlib.suppress(Exception):
+        end_containers(run_folder)
     run_folder.remove()

@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from bench.errors import StackError
+from bench.stack.compose.mark import marked_project
 from bench.stack.parts import read_parts
 from bench.stack.protocol import Component
 from bench.stack.runfolder import PREFIX, ProcessMark, RunFolder
@@ -90,6 +91,7 @@ def clear(run: Run, *, grace_s: float = 3.0) -> None:
             remedy="End that process first; it clears up after itself.",
         )
     end_processes(folder, grace_s=grace_s)
+    end_containers(folder)
     folder.remove()
 
 
@@ -136,6 +138,39 @@ def end_processes(folder: RunFolder, *, grace_s: float = 3.0) -> None:
         where=str(folder.path),
         remedy="End it by hand, as the user who owns it.",
     )
+
+
+def end_containers(folder: RunFolder) -> None:
+    """Remove the containers and networks of a run, if it has any.
+
+    Raises:
+        StackError: the engine does not answer, or something cannot be removed.
+    """
+    if marked_project(folder) is not None:
+        from bench.stack.compose.sweep import sweep_run  # noqa: PLC0415 - the SDK is heavy and seldom needed
+
+        sweep_run(folder)
+
+
+def end_orphans() -> list[str]:
+    """Remove containers of this user's runs whose folder was deleted; returns what was removed.
+
+    Raises:
+        StackError: something cannot be removed.
+    """
+    from bench.stack.compose.engine import connect  # noqa: PLC0415 - as above
+    from bench.stack.compose.sweep import orphans, sweep  # noqa: PLC0415
+
+    try:
+        client = connect()
+    except StackError:
+        # Without an engine there are no containers.
+        return []
+    with contextlib.closing(client):
+        found = orphans(client, os.getuid())
+        for project in found:
+            sweep(client, project)
+    return found
 
 
 def _is_running(process: psutil.Process) -> bool:

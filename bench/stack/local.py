@@ -26,7 +26,7 @@ from bench.stack.placing import (
 )
 from bench.stack.ports import address_of, listen, require_free
 from bench.stack.processes import Process, stop_all
-from bench.stack.protocol import Component, NodeSpec, ProxySpec, StackSpec
+from bench.stack.protocol import ClientPlace, Component, NodeSpec, ProxySpec, StackSpec
 from bench.stack.runfolder import RunFolder
 from bench.translate.placement import Address, ConfigFile, Placement
 
@@ -144,6 +144,15 @@ class LocalStack:
             return self._placements[proxy]
         except KeyError:
             raise StackError(f"stack {self.spec.name} has no running proxy called {proxy}.") from None
+
+    def own_files(self) -> Sequence[Path]:
+        """None: each part's files say it all."""
+        return ()
+
+    def client(self, proxy: str) -> ClientPlace | None:
+        """Here: the listeners are on loopback."""
+        self.component(proxy)
+        return None
 
     def __enter__(self) -> Self:
         self.start()

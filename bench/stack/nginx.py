@@ -177,9 +177,25 @@ class NodeFolder:
 
 
 def write_node(
-    folder: NodeFolder, *, name: str, page: str, address: Address, certificates: Path, binary: Binary
+    folder: NodeFolder,
+    *,
+    name: str,
+    page: str,
+    address: Address,
+    certificates: Path,
+    binary: Binary,
+    seen: Path | None = None,
 ) -> None:
     """Write configuration and pages of one node.
+
+    Args:
+        folder: where to.
+        name: of the node.
+        page: the word on its welcome page.
+        address: where it listens.
+        certificates: folder with ``ca.crt``, ``server.crt`` and ``server.key``.
+        binary: the nginx that will run.
+        seen: the same folder as a node in a container sees it; None: the node is a process beside this one.
 
     Raises:
         StackError: certificates are missing, or a file cannot be written.
@@ -201,12 +217,24 @@ def write_node(
     (pages / "index.html").write_text(_PAGE.format(word=html.escape(page)), encoding="utf-8")
     (pages / "50x.html").write_text(_ERROR_PAGE, encoding="utf-8")
     folder.config.write_text(
-        render_node(name=name, address=address, certificates=certificates, binary=binary), encoding="utf-8"
+        render_node(
+            name=name,
+            address=address,
+            certificates=seen or certificates,
+            binary=binary,
+            is_contained=seen is not None,
+        ),
+        encoding="utf-8",
     )
 
 
-def render_node(*, name: str, address: Address, certificates: Path, binary: Binary) -> str:
-    """The nginx configuration of one node; relative paths in it count from the node's folder."""
+def render_node(
+    *, name: str, address: Address, certificates: Path, binary: Binary, is_contained: bool = False
+) -> str:
+    """The nginx configuration of one node; relative paths in it count from the node's folder.
+
+    In a container the user and the number of open files are the container's affair.
+    """
     temp_paths = "\n".join(
         f"    {directive} temp/{directive.removesuffix('_temp_path')};"
         for directive, module in _TEMP_PATHS.items()
@@ -218,7 +246,7 @@ def render_node(*, name: str, address: Address, certificates: Path, binary: Bina
     )
     return _CONFIG.format(
         name=name,
-        user=_user_line(),
+        user="" if is_contained else _user_line(),
         descriptors=_descriptor_limit(),
         # Log files and the listening socket need descriptors too.
         connections=min(_MAX_CONNECTIONS, _descriptor_limit() - 32),

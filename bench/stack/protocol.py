@@ -42,6 +42,19 @@ class ProxySpec:
     """Files in the order in which they are safe to write; contains ``bootstrap.yaml``."""
     concurrency: int = 1
     """Envoy worker threads."""
+    intercepts: bool = False
+    """Its listeners are found by the address that the client called: something must redirect to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What one part may use. None: as much as there is."""
+
+    cpus: float | None = None
+    """Cores, as a share of time: 0.5 is half a core."""
+    memory_bytes: int | None = None
+    cpuset: str | None = None
+    """Cores by number, as in ``0-1,3``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +71,34 @@ class StackSpec:
     ports: Mapping[str, int] = field(default_factory=dict)
     """Fixed port wishes. Component name -> port of its first listener; ``NAME:PORT``, with the port as
     translated (a node: as played) -> port of that listener, e.g. ``sleep:80``. Absent: the system chooses."""
+    allowances: Mapping[str, Allowance] = field(default_factory=dict)
+    """Component name, or ``GENERATOR`` -> what it may use. Only containers can be held to it."""
+    names: tuple[str, ...] = ()
+    """Host names that a client calls: where connections are redirected, its DNS must know them."""
+    workers: int = 1
+    """Load worker processes that the client's place must have room for."""
+
+
+GENERATOR = "generator"
+"""The name under which ``StackSpec.allowances`` knows the load generator."""
+
+
+class ClientPlace(Protocol):
+    """Where the client of a pod runs when that is not this process's own surroundings."""
+
+    def command(self, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+        """The command, to be run here, that runs Python there with *arguments*.
+
+        Its input, output, errors and exit code are those of the Python that it runs.
+
+        Args:
+            name: who it is for: ``worker-1`` is the first load worker, which may have a place of its own.
+            arguments: Python's.
+            environment: variables on top of those that the place has.
+        """
+
+    def give(self, file: Path) -> str:
+        """Let the client read a copy of *file*; returns its path there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +113,14 @@ class Component:
     addresses: Mapping[Address, Address]
     """Address as translated (a node: as played) -> the real one that this machine can reach."""
     admin_url: str | None
-    """Base URL of Envoy's admin API, e.g. ``http://127.0.0.1:40123``."""
+    """Base URL of Envoy's admin API, e.g. ``http://127.0.0.1:40123``, or ``unix://PATH`` of its socket."""
     log: Path
     """Its output."""
     access_log: Path | None
     config: Path | None = None
     """The file or folder of its configuration; holds no keys."""
+    container: str | None = None
+    """The id under which the Docker engine knows it."""
 
 
 class Stack(Protocol):
@@ -108,6 +151,12 @@ class Stack(Protocol):
 
     def placement(self, proxy: str) -> Placement:
         """The placement that the proxy's files were rendered for."""
+
+    def own_files(self) -> Sequence[Path]:
+        """Files that describe the stack as a whole, such as its Compose file; no keys."""
+
+    def client(self, proxy: str) -> ClientPlace | None:
+        """Where the client beside a sidecar runs; None: here, on this machine's own network."""
 
     def __enter__(self) -> Self: ...
 

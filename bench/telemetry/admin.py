@@ -18,6 +18,9 @@ from bench.errors import MeasurementError, StackError
 REFUSED = r"update_(rejected|failure)$"
 """Matches the counters that rise when Envoy does not take a file."""
 
+UNIX = "unix://"
+"""Begins a base URL that is the path of a Unix socket: ``unix:///run/admin.sock``."""
+
 # They change with every load of the same configuration.
 _VOLATILE = frozenset({"last_updated", "version_info"})
 
@@ -63,12 +66,18 @@ class Admin:
         """Connect to nothing yet.
 
         Args:
-            base_url: as in ``Component.admin_url``.
+            base_url: as in ``Component.admin_url``: ``http://HOST:PORT`` or ``unix://PATH``.
             name: the proxy's, for messages.
             timeout_s: for each call.
         """
         self.name = name
-        self._client = httpx.Client(base_url=base_url, timeout=timeout_s, trust_env=False)
+        socket = base_url.removeprefix(UNIX) if base_url.startswith(UNIX) else None
+        self._client = httpx.Client(
+            base_url="http://envoy" if socket is not None else base_url,
+            timeout=timeout_s,
+            trust_env=False,
+            transport=httpx.HTTPTransport(uds=socket) if socket is not None else None,
+        )
 
     def stats(self, pattern: str | None = None, *, used_only: bool = False) -> dict[str, int]:
         """Counters and gauges by name.

@@ -9,6 +9,7 @@ from envoy_data_plane.envoy.config.core.v3 import (
     ConfigSource,
     Node,
     PathConfigSource,
+    Pipe,
     SocketAddress,
 )
 
@@ -23,15 +24,21 @@ def build_bootstrap(placement: Placement, *, node_id: str, node_cluster: str) ->
 
     Envoy demands a node as soon as anything is dynamic, even from files.
     """
-    host, port = placement.admin
     return Bootstrap(
         node=Node(id=node_id, cluster=node_cluster),
-        admin=Admin(address=Address(socket_address=SocketAddress(address=host, port_value=port))),
+        admin=Admin(address=_admin_address(placement)),
         dynamic_resources=BootstrapDynamicResources(
             lds_config=file_source(placement.config_root, LDS_FILE),
             cds_config=file_source(placement.config_root, CDS_FILE),
         ),
     )
+
+
+def _admin_address(placement: Placement) -> Address:
+    if isinstance(placement.admin, str):
+        return Address(pipe=Pipe(path=placement.admin))
+    host, port = placement.admin
+    return Address(socket_address=SocketAddress(address=host, port_value=port))
 
 
 def file_source(root: str, path: str) -> ConfigSource:

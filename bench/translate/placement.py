@@ -21,8 +21,8 @@ class Placement:
     """The folder of the rendered files as Envoy sees it; absolute."""
     log_root: str
     """The folder for Envoy's access logs as Envoy sees it; absolute."""
-    admin: Address = ("127.0.0.1", 0)
-    """Bind address of the admin API; port 0 lets the system choose."""
+    admin: Address | str = ("127.0.0.1", 0)
+    """Bind address of the admin API, port 0 lets the system choose; or the path of a Unix socket."""
     listeners: Mapping[Address, Address] = field(default_factory=dict)
     """Bind address as translated -> real bind address; real port 0 lets the system choose."""
     endpoints: Mapping[Address, Address] = field(default_factory=dict)

@@ -22,7 +22,8 @@ from bench.load.floor import measure_floor
 from bench.load.histogram import decode
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
-from bench.load.runner import GeneratorError, free_port, run_load
+from bench.load.runner import GeneratorError, run_load
+from bench.load.starting import free_port
 from bench.scenario.traffic import Closed, Connections, Constant, Poisson
 from tests.load.stubs import ROOT, Stub, always, counts, good, ident_of
 

@@ -36,8 +36,10 @@ class Upstreams:
             listening = socket.create_server((LOOPBACK, 0), backlog=64)
             self.sockets[endpoint] = listening
         self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+        self._ready.wait(5)
 
     @property
     def addresses(self):
@@ -50,6 +52,7 @@ class Upstreams:
             self._loop.run_until_complete(
                 asyncio.start_server(lambda r, w, name=name: self._serve(r, w, name), sock=listening)
             )
+        self._ready.set()
         self._loop.run_forever()
 
     async def _serve(self, reader, writer, name):
@@ -90,9 +93,11 @@ class RealPath:
         self.listeners = {}
         self.admins = {}
         self.connections = {}
-        self.upstreams = Upstreams(endpoints)
+        ips = {proxy.ip for proxy in inventory.proxies.values()}
+        self.upstreams = Upstreams([endpoint for endpoint in endpoints if endpoint[0] not in ips])
         registry = build_registry(resources, inventory)
-        places = dict(self.upstreams.addresses)
+        # A port of a proxy on which it does not listen must be one that nobody listens on.
+        places = dict.fromkeys(endpoints, (LOOPBACK, 1)) | self.upstreams.addresses
         gateways_first = sorted(inventory.proxies, key=lambda name: inventory.proxies[name].role != "gateway")
         try:
             for name in gateways_first:
@@ -110,15 +115,10 @@ class RealPath:
         for part in ("config", "logs"):
             (root / part).mkdir(parents=True)
         binds = list(config.listener_addresses)
-        # Two translated addresses with one port would be told apart by their real port only.
-        free = {}
-        for bind in binds:
-            with socket.create_server((LOOPBACK, 0)) as probe:
-                free[bind] = (LOOPBACK, probe.getsockname()[1])
         placement = Placement(
             config_root=str(root / "config"),
             log_root=str(root / "logs"),
-            listeners=free,
+            listeners=dict.fromkeys(binds, (LOOPBACK, 0)),
             endpoints=places,
         )
         for file in render(config, placement, RenderOptions(node_id=name)):
@@ -135,10 +135,9 @@ class RealPath:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         output.close()
         self.processes.append(process)
-        self.listeners[name] = free
-        self._wait(name, process, root, len(binds))
+        self._wait(name, process, root, binds)
 
-    def _wait(self, name, process, root, expected):
+    def _wait(self, name, process, root, binds):
         deadline = time.monotonic() + 20
         while True:
             if process.poll() is not None or time.monotonic() > deadline:
@@ -148,7 +147,14 @@ class RealPath:
                 self.admins[name] = admin
                 if self.admin(name, "ready").strip() == "LIVE":
                     found = json.loads(self.admin(name, "listeners?format=json"))
-                    if len(found.get("listener_statuses", [])) >= expected:
+                    bound = {
+                        status["name"]: status["local_address"]["socket_address"]
+                        for status in found.get("listener_statuses", [])
+                    }
+                    if len(bound) >= len(binds):
+                        self.listeners[name] = {
+                            bind: (LOOPBACK, bound[f"{bind[0]}_{bind[1]}"]["port_value"]) for bind in binds
+                        }
                         return
             time.sleep(0.05)
 

@@ -29,6 +29,10 @@ def socket_address(address):
     return {"socket_address": {"address": address[0], "port_value": address[1]}}
 
 
+def admin_address(admin):
+    return {"pipe": {"path": admin}} if isinstance(admin, str) else socket_address(admin)
+
+
 def source(placement, name):
     return {
         "path_config_source": {"path": f"{placement.config_root}/{name}"},
@@ -42,7 +46,7 @@ def bootstrap(placement, node):
         json.dumps(
             {
                 "node": {"id": node, "cluster": node},
-                "admin": {"address": socket_address(placement.admin)},
+                "admin": {"address": admin_address(placement.admin)},
                 "dynamic_resources": {
                     "cds_config": source(placement, "cds.yaml"),
                     "lds_config": source(placement, "lds.yaml"),

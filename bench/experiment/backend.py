@@ -1,0 +1,79 @@
+"""Where a run's stacks stand, and what runs there: processes of this machine, or containers."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bench.environment import versions
+from bench.scenario.models import Scenario
+from bench.stack.binaries import find_envoy, find_nginx
+from bench.stack.protocol import Stack, StackSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One kind of stack, ready to be used."""
+
+    kind: str
+    make_stack: Callable[[StackSpec], Stack]
+    versions: Callable[[], Mapping[str, str]]
+    """What runs there, for the fingerprint; raises ``StackError`` if a part is missing."""
+
+
+def local_backend() -> Backend:
+    """Processes of this machine."""
+    from bench.stack.local import LocalStack  # noqa: PLC0415 - a run needs one kind
+
+    return Backend("local", LocalStack, lambda: versions(envoy=find_envoy().path, nginx=find_nginx().path))
+
+
+def docker_backend(
+    scenario: Scenario, tell: Callable[[str], None], *, envoy_image: str | None = None
+) -> Backend:
+    """Containers, with all images found, pulled or built.
+
+    Args:
+        scenario: names images, limits and interception.
+        tell: told of everything that takes long, before it begins.
+        envoy_image: instead of the scenario's.
+
+    Raises:
+        StackError: no engine, no Compose, or an image that cannot be had.
+    """
+    # The SDK is heavy, and the local stack does not need it.
+    from bench.stack.compose.command import find_compose, find_docker  # noqa: PLC0415
+    from bench.stack.compose.engine import connect  # noqa: PLC0415
+    from bench.stack.compose.stack import ComposeStack  # noqa: PLC0415
+    from bench.stack.images.recipes import Role  # noqa: PLC0415
+    from bench.stack.images.supply import supply_all  # noqa: PLC0415
+
+    find_docker()
+    wanted: dict[Role, str | None] = {
+        "envoy": envoy_image or scenario.images.envoy,
+        "nginx": scenario.images.nginx,
+        "generator": scenario.images.generator,
+    }
+    with contextlib.closing(connect()) as client:
+        find_compose()
+        images = supply_all(
+            client,
+            wished={role: name for role, name in wanted.items() if name is not None},
+            with_tools=any(proxy.interception == "redirect" for proxy in scenario.inventory.proxies.values()),
+            tell=tell,
+        )
+        engine = str(client.version()["Version"])
+
+    def what_runs() -> Mapping[str, str]:
+        envoy, nginx = images.envoy.binary, images.nginx.binary
+        told = versions(
+            envoy=None,
+            nginx=None,
+            envoy_says=envoy.build if envoy is not None else "",
+            nginx_says=nginx.build if nginx is not None else "",
+        )
+        return {**told, "docker": engine, **images.fingerprint()}
+
+    return Backend("docker", functools.partial(ComposeStack, images=images), what_runs)

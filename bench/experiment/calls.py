@@ -1,0 +1,170 @@
+"""Single calls, made here or where a pod's client runs: what is asked, and what came back.
+
+``python -m bench.experiment.calls`` makes the calls that it reads as JSON from standard input and writes the
+answers to standard output. It needs httpx and nothing else of the suite.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import httpx
+
+from bench.errors import MeasurementError
+
+_TIMEOUT_S = 10.0
+_CONNECT_S = 1.0
+"""Far longer than the handshake of a node that can be reached, which the other calls show to answer."""
+_PATIENCE_S = 120.0
+"""For all calls of one table together, somewhere else."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTls:
+    """TLS as a client does it; files of the place where the call is made."""
+
+    ca: str
+    server_name: str
+    """The name that the server's certificate must have, whatever address is called."""
+    certificate: str | None = None
+    private_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request; or, with method ``CONNECT-ONLY``, one TLS handshake that asks for nothing."""
+
+    url: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
+    tls: ClientTls | None = None
+
+
+CONNECT_ONLY = "CONNECT-ONLY"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back; without a status the call could not be made, for the reason in ``error``."""
+
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Names in small letters."""
+    text: str = ""
+    error: str | None = None
+
+
+class Place(Protocol):
+    """Where calls can be made; see ``bench.stack.protocol.ClientPlace``."""
+
+    def command(self, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+        """The command that runs Python there."""
+
+
+def make_calls(calls: Sequence[Call], place: Place | None = None) -> list[Answer]:
+    """Make *calls* one after the other, at *place* or, without one, here.
+
+    Raises:
+        MeasurementError: the place cannot make calls at all.
+    """
+    if place is None:
+        return _make_here(calls)
+    command = place.command("caller", ["-m", "bench.experiment.calls"], {})
+    try:
+        done = subprocess.run(
+            command,
+            input=json.dumps([asdict(call) for call in calls]).encode(),
+            capture_output=True,
+            timeout=_PATIENCE_S,
+            check=False,
+        )
+        answers = [Answer(**answer) for answer in json.loads(done.stdout)] if done.returncode == 0 else None
+    except (OSError, subprocess.TimeoutExpired, ValueError, TypeError) as error:
+        raise MeasurementError(f"calls cannot be made from the pod: {error}.") from error
+    if answers is None or len(answers) != len(calls):
+        said = done.stderr.decode("utf-8", "replace").strip()
+        raise MeasurementError(
+            f"calls cannot be made from the pod ({done.returncode}). It said:\n{said or '(nothing)'}"
+        )
+    return answers
+
+
+def _make_here(calls: Sequence[Call]) -> list[Answer]:
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        # Whoever is kept out waits for its whole timeout: side by side.
+        connects = {n: pool.submit(make_call, call) for n, call in enumerate(calls) if _is_connect(call)}
+        return [connects[n].result() if n in connects else make_call(call) for n, call in enumerate(calls)]
+
+
+def _is_connect(call: Call) -> bool:
+    return call.method == CONNECT_ONLY
+
+
+def make_call(call: Call) -> Answer:
+    """Make one call here."""
+    if _is_connect(call):
+        return _connect(httpx.URL(call.url))
+    try:
+        with httpx.Client(timeout=_TIMEOUT_S, trust_env=False, verify=_context(call.tls)) as client:
+            answer = client.request(
+                call.method,
+                call.url,
+                headers=dict(call.headers),
+                content=call.body or None,
+                extensions={"sni_hostname": call.tls.server_name} if call.tls is not None else None,
+            )
+    except httpx.HTTPError as error:
+        kind = type(error).__name__
+        return Answer(error=f"{kind}: {error}" if str(error) else kind)
+    return Answer(answer.status_code, dict(answer.headers), answer.text)
+
+
+def _connect(url: httpx.URL) -> Answer:
+    """Shake hands with whoever is there, verified or not.
+
+    A handshake, because a proxy in between takes any TCP connection before it knows what to do with it.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((url.host, url.port or 443), _CONNECT_S) as raw,
+            context.wrap_socket(raw, server_hostname=url.host),
+        ):
+            return Answer(text="connected")
+    except OSError as error:
+        return Answer(error=error.strerror or str(error) or type(error).__name__)
+
+
+def _context(tls: ClientTls | None) -> ssl.SSLContext | bool:
+    if tls is None:
+        return True
+    context = ssl.create_default_context(cafile=tls.ca)
+    if tls.certificate is not None and tls.private_key is not None:
+        context.load_cert_chain(tls.certificate, tls.private_key)
+    return context
+
+
+def _call_of(wire: dict[str, Any]) -> Call:
+    tls = wire.pop("tls")
+    return Call(**wire, tls=ClientTls(**tls) if tls is not None else None)
+
+
+def main() -> None:
+    """Answer on standard output what is asked on standard input."""
+    calls = [_call_of(wire) for wire in json.load(sys.stdin)]
+    json.dump([asdict(answer) for answer in _make_here(calls)], sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

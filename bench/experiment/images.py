@@ -1,0 +1,20 @@
+"""Build the images of the Docker stack ahead of a run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+from bench.stack.compose.engine import connect
+from bench.stack.images.recipes import ROLES
+from bench.stack.images.supply import Image, supply_built
+
+
+def build_all(tell: Callable[[str], None]) -> list[Image]:
+    """Build every image that is not there yet in exactly this form, and describe all of them.
+
+    Raises:
+        StackError: no engine answers, or something is not installed.
+    """
+    with contextlib.closing(connect()) as client:
+        return [supply_built(client, role, tell=tell) for role in ROLES]

@@ -1,0 +1,60 @@
+"""What ``scenario.yaml`` says of containers: images, and what each part may use. For ``--stack docker``."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+_MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*(|k|M|G|Ki|Mi|Gi)")
+_FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
+_CPUS = re.compile(r"(\d+)m")
+_LEAST_MEMORY = 6 << 20
+"""Docker takes no smaller limit."""
+
+
+class _Written(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _cores(value: object) -> object:
+    """Read ``500m`` as 0.5, as Kubernetes does."""
+    if isinstance(value, str) and (found := _CPUS.fullmatch(value)):
+        return int(found.group(1)) / 1000
+    return value
+
+
+def _bytes(value: object) -> object:
+    """Read ``128Mi`` as bytes, as Kubernetes does."""
+    if not isinstance(value, str):
+        return value
+    found = _MEMORY.fullmatch(value)
+    if found is None:
+        raise ValueError(f"{value!r} is no size; write 128Mi, 1Gi, 500M or a number of bytes")
+    return round(float(found.group(1)) * _FACTORS[found.group(2)])
+
+
+class Resources(_Written):
+    """What one part may use, as a Kubernetes container's limits say it."""
+
+    cpus: Annotated[float, Field(ge=0.01), BeforeValidator(_cores)] | None = None
+    """Cores: ``0.5`` or ``500m``. Also decides a proxy's ``--concurrency``: rounded up, as Istio does."""
+    memory: Annotated[int, Field(ge=_LEAST_MEMORY), BeforeValidator(_bytes)] | None = None
+    """``128Mi``, ``1Gi`` or bytes."""
+    cpuset: str | None = Field(default=None, pattern=r"^\d+(-\d+)?(,\d+(-\d+)?)*$")
+    """Cores by number, as in ``0-1,3``: keeps the generator and what it measures apart."""
+
+    @property
+    def concurrency(self) -> int:
+        """Envoy worker threads for so many cores."""
+        return max(1, math.ceil(self.cpus)) if self.cpus is not None else 1
+
+
+class Images(_Written):
+    """Images instead of the official ones: ``name:tag`` or ``name@sha256:…``."""
+
+    envoy: str | None = Field(default=None, min_length=1)
+    nginx: str | None = Field(default=None, min_length=1)
+    generator: str | None = Field(default=None, min_length=1)

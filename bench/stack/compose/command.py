@@ -1,0 +1,100 @@
+"""The Compose command: ``docker compose`` where it exists, else ``docker-compose``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import StackError
+from bench.stack.processes import Process, tail
+from bench.stack.runfolder import RunFolder
+
+Probe = Callable[[Sequence[str]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Compose:
+    """One of the two spellings."""
+
+    words: tuple[str, ...]
+    """``("docker", "compose")`` or ``("docker-compose",)``."""
+
+    def up(self, project: str, file: Path, scale: Mapping[str, int]) -> list[str]:
+        """The command that starts everything and returns."""
+        scales = [word for name, count in scale.items() for word in ("--scale", f"{name}={count}")]
+        return [*self._project(project, file), "up", "--detach", "--no-build", "--no-color", *scales]
+
+    def down(self, project: str, file: Path, *, grace_s: int) -> list[str]:
+        """The command that stops everything and removes it."""
+        return [
+            *self._project(project, file),
+            *("down", "--volumes", "--remove-orphans", "--timeout", str(grace_s)),
+        ]
+
+    def _project(self, project: str, file: Path) -> list[str]:
+        return [*self.words, "--project-name", project, "--file", str(file)]
+
+    def run(
+        self, arguments: Sequence[str], folder: RunFolder, *, timeout_s: float, environment: Mapping[str, str]
+    ) -> tuple[int | None, str]:
+        """Run one command to its end; its exit code, None if it had to be ended, and what it said.
+
+        The process belongs to the run: whoever clears up after a killed run ends it too.
+        """
+        log = folder.path / "compose.log"
+        process = Process("compose", arguments, log=log, folder=folder, environment=environment)
+        try:
+            process.wait(timeout_s)
+            return process.exit_code(), tail(log, 40)
+        finally:
+            process.kill()
+            process.wait(5)
+
+
+def find_compose(runs: Probe | None = None) -> Compose:
+    """The spelling that works here.
+
+    Raises:
+        StackError: neither does.
+    """
+    probe = runs or _runs
+    for words in (("docker", "compose"), ("docker-compose",)):
+        if shutil.which(words[0]) is not None and probe([*words, "version"]):
+            return Compose(words)
+    raise StackError(
+        "Docker Compose is not installed: neither `docker compose` nor `docker-compose` runs.",
+        remedy="Install your system's docker-compose or docker-compose-plugin, or use the local stack.",
+    )
+
+
+def find_docker() -> str:
+    """The ``docker`` command, by which programs are run inside containers.
+
+    Raises:
+        StackError: it is not installed.
+    """
+    found = shutil.which("docker")
+    if found is None:
+        raise StackError(
+            "the docker command is not installed.",
+            remedy="Install your system's docker-cli, or use the local stack.",
+        )
+    return found
+
+
+def compose_environment() -> dict[str, str]:
+    """Variables that keep the user's own Compose settings away from a run's file."""
+    # An empty value is as good as none.
+    return {name: "" for name in os.environ if name.startswith("COMPOSE_")}
+
+
+def _runs(command: Sequence[str]) -> bool:
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0

@@ -1,0 +1,144 @@
+"""The Compose file of one run: patterns of ``docker/compose.yaml`` with its names, limits and folders."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench.errors import StackError
+from bench.stack.compose.layout import EXTERNAL, MESH, Layout
+from bench.stack.images.definitions import COMPOSE_FILE, read_definition
+from bench.stack.protocol import Allowance
+
+RUN_LABEL = "egress-bench.run"
+"""On everything that a run starts: its project."""
+PART_LABEL = "egress-bench.part"
+FOLDER_LABEL = "egress-bench.folder"
+"""The run folder: where it is gone, the run is."""
+OWNER_LABEL = "egress-bench.uid"
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A folder of this machine inside a container. Never a single file: a rename would not be seen."""
+
+    source: Path
+    target: str
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service of the run."""
+
+    name: str
+    pattern: str
+    """The service of ``docker/compose.yaml`` that it is made of."""
+    part: str
+    """The part that it is, or belongs to."""
+    image: str
+    user: str
+    command: Sequence[str]
+    mounts: Sequence[Mount] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """Network -> address; empty for a service that shares another's network."""
+    aliases: Sequence[str] = ()
+    """Further names on the mesh."""
+    shares: str | None = None
+    """The service whose network it shares."""
+    after: Sequence[str] = ()
+    """Services that are started before it."""
+    allowance: Allowance = field(default_factory=Allowance)
+
+
+def write_compose_file(
+    path: Path, layout: Layout, services: Sequence[Service], labels: Mapping[str, str]
+) -> None:
+    """Write the run's Compose file; errors as ``render_compose_file``, and ``OSError``."""
+    path.write_text(render_compose_file(layout, services, labels), encoding="utf-8")
+
+
+def render_compose_file(layout: Layout, services: Sequence[Service], labels: Mapping[str, str]) -> str:
+    """The text of the Compose file.
+
+    Raises:
+        StackError: ``docker/compose.yaml`` is missing or lacks a pattern.
+    """
+    patterns = yaml.safe_load(read_definition(COMPOSE_FILE))
+    document = {
+        "services": {service.name: _service(service, patterns, labels) for service in services},
+        "networks": {
+            name: {
+                **_pattern(patterns, "networks", name),
+                "labels": dict(labels),
+                "ipam": {"config": [{"subnet": str(layout.subnets[name])}]},
+            }
+            for name in (MESH, EXTERNAL)
+        },
+    }
+    return yaml.safe_dump(_escaped(document), sort_keys=False, width=110, default_flow_style=None)
+
+
+def _service(service: Service, patterns: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    made = _pattern(patterns, "services", service.pattern)
+    made |= {
+        "image": service.image,
+        "user": service.user,
+        "command": list(service.command),
+        "labels": {**labels, PART_LABEL: service.part},
+    }
+    if service.mounts:
+        made["volumes"] = [
+            f"{mount.source}:{mount.target}:{'rw' if mount.writable else 'ro'}" for mount in service.mounts
+        ]
+    if service.environment:
+        made["environment"] = dict(service.environment)
+    if service.after:
+        made["depends_on"] = list(service.after)
+    if service.shares is not None:
+        made["network_mode"] = f"service:{service.shares}"
+    else:
+        made["networks"] = {
+            network: {
+                "ipv4_address": address,
+                **({"aliases": list(service.aliases)} if service.aliases and network == MESH else {}),
+            }
+            for network, address in service.addresses.items()
+        }
+    return made | _limits(service.allowance)
+
+
+def _limits(allowance: Allowance) -> dict[str, Any]:
+    limits: dict[str, Any] = {}
+    if allowance.cpus is not None:
+        limits["cpus"] = allowance.cpus
+    if allowance.memory_bytes is not None:
+        # No swap, as in Kubernetes: what does not fit is ended, not slowed down.
+        limits |= {"mem_limit": allowance.memory_bytes, "memswap_limit": allowance.memory_bytes}
+    if allowance.cpuset is not None:
+        limits["cpuset"] = allowance.cpuset
+    return limits
+
+
+def _pattern(patterns: Mapping[str, Any], kind: str, name: str) -> dict[str, Any]:
+    found = (patterns.get(kind) or {}).get(name)
+    if not isinstance(found, dict):
+        raise StackError(f"{COMPOSE_FILE} has no {kind}.{name}.", remedy="Install egress-bench anew.")
+    return copy.deepcopy(found)
+
+
+def _escaped(value: Any) -> Any:
+    """Compose replaces ``$NAME`` by variables of the environment."""
+    if isinstance(value, str):
+        return value.replace("$", "$$")
+    if isinstance(value, Mapping):
+        return {key: _escaped(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_escaped(inner) for inner in value]
+    return value

@@ -1,0 +1,148 @@
+"""The containers of a running stack: state, output, and why one is no longer there."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker import DockerClient
+from docker.errors import APIError, DockerException
+
+from bench.errors import StackError
+from bench.stack.compose.composefile import RUN_LABEL
+from bench.stack.compose.engine import engine_errors_explained
+
+_SERVICE_LABEL = "com.docker.compose.service"
+_NUMBER_LABEL = "com.docker.compose.container-number"
+_ALIVE = frozenset({"running", "paused", "restarting", "created"})
+_JOIN_S = 1.0
+
+
+@dataclass(slots=True)
+class Container:
+    """One container of the run."""
+
+    name: str
+    """Of its part, for messages."""
+    id: str
+    log: Path
+    client: DockerClient = field(repr=False)
+    memory_limit: int | None = None
+    _follower: threading.Thread | None = field(default=None, repr=False)
+
+    def follow(self) -> None:
+        """Write its output to ``log`` from now on, until it ends."""
+        self._follower = threading.Thread(
+            target=self._copy_output, name=f"output of {self.name}", daemon=True
+        )
+        self._follower.start()
+
+    def visible_pid(self) -> int | None:
+        """Its first process's id here; None if this machine's processes are not seen from here."""
+        pid = int(self.state().get("Pid") or 0)
+        try:
+            groups = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8")
+        except OSError:
+            return None
+        # Another process of that number would be in another group.
+        return pid if self.id in groups else None
+
+    def catch_up(self) -> None:
+        """Wait until ``log`` holds all that it said; a container that still runs is given a moment."""
+        if self._follower is not None:
+            self._follower.join(_JOIN_S if self.exit_code() is not None else 0.1)
+
+    def exit_code(self) -> int | None:
+        """None while it is there to run."""
+        state = self.state()
+        return None if state.get("Status") in _ALIVE else int(state.get("ExitCode", -1))
+
+    def state(self) -> dict[str, Any]:
+        """What the engine knows of its state; ``Status`` is ``removed`` if it is gone.
+
+        Raises:
+            StackError: the engine does not answer.
+        """
+        try:
+            with engine_errors_explained():
+                found: dict[str, Any] = self.client.api.inspect_container(self.id)["State"]
+        except StackError as error:
+            if isinstance(error.__cause__, APIError) and error.__cause__.status_code == 404:
+                return {"Status": "removed"}
+            raise
+        return found
+
+    def how_it_ended(self) -> str:
+        """Say in words how it ended."""
+        state = self.state()
+        status, code = state.get("Status"), int(state.get("ExitCode", -1))
+        if status == "removed":
+            return "was removed"
+        if status in _ALIVE:
+            return "still runs"
+        if state.get("OOMKilled"):
+            limit = f" of {self.memory_limit / (1 << 20):.4g} MiB" if self.memory_limit else ""
+            return f"was ended for want of memory: it needed more than its limit{limit} (out-of-memory kill)"
+        if code > 128:
+            with contextlib.suppress(ValueError):
+                return f"was ended by {signal.Signals(code - 128).name}"
+        said = f" ({state['Error']})" if state.get("Error") else ""
+        return f"exited with code {code}{said}"
+
+    def last_output(self, lines: int = 12) -> str:
+        """Its last lines of output, from the engine: also those that have not reached ``log``."""
+        try:
+            said = self.client.api.logs(self.id, tail=lines)
+        except (DockerException, OSError):
+            return ""
+        return said.decode("utf-8", "replace").strip()
+
+    def died(self, when: str = "") -> StackError:
+        """The error that tells of its end."""
+        advice = "Give it more under `resources` in scenario.yaml." if self.state().get("OOMKilled") else None
+        return StackError(
+            f"{self.name} {self.how_it_ended()}{when}. Its last output:\n{self.last_output() or '(none)'}",
+            remedy=f"\n{advice}" if advice else None,
+        )
+
+    def _copy_output(self) -> None:
+        # A connection of its own: it is held as long as the container runs.
+        with (
+            contextlib.suppress(DockerException, OSError),
+            contextlib.closing(docker.from_env()) as client,
+            self.log.open("ab", buffering=0) as out,
+        ):
+            for chunk in client.api.logs(self.id, stream=True, follow=True):
+                out.write(chunk)
+
+
+def containers_of(client: DockerClient, project: str) -> dict[str, list[dict[str, Any]]]:
+    """Service -> what the engine lists of its containers, by number.
+
+    Raises:
+        StackError: the engine does not answer.
+    """
+    with engine_errors_explained():
+        found = client.api.containers(all=True, filters={"label": f"{RUN_LABEL}={project}"})
+    services: dict[str, list[dict[str, Any]]] = {}
+    for container in found:
+        services.setdefault(container["Labels"].get(_SERVICE_LABEL, ""), []).append(container)
+    for several in services.values():
+        several.sort(key=_number)
+    return services
+
+
+def is_alive(listed: Mapping[str, Any]) -> bool:
+    """Whether a container in the engine's list runs or is paused."""
+    return listed["State"] in _ALIVE
+
+
+def _number(container: Mapping[str, Any]) -> int:
+    text = str(container["Labels"].get(_NUMBER_LABEL, "0"))
+    return int(text) if text.isdigit() else 0

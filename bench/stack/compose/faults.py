@@ -1,0 +1,129 @@
+"""Faults over containers: end, freeze, cut off, slow down; and the way back from each."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from docker.errors import ContainerError, NotFound
+
+from bench.errors import StackError
+from bench.stack.compose.composefile import RUN_LABEL
+from bench.stack.compose.engine import engine_errors_explained
+from bench.stack.compose.stack import ComposeStack
+from bench.stack.images.supply import LABEL, supply
+
+_TC = "/usr/sbin/tc"
+_UNKNOWN_QDISC = "qdisc kind is unknown"
+
+
+class ContainerFaults:
+    """What can be done to the parts of a running stack; what was ended on purpose is not told as dead."""
+
+    def __init__(self, stack: ComposeStack) -> None:
+        self._stack = stack
+        self._tools: str | None = None
+
+    def kill(self, part: str, signal: str = "SIGKILL") -> None:
+        """End a part at once, as a crash does.
+
+        Raises:
+            StackError: the engine refuses.
+        """
+        container = self._stack.container(part)
+        self._stack.excuse(part)
+        with engine_errors_explained(f"killing {part}"):
+            self._stack.engine.api.kill(container.id, signal)
+            self._stack.engine.api.wait(container.id, timeout=10)
+
+    def restart(self, part: str) -> None:
+        """Start a part that was killed, and return when it answers; errors as ``kill``."""
+        with engine_errors_explained(f"starting {part}"):
+            self._stack.engine.api.start(self._stack.container(part).id)
+        self._stack.await_again(part)
+
+    def pause(self, part: str) -> None:
+        """Freeze a part: it holds its connections and does nothing; errors as ``kill``."""
+        with engine_errors_explained(f"pausing {part}"):
+            self._stack.engine.api.pause(self._stack.container(part).id)
+
+    def resume(self, part: str) -> None:
+        """Let a frozen part go on; errors as ``kill``."""
+        with engine_errors_explained(f"resuming {part}"):
+            self._stack.engine.api.unpause(self._stack.container(part).id)
+
+    def disconnect(self, part: str) -> None:
+        """Take a part off its networks, as when a cable is pulled; errors as ``kill``."""
+        for network, _ in self._networks(part):
+            with engine_errors_explained(f"disconnecting {part}"):
+                self._stack.engine.api.disconnect_container_from_network(
+                    self._stack.container(part).id, network, force=True
+                )
+
+    def reconnect(self, part: str) -> None:
+        """Put a part back on its networks, under its own addresses; errors as ``kill``."""
+        for network, address in self._networks(part):
+            with engine_errors_explained(f"reconnecting {part}"):
+                self._stack.engine.api.connect_container_to_network(
+                    self._stack.container(part).id, network, ipv4_address=address
+                )
+
+    def disturb(self, part: str, *, delay_ms: float = 0, loss_percent: float = 0) -> None:
+        """Delay, or lose, what a part sends (``tc netem``), in place of an earlier disturbance.
+
+        Args:
+            part: a node or proxy.
+            delay_ms: added to each packet.
+            loss_percent: of the packets.
+
+        Raises:
+            StackError: this kernel has no netem, or tc refuses.
+        """
+        netem = ["netem"]
+        netem += ["delay", f"{delay_ms:g}ms"] if delay_ms else []
+        netem += ["loss", f"{loss_percent:g}%"] if loss_percent else []
+        for device in self._devices(part):
+            self._tc(part, ["qdisc", "replace", "dev", device, "root", *netem])
+
+    def calm(self, part: str) -> None:
+        """End a disturbance; errors as ``disturb``."""
+        for device in self._devices(part):
+            self._tc(part, ["qdisc", "del", "dev", device, "root"])
+
+    def _networks(self, part: str) -> Iterator[tuple[str, str]]:
+        """Name and address of each network that a part belongs on."""
+        for network, address in self._stack.hosts(part).items():
+            yield f"{self._stack.project}_{network}", address
+
+    def _devices(self, part: str) -> list[str]:
+        return [f"eth{number}" for number in range(len(self._stack.hosts(part)))]
+
+    def _tc(self, part: str, arguments: list[str]) -> None:
+        """Run tc in a part's network, in a container that has the right to and ends with it."""
+        if self._tools is None:
+            self._tools = supply(self._stack.engine, "tools").id
+        try:
+            with engine_errors_explained(f"disturbing {part}"), contextlib.suppress(NotFound):
+                self._stack.engine.containers.run(
+                    self._tools,
+                    arguments,
+                    entrypoint=[_TC],
+                    remove=True,
+                    network_mode=f"container:{self._stack.container(part).id}",
+                    read_only=True,
+                    cap_drop=["ALL"],
+                    cap_add=["NET_ADMIN"],
+                    user="0:0",
+                    labels={LABEL: "tools", RUN_LABEL: self._stack.project},
+                    stderr=True,
+                )
+        except StackError as error:
+            cause = error.__cause__
+            said = cause.stderr if isinstance(cause, ContainerError) else b""
+            text = said.decode("utf-8", "replace").strip() if isinstance(said, bytes) else str(said)
+            if _UNKNOWN_QDISC in text:
+                raise StackError(
+                    "this kernel cannot delay or lose packets: it was built without netem.",
+                    remedy="Load it with `modprobe sch_netem`, or use the other faults.",
+                ) from error
+            raise StackError(f"{part} cannot be disturbed: tc says: {text or error.what}") from error

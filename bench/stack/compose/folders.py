@@ -1,0 +1,160 @@
+"""What containers find in their folders: configuration, keys, code; owned by the user that reads it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import bench
+from bench.stack import envoy, nginx
+from bench.stack.binaries import Binary
+from bench.stack.protocol import NodeSpec
+from bench.translate.placement import ConfigFile
+
+ROOT = "/egress-bench"
+"""Where a container finds its folders."""
+CONFIG = f"{ROOT}/config"
+LOGS = f"{ROOT}/logs"
+ADMIN = f"{ROOT}/admin"
+KEYS = f"{ROOT}/keys"
+CODE = f"{ROOT}/code"
+FILES = f"{ROOT}/files"
+NODE = f"{ROOT}/node"
+ADMIN_SOCKET = "admin.sock"
+
+_UNPRIVILEGED = 10_101
+"""Root's containers do not run as root: any number that no system account has."""
+PROXY_GROUP = 1337
+"""Istio's own number for the proxy: redirection lets this group's connections pass."""
+_SOCKET_PATH_LIMIT = 107
+"""Bytes of a Unix socket's path that the kernel takes, ``sun_path`` without its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The user that a container's process is."""
+
+    uid: int
+    gid: int
+
+    @property
+    def text(self) -> str:
+        """As Compose writes it."""
+        return f"{self.uid}:{self.gid}"
+
+    def own(self, *paths: Path) -> None:
+        """Make it the owner of all files below *paths*; only root can give files away, and only root must."""
+        if os.geteuid() != 0:
+            return
+        for path in paths:
+            os.chown(path, self.uid, self.gid)
+            if path.is_dir():
+                for inner in path.rglob("*"):
+                    os.chown(inner, self.uid, self.gid, follow_symlinks=False)
+
+
+def account() -> Account:
+    """Who nodes and clients run as: this user, or somebody without privileges if this is root."""
+    if os.geteuid() == 0:
+        return Account(_UNPRIVILEGED, _UNPRIVILEGED)
+    return Account(os.geteuid(), os.getegid())
+
+
+def proxy_account() -> Account:
+    """Who proxies run as: the same user in the proxies' group."""
+    return Account(account().uid, PROXY_GROUP)
+
+
+@dataclass(frozen=True, slots=True)
+class PartFolder:
+    """The folders of one proxy on this machine."""
+
+    proxy: envoy.ProxyFolder
+
+    @property
+    def admin(self) -> Path:
+        """Holds the socket of the admin API."""
+        return self.proxy.path / "admin"
+
+    @property
+    def socket(self) -> Path:
+        """The admin API itself: reachable through this folder alone, and the run folder is 0700."""
+        return self.admin / ADMIN_SOCKET
+
+    @property
+    def keys(self) -> Path:
+        """Copies of the keys and certificates that the configuration names."""
+        return self.proxy.path / "keys"
+
+    def make(self) -> None:
+        """Create the folders."""
+        self.proxy.make()
+        for folder in (self.admin, self.keys):
+            folder.mkdir(mode=0o700)
+
+    def socket_fits(self) -> bool:
+        """Whether the path of the socket is short enough to connect to."""
+        return len(os.fsencode(self.socket)) <= _SOCKET_PATH_LIMIT
+
+
+def seen_files(files: Mapping[str, Path]) -> dict[str, str]:
+    """File name in the Istio resources -> where a proxy's container finds it."""
+    return {written: f"{KEYS}/{number}-{real.name}" for number, (written, real) in enumerate(files.items())}
+
+
+def write_proxy(
+    folder: PartFolder, name: str, rendered: Sequence[ConfigFile], files: Mapping[str, Path]
+) -> None:
+    """Write a proxy's configuration and copies of the keys and certificates that it names, and no others.
+
+    Raises:
+        StackError: a file cannot be written.
+        OSError: likewise.
+    """
+    folder.make()
+    envoy.write_files(folder.proxy, name, rendered)
+    text = "\n".join(file.text for file in rendered)
+    for written, seen in seen_files(files).items():
+        if seen in text:
+            target = folder.keys / Path(seen).name
+            shutil.copyfile(files[written], target)
+            target.chmod(0o400)
+    proxy_account().own(folder.proxy.path)
+
+
+def write_node(
+    folder: nginx.NodeFolder, keys: Path, node: NodeSpec, port: int, *, certificates: Path, binary: Binary
+) -> None:
+    """Write a node's configuration and copies of its certificates; errors as ``nginx.write_node``."""
+    nginx.write_node(
+        folder,
+        name=node.name,
+        page=node.page,
+        address=("0.0.0.0", port),  # noqa: S104 - of the container
+        certificates=certificates,
+        binary=binary,
+        seen=Path(KEYS),
+    )
+    keys.mkdir(mode=0o700)
+    for name in ("ca.crt", "server.crt", "server.key"):
+        shutil.copyfile(certificates / name, keys / name)
+        (keys / name).chmod(0o400)
+    account().own(folder.path, keys)
+
+
+def write_code(folder: Path) -> None:
+    """Copy this program's own code, so that a client runs exactly what this process is.
+
+    A copy, because a container's user may not be allowed to read the original, and because it must not change
+    in the middle of a run.
+    """
+    source = Path(bench.__file__).resolve().parent
+    for path in (*source.rglob("*.py"), *source.rglob("*.pyc")):
+        target = folder / "bench" / path.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # With its time, by which Python knows whether the compiled module beside it is current.
+        shutil.copy2(path, target)
+    account().own(folder)

@@ -1,0 +1,231 @@
+"""The services of one stack: for each part its image, user, command, folders, addresses and limits."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.stack import envoy, nginx
+from bench.stack.binaries import Binary
+from bench.stack.compose.client import IDLE
+from bench.stack.compose.composefile import Mount, Service
+from bench.stack.compose.folders import (
+    ADMIN,
+    CODE,
+    CONFIG,
+    FILES,
+    KEYS,
+    LOGS,
+    NODE,
+    PROXY_GROUP,
+    ROOT,
+    PartFolder,
+    account,
+    proxy_account,
+)
+from bench.stack.compose.layout import Layout, Pod
+from bench.stack.images.recipes import ENVOY, NGINX, PYTHON
+from bench.stack.images.supply import Image, ImageSet
+from bench.stack.placing import proxies_in_order
+from bench.stack.protocol import GENERATOR, Allowance, ProxySpec, StackSpec
+
+REDIRECT_RULES = "rules"
+_OUTBOUND_PORT = 15_001
+"""Where Istio redirects what a pod sends: its ``virtualOutbound`` listener."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackFolders:
+    """Where a stack's files lie in its run folder."""
+
+    path: Path
+
+    @property
+    def compose_file(self) -> Path:
+        """The run's Compose file."""
+        return self.path / "compose.yaml"
+
+    @property
+    def code(self) -> Path:
+        """The program's code for the client."""
+        return self.path / "client" / "code"
+
+    @property
+    def files(self) -> Path:
+        """What the client is given."""
+        return self.path / "client" / "files"
+
+    @property
+    def rules(self) -> Path:
+        """Rules of redirection."""
+        return self.path / "client" / "rules"
+
+    def proxy(self, name: str) -> PartFolder:
+        """One proxy's folders."""
+        return PartFolder(envoy.ProxyFolder(self.path / name))
+
+    def node(self, name: str) -> nginx.NodeFolder:
+        """One node's folder."""
+        return nginx.NodeFolder(self.path / name)
+
+    def node_keys(self, name: str) -> Path:
+        """Keys and certificates of one node."""
+        return self.path / f"{name}.keys"
+
+    def remove_parts(self, names: Iterable[str]) -> None:
+        """Delete what an earlier attempt wrote."""
+        for name in names:
+            shutil.rmtree(self.path / name, ignore_errors=True)
+            shutil.rmtree(self.node_keys(name), ignore_errors=True)
+        shutil.rmtree(self.path / "client", ignore_errors=True)
+
+
+def services_of(
+    spec: StackSpec, layout: Layout, images: ImageSet, folders: StackFolders
+) -> Iterator[Service]:
+    """All services, each after those that it needs."""
+    for node in spec.nodes:
+        yield Service(
+            name=layout.services[node.name],
+            pattern="nginx01",
+            part=node.name,
+            image=images.nginx.id,
+            user=account().text,
+            command=nginx.node_command(nginx.NodeFolder(Path(NODE)), _inside(images.nginx, NGINX))[1:],
+            mounts=(
+                Mount(folders.node(node.name).path, NODE, writable=True),
+                Mount(folders.node_keys(node.name), KEYS),
+            ),
+            addresses=layout.hosts[node.name],
+            allowance=_allowance(spec, node.name),
+        )
+    nodes = [layout.services[node.name] for node in spec.nodes]
+    gateways = [layout.services[proxy.name] for proxy in spec.proxies if proxy.role == "egress"]
+    for proxy in proxies_in_order(spec):
+        after = nodes if proxy.role == "egress" else gateways
+        yield _proxy(spec, layout, images, folders, proxy, after=after)
+        if proxy.role == "sidecar":
+            yield from _beside(spec, layout, images, folders, proxy)
+
+
+def redirect_rules() -> str:
+    """The rules by which a pod's own connections reach its proxy, as ``iptables-restore`` reads them.
+
+    As istio-init sets them: what the proxy's group sends passes, and so does what stays within the pod.
+    """
+    return (
+        "*nat\n"
+        ":EGRESS_BENCH - [0:0]\n"
+        "-A OUTPUT -p tcp -j EGRESS_BENCH\n"
+        f"-A EGRESS_BENCH -m owner --gid-owner {PROXY_GROUP} -j RETURN\n"
+        "-A EGRESS_BENCH -d 127.0.0.0/8 -j RETURN\n"
+        f"-A EGRESS_BENCH -p tcp -j REDIRECT --to-ports {_OUTBOUND_PORT}\n"
+        "COMMIT\n"
+    )
+
+
+def _proxy(
+    spec: StackSpec,
+    layout: Layout,
+    images: ImageSet,
+    folders: StackFolders,
+    proxy: ProxySpec,
+    *,
+    after: list[str],
+) -> Service:
+    folder = folders.proxy(proxy.name)
+    seen = envoy.ProxyFolder(Path(ROOT))
+    command = envoy.envoy_command(seen, _inside(images.envoy, ENVOY), concurrency=proxy.concurrency)
+    return Service(
+        name=layout.services[proxy.name],
+        pattern=proxy.role,
+        part=proxy.name,
+        image=images.envoy.id,
+        user=proxy_account().text,
+        command=_without(command[1:], "--admin-address-path"),
+        mounts=(
+            Mount(folder.proxy.config_root, CONFIG),
+            Mount(folder.proxy.log_root, LOGS, writable=True),
+            Mount(folder.admin, ADMIN, writable=True),
+            Mount(folder.keys, KEYS),
+        ),
+        addresses=layout.hosts[proxy.name],
+        aliases=_aliases(spec, proxy),
+        after=after,
+        allowance=_allowance(spec, proxy.name),
+    )
+
+
+def _beside(
+    spec: StackSpec, layout: Layout, images: ImageSet, folders: StackFolders, proxy: ProxySpec
+) -> Iterator[Service]:
+    """What shares a sidecar's network."""
+    pod = layout.pods[proxy.name]
+    sidecar = layout.services[proxy.name]
+    if proxy.intercepts and images.tools is not None:
+        yield Service(
+            name=pod.redirect,
+            pattern="redirect",
+            part=f"{proxy.name} redirect",
+            image=images.tools.id,
+            # As istio-init: only root may change the pod's tables, and it ends before anything is sent.
+            user="0:0",
+            # Without it the engine's own rules would go, and with them the pod's DNS.
+            command=("--noflush", f"{FILES}/{REDIRECT_RULES}"),
+            mounts=(Mount(folders.rules, FILES),),
+            shares=sidecar,
+            after=(sidecar,),
+        )
+    for name, pattern in ((pod.client, "sleep"), (pod.worker, "worker")):
+        yield _client(spec, images, folders, pod, name=name, pattern=pattern, sidecar=sidecar)
+
+
+def _client(
+    spec: StackSpec,
+    images: ImageSet,
+    folders: StackFolders,
+    pod: Pod,
+    *,
+    name: str,
+    pattern: str,
+    sidecar: str,
+) -> Service:
+    return Service(
+        name=name,
+        pattern=pattern,
+        part=f"{pod.proxy} {pattern}",
+        image=images.generator.id,
+        user=account().text,
+        command=(PYTHON, *IDLE)[1:],
+        mounts=(Mount(folders.code, CODE), Mount(folders.files, FILES)),
+        environment={"PYTHONPATH": CODE},
+        shares=sidecar,
+        after=(sidecar,),
+        allowance=_allowance(spec, GENERATOR),
+    )
+
+
+def _aliases(spec: StackSpec, proxy: ProxySpec) -> tuple[str, ...]:
+    """Names that a redirected client calls: they must be some address, and redirection does the rest."""
+    gateways = [each.name for each in spec.proxies if each.role == "egress"]
+    is_redirected = any(each.intercepts for each in spec.proxies)
+    return spec.names if is_redirected and proxy.name == gateways[0] else ()
+
+
+def _allowance(spec: StackSpec, name: str) -> Allowance:
+    allowances: Mapping[str, Allowance] = spec.allowances
+    return allowances.get(name, Allowance())
+
+
+def _inside(image: Image, program: str) -> Binary:
+    """The program of an image under its path there."""
+    version, build = (image.binary.version, image.binary.build) if image.binary else ("", "")
+    return Binary(Path(program), version, build)
+
+
+def _without(command: list[str], option: str) -> list[str]:
+    """*command* without an option and its value."""
+    at = command.index(option)
+    return [*command[:at], *command[at + 2 :]]

@@ -1,0 +1,496 @@
+"""The stack as Compose services: sidecar and client share a pod's network, nodes lie behind the gateway."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from docker import DockerClient
+
+from bench.errors import StackError
+from bench.stack import envoy, nginx
+from bench.stack.compose.client import ContainerClient
+from bench.stack.compose.command import Compose, compose_environment, find_compose, find_docker
+from bench.stack.compose.composefile import FOLDER_LABEL, OWNER_LABEL, RUN_LABEL, write_compose_file
+from bench.stack.compose.containers import Container, containers_of, is_alive
+from bench.stack.compose.engine import connect
+from bench.stack.compose.folders import (
+    ADMIN,
+    ADMIN_SOCKET,
+    CONFIG,
+    LOGS,
+    account,
+    proxy_account,
+    seen_files,
+    write_code,
+    write_node,
+    write_proxy,
+)
+from bench.stack.compose.layout import Layout, lay_out, node_address
+from bench.stack.compose.mark import mark_containers
+from bench.stack.compose.services import REDIRECT_RULES, StackFolders, redirect_rules, services_of
+from bench.stack.compose.subnets import choose_subnets
+from bench.stack.compose.sweep import sweep
+from bench.stack.guard import Guard
+from bench.stack.images.supply import ImageSet, supply_all
+from bench.stack.leftovers import end_processes
+from bench.stack.parts import write_parts
+from bench.stack.placing import endpoints_of, match_listeners, proxies_in_order, require_sound
+from bench.stack.protocol import ClientPlace, Component, NodeSpec, ProxySpec, StackSpec
+from bench.stack.runfolder import RunFolder
+from bench.translate.placement import Address, ConfigFile, Placement
+
+POLL_S = 0.02
+_ATTEMPTS = 3
+"""Somebody else may take a subnet between the look and the start."""
+_CLASHES = ("Pool overlaps", "overlaps with other one", "could not find an available")
+_UP_S = 120.0
+_OUTBOUND = "virtualOutbound"
+_ANY = "0.0.0.0"  # noqa: S104 - compared only
+
+
+class ComposeStack:
+    """Sidecar, gateway, nodes and client as containers of one Compose project.
+
+    Each part has an address of its own, so the ports are those of the Istio resources, unless ``spec.ports``
+    wishes otherwise. Whatever ends this process, a guard process removes all containers and networks of the
+    run and deletes its folder.
+    """
+
+    def __init__(
+        self,
+        spec: StackSpec,
+        *,
+        images: ImageSet | None = None,
+        project: str | None = None,
+        start_timeout_s: float = 30.0,
+        stop_grace_s: int = 3,
+        parent: Path | None = None,
+    ) -> None:
+        """Prepare; nothing starts yet.
+
+        Args:
+            spec: what to start.
+            images: default: those that ``supply_all`` finds.
+            project: Compose project; default: a new name.
+            start_timeout_s: for each part, until it must answer.
+            stop_grace_s: for all parts together, before they are killed.
+            parent: where the run folder is made; default: the system's folder for temporary files.
+        """
+        self.spec = spec
+        self.ready_s: float | None = None
+        """Seconds from ``start`` to ready; None before."""
+        self._images = images
+        self._project_wish = project
+        self._start_timeout_s = start_timeout_s
+        self._stop_grace_s = stop_grace_s
+        self._parent = parent
+        self._folder: RunFolder | None = None
+        self._guard: Guard | None = None
+        self._client: DockerClient | None = None
+        self._compose: Compose | None = None
+        self._layout: Layout | None = None
+        self._containers: dict[str, Container] = {}
+        self._components: dict[str, Component] = {}
+        self._placements: dict[str, Placement] = {}
+        self._clients: dict[str, ContainerClient] = {}
+        self._excused: set[str] = set()
+
+    @property
+    def folder(self) -> Path:
+        """The run folder, 0700; gone when the stack is stopped."""
+        return self._running_folder().path
+
+    @property
+    def compose_file(self) -> Path:
+        """The Compose file of the run; holds no keys."""
+        return StackFolders(self.folder).compose_file
+
+    @property
+    def project(self) -> str:
+        """The Compose project, and the value of the label on all that the run started."""
+        return self._running_layout().project
+
+    @property
+    def engine(self) -> DockerClient:
+        """The engine that the containers run on."""
+        if self._client is None:
+            raise StackError(f"stack {self.spec.name} is not running.")
+        return self._client
+
+    def start(self) -> None:
+        """Start everything and return when each part answers; see ``Stack.start``."""
+        if self._folder is not None:
+            raise StackError(f"stack {self.spec.name} is running already.")
+        began = time.monotonic()
+        require_sound(self.spec)
+        self._compose = find_compose()
+        docker = find_docker()
+        self._client = connect()
+        try:
+            needs_tools = any(proxy.intercepts for proxy in self.spec.proxies)
+            images = self._images or supply_all(self._client, with_tools=needs_tools)
+            # The guard first: there is no moment in which the folder exists unguarded.
+            self._folder = RunFolder.choose(self._parent)
+            self._guard = Guard(self._folder.path)
+            self._folder.make(self.spec.name)
+            with _write_errors_explained(self._folder.path):
+                self._start_containers(images, docker)
+                write_parts(self._folder, self.components())
+        except BaseException:
+            self._stop(is_interrupted=True)
+            raise
+        self.ready_s = time.monotonic() - began
+
+    def stop(self) -> None:
+        """Stop everything in reverse order and delete the run folder. Safe to call twice."""
+        self._stop(is_interrupted=False)
+
+    def components(self) -> Sequence[Component]:
+        """The running parts, in the order in which they were started."""
+        return tuple(self._components.values())
+
+    def component(self, name: str) -> Component:
+        """One part by its name."""
+        try:
+            return self._components[name]
+        except KeyError:
+            raise StackError(f"stack {self.spec.name} has no running part called {name}.") from None
+
+    def container(self, name: str) -> Container:
+        """The container of one part."""
+        self.component(name)
+        return self._containers[name]
+
+    def hosts(self, name: str) -> Mapping[str, str]:
+        """Network -> a part's address there."""
+        self.component(name)
+        return self._running_layout().hosts[name]
+
+    def excuse(self, name: str) -> None:
+        """Do not tell a part as dead from now on: it is ended on purpose."""
+        self.component(name)
+        self._excused.add(name)
+
+    def await_again(self, name: str) -> None:
+        """Wait until a part that was started again answers; raises ``StackError`` as ``start``."""
+        container = self.container(name)
+        self._excused.discard(name)
+        container.follow()
+        for node in self.spec.nodes:
+            if node.name == name:
+                self._await_node(node)
+        for proxy in self.spec.proxies:
+            if proxy.name == name:
+                self._await_proxy(proxy)
+
+    def check_alive(self) -> None:
+        """Raise ``StackError`` with its last output if a part has died."""
+        if self._client is None or not self._containers:
+            return
+        listed = containers_of(self._client, self.project)
+        alive = {each["Id"] for several in listed.values() for each in several if is_alive(each)}
+        for container in list(self._containers.values()):
+            if container.id not in alive and container.name not in self._excused:
+                container.catch_up()
+                raise self._why_dead(container)
+        for component in self.components():
+            if component.kind == "nginx" and (crash := nginx.crash_in(component.log)):
+                raise StackError(f"a worker of {component.name} crashed: {crash}")
+
+    def write_config(self, proxy: str, files: Sequence[ConfigFile]) -> None:
+        """Replace files of a running proxy, each by rename, in the order given."""
+        if self.component(proxy).kind != "envoy":
+            raise StackError(f"{proxy} is a node: only a proxy's files can be replaced.")
+        folder = StackFolders(self.folder).proxy(proxy).proxy
+        envoy.write_files(folder, proxy, files, owner=proxy_account().own)
+
+    def placement(self, proxy: str) -> Placement:
+        """The placement that the proxy's files were rendered for."""
+        try:
+            return self._placements[proxy]
+        except KeyError:
+            raise StackError(f"stack {self.spec.name} has no running proxy called {proxy}.") from None
+
+    def own_files(self) -> Sequence[Path]:
+        """The Compose file."""
+        return (self.compose_file,)
+
+    def client(self, proxy: str) -> ClientPlace | None:
+        """The container beside a sidecar."""
+        self.component(proxy)
+        if proxy not in self._clients:
+            raise StackError(f"{proxy} is no sidecar: no client is beside it.")
+        return self._clients[proxy]
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _running_folder(self) -> RunFolder:
+        if self._folder is None:
+            raise StackError(f"stack {self.spec.name} is not running.")
+        return self._folder
+
+    def _running_layout(self) -> Layout:
+        if self._layout is None:
+            raise StackError(f"stack {self.spec.name} is not running.")
+        return self._layout
+
+    def _stop(self, *, is_interrupted: bool) -> None:
+        folder, guard, client = self._folder, self._guard, self._client
+        try:
+            if folder is not None and client is not None:
+                if is_interrupted:
+                    # A Compose that is cut short would go on asking for containers.
+                    end_processes(folder)
+                self._remove_containers(folder, client, politely=not is_interrupted)
+        except BaseException:
+            if guard is not None:
+                guard.act()
+            raise
+        else:
+            if folder is not None:
+                folder.remove()
+            if guard is not None:
+                guard.dismiss()
+        finally:
+            if client is not None:
+                client.close()
+            self._folder = self._guard = self._client = self._layout = None
+            for state in (self._containers, self._components, self._placements, self._clients):
+                state.clear()
+            self._excused.clear()
+
+    def _remove_containers(self, folder: RunFolder, client: DockerClient, *, politely: bool) -> None:
+        layout, compose = self._layout, self._compose
+        if layout is None or compose is None:
+            return
+        if politely:
+            command = compose.down(
+                layout.project, StackFolders(folder.path).compose_file, grace_s=self._stop_grace_s
+            )
+            compose.run(command, folder, timeout_s=_UP_S, environment=compose_environment())
+        sweep(client, layout.project)
+        for container in self._containers.values():
+            container.catch_up()
+
+    def _start_containers(self, images: ImageSet, docker: str) -> None:
+        for attempt in range(1, _ATTEMPTS + 1):
+            said = self._up(images)
+            if said is None:
+                break
+            if attempt == _ATTEMPTS or not any(clash in said for clash in _CLASHES):
+                raise _up_error(said)
+            sweep(self.engine, self.project)
+        layout = self._running_layout()
+        listed = containers_of(self.engine, layout.project)
+        folders = StackFolders(self.folder)
+        for name in [part.name for part in self.spec.nodes] + [
+            part.name for part in proxies_in_order(self.spec)
+        ]:
+            found = listed.get(layout.services[name])
+            if not found:
+                raise StackError(f"{name} was not started by Compose.", where=str(folders.compose_file))
+            allowance = self.spec.allowances.get(name)
+            container = Container(
+                name,
+                found[0]["Id"],
+                folders.proxy(name).proxy.log,
+                self.engine,
+                allowance.memory_bytes if allowance is not None else None,
+            )
+            container.follow()
+            self._containers[name] = container
+        for sidecar, pod in layout.pods.items():
+            self._clients[sidecar] = ContainerClient(
+                docker,
+                listed[pod.client][0]["Id"],
+                [each["Id"] for each in listed.get(pod.worker, ())],
+                folders.files,
+            )
+        for node in self.spec.nodes:
+            self._await_node(node)
+        for proxy in proxies_in_order(self.spec):
+            self._await_proxy(proxy)
+
+    def _up(self, images: ImageSet) -> str | None:
+        """Write all files for new subnets and let Compose start everything; what it said if it failed."""
+        folder, compose = self._running_folder(), self._compose
+        assert compose is not None  # noqa: S101 - start has found it
+        project = self._project_wish or folder.path.name
+        mesh, external = choose_subnets(self.engine)
+        layout = self._layout = lay_out(self.spec, project, mesh, external)
+        mark_containers(folder, project)
+        self._write_parts(layout, images)
+        folders = StackFolders(folder.path)
+        labels = {RUN_LABEL: project, FOLDER_LABEL: str(folder.path), OWNER_LABEL: str(os.getuid())}
+        write_compose_file(
+            folders.compose_file, layout, list(services_of(self.spec, layout, images, folders)), labels
+        )
+        scale = {
+            pod.worker: self.spec.workers if self.spec.workers > 1 else 0 for pod in layout.pods.values()
+        }
+        code, said = compose.run(
+            compose.up(project, folders.compose_file, scale),
+            folder,
+            timeout_s=_UP_S,
+            environment=compose_environment(),
+        )
+        return None if code == 0 else said
+
+    def _write_parts(self, layout: Layout, images: ImageSet) -> None:
+        """Write every part's files: all addresses are known."""
+        folders = StackFolders(self.folder)
+        folders.remove_parts(self._running_layout().services)
+        write_code(folders.code)
+        for path in (folders.files, folders.rules):
+            path.mkdir(mode=0o700)
+        (folders.rules / REDIRECT_RULES).write_text(redirect_rules(), encoding="ascii")
+        account().own(folders.files)
+        endpoints: dict[Address, Address] = {}
+        assert images.nginx.binary is not None  # noqa: S101 - every nginx image tells its version
+        for node in self.spec.nodes:
+            address = node_address(self.spec, layout, node)
+            write_node(
+                folders.node(node.name),
+                folders.node_keys(node.name),
+                node,
+                address[1],
+                certificates=self.spec.certificates,
+                binary=images.nginx.binary,
+            )
+            endpoints[node.plays] = address
+        for proxy in proxies_in_order(self.spec):
+            bound = layout.listeners[proxy.name]
+            placement = Placement(
+                config_root=CONFIG,
+                log_root=LOGS,
+                admin=f"{ADMIN}/{ADMIN_SOCKET}",
+                listeners=bound,
+                endpoints=dict(endpoints),
+                files=seen_files(self.spec.files),
+            )
+            folder = folders.proxy(proxy.name)
+            if not folder.socket_fits():
+                raise StackError(
+                    "the path of the run folder is too long for a Unix socket.",
+                    where=str(folder.socket),
+                    remedy="Set TMPDIR to a folder with a shorter path.",
+                )
+            write_proxy(folder, proxy.name, proxy.render(placement), self.spec.files)
+            self._placements[proxy.name] = placement
+            endpoints |= endpoints_of(proxy, _seen_from_outside(layout, proxy.name, bound))
+
+    def _await_node(self, node: NodeSpec) -> None:
+        folders = StackFolders(self.folder)
+        address = node_address(self.spec, self._running_layout(), node)
+        self._wait(node.name, lambda: nginx.answers(address, timeout_s=0.5))
+        self._components[node.name] = Component(
+            name=node.name,
+            kind="nginx",
+            role="node",
+            pid=self._containers[node.name].visible_pid(),
+            addresses={node.plays: address},
+            admin_url=None,
+            log=folders.node(node.name).log,
+            access_log=folders.node(node.name).access_log,
+            config=folders.node(node.name).config,
+            container=self._containers[node.name].id,
+        )
+
+    def _await_proxy(self, proxy: ProxySpec) -> None:
+        folder = StackFolders(self.folder).proxy(proxy.name)
+        container = self._containers[proxy.name]
+        self._wait(proxy.name, lambda: envoy.is_live(folder.socket))
+        if refused := envoy.refusals(folder.socket):
+            container.catch_up()
+            raise envoy.refusal_error(container, refused)
+        found = envoy.listener_addresses(folder.socket)
+        if proxy.intercepts:
+            # The one listener that Istio does not name after its address.
+            found = {name.replace(_OUTBOUND, f"{at[0]}_{at[1]}"): at for name, at in found.items()}
+        real = match_listeners(proxy, found)
+        if real is None:
+            container.catch_up()
+            raise envoy.missing_listener_error(container, proxy, found)
+        self._components[proxy.name] = Component(
+            name=proxy.name,
+            kind="envoy",
+            role=proxy.role,
+            pid=container.visible_pid(),
+            addresses=self._reached(proxy, real),
+            admin_url=f"unix://{folder.socket}",
+            log=folder.proxy.log,
+            access_log=folder.proxy.log_root / envoy.ACCESS_LOG,
+            config=folder.proxy.config_root,
+            container=container.id,
+        )
+
+    def _reached(self, proxy: ProxySpec, real: Mapping[Address, Address]) -> dict[Address, Address]:
+        """Where the client's connections go: with redirection, to any address but its own pod's."""
+        layout = self._running_layout()
+        if not proxy.intercepts:
+            return _seen_from_outside(layout, proxy.name, real)
+        named = self._named_by_dns()
+        return {(ip, port): (named if ip == _ANY else ip, port) for ip, port in proxy.listeners}
+
+    def _named_by_dns(self) -> str:
+        """The address under which the mesh's DNS knows the names that a client calls: a gateway's."""
+        gateways = [proxy.name for proxy in self.spec.proxies if proxy.role == "egress"]
+        return self._running_layout().address(gateways[0])
+
+    def _wait(self, name: str, is_ready: Callable[[], bool]) -> None:
+        """Return when a part is ready; raise as soon as any part cannot be any more."""
+        deadline = time.monotonic() + self._start_timeout_s
+        while not is_ready():
+            self.check_alive()
+            if time.monotonic() >= deadline:
+                raise StackError(
+                    f"{name} did not answer within {self._start_timeout_s:g} s. Its last output:\n"
+                    f"{self._containers[name].last_output() or '(none)'}"
+                )
+            time.sleep(POLL_S)
+
+    def _why_dead(self, container: Container) -> StackError:
+        """Told apart: a part that never got ready was refused by its program, a later death is a death."""
+        is_proxy = container.name in (proxy.name for proxy in self.spec.proxies)
+        if container.name not in self._components and is_proxy and envoy.reasons_in(container.log):
+            return envoy.refusal_error(container)
+        return container.died("" if container.name in self._components else " before it was ready")
+
+
+def _seen_from_outside(layout: Layout, part: str, bound: Mapping[Address, Address]) -> dict[Address, Address]:
+    """Listeners under the address of their container."""
+    return {translated: (layout.address(part), real[1]) for translated, real in bound.items()}
+
+
+def _up_error(said: str) -> StackError:
+    if "is already in use by container" in said or "already exists" in said:
+        return StackError(
+            f"another project has a container or network of the same name. Compose said:\n{said}",
+            remedy="\nRemove it, or end that project: `egress-bench status` and `docker ps -a` show both.",
+        )
+    return StackError(f"Compose cannot start the stack. It said:\n{said or '(nothing)'}")
+
+
+@contextlib.contextmanager
+def _write_errors_explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StackError(
+            f"cannot write there: {error.strerror or error}.",
+            where=str(error.filename or folder),
+            remedy="Make room on the disk, or set TMPDIR to a folder that has it.",
+        ) from error

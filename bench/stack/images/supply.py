@@ -1,0 +1,254 @@
+"""Get an image: the one that was asked for, else the official one, else an equal one built here."""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal
+
+from docker import DockerClient
+from docker.errors import APIError, BuildError, ImageNotFound, NotFound
+from docker.models.images import Image as EngineImage
+
+from bench.errors import StackError
+from bench.stack.binaries import Binary
+from bench.stack.compose.engine import engine_errors_explained
+from bench.stack.images.definitions import read_definition
+from bench.stack.images.recipes import ENVOY, NGINX, Recipe, Role, recipe
+
+LABEL = "egress-bench"
+VERSION_LABEL = f"{LABEL}.version"
+BUILD_LABEL = f"{LABEL}.build"
+
+OFFICIAL: Mapping[Role, str] = {
+    "envoy": "envoyproxy/envoy:distroless-v1.40.0",
+    "nginx": "nginx:stable",
+}
+"""What people run. Envoy's version is that of the wheel that the local stack uses."""
+
+_PROBES: Mapping[Role, tuple[str, str, str]] = {
+    "envoy": (ENVOY, "--version", r"/(\d+\.\d+\.\d+[^/]*)/"),
+    "nginx": (NGINX, "-V", r"nginx version: \S*?/(\S+)"),
+}
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that the engine has."""
+
+    role: Role
+    reference: str
+    """As it was asked for, or the name under which it was built."""
+    id: str
+    """``sha256:…`` of its configuration: equal ids are equal images."""
+    origin: Literal["named", "official", "built"]
+    binary: Binary | None
+    """The program in it; None for one that is no part of the path."""
+
+    @property
+    def fingerprint(self) -> str:
+        """For the result: ``reference@id``, the id cut to what tells images apart."""
+        return f"{self.reference}@{self.id[:19]}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSet:
+    """All images of a stack."""
+
+    envoy: Image
+    nginx: Image
+    generator: Image
+    tools: Image | None = None
+    """Only where a pod's connections are redirected or a network is disturbed."""
+
+    def fingerprint(self) -> dict[str, str]:
+        """What ran, for the result."""
+        images = (self.envoy, self.nginx, self.generator, self.tools)
+        return {f"image {image.role}": image.fingerprint for image in images if image is not None}
+
+
+def supply_all(
+    client: DockerClient,
+    *,
+    wished: Mapping[Role, str] | None = None,
+    with_tools: bool = False,
+    tell: Tell = lambda _: None,
+) -> ImageSet:
+    """All images of a stack; arguments and errors as ``supply``."""
+    named = wished or {}
+    return ImageSet(
+        envoy=supply(client, "envoy", wished=named.get("envoy"), tell=tell),
+        nginx=supply(client, "nginx", wished=named.get("nginx"), tell=tell),
+        generator=supply(client, "generator", wished=named.get("generator"), tell=tell),
+        tools=supply(client, "tools", wished=named.get("tools"), tell=tell) if with_tools else None,
+    )
+
+
+def supply(
+    client: DockerClient, role: Role, *, wished: str | None = None, tell: Tell = lambda _: None
+) -> Image:
+    """Find, pull or build the image of *role*.
+
+    Args:
+        client: the engine.
+        role: what it is for.
+        wished: an image of the user's choice; None: the official one where it is here or can be pulled, else
+            one that is built here.
+        tell: told of everything that takes long, before it begins.
+
+    Raises:
+        StackError: the image is not here and cannot be pulled, or nothing is here to build one from.
+    """
+    if wished is not None:
+        return _described(client, role, _named(client, wished, tell), wished, "named")
+    official = OFFICIAL.get(role)
+    if official is not None and (found := _present(client, official)) is not None:
+        return _described(client, role, found, official, "official")
+    made = recipe(role)
+    if (built := _present(client, made.reference)) is not None:
+        return _described(client, role, built, made.reference, "built")
+    if official is not None:
+        tell(f"pulling {official}")
+        try:
+            return _described(client, role, pull(client, official), official, "official")
+        except StackError as error:
+            tell(f"{error.what} Building an equal image from {made.made_of} instead.")
+    else:
+        tell(f"building the {role} image from {made.made_of}")
+    return _described(client, role, build(client, made), made.reference, "built")
+
+
+def supply_built(client: DockerClient, role: Role, *, tell: Tell = lambda _: None) -> Image:
+    """The image of *role* that is built here, whatever else there is; errors as ``build``."""
+    made = recipe(role)
+    found = _present(client, made.reference)
+    if found is None:
+        tell(f"building the {role} image from {made.made_of}")
+        found = build(client, made)
+    return _described(client, role, found, made.reference, "built")
+
+
+def build(client: DockerClient, made: Recipe) -> EngineImage:
+    """Build what a recipe says, under its reference.
+
+    Raises:
+        StackError: the engine cannot build it.
+    """
+    labels = {LABEL: made.role, VERSION_LABEL: made.version, BUILD_LABEL: made.build}
+    try:
+        with engine_errors_explained(f"building the {made.role} image"), tempfile.TemporaryFile() as context:
+            _write_context(made, context)
+            image, _ = client.images.build(
+                fileobj=context, custom_context=True, tag=made.reference, rm=True, forcerm=True, labels=labels
+            )
+    except BuildError as error:
+        raise StackError(
+            f"the {made.role} image cannot be built: {error.msg}.",
+            remedy="Is there room on the engine's disk? `docker system df` tells.",
+        ) from error
+    return image
+
+
+def _write_context(made: Recipe, context: IO[bytes]) -> None:
+    """What the engine builds from: the image definition and the file tree, in files and not in memory."""
+    definition = io.BytesIO(read_definition(f"{made.role}.Dockerfile").encode())
+    with tempfile.TemporaryFile() as tree, tarfile.open(fileobj=context, mode="w") as archive:
+        made.assemble().write_tar(tree)
+        for name, content in (("Dockerfile", definition), ("rootfs.tar", tree)):
+            entry = tarfile.TarInfo(name)
+            entry.size = content.seek(0, io.SEEK_END)
+            content.seek(0)
+            archive.addfile(entry, content)
+    context.seek(0)
+
+
+def pull(client: DockerClient, reference: str) -> EngineImage:
+    """Pull an image.
+
+    Raises:
+        StackError: no registry has it, or none can be reached.
+    """
+    try:
+        return client.images.pull(reference)
+    except (ImageNotFound, NotFound) as error:
+        raise StackError(f"no registry has {reference}.", remedy="Correct its name.") from error
+    except APIError as error:
+        said = str(error.explanation or error).strip().rstrip(".")
+        raise StackError(
+            f"{reference} cannot be pulled: {said}.", remedy="Load it with `docker load`, or name another."
+        ) from error
+
+
+def _named(client: DockerClient, wished: str, tell: Tell) -> EngineImage:
+    found = _present(client, wished)
+    if found is not None:
+        return found
+    tell(f"pulling {wished}")
+    try:
+        return pull(client, wished)
+    except StackError as error:
+        raise StackError(
+            f"the image {wished} is not here, and {error.what}",
+            remedy="Correct its name, load it with `docker load`, or name none: one is built then.",
+        ) from error
+
+
+def _present(client: DockerClient, reference: str) -> EngineImage | None:
+    try:
+        with engine_errors_explained():
+            return client.images.get(reference)
+    except StackError as error:
+        if isinstance(error.__cause__, NotFound):
+            return None
+        raise
+
+
+def _described(
+    client: DockerClient,
+    role: Role,
+    image: EngineImage,
+    reference: str,
+    origin: Literal["named", "official", "built"],
+) -> Image:
+    labels = image.labels
+    binary = None
+    if role in _PROBES:
+        program, option, pattern = _PROBES[role]
+        said = labels.get(BUILD_LABEL) or _run(client, image, program, option, reference)
+        match = re.search(pattern, said)
+        if match is None:
+            raise StackError(
+                f"{reference} does not look like an image of {role}: `{program} {option}` says"
+                f" {said.splitlines()[-1] if said else 'nothing'}.",
+                remedy=f"It needs {program}, as the official image has it.",
+            )
+        binary = Binary(path=Path(program), version=match.group(1), build=said)
+    return Image(role, reference, str(image.id), origin, binary)
+
+
+def _run(client: DockerClient, image: EngineImage, program: str, option: str, reference: str) -> str:
+    """What the program in an image says about itself."""
+    try:
+        with engine_errors_explained(f"looking into {reference}"):
+            said = client.containers.run(
+                image,
+                [option],
+                entrypoint=[program],
+                remove=True,
+                network_mode="none",
+                read_only=True,
+                cap_drop=["ALL"],
+                stdout=True,
+                stderr=True,
+                user="65534:65534",
+                labels={LABEL: "probe"},
+            )
+    except StackError as error:
+        raise StackError(error.what, remedy=f"It needs {program}, as the official image has it.") from error
+    return said.decode("utf-8", "replace").strip()

