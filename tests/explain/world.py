@@ -14,26 +14,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
-from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import DownstreamTlsContext
-
 from bench.errors import UnsupportedError
-from bench.explain.clusters import upstream_context
 from bench.explain.proxies import STAND_INS
-from bench.explain.walk import client_validation
 from bench.istio.registry import Registry
 from bench.translate import AccessLogOptions, Placement, ProxyConfig, RenderOptions, render, translate
-from bench.translate.messages import unpack
 from bench.translate.names import VIRTUAL_OUTBOUND
+from tests.explain.keys import Keys, all_names
+from tests.explain.outside import write_outside
 
 Address = tuple[str, int]
 LOG_FIELDS = {
@@ -95,19 +85,17 @@ def running(bootstrap: Path) -> Iterator[Running]:
         "--log-level",
         "warning",
     ]
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+    process = _start(command, log)
+    deadline = time.monotonic() + 20
     try:
-        deadline = time.monotonic() + 20
-        while True:
-            assert process.poll() is None, log.read_text()
+        while not _is_live(address):
             assert time.monotonic() < deadline, f"Envoy is not ready: {log.read_text()}"
-            if address.exists() and address.read_text():
-                with contextlib.suppress(urllib.error.URLError, ConnectionError):
-                    admin = address.read_text()
-                    with urllib.request.urlopen(f"http://{admin}/ready", timeout=2) as answer:
-                        if answer.read().strip() == b"LIVE":
-                            break
+            if process.poll() is not None:
+                # Others on this machine may hold all of its inotify instances for a moment.
+                assert "inotify" in log.read_text(), log.read_text()
+                time.sleep(0.5)
+                address.unlink(missing_ok=True)
+                process = _start(command, log)
             time.sleep(0.03)
         yield Running(process, address.read_text(), folder)
     finally:
@@ -119,86 +107,19 @@ def running(bootstrap: Path) -> Iterator[Running]:
             process.wait()
 
 
-@dataclass(frozen=True)
-class Keys:
-    """A CA, a server certificate with every name that is asked for, a client certificate."""
-
-    folder: Path
-
-    def issue(self, names: list[str]) -> None:
-        """Write all files."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        now = datetime.now(UTC)
-        ca_key = ec.generate_private_key(ec.SECP256R1())
-        issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test CA")])
-
-        def certificate(common_name: str, key: Any, *, is_ca: bool) -> bytes:
-            builder = (
-                x509.CertificateBuilder()
-                .subject_name(
-                    issuer if is_ca else x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-                )
-                .issuer_name(issuer)
-                .public_key(key.public_key())
-                .serial_number(x509.random_serial_number())
-                .not_valid_before(now - timedelta(days=1))
-                .not_valid_after(now + timedelta(days=1))
-                .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
-            )
-            if not is_ca:
-                builder = builder.add_extension(
-                    x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False
-                )
-            return builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-        (self.folder / "ca.crt").write_bytes(certificate("ca", ca_key, is_ca=True))
-        revoked = x509.CertificateRevocationListBuilder().issuer_name(issuer).last_update(now)
-        signed = revoked.next_update(now + timedelta(days=1)).sign(ca_key, hashes.SHA256())
-        (self.folder / "ca.crl").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-        for name in ("server", "client"):
-            # RSA, since a Gateway may ask for ciphers that only go with it.
-            key = rsa.generate_private_key(65537, 2048)
-            (self.folder / f"{name}.crt").write_bytes(certificate(name, key, is_ca=False))
-            (self.folder / f"{name}.key").write_bytes(
-                key.private_bytes(
-                    serialization.Encoding.PEM,
-                    serialization.PrivateFormat.PKCS8,
-                    serialization.NoEncryption(),
-                )
-            )
-
-    def files(self, config: ProxyConfig) -> dict[str, str]:
-        """Map each file that *config* names to one of these."""
-        found: dict[str, str] = {}
-        server = {
-            secret.name: "server"
-            for listener in config.listeners
-            for chain in listener.filter_chains
-            if chain.transport_socket is not None
-            for secret in config.secrets
-        }
-        for secret in config.secrets:
-            pair, trust = secret.tls_certificate, secret.validation_context
-            role = server.get(secret.name, "client")
-            if pair is not None and pair.certificate_chain is not None and pair.private_key is not None:
-                found[pair.certificate_chain.filename or ""] = f"{self.folder}/{role}.crt"
-                found[pair.private_key.filename or ""] = f"{self.folder}/{role}.key"
-            if trust is not None and trust.trusted_ca is not None:
-                found[trust.trusted_ca.filename or ""] = f"{self.folder}/ca.crt"
-        asked = [_validation(cluster) for cluster in config.clusters]
-        asked += [client_validation(context) for context in _downstream(config)]
-        for default in asked:
-            if default is not None and default.crl is not None:
-                found[default.crl.filename or ""] = f"{self.folder}/ca.crl"
-        return found
+def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("wb") as out:
+        return subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
 
 
-def _general_name(name: str) -> x509.GeneralName:
-    if "://" in name:
-        return x509.UniformResourceIdentifier(name)
-    with contextlib.suppress(ValueError):
-        return x509.IPAddress(ip_address(name))
-    return x509.DNSName(name)
+def _is_live(address: Path) -> bool:
+    if not address.exists() or not address.read_text():
+        return False
+    try:
+        with urllib.request.urlopen(f"http://{address.read_text()}/ready", timeout=2) as answer:
+            return bool(answer.read().strip() == b"LIVE")
+    except (urllib.error.URLError, ConnectionError):
+        return False
 
 
 @dataclass
@@ -230,7 +151,7 @@ def standing(registry: Registry, root: Path) -> Iterator[World]:
             configs[name] = _bound(translate(registry, name, config_source="static", tls_material=STAND_INS))
     gateways = {proxy.ip: name for name, proxy in proxies.items() if proxy.role == "gateway"}
     keys = Keys(root / "keys")
-    keys.issue(_names(registry, configs))
+    keys.issue(all_names(registry, configs))
     outside = sorted(
         {
             address
@@ -242,7 +163,9 @@ def standing(registry: Registry, root: Path) -> Iterator[World]:
     world = World(client_pair=(f"{keys.folder}/client.crt", f"{keys.folder}/client.key"))
     with contextlib.ExitStack() as stack:
         if outside:
-            ports = stack.enter_context(running(_outside(outside, keys, root / "outside"))).ports()
+            ports = stack.enter_context(
+                running(write_outside(outside, keys.folder, root / "outside"))
+            ).ports()
             world.endpoints = {address: ("127.0.0.1", ports[f"e{n}"]) for n, address in enumerate(outside)}
         for name in sorted(configs, key=lambda each: proxies[each].role != "gateway"):
             bootstrap = _write(name, configs[name], world.endpoints, keys, root / name)
@@ -297,109 +220,3 @@ def _bound(config: ProxyConfig) -> ProxyConfig:
     for listener in listeners:
         listener.bind_to_port = None
     return replace(config, listeners=tuple(listeners))
-
-
-def _names(registry: Registry, configs: Mapping[str, ProxyConfig]) -> list[str]:
-    """Give every name that a certificate may have to carry."""
-    names = {service.host for service in registry.services}
-    for virtual_service in registry.virtual_services:
-        names.update(virtual_service.hosts)
-    for config in configs.values():
-        for cluster in config.clusters:
-            names |= _exact_names(_validation(cluster))
-        for context in _downstream(config):
-            names |= _exact_names(client_validation(context))
-    # A Host may be written in its absolute form, with a dot at the end, and is then the name to verify.
-    names |= {f"{name}." for name in names if "." in name and "://" not in name}
-    return sorted(name for name in names if name.strip("*."))
-
-
-def _validation(cluster: Any) -> Any:
-    context = upstream_context(cluster.transport_socket)
-    common = context.common_tls_context if context is not None else None
-    combined = common.combined_validation_context if common is not None else None
-    return combined.default_validation_context if combined is not None else None
-
-
-def _downstream(config: ProxyConfig) -> Iterator[DownstreamTlsContext]:
-    for listener in config.listeners:
-        for chain in listener.filter_chains:
-            context = unpack(chain.transport_socket.typed_config) if chain.transport_socket else None
-            if isinstance(context, DownstreamTlsContext):
-                yield context
-
-
-def _exact_names(validation: Any) -> set[str]:
-    matchers = validation.match_typed_subject_alt_names if validation is not None else []
-    return {each.matcher.exact for each in matchers if each.matcher is not None and each.matcher.exact}
-
-
-def _outside(addresses: list[Address], keys: Keys, folder: Path) -> Path:
-    """Write the bootstrap of an Envoy that answers 200 on a port for each address, with and without TLS."""
-    folder.mkdir(parents=True)
-    v3 = "type.googleapis.com/envoy.extensions"
-    manager = {
-        "name": "envoy.filters.network.http_connection_manager",
-        "typed_config": {
-            "@type": f"{v3}.filters.network.http_connection_manager.v3.HttpConnectionManager",
-            "stat_prefix": "outside",
-            "http_filters": [
-                {
-                    "name": "envoy.filters.http.router",
-                    "typed_config": {"@type": f"{v3}.filters.http.router.v3.Router"},
-                }
-            ],
-            "route_config": {
-                "virtual_hosts": [
-                    {
-                        "name": "all",
-                        "domains": ["*"],
-                        "routes": [{"match": {"prefix": "/"}, "direct_response": {"status": 200}}],
-                    }
-                ]
-            },
-        },
-    }
-    tls = {
-        "name": "envoy.transport_sockets.tls",
-        "typed_config": {
-            "@type": f"{v3}.transport_sockets.tls.v3.DownstreamTlsContext",
-            "common_tls_context": {
-                "alpn_protocols": ["h2", "http/1.1"],
-                "tls_certificates": [
-                    {
-                        "certificate_chain": {"filename": f"{keys.folder}/server.crt"},
-                        "private_key": {"filename": f"{keys.folder}/server.key"},
-                    }
-                ],
-            },
-        },
-    }
-    proxy_protocol = {
-        "@type": f"{v3}.filters.listener.proxy_protocol.v3.ProxyProtocol",
-        "allow_requests_without_proxy_protocol": True,
-    }
-    inspector = {"@type": f"{v3}.filters.listener.tls_inspector.v3.TlsInspector"}
-    listeners = [
-        {
-            "name": f"e{index}",
-            "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
-            "listener_filters": [
-                {"name": "envoy.filters.listener.proxy_protocol", "typed_config": proxy_protocol},
-                {"name": "envoy.filters.listener.tls_inspector", "typed_config": inspector},
-            ],
-            "filter_chains": [
-                {
-                    "filter_chain_match": {"transport_protocol": "tls"},
-                    "transport_socket": tls,
-                    "filters": [manager],
-                },
-                {"filters": [manager]},
-            ],
-        }
-        for index in range(len(addresses))
-    ]
-    bootstrap = folder / "bootstrap.yaml"
-    admin = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}}
-    bootstrap.write_text(yaml.safe_dump({"admin": admin, "static_resources": {"listeners": listeners}}))
-    return bootstrap

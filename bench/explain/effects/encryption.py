@@ -43,10 +43,11 @@ def check_plain_text(found: Survey) -> Iterator[Finding]:
     rules = _RulesByHost(found)
     views = {here.name: ProxyView(found.registry, here.name) for here in found.translated}
     reported: set[tuple[str, str, str]] = set()
+    ruled = {(use.here.name, use.sent_host) for use in found.uses if use.has_rule}
     for use in found.uses:
         if not use.has_rule and not use.here.is_sidecar:
             continue
-        _, port, _, host = [*use.cluster.split("|", maxsplit=3), "", "", ""][:4]
+        host = use.cluster.rpartition("|")[2]
         service = views[use.here.name].service(host)
         cluster = use.here.clusters.find(use.cluster)
         if service is None or cluster is None or _leads_to_gateway(found, use):
@@ -58,7 +59,10 @@ def check_plain_text(found: Survey) -> Iterator[Finding]:
             if rule.title in in_force or key in reported:
                 continue
             reported.add(key)
-            yield from _out_of_reach(found, use, rule, service, int(port))
+            # Where a rule sends the host elsewhere, what is left is a port that nobody may call.
+            is_left = not use.has_rule and (use.here.name, service.host) in ruled
+            level = Level.INFO if is_left else Level.WARNING
+            yield from _out_of_reach(found, use, rule, service, level=level)
 
 
 class _RulesByHost:
@@ -83,8 +87,9 @@ def _leads_to_gateway(found: Survey, use: Use) -> bool:
 
 
 def _out_of_reach(
-    found: Survey, use: Use, rule: Resource[DestinationRule], service: Service, port: int
+    found: Survey, use: Use, rule: Resource[DestinationRule], service: Service, *, level: Level
 ) -> Iterator[Finding]:
+    port = int(use.cluster.split("|")[1])
     cluster = use.here.clusters.find(use.cluster)
     tls_path = originating_path(rule.spec, port)
     is_plain = cluster is not None and use.here.clusters.tls(cluster) is None
@@ -102,7 +107,7 @@ def _out_of_reach(
     speaks_tls_itself = port_spec is not None and port_spec.protocol.is_tls
     if tls_path is not None and is_plain and not speaks_tls_itself:
         yield found.finding(
-            Level.WARNING,
+            level,
             "EB0106",
             rule.position(tls_path),
             reason=f"{use.who} leave {use.here.name} in plain text although this rule for {service.host} "
