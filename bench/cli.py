@@ -51,6 +51,13 @@ class FailOnName(StrEnum):
     WARNING = "warning"
 
 
+class LedgerLevelName(StrEnum):
+    """How closely requests are accounted for."""
+
+    COUNTERS = "counters"
+    FULL = "full"
+
+
 class RoleName(StrEnum):
     """Which proxy of the path."""
 
@@ -82,6 +89,10 @@ def run(
         list[str] | None,
         typer.Option(help="Envoy image of `--stack docker`; several: one run with each, for comparison."),
     ] = None,
+    ledger: Annotated[
+        LedgerLevelName,
+        typer.Option(help="counters: what each hop counted; full: every request id matched across all logs."),
+    ] = LedgerLevelName.COUNTERS,
     out: Out = Path("reports"),
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -103,6 +114,7 @@ def run(
                 command=shlex.join(["egress-bench", *sys.argv[1:]]),
                 backend=_backend(stack, loaded, console, envoy_image=image),
                 with_handshake=handshake,
+                ledger=ledger.value,
             )
             finished = run_experiment(loaded, options, console)
             codes.append(console.finish(finished.result, finished.report))

@@ -8,13 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
 from bench.errors import BenchError, MeasurementError
+from bench.experiment.matching import Matcher
 from bench.experiment.topology import Topology
-from bench.ledger.balance import Account, Balance, Damage, Fault
+from bench.ledger.balance import Account, Balance, Damage, Fault, lost
 from bench.ledger.counters import Upstream, Window
 from bench.ledger.reconcile import Books, ClientCounts, NodeBook, ProxyBook, account_of_counters
 from bench.load.outcome import LoadOutcome
@@ -54,14 +54,11 @@ class Readings:
 class Bookkeeper:
     """Keeps the account of the trials on one stack."""
 
-    def __init__(self, stack: Stack, topology: Topology) -> None:
+    def __init__(self, stack: Stack, topology: Topology, matcher: Matcher | None = None) -> None:
+        """Keep the account at level ``counters``; with a *matcher* also at level ``full``."""
         self._stack = stack
         self._topology = topology
-
-    @property
-    def topology(self) -> Topology:
-        """Who sends to whom."""
-        return self._topology
+        self._matcher = matcher
 
     def read(self) -> Readings:
         """Read all hops; takes some 20 ms.
@@ -83,19 +80,36 @@ class Bookkeeper:
 
     def close(self, before: Readings, load: LoadPlan, outcome: LoadOutcome) -> LedgerResult:
         """Close the books of a trial whose load is over."""
-        ended_at, run_id = time.monotonic(), load.run_id
+        ended_at = time.monotonic()
         self._settle()
         nodes = [part for part in self._stack.components() if part.role == "node"]
         time.sleep(max(0.0, ended_at + 1.5 * FLUSH_INTERVAL_S - time.monotonic()))
-        account = self._account(before, nodes, run_id, outcome)
-        if not account.is_balanced:
+        account = self._account(before, nodes, load.run_id, outcome)
+        if not account.is_balanced or self._matcher is not None:
             # A busy machine may flush late: look again when the logs are quiet for sure.
-            self._flush(nodes)
-            account = self._account(before, nodes, run_id, outcome)
+            self._flush()
+            account = self._account(before, nodes, load.run_id, outcome)
+        counts = client_counts(outcome)
+        books = [book_of(balance, "counters") for balance in account.balances]
+        if self._matcher is None:
+            return LedgerResult(level="counters", books=tuple(books), requests=counts.due)
+        try:
+            found = self._matcher.match(before.logs, load, outcome, counts)
+        except MeasurementError as error:
+            damage = Damage(Fault.LOG_TRUNCATED, str(error))
+            books.append(book_of(lost("matching", "due", "matched", (damage,)), "full"))
+            return LedgerResult(level="full", books=tuple(books), requests=counts.due)
+        books += [book_of(balance, "full") for balance in found.account.balances]
         return LedgerResult(
-            level="counters",
-            books=tuple(book_of(balance, "counters") for balance in account.balances),
-            requests=client_counts(outcome).due,
+            level="full",
+            books=tuple(books),
+            requests=counts.due,
+            matching_s=found.seconds,
+            log_bytes=found.log_bytes,
+            matched=found.matched,
+            misrouted=found.misrouted,
+            misroute_upper_bound=found.upper_bound,
+            connections=found.connections,
         )
 
     def _account(
@@ -130,10 +144,10 @@ class Bookkeeper:
                     break
                 time.sleep(_POLL_S)
 
-    def _flush(self, nodes: list[Component]) -> None:
+    def _flush(self) -> None:
         try:
             wait_until_flushed(
-                [node.access_log for node in nodes if node.access_log is not None],
+                [part.access_log for part in self._stack.components() if part.access_log is not None],
                 quiet_s=2 * FLUSH_INTERVAL_S,
             )
         except MeasurementError:
@@ -243,14 +257,3 @@ def _node_book(node: Component, mark: LogMark | None, run_id: str) -> NodeBook:
         return NodeBook(node.name, 0, damages=(Damage(Fault.LOG_TRUNCATED, f"{node.name}: {error.what}"),))
     torn = (Damage(Fault.LOG_TRUNCATED, f"{node.name}: the last line has no end"),) if found.is_torn else ()
     return NodeBook(node.name, found.lines, found.lines - found.marked, torn)
-
-
-def log_of(part: Component) -> Path:
-    """Where a part logs its requests.
-
-    Raises:
-        MeasurementError: it keeps no access log.
-    """
-    if part.access_log is None:
-        raise MeasurementError(f"{part.name} keeps no access log: its requests cannot be matched.")
-    return part.access_log

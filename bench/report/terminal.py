@@ -170,7 +170,7 @@ def _ledger_lines(result: Result) -> list[str]:
     account = summarise_ledger(result)
     if account is None:
         return []
-    told = f"{account.level}: {account.balanced} of {account.trials} trials balance"
+    told = f"{account.level}: {account.balanced} of {account.trials} balance"
     told += f", {account.unexplained:,} unexplained"
     if account.named:
         told += f"; {', '.join(f'{cause} {count:,}' for cause, count in account.named.items())}"

@@ -344,6 +344,10 @@ class LogMark:
                 remedy="Leave logs alone while a run lasts; discard this trial.",
             ) from error
 
+    def bytes_since(self) -> int:
+        """How much was written since; 0 if the file is gone."""
+        return max(0, _size(self.path) - self.offset)
+
     def count_since(self, marked: bytes) -> LinesSince:
         """Count the lines since, and those with the text *marked*; errors as ``chunks``."""
         lines = found = 0
