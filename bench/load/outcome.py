@@ -79,6 +79,8 @@ class Generator(_Model):
     involuntary_context_switches: int | None = None
     mean_in_flight: float | None = None
     """Sampled, for Little's law: requests on a connection, over the measured stages."""
+    in_flight_samples: int | None = None
+    """How many samples stand behind that mean, over all workers."""
     reconnects: int = 0
     """Connections opened in place of an earlier one."""
 
