@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,6 +78,20 @@ class Container:
                 return {"Status": "removed"}
             raise
         return found
+
+    def await_success(self, timeout_s: float) -> None:
+        """Wait for the end of a container that only sets something up.
+
+        Raises:
+            StackError: it failed, or does not end.
+        """
+        deadline = time.monotonic() + timeout_s
+        while self.exit_code() is None:
+            if time.monotonic() >= deadline:
+                raise StackError(f"{self.name} does not end within {timeout_s:g} s.")
+            time.sleep(0.05)
+        if self.exit_code() != 0:
+            raise self.died()
 
     def how_it_ended(self) -> str:
         """Say in words how it ended."""
