@@ -93,6 +93,12 @@ class Container:
         if self.exit_code() != 0:
             raise self.died()
 
+    def limit_text(self) -> str:
+        """Its memory limit in brackets, since a program that does not fit is slow before it is ended."""
+        if self.memory_limit is None:
+            return ""
+        return f" (with {self.memory_limit / (1 << 20):.4g} MiB of memory)"
+
     def how_it_ended(self) -> str:
         """Say in words how it ended."""
         state = self.state()

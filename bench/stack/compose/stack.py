@@ -334,9 +334,10 @@ class ComposeStack:
         while not is_ready():
             self.check_alive()
             if time.monotonic() >= deadline:
+                container = self._containers[name]
                 raise StackError(
-                    f"{name} did not answer within {self._start_timeout_s:g} s. Its last output:\n"
-                    f"{self._containers[name].last_output() or '(none)'}"
+                    f"{name}{container.limit_text()} did not answer within {self._start_timeout_s:g} s."
+                    f" Its last output:\n{container.last_output() or '(none)'}"
                 )
             time.sleep(POLL_S)
 
