@@ -5,7 +5,9 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install check format test bench lock clean conformance-validation benchmark-generator
+# Folders have these names, too: without .PHONY make would find nothing to do.
+.PHONY: help install check format test bench lock clean \
+        conformance conformance-validation conformance-analyze benchmark-generator benchmark-translate
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,11 +38,17 @@ test: check ## check, then all tests, with real Envoy and nginx
 bench: $(READY) ## the main job: scenarios/egress-mtls, static against EDS, report in reports/
 	$(BIN)/egress-bench run
 
+conformance: $(READY) ## compare with istiod's recorded answers: make conformance GOLDEN=DIR
+	$(BIN)/python -m tests.conformance.translate $(GOLDEN)
+
+benchmark-translate: $(READY) ## the translation at scale: 1,000 to 5,000 ServiceEntries, by part
+	$(BIN)/python -m tests.benchmarks.translate_scale
+
 conformance-validation: $(READY) ## verdicts on resources against recorded ones of Istio (GOLDEN=DIR)
 	$(BIN)/python -m tests.conformance.validation $(GOLDEN)
 
 benchmark-generator: $(READY) ## CPU and requests/s of ours, wrk, hey, h2load, k6, FastHttpUser; freeze and pacing
-	$(BIN)/python tests/benchmarks/generator.py --rounds 3 --seconds 4 --freeze --pace 60
+	$(BIN)/python tests/benchmarks/generator.py --rounds 3 --seconds 4 --path --freeze --pace 60
 
 lock: ## resolve requirements.lock anew (needs uv)
 	uv pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 \

@@ -68,6 +68,7 @@ def run(
     rate: Annotated[float | None, typer.Option(help="Requests per second instead of the scenario's.")] = None,
     measure: Annotated[float | None, typer.Option(help="Seconds of each trial, likewise.")] = None,
     blocks: Annotated[int | None, typer.Option(help="Blocks of a static and an EDS trial, likewise.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Locust worker processes, likewise.")] = None,
     key: Annotated[str | None, typer.Option(help="Key type of the certificates, likewise.")] = None,
     handshake: Annotated[bool, typer.Option(help="Measure TLS handshakes.")] = True,
     envoy_image: Annotated[
@@ -85,7 +86,9 @@ def run(
         from bench.scenario.load import load_scenario
         from bench.scenario.overrides import override
 
-        loaded = override(load_scenario(scenario), rate=rate, measure_s=measure, blocks=blocks, key=key)
+        loaded = override(
+            load_scenario(scenario), rate=rate, measure_s=measure, blocks=blocks, workers=workers, key=key
+        )
         codes = []
         for image in _each_image(stack, envoy_image, as_json=as_json):
             options = RunOptions(
@@ -120,6 +123,57 @@ def translate(
         for warning in written.warnings:
             console.note(f"warning: {warning}")
         console.say(written.command)
+
+
+@app.command()
+def drive(
+    scenario: ScenarioFolder = DEFAULT_SCENARIO,
+    *,
+    target: Annotated[str, typer.Option(help="http://HOST:PORT or https://HOST:PORT.")],
+    rate: Annotated[float | None, typer.Option(help="Requests per second instead of the scenario's.")] = None,
+    measure: Annotated[float | None, typer.Option(help="Seconds of load, likewise.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Locust worker processes, likewise.")] = None,
+    ca: Annotated[Path | None, typer.Option(help="CA bundle of the target's certificate.")] = None,
+    certificate: Annotated[Path | None, typer.Option(help="Client certificate for the target.")] = None,
+    private_key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
+    server_name: Annotated[str | None, typer.Option(help="Name to ask for and to check.")] = None,
+    out: Out = Path("reports"),
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Put the scenario's load on a system that runs elsewhere, and verify every answer."""
+    with _console(quiet=quiet, as_json=as_json) as console:
+        from bench.experiment.drive import DriveOptions
+        from bench.experiment.drive import drive as drive_target
+        from bench.scenario.load import load_scenario
+        from bench.scenario.overrides import override
+
+        loaded = override(load_scenario(scenario), rate=rate, measure_s=measure, workers=workers)
+        options = DriveOptions(
+            target=target,
+            out=out,
+            command=shlex.join(["egress-bench", *sys.argv[1:]]),
+            ca=ca,
+            certificate=certificate,
+            private_key=private_key,
+            server_name=server_name,
+        )
+        finished = drive_target(loaded, options, console)
+        raise typer.Exit(console.finish(finished.result, finished.report))
+
+
+@app.command()
+def worker(
+    *,
+    master: Annotated[str, typer.Option(help="Host on which a run awaits workers.")],
+    port: Annotated[int | None, typer.Option(help="Its port, if not the usual one.")] = None,
+    processes: Annotated[int, typer.Option(help="Worker processes to start here.")] = 1,
+) -> None:
+    """Join a run that another machine conducts."""
+    from bench.load.starting import MASTER_PORT
+    from bench.load.worker import run_worker
+
+    raise typer.Exit(run_worker(master, port=port or MASTER_PORT, processes=processes))
 
 
 @app.command()

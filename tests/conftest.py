@@ -1,4 +1,6 @@
-"""Tests marked ``docker`` run wherever an engine answers, and where none does the whole session says so."""
+"""Options of the whole test run; ``docker`` tests run wherever an engine answers, or the session says so."""
+
+from __future__ import annotations
 
 import functools
 
@@ -18,6 +20,15 @@ def why_no_engine():
     except StackError as error:
         return str(error)
     return None
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let recorded files be written anew, for review."""
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="write the recorded translations anew instead of comparing",
+    )
 
 
 def pytest_collection_modifyitems(items):

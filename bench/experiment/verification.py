@@ -57,8 +57,11 @@ def verify(stack: Stack, scenario: Scenario, identities: Identities) -> tuple[Ve
         place is not None and scenario.inventory.proxies[traffic.client].interception == "redirect"
     )
     address = client_address(sidecar, traffic.port)
+    entrance = f"http://{address[0]}:{address[1]}"
+    # A redirected client calls the service's own name and lets DNS and redirection do the rest, as in a pod.
+    named = f"http://{traffic.host}" if is_redirected else entrance
     checks: list[_Check] = [
-        _PathCheck(request, address, by_name=is_redirected and request.host == traffic.host)
+        _PathCheck(request, named if request.host == traffic.host else entrance)
         for request in _requests(scenario)
     ]
     if place is not None:
@@ -70,6 +73,13 @@ def verify(stack: Stack, scenario: Scenario, identities: Identities) -> tuple[Ve
         *(check.judge(answer) for check, answer in zip(checks, through, strict=True)),
         *(control.judge(answer) for control, answer in zip(controls, direct, strict=True)),
     )
+
+
+def verify_target(scenario: Scenario, url: str, tls: ClientTls | None = None) -> tuple[VerificationLine, ...]:
+    """Call everything of the scenario once at *url*, which leads to a path that is not ours."""
+    checks = [_PathCheck(request, url.rstrip("/"), tls) for request in _requests(scenario)]
+    answers = make_calls([check.call for check in checks])
+    return tuple(check.judge(answer) for check, answer in zip(checks, answers, strict=True))
 
 
 def _requests(scenario: Scenario) -> Iterator[_Request]:
@@ -138,19 +148,18 @@ class _Request:
 @dataclass(frozen=True, slots=True)
 class _PathCheck:
     request: _Request
-    address: Address
-    by_name: bool
-    """Call the service's own name and let DNS and redirection do the rest, as a pod does."""
+    base_url: str
+    tls: ClientTls | None = None
 
     @property
     def call(self) -> Call:
         request = self.request
-        place = request.host if self.by_name else f"{self.address[0]}:{self.address[1]}"
         return Call(
-            url=f"http://{place}{request.path}",
+            url=f"{self.base_url}{request.path}",
             method=request.method,
             headers={"host": request.host, **request.headers},
             body=request.body,
+            tls=self.tls,
         )
 
     def judge(self, answer: Answer) -> VerificationLine:
@@ -158,13 +167,13 @@ class _PathCheck:
         if answer.status is None:
             return self._line(got=answer.error or "nothing", node=None, passed=False)
         node = answer.headers.get(_NODE_HEADER)
-        marked = expect.body_contains is None or expect.body_contains in answer.text
+        right_status = answer.status == expect.status
         right_node = node in expect.nodes if expect.nodes else node is None
-        return self._line(
-            got=f"{answer.status}{_from((node,) if node else ())}{'' if marked else ', wrong body'}",
-            node=node,
-            passed=answer.status == expect.status and right_node and marked,
-        )
+        right_body = expect.body_contains is None or expect.body_contains in answer.text
+        got = f"{answer.status}{_from((node,) if node else ())}"
+        if right_status and not right_body:
+            got += ", wrong body"
+        return self._line(got=got, node=node, passed=right_status and right_node and right_body)
 
     def _line(self, *, got: str, node: str | None, passed: bool) -> VerificationLine:
         request = self.request

@@ -1,1 +1,1 @@
-"""Pure: reconciles what client, sidecar, gateway and nodes each counted."""
+"""The account of every request: what client, sidecar, gateway and nodes each counted must reconcile."""

@@ -25,9 +25,9 @@ Ints = npt.NDArray[np.int64]
 
 def bucket_of(micros: Ints) -> Ints:
     """Index of the bucket of each value in microseconds, shape kept."""
-    clipped = np.clip(micros, 0, HIGHEST)
-    # frexp's exponent is the bit length; every value is exact in a double.
-    magnitude = np.maximum(np.frexp(clipped.astype(np.float64))[1].astype(np.int64) - 11, 0)
+    clipped = np.minimum(np.maximum(micros, 0), HIGHEST)
+    # The exponent of a double is the bit length less one, biased by 1,023; every value here is exact.
+    magnitude = np.maximum((clipped.astype(np.float64).view(np.int64) >> 52) - 1033, 0)
     bucket: Ints = (magnitude << 10) + (clipped >> magnitude)
     return bucket
 

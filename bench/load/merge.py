@@ -10,7 +10,7 @@ import numpy as np
 from bench.errors import LoadError
 from bench.load import schedule
 from bench.load.arrivals import Share, due_by_kind, salt_of, stage_starts
-from bench.load.histogram import LENGTH, Tally, highest_of
+from bench.load.histogram import LENGTH, Tally
 from bench.load.outcome import Counts, Example, Generator, LoadOutcome, Second, StageOutcome, SubsetOutcome
 from bench.load.plan import LoadPlan
 from bench.load.recorder import Wire, unpack
@@ -34,7 +34,7 @@ class _Cell:
 class _Second:
     answered: int = 0
     bad: int = 0
-    buckets: dict[int, int] | None = field(default_factory=dict)
+    tally: Tally | None = field(default_factory=Tally)
     """None once the second is old and only its figures are kept."""
     p50: int | None = None
     maximum: int | None = None
@@ -59,6 +59,9 @@ class Merger:
             (stage, kind): _Cell() for stage in range(len(plan.stages)) for kind in range(len(plan.requests))
         }
         self._seconds: dict[tuple[int, int], _Second] = {}
+        self._open: set[tuple[int, int]] = set()
+        """Seconds to which something may still be added."""
+        self._latest = 0.0
         self._workers: dict[str, _Worker] = {}
         self._connects = Tally()
         self._examples: dict[tuple[str, str], Example] = {}
@@ -131,20 +134,18 @@ class Merger:
             here = seconds == second
             cell.response.add(buckets[here], counts[here])
             self._recent.add(buckets[here], counts[here])
-            entry = self._seconds.setdefault((key[0], second), _Second())
+            entry = self._second(key[0], second)
             entry.answered += int(counts[here].sum())
-            if entry.buckets is not None:
-                for bucket, count in zip(buckets[here].tolist(), counts[here].tolist(), strict=True):
-                    entry.buckets[bucket] = entry.buckets.get(bucket, 0) + count
+            if entry.tally is not None:
+                entry.tally.add(buckets[here], counts[here])
         for second, count in zip(*(part.tolist() for part in unpack(wire["bad_seconds"])), strict=True):
-            self._seconds.setdefault((key[0], second), _Second()).bad += count
+            self._second(key[0], second).bad += count
 
-    def progress(self, now_s: float) -> dict[str, Any]:
-        """Counts so far and percentiles (µs) since the last call, at *now_s* seconds of the run."""
+    def progress(self) -> dict[str, Any]:
+        """Counts so far, and percentiles (µs) since the last call."""
         totals = {name: sum(cell.numbers[name] for cell in self._cells.values()) for name in _NUMBERS}
         recent = {"p50": self._recent.percentile(50), "p99": self._recent.percentile(99)}
         self._recent = Tally()
-        self._settle(now_s - self._plan.connections.read_timeout_s - 5)
         return {
             "due": totals["due"],
             "sent": totals["sent"],
@@ -153,18 +154,27 @@ class Merger:
             **recent,
         }
 
+    def _second(self, stage: int, second: int) -> _Second:
+        key = (stage, second)
+        entry = self._seconds.get(key)
+        if entry is None:
+            entry = self._seconds[key] = _Second()
+            self._open.add(key)
+            at = self._starts[stage] + second
+            if at > self._latest:
+                self._latest = at
+                self._settle(at - self._plan.connections.read_timeout_s - 5)
+        return entry
+
     def _settle(self, before_s: float) -> None:
         """Reduce seconds that are over for good to their two figures: memory stays constant."""
-        for (stage, second), entry in self._seconds.items():
-            if entry.buckets is None or self._starts[stage] + second >= before_s:
-                continue
-            if entry.buckets:
-                tally = Tally()
-                buckets = np.fromiter(entry.buckets.keys(), dtype=np.int64)
-                tally.add(buckets, np.fromiter(entry.buckets.values(), dtype=np.int64))
-                entry.p50 = tally.percentile(50)
-                entry.maximum = int(highest_of(buckets.max(keepdims=True))[0])
-            entry.buckets = None
+        for key in [key for key in self._open if self._starts[key[0]] + key[1] < before_s]:
+            self._open.remove(key)
+            entry = self._seconds[key]
+            if entry.answered and entry.tally is not None:
+                entry.p50 = entry.tally.percentile(50)
+                entry.maximum = entry.tally.percentile(100)
+            entry.tally = None
 
     def outcome(self, reason: str | None = None) -> LoadOutcome:
         """The merged outcome; *reason* says why the run was cut short, None if it was not.

@@ -312,7 +312,7 @@ class _Run:
         stages = self._plan.stages
         index = min(max(self._crossed - 1, 0), len(stages) - 1)
         elapsed = now - self._zero
-        figures = self._merger.progress(elapsed)
+        figures = self._merger.progress()
         remaining = max(0.0, self._starts[-1] - elapsed)
         self._on_event(Progress(stages[index].name, elapsed, remaining, **figures))
 

@@ -1,1 +1,1 @@
-"""Pure: which destination must a request reach? The second opinion; never imports translate."""
+"""The second opinion: where must this request go? Read from the Istio resources alone."""

@@ -17,6 +17,7 @@ def override(
     rate: float | None = None,
     measure_s: float | None = None,
     blocks: int | None = None,
+    workers: int | None = None,
     key: str | None = None,
 ) -> LoadedScenario:
     """The scenario with every value that is given in place of its own.
@@ -26,6 +27,7 @@ def override(
         rate: requests per second; the schedule becomes a constant one unless it has a rate of its own.
         measure_s: seconds of each trial's measured stage.
         blocks: blocks of a static and an eds trial each.
+        workers: Locust worker processes.
         key: key type of the certificates.
 
     Raises:
@@ -41,6 +43,8 @@ def override(
         traffic["measure_s"] = measure_s
     if blocks is not None:
         traffic["blocks"] = blocks
+    if workers is not None:
+        traffic["workers"] = workers
     if key is not None:
         data["tls"]["key"] = key
     decoded = decode(Scenario, data, ())
@@ -53,4 +57,10 @@ def override(
     )
 
 
-_OPTIONS = {"arrival_rate": "--rate", "measure_s": "--measure", "blocks": "--blocks", "key": "--key"}
+_OPTIONS = {
+    "arrival_rate": "--rate",
+    "measure_s": "--measure",
+    "blocks": "--blocks",
+    "workers": "--workers",
+    "key": "--key",
+}

@@ -28,7 +28,8 @@ def build_bootstrap(placement: Placement, *, node_id: str, node_cluster: str) ->
         node=Node(id=node_id, cluster=node_cluster),
         admin=Admin(address=_admin_address(placement)),
         dynamic_resources=BootstrapDynamicResources(
-            lds_config=file_source(placement, LDS_FILE), cds_config=file_source(placement, CDS_FILE)
+            lds_config=file_source(placement.config_root, LDS_FILE),
+            cds_config=file_source(placement.config_root, CDS_FILE),
         ),
     )
 
@@ -40,13 +41,13 @@ def _admin_address(placement: Placement) -> Address:
     return Address(socket_address=SocketAddress(address=host, port_value=port))
 
 
-def file_source(placement: Placement, path: str) -> ConfigSource:
-    """Point to the rendered file *path*.
+def file_source(root: str, path: str) -> ConfigSource:
+    """Point to the rendered file *path* below *root*.
 
     Without ``watched_directory``: Envoy then watches that one file for being replaced by a rename, where a
     watched folder would make every subscription in it read its file again.
     """
     return ConfigSource(
-        path_config_source=PathConfigSource(path=f"{placement.config_root}/{path}"),
+        path_config_source=PathConfigSource(path=f"{root}/{path}"),
         resource_api_version=ApiVersion.V3,
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from envoy_data_plane.envoy.config.cluster.v3 import (
     Cluster,
     ClusterCustomClusterType,
     ClusterDiscoveryType,
+    ClusterDnsLookupFamily,
     ClusterEdsClusterConfig,
     ClusterLbPolicy,
     ClusterOriginalDstLbConfig,
@@ -18,12 +20,19 @@ from envoy_data_plane.envoy.config.core.v3 import TypedExtensionConfig
 from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
 from envoy_data_plane.envoy.extensions.clusters.common.dns.v3 import DnsLookupFamily
 from envoy_data_plane.envoy.extensions.clusters.dns.v3 import DnsCluster
+from envoy_data_plane.envoy.extensions.clusters.dynamic_forward_proxy.v3 import (
+    ClusterConfig as DynamicForwardProxy,
+)
+from envoy_data_plane.envoy.extensions.common.dynamic_forward_proxy.v3 import DnsCacheConfig
 from envoy_data_plane.envoy.extensions.network.dns_resolver.cares.v3 import CaresDnsResolverConfig
 
 from bench.errors import Position, UnsupportedError
-from bench.istio.models.destination_rule import DestinationRule, Subset, TrafficPolicy
+from bench.istio.models.destination_rule import DestinationRule, PortTrafficPolicy, Subset, TrafficPolicy
+from bench.istio.models.fields import camel_case
+from bench.istio.problem import Path
 from bench.istio.registry.destination_rules import MergedRule
 from bench.istio.registry.services import Endpoint, Protocol, Resolution, Service, ServicePort
+from bench.istio.resource import Resource
 from bench.translate.connection_pool import (
     apply_pool,
     circuit_breakers,
@@ -34,8 +43,8 @@ from bench.translate.connection_pool import (
 )
 from bench.translate.context import Context
 from bench.translate.endpoints import load_assignment, subset_endpoints
-from bench.translate.load_balancer import apply_load_balancer, common_lb_config, locality_setting
-from bench.translate.messages import pack
+from bench.translate.load_balancer import DYNAMIC_TYPE, apply_load_balancer, common_lb_config
+from bench.translate.messages import pack, variant
 from bench.translate.names import BLACK_HOLE, PASSTHROUGH, cluster_name, sni_cluster_name
 from bench.translate.outlier import outlier_detection
 from bench.translate.traffic_policy import port_policy, subset_policy
@@ -45,6 +54,9 @@ _DNS_REFRESH = timedelta(seconds=60)
 _DNS_JITTER = timedelta(milliseconds=100)
 _DNS_QUERIES = 100
 """istiod's mesh defaults for DNS clusters."""
+
+
+_TEMPLATE = Cluster()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +134,26 @@ class _Builder:
         pool = policy.connection_pool if policy is not None else None
         outlier = policy.outlier_detection if policy is not None else None
         balancer = policy.load_balancer if policy is not None else None
-        cluster = Cluster(
+        cluster = variant(
+            _TEMPLATE,
             name=self.name,
             connect_timeout=connect_timeout(pool, semantics.connect_timeout),
             circuit_breakers=circuit_breakers(
                 pool, policy.retry_budget if policy is not None else None, semantics.default_limit
             ),
             upstream_connection_options=connection_options(pool),
-            common_lb_config=common_lb_config(outlier, locality_setting(balancer), semantics),
+            common_lb_config=common_lb_config(outlier, balancer, semantics),
             outlier_detection=outlier_detection(outlier, semantics) if outlier is not None else None,
         )
         separate = self._set_discovery(cluster, endpoints, policy)
         if separate is None:
             return None
+        if balancer is not None and balancer.zone_aware_lb_setting is not None:
+            raise UnsupportedError(
+                "zoneAwareLbSetting needs a mesh that knows in which zone each of its proxies is.",
+                where=self._where("load_balancer"),
+                remedy="Write localityLbSetting instead.",
+            )
         apply_load_balancer(cluster, balancer, self.port.protocol, semantics)
         if cluster.type is ClusterDiscoveryType.ORIGINAL_DST:
             self._demand_interception()
@@ -167,13 +186,11 @@ class _Builder:
                 )
             return ()
         if resolution is Resolution.DYNAMIC_DNS:
-            raise UnsupportedError(
-                f"resolution DYNAMIC_DNS of {self.service.host} needs a resolver for whatever name comes.",
-                where=self.service.where,
-                remedy="Write each host with resolution DNS instead.",
-            )
-        assignment = load_assignment(self.name, endpoints, policy, self.context.view)
-        if resolution in {Resolution.DNS, Resolution.DNS_ROUND_ROBIN}:
+            self._resolve_on_demand(cluster)
+            return ()
+        by_dns = resolution in {Resolution.DNS, Resolution.DNS_ROUND_ROBIN}
+        assignment = load_assignment(self.name, endpoints, policy, self.context.view, by_dns=by_dns)
+        if by_dns:
             if not endpoints:
                 return None
             cluster.cluster_type = _dns_type(is_round_robin=resolution is Resolution.DNS_ROUND_ROBIN)
@@ -187,6 +204,24 @@ class _Builder:
         cluster.eds_cluster_config = ClusterEdsClusterConfig(service_name=self.name)
         return (assignment,)
 
+    def _resolve_on_demand(self, cluster: Cluster) -> None:
+        """Resolve whatever name a request has. istiod leaves the load balancing of such a cluster alone."""
+        if not self.context.intercepts:
+            raise UnsupportedError(
+                f"resolution DYNAMIC_DNS of {self.service.host} resolves whatever name comes, which no "
+                f"stand-in "
+                f"can answer for; {self.context.view.name} has interception none.",
+                where=self.service.where,
+                remedy="Write each host with resolution DNS or STATIC, or set interception to redirect.",
+            )
+        cache = DnsCacheConfig(
+            name=f"{self.service.host}_dfp_dns_cache", dns_lookup_family=ClusterDnsLookupFamily.V4_ONLY
+        )
+        cluster.common_lb_config = None
+        cluster.cluster_type = ClusterCustomClusterType(
+            name=DYNAMIC_TYPE, typed_config=pack(DynamicForwardProxy(dns_cache_config=cache))
+        )
+
     def _demand_interception(self) -> None:
         if self.context.intercepts:
             return
@@ -194,7 +229,7 @@ class _Builder:
         where = self.service.where
         if self.service.resolution is not Resolution.PASSTHROUGH:
             what = f"load balancing PASSTHROUGH for {self.service.host}"
-            where = self._where("loadBalancer")
+            where = self._where("load_balancer")
         elif self.service.is_headless:
             what = f"the headless Service {self.service.host}"
         raise UnsupportedError(
@@ -204,20 +239,41 @@ class _Builder:
             remedy="Name the endpoints (resolution STATIC or DNS), or set interception to redirect.",
         )
 
-    def _where(self, *path: str) -> Position:
-        """Give the place of a field of the traffic policy that holds."""
+    def _where(self, block: str | None = None) -> Position:
+        """Give the place of the closest setting for this cluster, of those that have *block* if one does."""
         if self.merged is None:
             return self.service.where
-        if self.subset is not None and self.subset.traffic_policy is not None:
+        places = list(self._settings())
+        if block is not None:
+            having = [
+                (resource, path) for resource, path, policy in places if getattr(policy, block) is not None
+            ]
+            if having:
+                resource, path = having[0]
+                return resource.position((*path, camel_case(block)))
+        if places:
+            resource, path, _ = places[0]
+            return resource.position(path)
+        return self.merged.policy_source.position(("spec",))
+
+    def _settings(
+        self,
+    ) -> Iterator[tuple[Resource[DestinationRule], Path, TrafficPolicy | PortTrafficPolicy]]:
+        """Give each setting that this cluster falls under and its place, the closest first."""
+        if self.merged is None:
+            return
+        sources: list[tuple[Resource[DestinationRule], Path, TrafficPolicy | None]] = []
+        if self.subset is not None:
             source, index = self.merged.subset_source(self.subset.name)
-            return source.position(("spec", "subsets", index, "trafficPolicy", *path))
-        source = self.merged.policy_source
-        top: tuple[str | int, ...] = ("spec", "trafficPolicy")
-        written = source.spec.traffic_policy
-        for index, setting in enumerate(written.port_level_settings if written is not None else ()):
-            if setting.port is not None and setting.port.number == self.port.number:
-                return source.position((*top, "portLevelSettings", index, *path))
-        return source.position((*top, *path))
+            sources.append((source, ("spec", "subsets", index, "trafficPolicy"), self.subset.traffic_policy))
+        top = self.merged.policy_source
+        sources.append((top, ("spec", "trafficPolicy"), self.merged.rule.traffic_policy))
+        for resource, path, policy in sources:
+            for index, setting in enumerate(policy.port_level_settings if policy is not None else ()):
+                if setting.port is not None and setting.port.number == self.port.number:
+                    yield resource, (*path, "portLevelSettings", index), setting
+            if policy is not None:
+                yield resource, path, policy
 
     def _tls(self, policy: TrafficPolicy | None, *, is_http2: bool) -> UpstreamTls | None:
         settings = policy.tls if policy is not None else None
@@ -225,7 +281,6 @@ class _Builder:
         if settings is None:
             self._warn_about_lost_tls()
             return None
-        where = self._where("tls")
         tls = upstream_tls(
             settings,
             semantics=self.context.semantics,
@@ -233,7 +288,7 @@ class _Builder:
             sni_of_mesh=sni_cluster_name(self.service.host, self.port.number, subset),
             is_http2=is_http2,
             material=self.context.material,
-            where=where,
+            locate=partial(self._where, "tls"),
         )
         if tls is None:
             return None
@@ -241,7 +296,7 @@ class _Builder:
         if tls.ca is None:
             self.context.warn(
                 "tls-not-verified",
-                where,
+                self._where("tls"),
                 f"the cluster {self.name} does not verify the server's certificate.",
                 "Name caCertificates to verify it.",
             )

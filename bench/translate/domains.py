@@ -45,10 +45,9 @@ def _short_names(host: str, proxy_domain: str) -> list[str]:
     _, kubernetes, rest = proxy_domain.partition(".svc.")
     if kubernetes:
         suffix = f".svc.{rest}"
-        parts = host.removesuffix(suffix).split(".")
-        if not host.endswith(suffix) or len(parts) != 2 or not all(parts):
+        name, _, namespace = host.removesuffix(suffix).partition(".")
+        if not host.endswith(suffix) or not name or not namespace:
             return []
-        name, namespace = parts
         if proxy_domain == f"{namespace}{suffix}":
             return [name, f"{name}.{namespace}.svc", f"{name}.{namespace}"]
         return [f"{name}.{namespace}", f"{name}.{namespace}.svc"]

@@ -67,7 +67,7 @@ def downstream_tls(context: Context, placed: PlacedServer) -> TransportSocket:
         )
     pairs, ca = _files(context, settings, placed)
     common = CommonTlsContext(
-        alpn_protocols=["h2", "http/1.1"] if placed.route_name else ["istio", "h2", "http/1.1"][1:],
+        alpn_protocols=["h2", "http/1.1"],
         tls_certificate_sds_secret_configs=[context.secrets.certificate(*pair) for pair in pairs],
         tls_params=_parameters(context, settings, placed),
     )
@@ -106,7 +106,7 @@ def _files(
             where=where,
             remedy="Name both files.",
         )
-    verifies = settings.mode in {"MUTUAL", "OPTIONAL_MUTUAL"} or settings.subject_alt_names
+    verifies = settings.mode in {"MUTUAL", "OPTIONAL_MUTUAL"}
     return pairs, settings.ca_certificates if verifies else ""
 
 

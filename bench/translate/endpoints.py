@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from envoy_data_plane.envoy.config.core.v3 import Address, Locality, Pipe, SocketAddress
 from envoy_data_plane.envoy.config.endpoint.v3 import (
@@ -39,7 +40,7 @@ def subset_endpoints(endpoints: Sequence[Endpoint], labels: Mapping[str, str]) -
 
 
 def load_assignment(
-    name: str, endpoints: Sequence[Endpoint], policy: TrafficPolicy | None, view: ProxyView
+    name: str, endpoints: Sequence[Endpoint], policy: TrafficPolicy | None, view: ProxyView, *, by_dns: bool
 ) -> ClusterLoadAssignment:
     """Build the load assignment of the cluster *name* for the client *view*."""
     balancer = policy.load_balancer if policy is not None else None
@@ -49,6 +50,7 @@ def load_assignment(
         setting,
         enabled=setting is None or setting.enabled is not False,
         has_outlier_detection=policy is not None and policy.outlier_detection is not None,
+        by_dns=by_dns,
         locality=view.proxy.locality,
         labels=view.proxy.labels,
     )
@@ -56,18 +58,25 @@ def load_assignment(
 
 
 def _group(group: LocalityGroup) -> LocalityLbEndpoints:
-    region, zone, sub_zone = split_locality(group.locality)
     return LocalityLbEndpoints(
-        locality=Locality(region=region, zone=zone, sub_zone=sub_zone),
-        lb_endpoints=[_endpoint(endpoint) for endpoint in group.endpoints],
+        locality=_locality(group.locality),
+        lb_endpoints=[_endpoint(each.address, each.port, each.weight) for each in group.endpoints],
         load_balancing_weight=group.weight,
         priority=group.priority,
     )
 
 
-def _endpoint(endpoint: Endpoint) -> LbEndpoint:
-    if endpoint.address.startswith(_UNIX):
-        address = Address(pipe=Pipe(path=endpoint.address.removeprefix(_UNIX)))
+@lru_cache(maxsize=256)
+def _locality(written: str) -> Locality:
+    region, zone, sub_zone = split_locality(written)
+    return Locality(region=region, zone=zone, sub_zone=sub_zone)
+
+
+@lru_cache(maxsize=65_536)
+def _endpoint(address: str, port: int, weight: int) -> LbEndpoint:
+    """Build an endpoint once for all clusters that have it: the service's own and those of its subsets."""
+    if address.startswith(_UNIX):
+        place = Address(pipe=Pipe(path=address.removeprefix(_UNIX)))
     else:
-        address = Address(socket_address=SocketAddress(address=endpoint.address, port_value=endpoint.port))
-    return LbEndpoint(endpoint=EnvoyEndpoint(address=address), load_balancing_weight=endpoint.weight)
+        place = Address(socket_address=SocketAddress(address=address, port_value=port))
+    return LbEndpoint(endpoint=EnvoyEndpoint(address=place), load_balancing_weight=weight)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 from envoy_data_plane.envoy.config.core.v3 import DataSource, RuntimeFractionalPercent
 from envoy_data_plane.envoy.config.route.v3 import (
@@ -39,10 +40,11 @@ from bench.translate.context import Context
 from bench.translate.hashing import destination_hash, hash_settings, route_hash_policy
 from bench.translate.header_changes import HeaderChanges, header_changes
 from bench.translate.matches import holds_for_proxy, is_catch_all, route_match
-from bench.translate.messages import pack
+from bench.translate.messages import pack, variant
 from bench.translate.names import cluster_name
 from bench.translate.retries import retry_policy
 from bench.translate.route_filters import cors_policy, http_fault, share
+from bench.translate.semantics import Semantics
 
 _NO_TIMEOUT = timedelta(0)
 _REDIRECT_CODES = {
@@ -53,6 +55,7 @@ _REDIRECT_CODES = {
     307: RedirectActionRedirectResponseCode.TEMPORARY_REDIRECT,
     308: RedirectActionRedirectResponseCode.PERMANENT_REDIRECT,
 }
+_DEFAULT_ROUTE = Route(name="default", match=RouteMatch(prefix="/"))
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LARGEST_STATUS = 599
 """Envoy's limit for a direct response; Istio's own check lets 600 through."""
@@ -98,28 +101,29 @@ def routes_of(context: Context, virtual_service: BoundVirtualService, scope: Rou
 def default_route(context: Context, service: Service, port: ServicePort) -> Route:
     """Build the route to a service that no VirtualService speaks for."""
     hashing = hash_settings(context.view, service.host, port.number)
-    action = _timed(
-        RouteAction(
-            cluster=cluster_name(service.host, port.number),
-            retry_policy=retry_policy(None, context.semantics, is_hashed=hashing is not None),
-        ),
-        _NO_TIMEOUT,
-    )
     policy = route_hash_policy(hashing) if hashing is not None else None
-    if policy is not None:
-        action.hash_policy = [policy]
-    return Route(name="default", match=RouteMatch(prefix="/"), route=action)
+    action = variant(
+        _default_action(context.semantics),
+        cluster=cluster_name(service.host, port.number),
+        hash_policy=[] if policy is None else [policy],
+    )
+    return variant(_DEFAULT_ROUTE, route=action)
+
+
+@lru_cache(maxsize=8)
+def _default_action(semantics: Semantics) -> RouteAction:
+    return _timed(RouteAction(retry_policy=retry_policy(None, semantics, is_hashed=False)), _NO_TIMEOUT)
 
 
 def _route(context: Context, placed: PlacedRoute, match: HTTPMatchRequest | None, scope: RouteScope) -> Route:
-    written, where = placed.route, placed.where
+    written, locate = placed.route, placed.locate
     name = written.name
     if match is not None and match.name:
-        name = f"{name}.{match.name}" if name else match.name
+        name = f"{name}.{match.name}"
     changes = header_changes(written.headers)
     route = Route(
         name=name,
-        match=route_match(match, where),
+        match=route_match(match, locate),
         stat_prefix=match.stat_prefix if match is not None else "",
         request_headers_to_add=list(changes.request_add),
         request_headers_to_remove=list(changes.request_remove),
@@ -127,13 +131,13 @@ def _route(context: Context, placed: PlacedRoute, match: HTTPMatchRequest | None
         response_headers_to_remove=list(changes.response_remove),
     )
     if written.redirect is not None:
-        route.redirect = _redirect(written.redirect, scope, where)
+        route.redirect = _redirect(written.redirect, scope, locate)
     elif written.direct_response is not None:
-        route.direct_response = _direct_response(written.direct_response, where)
+        route.direct_response = _direct_response(written.direct_response, locate)
     else:
         _forward(context, route, placed, changes, scope=scope)
     if written.fault is not None:
-        route.typed_per_filter_config["envoy.filters.http.fault"] = pack(http_fault(written.fault, where))
+        route.typed_per_filter_config["envoy.filters.http.fault"] = pack(http_fault(written.fault, locate))
     if written.cors_policy is not None:
         route.typed_per_filter_config["envoy.filters.http.cors"] = pack(cors_policy(written.cors_policy))
     return route
@@ -273,11 +277,11 @@ def _mirrored(percentage: Percent | None) -> FractionalPercent | None:
     return share(percentage) if percentage.value > 0 else None
 
 
-def _redirect(written: HTTPRedirect, scope: RouteScope, where: Position) -> RedirectAction:
+def _redirect(written: HTTPRedirect, scope: RouteScope, locate: Callable[[], Position]) -> RedirectAction:
     if written.redirect_code not in _REDIRECT_CODES:
         raise UnsupportedError(
             f"Envoy cannot redirect with status {written.redirect_code}.",
-            where=where,
+            where=locate(),
             remedy="Use 301, 302, 303, 307 or 308.",
         )
     action = RedirectAction(
@@ -298,10 +302,10 @@ def _redirect(written: HTTPRedirect, scope: RouteScope, where: Position) -> Redi
     return action
 
 
-def _direct_response(written: HTTPDirectResponse, where: Position) -> DirectResponseAction:
+def _direct_response(written: HTTPDirectResponse, locate: Callable[[], Position]) -> DirectResponseAction:
     if written.status > _LARGEST_STATUS:
         raise UnsupportedError(
-            f"Envoy cannot answer with status {written.status}.", where=where, remedy="Use 200 to 599."
+            f"Envoy cannot answer with status {written.status}.", where=locate(), remedy="Use 200 to 599."
         )
     response = DirectResponseAction(status=written.status)
     if written.body is not None:

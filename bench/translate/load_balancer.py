@@ -22,7 +22,6 @@ from envoy_data_plane.envoy.type.v3 import Percent
 from bench.istio.models.destination_rule import (
     ConsistentHashLB,
     LoadBalancerSettings,
-    LocalityLbSetting,
     OutlierDetection,
 )
 from bench.istio.registry.services import Protocol
@@ -41,30 +40,33 @@ _SIMPLE = {
     "LEAST_REQUEST": ClusterLbPolicy.LEAST_REQUEST,
 }
 
+DYNAMIC_TYPE = "envoy.clusters.dynamic_forward_proxy"
 NO_PANIC = ClusterCommonLbConfig(healthy_panic_threshold=Percent())
 
 
 def common_lb_config(
-    outlier: OutlierDetection | None, locality: LocalityLbSetting | None, semantics: Semantics
+    outlier: OutlierDetection | None, settings: LoadBalancerSettings | None, semantics: Semantics
 ) -> ClusterCommonLbConfig | None:
     """Build panic threshold and locality weights; the weights count only where a rule sets localities."""
+    weighs = weighs_localities(settings, outlier)
     healthy = outlier.min_health_percent if outlier is not None else 0
-    if locality is None and not healthy:
+    if not weighs and not healthy:
         return NO_PANIC if semantics.panic_threshold else None
     return ClusterCommonLbConfig(
         healthy_panic_threshold=Percent(value=float(healthy))
         if semantics.panic_threshold or healthy
         else None,
-        locality_weighted_lb_config=None
-        if locality is None
-        else ClusterCommonLbConfigLocalityWeightedLbConfig(),
+        locality_weighted_lb_config=ClusterCommonLbConfigLocalityWeightedLbConfig() if weighs else None,
     )
 
 
-def locality_setting(settings: LoadBalancerSettings | None) -> LocalityLbSetting | None:
-    """Give the locality setting that is in force: one that is switched off counts as none."""
+def weighs_localities(settings: LoadBalancerSettings | None, outlier: OutlierDetection | None) -> bool:
+    """Tell whether a rule's locality setting is in force: failover needs outlier detection, shares do not."""
     setting = settings.locality_lb_setting if settings is not None else None
-    return None if setting is None or setting.enabled is False else setting
+    if setting is None or setting.enabled is False:
+        return False
+    has_failover = bool(setting.failover or setting.failover_priority)
+    return bool(setting.distribute) or (has_failover and outlier is not None)
 
 
 def apply_load_balancer(
@@ -76,6 +78,9 @@ def apply_load_balancer(
     PASSTHROUGH makes it such a cluster, whatever it was.
     """
     if cluster.type is ClusterDiscoveryType.ORIGINAL_DST:
+        cluster.lb_policy = ClusterLbPolicy.CLUSTER_PROVIDED
+        return
+    if cluster.cluster_type is not None and cluster.cluster_type.name == DYNAMIC_TYPE:
         cluster.lb_policy = ClusterLbPolicy.CLUSTER_PROVIDED
         return
     default = ClusterLbPolicy.LEAST_REQUEST if semantics.least_request else ClusterLbPolicy.ROUND_ROBIN

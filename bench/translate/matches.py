@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from envoy_data_plane.envoy.config.route.v3 import HeaderMatcher, QueryParameterMatcher, Route, RouteMatch
 from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher, StringMatcher
@@ -40,7 +40,7 @@ def holds_for_proxy(
     return not match.source_namespace or match.source_namespace == namespace
 
 
-def route_match(match: HTTPMatchRequest | None, where: Position) -> RouteMatch:
+def route_match(match: HTTPMatchRequest | None, locate: Callable[[], Position]) -> RouteMatch:
     """Translate the conditions that Envoy checks; all of them must hold.
 
     Raises:
@@ -54,7 +54,7 @@ def route_match(match: HTTPMatchRequest | None, where: Position) -> RouteMatch:
         if name.startswith(_CLAIM_PREFIX):
             raise UnsupportedError(
                 f"a match on {name!r} needs a verified JWT, which files alone cannot bring.",
-                where=where,
+                where=locate(),
                 remedy="Match a header that the client sends, such as x-tenant.",
             )
     headers.sort(key=lambda header: header.name)

@@ -1,7 +1,9 @@
 """Envoy's typed messages: packing one into another, and turning them into plain data.
 
-``to_plain`` gives what ``Message.to_dict(casing=SNAKE)`` of betterproto2 gives, about thirty times faster:
-that one validates each message again and unpacks each ``Any`` from its bytes.
+``to_plain`` gives what ``Message.to_dict(casing=SNAKE)`` of betterproto2 gives, about a hundred times
+faster: that one validates each message again and unpacks each ``Any`` from its bytes. It also keeps the
+names of the ``.proto`` files as they are, where that one writes ``consecutive_5_xx`` for
+``consecutive_5xx``.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import betterproto2
 from envoy_data_plane.google import protobuf
@@ -18,7 +20,7 @@ from envoy_data_plane.message_pool import default_message_pool
 Plain: TypeAlias = "dict[str, Any]"
 """A message in protobuf's JSON form, with the field names of the ``.proto`` files."""
 
-_TYPE_PREFIX = "type.googleapis.com/"
+MessageT = TypeVar("MessageT", bound=betterproto2.Message)
 _INT64 = frozenset({"int64", "uint64", "sint64", "fixed64", "sfixed64"})
 _FLOATS = frozenset({"float", "double"})
 _PLAIN_SCALARS = frozenset(
@@ -52,6 +54,18 @@ def unpack(packed: protobuf.Any | None) -> betterproto2.Message | None:
     return packed.message if isinstance(packed, Packed) else packed.unpack()
 
 
+def variant(template: MessageT, **changes: object) -> MessageT:
+    """Copy *template* with other values in some fields.
+
+    Construction validates every field of a message and looks for deprecated ones, which costs more than all
+    else where thousands of messages differ in a few fields. Only *changes* go unchecked here.
+    """
+    copy = object.__new__(type(template))
+    copy.__dict__.update(template.__dict__)
+    copy.__dict__.update(changes)
+    return copy
+
+
 def type_url(message: betterproto2.Message) -> str:
     """Give the ``@type`` under which *message* travels."""
     return default_message_pool.type_to_url[type(message)]
@@ -80,19 +94,19 @@ def to_plain(message: betterproto2.Message) -> Plain:
     plan = _plans.get(cls)
     if plan is None:
         plan = _plans[cls] = _make_plan(cls)
+    values = message.__dict__
     output: Plain = {}
     for attribute, name, default, writer in plan:
-        value = getattr(message, attribute)
-        if value is None or value == default:
-            continue
-        output[name] = value if writer is None else writer(value)
+        value = values[attribute]
+        if value is not None and value != default:
+            output[name] = value if writer is None else writer(value)
     return output
 
 
 def _make_plan(cls: type[betterproto2.Message]) -> _Plan:
     plan: _Plan = []
     for attribute, meta in betterproto2.ProtoClassMetadata(cls).meta_by_field_name.items():
-        name = betterproto2.Casing.SNAKE(attribute).rstrip("_")
+        name = attribute.rstrip("_")
         if meta.repeated:
             writer = _writer(meta.proto_type, meta.unwrap)
             plan.append((attribute, name, [], _each(writer)))

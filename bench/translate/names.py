@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 BLACK_HOLE = "BlackHoleCluster"
 PASSTHROUGH = "PassthroughCluster"
@@ -62,6 +63,7 @@ def trust_secret_name(ca: str) -> str:
     return f"file-root:{ca}"
 
 
+@lru_cache(maxsize=65_536)
 def file_name(name: str) -> str:
     """Turn an Envoy name into a file name that is safe everywhere; ``envoy_name`` turns it back.
 

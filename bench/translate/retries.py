@@ -40,7 +40,11 @@ def retry_policy(written: HTTPRetry | None, semantics: Semantics, *, is_hashed: 
         return None
     if written is not None and written.attempts <= 0:
         return None
-    policy = RetryPolicy(retry_on=DEFAULT_RETRY_ON, num_retries=_DEFAULT_ATTEMPTS)
+    policy = RetryPolicy(
+        retry_on=DEFAULT_RETRY_ON,
+        num_retries=_DEFAULT_ATTEMPTS,
+        host_selection_retry_max_attempts=_HOST_SELECTION_ATTEMPTS,
+    )
     avoids_previous = not is_hashed
     if written is not None:
         policy.num_retries = written.attempts
@@ -59,18 +63,17 @@ def retry_policy(written: HTTPRetry | None, semantics: Semantics, *, is_hashed: 
             avoids_previous = written.retry_ignore_previous_hosts
     if avoids_previous:
         policy.retry_host_predicate = [_PREDICATE]
-        policy.host_selection_retry_max_attempts = _HOST_SELECTION_ATTEMPTS
     return policy
 
 
 def _conditions(retry_on: str) -> tuple[str, list[int]]:
     """Split status numbers from Envoy's words; with numbers Envoy needs one more word.
 
-    Numbers alone leave istiod's list with an empty first item, which means nothing to Envoy.
+    Numbers alone leave an empty first item, as in istiod's answer; it means nothing to Envoy.
     """
     parts = [part.strip() for part in retry_on.split(",")]
     codes = [int(part) for part in parts if _STATUS.match(part)]
-    words = [part for part in parts if part and not _STATUS.match(part)]
+    words = ",".join(part for part in parts if not _STATUS.match(part))
     if codes and _BY_STATUS not in words:
-        words.append(_BY_STATUS)
-    return ",".join(words), codes
+        words += f",{_BY_STATUS}"
+    return words, codes

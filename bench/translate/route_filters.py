@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from envoy_data_plane.envoy.config.core.v3 import RuntimeFractionalPercent
 from envoy_data_plane.envoy.extensions.filters.common.fault.v3 import FaultDelay
 from envoy_data_plane.envoy.extensions.filters.http.cors.v3 import CorsPolicy as EnvoyCorsPolicy
@@ -49,7 +51,7 @@ def share(percent: Percent) -> FractionalPercent:
     )
 
 
-def http_fault(fault: HTTPFaultInjection, where: Position) -> HttpFault:
+def http_fault(fault: HTTPFaultInjection, locate: Callable[[], Position]) -> HttpFault:
     """Translate injected faults. Without a percentage a fault never happens, in Istio as in Envoy.
 
     Raises:
@@ -57,15 +59,15 @@ def http_fault(fault: HTTPFaultInjection, where: Position) -> HttpFault:
         InputError: an unknown gRPC status.
     """
     return HttpFault(
-        delay=_delay(fault.delay, where) if fault.delay is not None else None,
-        abort=_abort(fault.abort, where) if fault.abort is not None else None,
+        delay=_delay(fault.delay, locate) if fault.delay is not None else None,
+        abort=_abort(fault.abort, locate) if fault.abort is not None else None,
     )
 
 
-def _delay(delay: Delay, where: Position) -> FaultDelay:
+def _delay(delay: Delay, locate: Callable[[], Position]) -> FaultDelay:
     if delay.fixed_delay is None:
         raise UnsupportedError(
-            "Envoy has no exponential delay.", where=where, remedy="Write fixedDelay instead."
+            "Envoy has no exponential delay.", where=locate(), remedy="Write fixedDelay instead."
         )
     if delay.percentage is not None:
         percentage = share(delay.percentage)
@@ -74,17 +76,17 @@ def _delay(delay: Delay, where: Position) -> FaultDelay:
     return FaultDelay(fixed_delay=delay.fixed_delay.timedelta, percentage=percentage)
 
 
-def _abort(abort: Abort, where: Position) -> FaultAbort:
+def _abort(abort: Abort, locate: Callable[[], Position]) -> FaultAbort:
     percentage = share(abort.percentage) if abort.percentage is not None else None
     if abort.grpc_status is not None:
         if abort.grpc_status not in GRPC_STATUS:
-            raise InputError(f"{abort.grpc_status!r} is no gRPC status.", where=where)
+            raise InputError(f"{abort.grpc_status!r} is no gRPC status.", where=locate())
         return FaultAbort(grpc_status=GRPC_STATUS[abort.grpc_status], percentage=percentage)
     if abort.http_status is not None:
         return FaultAbort(http_status=abort.http_status, percentage=percentage)
     raise UnsupportedError(
         "Envoy cannot abort with an HTTP/2 error.",
-        where=where,
+        where=locate(),
         remedy="Write httpStatus or grpcStatus instead.",
     )
 

@@ -9,7 +9,7 @@ from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, Filte
 from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
 
-from bench.istio.registry.hosts import MESH, covers, is_ip
+from bench.istio.registry.hosts import is_ip
 from bench.istio.registry.services import ANY_ADDRESS, Origin, Protocol, Resolution, Service, ServicePort
 from bench.translate.chains import build_listener, chain_match
 from bench.translate.context import Context
@@ -22,16 +22,38 @@ from bench.translate.sidecar_routes import sidecar_route_config, single_service_
 _OUTBOUND_PORT = 15001
 """Where Istio's iptables rules redirect what a pod sends."""
 _HTTP_PROTOCOLS = ("http/1.1", "h2c")
+_SERVER_FIRST = frozenset({Protocol.MONGO, Protocol.MYSQL})
 
 
 @dataclass(slots=True)
 class _Socket:
-    """What one bind address is used for."""
+    """What one bind address is used for so far, in the order of the services' age."""
 
     http: str | None = None
     """The route configuration of plain HTTP."""
+    protocol: Protocol | None = None
+    """What it was opened for: bytes of that protocol, or whatever comes, as soon as there is HTTP."""
     chains: list[FilterChain] = field(default_factory=list)
     keys: set[tuple[object, ...]] = field(default_factory=set)
+
+    def takes(self, protocol: Protocol) -> bool:
+        """Tell whether a port of that protocol can join (istio ``buildSidecarOutboundListener``).
+
+        Next to HTTP, nothing needs to be found out again; protocols whose server speaks first keep to
+        themselves, since nothing can be found out there.
+        """
+        if self.protocol is None:
+            return True
+        if self.protocol is Protocol.UNKNOWN and not protocol.is_tcp:
+            return False
+        return self.protocol is protocol or _SERVER_FIRST.isdisjoint({self.protocol, protocol})
+
+    def open_for(self, protocol: Protocol) -> None:
+        """Note a port that joins."""
+        if protocol.is_http or not protocol.is_tcp:
+            self.protocol = Protocol.UNKNOWN
+        elif self.protocol is None:
+            self.protocol = protocol
 
     def add(self, chains: list[FilterChain]) -> None:
         """Add chains whose conditions are new: of two equal ones the older service keeps the connection."""
@@ -44,7 +66,7 @@ class _Socket:
 
 def chain_key(match: FilterChainMatch | None) -> tuple[object, ...]:
     """Give what tells the condition of one chain from another's."""
-    if match is None:
+    if match is None or not (match.server_names or match.prefix_ranges):
         return ()
     ranges = sorted((each.address_prefix, each.prefix_len) for each in match.prefix_ranges)
     return (tuple(sorted(match.server_names)), tuple(ranges))
@@ -133,44 +155,52 @@ def _add(
     routes: dict[str, RouteConfiguration],
 ) -> None:
     protocol = port.protocol
-    virtual_services = [
-        each
-        for each in context.view.virtual_services(MESH)
-        if (each.tls or each.tcp) and _names(each.hosts, service.host)
-    ]
-    blocks = [address for address in service.addresses if "/" in address] if bind == ANY_ADDRESS else []
-    if protocol.is_http or not protocol.is_tcp:
-        if bind == ANY_ADDRESS:
-            name = sidecar_route_name(port.number)
-            if name not in routes:
-                routes[name] = sidecar_route_config(context, port.number)
-        else:
-            name = f"{service.host}:{port.number}"
-            routes[name] = single_service_route_config(context, service, port)
-        if socket.http is None:
-            socket.http = name
+    has_routes = protocol.is_http or not protocol.is_tcp
+    if has_routes:
+        _add_routes(context, service, port, bind=bind, routes=routes)
+    if not socket.takes(protocol):
+        return
+    socket.open_for(protocol)
+    if has_routes:
+        socket.http = (
+            sidecar_route_name(port.number) if bind == ANY_ADDRESS else f"{service.host}:{port.number}"
+        )
     if protocol.is_http:
         return
+    virtual_services = context.view.mesh_rules_for(service.host)
+    blocks = [address for address in service.addresses if "/" in address] if bind == ANY_ADDRESS else []
+    if blocks and not context.intercepts:
+        context.warn(
+            "address-block-unreachable",
+            service.where,
+            f"{service.host} stands for the addresses {', '.join(blocks)}, and port {port.number} only takes "
+            "connections to them; without interception none will come.",
+            "Name single addresses, each gets a listener of its own.",
+        )
     if protocol.is_tls:
         socket.add(tls_chains(context, service, port, virtual_services, blocks=blocks, bind=bind))
     else:
         socket.add(tcp_chains(context, service, port, virtual_services, blocks=blocks))
 
 
-def _names(hosts: tuple[str, ...], service: str) -> bool:
-    return any(covers(host, service) for host in hosts)
+def _add_routes(
+    context: Context, service: Service, port: ServicePort, *, bind: str, routes: dict[str, RouteConfiguration]
+) -> None:
+    if bind != ANY_ADDRESS:
+        config = single_service_route_config(context, service, port)
+        routes[config.name] = config
+    elif (name := sidecar_route_name(port.number)) not in routes:
+        routes[name] = sidecar_route_config(context, port.number)
 
 
 def _listener(context: Context, bind: str, port: int, socket: _Socket) -> Listener:
-    chains = list(socket.chains)
-    default = None
+    chains = [chain for chain in socket.chains if chain_key(chain.filter_chain_match)]
+    fallback = [chain for chain in socket.chains if not chain_key(chain.filter_chain_match)]
     if socket.http is not None:
         name = listener_name(bind, port)
         manager = http_manager(context, stat_prefix=f"outbound_{name}", route_config=socket.http)
-        match = None
-        if chains:
-            match = chain_match(protocols=_HTTP_PROTOCOLS)
-            default = next((chain for chain in chains if not chain_key(chain.filter_chain_match)), None)
-            chains = [chain for chain in chains if chain is not default]
+        match = chain_match(protocols=_HTTP_PROTOCOLS) if socket.chains else None
         chains.insert(0, FilterChain(filter_chain_match=match, filters=[manager]))
-    return build_listener(context, bind, port, chains, default)
+    if not chains:
+        return build_listener(context, bind, port, fallback)
+    return build_listener(context, bind, port, chains, fallback[0] if fallback else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -68,7 +69,7 @@ def upstream_tls(
     sni_of_mesh: str,
     is_http2: bool,
     material: TlsMaterial,
-    where: Position,
+    locate: Callable[[], Position],
 ) -> UpstreamTls | None:
     """Decide how a cluster speaks TLS; None is plain text.
 
@@ -83,12 +84,20 @@ def upstream_tls(
     if settings.mode == "DISABLE":
         return None
     if settings.mode == "ISTIO_MUTUAL":
-        return _mesh_tls(settings, semantics, sni_of_mesh, is_http2=is_http2, material=material, where=where)
+        return _mesh_tls(
+            settings,
+            semantics,
+            sni_of_mesh,
+            default_names,
+            is_http2=is_http2,
+            material=material,
+            locate=locate,
+        )
     if settings.credential_name:
         raise UnsupportedError(
             f"credentialName {settings.credential_name!r} names a Kubernetes secret, "
             "which files cannot reach.",
-            where=where,
+            where=locate(),
             remedy="Write clientCertificate, privateKey and caCertificates with file names instead.",
         )
     certificate = None
@@ -96,7 +105,7 @@ def upstream_tls(
         if not settings.client_certificate or not settings.private_key:
             raise InputError(
                 "tls mode MUTUAL needs clientCertificate and privateKey.",
-                where=where,
+                where=locate(),
                 remedy="Name both files.",
             )
         certificate = (settings.client_certificate, settings.private_key)
@@ -120,23 +129,24 @@ def _mesh_tls(
     settings: ClientTLSSettings,
     semantics: Semantics,
     sni: str,
+    default_names: tuple[str, ...],
     *,
     is_http2: bool,
     material: TlsMaterial,
-    where: Position,
+    locate: Callable[[], Position],
 ) -> UpstreamTls:
     chain, key, ca = material.workload_certificate, material.workload_private_key, material.workload_ca
     if chain is None or key is None or ca is None:
         raise UnsupportedError(
             "tls mode ISTIO_MUTUAL needs the certificates of the workload, which an agent would bring.",
-            where=where,
+            where=locate(),
             remedy="Name them in the scenario's TLS material, or write mode MUTUAL with file names.",
         )
     return UpstreamTls(
         certificate=(chain, key),
         ca=ca,
         sni=settings.sni or sni,
-        subject_alt_names=settings.subject_alt_names,
+        subject_alt_names=settings.subject_alt_names or default_names,
         crl="",
         alpn=(*_ISTIO_ALPN, "h2") if is_http2 else _ISTIO_ALPN,
         writes_versions=semantics.tls_versions,

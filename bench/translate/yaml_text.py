@@ -14,6 +14,14 @@ _BARE = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*\Z")
 _MEANS_SOMETHING = frozenset({"true", "false", "yes", "no", "on", "off", "null", "nan", "inf", "y", "n"})
 
 
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""What YAML wants escaped beyond what JSON does."""
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
+
+
 def yaml_text(value: dict[str, Any]) -> str:
     """Write a mapping as a YAML document."""
     lines: list[str] = []
@@ -25,7 +33,8 @@ def _scalar(value: Any) -> str:
     if isinstance(value, str):
         if _BARE.match(value) and value.lower() not in _MEANS_SOMETHING:
             return value
-        return json.dumps(value, ensure_ascii=False)
+        quoted = json.dumps(value, ensure_ascii=False)
+        return quoted if quoted.isascii() and "\x7f" not in quoted else _UNPRINTABLE.sub(_escaped, quoted)
     return json.dumps(value)
 
 

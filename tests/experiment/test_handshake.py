@@ -120,14 +120,20 @@ def test_one_resumed_session_spoils_a_full_mode_and_stays_out_of_its_times():
 
 
 def test_a_resumed_mode_may_begin_with_full_handshakes_but_not_be_made_of_them():
-    entries = [an_entry(number, handshake_us=1_000) for number in range(1, 301)]
-    resumed = set(range(4, 301))
+    warm_up = [an_entry(number, at=MEASURED_FROM - 1) for number in range(1, 11)]
+    entries = [*warm_up, *(an_entry(number, handshake_us=1_000) for number in range(11, 311))]
 
-    few = judged("resumed", entries, resumed)
-    many = judged("resumed", entries, set(range(5, 301)))
+    few = judged("resumed", entries, set(range(13, 311)))
+    many = judged("resumed", entries, set(range(14, 311)))
 
-    assert (few.counts_agree, few.of_other_kind, few.handshake_time.samples) == (True, 3, 297)
-    assert (many.counts_agree, many.of_other_kind) == (False, 4)
+    assert (few.counts_agree, few.of_other_kind, few.handshake_time.samples) == (True, 12, 298)
+    assert (many.counts_agree, many.of_other_kind) == (False, 13)
+
+
+def test_a_full_mode_may_not_resume_even_while_it_warms_up():
+    entries = [an_entry(1, at=MEASURED_FROM - 1), *(an_entry(number) for number in range(2, 1_000))]
+
+    assert not judged("full", entries, {1}).counts_agree
 
 
 @pytest.mark.parametrize("counted", [readings(11, 11, 0), readings(10, 10, 1), readings(10, 9, 0)])

@@ -51,6 +51,15 @@ def test_a_run_measures_proves_and_reports(short, tmp_path):
         assert set(roles) == {"sidecar", "egress", "node", "generator"}
         assert all(cost.cpu_seconds is not None and cost.cpu_seconds > 0 for cost in trial.costs)
     assert result.handshake is not None
+    full, resumed = result.handshake.mode("full"), result.handshake.mode("resumed")
+    assert (full.counts_agree, resumed.counts_agree) == (True, True), result.warnings
+    assert (full.sessions_reused, full.of_other_kind) == (0, 0)
+    assert 0 < resumed.connections - resumed.sessions_reused == resumed.of_other_kind
+    assert resumed.of_other_kind < resumed.connections / 2
+    assert min(full.handshake_time.samples, resumed.handshake_time.samples) > 100
+    # Two busy cores blur times; what a full handshake computes stays.
+    assert full.gateway_cpu_us_per_connection > resumed.gateway_cpu_us_per_connection > 0
+    assert {line.stack for line in result.verification} == {"static", "eds"}
     assert result.fingerprint.versions["envoy"] != "unknown"
     assert result.peak_memory_bytes is not None
     assert result.peak_memory_bytes < 1 << 30

@@ -189,6 +189,19 @@ def test_the_cost_of_a_part_is_never_a_mean_of_unlike_handshake_trials(folder):
     assert re.search(r"egress egress \d+ 300 5,000", section)
 
 
+def test_what_the_generator_adds_by_itself_stands_beside_its_lag(folder):
+    generator = read_result(folder).generator
+    floor = summarise_values([120] * 1_000)
+
+    page = page_after(
+        folder,
+        generator=generator.model_copy(update={"floor": floor, "involuntary_context_switches": 17}),
+    )
+
+    assert "floor 1,000 120 120 120 – 120" in page.text
+    assert "involuntary context switches 17" in page.text
+
+
 def test_sections_stand_in_reading_order(run):
     document = build_document(run, read_result(run))
 

@@ -181,7 +181,7 @@ def test_an_endpoint_file_replaced_by_rename_moves_traffic_and_nothing_else(envo
         moved = {("192.0.2.63", 443): path.nodes["192.0.2.64", 443]}
         file = render_endpoints(wanted, Placement(config_root="", log_root="", endpoints=moved))
         target = path.gateway_root / file.path
-        fresh = target.with_suffix(".new")
+        fresh = target.parent / ".new"
         fresh.write_text(file.text)
         attempts = path.gateway.stats("update_attempt")
         fresh.rename(target)
@@ -193,6 +193,16 @@ def test_an_endpoint_file_replaced_by_rename_moves_traffic_and_nothing_else(envo
         assert answer.startswith("v2 ")
         changed = {k for k, v in path.gateway.stats("update_attempt").items() if v != attempts[k]}
         assert changed == {f"cluster.outbound|443|v1|{SHOP}.update_attempt"}
+
+
+def test_envoy_takes_as_many_inotify_instances_as_the_configuration_says(envoy, tmp_path):
+    """Machines allow few of them, and Envoy aborts when they run out: the number must be known before."""
+    registry = registry_of(WALKTHROUGH, walkthrough_inventory())
+    config = translate(registry, "egress", config_source="eds")
+    with standing_path(envoy, tmp_path, "eds") as path:
+        folder = Path(f"/proc/{path.gateway.process.pid}/fd")
+        links = [str(each.readlink()) for each in folder.iterdir()]
+        assert sum("inotify" in link for link in links) == config.file_watches
 
 
 @pytest.mark.parametrize("proxy", ["client", "egress"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from functools import partial
 
 from bench.istio.models.service_entry import ServiceEntry
 from bench.istio.models.workload_entry import WorkloadEntry
@@ -52,7 +53,7 @@ def services_of_entry(
                 namespace=resource.namespace,
                 name=resource.name,
                 origin=Origin.SERVICE_ENTRY,
-                where=resource.position(("spec",)),
+                locate=partial(resource.position, ("spec", "resolution")),
                 ports=ports,
                 resolution=resolution,
                 addresses=tuple(_address(each) for each in spec.addresses),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 
@@ -107,7 +107,8 @@ class Service:
     namespace: str
     name: str
     origin: Origin
-    where: Position
+    locate: Callable[[], Position]
+    """Finds the place of the declaration: only messages need it, and finding it takes time."""
     ports: tuple[ServicePort, ...]
     resolution: Resolution = Resolution.ENDPOINTS
     addresses: tuple[str, ...] = ()
@@ -121,6 +122,11 @@ class Service:
     is_headless: bool = False
     external_name: str | None = None
     """What a Kubernetes Service of type ExternalName stands for."""
+
+    @property
+    def where(self) -> Position:
+        """Where the service is declared."""
+        return self.locate()
 
     def port(self, number: int) -> ServicePort | None:
         """Give the port with that number."""

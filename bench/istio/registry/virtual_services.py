@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from bench.errors import Position
@@ -27,7 +28,12 @@ class PlacedRoute:
     """An HTTP rule with full names, and where it stands."""
 
     route: HTTPRoute
-    where: Position
+    locate: Callable[[], Position]
+
+    @property
+    def where(self) -> Position:
+        """Where the rule stands."""
+        return self.locate()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,13 @@ class BoundVirtualService:
     tls: tuple[TLSRoute, ...]
     tcp: tuple[TCPRoute, ...]
     export_to: frozenset[str]
-    where: Position
+    locate: Callable[[], Position]
     order: int
+
+    @property
+    def where(self) -> Position:
+        """Where the VirtualService stands."""
+        return self.locate()
 
     def is_visible_in(self, namespace: str) -> bool:
         """Tell whether the VirtualService is exported to *namespace*."""
@@ -134,10 +145,10 @@ def _bind(
     names = _Names(resource.namespace, domain)
     routes: list[PlacedRoute] = []
     for index, written in enumerate(resource.spec.http):
-        where = resource.position(("spec", "http", index))
+        locate = partial(resource.position, ("spec", "http", index))
         route = names.http(written)
         if written.delegate is None:
-            routes.append(PlacedRoute(route, where))
+            routes.append(PlacedRoute(route, locate))
             continue
         owner = written.delegate.namespace or resource.namespace
         delegate = delegates.get((owner, written.delegate.name))
@@ -146,8 +157,9 @@ def _bind(
         ):
             continue
         theirs = _Names(delegate.namespace, domain)
-        merged = merge_routes(route, [theirs.http(each) for each in delegate.spec.http])
-        routes.extend(PlacedRoute(each, delegate.position(("spec", "http"))) for each in merged)
+        for delegate_index, each in enumerate(delegate.spec.http):
+            locate = partial(delegate.position, ("spec", "http", delegate_index))
+            routes += [PlacedRoute(merged, locate) for merged in merge_routes(route, [theirs.http(each)])]
     return BoundVirtualService(
         name=resource.name,
         namespace=resource.namespace,
@@ -157,6 +169,6 @@ def _bind(
         tls=tuple(names.layer4(route) for route in resource.spec.tls),
         tcp=tuple(names.layer4(route) for route in resource.spec.tcp),
         export_to=frozenset(resource.spec.export_to),
-        where=resource.position(("spec",)),
+        locate=partial(resource.position, ("spec",)),
         order=resource.order,
     )

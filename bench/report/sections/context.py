@@ -24,8 +24,12 @@ def generator(result: Result) -> Section:
         (
             Table(
                 columns=("", *PERCENTILE_COLUMNS),
-                rows=(("lag", *percentile_cells(found.lag)),),
-                caption="How late the generator itself was, in microseconds.",
+                rows=(
+                    ("lag", *percentile_cells(found.lag)),
+                    *([("floor", *percentile_cells(found.floor))] if found.floor is not None else ()),
+                ),
+                caption="Microseconds. Lag: how late the generator was under load. Floor: response time of"
+                " the same load on a stub that answers at once, which is what the generator adds by itself.",
             ),
             Facts(
                 (
@@ -33,6 +37,8 @@ def generator(result: Result) -> Section:
                     ("CPU of each worker", f"{share(found.cpu_share)} of a core"),
                     ("CPU per request", f"{micros(found.cpu_us_per_request)} µs"),
                     ("connections opened", format_count(found.connects)),
+                    ("of these in place of an earlier one", format_count(found.reconnects)),
+                    ("involuntary context switches", format_count(found.involuntary_context_switches)),
                     ("mean requests in flight", flight),
                 )
             ),

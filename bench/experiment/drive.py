@@ -1,0 +1,162 @@
+"""The same load and verification against a system that runs elsewhere and that is not ours to look into."""
+
+from __future__ import annotations
+
+import secrets
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bench.environment import machine, versions
+from bench.errors import BenchError, InputError
+from bench.experiment.calls import ClientTls
+from bench.experiment.journal import Journal
+from bench.experiment.observer import Observer
+from bench.experiment.run import Finished, InterruptedRunError
+from bench.experiment.trial import TrialPlan, finished_trial, load_plan
+from bench.experiment.verification import verify_target
+from bench.load.floor import measure_floor
+from bench.load.plan import Target, TargetTls
+from bench.load.runner import run_load
+from bench.report.build import write_report
+from bench.report.folder import prepare_folder
+from bench.result import Fingerprint
+from bench.scenario.load import LoadedScenario
+
+_AROUND_S = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class DriveOptions:
+    """Where the load goes and how it gets there."""
+
+    target: str
+    """``http://HOST:PORT`` or ``https://HOST:PORT``; the Host header stays the scenario's."""
+    out: Path
+    command: str
+    ca: Path | None = None
+    """Bundle that the target's certificate must chain to; required for https."""
+    certificate: Path | None = None
+    private_key: Path | None = None
+    server_name: str | None = None
+    """Name to ask for and to check in the certificate; default: the scenario's host."""
+    requires_id: bool = False
+    """Whether answers must echo the request id, as the suite's own nodes do."""
+
+
+def drive(loaded: LoadedScenario, options: DriveOptions, observer: Observer) -> Finished:
+    """Verify the scenario's calls on the target, load it at the scenario's schedule, and report.
+
+    Raises:
+        InputError: the target is no URL, or its TLS files are missing or unusable.
+        LoadError: the target cannot be reached, or the load could not be driven.
+        InterruptedRunError: Ctrl-C or SIGTERM.
+    """
+    target = _target(loaded, options)
+    started_at = datetime.now(UTC)
+    traffic = loaded.scenario.traffic
+    observer.plan(_AROUND_S + traffic.warm_up_s + traffic.measure_s)
+    run_id = secrets.token_hex(4)
+    folder = prepare_folder(options.out, loaded.scenario.name, run_id, started_at)
+    journal = Journal(
+        folder=folder,
+        run_id=run_id,
+        loaded=loaded,
+        command=options.command,
+        started_at=started_at,
+        fingerprint=Fingerprint(
+            machine=machine(),
+            versions=versions(envoy=None, nginx=None),
+            scenario_hash=loaded.content_hash(),
+            config_hashes={},
+            stack=f"elsewhere: {options.target}",
+        ),
+    )
+    journal.save()
+    try:
+        return _measure(loaded, options, target, journal, observer)
+    except KeyboardInterrupt:
+        journal.abort("interrupted by the user")
+        raise InterruptedRunError("interrupted.", remedy=f"What was measured is in {folder}.") from None
+    except BenchError as error:
+        journal.abort(str(error))
+        raise
+
+
+def _measure(
+    loaded: LoadedScenario, options: DriveOptions, target: Target, journal: Journal, observer: Observer
+) -> Finished:
+    traffic = loaded.scenario.traffic
+    observer.stage("verifying the target, call by call", 1)
+    tls = None
+    if target.tls is not None:
+        _require_usable(target.tls)
+        tls = ClientTls(target.tls.ca, target.tls.server_name, target.tls.certificate, target.tls.private_key)
+    journal.verification += [
+        line.model_copy(update={"stack": "target"})
+        for line in verify_target(loaded.scenario, options.target, tls)
+    ]
+    observer.verification(journal.verification)
+    wrong = [line for line in journal.verification if not line.passed]
+    if wrong:
+        reason = f"{len(wrong)} verification calls were wrong, the first: {wrong[0].name}. No load was sent."
+        return Finished(journal.abort(reason), journal.folder, write_report(journal.folder))
+    plan = TrialPlan(
+        name="target",
+        experiment="steady",
+        config_source=None,
+        schedule=traffic.schedule,
+        measure_s=traffic.measure_s,
+        requires_id=options.requires_id,
+    )
+    load = load_plan(loaded.scenario, plan, target, journal.run_id)
+    logs = journal.folder / "logs" / "generator"
+    observer.stage("measuring the generator against a stub", 5)
+    journal.floor = measure_floor(load, logs / "floor")
+    observer.stage(f"load on {options.target}", traffic.warm_up_s + traffic.measure_s)
+    started_at = datetime.now(UTC)
+    journal.add_trial(finished_trial(plan, started_at, run_load(load, logs / "target")))
+    observer.stage("writing the report", 2)
+    return Finished(journal.complete(), journal.folder, write_report(journal.folder))
+
+
+def _target(loaded: LoadedScenario, options: DriveOptions) -> Target:
+    parts = urlsplit(options.target)
+    try:
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
+        raise InputError(
+            f"--target {options.target!r} is not http://HOST:PORT or https://HOST:PORT.",
+            remedy="Path and Host header come from the scenario.",
+        )
+    host = loaded.scenario.traffic.host
+    tls = None
+    if parts.scheme == "https":
+        if options.ca is None:
+            raise InputError(
+                "--target is https and --ca is missing.",
+                remedy="Name the bundle that its certificate must chain to; it is always verified.",
+            )
+        tls = TargetTls(
+            server_name=options.server_name or host.partition(":")[0],
+            ca=str(options.ca),
+            certificate=str(options.certificate) if options.certificate is not None else None,
+            private_key=str(options.private_key) if options.private_key is not None else None,
+        )
+    return Target(address=parts.hostname, port=port or (443 if tls is not None else 80), host=host, tls=tls)
+
+
+def _require_usable(tls: TargetTls) -> None:
+    try:
+        context = ssl.create_default_context(cafile=tls.ca)
+        if tls.certificate is not None:
+            context.load_cert_chain(tls.certificate, tls.private_key)
+    except (OSError, ssl.SSLError) as error:
+        raise InputError(
+            f"the TLS files for the target cannot be used: {error}.",
+            remedy="Check --ca, --certificate and --private-key.",
+        ) from error

@@ -1,0 +1,22 @@
+"""How rare misroutes must be, given how many were looked at."""
+
+from __future__ import annotations
+
+from scipy.stats import beta
+
+
+def misroute_upper_bound(misrouted: int, judged: int, *, confidence: float = 0.95) -> float | None:
+    """One-sided exact upper bound (Clopper-Pearson) of the share of misroutes; None for nothing judged.
+
+    Without a misroute this is the rule of three: about ``3 / judged`` at 95 %.
+
+    Raises:
+        ValueError: the counts are no counts, or the confidence is none.
+    """
+    if not 0 <= misrouted <= judged or not 0 < confidence < 1:
+        raise ValueError("misrouted lies between 0 and judged, confidence between 0 and 1")
+    if not judged:
+        return None
+    if misrouted == judged:
+        return 1.0
+    return float(beta.ppf(confidence, misrouted + 1, judged - misrouted))

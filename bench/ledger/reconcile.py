@@ -1,0 +1,216 @@
+"""Level ``counters``: five books from the counters alone. Costs nothing, and cannot see what cancels out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bench.ledger.balance import Account, Balance, Cause, Damage, Residual, balance, lost
+from bench.ledger.counters import Downstream, Upstream, Window
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCounts:
+    """What the load generator says; ``due = sent + unsent``."""
+
+    due: int
+    sent: int
+    answered: int
+    unsent: int
+    failed: Mapping[str, int] = field(default_factory=dict)
+    """Reason -> count, misroutes included."""
+    not_connected: int = 0
+    """Of the failed: those of which the sidecar cannot know, since no connection came about or stayed."""
+    in_flight: int = 0
+    """Sent, and neither answered nor given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyBook:
+    """One proxy: its window, its connection managers and its clusters."""
+
+    window: Window
+    listeners: tuple[str, ...]
+    """``stat_prefix`` of each HTTP connection manager that takes this traffic."""
+    clusters: tuple[str, ...]
+    """All clusters that those may choose."""
+    mirrored: Mapping[str, int] = field(default_factory=dict)
+    """Cluster -> copies that other clusters' traffic is known to have sent there."""
+    foreign: int = 0
+    """Requests in the window that are known not to be of the load: probes, verification."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeBook:
+    """One node: lines of its access log in the window."""
+
+    name: str
+    lines: int
+    foreign: int = 0
+    damages: tuple[Damage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """All five."""
+
+    client: ClientCounts
+    sidecar: ProxyBook
+    gateway: ProxyBook
+    to_gateway: tuple[str, ...]
+    """The sidecar's clusters that lead to the gateway."""
+    nodes: tuple[NodeBook, ...]
+    cluster_nodes: Mapping[str, tuple[str, ...]]
+    """The gateway's cluster of each subset -> its nodes."""
+
+
+def account_of_counters(books: Books) -> Account:
+    """Close every book that counters can close."""
+    return Account(
+        "counters",
+        (
+            _client(books.client),
+            _client_to_sidecar(books),
+            *books_of_proxy("sidecar", books.sidecar),
+            _sidecar_to_gateway(books),
+            *books_of_proxy("gateway", books.gateway),
+            *_nodes(books),
+        ),
+    )
+
+
+def _client(client: ClientCounts) -> Balance:
+    failed = sum(client.failed.values())
+    ends = client.answered + failed
+    residuals = [Residual(Cause.UNSENT, client.unsent), Residual(Cause.IN_FLIGHT, client.in_flight)]
+    book = balance("client", ("due", client.due), ("answered and failed", ends), residuals)
+    if client.sent + client.unsent == client.due:
+        return book
+    # The two sums must hold each on its own: an error in one must not hide behind the other.
+    gap = abs(client.due - client.sent - client.unsent)
+    return Balance(
+        book.book,
+        book.left_name,
+        book.left,
+        book.right_name,
+        book.right,
+        book.residuals,
+        unexplained=abs(book.unexplained or 0) + gap,
+        examples=(f"due {client.due} is not sent {client.sent} and unsent {client.unsent}",),
+    )
+
+
+def _client_to_sidecar(books: Books) -> Balance:
+    names = ("sent by the client", "read by the sidecar")
+    damages = books.sidecar.window.damages()
+    if damages:
+        return lost("client to sidecar", *names, damages)
+    seen = sum(Downstream.of(books.sidecar.window, p).total for p in books.sidecar.listeners)
+    gap = books.client.sent - (seen - books.sidecar.foreign)
+    residuals = [
+        Residual(Cause.NOT_CONNECTED, min(max(gap, 0), books.client.not_connected)),
+        Residual(Cause.FOREIGN, -books.sidecar.foreign),
+    ]
+    return balance("client to sidecar", (names[0], books.client.sent), (names[1], seen), residuals)
+
+
+def books_of_proxy(role: str, book: ProxyBook) -> Sequence[Balance]:
+    """The two books that one proxy closes alone: read and answered, read and given to clusters."""
+    damages = book.window.damages()
+    if damages:
+        return (
+            lost(f"{role} listener", "read", "answered", damages),
+            lost(f"{role} routing", "routed", "given to clusters", damages),
+        )
+    sides = [Downstream.of(book.window, prefix) for prefix in book.listeners]
+    total, completed = sum(s.total for s in sides), sum(s.completed for s in sides)
+    active = sum(side.active for side in sides)
+    # A request without an answer that is not in flight: its client left. Each is reset, so resets bound it.
+    left = total - completed - active
+    gone = left if 0 <= left <= sum(side.rx_reset for side in sides) else 0
+    listener = balance(
+        f"{role} listener",
+        ("read", total),
+        ("answered", completed),
+        [Residual(Cause.IN_FLIGHT, active), Residual(Cause.CLIENT_LEFT, gone)],
+    )
+    return listener, _routing(role, book, sides)
+
+
+def _routing(role: str, book: ProxyBook, sides: Sequence[Downstream]) -> Balance:
+    ups = [Upstream.of(book.window, cluster) for cluster in book.clusters]
+    total, routed = sum(s.total for s in sides), sum(s.routed for s in sides)
+    aborted = sum(side.aborted for side in sides)
+    attached = sum(up.total for up in ups)
+    residuals = [
+        Residual(Cause.REJECTED, max(0, total - routed - aborted)),
+        Residual(Cause.FAULT_INJECTED, aborted),
+        Residual(Cause.NO_ROUTE, sum(side.no_route for side in sides)),
+        Residual(Cause.NO_CLUSTER, sum(side.no_cluster for side in sides)),
+        Residual(Cause.DIRECT_ANSWER, sum(side.direct for side in sides)),
+        Residual(Cause.OVERFLOW, sum(up.overflow for up in ups)),
+        Residual(Cause.UPSTREAM_FAILURE, sum(up.failed for up in ups)),
+        Residual(Cause.NO_HEALTHY_UPSTREAM, sum(up.none_healthy for up in ups)),
+        Residual(Cause.CANCELLED, sum(up.cancelled for up in ups)),
+        Residual(Cause.IN_FLIGHT, sum(up.waiting for up in ups)),
+        Residual(Cause.RETRY, -sum(up.retries for up in ups)),
+        Residual(Cause.MIRROR, -sum(book.mirrored.values())),
+    ]
+    return balance(f"{role} routing", ("read", total), ("attempts given a connection", attached), residuals)
+
+
+def _sidecar_to_gateway(books: Books) -> Balance:
+    names = ("sent by the sidecar", "read by the gateway")
+    damages = (*books.sidecar.window.damages(), *books.gateway.window.damages())
+    if damages:
+        return lost("sidecar to gateway", *names, damages)
+    ups = [Upstream.of(books.sidecar.window, cluster) for cluster in books.to_gateway]
+    sent = sum(up.total for up in ups)
+    read = sum(Downstream.of(books.gateway.window, p).total for p in books.gateway.listeners)
+    gap = sent - (read - books.gateway.foreign)
+    # A connection that broke under a request: the gateway may never have read it.
+    residuals = [
+        Residual(Cause.RESET, min(max(gap, 0), sum(up.broken for up in ups))),
+        Residual(Cause.FOREIGN, -books.gateway.foreign),
+    ]
+    return balance("sidecar to gateway", (names[0], sent), (names[1], read), residuals)
+
+
+def _nodes(books: Books) -> Sequence[Balance]:
+    """One book for each group of clusters that share nodes."""
+    damages = books.gateway.window.damages()
+    lines = {node.name: node for node in books.nodes}
+    balances = []
+    for clusters, names in _groups(books.cluster_nodes):
+        title = f"gateway to {', '.join(names)}"
+        missing = [name for name in names if name not in lines]
+        found = [lines[name] for name in names if name in lines]
+        harm = (*damages, *(damage for node in found for damage in node.damages))
+        if harm or missing:
+            balances.append(lost(title, "sent by the gateway", "lines of the nodes", harm))
+            continue
+        ups = [Upstream.of(books.gateway.window, cluster) for cluster in clusters]
+        sent, read = sum(up.total for up in ups), sum(node.lines for node in found)
+        foreign = sum(node.foreign for node in found)
+        residuals = [
+            Residual(Cause.RESET, min(max(sent - read + foreign, 0), sum(up.broken for up in ups))),
+            Residual(Cause.FOREIGN, -foreign),
+        ]
+        balances.append(
+            balance(title, ("sent by the gateway", sent), ("lines of the nodes", read), residuals)
+        )
+    return balances
+
+
+def _groups(
+    cluster_nodes: Mapping[str, tuple[str, ...]],
+) -> Sequence[tuple[tuple[str, ...], tuple[str, ...]]]:
+    groups: list[tuple[set[str], set[str]]] = []
+    for cluster, nodes in cluster_nodes.items():
+        clusters, members = {cluster}, set(nodes)
+        for other in [group for group in groups if group[1] & members]:
+            groups.remove(other)
+            clusters |= other[0]
+            members |= other[1]
+        groups.append((clusters, members))
+    return [(tuple(sorted(clusters)), tuple(sorted(members))) for clusters, members in groups]

@@ -1,0 +1,208 @@
+"""One log as arrays over sequence numbers: who was seen, how often, with which end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.ledger.clock import ClockWatch
+from bench.ledger.lines import Column, LineReader, unquoted
+
+Ints = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+
+_MOST_EXAMPLES = 5
+_LONGEST_NUMBER = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Consecutive sequence numbers: a stage of a run."""
+
+    first: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """All ids of a window: ``run_id/sequence`` with sequences of the spans."""
+
+    run_id: str
+    spans: tuple[Span, ...]
+
+    @property
+    def size(self) -> int:
+        """How many ids there are."""
+        return sum(span.size for span in self.spans)
+
+    def indexes(self, sequences: Ints) -> Ints:
+        """Place of each sequence number in the arrays; -1 for one that is in no span."""
+        found = np.full(sequences.shape, -1, dtype=np.int64)
+        offset = 0
+        for span in self.spans:
+            inside = (sequences >= span.first) & (sequences < span.first + span.size)
+            found[inside] = sequences[inside] - span.first + offset
+            offset += span.size
+        return found
+
+    def name(self, index: int) -> str:
+        """The id at a place, as the header carries it but for leading zeros."""
+        for span in self.spans:
+            if index < span.size:
+                return f"{self.run_id}/{span.first + index}"
+            index -= span.size
+        raise IndexError(index)
+
+
+class Codes(dict[bytes, int]):
+    """Small numbers for texts, given out as they come; 255 for all beyond 254."""
+
+    def __missing__(self, key: bytes) -> int:
+        code = min(len(self), 255)
+        self[key] = code
+        return code
+
+    @property
+    def texts(self) -> list[str]:
+        """The text of each code."""
+        return [unquoted(key).decode("utf-8", "replace") for key, code in self.items() if code < 255]
+
+
+@dataclass(slots=True, eq=False)
+class LogTally:
+    """What one log says of each id. Memory: about 8 bytes for each id."""
+
+    name: str
+    ids: Ids
+    count: Bytes
+    """Lines of each id; 255 stands for all above."""
+    status: npt.NDArray[np.int16]
+    """Of the last line."""
+    flags: Bytes
+    """Code of the response flags of the last line."""
+    cluster: Bytes
+    """Code of the cluster of the last line."""
+    attempts: Bytes
+    """Upstream attempts of all lines together; 255 stands for all above."""
+    flag_codes: Codes
+    cluster_codes: Codes
+    lines: int = 0
+    """Rows of this run within the spans."""
+    foreign: int = 0
+    """Rows without an id of this run."""
+    strangers: int = 0
+    """Rows of this run with a sequence number of no span."""
+    odd_lines: int = 0
+    """Lines that are no rows."""
+    first_odd: str = ""
+    torn: str = ""
+    clock_steps: int = 0
+    largest_step_s: float = 0.0
+    examples: list[str] = field(default_factory=list)
+    """Ids of strangers."""
+
+    @property
+    def duplicates(self) -> int:
+        """Ids with more than one line."""
+        return int(np.count_nonzero(self.count > 1))
+
+
+PROXY_FIELDS = ("id", "time", "status", "flags", "cluster", "attempts")
+"""Names in a proxy's log; ``time`` in seconds or microseconds since the epoch."""
+NODE_FIELDS = ("id", "time", "status")
+"""Names in a node's log."""
+
+
+def tally_log(
+    name: str, chunks: Iterable[bytes], ids: Ids, *, fields: Sequence[str] = PROXY_FIELDS
+) -> LogTally:
+    """Read a whole log from its chunks; *fields* are ``PROXY_FIELDS`` or ``NODE_FIELDS``."""
+    size = ids.size
+    tally = LogTally(
+        name,
+        ids,
+        np.zeros(size, np.uint8),
+        np.zeros(size, np.int16),
+        np.zeros(size, np.uint8),
+        np.zeros(size, np.uint8),
+        np.zeros(size, np.uint8),
+        Codes(),
+        Codes(),
+    )
+    reader = LineReader(fields)
+    prefix = f"{ids.run_id}/".encode()
+    clock = ClockWatch()
+    for columns in reader.batches(chunks):
+        clock.add(_times(columns[1]))
+        _add(tally, columns, prefix)
+    clock.end()
+    tally.clock_steps, tally.largest_step_s = clock.steps, clock.largest_s
+    tally.odd_lines = reader.odd.lines
+    tally.first_odd = reader.odd.first
+    tally.torn = reader.odd.torn
+    return tally
+
+
+def _add(tally: LogTally, columns: list[Column], prefix: bytes) -> None:
+    quoted = b'"' + prefix
+    start = len(quoted)
+    numbers = [
+        number
+        if raw.startswith(quoted) and (number := raw[start:-1]).isdigit() and len(number) <= _LONGEST_NUMBER
+        else b"-1"
+        for raw in columns[0]
+    ]
+    sequences = np.array(numbers, dtype=f"S{_LONGEST_NUMBER}").astype(np.int64)
+    places = tally.ids.indexes(sequences)
+    ours = places >= 0
+    tally.foreign += int(np.count_nonzero(sequences < 0))
+    stray = (sequences >= 0) & ~ours
+    tally.strangers += int(np.count_nonzero(stray))
+    for sequence in sequences[stray][: _MOST_EXAMPLES - len(tally.examples)]:
+        tally.examples.append(f"{tally.ids.run_id}/{sequence}")
+    where = places[ours]
+    tally.lines += int(where.size)
+    _count(tally.count, where, np.ones(where.size, np.int64))
+    tally.status[where] = _numbers(columns[2])[ours]
+    if len(columns) > len(NODE_FIELDS):
+        flag_codes, cluster_codes = tally.flag_codes, tally.cluster_codes
+        tally.flags[where] = np.array([flag_codes[text] for text in columns[3]], np.uint8)[ours]
+        tally.cluster[where] = np.array([cluster_codes[text] for text in columns[4]], np.uint8)[ours]
+        _count(tally.attempts, where, _numbers(columns[5])[ours].astype(np.int64))
+
+
+def _count(totals: Bytes, where: Ints, amounts: Ints) -> None:
+    """Add up to 255 and stay there: a number that wraps around could look right again."""
+    places, inverse = np.unique(where, return_inverse=True)
+    sums = np.bincount(inverse, weights=amounts, minlength=places.size).astype(np.int64)
+    totals[places] = np.minimum(totals[places].astype(np.int64) + sums, 255).astype(np.uint8)
+
+
+class _Numbers(dict[bytes, int]):
+    """Small numbers by their JSON text; anything else is 0."""
+
+    def __missing__(self, key: bytes) -> int:
+        text = unquoted(key)
+        value = int(text) if text.isdigit() and len(text) <= 4 else 0
+        if len(self) < 10_000:
+            self[key] = value
+        return value
+
+
+_KNOWN_NUMBERS = _Numbers()
+
+
+def _numbers(column: Column) -> npt.NDArray[np.int16]:
+    known = _KNOWN_NUMBERS
+    return np.array([known[text] for text in column], np.int16)
+
+
+def _times(column: Column) -> npt.NDArray[np.float64]:
+    texts = [unquoted(text) for text in column] if column[0].startswith(b'"') else column
+    try:
+        return np.array(texts, dtype="S32").astype(np.float64)
+    except ValueError:
+        return np.zeros(0)

@@ -1,0 +1,213 @@
+"""The listener of a gateway for one port: its servers, and the VirtualServices bound to them.
+
+Source: Gateway and VirtualService in Istio's API reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bench.istio.inventory import Inventory, Proxy
+from bench.istio.models.gateway import Gateway, Server
+from bench.istio.models.virtual_service import VirtualService
+from bench.istio.resource import Resource
+from bench.routing.catalog import KnownServices
+from bench.routing.clusters import Clusters
+from bench.routing.delegates import WrittenRule
+from bench.routing.hosts import HostTable, VirtualHost
+from bench.routing.names import covers, full_name, gateway_name, is_visible, narrower
+from bench.routing.passthrough import passed_on
+from bench.routing.protocols import entry_protocol
+from bench.routing.rules import Rule, Viewpoint, compile_rules
+from bench.routing.sidecar import Listener
+
+_TERMINATING = frozenset({"SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL", "ISTIO_MUTUAL"})
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedServer:
+    """One server of one Gateway on a real port."""
+
+    resource: Resource[Gateway]
+    server: Server
+    index: int
+
+    @property
+    def name(self) -> str:
+        """The Gateway as VirtualServices name it."""
+        return f"{self.resource.namespace}/{self.resource.name}"
+
+    @property
+    def title(self) -> str:
+        """For sentences."""
+        where = self.resource.position(("spec", "servers", self.index))
+        return f"{self.resource.title} servers[{self.index}] ({where})"
+
+    @property
+    def kind(self) -> str:
+        """``http``, ``https`` (terminated here), ``tls`` (passed through or to TCP) or ``tcp``."""
+        protocol = entry_protocol(self.server.port.protocol)
+        if protocol == "http":
+            return "http"
+        mode = self.server.tls.mode if self.server.tls is not None else None
+        if self.server.port.protocol.upper() == "HTTPS" and mode in _TERMINATING:
+            return "https"
+        return "tls" if protocol == "tls" else "tcp"
+
+    def hosts(self) -> list[tuple[str, str]]:
+        """Namespace (``*`` for every) and host of each entry."""
+        found = []
+        for entry in self.server.hosts:
+            owner, slash, host = entry.rpartition("/")
+            if owner == ".":
+                owner = self.resource.namespace
+            found.append((owner if slash and owner else "*", host.lower()))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What all listeners of one gateway proxy have in common."""
+
+    inventory: Inventory
+    proxy: Proxy
+    services: KnownServices
+    clusters: Clusters
+    virtual_services: tuple[Resource[VirtualService], ...]
+    written: Callable[[Resource[VirtualService]], tuple[WrittenRule, ...]]
+    servers: tuple[PlacedServer, ...]
+    """The servers on this port, oldest Gateway first."""
+
+
+def gateway_listener(edge: Edge, port: int, sni: str | None) -> Listener:  # noqa: PLR0911
+    """The listener for real *port*; *sni* None is plain text, empty TLS without SNI.
+
+    Servers of another kind than the first of the port do not count; neither does a TLS server of which an
+    older one has a host.
+    """
+    servers = [placed for placed in edge.servers if not placed.server.bind]
+    if len(servers) < len(edge.servers):
+        return Listener(None, doubt="servers with a bind address listen on addresses of their own")
+    if not servers:
+        return Listener(None, f"no server of a Gateway that selects this proxy is on port {port}")
+    first = servers[0].kind
+    if first == "http":
+        if sni is not None:
+            return Listener(None, f"{servers[0].title} speaks no TLS")
+        return Listener(_table(edge, [placed for placed in servers if placed.kind == "http"]))
+    if first == "tcp":
+        return Listener(None, doubt=f"{servers[0].title} forwards TCP")
+    if sni is None:
+        return Listener(None, f"{servers[0].title} speaks only TLS")
+    return _tls_listener(edge, [placed for placed in servers if placed.kind in ("https", "tls")], sni)
+
+
+def _tls_listener(edge: Edge, servers: list[PlacedServer], sni: str) -> Listener:
+    seen: set[str] = set()
+    best: PlacedServer | None = None
+    best_host = ""
+    for placed in servers:
+        hosts = {host for _, host in placed.hosts()}
+        if hosts & seen:
+            continue
+        seen |= hosts
+        for host in hosts:
+            if (host == "*" or covers(host, sni.lower())) and (best is None or len(host) > len(best_host)):
+                best, best_host = placed, host
+    if best is None:
+        return Listener(None, f"no server has the SNI {sni or '(none)'}")
+    if best.kind == "tls":
+        return _passing_listener(edge, best, sni)
+    return Listener(_table(edge, [best]))
+
+
+def _passing_listener(edge: Edge, placed: PlacedServer, sni: str) -> Listener:
+    tls = placed.server.tls
+    if tls is None or tls.mode != "PASSTHROUGH":
+        return Listener(None, doubt=f"{placed.title} forwards what is in TLS as TCP")
+    bound = [resource for resource in edge.virtual_services if _shared_hosts(edge, placed, resource)]
+    passed = passed_on(bound, _viewpoint(edge, placed), sni)
+    if passed is None:
+        return Listener(None, f"no tls rule for {placed.title} takes the SNI {sni or '(none)'}")
+    return Listener(None, passed=passed)
+
+
+@dataclass(slots=True)
+class _Collected:
+    """What servers and VirtualServices say of one host of a listener."""
+
+    port: int
+    titles: list[str] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
+    requires_tls: bool = False
+
+
+def _table(edge: Edge, servers: list[PlacedServer]) -> HostTable:
+    is_old = edge.inventory.semantics == "istio-1.0"
+    collected: dict[str, _Collected] = {}
+    for placed in servers:
+        _collect(edge, placed, collected)
+    table = HostTable(ignores_port=not is_old)
+    for host, found in collected.items():
+        # Of several VirtualServices for one host, what takes everything stands last.
+        ordered = sorted(found.rules, key=lambda rule: rule.matcher.is_catch_all)
+        domains = [host, f"{host}:{found.port}"] if is_old and host != "*" else [host]
+        table.add(domains, VirtualHost(" and ".join(found.titles), tuple(ordered), found.requires_tls))
+    return table
+
+
+def _collect(edge: Edge, placed: PlacedServer, collected: dict[str, _Collected]) -> None:
+    number = placed.server.port.number
+    redirects = placed.server.tls is not None and placed.server.tls.https_redirect
+    covered: set[str] = set()
+    for resource in edge.virtual_services:
+        hosts = _shared_hosts(edge, placed, resource)
+        rules = compile_rules(resource, edge.written(resource), _viewpoint(edge, placed)) if hosts else ()
+        if not rules:
+            continue
+        for host in hosts:
+            found = collected.setdefault(host, _Collected(number))
+            found.rules.extend(rules)
+            found.titles.append(f"{resource.title} ({resource.position(('spec', 'hosts'))})")
+            found.requires_tls |= redirects
+            covered.add(host)
+    for _, host in placed.hosts() if redirects else ():
+        if host not in covered:
+            found = collected.setdefault(host, _Collected(number))
+            found.titles.append(placed.title)
+            found.requires_tls = True
+
+
+def _viewpoint(edge: Edge, placed: PlacedServer) -> Viewpoint:
+    def default_port(host: str) -> int | None:
+        ports = {number for service in edge.services.named(host) for number in service.ports}
+        return ports.pop() if len(ports) == 1 else None
+
+    return Viewpoint(
+        edge.proxy,
+        placed.server.port.number,
+        (placed.name,),
+        edge.clusters,
+        edge.inventory.domain,
+        default_port,
+        is_tls=placed.kind == "https",
+    )
+
+
+def _shared_hosts(edge: Edge, placed: PlacedServer, resource: Resource[VirtualService]) -> list[str]:
+    spec = resource.spec
+    bound = {gateway_name(name, resource.namespace) for name in spec.gateways}
+    if placed.name not in bound or not is_visible(
+        spec.export_to, owner=resource.namespace, viewer=edge.proxy.namespace
+    ):
+        return []
+    found: dict[str, None] = {}
+    for owner, host in placed.hosts():
+        if owner not in ("*", resource.namespace):
+            continue
+        for written in spec.hosts:
+            shared = narrower(host, full_name(written, resource.namespace, edge.inventory.domain))
+            if shared is not None:
+                found[shared] = None
+    return list(found)

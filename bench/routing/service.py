@@ -1,0 +1,50 @@
+"""A service as routing needs it: host, ports, protocol, endpoints with their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.routing.decision import Endpoint
+from bench.routing.protocols import Protocol
+
+Resolution = Literal["CLUSTER_IP", "HEADLESS", "ALIAS", "NONE", "STATIC", "DNS", "DYNAMIC_DNS"]
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One endpoint of one port with the labels that subsets select by."""
+
+    endpoint: Endpoint
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPort:
+    """One port of a service."""
+
+    number: int
+    name: str
+    protocol: Protocol
+    backends: tuple[Backend, ...]
+    doubt: str = ""
+    """Why the endpoints of this port cannot be told, if they cannot."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownService:
+    """A service under one host name."""
+
+    host: str
+    namespace: str
+    is_entry: bool
+    resolution: Resolution
+    ports: Mapping[int, KnownPort]
+    addresses: tuple[str, ...]
+    """Addresses that clients may dial; not the endpoints'."""
+    export_to: tuple[str, ...]
+    title: str
+    """``ServiceEntry default/se``, for sentences."""
+    merge_key: tuple[object, ...] = ()
+    """What two ServiceEntries of one host must have in common to be merged."""

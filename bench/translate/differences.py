@@ -1,0 +1,52 @@
+"""Where the translation differs from istiod's answer on purpose: because there are files and no agent.
+
+The user documentation quotes this list, and the conformance check explains differences by it. Everything
+else that differs is a mistake.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One deliberate difference and its reason."""
+
+    code: str
+    what: str
+    reason: str
+
+
+REAL_SOCKETS = Difference(
+    "real-sockets",
+    what="Without interception, listeners keep the names and addresses of redirection (0.0.0.0_80, "
+    "VIP_PORT), and services with an address of their own keep a listener of their own; istiod binds all to "
+    "127.0.0.1, where services on one port get into each other's way.",
+    reason="Each listener is a real socket that the stack binds where it likes; in a pod, only loopback "
+    "is sure to work.",
+)
+NO_PASSTHROUGH = Difference(
+    "no-passthrough",
+    what="Without interception, outbound ALLOW_ANY is an error.",
+    reason="The original destination of a connection would be the listener itself, and the request would "
+    "loop.",
+)
+REFUSED = Difference(
+    "refused",
+    what="What needs an agent or Kubernetes (credentialName, ISTIO_MUTUAL without certificates, JWT "
+    "claims, AUTO_PASSTHROUGH) or interception (resolution NONE and DYNAMIC_DNS, headless Services, "
+    "PASSTHROUGH load balancing) without having it is an error that says what to write instead.",
+    reason="istiod leaves it to the agent, or quietly drops it; a benchmark of something else than asked "
+    "for is worse than none.",
+)
+
+DELIBERATE = (REAL_SOCKETS, NO_PASSTHROUGH, REFUSED)
+
+SPELLINGS = {
+    "max_grpc_timeout": "max_stream_duration.grpc_timeout_header_max: Envoy 1.40 warns of the older field",
+    "match_subject_alt_names": "match_typed_subject_alt_names: the same names, with the type that they have",
+    "STRICT_DNS, LOGICAL_DNS": "cluster_type envoy.clusters.dns: Envoy 1.40 warns of the older fields",
+    "secrets from the agent": "secrets from files, one for each name",
+}
+"""istiod's spelling -> the one that is written here; the meaning is the same."""

@@ -1,0 +1,111 @@
+"""The scenario's load on a target that is not ours: over HTTP through a proxy, over mutual TLS at a node."""
+
+import subprocess
+import sys
+
+import pytest
+
+from bench.experiment.preparation import make_material, prepare
+from bench.result import read_result
+from bench.scenario.load import load_scenario
+from bench.stack.local import LocalStack
+
+pytestmark = [pytest.mark.envoy, pytest.mark.nginx]
+
+
+@pytest.fixture
+def standing(short, tmp_path):
+    """A stack that stands, and its certificates."""
+    loaded = load_scenario(short)
+    material = make_material(loaded, tmp_path / "material")
+    with LocalStack(prepare(loaded).stack_spec("standing", "static", material)) as stack:
+        yield stack, material
+
+
+def drive(short, tmp_path, target, *more):
+    """Run the command; return its exit code, stderr and result."""
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "drive", str(short), "--target", target, "--out", str(out), *more],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    folders = list(out.iterdir()) if out.is_dir() else []
+    return done.returncode, done.stderr, read_result(folders[0]) if folders else None
+
+
+def test_a_proxy_elsewhere_is_verified_and_loaded(short, tmp_path, standing):
+    stack, _ = standing
+    host, port = next(
+        real for (_, number), real in stack.component("sleep").addresses.items() if number == 80
+    )
+
+    code, errors, result = drive(short, tmp_path, f"http://{host}:{port}")
+
+    assert code == 0, errors
+    assert result.totals[-1].answered == result.totals[-1].due == 150
+    assert result.generator.floor.samples > 0
+    assert result.fingerprint.stack == f"elsewhere: http://{host}:{port}"
+    assert result.trials[0].config_source is None
+
+
+def test_a_node_is_driven_over_mutual_tls(short, tmp_path, standing):
+    stack, material = standing
+    only_v1(short)
+    host, port = next(iter(stack.component("nginx01").addresses.values()))
+    identity = ("--certificate", str(material.live / "client.crt"), "--private-key")
+
+    code, errors, result = drive(
+        short,
+        tmp_path,
+        f"https://{host}:{port}",
+        "--ca",
+        str(material.live / "ca.crt"),
+        *identity,
+        str(material.live / "client.key"),
+    )
+
+    assert code == 0, errors
+    assert result.totals[-1].answered == 150
+
+
+def test_a_target_with_another_ca_gets_no_load(short, tmp_path, standing):
+    stack, material = standing
+    only_v1(short)
+    host, port = next(iter(stack.component("nginx01").addresses.values()))
+
+    code, _, result = drive(
+        short, tmp_path, f"https://{host}:{port}", "--ca", str(material.wrong("other-ca") / "ca.crt")
+    )
+
+    assert code == 1
+    assert result.trials == ()
+    assert "CERTIFICATE_VERIFY_FAILED" in result.verification[0].got
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("ftp://127.0.0.1:1", "is not http://HOST:PORT"),
+        ("http://127.0.0.1:1/path", "is not http://HOST:PORT"),
+        ("http://127.0.0.1:99999", "is not http://HOST:PORT"),
+        ("https://127.0.0.1:1", "--ca is missing"),
+    ],
+)
+def test_a_target_that_is_none_is_told(short, tmp_path, target, says):
+    code, errors, result = drive(short, tmp_path, target)
+
+    assert code == 2
+    assert says in errors
+    assert result is None
+
+
+def only_v1(short):
+    """Leave the scenario the one subset that nginx01 answers, and no controls of a proxy."""
+    path = short / "scenario.yaml"
+    text = path.read_text()
+    start, end = text.index("    v2:\n"), text.index("  schedule:")
+    text = text[:start] + text[end:]
+    start, end = text.index("controls:"), text.index("limits:")
+    path.write_text(text[:start] + text[end:])

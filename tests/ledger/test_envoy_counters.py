@@ -1,0 +1,417 @@
+"""What the ledger believes of Envoy's counters and flags, asked of a real Envoy: one request of each kind."""
+
+import contextlib
+import http.client
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from bench.ledger.balance import Cause
+from bench.ledger.counters import Downstream, Upstream, Window
+from bench.ledger.flags import cause_of_flags
+from bench.ledger.reconcile import ProxyBook, books_of_proxy
+from bench.ledger.tally import Ids, Span, tally_log
+
+pytestmark = pytest.mark.envoy
+
+API = "type.googleapis.com/envoy"
+RETRY = {
+    "retry_on": "connect-failure,refused-stream,reset,5xx",
+    "num_retries": 2,
+    "retry_back_off": {"base_interval": "0.005s"},
+}
+
+
+class Upstreams:
+    """Servers that behave: ok, slow, reset, half, err; and a port that refuses."""
+
+    def __init__(self):
+        self.sockets = {name: socket.create_server(("127.0.0.1", 0)) for name in BEHAVIOURS}
+        self.closing = False
+        for name, listening in self.sockets.items():
+            threading.Thread(target=self._accept, args=(listening, BEHAVIOURS[name]), daemon=True).start()
+        with socket.create_server(("127.0.0.1", 0)) as refused:
+            self.refused = refused.getsockname()[1]
+
+    def port(self, name):
+        return self.refused if name == "refused" else self.sockets[name].getsockname()[1]
+
+    def _accept(self, listening, behaviour):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                threading.Thread(target=self._serve, args=(connection, behaviour), daemon=True).start()
+
+    @staticmethod
+    def _serve(connection, behaviour):
+        pause, answer = behaviour
+        with contextlib.suppress(OSError), connection:
+            while connection.recv(65536):
+                time.sleep(pause)
+                connection.sendall(answer)
+                if b"keep" not in answer:
+                    time.sleep(0.05)
+                    return
+
+    def close(self):
+        for listening in self.sockets.values():
+            listening.close()
+
+
+OK = b"HTTP/1.1 200 OK\r\nx: keep\r\ncontent-length: 2\r\n\r\nok"
+BEHAVIOURS = {
+    "ok": (0, OK),
+    "slow": (0.4, OK),
+    "reset": (0, b""),
+    "half": (0, b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\nok"),
+    "err": (0, b"HTTP/1.1 503 no\r\nx: keep\r\ncontent-length: 2\r\n\r\nno"),
+}
+
+
+def cluster(name, port, **more):
+    endpoint = {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}}}
+    endpoints = [] if port is None else [{"lb_endpoints": [endpoint]}]
+    assignment = {"cluster_name": name, "endpoints": endpoints}
+    return {"name": name, "type": "STATIC", "connect_timeout": "1s", "load_assignment": assignment, **more}
+
+
+def route(path, name, **action):
+    return {"match": {"path": path}, "route": {"cluster": name, **action}}
+
+
+def fault(name, **config):
+    kind = {"@type": f"{API}.extensions.filters.http.fault.v3.HTTPFault", **config}
+    return {name: kind}
+
+
+CLUSTERS = ("ok", "slow", "reset", "half", "err", "refused", "empty", "mirror", "tiny", "strict")
+
+
+def configuration(upstreams):
+    routes = [
+        route("/ok", "ok"),
+        route("/refused", "refused"),
+        route("/refused-retry", "refused", retry_policy=RETRY),
+        route("/reset", "reset"),
+        route("/reset-retry", "reset", retry_policy=RETRY),
+        route("/err", "err"),
+        route("/err-retry", "err", retry_policy=RETRY),
+        route("/retry-overflow", "strict", retry_policy=RETRY),
+        route("/half", "half"),
+        route("/slow", "slow"),
+        route("/timeout", "slow", timeout="0.05s"),
+        route("/overflow", "tiny"),
+        route("/empty", "empty"),
+        route("/nocluster", "nowhere"),
+        route("/mirror", "ok", request_mirror_policies=[{"cluster": "mirror"}]),
+        {"match": {"path": "/direct"}, "direct_response": {"status": 404}},
+        {"match": {"path": "/redirect"}, "redirect": {"path_redirect": "/x"}},
+        {
+            **route("/abort", "ok"),
+            "typed_per_filter_config": fault(
+                "envoy.filters.http.fault",
+                abort={"http_status": 555, "percentage": {"numerator": 100}},
+            ),
+        },
+    ]
+    log = {
+        "@type": f"{API}.extensions.access_loggers.file.v3.FileAccessLog",
+        "path": "/dev/stdout",
+        "log_format": {
+            "json_format": {
+                "time": "%START_TIME(%s%6f)%",
+                "id": "%REQ(X-BENCH-ID)%",
+                "path": "%REQ(:PATH)%",
+                "status": "%RESPONSE_CODE%",
+                "flags": "%RESPONSE_FLAGS%",
+                "details": "%RESPONSE_CODE_DETAILS%",
+                "cluster": "%UPSTREAM_CLUSTER_RAW%",
+                "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+            }
+        },
+    }
+    router = {"@type": f"{API}.extensions.filters.http.router.v3.Router"}
+    manager = {
+        "@type": f"{API}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "in",
+        "route_config": {
+            "name": "r",
+            "validate_clusters": False,
+            "virtual_hosts": [{"name": "v", "domains": ["*"], "routes": routes}],
+        },
+        "access_log": [{"name": "log", "typed_config": log}],
+        "http_filters": [
+            {"name": "envoy.filters.http.fault", "typed_config": fault("x")["x"]},
+            {"name": "envoy.filters.http.router", "typed_config": router},
+        ],
+    }
+    any_port = {"socket_address": {"address": "127.0.0.1", "port_value": 0}}
+    no_retries = {"thresholds": [{"max_retries": 0}]}
+    few = {"thresholds": [{"max_connections": 1, "max_pending_requests": 1}]}
+    return {
+        "admin": {"address": any_port},
+        "static_resources": {
+            "listeners": [
+                {
+                    "name": "l",
+                    "address": any_port,
+                    "filter_chains": [{"filters": [{"name": "h", "typed_config": manager}]}],
+                }
+            ],
+            "clusters": [
+                *(cluster(name, upstreams.port(name)) for name in (*BEHAVIOURS, "refused")),
+                cluster("empty", None),
+                cluster("mirror", upstreams.port("ok")),
+                cluster("tiny", upstreams.port("slow"), circuit_breakers=few),
+                cluster("strict", upstreams.port("err"), circuit_breakers=no_retries),
+            ],
+        },
+    }
+
+
+class Proxy:
+    def __init__(self, folder):
+        self.upstreams = Upstreams()
+        (folder / "envoy.json").write_text(json.dumps(configuration(self.upstreams)))
+        self.output = folder / "output.log"
+        beside = Path(sys.executable).parent / "envoy"
+        binary = str(beside) if beside.exists() else shutil.which("envoy")
+        with self.output.open("wb") as out:
+            self.process = subprocess.Popen(
+                [
+                    *(binary, "-c", str(folder / "envoy.json"), "--concurrency", "1"),
+                    *("--disable-hot-restart", "-l", "error", "--file-flush-interval-msec", "50"),
+                    *("--admin-address-path", str(folder / "admin")),
+                ],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+        deadline = time.monotonic() + 20
+        while True:
+            assert time.monotonic() < deadline, self.output.read_text()
+            assert self.process.poll() is None, self.output.read_text()
+            with contextlib.suppress(OSError, KeyError, IndexError, ValueError):
+                self.admin = (folder / "admin").read_text()
+                found = json.loads(self._ask("listeners?format=json"))["listener_statuses"][0]
+                self.port = found["local_address"]["socket_address"]["port_value"]
+                return
+            time.sleep(0.05)
+
+    def _ask(self, path):
+        with urllib.request.urlopen(f"http://{self.admin}/{path}", timeout=5) as answer:
+            return answer.read().decode()
+
+    def stats(self):
+        pairs = (line.rpartition(": ") for line in self._ask("stats").splitlines())
+        return {name: int(value) for name, _, value in pairs if value.isdigit()}
+
+    def get(self, path, headers=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        with contextlib.suppress(http.client.HTTPException, OSError):
+            connection.request("GET", path, headers=headers or {})
+            connection.getresponse().read()
+        connection.close()
+
+    def raw(self, text, wait=0.1):
+        with socket.create_connection(("127.0.0.1", self.port)) as connection:
+            connection.sendall(text)
+            time.sleep(wait)
+
+    def settled(self):
+        """Counters when nothing is under way any more."""
+        deadline = time.monotonic() + 5
+        while True:
+            stats = self.stats()
+            if not stats["http.in.downstream_rq_active"] and not any(
+                stats.get(f"cluster.{name}.upstream_rq_active") for name in CLUSTERS
+            ):
+                return stats
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def lines(self):
+        return [json.loads(line) for line in self.output.read_text().splitlines() if line.startswith("{")]
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(10)
+        self.upstreams.close()
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory):
+    proxy = Proxy(tmp_path_factory.mktemp("envoy"))
+    yield proxy
+    proxy.close()
+
+
+def observe(proxy, act, *, mirrored=0, settle=True):
+    before = proxy.settled()
+    act()
+    after = proxy.settled() if settle else proxy.stats()
+    window = Window("envoy", before, after)
+    book = ProxyBook(window, ("in",), CLUSTERS, {"mirror": mirrored} if mirrored else {})
+    return window, books_of_proxy("proxy", book)
+
+
+KINDS = [
+    ("/ok", {}, {}),
+    ("/refused", {}, {Cause.UPSTREAM_FAILURE: 1}),
+    ("/refused-retry", {}, {Cause.UPSTREAM_FAILURE: 3, Cause.RETRY: -2}),
+    ("/reset", {}, {}),
+    ("/reset-retry", {}, {Cause.RETRY: -2}),
+    ("/err", {}, {}),
+    ("/err-retry", {}, {Cause.RETRY: -2}),
+    ("/retry-overflow", {}, {}),
+    ("/half", {}, {}),
+    ("/slow", {}, {}),
+    ("/timeout", {}, {}),
+    ("/empty", {}, {Cause.NO_HEALTHY_UPSTREAM: 1}),
+    ("/nocluster", {}, {Cause.NO_CLUSTER: 1}),
+    ("/none", {}, {Cause.NO_ROUTE: 1}),
+    ("/direct", {}, {Cause.DIRECT_ANSWER: 1}),
+    ("/redirect", {}, {Cause.DIRECT_ANSWER: 1}),
+    ("/abort", {}, {Cause.FAULT_INJECTED: 1}),
+    ("/mirror", {}, {Cause.MIRROR: -1}),
+]
+
+
+@pytest.mark.parametrize(("path", "listener", "routing"), KINDS)
+def test_one_request_of_each_kind_balances_with_its_name(proxy, path, listener, routing):
+    _, balances = observe(proxy, lambda: proxy.get(path), mirrored=int(path == "/mirror"))
+
+    assert [balance.state for balance in balances] == ["balanced", "balanced"], balances
+    assert {r.cause: r.count for r in balances[0].residuals} == listener
+    assert {r.cause: r.count for r in balances[1].residuals} == routing
+    assert balances[0].left == 1
+
+
+def test_overflow_counts_what_got_no_connection(proxy):
+    def act():
+        threads = [threading.Thread(target=proxy.get, args=("/overflow",)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    window, balances = observe(proxy, act)
+
+    assert [balance.state for balance in balances] == ["balanced", "balanced"]
+    assert Upstream.of(window, "tiny").overflow == 2
+    assert {r.cause: r.count for r in balances[1].residuals} == {Cause.OVERFLOW: 2}
+
+
+def test_a_client_that_leaves_is_total_without_completed(proxy):
+    window, balances = observe(proxy, lambda: proxy.raw(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n"))
+
+    side = Downstream.of(window, "in")
+    assert (side.total, side.completed) == (1, 0)
+    assert {r.cause: r.count for r in balances[0].residuals} == {Cause.CLIENT_LEFT: 1}
+    assert [balance.state for balance in balances] == ["balanced", "balanced"]
+
+
+def test_a_client_that_leaves_while_waiting_is_cancelled(proxy):
+    def act():
+        first = threading.Thread(target=proxy.get, args=("/overflow",))
+        first.start()
+        time.sleep(0.1)
+        proxy.raw(b"GET /overflow HTTP/1.1\r\nhost: a\r\n\r\n")
+        first.join()
+
+    _, balances = observe(proxy, act)
+
+    assert [balance.state for balance in balances] == ["balanced", "balanced"]
+    assert {r.cause: r.count for r in balances[1].residuals} == {Cause.CANCELLED: 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (b"GARBAGE\r\n\r\n", {}),
+        (b"GET /ok HTTP/1.1\r\n\r\n", {}),
+        (b"GET /ok HT", {Cause.CLIENT_LEFT: 1}),
+    ],
+)
+def test_bad_requests_are_rejected_before_routing(proxy, text, left):
+    _, balances = observe(proxy, lambda: proxy.raw(text))
+
+    assert [balance.state for balance in balances] == ["balanced", "balanced"]
+    assert {r.cause: r.count for r in balances[0].residuals} == left
+    assert {r.cause: r.count for r in balances[1].residuals} == {Cause.REJECTED: 1}
+
+
+def test_what_is_in_flight_is_named_while_it_is(proxy):
+    def act():
+        connection = socket.create_connection(("127.0.0.1", proxy.port))
+        connection.sendall(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n")
+        time.sleep(0.1)
+        held.append(connection)
+
+    held = []
+    _, balances = observe(proxy, act, settle=False)
+    held[0].close()
+
+    assert [balance.state for balance in balances] == ["balanced", "balanced"]
+    assert {r.cause: r.count for r in balances[0].residuals} == {Cause.IN_FLIGHT: 1}
+
+
+@pytest.mark.parametrize(
+    ("path", "cause", "attempts"),
+    [
+        ("/refused", Cause.UPSTREAM_FAILURE, 1),
+        ("/refused-retry", Cause.UPSTREAM_FAILURE, 3),
+        ("/reset", Cause.RESET, 1),
+        ("/half", Cause.RESET, 1),
+        ("/timeout", Cause.TIMEOUT, 1),
+        ("/empty", Cause.NO_HEALTHY_UPSTREAM, 1),
+        ("/nocluster", Cause.NO_CLUSTER, 0),
+        ("/none", Cause.NO_ROUTE, 0),
+        ("/abort", Cause.FAULT_INJECTED, 0),
+        ("/direct", None, 0),
+        ("/err-retry", None, 3),
+        ("/ok", None, 1),
+    ],
+)
+def test_flags_and_attempts_in_the_log_mean_what_matching_believes(proxy, path, cause, attempts):
+    proxy.settled()
+    known = len(proxy.lines())
+    proxy.get(path)
+    deadline = time.monotonic() + 5
+    while len(proxy.lines()) == known and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+    line = next(line for line in proxy.lines()[known:] if line["path"] == path)
+
+    assert cause_of_flags(line["flags"]) is cause
+    assert line["attempts"] == attempts
+
+
+def test_a_real_log_is_read_by_the_fast_way_to_the_last_line(proxy):
+    known = len(proxy.lines())
+    for number in range(30):
+        path = ("/ok", "/none", "/refused")[number % 3]
+        proxy.get(path, {"x-bench-id": f"my-run/{number:013d}"})
+    deadline = time.monotonic() + 5
+    while len(proxy.lines()) < known + 30 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    text = "".join(f"{json.dumps(line, separators=(',', ':'))}\n" for line in proxy.lines()[known:])
+    raw = [line for line in proxy.output.read_text().splitlines() if line.startswith("{")][known:]
+
+    tally = tally_log("gateway", ["\n".join(raw).encode(), b"\n"], Ids("my-run", (Span(0, 30),)))
+
+    assert text.splitlines() == raw  # as compact as the ledger's expression expects
+    assert (tally.lines, tally.odd_lines, tally.foreign, tally.torn) == (30, 0, 0, "")
+    assert tally.count.tolist() == [1] * 30
+    assert tally.status.tolist() == [200, 404, 503] * 10
+    assert tally.attempts.tolist() == [1, 0, 1] * 10
+    assert tally.flag_codes.texts == ["-", "NR", "UF"]
+    assert tally.cluster_codes.texts == ["ok", "", "refused"]
+    assert tally.clock_steps == 0

@@ -1,0 +1,208 @@
+"""Translated proxies as real Envoys on loopback, and upstreams in plain HTTP that name themselves."""
+
+import asyncio
+import contextlib
+import http.client
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+from bench.istio.registry import build_registry
+from bench.translate.options import RenderOptions
+from bench.translate.placement import Placement
+from bench.translate.render import render
+from bench.translate.translate import translate
+
+LOOPBACK = "127.0.0.1"
+
+
+def envoy_binary():
+    beside = Path(sys.executable).parent / "envoy"
+    return str(beside) if beside.exists() else shutil.which("envoy")
+
+
+class Upstreams:
+    """One listening socket for each endpoint address; answers say who answered and what was seen."""
+
+    def __init__(self, endpoints):
+        self.sockets = {}
+        for endpoint in endpoints:
+            listening = socket.create_server((LOOPBACK, 0), backlog=64)
+            self.sockets[endpoint] = listening
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        self._ready.wait(5)
+
+    @property
+    def addresses(self):
+        return {endpoint: listening.getsockname()[:2] for endpoint, listening in self.sockets.items()}
+
+    def _run(self):
+        asyncio.set_event_loop(self._loop)
+        for (address, port), listening in self.sockets.items():
+            name = f"{address}:{port}"
+            self._loop.run_until_complete(
+                asyncio.start_server(lambda r, w, name=name: self._serve(r, w, name), sock=listening)
+            )
+        self._ready.set()
+        self._loop.run_forever()
+
+    async def _serve(self, reader, writer, name):
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                first, *lines = head.decode("latin-1").split("\r\n")
+                headers = [line.split(": ", 1) for line in lines if ": " in line]
+                length = next((int(v) for k, v in headers if k.lower() == "content-length"), 0)
+                if length:
+                    await reader.readexactly(length)
+                method, target, _ = first.split(" ", 2)
+                body = json.dumps({"target": target, "headers": headers}).encode()
+                answer = f"HTTP/1.1 200 OK\r\nx-node: {name}\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+                writer.write(answer + (b"" if method == "HEAD" else body))
+                await writer.drain()
+        writer.close()
+
+    def close(self):
+        def stop():
+            for task in asyncio.all_tasks(self._loop):
+                task.cancel()
+            self._loop.call_soon(self._loop.stop)
+
+        self._loop.call_soon_threadsafe(stop)
+        self._thread.join(5)
+        self._loop.close()
+        for listening in self.sockets.values():
+            listening.close()
+
+
+class RealPath:
+    """Every proxy of an inventory, gateways first, each an Envoy of its own."""
+
+    def __init__(self, resources, inventory, folder, endpoints):
+        self.folder = folder
+        self.processes = []
+        self.listeners = {}
+        self.admins = {}
+        self.connections = {}
+        ips = {proxy.ip for proxy in inventory.proxies.values()}
+        self.upstreams = Upstreams([endpoint for endpoint in endpoints if endpoint[0] not in ips])
+        registry = build_registry(resources, inventory)
+        # A port of a proxy on which it does not listen must be one that nobody listens on.
+        places = dict.fromkeys(endpoints, (LOOPBACK, 1)) | self.upstreams.addresses
+        gateways_first = sorted(inventory.proxies, key=lambda name: inventory.proxies[name].role != "gateway")
+        try:
+            for name in gateways_first:
+                config = translate(registry, name, config_source="static")
+                self._start(name, config, places)
+                ip = inventory.proxies[name].ip
+                for (_, port), real in self.listeners[name].items():
+                    places[ip, port] = real
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, name, config, places):
+        root = self.folder / name
+        for part in ("config", "logs"):
+            (root / part).mkdir(parents=True)
+        binds = list(config.listener_addresses)
+        # Two translated addresses with one port would be told apart by their real port only.
+        free = {}
+        for bind in binds:
+            with socket.create_server((LOOPBACK, 0)) as probe:
+                free[bind] = (LOOPBACK, probe.getsockname()[1])
+        placement = Placement(
+            config_root=str(root / "config"),
+            log_root=str(root / "logs"),
+            listeners=free,
+            endpoints=places,
+        )
+        for file in render(config, placement, RenderOptions(node_id=name)):
+            target = root / "config" / file.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(file.text)
+        command = [
+            envoy_binary(),
+            *("--config-path", str(root / "config" / "bootstrap.yaml")),
+            *("--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"),
+            *("--admin-address-path", str(root / "admin")),
+        ]
+        output = (root / "output.log").open("wb")
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        output.close()
+        self.processes.append(process)
+        self.listeners[name] = free
+        self._wait(name, process, root, len(binds))
+
+    def _wait(self, name, process, root, expected):
+        deadline = time.monotonic() + 20
+        while True:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"{name} does not run: {(root / 'output.log').read_text()[-2000:]}")
+            with contextlib.suppress(OSError, ValueError):
+                admin = (root / "admin").read_text().strip()
+                self.admins[name] = admin
+                if self.admin(name, "ready").strip() == "LIVE":
+                    found = json.loads(self.admin(name, "listeners?format=json"))
+                    if len(found.get("listener_statuses", [])) >= expected:
+                        return
+            time.sleep(0.05)
+
+    def admin(self, name, path):
+        with urllib.request.urlopen(f"http://{self.admins[name]}/{path}", timeout=5) as answer:
+            return answer.read().decode()
+
+    def address(self, proxy, port):
+        return next((real for (_, number), real in self.listeners[proxy].items() if number == port), None)
+
+    def send(self, request):
+        """Status, headers and body; None when nobody listens."""
+        place = self.address(request.proxy, request.port)
+        if place is None:
+            return None
+        for attempt in range(2):
+            connection = self.connections.pop(place, None) or http.client.HTTPConnection(*place, timeout=10)
+            try:
+                target = request.path + (f"?{request.query}" if request.query else "")
+                connection.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)
+                connection.putheader("host", request.host)
+                for key, value in request.headers:
+                    connection.putheader(key, value)
+                if request.method in ("POST", "PUT", "PATCH"):
+                    connection.putheader("content-length", "0")
+                connection.endheaders()
+                answer = connection.getresponse()
+                body = answer.read()
+            except (http.client.HTTPException, OSError):
+                connection.close()
+                if attempt:
+                    raise
+                continue
+            if answer.will_close:
+                connection.close()
+            else:
+                self.connections[place] = connection
+            return answer.status, {k.lower(): v for k, v in answer.getheaders()}, body
+        return None
+
+    def close(self):
+        for connection in self.connections.values():
+            connection.close()
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.upstreams.close()

@@ -1,0 +1,136 @@
+"""``egress-bench translate``: a folder in, files out that a plain Envoy starts with."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import time
+import urllib.request
+
+import pytest
+import yaml
+
+from bench.errors import InputError
+from bench.experiment.translation import write_translation
+from tests.translate.conftest import WALKTHROUGH, issue_certificates, walkthrough_inventory
+
+
+@pytest.fixture
+def folder(tmp_path):
+    certificates = tmp_path / "certs" / "live"
+    issue_certificates(certificates)
+    text = WALKTHROUGH
+    for written, real in (
+        ("/etc/istio/certs/tls.crt", certificates / "client.crt"),
+        ("/etc/istio/certs/tls.key", certificates / "client.key"),
+        ("/etc/istio/ca-certs/ca.crt", certificates / "ca.crt"),
+    ):
+        text = text.replace(written, str(real))
+    source = tmp_path / "path"
+    source.mkdir()
+    (source / "mesh.yaml").write_text(
+        text.replace("number: 80", "number: 18080").replace("port: 80", "port: 18080")
+    )
+    inventory = walkthrough_inventory()
+    inventory["services"][0]["ports"] = [{"name": "http", "port": 18080}]
+    (source / "inventory.yaml").write_text(yaml.safe_dump(inventory))
+    return source
+
+
+@pytest.mark.envoy
+@pytest.mark.parametrize(("role", "source"), [("egress", "static"), ("egress", "eds")])
+def test_the_printed_command_starts_envoy(folder, tmp_path, envoy, role, source):
+    """As printed, with nothing added but the place of the admin address that this test reads."""
+    written = write_translation(folder, role=role, config_source=source, out=tmp_path / "out")
+    assert written.warnings == ()
+    assert written.files[-1].name == "bootstrap.yaml"
+    words = shlex.split(written.command)
+    assert words[0] == "envoy"
+    admin = tmp_path / "admin"
+    with (tmp_path / "log").open("wb") as log:
+        command = [envoy, *words[1:], "--admin-address-path", str(admin)]
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            deadline = time.monotonic() + 15
+            ready = ""
+            while ready != "LIVE" and time.monotonic() < deadline:
+                time.sleep(0.05)
+                if process.poll() is None and admin.exists() and admin.read_text():
+                    with urllib.request.urlopen(
+                        f"http://{admin.read_text()}/server_info", timeout=5
+                    ) as answer:
+                        ready = yaml.safe_load(answer.read())["state"]
+        finally:
+            process.terminate()
+            process.wait(10)
+    assert ready == "LIVE", (tmp_path / "log").read_text()
+
+
+def test_translating_again_touches_only_what_changed(folder, tmp_path):
+    """Unchanged files keep their inode, so that a running Envoy reads nothing anew; stale ones go."""
+    out = tmp_path / "out"
+    first = write_translation(folder, role="egress", config_source="eds", out=out)
+    inodes = {path: path.stat().st_ino for path in first.files}
+
+    mesh = folder / "mesh.yaml"
+    mesh.write_text(mesh.read_text().replace("192.0.2.63", "192.0.2.99"))
+    second = write_translation(folder, role="egress", config_source="eds", out=out)
+    changed = {path.name for path in second.files if path.stat().st_ino != inodes[path]}
+    assert {name.split("%7C")[2] for name in changed} == {"v1", ""}
+
+    third = write_translation(folder, role="egress", config_source="static", out=out)
+    assert set(out.rglob("*.yaml")) == set(third.files)
+
+
+def test_the_scenario_holds_the_inventory_and_the_folder_istio(folder, tmp_path):
+    """A scenario's own layout works, too."""
+    scenario = tmp_path / "scenario"
+    (scenario / "istio").mkdir(parents=True)
+    (folder / "mesh.yaml").rename(scenario / "istio" / "mesh.yaml")
+    inventory = yaml.safe_load((folder / "inventory.yaml").read_text())
+    (scenario / "scenario.yaml").write_text(yaml.safe_dump({"name": "x", "inventory": inventory}))
+    written = write_translation(scenario, role="sidecar", config_source="static", out=tmp_path / "out")
+    assert written.proxy == "client"
+
+
+def test_missing_certificates_are_told(folder, tmp_path):
+    """Envoy would wait for them without a word."""
+    mesh = folder / "mesh.yaml"
+    mesh.write_text(mesh.read_text().replace("client.key", "gone.key"))
+    written = write_translation(folder, role="egress", config_source="static", out=tmp_path / "out")
+    assert any("gone.key does not exist here" in warning for warning in written.warnings)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda inventory: inventory["proxies"].pop("egress"), "no proxies of the role egress"),
+        (
+            lambda inventory: inventory["proxies"].update(second=inventory["proxies"]["egress"]),
+            "Choose one with --proxy: egress, second",
+        ),
+        (lambda inventory: inventory.update(semantics="istio-2"), "semantics"),
+        (lambda inventory: inventory["proxies"]["egress"].update(color="red"), "proxies.egress.color"),
+    ],
+)
+def test_a_wrong_inventory_is_explained(folder, tmp_path, change, message):
+    """The message names the file and what to do."""
+    file = folder / "inventory.yaml"
+    inventory = yaml.safe_load(file.read_text())
+    change(inventory)
+    file.write_text(yaml.safe_dump(inventory))
+    with pytest.raises(InputError) as refused:
+        write_translation(folder, role="egress", config_source="static", out=tmp_path / "out")
+    assert str(file) in str(refused.value)
+    assert message in str(refused.value)
+
+
+def test_no_inventory_and_no_writable_place_are_explained(folder, tmp_path):
+    """Each in one paragraph."""
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        write_translation(folder, role="egress", config_source="static", out=blocked / "out")
+    (folder / "inventory.yaml").unlink()
+    with pytest.raises(InputError, match="neither inventory"):
+        write_translation(folder, role="egress", config_source="static", out=tmp_path / "out")
