@@ -32,7 +32,7 @@ def material(tmp_path_factory):
     return write_material(folder, names=NAMES, key_type="ecdsa-p256")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stack(images, material):
     with ComposeStack(egress_spec(material.live, gateway=eds_gateway), images=images) as running:
         yield running

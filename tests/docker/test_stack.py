@@ -187,7 +187,7 @@ def test_what_ran_can_be_kept_the_compose_file_included_and_no_key(stack, tmp_pa
 def test_a_proxy_is_rendered_for_what_its_container_sees(stack):
     placement = stack.placement("egress")
 
-    assert placement.admin == "/egress-bench/admin/admin.sock"
+    assert placement.admin == "/egress-bench/admin/sock"
     assert all(path.startswith("/egress-bench/keys/") for path in placement.files.values())
     assert placement.listeners == {BIND: BIND}
 
