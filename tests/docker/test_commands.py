@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -72,9 +73,16 @@ def test_a_whole_run_has_the_same_result_as_any_and_names_what_held_it_back(imag
     assert not list(folder.rglob("*.key"))
 
 
-def test_up_status_logs_and_down_work_on_containers(images, tmp_path):
+@pytest.fixture
+def short_folder():
+    """A folder of this test's own whose path leaves room for that of a Unix socket."""
+    with tempfile.TemporaryDirectory(prefix="eb-") as folder:
+        yield folder
+
+
+def test_up_status_logs_and_down_work_on_containers(images, short_folder):
     # Runs are found by this folder: those of others on this machine are none of this test's.
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    environment = {**os.environ, "TMPDIR": short_folder}
 
     def bench(*words):
         return subprocess.run(

@@ -191,3 +191,12 @@ def _with_outbound(http, text):
         "filter_chains": http["filter_chains"],
     }
     return json.dumps(document | {"resources": [http, outbound]})
+
+
+def test_a_run_folder_too_deep_for_a_socket_is_named_before_anything_starts(images, material, tmp_path):
+    deep = tmp_path / ("d" * 60)
+    deep.mkdir()
+
+    with pytest.raises(StackError, match=r"too long for a Unix socket.*TMPDIR"):
+        ComposeStack(egress_spec(material.live), images=images, parent=deep).start()
+    assert not list(deep.iterdir())
