@@ -10,7 +10,7 @@ from docker.errors import DockerException
 
 from bench.errors import StackError
 from bench.stack.compose import engine as engine_module
-from bench.stack.compose.command import Compose, find_compose, up_error
+from bench.stack.compose.command import Compose, compose_environment, find_compose, up_error
 from bench.stack.compose.composefile import Mount, Service, render_compose_file
 from bench.stack.compose.engine import connect
 from bench.stack.compose.layout import EXTERNAL, MESH, bind_addresses, lay_out, node_address
@@ -68,6 +68,16 @@ def test_the_newer_spelling_is_preferred_and_the_older_one_used(installed, expec
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
 
     assert find_compose(lambda command: " ".join(command[:-1]) in installed).words == expected
+
+
+def test_the_users_own_settings_do_not_reach_compose(monkeypatch):
+    monkeypatch.setenv("COMPOSE_FILE", "/somewhere/else.yaml")
+    monkeypatch.setenv("PYTHONPATH", "/a/docker/sdk/of/another/version")
+
+    environment = compose_environment()
+
+    assert (environment["COMPOSE_FILE"], environment["PYTHONPATH"]) == ("", "")
+    assert "PATH" not in environment
 
 
 def test_a_missing_compose_is_named_with_what_to_install(monkeypatch):

@@ -90,9 +90,13 @@ def find_docker() -> str:
 
 
 def compose_environment() -> dict[str, str]:
-    """Variables that keep the user's own Compose settings away from a run's file."""
+    """Variables that keep the user's own settings away from Compose.
+
+    The older spelling is a Python program, and would take its modules from ``PYTHONPATH``, too: this suite's
+    Docker SDK is not the one that it works with.
+    """
     # An empty value is as good as none.
-    return {name: "" for name in os.environ if name.startswith("COMPOSE_")}
+    return {name: "" for name in os.environ if name.startswith(("COMPOSE_", "PYTHON"))}
 
 
 def is_subnet_clash(said: str) -> bool:
@@ -117,7 +121,14 @@ def up_error(said: str) -> StackError:
 
 def _runs(command: Sequence[str]) -> bool:
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=30,
+            check=False,
+            env={**os.environ, **compose_environment()},
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0
