@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.analysis.innocence import GENERATOR_LIMITED
+from bench.analysis.ledger import summarise_ledger
 from bench.result import Result, SubsetResult
 
 State = Literal["passed", "limit missed", "aborted", "generator-limited"]
@@ -90,6 +91,10 @@ def _missed(result: Result) -> list[str]:
         # Misroutes are told above, limit or not.
         if not check.passed and not (check.name == "misrouted" and misrouted_anywhere(result))
     ]
+    account = summarise_ledger(result)
+    if account is not None and account.troubles:
+        more = f" (and {len(account.troubles) - 1} more)" if len(account.troubles) > 1 else ""
+        missed.append(f"the ledger does not balance: {account.troubles[0]}{more}")
     total = whole(result)
     if total is None or total.answered == 0:
         missed.append("no request was answered")

@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 from bench.environment import machine, versions
 from bench.errors import BenchError, InputError
-from bench.experiment.calls import ClientTls
+from bench.experiment.calls import ClientTls, make_calls
 from bench.experiment.journal import Journal
 from bench.experiment.observer import Observer
 from bench.experiment.run import Finished, InterruptedRunError
 from bench.experiment.trial import TrialPlan, finished_trial, load_plan
-from bench.experiment.verification import verify_target
+from bench.experiment.verification import PathCheck, path_requests
 from bench.load.floor import measure_floor
 from bench.load.plan import Target, TargetTls
 from bench.load.runner import run_load
@@ -90,13 +90,13 @@ def _measure(
 ) -> Finished:
     traffic = loaded.scenario.traffic
     observer.stage("verifying the target, call by call", 1)
-    tls = None
-    if target.tls is not None:
-        _require_usable(target.tls)
-        tls = ClientTls(target.tls.ca, target.tls.server_name, target.tls.certificate, target.tls.private_key)
+    tls = _client_tls(target)
+    checks = [
+        PathCheck(request, options.target.rstrip("/"), tls) for request in path_requests(loaded.scenario)
+    ]
     journal.verification += [
-        line.model_copy(update={"stack": "target"})
-        for line in verify_target(loaded.scenario, options.target, tls)
+        check.judge(answer).model_copy(update={"stack": "target"})
+        for check, answer in zip(checks, make_calls([check.call for check in checks]), strict=True)
     ]
     observer.verification(journal.verification)
     wrong = [line for line in journal.verification if not line.passed]
@@ -150,13 +150,22 @@ def _target(loaded: LoadedScenario, options: DriveOptions) -> Target:
     return Target(address=parts.hostname, port=port or (443 if tls is not None else 80), host=host, tls=tls)
 
 
-def _require_usable(tls: TargetTls) -> None:
+def _client_tls(target: Target) -> ClientTls | None:
+    """The same TLS for single calls; tries the files, so that a bad one is told before anything is sent."""
+    if target.tls is None:
+        return None
     try:
-        context = ssl.create_default_context(cafile=tls.ca)
-        if tls.certificate is not None:
-            context.load_cert_chain(tls.certificate, tls.private_key)
+        context = ssl.create_default_context(cafile=target.tls.ca)
+        if target.tls.certificate is not None:
+            context.load_cert_chain(target.tls.certificate, target.tls.private_key)
     except (OSError, ssl.SSLError) as error:
         raise InputError(
             f"the TLS files for the target cannot be used: {error}.",
             remedy="Check --ca, --certificate and --private-key.",
         ) from error
+    return ClientTls(
+        ca=target.tls.ca,
+        server_name=target.tls.server_name,
+        certificate=target.tls.certificate,
+        private_key=target.tls.private_key,
+    )

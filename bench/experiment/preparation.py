@@ -34,6 +34,8 @@ class Variation:
 
     access_log: Mapping[str, str] | None = None
     """Fields of the gateway's access log; None: no log."""
+    sidecar_access_log: Mapping[str, str] | None = None
+    """Fields of the access log of the client's sidecar; None: no log."""
     max_requests_per_connection: int | None = None
     """Of the gateway towards the nodes."""
     max_session_keys: int | None = None
@@ -97,6 +99,8 @@ class Prepared:
                 max_requests_per_connection=variation.max_requests_per_connection,
                 max_session_keys=variation.max_session_keys,
             )
+        elif name == self.loaded.scenario.traffic.client and variation.sidecar_access_log is not None:
+            options = replace(options, access_log=AccessLogOptions(variation.sidecar_access_log))
         return ProxySpec(
             name=name,
             role=_stack_role(proxy),

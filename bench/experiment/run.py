@@ -24,15 +24,18 @@ from bench.experiment.handshake import (
     read_mode,
 )
 from bench.experiment.journal import Journal
+from bench.experiment.ledger import Bookkeeper
+from bench.experiment.matching import GATEWAY_LOG, SIDECAR_LOG, Matcher, require_matchable
 from bench.experiment.observer import Observer
 from bench.experiment.preparation import Prepared, Variation, make_material, prepare
 from bench.experiment.steady import steady_plans
+from bench.experiment.topology import topology_of
 from bench.experiment.trial import Trial, TrialPlan, load_plan, run_trial, stack_target
 from bench.experiment.verification import Identities, Identity, verify
 from bench.load.floor import measure_floor
 from bench.report.build import write_report
 from bench.report.folder import prepare_folder, slug
-from bench.result import HANDSHAKE_KINDS, Fingerprint, Result, RunWarning
+from bench.result import HANDSHAKE_KINDS, Fingerprint, LedgerLevel, Result, RunWarning
 from bench.scenario.load import LoadedScenario
 from bench.scenario.traffic import mean_rate
 from bench.stack.evidence import save_config, save_logs
@@ -60,6 +63,8 @@ class RunOptions:
     """As typed, for the report."""
     backend: Backend
     with_handshake: bool = True
+    ledger: LedgerLevel = "counters"
+    """Level of the accounts of the steady trials; those of handshakes are kept at level ``counters``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,8 @@ def run(loaded: LoadedScenario, options: RunOptions, observer: Observer) -> Fini
         Whatever is raised after the first trial, its result and report are on disk.
     """
     started_at = datetime.now(UTC)
+    if options.ledger == "full":
+        require_matchable(loaded.scenario.traffic)
     observer.plan(_planned_s(loaded, options))
     observer.stage("translating the Istio resources", 1)
     prepared = prepare(loaded)
@@ -160,14 +167,17 @@ class _Session:
         """Static against EDS at the scenario's own rate, in interleaved blocks."""
         scenario = self.prepared.loaded.scenario
         with ExitStack() as running:
+            is_full = self.options.ledger == "full"
+            logging = Variation(access_log=GATEWAY_LOG, sidecar_access_log=SIDECAR_LOG)
+            variation = logging if is_full else Variation()
             stacks: dict[str, Stack] = {
-                source: self._start(running, source, source, Variation()) for source in _SOURCES
+                source: self._start(running, source, source, variation) for source in _SOURCES
             }
             self._verify(stacks)
             plans = steady_plans(scenario.traffic)
             self._floor(stacks[plans[0][0]], plans[0][1])
             for source, plan in plans:
-                self._trial(stacks[source], plan)
+                self._trial(stacks[source], plan, is_full=is_full)
             for name, stack in stacks.items():
                 save_logs(stack, self._logs / name, with_access_logs=False)
 
@@ -250,19 +260,21 @@ class _Session:
         """Of the next trial's requests: unique within the logs of a stack."""
         return f"{self.journal.run_id}.{len(self.journal.trials)}"
 
-    def _trial(self, stack: Stack, plan: TrialPlan) -> Trial:
+    def _trial(self, stack: Stack, plan: TrialPlan, *, is_full: bool = False) -> Trial:
         scenario = self.prepared.loaded.scenario
         rate = mean_rate(plan.schedule)
         speed = f"{rate:g} requests/s" if rate is not None else "as fast as answers come"
         self.observer.stage(
             f"{plan.name}, {speed}", scenario.traffic.warm_up_s + plan.measure_s + _AROUND_TRIAL_S
         )
+        topology = topology_of(self.prepared, plan.config_source or "static")
         trial = run_trial(
             stack,
             scenario,
             plan,
             run_id=self.run_id,
             folder=self._logs / "generator" / slug(plan.name),
+            bookkeeper=Bookkeeper(stack, topology, Matcher.of(topology, self.material) if is_full else None),
         )
         self.journal.add_trial(trial)
         return trial

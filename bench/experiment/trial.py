@@ -9,6 +9,7 @@ from typing import Literal
 
 from bench.analysis.tally import Tally, combine
 from bench.errors import MeasurementError
+from bench.experiment.ledger import Bookkeeper
 from bench.experiment.meter import Meter, Reading, UpstreamTls
 from bench.experiment.verification import client_address
 from bench.load.events import LoadEvent, StageEnded, StageStarted
@@ -16,7 +17,7 @@ from bench.load.outcome import LoadOutcome, StageOutcome, SubsetOutcome
 from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
 from bench.load.runner import run_load
 from bench.report.samples import SecondRow
-from bench.result import ComponentCost, FailureExample, TrialResult
+from bench.result import ComponentCost, FailureExample, LedgerResult, TrialResult
 from bench.scenario.models import Scenario, Subset, Traffic
 from bench.scenario.traffic import Constant, Schedule, mean_rate
 from bench.stack.protocol import Stack
@@ -73,8 +74,18 @@ class Trial:
     """None where the path is not ours."""
 
 
-def run_trial(stack: Stack, scenario: Scenario, plan: TrialPlan, *, run_id: str, folder: Path) -> Trial:
+def run_trial(
+    stack: Stack,
+    scenario: Scenario,
+    plan: TrialPlan,
+    *,
+    run_id: str,
+    folder: Path,
+    bookkeeper: Bookkeeper | None = None,
+) -> Trial:
     """Put load on *stack* and return what was measured; *folder* gets the generator's own files.
+
+    With a *bookkeeper* the trial has its account.
 
     Raises:
         LoadError: the generator could not do its job.
@@ -97,6 +108,7 @@ def run_trial(stack: Stack, scenario: Scenario, plan: TrialPlan, *, run_id: str,
                 case _:
                     stack.check_alive()
 
+        opening = bookkeeper.read() if bookkeeper is not None else None
         before = meter.read()
         outcome = run_load(load, folder, on_event=on_event, launcher=client)
         stack.check_alive()
@@ -114,7 +126,10 @@ def run_trial(stack: Stack, scenario: Scenario, plan: TrialPlan, *, run_id: str,
             # What a client in a container takes is not seen from here.
             peak_memory_bytes=memory.peak_bytes if client is None else None,
         )
-    return finished_trial(plan, started_at, outcome, readings)
+    ledger = None
+    if bookkeeper is not None and opening is not None:
+        ledger = bookkeeper.close(opening, load, outcome)
+    return finished_trial(plan, started_at, outcome, readings, ledger)
 
 
 def measured_stage(plan: TrialPlan, outcome: LoadOutcome) -> StageOutcome:
@@ -138,7 +153,11 @@ def _cut_short(plan: TrialPlan, outcome: LoadOutcome) -> MeasurementError:
 
 
 def finished_trial(
-    plan: TrialPlan, started_at: datetime, outcome: LoadOutcome, readings: StackReadings | None = None
+    plan: TrialPlan,
+    started_at: datetime,
+    outcome: LoadOutcome,
+    readings: StackReadings | None = None,
+    ledger: LedgerResult | None = None,
 ) -> Trial:
     """Put together what a trial brought; what was not read stays unknown."""
     measured = measured_stage(plan, outcome)
@@ -160,6 +179,7 @@ def finished_trial(
             new_upstream_connections=readings.tls.connections if readings is not None else None,
             handshakes=readings.tls.handshakes if readings is not None else None,
             sessions_reused=readings.tls.resumed if readings is not None else None,
+            ledger=ledger,
         ),
         tallies=tallies,
         seconds=_seconds(plan, outcome),

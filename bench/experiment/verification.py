@@ -57,12 +57,15 @@ def verify(stack: Stack, scenario: Scenario, identities: Identities) -> tuple[Ve
         place is not None and scenario.inventory.proxies[traffic.client].interception == "redirect"
     )
     address = client_address(sidecar, traffic.port)
-    entrance = f"http://{address[0]}:{address[1]}"
-    # A redirected client calls the service's own name and lets DNS and redirection do the rest, as in a pod.
-    named = f"http://{traffic.host}" if is_redirected else entrance
     checks: list[_Check] = [
-        _PathCheck(request, named if request.host == traffic.host else entrance)
-        for request in _requests(scenario)
+        PathCheck(
+            request,
+            # Call the service's own name and let DNS and redirection do the rest, as a pod does.
+            f"http://{request.host}"
+            if is_redirected and request.host == traffic.host
+            else f"http://{address[0]}:{address[1]}",
+        )
+        for request in path_requests(scenario)
     ]
     if place is not None:
         checks += [_NoWayCheck(node, traffic.client) for node in nodes]
@@ -75,17 +78,11 @@ def verify(stack: Stack, scenario: Scenario, identities: Identities) -> tuple[Ve
     )
 
 
-def verify_target(scenario: Scenario, url: str, tls: ClientTls | None = None) -> tuple[VerificationLine, ...]:
-    """Call everything of the scenario once at *url*, which leads to a path that is not ours."""
-    checks = [_PathCheck(request, url.rstrip("/"), tls) for request in _requests(scenario)]
-    answers = make_calls([check.call for check in checks])
-    return tuple(check.judge(answer) for check, answer in zip(checks, answers, strict=True))
-
-
-def _requests(scenario: Scenario) -> Iterator[_Request]:
+def path_requests(scenario: Scenario) -> Iterator[PathRequest]:
+    """The scenario's own requests, one of each subset, and its controls."""
     traffic = scenario.traffic
     for name, subset in traffic.subsets.items():
-        yield _Request(
+        yield PathRequest(
             name=f"{name} from {traffic.client}",
             method=subset.method,
             host=traffic.host,
@@ -95,7 +92,7 @@ def _requests(scenario: Scenario) -> Iterator[_Request]:
             expect=subset.expect,
         )
     for control in scenario.controls:
-        yield _Request(
+        yield PathRequest(
             name=control.name,
             method=control.method,
             host=control.host or traffic.host,
@@ -133,7 +130,7 @@ class _Check(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
+class PathRequest:
     """One request through the path and the answer it must get."""
 
     name: str
@@ -146,16 +143,20 @@ class _Request:
 
 
 @dataclass(frozen=True, slots=True)
-class _PathCheck:
-    request: _Request
-    base_url: str
+class PathCheck:
+    """One request through the path, sent to *base*, and its line of the table."""
+
+    request: PathRequest
+    base: str
+    """``http://ADDRESS:PORT`` or ``https://ADDRESS:PORT``; the Host header is the request's own."""
     tls: ClientTls | None = None
 
     @property
     def call(self) -> Call:
+        """What is asked."""
         request = self.request
         return Call(
-            url=f"{self.base_url}{request.path}",
+            url=f"{self.base}{request.path}",
             method=request.method,
             headers={"host": request.host, **request.headers},
             body=request.body,
@@ -163,6 +164,7 @@ class _PathCheck:
         )
 
     def judge(self, answer: Answer) -> VerificationLine:
+        """What the table says of the answer."""
         expect = self.request.expect
         if answer.status is None:
             return self._line(got=answer.error or "nothing", node=None, passed=False)

@@ -120,3 +120,15 @@ def _without_closed(plan: LoadPlan) -> LoadPlan:
         return stage
 
     return plan.model_copy(update={"stages": tuple(tame(stage) for stage in plan.stages)})
+
+
+def kinds_of(plan: LoadPlan, stage: int, count: int) -> schedule.Kinds:
+    """The kind (an index of ``requests``) of each of the first *count* requests of a stage, in sequence."""
+    found: list[schedule.Kinds] = [np.zeros(0, dtype=np.int64)]
+    left = count
+    for block in schedule.kinds([kind.weight for kind in plan.requests], salt_of(plan, stage)):
+        found.append(block[:left])
+        left -= found[-1].size
+        if left <= 0:
+            break
+    return np.concatenate(found)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from bench.analysis.compare import compare_blocks
 from bench.analysis.handshake import mode_doubts
+from bench.analysis.ledger import summarise_ledger
 from bench.analysis.verdict import judge
 from bench.report.calls import call_rows, mark, stacks_of
-from bench.report.text import micros, with_unit
+from bench.report.text import bound, micros, with_unit
 from bench.result import HandshakeResult, Latency, Result, SubsetResult, VerificationLine
 from bench.units import format_count, format_micros
 
@@ -43,6 +44,7 @@ def summary_lines(result: Result, report: Path | None) -> list[str]:
     lines += _time_lines(result)
     lines += _cost_lines(result)
     lines += _source_lines(result)
+    lines += _ledger_lines(result)
     if result.warnings:
         first = result.warnings[0].message
         more = f" (and {len(result.warnings) - 1} more)" if len(result.warnings) > 1 else ""
@@ -162,6 +164,19 @@ def _source_lines(result: Result) -> list[str]:
             placeholder=" …",
         )
     return lines
+
+
+def _ledger_lines(result: Result) -> list[str]:
+    account = summarise_ledger(result)
+    if account is None:
+        return []
+    told = f"{account.level}: {account.balanced} of {account.trials} balance"
+    told += f", {account.unexplained:,} unexplained"
+    if account.named:
+        told += f"; {', '.join(f'{cause} {count:,}' for cause, count in account.named.items())}"
+    if account.misroute_upper_bound is not None:
+        told += f"; misroutes {bound(account.misroute_upper_bound)} at 95 %"
+    return [_cut(f"{'ledger':<15}{told}")]
 
 
 def verification_lines(calls: Sequence[VerificationLine]) -> list[str]:

@@ -7,8 +7,10 @@ are not ours. Both are counted and named, never dropped in silence.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -284,3 +286,76 @@ def _microseconds(seconds: str) -> int:
     """Exactly: a float of seconds since the epoch would lose microseconds."""
     whole, _, fraction = seconds.partition(".")
     return int(whole) * 1_000_000 + int(fraction.ljust(6, "0")[:6])
+
+
+@dataclass(frozen=True, slots=True)
+class LinesSince:
+    """What a log has gained."""
+
+    lines: int
+    marked: int
+    """Lines that hold a text looked for."""
+    is_torn: bool
+    """The last line has no end."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogMark:
+    """A place in a log, to count or read on from; knows its file again, and notices another in its place."""
+
+    path: Path
+    offset: int
+    file: int | None
+    """Inode; None: there was no file."""
+
+    @classmethod
+    def at_end(cls, path: Path) -> LogMark:
+        """The present end."""
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return cls(path, 0, None)
+        return cls(path, found.st_size, found.st_ino)
+
+    def chunks(self, size: int = 1 << 22) -> Iterator[bytes]:
+        """What was written since, in pieces.
+
+        Raises:
+            MeasurementError: the file is not the one it was, or shorter: it was rotated or truncated.
+        """
+        try:
+            with self.path.open("rb") as log:
+                found = os.fstat(log.fileno())
+                if (self.file is not None and found.st_ino != self.file) or found.st_size < self.offset:
+                    raise MeasurementError(
+                        f"the log was {'truncated' if found.st_ino == self.file else 'rotated'} under way.",
+                        where=str(self.path),
+                        remedy="Leave logs alone while a run lasts; discard this trial.",
+                    )
+                log.seek(self.offset)
+                while chunk := log.read(size):
+                    yield chunk
+        except FileNotFoundError as error:
+            if self.file is None:
+                return
+            raise MeasurementError(
+                "the log was taken away under way.",
+                where=str(self.path),
+                remedy="Leave logs alone while a run lasts; discard this trial.",
+            ) from error
+
+    def bytes_since(self) -> int:
+        """How much was written since; 0 if the file is gone."""
+        return max(0, _size(self.path) - self.offset)
+
+    def count_since(self, marked: bytes) -> LinesSince:
+        """Count the lines since, and those with the text *marked*; errors as ``chunks``."""
+        lines = found = 0
+        rest = b""
+        for chunk in self.chunks():
+            lines += chunk.count(b"\n")
+            text = rest + chunk
+            end = text.rfind(b"\n") + 1
+            found += text.count(marked, 0, end)
+            rest = text[end:]
+        return LinesSince(lines, found, bool(rest))

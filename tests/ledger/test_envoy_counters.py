@@ -38,11 +38,12 @@ class Upstreams:
         self.closing = False
         for name, listening in self.sockets.items():
             threading.Thread(target=self._accept, args=(listening, BEHAVIOURS[name]), daemon=True).start()
-        with socket.create_server(("127.0.0.1", 0)) as refused:
-            self.refused = refused.getsockname()[1]
+        # Bound and not listening: refused, and nobody else can get the port.
+        self.sockets["refused"] = socket.socket()
+        self.sockets["refused"].bind(("127.0.0.1", 0))
 
     def port(self, name):
-        return self.refused if name == "refused" else self.sockets[name].getsockname()[1]
+        return self.sockets[name].getsockname()[1]
 
     def _accept(self, listening, behaviour):
         with contextlib.suppress(OSError):

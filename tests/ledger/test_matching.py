@@ -308,12 +308,12 @@ def _spoil(world, log, spoil, at):
 
 
 def test_three_hundred_thousand_lines_are_read_in_seconds():
-    """The promise is 60 s for 6 million lines; this allows a busy machine three times that."""
+    """The promise is 60 s for 6 million lines: 10 µs each. CPU time, so that a busy machine does no harm."""
     world = World(100_000)
 
-    begun = time.perf_counter()
+    begun = time.process_time()
     account = world.account(chunk=1 << 20)
-    spent = time.perf_counter() - begun
+    spent = time.process_time() - begun
 
     assert account.is_balanced
-    assert spent < 300_000 * 30e-6
+    assert spent < 300_000 * 20e-6

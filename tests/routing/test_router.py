@@ -296,16 +296,16 @@ spec:
 
 
 def test_an_endless_stream_of_requests_is_judged_quickly():
-    """100,000 decisions in a few seconds; this asks for 10,000 in less than two on a busy machine."""
+    """100,000 decisions in a few seconds; this asks for 10,000 in less than two seconds of CPU."""
     router = Router(*walkthrough())
     requests = [Request(HOST, 80, headers=(("want", want),)) for want in ("v1", "v2")]
 
-    begun = time.perf_counter()
+    begun = time.process_time()
     for _ in range(5_000):
         for request in requests:
             router.decide(request)
 
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 PASSING = """

@@ -1,0 +1,94 @@
+"""What the accounts of all trials of a run come to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bench.analysis.bounds import rule_of_three
+from bench.result import LedgerLevel, LedgerResult, Result
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSummary:
+    """All trials with an account."""
+
+    level: LedgerLevel
+    """The lowest that any trial ran at: what is claimed of all holds at this level."""
+    trials: int
+    balanced: int
+    books: int
+    requests: int
+    named: Mapping[str, int]
+    """Cause -> the most that any one book of a trial names, added up over the trials: one request that
+    failed shows in several books."""
+    unexplained: int
+    """The same of what has no name."""
+    troubles: tuple[str, ...]
+    """One sentence for each book that does not balance, worst trials first."""
+    misroute_upper_bound: float | None
+    """Of the whole; None unless every trial was matched and nothing was misrouted."""
+    connections: int | None
+    """TLS connections whose peers were proven at both ends; None unless every trial was matched."""
+
+
+def summarise_ledger(result: Result) -> LedgerSummary | None:
+    """Sum up; None if no trial has an account."""
+    accounts = [(trial.name, trial.ledger) for trial in result.trials if trial.ledger is not None]
+    if not accounts:
+        return None
+    named: Counter[str] = Counter()
+    unexplained = 0
+    for _, account in accounts:
+        for cause, count in _named(account).items():
+            named[cause] += count
+        unexplained += max((book.unexplained or 0 for book in account.books), key=abs, default=0)
+    matched = [account for _, account in accounts if account.level == "full"]
+    is_full = len(matched) == len(accounts)
+    proofs = [account.connections for account in matched if account.connections is not None]
+    return LedgerSummary(
+        level="full" if is_full else "counters",
+        trials=len(accounts),
+        balanced=sum(account.is_balanced for _, account in accounts),
+        books=sum(len(account.books) for _, account in accounts),
+        requests=sum(account.requests for _, account in accounts),
+        named=dict(named.most_common()),
+        unexplained=unexplained,
+        troubles=tuple(trouble for name, account in accounts for trouble in _troubles(name, account)),
+        misroute_upper_bound=_bound(matched) if is_full else None,
+        connections=sum(proof.right_servers for proof in proofs) if is_full and proofs else None,
+    )
+
+
+def _bound(matched: list[LedgerResult]) -> float | None:
+    if any(account.misrouted for account in matched):
+        return None
+    return rule_of_three(sum(account.matched or 0 for account in matched))
+
+
+def _named(account: LedgerResult) -> Mapping[str, int]:
+    most: dict[str, int] = {}
+    for book in account.books:
+        for cause, count in book.named.items():
+            most[cause] = max(most.get(cause, 0), abs(count))
+    return most
+
+
+def _troubles(trial: str, account: LedgerResult) -> list[str]:
+    found = []
+    for book in account.books:
+        if book.state == "incomplete":
+            why = book.damages[0] if book.damages else "a side is unknown"
+            found.append(f"{trial}: the book “{book.book}” cannot be closed ({why})")
+        elif book.state == "open":
+            example = f", such as {book.examples[0]}" if book.examples else ""
+            found.append(f"{trial}: {book.unexplained:,} unexplained in the book “{book.book}”{example}")
+    proof = account.connections
+    if proof is not None and not proof.holds:
+        example = f": {proof.examples[0]}" if proof.examples else ""
+        found.append(
+            f"{trial}: mutual TLS is not proven for all of {proof.connections_of_gateway:,} connections of"
+            f" the gateway and {proof.connections_of_nodes:,} of the nodes{example}"
+        )
+    return found

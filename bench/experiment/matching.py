@@ -1,0 +1,188 @@
+"""Level ``full`` of a trial's account: every request id looked up in the logs of all hops."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from bench.certs.material import Material
+from bench.errors import InputError, MeasurementError
+from bench.experiment.topology import Topology
+from bench.ledger import peers, tally
+from bench.ledger.balance import Account
+from bench.ledger.bounds import misroute_upper_bound
+from bench.ledger.matching import ClientIds, Logs, account_of_ids
+from bench.ledger.peers import Certificate, judge_peers, read_peers
+from bench.ledger.reconcile import ClientCounts
+from bench.ledger.tally import Ids, LogTally, Span, tally_log
+from bench.load.arrivals import SEQUENCES, kinds_of
+from bench.load.outcome import LoadOutcome
+from bench.load.plan import LoadPlan
+from bench.result import ConnectionProof
+from bench.scenario.models import Traffic
+from bench.scenario.traffic import Closed
+from bench.telemetry.access_log import LogMark
+
+# ``time`` of the handshake's log counts microseconds, that of the ledger seconds.
+SIDECAR_LOG: Mapping[str, str] = MappingProxyType(
+    {
+        "at": "%START_TIME(%s.%6f)%",
+        "id": "%REQ(X-BENCH-ID)%",
+        "status": "%RESPONSE_CODE%",
+        "flags": "%RESPONSE_FLAGS%",
+        "cluster": "%UPSTREAM_CLUSTER_RAW%",
+        "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+    }
+)
+"""What the sidecar's access log must hold to be matched; no more, since a run has millions of lines."""
+GATEWAY_LOG: Mapping[str, str] = MappingProxyType(
+    {
+        **SIDECAR_LOG,
+        "upstream_connection": "%UPSTREAM_CONNECTION_ID%",
+        "peer_subject": "%UPSTREAM_PEER_SUBJECT%",
+    }
+)
+"""The same of the gateway's, with the TLS connection to the node."""
+_PROXY_FIELDS = ("id", "at", "status", "flags", "cluster", "attempts")
+_NODE_BOOK = "node of each request"
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """What matching brought."""
+
+    account: Account
+    connections: ConnectionProof
+    matched: int
+    misrouted: int
+    upper_bound: float | None
+    seconds: float
+    log_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """Matches the logs of the trials of one stack."""
+
+    topology: Topology
+    server: Certificate
+    """Of the nodes."""
+    client: Certificate
+    """Of the gateway."""
+
+    @classmethod
+    def of(cls, topology: Topology, material: Material) -> Matcher:
+        """Expect the certificates of *material* at both ends."""
+        server, client = material.server, material.client
+        return cls(
+            topology,
+            Certificate(server.subject, server.serial),
+            Certificate(client.subject, client.serial),
+        )
+
+    def match(
+        self, logs: Mapping[str, LogMark], load: LoadPlan, outcome: LoadOutcome, counts: ClientCounts
+    ) -> Matched:
+        """Read and match everything that was logged since the marks.
+
+        Args:
+            logs: part -> where its log stood before the load.
+            load: what was sent.
+            outcome: what the generator says of it.
+            counts: the same, added up.
+
+        Raises:
+            MeasurementError: a log is missing, or was rotated or truncated.
+        """
+        began = time.monotonic()
+        topology = self.topology
+        client = _client_ids(load, outcome, counts)
+        names = {topology.sidecar, topology.gateway, *_nodes(topology)}
+        for name in sorted(names - logs.keys()):
+            raise MeasurementError(f"{name} keeps no access log: its requests cannot be matched.")
+        nodes = tuple(
+            tally_log(name, logs[name].chunks(), client.ids, fields=tally.NODE_FIELDS)
+            for name in _nodes(topology)
+        )
+        account = account_of_ids(
+            client,
+            Logs(
+                sidecar=self._tally(logs[topology.sidecar], topology.sidecar, client.ids),
+                gateway=self._tally(logs[topology.gateway], topology.gateway, client.ids),
+                nodes=nodes,
+                to_gateway=frozenset(topology.to_gateway),
+                cluster_nodes=topology.cluster_nodes,
+            ),
+        )
+        right = next(book for book in account.balances if book.book == _NODE_BOOK)
+        seen = right.left or 0
+        misrouted = seen - (right.right or 0)
+        return Matched(
+            account=account,
+            connections=self._prove(logs, load.run_id),
+            matched=seen,
+            misrouted=misrouted,
+            upper_bound=misroute_upper_bound(misrouted, seen),
+            seconds=time.monotonic() - began,
+            log_bytes=sum(logs[name].bytes_since() for name in names),
+        )
+
+    def _tally(self, log: LogMark, name: str, ids: Ids) -> LogTally:
+        return tally_log(name, log.chunks(), ids, fields=_PROXY_FIELDS)
+
+    def _prove(self, logs: Mapping[str, LogMark], run_id: str) -> ConnectionProof:
+        gateway = self.topology.gateway
+        at_nodes = [
+            read_peers(name, logs[name].chunks(), run_id, peers.NODE_FIELDS) for name in _nodes(self.topology)
+        ]
+        judged = judge_peers(
+            read_peers(gateway, logs[gateway].chunks(), run_id, peers.GATEWAY_FIELDS),
+            frozenset().union(*at_nodes),
+            server=self.server,
+            client=self.client,
+        )
+        return ConnectionProof(
+            connections_of_gateway=judged.of_gateway,
+            connections_of_nodes=judged.of_nodes,
+            right_servers=judged.right_servers,
+            right_clients=judged.right_clients,
+            expected_server=self.server.subject,
+            expected_client=str(self.client),
+            examples=judged.examples,
+        )
+
+
+def require_matchable(traffic: Traffic) -> None:
+    """Say at once if the ids of this traffic cannot be known.
+
+    Raises:
+        InputError: a closed loop of several workers leaves holes in the sequence that nobody can tell.
+    """
+    if isinstance(traffic.schedule, Closed) and traffic.workers > 1:
+        raise InputError(
+            "the ids of a closed loop of several workers are not consecutive and cannot be matched.",
+            remedy="Use one worker, an open schedule, or `--ledger counters`.",
+        )
+
+
+def _nodes(topology: Topology) -> tuple[str, ...]:
+    return tuple(sorted({node for nodes in topology.cluster_nodes.values() for node in nodes}))
+
+
+def _client_ids(load: LoadPlan, outcome: LoadOutcome, counts: ClientCounts) -> ClientIds:
+    due = {stage.name: sum(part.counts.due for part in stage.subsets) for stage in outcome.stages}
+    sizes = [due.get(stage.name, 0) for stage in load.stages]
+    spans = tuple(Span(number * SEQUENCES, size) for number, size in enumerate(sizes) if size)
+    kinds = [kinds_of(load, number, size).astype(np.uint8) for number, size in enumerate(sizes) if size]
+    return ClientIds(
+        Ids(load.run_id, spans),
+        counts.sent,
+        counts.unsent,
+        counts.not_connected,
+        wanted=np.concatenate(kinds) if kinds else np.zeros(0, np.uint8),
+        wants=tuple(kind.expect.nodes for kind in load.requests),
+    )
