@@ -224,6 +224,9 @@ def _docker() -> Finding:
     engine = _says(Path(path), "version", "--format", "{{.Server.Version}}")
     if not engine:
         return Finding("docker", f"{path}, but no engine answers", "limited", advice)
+    spellings = ((path, "compose"), (shutil.which("docker-compose"),))
+    if not any(words[0] and _says(Path(words[0]), *words[1:], "version") for words in spellings):
+        return Finding("docker", f"engine {engine}, but no Compose", "limited", advice)
     return Finding("docker", f"engine {engine}", "good")
 
 

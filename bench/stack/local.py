@@ -86,6 +86,7 @@ class LocalStack:
             raise StackError(f"stack {self.spec.name} is running already.")
         began = time.monotonic()
         require_sound(self.spec)
+        _require_no_redirection(self.spec)
         nginx_binary = self._nginx or find_nginx()
         envoy_binary = self._envoy or find_envoy()
         try:
@@ -296,6 +297,16 @@ class LocalStack:
         if process.name in (proxy.name for proxy in self.spec.proxies):
             return envoy.refusal_error(process)
         return process.died(" before it was ready")
+
+
+def _require_no_redirection(spec: StackSpec) -> None:
+    for proxy in spec.proxies:
+        if proxy.intercepts:
+            raise StackError(
+                f"{proxy.name} has interception redirect: processes share this machine's network, and nothing"
+                " is redirected there.",
+                remedy="Run it with `--stack docker`, or set interception to none.",
+            )
 
 
 @contextlib.contextmanager

@@ -157,6 +157,8 @@ class ComposeStack:
         for proxy in self.spec.proxies:
             if proxy.name == name:
                 self._await_proxy(proxy)
+        # It is another process now.
+        write_parts(self._running_folder(), self.components())
 
     def check_alive(self) -> None:
         """Raise ``StackError`` with its last output if a part has died."""
