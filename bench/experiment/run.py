@@ -112,7 +112,7 @@ def run(loaded: LoadedScenario, options: RunOptions, observer: Observer) -> Fini
         loaded=loaded,
         command=options.command,
         started_at=started_at,
-        fingerprint=_fingerprint(prepared, options.backend.kind, versions),
+        fingerprint=fingerprint_of(prepared, options.backend.kind, versions),
     )
     for warning in prepared.warnings:
         journal.warnings.append(
@@ -304,7 +304,8 @@ def _planned_s(loaded: LoadedScenario, options: RunOptions) -> float:
     )
 
 
-def _fingerprint(prepared: Prepared, stack: str, versions: Mapping[str, str]) -> Fingerprint:
+def fingerprint_of(prepared: Prepared, stack: str, versions: Mapping[str, str]) -> Fingerprint:
+    """What makes the results of a scenario comparable."""
     return Fingerprint(
         machine=machine(),
         versions=dict(versions),
