@@ -68,7 +68,8 @@ _STRAY = 0.05
 _EXPIRED = "certificate has expired"
 _VERIFY_FAILED = "CERTIFICATE_VERIFY_FAILED"
 _BROKEN_OFF = "in the middle of the answer"
-_PLAIN_LOSSES = frozenset({"retry", "reset", "timeout"})
+_NOT_CONNECTED = "connection_timeout"
+"""In Envoy's response code details."""
 
 
 def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
@@ -103,19 +104,16 @@ def _node_down(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _node_frozen(evidence: Evidence) -> Iterator[Finding]:
-    """A node that says nothing for long while others do, and then answers what was sent in between."""
+    """A node that runs, says nothing for long while others do, and lets wait what is sent to it."""
     for node, entries in evidence.nodes.items():
         gap = _longest_gap(entries)
-        if gap is None or gap[1] - gap[0] < _FROZEN_US:
+        if node in evidence.died or gap is None or gap[1] - gap[0] < _FROZEN_US:
             continue
         start, end = gap
         waited = [
             entry
             for entry in _sent_to(evidence, node)
-            if start - _WINDOW_US <= entry.time_us < end
-            and entry.status == 200
-            and (entry.duration_us or 0) > (end - entry.time_us) / 2
-            and entry.time_us + (entry.duration_us or 0) >= end - _WINDOW_US
+            if start - _WINDOW_US <= entry.time_us < end and _waited_in_vain(entry, end)
         ]
         others = [
             other
@@ -126,7 +124,8 @@ def _node_frozen(evidence: Evidence) -> Iterator[Finding]:
         ]
         if len(waited) >= _FEW and len(others) >= _FEW:
             detail = (
-                f"{node} answered nothing for {(end - start) / 1e6:.2f} s, and then what had been sent to it"
+                f"{node} runs, and answered nothing for {(end - start) / 1e6:.2f} s, while"
+                f" {len(waited)} requests waited for it"
             )
             yield Finding(Cause.NODE_FROZEN, "access logs", detail, len(waited), _first(waited))
 
@@ -290,6 +289,17 @@ _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
 
 def _is_failure(entry: EnvoyEntry) -> bool:
     return bool(entry.flags) or entry.status >= 500
+
+
+def _waited_in_vain(entry: EnvoyEntry, end: int) -> bool:
+    """Answered only when the silence was over, or given up because no connection came up in time.
+
+    Such a connection takes all with it that wait for any, also those that have only just come.
+    """
+    waited = entry.duration_us or 0
+    if entry.flags:
+        return _NOT_CONNECTED in (entry.details or "")
+    return entry.status == 200 and entry.time_us + waited >= end - _WINDOW_US and waited >= _WINDOW_US / 5
 
 
 def _first(entries: Sequence[EnvoyEntry]) -> int | None:
