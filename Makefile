@@ -6,9 +6,8 @@ READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 # Folders have these names, too: without .PHONY make would find nothing to do.
-.PHONY: help install check format test bench lock clean \
-        conformance conformance-validation conformance-analyze benchmark-generator benchmark-translate \
-        benchmark-proof
+.PHONY: help install check format test bench lock clean conformance conformance-validation conformance-analyze \
+        conformance-explain benchmark-generator benchmark-translate benchmark-proof
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +38,12 @@ test: check ## check, then all tests, with real Envoy and nginx
 bench: $(READY) ## the main job: scenarios/egress-mtls, static against EDS, report in reports/
 	$(BIN)/egress-bench run
 
+conformance-explain: $(READY) ## try every route of recorded cases on real Envoys (GOLDEN=DIR)
+	$(BIN)/python -m tests.conformance.explain $(GOLDEN)
+
+conformance-analyze: $(READY) ## hold the analyzer against recorded answers: make conformance-analyze GOLDEN=DIR
+	$(BIN)/python -m tests.conformance.analyze $(GOLDEN)
+
 conformance: $(READY) ## compare with istiod's recorded answers: make conformance GOLDEN=DIR
 	$(BIN)/python -m tests.conformance.translate $(GOLDEN)
 
@@ -49,7 +54,7 @@ conformance-validation: $(READY) ## verdicts on resources against recorded ones 
 	$(BIN)/python -m tests.conformance.validation $(GOLDEN)
 
 benchmark-generator: $(READY) ## CPU and requests/s of ours, wrk, hey, h2load, k6, FastHttpUser; freeze and pacing
-	$(BIN)/python tests/benchmarks/generator.py --rounds 3 --seconds 4 --freeze --pace 60
+	$(BIN)/python tests/benchmarks/generator.py --rounds 3 --seconds 4 --path --freeze --pace 60
 
 benchmark-proof: $(READY) ## 2,000,000 requests, each id matched at every hop: about 11 minutes (REQUESTS=N)
 	$(BIN)/python -m tests.benchmarks.proof --requests $(or $(REQUESTS),2000000)

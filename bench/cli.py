@@ -44,6 +44,13 @@ class ConfigSourceName(StrEnum):
     EDS = "eds"
 
 
+class FailOnName(StrEnum):
+    """Which findings make a check fail."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
 class LedgerLevelName(StrEnum):
     """How closely requests are accounted for."""
 
@@ -135,6 +142,56 @@ def translate(
         for warning in written.warnings:
             console.note(f"warning: {warning}")
         console.say(written.command)
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of Istio YAML, or of a scenario.")],
+    *,
+    fail_on: Annotated[FailOnName, typer.Option(help="Findings of this level end with code 1.")] = (
+        FailOnName.ERROR
+    ),
+    as_json: AsJson = False,
+    as_sarif: Annotated[bool, typer.Option("--sarif", help="Print SARIF 2.1.0 on stdout.")] = False,
+) -> None:
+    """Tell what is wrong with Istio YAML, and what that does to requests, before anything runs."""
+    with _console(as_json=as_json or as_sarif) as console:
+        from bench.environment import package_version
+        from bench.experiment.check import check_folder, exit_code
+
+        report = check_folder(folder)
+        for row in report.rows():
+            console.say(f"{row.where}: {row.level} {row.code} {row.resource}: {row.reason} {row.remedy}")
+        for note in report.notes:
+            console.note(f"note: {note}")
+        console.say(report.summary())
+        console.document(
+            report.sarif(version=package_version("egress-bench")) if as_sarif else report.document()
+        )
+        raise typer.Exit(exit_code(report.findings, fail_on.value))
+
+
+@app.command()
+def explain(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of Istio YAML and inventory.")],
+    *,
+    url: Annotated[str, typer.Option(help="What the client calls.")],
+    header: Annotated[list[str] | None, typer.Option("--header", "-H", help="'name: value'.")] = None,
+    method: Annotated[str, typer.Option(help="HTTP method.")] = "GET",
+    proxy: Annotated[str | None, typer.Option("--from", help="Proxy beside the client.")] = None,
+    as_json: AsJson = False,
+    as_mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid drawing.")] = False,
+) -> None:
+    """Tell the way of one request: listener, route, cluster, endpoint, and why."""
+    with _console(as_json=as_json) as console:
+        from bench.experiment.explanation import explain_folder
+        from bench.explain.document import document
+        from bench.explain.mermaid import mermaid
+        from bench.explain.tree import tree
+
+        journey = explain_folder(folder, url, headers=header or (), method=method, proxy=proxy)
+        console.say(mermaid(journey) if as_mermaid else tree(journey))
+        console.document(document(journey))
 
 
 @app.command()

@@ -72,10 +72,10 @@ def versions(
         "nginx": _found(r"nginx version: \S*?/(\S+)", nginx_says),
         # What it runs with, which may be newer than what it was built with.
         "openssl": _found(r"running with OpenSSL (\S+)", nginx_says, r"built with OpenSSL (\S+)"),
-        "locust": _package("locust"),
-        "gevent": _package("gevent"),
+        "locust": package_version("locust"),
+        "gevent": package_version("gevent"),
         "python": platform.python_version(),
-        "egress-bench": _package("egress-bench"),
+        "egress-bench": package_version("egress-bench"),
     }
 
 
@@ -312,7 +312,8 @@ def _found(pattern: str, text: str, otherwise: str | None = None) -> str:
     return match.group(1).strip() if match else UNKNOWN
 
 
-def _package(name: str) -> str:
+def package_version(name: str) -> str:
+    """Version of an installed distribution; ``unknown`` if it is not installed."""
     # Read from its metadata: importing locust patches the whole process.
     try:
         return importlib.metadata.version(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -167,6 +167,12 @@ def _generator(trials: list[Trial], floor: LoadOutcome | None) -> GeneratorResul
     )
 
 
+def _in_flight_samples(trials: Sequence[Trial]) -> int | None:
+    return _sum(
+        trial.outcome.generator.in_flight_samples for trial in trials if trial.result.experiment == "steady"
+    )
+
+
 def _floor(outcome: LoadOutcome | None) -> Latency | None:
     if outcome is None:
         return None
@@ -193,7 +199,7 @@ def _warnings(
 ) -> tuple[RunWarning, ...]:
     found: list[RunWarning] = []
     if generator is not None:
-        found += judge_generator(generator)
+        found += judge_generator(generator, in_flight_samples=_in_flight_samples(trials))
     if totals:
         found += judge_delivery(totals[-1])
     for trial in trials:

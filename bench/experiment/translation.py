@@ -85,7 +85,8 @@ def write_translation(
             where=str(error.filename or root),
             remedy="Choose another --out.",
         ) from error
-    command = f"envoy -c {shlex.quote(str(root / 'bootstrap.yaml'))}"
+    # A base id of its own: sidecar and gateway can be started side by side.
+    command = f"envoy -c {shlex.quote(str(root / 'bootstrap.yaml'))} --use-dynamic-base-id"
     return Translation(name, root, written, command, _warnings(config, binds))
 
 
@@ -189,8 +190,8 @@ def _warnings(config: ProxyConfig, binds: dict[Address, Address]) -> tuple[str, 
     ]
     missing = [file for file in config.files if file != SYSTEM_ROOTS and not Path(file).is_file()]
     found += [
-        f"{file} does not exist here: Envoy starts after waiting 15 s for it, and clusters that need it "
-        "cannot connect until it is there."
+        f"{file} does not exist here: Envoy starts, but what needs it cannot connect. Put it there before "
+        "Envoy starts."
         for file in missing
     ]
     limit = _watch_limit()

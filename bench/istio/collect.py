@@ -54,9 +54,16 @@ class Collector:
         self.problems.append(problem)
 
     def _refuse(
-        self, document: Document, path: Path, what: str, remedy: str | None = None, stage: Stage = "reading"
+        self,
+        document: Document,
+        path: Path,
+        what: str,
+        remedy: str | None = None,
+        *,
+        stage: Stage = "reading",
+        resource: str = "",
     ) -> None:
-        self.problems.append(Problem(document.position(path), what, remedy, stage))
+        self.problems.append(Problem(document.position(path), what, remedy, stage, resource))
 
     def _add_object(self, document: Document, data: Any, root: Path) -> None:
         if not isinstance(data, dict):
@@ -144,7 +151,7 @@ class Collector:
             faults += spec
         for fault in faults:
             what = f"{title}:{_field(fault.path)} {fault.what}"
-            self._refuse(document, root + fault.path, what, fault.remedy, "schema")
+            self._refuse(document, root + fault.path, what, fault.remedy, stage="schema", resource=title)
         if faults or not isinstance(spec, BaseModel):
             return None
         resource: Resource[Any] = Resource(
@@ -184,7 +191,8 @@ class Collector:
 
 def _as_problem(resource: Resource[Any], finding: Finding) -> Problem:
     what = f"{resource.title}:{_field(finding.path)}: {finding.what}."
-    return Problem(resource.position(finding.path), what, stage=finding.stage)
+    where = resource.position(finding.path)
+    return Problem(where, what, stage=finding.stage, resource=resource.title)
 
 
 def _field(path: Path) -> str:

@@ -8,7 +8,14 @@ from pydantic import BaseModel
 
 from bench.istio.models.destination_rule import DestinationRule
 from bench.istio.models.gateway import Gateway
-from bench.istio.models.kubernetes import EndpointSlice, Namespace, Pod, Service
+from bench.istio.models.kubernetes import (
+    EndpointSlice,
+    Namespace,
+    Pod,
+    RequestAuthentication,
+    Secret,
+    Service,
+)
 from bench.istio.models.service_entry import ServiceEntry
 from bench.istio.models.virtual_service import VirtualService
 from bench.istio.models.workload_entry import WorkloadEntry
@@ -45,4 +52,8 @@ KINDS = {
     "EndpointSlice": Kind(EndpointSlice, ("discovery.k8s.io/v1",), has_spec=False),
     "Namespace": Kind(Namespace, ("v1",), has_spec=False, is_namespaced=False),
     "Pod": Kind(Pod, ("v1",), has_spec=False),
+    "Secret": Kind(Secret, ("v1",), has_spec=False),
+    "RequestAuthentication": Kind(
+        RequestAuthentication, ("security.istio.io/v1", "security.istio.io/v1beta1")
+    ),
 }

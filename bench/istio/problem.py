@@ -23,6 +23,8 @@ class Problem:
     what: str
     remedy: str | None = None
     stage: Stage = field(default="reading", compare=False)
+    resource: str = field(default="", compare=False)
+    """``VirtualService shop/web``; empty when the fault is of no resource."""
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}{f' {self.remedy}' if self.remedy else ''}"

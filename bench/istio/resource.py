@@ -12,7 +12,14 @@ from bench.errors import Position
 from bench.istio.documents import Document
 from bench.istio.models.destination_rule import DestinationRule
 from bench.istio.models.gateway import Gateway
-from bench.istio.models.kubernetes import EndpointSlice, Namespace, Pod, Service
+from bench.istio.models.kubernetes import (
+    EndpointSlice,
+    Namespace,
+    Pod,
+    RequestAuthentication,
+    Secret,
+    Service,
+)
 from bench.istio.models.service_entry import ServiceEntry
 from bench.istio.models.virtual_service import VirtualService
 from bench.istio.models.workload_entry import WorkloadEntry
@@ -48,6 +55,13 @@ class Resource(Generic[SpecT]):
         For a field that is not written: of the nearest one above it that is.
         """
         return self.document.position(self.root + path)
+
+    def written(self) -> dict[str, Any]:
+        """Give the whole object as it is written, with what no model has, such as its status."""
+        data = self.document.data
+        for step in self.root:
+            data = data[step]
+        return cast("dict[str, Any]", data)
 
     @property
     def title(self) -> str:
@@ -122,3 +136,13 @@ class Resources:
     def pods(self) -> tuple[Resource[Pod], ...]:
         """The Pods, oldest first."""
         return cast("tuple[Resource[Pod], ...]", self._of("Pod"))
+
+    @property
+    def secrets(self) -> tuple[Resource[Secret], ...]:
+        """The Secrets, oldest first."""
+        return cast("tuple[Resource[Secret], ...]", self._of("Secret"))
+
+    @property
+    def request_authentications(self) -> tuple[Resource[RequestAuthentication], ...]:
+        """The RequestAuthentications, oldest first."""
+        return cast("tuple[Resource[RequestAuthentication], ...]", self._of("RequestAuthentication"))

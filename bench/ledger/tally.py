@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from bench.ledger.clock import ClockWatch
 from bench.ledger.lines import Column, LineReader, unquoted
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
-CLOCK_STEP_S = 5.0
-"""A log whose times go back by more has seen its clock set."""
 _MOST_EXAMPLES = 5
 _LONGEST_NUMBER = 18
 
@@ -112,7 +111,7 @@ class LogTally:
 
 
 PROXY_FIELDS = ("id", "time", "status", "flags", "cluster", "attempts")
-"""Names in a proxy's log; ``time`` in seconds since the epoch."""
+"""Names in a proxy's log; ``time`` in seconds or microseconds since the epoch."""
 NODE_FIELDS = ("id", "time", "status")
 """Names in a node's log."""
 
@@ -135,17 +134,19 @@ def tally_log(
     )
     reader = LineReader(fields)
     prefix = f"{ids.run_id}/".encode()
-    last_time = 0.0
+    clock = ClockWatch()
     for columns in reader.batches(chunks):
-        last_time = _add(tally, columns, prefix, last_time)
+        clock.add(_times(columns[1]))
+        _add(tally, columns, prefix)
+    clock.end()
+    tally.clock_steps, tally.largest_step_s = clock.steps, clock.largest_s
     tally.odd_lines = reader.odd.lines
     tally.first_odd = reader.odd.first
     tally.torn = reader.odd.torn
     return tally
 
 
-def _add(tally: LogTally, columns: list[Column], prefix: bytes, last_time: float) -> float:
-    last_time = _watch_clock(tally, columns[1], last_time)
+def _add(tally: LogTally, columns: list[Column], prefix: bytes) -> None:
     quoted = b'"' + prefix
     start = len(quoted)
     numbers = [
@@ -171,7 +172,6 @@ def _add(tally: LogTally, columns: list[Column], prefix: bytes, last_time: float
         tally.flags[where] = np.array([flag_codes[text] for text in columns[3]], np.uint8)[ours]
         tally.cluster[where] = np.array([cluster_codes[text] for text in columns[4]], np.uint8)[ours]
         _count(tally.attempts, where, _numbers(columns[5])[ours].astype(np.int64))
-    return last_time
 
 
 def _count(totals: Bytes, where: Ints, amounts: Ints) -> None:
@@ -200,19 +200,9 @@ def _numbers(column: Column) -> npt.NDArray[np.int16]:
     return np.array([known[text] for text in column], np.int16)
 
 
-def _watch_clock(tally: LogTally, column: Column, last_time: float) -> float:
+def _times(column: Column) -> npt.NDArray[np.float64]:
     texts = [unquoted(text) for text in column] if column[0].startswith(b'"') else column
     try:
-        times = np.array(texts, dtype="S32").astype(np.float64)
+        return np.array(texts, dtype="S32").astype(np.float64)
     except ValueError:
-        return last_time
-    latest = np.maximum.accumulate(np.concatenate([[last_time], times]))
-    behind = latest[:-1] - times
-    steps = behind > CLOCK_STEP_S
-    # A step is where the clock falls behind, not every line after it.
-    if steps.any():
-        fresh = np.diff(np.concatenate([[False], steps]).astype(np.int8)) > 0
-        tally.clock_steps += int(np.count_nonzero(fresh))
-        tally.largest_step_s = max(tally.largest_step_s, float(behind.max()))
-    # After a step the new time counts, so that a second step is seen as well.
-    return float(times[-1]) if steps.any() else float(latest[-1])
+        return np.zeros(0)

@@ -36,7 +36,7 @@ class SubsetOutcome(_Model):
     response_time: str
     """done - due."""
     service_time: str
-    """done - sent."""
+    """done - sent; a request that opens its own connection counts as sent when it begins to connect."""
     lag: str
     """sent - due."""
 
@@ -79,6 +79,8 @@ class Generator(_Model):
     involuntary_context_switches: int | None = None
     mean_in_flight: float | None = None
     """Sampled, for Little's law: requests on a connection, over the measured stages."""
+    in_flight_samples: int | None = None
+    """How many samples stand behind that mean, over all workers."""
     reconnects: int = 0
     """Connections opened in place of an earlier one."""
 
@@ -90,6 +92,7 @@ class Second(_Model):
     second: int
     """Whole seconds since the stage's start."""
     due: int
+    """Requests due in this second whose ending is known: not those that a lost worker took with it."""
     answered: int
     bad: int
     response_time_p50: int | None

@@ -17,6 +17,7 @@ from bench.routing.clusters import Clusters
 from bench.routing.delegates import WrittenRule
 from bench.routing.hosts import HostTable, VirtualHost
 from bench.routing.names import covers, full_name, gateway_name, is_visible, narrower
+from bench.routing.passthrough import passed_on
 from bench.routing.protocols import entry_protocol
 from bench.routing.rules import Rule, Viewpoint, compile_rules
 from bench.routing.sidecar import Listener
@@ -117,8 +118,19 @@ def _tls_listener(edge: Edge, servers: list[PlacedServer], sni: str) -> Listener
     if best is None:
         return Listener(None, f"no server has the SNI {sni or '(none)'}")
     if best.kind == "tls":
-        return Listener(None, doubt=f"{best.title} passes TLS on")
+        return _passing_listener(edge, best, sni)
     return Listener(_table(edge, [best]))
+
+
+def _passing_listener(edge: Edge, placed: PlacedServer, sni: str) -> Listener:
+    tls = placed.server.tls
+    if tls is None or tls.mode != "PASSTHROUGH":
+        return Listener(None, doubt=f"{placed.title} forwards what is in TLS as TCP")
+    bound = [resource for resource in edge.virtual_services if _shared_hosts(edge, placed, resource)]
+    passed = passed_on(bound, _viewpoint(edge, placed), sni)
+    if passed is None:
+        return Listener(None, f"no tls rule for {placed.title} takes the SNI {sni or '(none)'}")
+    return Listener(None, passed=passed)
 
 
 @dataclass(slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bench.istio.inventory import Inventory, Proxy
 from bench.istio.models.virtual_service import VirtualService
 from bench.istio.resource import Resource, Resources
@@ -12,6 +14,7 @@ from bench.routing.decision import (
     CannotJudgeError,
     Decision,
     Delivered,
+    Hop,
     LocalAnswer,
     NoConnection,
     Outcome,
@@ -21,6 +24,7 @@ from bench.routing.delegates import WrittenRule, http_rules
 from bench.routing.gateway import Edge, PlacedServer, gateway_listener
 from bench.routing.hosts import VirtualHost, without_port
 from bench.routing.kubernetes import target_ports
+from bench.routing.passthrough import Passed
 from bench.routing.request import Message, Request, first_message
 from bench.routing.rewriting import normalized
 from bench.routing.rules import ONE, Rule, Share
@@ -144,6 +148,9 @@ class Router:
         if len(step.hops) >= _MOST_HOPS:
             raise CannotJudgeError(f"the request still goes round after {_MOST_HOPS} proxies")
         listener = self.listener(step.proxy, step.port, step.sni)
+        if listener.passed is not None:
+            self._pass_on(step, listener.passed, branches)
+            return
         if listener.table is None:
             if listener.doubt:
                 raise CannotJudgeError(listener.doubt)
@@ -167,6 +174,21 @@ class Router:
             branches.append(step.end(LocalAnswer(301, step.proxy, why, "", location=where)))
         else:
             self._apply(step, host, branches)
+
+    def _pass_on(self, step: Step, passed: Passed, branches: list[Branch]) -> None:
+        here = replace(step, hops=(*step.hops, Hop(step.proxy, passed.why)))
+        for share in passed.shares:
+            part = here.with_probability(here.probability * share.probability)
+            cluster = share.cluster
+            if cluster.destination is None or cluster.doubt or cluster.next_proxies:
+                reason = cluster.doubt or cluster.why or "it leads to another gateway"
+                branches.append(part.end(Unjudged(step.proxy, f"{passed.why}: {reason}")))
+            elif cluster.tls_mode != "DISABLE":
+                reason = f"{passed.why}: {cluster.name} puts TLS around TLS"
+                branches.append(part.end(Unjudged(step.proxy, reason)))
+            else:
+                seen = Delivered(cluster.destination, step.message.host, step.message.path)
+                branches.append(part.end(seen))
 
     def _set_scheme(self, step: Step) -> None:
         message = step.message
@@ -248,7 +270,7 @@ class Router:
         if len({(proxy.namespace, tuple(sorted(proxy.labels.items()))) for proxy in proxies}) > 1:
             raise CannotJudgeError(f"the gateways {', '.join(names)} behind {cluster.name} differ")
         listener = self.listener(names[0], port, sni)
-        if listener.table is None and not listener.doubt:
+        if listener.table is None and listener.passed is None and not listener.doubt:
             why = f"{cluster.name} leads to {names[0]} port {port}, but {listener.nobody}"
             branches.append(step.end(LocalAnswer(503, step.proxy, why, "UF")))
             return

@@ -18,6 +18,7 @@ from bench.routing.conditions import ANYTHING
 from bench.routing.delegates import WrittenRule
 from bench.routing.hosts import HostTable, VirtualHost, aliases, bracketed, old_aliases
 from bench.routing.names import covers, full_name, gateway_name, is_ip, is_visible, is_wildcard
+from bench.routing.passthrough import Passed
 from bench.routing.rules import ONE, Rule, Share, Viewpoint, compile_rules
 from bench.routing.service import KnownService
 
@@ -33,6 +34,8 @@ class Listener:
     nobody: str = ""
     """Why no HTTP is taken here, if there is no table."""
     doubt: str = ""
+    passed: Passed | None = None
+    """TLS goes on as it is, whatever is in it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from envoy_data_plane.envoy.config.listener.v3 import (
     ListenerFilter,
 )
 from envoy_data_plane.envoy.extensions.filters.listener.http_inspector.v3 import HttpInspector
-from envoy_data_plane.envoy.extensions.filters.listener.original_dst.v3 import OriginalDst
 from envoy_data_plane.envoy.extensions.filters.listener.tls_inspector.v3 import TlsInspector
 
 from bench.translate.context import Context
@@ -55,11 +54,6 @@ def build_listener(
     """Build a listener with the inspectors that the conditions of its chains need."""
     matches = [chain.filter_chain_match for chain in chains if chain.filter_chain_match is not None]
     filters: list[ListenerFilter] = []
-    has_ranges = any(match.prefix_ranges for match in matches)
-    if has_ranges and context.intercepts and context.view.is_sidecar:
-        filters.append(
-            ListenerFilter(name="envoy.filters.listener.original_dst", typed_config=pack(OriginalDst()))
-        )
     if any(match.server_names or match.transport_protocol for match in matches) or any(
         chain.transport_socket is not None for chain in chains
     ):

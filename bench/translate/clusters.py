@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -67,8 +67,8 @@ class BuiltCluster:
     endpoints: ClusterLoadAssignment | None = None
 
 
-def build_clusters(context: Context) -> list[BuiltCluster]:
-    """Build all clusters of a proxy, sorted by name.
+def build_clusters(context: Context, only: Container[str] | None = None) -> list[BuiltCluster]:
+    """Build the clusters of a proxy, all or those named in *only*, sorted by name.
 
     A subset gets a cluster for every port of its service. A cluster by DNS without any endpoint is left out,
     as istiod does; one by EDS stays and is empty.
@@ -80,7 +80,7 @@ def build_clusters(context: Context) -> list[BuiltCluster]:
         for port in service.ports:
             if port.protocol is Protocol.UDP:
                 continue
-            for each in _clusters_of_port(context, service, port):
+            for each in _clusters_of_port(context, service, port, only):
                 built.setdefault(each.cluster.name, each)
     if context.intercepts and context.view.is_sidecar:
         built[PASSTHROUGH] = BuiltCluster(_passthrough(context))
@@ -94,17 +94,18 @@ def build_clusters(context: Context) -> list[BuiltCluster]:
     return [built[name] for name in sorted(built)]
 
 
-def _clusters_of_port(context: Context, service: Service, port: ServicePort) -> Iterator[BuiltCluster]:
+def _clusters_of_port(
+    context: Context, service: Service, port: ServicePort, only: Container[str] | None
+) -> Iterator[BuiltCluster]:
     endpoints = context.view.endpoints(service, port)
     merged = context.view.rule(service)
-    rule = merged.rule if merged is not None else None
-    whole = _Builder(context, service, port, merged, None).build(endpoints)
-    if whole is None:
-        return
-    yield whole
-    for subset in rule.subsets if rule is not None else ():
-        members = subset_endpoints(endpoints, subset.labels)
-        built = _Builder(context, service, port, merged, subset).build(members)
+    subsets = merged.rule.subsets if merged is not None else ()
+    for subset in (None, *subsets):
+        builder = _Builder(context, service, port, merged, subset)
+        if only is not None and builder.name not in only:
+            continue
+        members = endpoints if subset is None else subset_endpoints(endpoints, subset.labels)
+        built = builder.build(members)
         if built is not None:
             yield built
 
@@ -148,6 +149,12 @@ class _Builder:
         separate = self._set_discovery(cluster, endpoints, policy)
         if separate is None:
             return None
+        if balancer is not None and balancer.zone_aware_lb_setting is not None:
+            raise UnsupportedError(
+                "zoneAwareLbSetting needs a mesh that knows in which zone each of its proxies is.",
+                where=self._where("load_balancer"),
+                remedy="Write localityLbSetting instead.",
+            )
         apply_load_balancer(cluster, balancer, self.port.protocol, semantics)
         if cluster.type is ClusterDiscoveryType.ORIGINAL_DST:
             self._demand_interception()
@@ -165,7 +172,19 @@ class _Builder:
             else None,
         )
         cluster.typed_extension_protocol_options = packed_http_options(http)
+        self._note_origins(cluster)
         return BuiltCluster(cluster, separate[0] if separate else None)
+
+    def _note_origins(self, cluster: Cluster) -> None:
+        origins = self.context.origins
+        origins.note(cluster, service=self.service.locate)
+        if self.merged is None:
+            return
+        if self.subset is not None:
+            source, index = self.merged.subset_source(self.subset.name)
+            origins.note(cluster, subset=lambda: source.position(("spec", "subsets", index)))
+        if subset_policy(self.rule, self.subset, self.port.number) is not None:
+            origins.note(cluster, policy=self._where, tls=lambda: self._where("tls"))
 
     def _set_discovery(
         self, cluster: Cluster, endpoints: list[Endpoint], policy: TrafficPolicy | None
@@ -182,8 +201,9 @@ class _Builder:
         if resolution is Resolution.DYNAMIC_DNS:
             self._resolve_on_demand(cluster)
             return ()
-        assignment = load_assignment(self.name, endpoints, policy, self.context.view)
-        if resolution in {Resolution.DNS, Resolution.DNS_ROUND_ROBIN}:
+        by_dns = resolution in {Resolution.DNS, Resolution.DNS_ROUND_ROBIN}
+        assignment = load_assignment(self.name, endpoints, policy, self.context.view, by_dns=by_dns)
+        if by_dns:
             if not endpoints:
                 return None
             cluster.cluster_type = _dns_type(is_round_robin=resolution is Resolution.DNS_ROUND_ROBIN)

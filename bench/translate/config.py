@@ -12,6 +12,7 @@ from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
 
 from bench.errors import Position
+from bench.translate.origins import Origins
 from bench.translate.placement import Address
 from bench.translate.tls_secrets import SYSTEM_ROOTS
 
@@ -59,6 +60,8 @@ class ProxyConfig:
     """Load assignments of the EDS clusters; empty with ``static``."""
     secrets: tuple[Secret, ...]
     warnings: tuple[TranslationWarning, ...] = field(default=())
+    origins: Origins = field(default_factory=Origins, compare=False, repr=False)
+    """The places in the YAML that caused routes, filter chains and clusters."""
 
     @property
     def listener_addresses(self) -> tuple[Address, ...]:

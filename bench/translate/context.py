@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from bench.errors import Position
 from bench.istio.registry.view import ProxyView
 from bench.translate.config import ConfigSource, TlsMaterial, TranslationWarning
+from bench.translate.origins import Origins
 from bench.translate.semantics import Semantics
 from bench.translate.tls_secrets import SecretCollector
 
@@ -20,6 +21,7 @@ class Context:
     config_source: ConfigSource
     material: TlsMaterial
     secrets: SecretCollector = field(default_factory=SecretCollector)
+    origins: Origins = field(default_factory=Origins)
     warnings: list[TranslationWarning] = field(default_factory=list)
 
     @property

@@ -106,7 +106,7 @@ def _files(
             where=where,
             remedy="Name both files.",
         )
-    verifies = settings.mode in {"MUTUAL", "OPTIONAL_MUTUAL"} or settings.subject_alt_names
+    verifies = settings.mode in {"MUTUAL", "OPTIONAL_MUTUAL"}
     return pairs, settings.ca_certificates if verifies else ""
 
 

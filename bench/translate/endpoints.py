@@ -40,7 +40,7 @@ def subset_endpoints(endpoints: Sequence[Endpoint], labels: Mapping[str, str]) -
 
 
 def load_assignment(
-    name: str, endpoints: Sequence[Endpoint], policy: TrafficPolicy | None, view: ProxyView
+    name: str, endpoints: Sequence[Endpoint], policy: TrafficPolicy | None, view: ProxyView, *, by_dns: bool
 ) -> ClusterLoadAssignment:
     """Build the load assignment of the cluster *name* for the client *view*."""
     balancer = policy.load_balancer if policy is not None else None
@@ -50,6 +50,7 @@ def load_assignment(
         setting,
         enabled=setting is None or setting.enabled is not False,
         has_outlier_detection=policy is not None and policy.outlier_detection is not None,
+        by_dns=by_dns,
         locality=view.proxy.locality,
         labels=view.proxy.labels,
     )

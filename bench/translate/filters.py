@@ -34,7 +34,6 @@ from bench.istio.registry.services import Protocol
 from bench.translate.context import Context
 from bench.translate.messages import pack
 from bench.translate.names import cluster_name
-from bench.translate.traffic_policy import subset_policy
 
 HTTP_MANAGER = "envoy.filters.network.http_connection_manager"
 TCP_PROXY = "envoy.filters.network.tcp_proxy"
@@ -106,9 +105,7 @@ def tcp_filters(
             ]
         )
     first = routes[0].destination
-    _apply_policy(
-        context, proxy, first.host, first.subset, first.port.number if first.port is not None else port
-    )
+    _apply_rule(context, proxy, first.host, first.subset if len(routes) == 1 else "")
     filters = [Filter(name=TCP_PROXY, typed_config=pack(proxy))]
     if protocol is Protocol.MONGO:
         mongo = MongoProxy(stat_prefix=proxy.stat_prefix)
@@ -135,29 +132,36 @@ def _destination(context: Context, destination: Destination, port: int) -> str:
     return cluster_name(host, port, destination.subset)
 
 
-def _apply_policy(context: Context, proxy: TcpProxy, host: str, subset: str, port: int) -> None:
-    """Carry over what a DestinationRule says of the connections themselves."""
+def _apply_rule(context: Context, proxy: TcpProxy, host: str, subset: str) -> None:
+    """Carry over what the DestinationRule of the first destination says of the connections themselves.
+
+    As in istiod: timeouts come from the rule's own policy, neither from a port's nor from a subset's; the
+    subset of a single destination decides on hash and tunnel.
+    """
     merged = context.view.rule_for_host(host)
     if merged is None:
         return
+    top = merged.rule.traffic_policy
     chosen = next((each for each in merged.rule.subsets if subset and each.name == subset), None)
-    policy = subset_policy(merged.rule, chosen, port)
-    if policy is None:
-        return
-    tcp = policy.connection_pool.tcp if policy.connection_pool is not None else None
+    own = chosen.traffic_policy if chosen is not None else None
+    tcp = top.connection_pool.tcp if top is not None and top.connection_pool is not None else None
     if tcp is not None and tcp.idle_timeout is not None:
         proxy.idle_timeout = tcp.idle_timeout.timedelta
     if tcp is not None and tcp.max_connection_duration is not None:
         proxy.max_downstream_connection_duration = tcp.max_connection_duration.timedelta
-    balancer = policy.load_balancer
+    balancer = own.load_balancer if own is not None and own.load_balancer is not None else None
+    if balancer is None and top is not None:
+        balancer = top.load_balancer
     if (
         balancer is not None
         and balancer.consistent_hash is not None
         and balancer.consistent_hash.use_source_ip
     ):
         proxy.hash_policy = [HashPolicy(source_ip=HashPolicySourceIp())]
-    if policy.tunnel is not None:
+    tunnel = own.tunnel if own is not None and own.tunnel is not None else None
+    if tunnel is None and top is not None:
+        tunnel = top.tunnel
+    if tunnel is not None:
         proxy.tunneling_config = TcpProxyTunnelingConfig(
-            hostname=f"{policy.tunnel.target_host}:{policy.tunnel.target_port}",
-            use_post=policy.tunnel.protocol.upper() == "POST",
+            hostname=f"{tunnel.target_host}:{tunnel.target_port}", use_post=tunnel.protocol.upper() == "POST"
         )

@@ -59,21 +59,21 @@ def _chains(context: Context, bind: str, port: int, servers: Sequence[PlacedServ
         manager = http_manager(
             context, stat_prefix=stat_prefix, route_config=first.route_name, speaks_grpc_web=speaks_grpc_web
         )
-        return [_chain(FilterChain(filters=[manager]))]
+        chain = _chain(FilterChain(filters=[manager]))
+        context.origins.note(chain, server=first.where)
+        return [chain]
     for placed in servers:
         if is_http_server(placed.server):
             manager = http_manager(
                 context, stat_prefix=placed.server.name or stat_prefix, route_config=placed.route_name
             )
-            chains.append(
-                _chain(
-                    FilterChain(
-                        filter_chain_match=chain_match(server_names=placed.sni_hosts),
-                        filters=[manager],
-                        transport_socket=downstream_tls(context, placed),
-                    )
-                )
+            chain = FilterChain(
+                filter_chain_match=chain_match(server_names=placed.sni_hosts),
+                filters=[manager],
+                transport_socket=downstream_tls(context, placed),
             )
+            context.origins.note(chain, server=placed.where)
+            chains.append(_chain(chain))
         elif is_passthrough(placed.server):
             chains += _passthrough_chains(context, placed, sni_taken)
         else:
@@ -122,6 +122,7 @@ def _tcp_chain(context: Context, placed: PlacedServer) -> list[FilterChain]:
                 stat_prefix=f"{virtual_service.name}.{virtual_service.namespace}",
             )
             chain = FilterChain(filters=filters)
+            context.origins.note(chain, server=placed.where, rule=virtual_service.locate)
             if is_tls_server(placed.server):
                 chain.filter_chain_match = chain_match(server_names=placed.sni_hosts)
                 chain.transport_socket = downstream_tls(context, placed)
@@ -161,5 +162,7 @@ def _passthrough_chains(context: Context, placed: PlacedServer, taken: set[str])
                     stat_prefix=f"{virtual_service.name}.{virtual_service.namespace}",
                 )
                 condition = chain_match(server_names=match.sni_hosts)
-                chains.append(_chain(FilterChain(filter_chain_match=condition, filters=filters)))
+                chain = FilterChain(filter_chain_match=condition, filters=filters)
+                context.origins.note(chain, server=placed.where, rule=virtual_service.locate)
+                chains.append(_chain(chain))
     return chains

@@ -92,15 +92,16 @@ def _add_server(context: Context, placed: PlacedServer, hosts: dict[str, _Host])
 def _virtual_hosts(context: Context, hosts: dict[str, _Host]) -> list[VirtualHost]:
     """Build the virtual hosts; those with the very same routes become one, the most specific name first."""
     kept: list[tuple[_Host, list[str]]] = []
-    known: dict[tuple[object, ...], int] = {}
+    known: dict[tuple[int, ...], tuple[_Host, list[str]]] = {}
     for host in sorted(hosts, key=specificity):
         entry = hosts[host]
-        key = (tuple(id(route) for route in entry.routes), entry.redirects, entry.port)
-        if context.semantics.collapses_hosts and entry.routes and key in known:
-            kept[known[key]][1].append(host)
+        key = tuple(id(route) for route in entry.routes)
+        same = known.get(key)
+        if context.semantics.collapses_hosts and same is not None and same[0].redirects == entry.redirects:
+            same[1].append(host)
             continue
-        known[key] = len(kept)
-        kept.append((entry, [host]))
+        known[key] = (entry, [host])
+        kept.append(known[key])
     return sorted((_virtual_host(context, *each) for each in kept), key=lambda host: host.name)
 
 

@@ -107,7 +107,9 @@ def default_route(context: Context, service: Service, port: ServicePort) -> Rout
         cluster=cluster_name(service.host, port.number),
         hash_policy=[] if policy is None else [policy],
     )
-    return variant(_DEFAULT_ROUTE, route=action)
+    route = variant(_DEFAULT_ROUTE, route=action)
+    context.origins.note(route, service=service.locate)
+    return route
 
 
 @lru_cache(maxsize=8)
@@ -119,7 +121,7 @@ def _route(context: Context, placed: PlacedRoute, match: HTTPMatchRequest | None
     written, locate = placed.route, placed.locate
     name = written.name
     if match is not None and match.name:
-        name = f"{name}.{match.name}" if name else match.name
+        name = f"{name}.{match.name}"
     changes = header_changes(written.headers)
     route = Route(
         name=name,
@@ -140,6 +142,7 @@ def _route(context: Context, placed: PlacedRoute, match: HTTPMatchRequest | None
         route.typed_per_filter_config["envoy.filters.http.fault"] = pack(http_fault(written.fault, locate))
     if written.cors_policy is not None:
         route.typed_per_filter_config["envoy.filters.http.cors"] = pack(cors_policy(written.cors_policy))
+    context.origins.note(route, rule=locate)
     return route
 
 

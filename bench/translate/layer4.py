@@ -57,13 +57,15 @@ def tcp_chains(
                     subnets = []
                     break
                 subnets += match.destination_subnets
-            chains.append(
-                FilterChain(filter_chain_match=chain_match(subnets=subnets or blocks), filters=filters)
-            )
+            chain = FilterChain(filter_chain_match=chain_match(subnets=subnets or blocks), filters=filters)
+            context.origins.note(chain, service=service.locate, rule=virtual_service.locate)
+            chains.append(chain)
             if not subnets:
                 return chains
     filters = service_filters(context, service.host, port.number, port.protocol)
-    chains.append(FilterChain(filter_chain_match=chain_match(subnets=blocks), filters=filters))
+    chain = FilterChain(filter_chain_match=chain_match(subnets=blocks), filters=filters)
+    context.origins.note(chain, service=service.locate)
+    chains.append(chain)
     return chains
 
 
@@ -100,9 +102,13 @@ def tls_chains(
                 condition = chain_match(
                     server_names=match.sni_hosts, subnets=match.destination_subnets or blocks
                 )
-                chains.append(FilterChain(filter_chain_match=condition, filters=filters))
+                chain = FilterChain(filter_chain_match=condition, filters=filters)
+                context.origins.note(chain, service=service.locate, rule=virtual_service.locate)
+                chains.append(chain)
     if chains:
         return chains
     names = [service.host] if bind == ANY_ADDRESS else []
     filters = service_filters(context, service.host, port.number, port.protocol)
-    return [FilterChain(filter_chain_match=chain_match(server_names=names, subnets=blocks), filters=filters)]
+    chain = FilterChain(filter_chain_match=chain_match(server_names=names, subnets=blocks), filters=filters)
+    context.origins.note(chain, service=service.locate)
+    return [chain]

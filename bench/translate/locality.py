@@ -50,6 +50,7 @@ def arrange(
     *,
     enabled: bool,
     has_outlier_detection: bool,
+    by_dns: bool,
     locality: str,
     labels: Mapping[str, str],
 ) -> list[LocalityGroup]:
@@ -64,28 +65,23 @@ def arrange(
         return _distribute(groups, setting.distribute, locality)
     if not has_outlier_detection:
         return groups
+    if setting is not None and setting.failover_priority and by_dns:
+        return groups
     if setting is not None and setting.failover_priority:
         groups = _by_labels(groups, setting.failover_priority, locality, labels)
         if setting.failover:
             groups = _by_locality(groups, setting.failover, locality, keep_priorities=True)
-        return groups
-    if not locality:
         return groups
     return _by_locality(groups, setting.failover if setting is not None else (), locality)
 
 
 def _matches(rule: str, locality: str) -> bool:
     """Tell whether *locality* falls under *rule*, such as ``us-east/*``."""
-    if rule in {"*", ""}:
-        return True
-    wanted = rule.split("/")
-    parts = split_locality(locality)
-    for part, actual in zip(wanted, parts, strict=False):
-        if part == "*":
-            return True
-        if part != actual:
-            return False
-    return True
+    region, *narrower = split_locality(rule)
+    actual_region, *actual = split_locality(locality)
+    if region not in {"*", actual_region}:
+        return False
+    return all(part in {"*", "", here} for part, here in zip(narrower, actual, strict=True))
 
 
 def _distribute(

@@ -9,7 +9,7 @@ from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, Filte
 from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
 
-from bench.istio.registry.hosts import MESH, covers, is_ip
+from bench.istio.registry.hosts import is_ip
 from bench.istio.registry.services import ANY_ADDRESS, Origin, Protocol, Resolution, Service, ServicePort
 from bench.translate.chains import build_listener, chain_match
 from bench.translate.context import Context
@@ -167,12 +167,16 @@ def _add(
         )
     if protocol.is_http:
         return
-    virtual_services = [
-        each
-        for each in context.view.virtual_services(MESH)
-        if (each.tls or each.tcp) and _names(each.hosts, service.host)
-    ]
+    virtual_services = context.view.mesh_rules_for(service.host)
     blocks = [address for address in service.addresses if "/" in address] if bind == ANY_ADDRESS else []
+    if blocks and not context.intercepts:
+        context.warn(
+            "address-block-unreachable",
+            service.where,
+            f"{service.host} stands for the addresses {', '.join(blocks)}, and port {port.number} only takes "
+            "connections to them; without interception none will come.",
+            "Name single addresses, each gets a listener of its own.",
+        )
     if protocol.is_tls:
         socket.add(tls_chains(context, service, port, virtual_services, blocks=blocks, bind=bind))
     else:
@@ -189,13 +193,9 @@ def _add_routes(
         routes[name] = sidecar_route_config(context, port.number)
 
 
-def _names(hosts: tuple[str, ...], service: str) -> bool:
-    return any(covers(host, service) for host in hosts)
-
-
 def _listener(context: Context, bind: str, port: int, socket: _Socket) -> Listener:
     chains = [chain for chain in socket.chains if chain_key(chain.filter_chain_match)]
-    fallback = [chain for chain in socket.chains if chain not in chains]
+    fallback = [chain for chain in socket.chains if not chain_key(chain.filter_chain_match)]
     if socket.http is not None:
         name = listener_name(bind, port)
         manager = http_manager(context, stat_prefix=f"outbound_{name}", route_config=socket.http)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from envoy_data_plane.envoy.config.route.v3 import (
@@ -14,7 +14,7 @@ from envoy_data_plane.envoy.config.route.v3 import (
     VirtualHost,
 )
 
-from bench.istio.registry.hosts import MESH, covers, is_wildcard, most_specific
+from bench.istio.registry.hosts import MESH, covers, is_wildcard, most_specific, overlap
 from bench.istio.registry.services import Service, ServicePort
 from bench.istio.registry.virtual_services import BoundVirtualService
 from bench.translate.context import Context
@@ -103,7 +103,8 @@ def _from_virtual_services(context: Context, port: int, services: dict[str, Serv
     """Let each VirtualService of the mesh claim its hosts; the first one to claim a host keeps it."""
     virtual_services = context.view.virtual_services(MESH)
     if port != _UNKNOWN_HOST_PORT:
-        virtual_services = [each for each in virtual_services if _speaks_for(each, services)]
+        wild = [service for service in services if is_wildcard(service)]
+        virtual_services = [each for each in virtual_services if _speaks_for(each, services, wild)]
     owners = _owners(virtual_services, services)
     scope = RouteScope(port, frozenset({MESH}), only_this_port=True)
     candidates: list[_Candidate] = []
@@ -130,8 +131,16 @@ def _from_virtual_services(context: Context, port: int, services: dict[str, Serv
     return candidates
 
 
-def _speaks_for(virtual_service: BoundVirtualService, services: Iterable[str]) -> bool:
-    return any(covers(host, service) for host in virtual_service.hosts for service in services)
+def _speaks_for(
+    virtual_service: BoundVirtualService, services: Mapping[str, Service], wild: list[str]
+) -> bool:
+    """Tell whether the VirtualService and a service have a host in common, either of them by a wildcard."""
+    return any(
+        host in services
+        or any(covers(service, host) for service in wild)
+        or (is_wildcard(host) and any(overlap(host, service) for service in services))
+        for host in virtual_service.hosts
+    )
 
 
 def _owners(
@@ -142,9 +151,10 @@ def _owners(
     for virtual_service in virtual_services:
         for host in virtual_service.hosts:
             by_host.setdefault(host, virtual_service)
+    wild = [host for host in by_host if is_wildcard(host)]
     owners: dict[str, BoundVirtualService] = {}
     for service in services:
-        best = service if service in by_host else most_specific(service, by_host)
+        best = service if service in by_host else most_specific(service, wild)
         if best is not None:
             owners[service] = by_host[best]
     return owners
@@ -175,12 +185,11 @@ class _HostBuilder:
             domains, short = service_domains(
                 service, self._port, self._context.view.dns_domain, with_ports=with_ports
             )
-            for alias in self._context.view.services:
-                if alias.external_name == service.host:
-                    more, more_short = service_domains(
-                        alias, self._port, self._context.view.dns_domain, with_ports=with_ports
-                    )
-                    domains, short = domains + more, short | more_short
+            for alias in self._context.view.aliases(service.host):
+                more, more_short = service_domains(
+                    alias, self._port, self._context.view.dns_domain, with_ports=with_ports
+                )
+                domains, short = domains + more, short | more_short
             built.append(self._build(candidate, service.host, domains, short))
         return [host for host in built if host is not None]
 

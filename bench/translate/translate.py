@@ -10,6 +10,7 @@ from bench.translate.context import Context
 from bench.translate.gateway_listeners import gateway_listeners
 from bench.translate.gateway_routes import gateway_route_configs
 from bench.translate.gateway_servers import merge_servers
+from bench.translate.reachable import reachable_clusters
 from bench.translate.semantics import Semantics, semantics_named
 from bench.translate.sidecar_listeners import sidecar_listeners
 
@@ -21,11 +22,13 @@ def translate(
     config_source: ConfigSource,
     tls_material: TlsMaterial | None = None,
     semantics: Semantics | None = None,
+    only_reachable: bool = False,
 ) -> ProxyConfig:
     """Translate what *proxy* sees of *registry* into Envoy's resources.
 
-    ``semantics`` overrides the defaults that the inventory's semantics imply, line by line; merging and rule
-    lookup always follow the inventory.
+    ``only_reachable`` leaves out clusters that nothing of this proxy leads to, and their secrets; istiod
+    sends all. ``semantics`` overrides the defaults that the inventory's semantics imply, line by line;
+    merging and rule lookup always follow the inventory.
 
     Raises:
         UnsupportedError: files alone, or a proxy without interception, cannot do what a resource asks for.
@@ -55,7 +58,8 @@ def translate(
     else:
         merged = merge_servers(context)
         listeners, routes = gateway_listeners(context, merged), gateway_route_configs(context, merged)
-    built = build_clusters(context)
+    only = reachable_clusters(listeners, routes) if only_reachable else None
+    built = build_clusters(context, only)
     return ProxyConfig(
         proxy=proxy,
         config_source=config_source,
@@ -65,4 +69,5 @@ def translate(
         endpoints=tuple(each.endpoints for each in built if each.endpoints is not None),
         secrets=context.secrets.secrets(),
         warnings=tuple(context.warnings),
+        origins=context.origins,
     )

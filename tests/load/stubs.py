@@ -140,8 +140,8 @@ def plan_for(
     )
 
 
-def _start(files: int | None = None) -> subprocess.Popen:
-    command = [sys.executable, str(Path(__file__).with_name("engine_process.py"))]
+def _start(*options: str, files: int | None = None) -> subprocess.Popen:
+    command = [sys.executable, str(Path(__file__).with_name("engine_process.py")), *options]
     if files is not None:
         command = ["prlimit", f"--nofile={files}", *command]
     return subprocess.Popen(
@@ -165,20 +165,27 @@ def _end() -> None:
 atexit.register(_end)
 
 
-def send(plan: LoadPlan, *, files: int | None = None) -> LoadOutcome:
-    """Let the engine carry out *plan* in a process of its own, which may open only so many *files*."""
-    if files is not None or not _engine or _engine[0].poll() is not None:
-        process = _start(files)
-        if files is None:
-            _engine[:] = [process]
+def send(plan: LoadPlan, *, files: int | None = None, portable: bool = False) -> LoadOutcome:
+    """Let the engine carry out *plan* in a process of its own.
+
+    Args:
+        plan: what to send.
+        files: how many files that process may have open; None: as many as this one.
+        portable: do without epoll and timerfd.
+    """
+    is_special = files is not None or portable
+    if is_special:
+        process = _start(*(["--portable"] if portable else []), files=files)
     else:
+        if not _engine or _engine[0].poll() is not None:
+            _engine[:] = [_start()]
         process = _engine[0]
     try:
         process.stdin.write(plan.model_dump_json() + "\n")
         process.stdin.flush()
         answer = json.loads(process.stdout.readline())
     finally:
-        if files is not None:
+        if is_special:
             process.kill()
             process.communicate()
     if "error" in answer:

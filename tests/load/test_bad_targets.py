@@ -378,3 +378,38 @@ def test_a_closed_loop_against_a_dead_target_does_not_storm() -> None:
 def test_more_connections_than_open_files_names_the_limit_and_the_remedy() -> None:
     with Stub(always(good)) as stub, pytest.raises(LoadError, match=r"may have 300.*ulimit -n 628"):
         send(plan_for(stub.port, connections=Connections(count=500)), files=300)
+
+
+@pytest.mark.parametrize("kind", ["constant", "closed"])
+def test_without_epoll_and_timerfd_the_same_is_done_a_little_later(kind) -> None:
+    schedule = Closed(kind="closed") if kind == "closed" else None
+    with Stub(always(good)) as stub:
+        outcome = send(plan_for(stub.port, schedule=schedule, require_id=True), portable=True)
+
+    result = counts(outcome)
+    assert result.due == result.answered
+    assert result.due == 60 if kind == "constant" else result.due > 60
+
+
+def test_without_epoll_large_requests_and_broken_connections_are_handled_too() -> None:
+    body = "b" * 3_000_000
+
+    seen = []
+
+    def serve(conn, number) -> None:
+        request = read_request(conn)
+        seen.append(number)
+        if len(seen) == 1:
+            reset(conn)
+            return
+        head, _, rest = request.partition(b"\r\n\r\n")
+        size = len(rest)
+        while size < len(body):
+            size += len(conn.recv(1 << 20))
+        conn.sendall(good(head + b"\r\n"))
+
+    with Stub(serve) as stub:
+        plan = plan_for(stub.port, rate=10, method="POST", body=body)
+        result = counts(send(plan, portable=True))
+
+    assert (result.due, result.answered, result.failed) == (3, 2, 1)

@@ -115,15 +115,10 @@ class RealPath:
         for part in ("config", "logs"):
             (root / part).mkdir(parents=True)
         binds = list(config.listener_addresses)
-        # Two translated addresses with one port would be told apart by their real port only.
-        free = {}
-        for bind in binds:
-            with socket.create_server((LOOPBACK, 0)) as probe:
-                free[bind] = (LOOPBACK, probe.getsockname()[1])
         placement = Placement(
             config_root=str(root / "config"),
             log_root=str(root / "logs"),
-            listeners=free,
+            listeners=dict.fromkeys(binds, (LOOPBACK, 0)),
             endpoints=places,
         )
         for file in render(config, placement, RenderOptions(node_id=name)):
@@ -140,10 +135,9 @@ class RealPath:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         output.close()
         self.processes.append(process)
-        self.listeners[name] = free
-        self._wait(name, process, root, len(binds))
+        self._wait(name, process, root, binds)
 
-    def _wait(self, name, process, root, expected):
+    def _wait(self, name, process, root, binds):
         deadline = time.monotonic() + 20
         while True:
             if process.poll() is not None or time.monotonic() > deadline:
@@ -153,7 +147,14 @@ class RealPath:
                 self.admins[name] = admin
                 if self.admin(name, "ready").strip() == "LIVE":
                     found = json.loads(self.admin(name, "listeners?format=json"))
-                    if len(found.get("listener_statuses", [])) >= expected:
+                    bound = {
+                        status["name"]: status["local_address"]["socket_address"]
+                        for status in found.get("listener_statuses", [])
+                    }
+                    if len(bound) >= len(binds):
+                        self.listeners[name] = {
+                            bind: (LOOPBACK, bound[f"{bind[0]}_{bind[1]}"]["port_value"]) for bind in binds
+                        }
                         return
             time.sleep(0.05)
 

@@ -15,6 +15,7 @@ from bench.routing.matrix import request_matrix
 from bench.routing.request import Request
 from bench.routing.router import Router
 from tests.routing.conftest import SETS
+from tests.routing.generated import INVENTORY, generate
 from tests.routing.real_path import RealPath
 
 pytestmark = pytest.mark.envoy
@@ -66,11 +67,23 @@ CASES = [
 @pytest.mark.parametrize(("name", "semantics", "least"), CASES)
 def test_real_proxies_do_what_routing_says_for_the_whole_matrix(load_set, tmp_path, name, semantics, least):
     resources, inventory = load_set(name, semantics)
-    router = Router(resources, inventory)
-    matrix = request_matrix(router, resources)
-    assert len(matrix.cases) >= least
-    path = RealPath(resources, inventory, tmp_path, all_endpoints(router, resources))
 
+    assert compare(resources, inventory, tmp_path) >= least
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_real_proxies_do_what_routing_says_for_generated_resources(tmp_path, seed):
+    semantics = ("current", "istio-1.0")[seed % 2]
+    inventory = Inventory.model_validate({**INVENTORY, "semantics": semantics})
+
+    assert compare(load_text(generate(seed), f"seed-{seed}"), inventory, tmp_path, most=400) > 100
+
+
+def compare(resources, inventory, folder, *, most=2000):
+    """Send the whole matrix; the number of cases that agreed, if all did."""
+    router = Router(resources, inventory)
+    matrix = request_matrix(router, resources, most=most)
+    path = RealPath(resources, inventory, folder, all_endpoints(router, resources))
     wrong = []
     try:
         for case in matrix.cases:
@@ -82,8 +95,8 @@ def test_real_proxies_do_what_routing_says_for_the_whole_matrix(load_set, tmp_pa
                 )
     finally:
         path.close()
-
     assert not wrong, f"{len(wrong)} of {len(matrix.cases)}:\n" + "\n".join(wrong[:12])
+    return len(matrix.cases)
 
 
 @pytest.fixture(scope="module")

@@ -296,13 +296,106 @@ spec:
 
 
 def test_an_endless_stream_of_requests_is_judged_quickly():
-    """100,000 decisions in a few seconds; this asks for 10,000 in less than two on a busy machine."""
+    """100,000 decisions in a few seconds; this asks for 10,000 in less than two seconds of CPU."""
     router = Router(*walkthrough())
     requests = [Request(HOST, 80, headers=(("want", want),)) for want in ("v1", "v2")]
 
-    begun = time.perf_counter()
+    begun = time.process_time()
     for _ in range(5_000):
         for request in requests:
             router.decide(request)
 
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2
+
+
+PASSING = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: partner}
+spec:
+  hosts: [partner.example, other.partner.example]
+  resolution: STATIC
+  ports: [{number: 80, name: http, protocol: HTTP}, {number: 443, name: tls, protocol: TLS}]
+  endpoints: [{address: 10.9.0.1, labels: {v: a}}, {address: 10.9.0.2, labels: {v: b}}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: partner, namespace: edge}
+spec:
+  host: partner.example
+  subsets: [{name: a, labels: {v: a}}, {name: b, labels: {v: b}}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: gate}
+spec:
+  host: gate.edge.svc.cluster.local
+  trafficPolicy: {tls: {mode: SIMPLE, sni: SNI}}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: out}
+spec:
+  selector: {app: gate}
+  servers:
+  - {port: {number: 443, name: tls, protocol: TLS}, hosts: ["*.example"], tls: {mode: PASSTHROUGH}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: into}
+spec:
+  hosts: [partner.example]
+  http: [{route: [{destination: {host: gate.edge.svc.cluster.local, port: {number: 443}}}]}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: onward}
+spec:
+  hosts: ["*.example"]
+  gateways: [out]
+  tls:
+  - match: [{sniHosts: ["*.example"], port: 444}, {sniHosts: ["*.example"], gateways: [else]}]
+    route: [{destination: {host: nowhere.example}}]
+  - match: [{sniHosts: ["*.example"]}]
+    route:
+    - {destination: {host: partner.example, port: {number: 443}, subset: a}, weight: 3}
+    - {destination: {host: partner.example, port: {number: 443}, subset: b}, weight: 1}
+  - match: [{sniHosts: [other.partner.example], port: 443}]
+    route: [{destination: {host: other.partner.example, port: {number: 443}}}]
+"""
+
+
+def through_tls(sni):
+    inventory = Inventory.model_validate(
+        {
+            "proxies": {
+                "client": {"role": "sidecar", "ip": "10.1.0.5"},
+                "gate": {"role": "gateway", "namespace": "edge", "ip": "10.1.0.9", "labels": {"app": "gate"}},
+            },
+            "services": [
+                {
+                    "name": "gate",
+                    "namespace": "edge",
+                    "selector": {"app": "gate"},
+                    "ports": [{"name": "tls", "port": 443, "targetPort": 8443}],
+                }
+            ],
+        }
+    )
+    resources = load_text(PASSING.replace("SNI", sni), "passing.yaml")
+    return route(resources, inventory, Request("partner.example", 80))
+
+
+def test_tls_that_is_passed_on_goes_by_its_sni_the_most_specific_name_first():
+    shares = {d.subset: share for d, share in through_tls("partner.example").destinations().items()}
+    other = through_tls("other.partner.example").outcome
+
+    assert shares == {"a": Fraction(3, 4), "b": Fraction(1, 4)}
+    assert other.destination.host == "other.partner.example"
+
+
+def test_an_sni_that_no_server_has_is_503_by_the_sender():
+    outcome = through_tls("example.org").outcome
+
+    assert (outcome.status, outcome.by) == (503, "client")
+    assert "no server has the SNI example.org" in outcome.why

@@ -111,6 +111,21 @@ def test_requests_reach_the_subset_that_their_header_asks_for(envoy, tmp_path, c
         assert set(rejected.values()) == {0}
 
 
+def test_clusters_that_nothing_leads_to_can_be_left_out():
+    """Fewer files to watch; what routes lead to stays as it is, in both roles."""
+    registry = registry_of(WALKTHROUGH, walkthrough_inventory())
+    for proxy, kept in {
+        "egress": {f"443|v1|{SHOP}", f"443|v2|{SHOP}"},
+        "client": {"80||egress.istio-system.svc.cluster.local", f"443||{SHOP}"},
+    }.items():
+        whole = translate(registry, proxy, config_source="eds")
+        lean = translate(registry, proxy, config_source="eds", only_reachable=True)
+        assert {each.name.removeprefix("outbound|") for each in lean.clusters} == kept
+        by_name = {each.name: each for each in whole.clusters}
+        assert all(by_name[each.name] == each for each in lean.clusters)
+        assert lean.file_watches < whole.file_watches
+
+
 @pytest.mark.parametrize(("name", "status"), [("shop.partners", 404), ("10.233.36.124", 404)])
 def test_names_that_only_the_sidecar_knows_end_at_the_gateway(envoy, tmp_path, name, status):
     """The sidecar passes short names and the cluster IP on; the gateway only knows the full name."""

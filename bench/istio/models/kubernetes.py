@@ -1,4 +1,4 @@
-"""The Kubernetes objects that describe the surroundings: Service, EndpointSlice, Namespace, Pod."""
+"""Objects of other groups that describe the surroundings: Service, EndpointSlice, Pod and so on."""
 
 from __future__ import annotations
 
@@ -122,3 +122,29 @@ class Pod(LenientModel):
 
     spec: PodSpec = Field(default_factory=PodSpec)
     status: PodStatus = Field(default_factory=PodStatus)
+
+
+class Secret(LenientModel):
+    """A Secret: only the analyzer asks whether it is there and has a certificate."""
+
+    type: Text = ""
+    data: Labels = Field(default_factory=dict)
+    """Base64 texts."""
+    string_data: Labels = Field(default_factory=dict)
+
+
+class LabelSelector(LenientModel):
+    """Labels of the workloads that a policy holds for."""
+
+    match_labels: Labels = Field(default_factory=dict)
+
+
+class RequestAuthentication(LenientModel):
+    """The ``spec`` of a RequestAuthentication: only the analyzer asks for which workloads there is one."""
+
+    selector: LabelSelector = Field(default_factory=LabelSelector)
+
+    @property
+    def selected_labels(self) -> Labels:
+        """The labels; none is every workload of the namespace."""
+        return self.selector.match_labels

@@ -40,9 +40,7 @@ def kubernetes_protocol(*, port: int, name: str, transport: str, app_protocol: s
             return _APP_PROTOCOLS[app_protocol]
         name = app_protocol
     lowered = name.lower()
-    if lowered == "grpc-web" or lowered.startswith("grpc-web-"):
+    if lowered.startswith("grpc-web"):
         return Protocol.GRPC_WEB
     found = _BY_NAME.get(lowered.partition("-")[0], Protocol.UNKNOWN)
-    if found is Protocol.UDP:
-        found = Protocol.UNKNOWN
     return Protocol.TCP if found is Protocol.UNKNOWN and port in _SERVER_SPEAKS_FIRST else found

@@ -8,8 +8,13 @@ from dataclasses import replace
 from bench.istio.inventory import Proxy
 from bench.istio.registry.build import Registry
 from bench.istio.registry.destination_rules import MergedRule
+from bench.istio.registry.hosts import MESH, covers, is_wildcard
 from bench.istio.registry.services import Endpoint, Origin, Service, ServicePort
 from bench.istio.registry.virtual_services import BoundVirtualService
+
+_Exact = dict[str, list[tuple[int, BoundVirtualService]]]
+_Wild = list[tuple[int, str, BoundVirtualService]]
+"""VirtualServices by their hosts, each with its rank in the order of precedence."""
 
 
 class ProxyView:
@@ -34,6 +39,17 @@ class ProxyView:
             if known is not None:
                 service = replace(known, ports=(*known.ports, *service.ports))  # noqa: PLW2901
             self._by_host[service.host] = service
+        self._layer4: (
+            tuple[
+                dict[str, list[tuple[int, BoundVirtualService]]], list[tuple[int, str, BoundVirtualService]]
+            ]
+            | None
+        ) = None
+        self._bound: dict[str, list[BoundVirtualService]] = {}
+        self._aliases: dict[str, list[Service]] = {}
+        for service in self.services:
+            if service.external_name is not None:
+                self._aliases.setdefault(service.external_name, []).append(service)
         self._rules: dict[tuple[str, str], MergedRule | None] = {}
 
     @property
@@ -81,12 +97,35 @@ class ProxyView:
 
     def virtual_services(self, gateway: str) -> list[BoundVirtualService]:
         """Give what is visible and bound to *gateway* (``namespace/name`` or ``mesh``), by precedence."""
-        bound = [
-            each
-            for each in self.registry.virtual_services
-            if gateway in each.gateways and each.is_visible_in(self.namespace)
-        ]
-        return sorted(bound, key=lambda each: each.rank)
+        if gateway not in self._bound:
+            bound = [
+                each
+                for each in self.registry.virtual_services
+                if gateway in each.gateways and each.is_visible_in(self.namespace)
+            ]
+            self._bound[gateway] = sorted(bound, key=lambda each: each.rank)
+        return self._bound[gateway]
+
+    def mesh_rules_for(self, host: str) -> list[BoundVirtualService]:
+        """Give the VirtualServices of the mesh with TLS or TCP rules for *host*, by precedence."""
+        if self._layer4 is None:
+            self._layer4 = ({}, [])
+            for rank, each in enumerate(self.virtual_services(MESH)):
+                if not (each.tls or each.tcp):
+                    continue
+                for written in each.hosts:
+                    if is_wildcard(written):
+                        self._layer4[1].append((rank, written, each))
+                    else:
+                        self._layer4[0].setdefault(written, []).append((rank, each))
+        exact, wild = self._layer4
+        found = dict(exact.get(host, []))
+        found.update({rank: each for rank, written, each in wild if covers(written, host)})
+        return [found[rank] for rank in sorted(found)]
+
+    def aliases(self, host: str) -> list[Service]:
+        """Give the services that are another name for *host*."""
+        return self._aliases.get(host, [])
 
 
 def _visible(services: Iterable[Service], namespace: str) -> list[Service]:

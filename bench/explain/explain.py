@@ -1,0 +1,77 @@
+"""The answer to: what will happen to this request, and why?"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from bench.errors import InputError
+from bench.explain.connections import Connection
+from bench.explain.journey import Journey
+from bench.explain.narrow import narrowed
+from bench.explain.proxies import Proxies, possible_names
+from bench.explain.request import Request
+from bench.explain.resources import Sources
+from bench.explain.walk import Walk
+from bench.istio.registry import ProxyView, Registry
+from bench.istio.resource import Resources
+
+
+def explain(registry: Registry, resources: Resources, request: Request, proxy: str | None = None) -> Journey:
+    """Follow *request* from *proxy* on, by default from the only sidecar of the inventory.
+
+    Only what the request can meet is translated, so that thousands of other hosts cost nothing.
+
+    Raises:
+        InputError: no such proxy, or several sidecars and none named.
+        UnsupportedError: files alone cannot do what a resource on the way asks for.
+    """
+    name = proxy if proxy is not None else default_proxy(registry)
+    client = registry.proxy(name)
+    small = narrowed(registry, request, client)
+    connection = Connection(
+        request.port,
+        _address(small, request, name),
+        has_tls=request.scheme == "https",
+        sni=request.host if request.scheme == "https" and not _is_ip(request.host) else "",
+    )
+    hop = Walk(Proxies(small, Sources(resources))).arrive(name, request, connection)
+    return Journey(request, hop)
+
+
+def default_proxy(registry: Registry) -> str:
+    """Give the only sidecar.
+
+    Raises:
+        InputError: there is none, or there are several.
+    """
+    proxies = registry.inventory.proxies
+    sidecars = [name for name, proxy in proxies.items() if proxy.role == "sidecar"]
+    if len(sidecars) == 1:
+        return sidecars[0]
+    if not sidecars and len(proxies) == 1:
+        return next(iter(proxies))
+    raise InputError(
+        f"the inventory has {len(sidecars)} sidecars, so it is not clear where the request starts.",
+        remedy=f"Name one with --from: {', '.join(sorted(proxies))}.",
+    )
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _address(registry: Registry, request: Request, name: str) -> str:
+    """Give the IP that the client connects to, where the registry knows it."""
+    if _is_ip(request.destination):
+        return request.destination
+    view = ProxyView(registry, name)
+    for host in possible_names(request.destination, view.namespace, registry.inventory.domain):
+        service = view.service(host)
+        if service is not None:
+            plain = [address for address in service.addresses if "/" not in address]
+            return plain[0] if plain else ""
+    return ""

@@ -1,0 +1,93 @@
+"""The proxies of the inventory, each with its translation, made when it is first needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
+
+from bench.errors import Position
+from bench.explain.clusters import Clusters
+from bench.explain.resources import Sources
+from bench.istio.inventory import Proxy
+from bench.istio.registry import ProxyView, Registry
+from bench.translate import ProxyConfig, TlsMaterial, translate
+
+STAND_INS = TlsMaterial(
+    workload_certificate="the workload's certificate",
+    workload_private_key="the workload's key",
+    workload_ca="the mesh's trust bundle",
+)
+"""Names for what an agent would bring: nothing is read here, so any will do."""
+
+
+def possible_names(destination: str, namespace: str, domain: str) -> list[str]:
+    """Give what *destination* may stand for in a pod of *namespace*, completed as a resolver does."""
+    host = destination.lower().rstrip(".")
+    return [host, f"{host}.{namespace}.svc.{domain}", f"{host}.svc.{domain}", f"{host}.{domain}"]
+
+
+@dataclass(frozen=True)
+class TranslatedProxy:
+    """One proxy and what it was given."""
+
+    name: str
+    proxy: Proxy
+    config: ProxyConfig
+    sources: Sources
+
+    view: ProxyView
+
+    @cached_property
+    def clusters(self) -> Clusters:
+        """Its clusters by name."""
+        return Clusters(self.config)
+
+    @cached_property
+    def routes(self) -> dict[str, RouteConfiguration]:
+        """Its route configurations by name."""
+        return {config.name: config for config in self.config.routes}
+
+    def service_places(self, host: str) -> dict[str, Position]:
+        """Give the place of the service that *host* names for this proxy; empty when there is none."""
+        for name in possible_names(host, self.proxy.namespace, self.view.registry.inventory.domain):
+            service = self.view.service(name)
+            if service is not None:
+                return {"service": service.where}
+        return {}
+
+    @property
+    def is_sidecar(self) -> bool:
+        """Whether it stands beside a client."""
+        return self.proxy.role == "sidecar"
+
+
+class Proxies:
+    """All proxies, translated on demand."""
+
+    def __init__(self, registry: Registry, sources: Sources) -> None:
+        self.registry = registry
+        self._sources = sources
+        self._translated: dict[str, TranslatedProxy] = {}
+        self._by_ip = {proxy.ip: name for name, proxy in registry.inventory.proxies.items()}
+
+    def get(self, name: str) -> TranslatedProxy:
+        """Give the proxy *name*.
+
+        Raises:
+            InputError: the inventory has no such proxy.
+            UnsupportedError: files alone cannot do what a resource asks of it.
+        """
+        if name not in self._translated:
+            proxy = self.registry.proxy(name)
+            config = translate(self.registry, name, config_source="static", tls_material=STAND_INS)
+            view = ProxyView(self.registry, name)
+            self._translated[name] = TranslatedProxy(name, proxy, config, self._sources, view)
+        return self._translated[name]
+
+    def gateway_at(self, address: str) -> str | None:
+        """Give the gateway proxy that listens at *address* (``host:port``)."""
+        host = address.rpartition(":")[0].strip("[]")
+        name = self._by_ip.get(host)
+        return name if name is not None and self.registry.inventory.proxies[name].role == "gateway" else None

@@ -1,0 +1,35 @@
+"""From a place in a file to the resource that stands there."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+
+from bench.errors import Position
+from bench.explain.journey import Origin
+from bench.istio.resource import Resources
+
+
+class Sources:
+    """Knows which resource each line belongs to."""
+
+    def __init__(self, resources: Resources) -> None:
+        by_file: dict[str, list[tuple[int, str]]] = {}
+        for resource in resources:
+            first = resource.document.first_line if not resource.root else resource.position().line
+            by_file.setdefault(resource.document.file, []).append((first, resource.title))
+        self._by_file = {file: sorted(starts) for file, starts in by_file.items()}
+
+    def origins(self, places: Mapping[str, Position]) -> tuple[Origin, ...]:
+        """Name the resources at *places*; what stands twice is named once."""
+        found: dict[tuple[str, Position], Origin] = {}
+        for part, position in places.items():
+            title = self.title(position)
+            found.setdefault((title, position), Origin(part, title, position))
+        return tuple(found.values())
+
+    def title(self, position: Position) -> str:
+        """Give the resource at *position*: the last one that begins before it."""
+        starts = self._by_file.get(position.file, [])
+        index = bisect_right(starts, (position.line, "\uffff"))
+        return starts[index - 1][1] if index else ""

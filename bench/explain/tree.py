@@ -1,0 +1,95 @@
+"""A journey as a tree of text that fits a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from bench.explain.answers import percent, phrase
+from bench.explain.journey import Branch, Hop, Journey, Origin, Outcome, Step
+
+_NARROWEST = 40
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """One line, what belongs to it, and what follows from it."""
+
+    text: str
+    details: tuple[str, ...] = ()
+    children: tuple[_Node, ...] = ()
+
+
+def tree(journey: Journey, *, width: int = 100) -> str:
+    """Draw *journey* with lines of at most *width* columns (one long word may be longer)."""
+    request = journey.request
+    lines = [f"{request.method} {request.url}"]
+    lines += (f"  {name}: {value}" for name, value in request.headers.items())
+    lines += _draw([_hop(journey.hop)], "", max(width, _NARROWEST))
+    return "\n".join(lines)
+
+
+def _hop(hop: Hop) -> _Node:
+    children = [_step(step) for step in hop.steps]
+    children += _branches(hop.branches)
+    return _Node(f"{hop.proxy} ({hop.role})", children=tuple(children))
+
+
+def _branches(branches: Sequence[Branch]) -> Iterator[_Node]:
+    if len(branches) == 1:
+        yield from _branch(branches[0])
+        return
+    for branch in branches:
+        yield _Node(f"{percent(branch.probability)} of the requests", children=tuple(_branch(branch)))
+
+
+def _branch(branch: Branch) -> Iterator[_Node]:
+    for step in branch.steps:
+        yield _step(step)
+    if branch.hop is not None:
+        yield _hop(branch.hop)
+    elif branch.outcome is not None:
+        yield _Node(f"=> {describe_outcome(branch.outcome)}")
+
+
+def describe_outcome(outcome: Outcome) -> str:
+    """Put the end of the way into words."""
+    if outcome.kind == "endpoint":
+        return f"{outcome.reason}, through {outcome.cluster}"
+    flags = f" {outcome.flags}" if outcome.flags else ""
+    if outcome.kind == "closed":
+        return f"connection closed by {outcome.proxy}{flags}: {outcome.reason}"
+    return f"{phrase(outcome.status or 0)}{flags} from {outcome.proxy}: {outcome.reason}"
+
+
+def describe_origin(origin: Origin) -> str:
+    """Write ``VirtualService shop/web at web.yaml:12``."""
+    return f"{origin.resource} at {origin.position}" if origin.resource else str(origin.position)
+
+
+def _step(step: Step) -> _Node:
+    details = [*step.notes, *(f"{origin.part}: {describe_origin(origin)}" for origin in step.origins)]
+    return _Node(f"{step.kind} {step.text}", tuple(details))
+
+
+def _draw(nodes: Sequence[_Node], indent: str, width: int) -> Iterator[str]:
+    for index, node in enumerate(nodes):
+        is_last = index == len(nodes) - 1
+        below = indent + ("   " if is_last else "│  ")
+        yield from _wrapped(node.text, indent + ("└─ " if is_last else "├─ "), below + "  ", width)
+        inner = below + ("│  " if node.children else "   ")
+        for detail in node.details:
+            yield from _wrapped(detail, inner + "· ", inner + "  ", width)
+        yield from _draw(node.children, below, width)
+
+
+def _wrapped(text: str, first: str, rest: str, width: int) -> list[str]:
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [first]

@@ -1,0 +1,1 @@
+"""What is wrong with resources that Istio accepts: Istio's own codes, and lints of this suite."""

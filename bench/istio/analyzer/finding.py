@@ -1,0 +1,55 @@
+"""One finding of the analyzer, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from bench.errors import Position
+from bench.istio.problem import Path
+from bench.istio.resource import Resource
+
+
+class Level(IntEnum):
+    """How bad a finding is. ``ERROR``: some request goes wrong, or the resource is refused."""
+
+    INFO = 1
+    WARNING = 2
+    ERROR = 3
+
+    @property
+    def word(self) -> str:
+        """``error``, ``warning`` or ``info``."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to know about the user's YAML."""
+
+    level: Level
+    code: str
+    """``IST....``: Istio's own; ``EB....``: of this suite."""
+    position: Position
+    resource: str
+    """``VirtualService shop/web``; for what is no resource's fault alone, the one to change."""
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.position}: {self.level.word} {self.code} {self.resource}: {self.reason} {self.remedy}"
+
+
+def finding(
+    level: Level, code: str, resource: Resource[Any], path: Path, *, reason: str, remedy: str
+) -> Finding:
+    """Make a finding about the field of *resource* at *path*, counted from the top of the object."""
+    return Finding(level, code, resource.position(path), resource.title, reason, remedy)
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Each finding once: by file and line, the worst of a line first."""
+    unique = dict.fromkeys(findings)
+    return tuple(sorted(unique, key=lambda f: (f.position.file, f.position.line, -f.level, f.code, f.reason)))

@@ -1,0 +1,224 @@
+"""Hold what ``explain`` foretells against what real Envoys do."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import re
+import ssl
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UnsupportedError
+from bench.explain.explain import explain
+from bench.explain.journey import Ending, Hop
+from bench.explain.proxies import STAND_INS
+from bench.explain.request import parse_request
+from bench.istio.inventory import Inventory
+from bench.istio.registry import Registry, build_registry
+from bench.istio.resource import Resources
+from bench.translate import translate
+from tests.explain.samples import Sample, samples_for
+from tests.explain.world import World, standing
+
+_BROKEN = {"NC", "UH", "UF", "UC"}
+
+
+@dataclass(frozen=True)
+class Surprise:
+    """A request that went another way than foretold."""
+
+    sample: Sample
+    proxy: str
+    foretold: str
+    happened: str
+
+    def __str__(self) -> str:
+        return f"{self.proxy} {self.sample}: foretold {self.foretold}; happened {self.happened}"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What came of a case."""
+
+    requests: int
+    surprises: tuple[Surprise, ...]
+    broken: tuple[str, ...]
+    """Ways (cluster and flags) that failed for want of a cluster, an endpoint or a listener."""
+
+
+def try_case(resources: Resources, inventory: Inventory, root: Path) -> Tried:
+    """Start the proxies of a case that can be translated, send requests that try its routes, compare each."""
+    registry = build_registry(resources, inventory)
+    starts = [name for name, proxy in inventory.proxies.items() if proxy.role == "sidecar"]
+    surprises: list[Surprise] = []
+    count = 0
+    broken: set[str] = set()
+    with standing(registry, root) as world:
+        for start in starts or list(inventory.proxies):
+            if start not in world.proxies:
+                continue
+            config = translate(registry, start, config_source="static", tls_material=STAND_INS)
+            for sample in _unique([*samples_for(config), *_beyond(registry, start)]):
+                endings, real_port = _foretell(registry, resources, world, sample, start)
+                if real_port is None:
+                    continue
+                count += 1
+                happened = Call(world, sample, f"r{count}", endings).send(real_port)
+                expected = [_expected(world, each, sample) for each in endings]
+                if happened not in expected:
+                    told = " or ".join(map(str, expected))
+                    surprises.append(Surprise(sample, start, told, str(happened)))
+                broken |= {
+                    f"{each.outcome.flags} {each.outcome.cluster}"
+                    for each in endings
+                    if not _BROKEN.isdisjoint(each.outcome.flags.split(","))
+                }
+    return Tried(count, tuple(surprises), tuple(sorted(broken)))
+
+
+def _foretell(
+    registry: Registry, resources: Resources, world: World, sample: Sample, start: str
+) -> tuple[list[Ending], int | None]:
+    """Give what ``explain`` says, and the real port to send to; no port for what cannot be reached here."""
+    scheme = "https" if sample.tls else "http"
+    url = f"{scheme}://{sample.host.split(':')[0]}:{sample.port}{sample.path}"
+    headers = [f"Host: {sample.host}", *(f"{name}: {value}" for name, value in sample.headers.items())]
+    journey = explain(registry, resources, parse_request(url, headers, sample.method), start)
+    listener = journey.hop.steps[0].text if journey.hop.steps else ""
+    bind = listener.rpartition("_")[0] or "0.0.0.0"
+    endings = list(journey.endings())
+    # Nobody here ends TLS within TLS, and certificates that are named by their hash are not at hand.
+    if any(re.search("TLS within TLS|by their hash", text) for text in _texts(journey.hop)):
+        return endings, None
+    # Where a connection goes on to its own destination, only redirection could say which one that was.
+    if any("wherever" in each.address for ending in endings for each in ending.outcome.endpoints):
+        return endings, None
+    return endings, world.listeners[start].get((bind, sample.port))
+
+
+def _beyond(registry: Registry, start: str) -> Iterator[Sample]:
+    """Give requests that try the routes of the gateways, on the ports that their rules speak of."""
+    for name, proxy in registry.inventory.proxies.items():
+        if proxy.role != "gateway" or name == start:
+            continue
+        with contextlib.suppress(UnsupportedError):
+            config = translate(registry, name, config_source="static", tls_material=STAND_INS)
+            yield from samples_for(config, by_rule=True)
+
+
+def _unique(samples: Iterable[Sample]) -> Iterator[Sample]:
+    seen: set[str] = set()
+    for sample in samples:
+        if repr(sample) not in seen:
+            seen.add(repr(sample))
+            yield sample
+
+
+def _texts(hop: Hop) -> Iterator[str]:
+    steps = [*hop.steps, *(step for branch in hop.branches for step in branch.steps)]
+    for step in steps:
+        yield from (step.text, *step.notes)
+    for branch in hop.branches:
+        if branch.hop is not None:
+            yield from _texts(branch.hop)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What can be compared of one request."""
+
+    status: int | None
+    flags: str
+    cluster: str
+    endpoint: frozenset[str] | str
+    """Foretold: those that it may be; happened: the one that it was."""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Seen):
+            return NotImplemented
+        mine, theirs = self.endpoint, other.endpoint
+        if isinstance(mine, frozenset) or isinstance(theirs, frozenset):
+            many, one = (mine, theirs) if isinstance(mine, frozenset) else (theirs, mine)
+            fits = one in many if many else True
+        else:
+            fits = mine == theirs
+        return (self.status, self.flags, self.cluster) == (other.status, other.flags, other.cluster) and fits
+
+    def __hash__(self) -> int:
+        return hash((self.status, self.flags, self.cluster))
+
+
+def _expected(world: World, ending: Ending, sample: Sample) -> Seen:
+    outcome = ending.outcome
+    if outcome.kind == "endpoint":
+        reachable = frozenset(world.real(each.address) for each in outcome.endpoints)
+        return Seen(200, outcome.flags, outcome.cluster, reachable)
+    if outcome.kind == "closed":
+        return Seen(None, "", "", frozenset())
+    cluster = outcome.cluster if outcome.flags == "UH" else ""
+    return Seen(outcome.status, outcome.flags, cluster, frozenset())
+
+
+@dataclass
+class Call:
+    """One request, and what is known of it afterwards."""
+
+    world: World
+    sample: Sample
+    request_id: str
+    endings: list[Ending]
+
+    def send(self, port: int) -> Seen:
+        """Send it to *port*, and read the access log of the proxy that decided."""
+        order = max((ending.proxies for ending in self.endings), key=len)
+        before = {name: len(self.world.proxies[name].lines()) for name in order}
+        status = self._status(port)
+        if status is None:
+            return Seen(None, "", "", "")
+        deadline = time.monotonic() + 3
+        while time.monotonic() < deadline:
+            for name in reversed(order):
+                lines = self.world.proxies[name].lines()[before[name] :]
+                # A connection that is passed through is logged without any header.
+                entry = next((each for each in lines if each.get("id") in (self.request_id, None)), None)
+                if entry is not None:
+                    return _seen(status, entry)
+                if name == order[-1] and time.monotonic() < deadline - 2.5:
+                    break
+            time.sleep(0.01)
+        return Seen(status, "not logged", "", "")
+
+    def _status(self, port: int) -> int | None:
+        sample = self.sample
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        try:
+            connection.connect()
+            if sample.tls:
+                context = ssl.create_default_context()
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+                context.load_cert_chain(*self.world.client_pair)
+                connection.sock = context.wrap_socket(
+                    connection.sock, server_hostname=sample.host.split(":")[0]
+                )
+            connection.putrequest(sample.method, sample.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in {"Host": sample.host, "X-Test-Id": self.request_id, **sample.headers}.items():
+                connection.putheader(name, value)
+            connection.endheaders()
+            return connection.getresponse().status
+        except (http.client.HTTPException, OSError):
+            return None
+        finally:
+            connection.close()
+
+
+def _seen(status: int, entry: dict[str, Any]) -> Seen:
+    written = "" if entry["flags"] in (None, "-") else entry["flags"]
+    # A retry limit shows as URX beside the flag that explains it.
+    flags = ",".join(flag for flag in written.split(",") if flag != "URX")
+    reached_one = status == 200 and flags in ("", "DI") and entry["host"]
+    cluster = entry["cluster"] or "" if reached_one or flags == "UH" else ""
+    return Seen(status, flags, cluster, entry["host"] or "")
