@@ -232,6 +232,39 @@ def drive(
 
 
 @app.command()
+def faults(
+    scenario: ScenarioFolder = DEFAULT_SCENARIO,
+    *,
+    clean: Annotated[int, typer.Option(min=0, help="Loads without a fault, which must raise no alarm.")] = 2,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this fault; may be given several times.")
+    ] = None,
+    key: Annotated[str, typer.Option(help="Key type of the certificates.")] = "ecdsa-p256",
+    out: Out = Path("reports"),
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Inject faults into a running load and see whether each is noticed and named; processes only."""
+    with _console(quiet=quiet, as_json=as_json) as console:
+        from bench.experiment.faults.run import FaultsOptions, prove
+        from bench.scenario.load import load_scenario
+        from bench.scenario.overrides import override
+
+        loaded = override(
+            load_scenario(scenario), rate=None, measure_s=None, blocks=None, workers=None, key=key
+        )
+        options = FaultsOptions(
+            out=out,
+            command=shlex.join(["egress-bench", *sys.argv[1:]]),
+            backend=_backend(StackKind.LOCAL, loaded, console),
+            clean=clean,
+            only=tuple(only or ()),
+        )
+        finished = prove(loaded, options, console)
+        raise typer.Exit(console.finish(finished.result, finished.report))
+
+
+@app.command()
 def worker(
     *,
     master: Annotated[str, typer.Option(help="Host on which a run awaits workers.")],
