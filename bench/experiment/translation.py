@@ -111,7 +111,7 @@ def read_inventory(folder: Path) -> tuple[Inventory, Path]:
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise InputError(f"is no YAML: {error}", where=str(file)) from error
         if part is not None:
-            data = data.get(part) if isinstance(data, dict) else None
+            data = _inventory_part(data, part)
         if not isinstance(data, dict):
             raise InputError(
                 f"has no {part or 'mapping at its top'}.", where=str(file), remedy="It must name the proxies."
@@ -127,6 +127,17 @@ def read_inventory(folder: Path) -> tuple[Inventory, Path]:
         where=str(folder),
         remedy="Write inventory.yaml with semantics and proxies (role, namespace, labels, ip).",
     )
+
+
+def _inventory_part(data: Any, part: str) -> Any:
+    """Take the inventory out of a scenario, with the workload certificates that its ``tls`` names."""
+    if not isinstance(data, dict):
+        return None
+    inventory, tls = data.get(part), data.get("tls")
+    made = tls.get("workload") if isinstance(tls, dict) else None
+    if not isinstance(inventory, dict) or not isinstance(made, dict):
+        return inventory
+    return {**inventory, "workload": {name: made[name] for name in made if name != "key"}}
 
 
 def _choose_proxy(inventory: Inventory, role: Role, proxy: str | None, file: Path) -> str:

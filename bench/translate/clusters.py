@@ -31,7 +31,7 @@ from bench.istio.models.destination_rule import DestinationRule, PortTrafficPoli
 from bench.istio.models.fields import camel_case
 from bench.istio.problem import Path
 from bench.istio.registry.destination_rules import MergedRule
-from bench.istio.registry.services import Endpoint, Protocol, Resolution, Service, ServicePort
+from bench.istio.registry.services import Endpoint, Origin, Protocol, Resolution, Service, ServicePort
 from bench.istio.resource import Resource
 from bench.translate.connection_pool import (
     apply_pool,
@@ -297,7 +297,8 @@ class _Builder:
         tls = upstream_tls(
             settings,
             semantics=self.context.semantics,
-            default_names=self.service.subject_alt_names,
+            default_names=self.service.identities(self.context.view.registry.inventory.domain),
+            is_external_service=self.service.origin is Origin.SERVICE_ENTRY,
             sni_of_mesh=sni_cluster_name(self.service.host, self.port.number, subset),
             is_http2=is_http2,
             material=self.context.material,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.errors import UnsupportedError
 from bench.istio.registry import ProxyView, Registry
 from bench.translate.clusters import build_clusters
-from bench.translate.config import ConfigSource, ProxyConfig, TlsMaterial
+from bench.translate.config import ConfigSource, ProxyConfig, TlsMaterial, workload_material
 from bench.translate.context import Context
 from bench.translate.gateway_listeners import gateway_listeners
 from bench.translate.gateway_routes import gateway_route_configs
@@ -26,9 +26,10 @@ def translate(
 ) -> ProxyConfig:
     """Translate what *proxy* sees of *registry* into Envoy's resources.
 
-    ``only_reachable`` leaves out clusters that nothing of this proxy leads to, and their secrets; istiod
-    sends all. ``semantics`` overrides the defaults that the inventory's semantics imply, line by line;
-    merging and rule lookup always follow the inventory.
+    ``tls_material`` stands in for the files that the inventory names as ``workload``. ``only_reachable``
+    leaves out clusters that nothing of this proxy leads to, and their secrets; istiod sends all.
+    ``semantics`` overrides the defaults that the inventory's semantics imply, line by line; merging and rule
+    lookup always follow the inventory.
 
     Raises:
         UnsupportedError: files alone, or a proxy without interception, cannot do what a resource asks for.
@@ -39,7 +40,7 @@ def translate(
         view=view,
         semantics=semantics or semantics_named(registry.inventory.semantics),
         config_source=config_source,
-        material=tls_material or TlsMaterial(),
+        material=tls_material or workload_material(registry.inventory),
     )
     if view.is_sidecar:
         if (

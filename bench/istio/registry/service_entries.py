@@ -37,7 +37,11 @@ def services_of_entry(
     resolution = Resolution(spec.resolution)
     selector = spec.workload_selector.labels if spec.workload_selector is not None else None
     if selector is None:
-        found = [e for written in spec.endpoints for e in entry_endpoints(written, ports, written.labels)]
+        found = [
+            e
+            for written in spec.endpoints
+            for e in entry_endpoints(written, ports, written.labels, resource.namespace)
+        ]
     else:
         found = _selected(resource.namespace, selector, ports, workloads, entries)
     if resolution is Resolution.ENDPOINTS:
@@ -88,7 +92,7 @@ def _selected(
     for entry in entries:
         labels = entry_labels(entry)
         if entry.namespace == namespace and selects(selector, labels):
-            found += entry_endpoints(entry.spec, ports, labels)
+            found += entry_endpoints(entry.spec, ports, labels, namespace)
     for workload in workloads:
         if workload.namespace == namespace and selects(selector, workload.labels):
             found += [
@@ -98,6 +102,7 @@ def _selected(
                     port.name,
                     workload.labels,
                     workload.locality,
+                    identity=workload.identity,
                 )
                 for port in ports
             ]

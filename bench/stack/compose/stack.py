@@ -40,7 +40,7 @@ from bench.stack.guard import Guard
 from bench.stack.images.supply import ImageSet, supply_all
 from bench.stack.leftovers import end_processes
 from bench.stack.parts import write_parts
-from bench.stack.placing import endpoints_of, match_listeners, proxies_in_order, require_sound
+from bench.stack.placing import endpoints_of, files_of, match_listeners, proxies_in_order, require_sound
 from bench.stack.protocol import ClientPlace, Component, NodeSpec, ProxySpec, StackSpec
 from bench.stack.runfolder import RunFolder
 from bench.translate.placement import Address, ConfigFile, Placement
@@ -379,7 +379,7 @@ class ComposeStack:
                 admin=f"{ADMIN}/{ADMIN_SOCKET}",
                 listeners=bound,
                 endpoints=dict(endpoints),
-                files=seen_files(self.spec.files),
+                files=seen_files(files_of(self.spec, proxy)),
             )
             folder = folders.proxy(proxy.name)
             if not folder.socket_fits():
@@ -388,7 +388,7 @@ class ComposeStack:
                     where=str(folder.socket),
                     remedy="Set TMPDIR to a folder with a shorter path.",
                 )
-            write_proxy(folder, proxy.name, proxy.render(placement), self.spec.files)
+            write_proxy(folder, proxy.name, proxy.render(placement), files_of(self.spec, proxy))
             self._placements[proxy.name] = placement
             endpoints |= endpoints_of(proxy, _seen_from_outside(layout, proxy.name, bound))
 
