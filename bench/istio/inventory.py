@@ -79,3 +79,7 @@ class Inventory(_Written):
     """Ends the names of Services, and is the trust domain of workload identities."""
     workload: WorkloadFiles | None = None
     """For tls mode ISTIO_MUTUAL, which is an error without."""
+    clusters: Literal["all", "reachable"] = "all"
+    """Which clusters a proxy gets. ``all``: those of the whole mesh, as istiod sends them. ``reachable``:
+    only those that its own routes and listeners lead to. Requests go the same ways; the proxy takes less
+    memory and, with EDS, far fewer of the file watches that a user may have."""

@@ -27,7 +27,8 @@ def translate(
     """Translate what *proxy* sees of *registry* into Envoy's resources.
 
     ``tls_material`` stands in for the files that the inventory names as ``workload``. ``only_reachable``
-    leaves out clusters that nothing of this proxy leads to, and their secrets; istiod sends all.
+    leaves out clusters that nothing of this proxy leads to, and their secrets, as does ``clusters:
+    reachable`` in the inventory; istiod sends all.
     ``semantics`` overrides the defaults that the inventory's semantics imply, line by line; merging and rule
     lookup always follow the inventory.
 
@@ -59,6 +60,7 @@ def translate(
     else:
         merged = merge_servers(context)
         listeners, routes = gateway_listeners(context, merged), gateway_route_configs(context, merged)
+    only_reachable = only_reachable or registry.inventory.clusters == "reachable"
     only = reachable_clusters(listeners, routes) if only_reachable else None
     built = build_clusters(context, only)
     return ProxyConfig(
