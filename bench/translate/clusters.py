@@ -143,7 +143,9 @@ class _Builder:
                 pool, policy.retry_budget if policy is not None else None, semantics.default_limit
             ),
             upstream_connection_options=connection_options(pool),
-            common_lb_config=common_lb_config(outlier, balancer, semantics),
+            common_lb_config=common_lb_config(
+                outlier, balancer, semantics, has_preference=bool(self._preferred_labels)
+            ),
             outlier_detection=outlier_detection(outlier, semantics) if outlier is not None else None,
         )
         separate = self._set_discovery(cluster, endpoints, policy)
@@ -175,6 +177,11 @@ class _Builder:
         self._note_origins(cluster)
         return BuiltCluster(cluster, separate[0] if separate else None)
 
+    @property
+    def _preferred_labels(self) -> tuple[str, ...]:
+        """Istio 1.0 knows nothing of them."""
+        return self.service.preferred_labels if self.context.view.is_current else ()
+
     def _note_origins(self, cluster: Cluster) -> None:
         origins = self.context.origins
         origins.note(cluster, service=self.service.locate)
@@ -202,7 +209,14 @@ class _Builder:
             self._resolve_on_demand(cluster)
             return ()
         by_dns = resolution in {Resolution.DNS, Resolution.DNS_ROUND_ROBIN}
-        assignment = load_assignment(self.name, endpoints, policy, self.context.view, by_dns=by_dns)
+        assignment = load_assignment(
+            self.name,
+            endpoints,
+            policy,
+            self.context.view,
+            by_dns=by_dns,
+            preferred=self._preferred_labels,
+        )
         if by_dns:
             if not endpoints:
                 return None

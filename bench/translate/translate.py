@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from bench.errors import UnsupportedError
+from bench.istio.problem import Problem
 from bench.istio.registry import ProxyView, Registry
 from bench.translate.clusters import build_clusters
-from bench.translate.config import ConfigSource, ProxyConfig, TlsMaterial, workload_material
+from bench.translate.config import (
+    ConfigSource,
+    ProxyConfig,
+    TlsMaterial,
+    TranslationWarning,
+    workload_material,
+)
 from bench.translate.context import Context
 from bench.translate.gateway_listeners import gateway_listeners
 from bench.translate.gateway_routes import gateway_route_configs
@@ -71,6 +78,10 @@ def translate(
         clusters=tuple(each.cluster for each in built),
         endpoints=tuple(each.endpoints for each in built if each.endpoints is not None),
         secrets=context.secrets.secrets(),
-        warnings=tuple(context.warnings),
+        warnings=(*(_notice(each) for each in registry.notices), *context.warnings),
         origins=context.origins,
     )
+
+
+def _notice(problem: Problem) -> TranslationWarning:
+    return TranslationWarning("input", problem.where, problem.what, problem.remedy or "")

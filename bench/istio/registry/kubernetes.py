@@ -10,6 +10,7 @@ from bench.istio.inventory import ServiceFact
 from bench.istio.models import kubernetes
 from bench.istio.models.kubernetes import EndpointSlice
 from bench.istio.models.workload_entry import WorkloadEntry
+from bench.istio.registry.distribution import preferred_labels
 from bench.istio.registry.protocols import kubernetes_protocol
 from bench.istio.registry.services import PUBLIC, Endpoint, Origin, Protocol, Resolution, Service, ServicePort
 from bench.istio.registry.workloads import Workload, identity_of, locality_of, selects
@@ -26,6 +27,9 @@ def slices_by_service(resources: Iterable[Resource[EndpointSlice]]) -> Slices:
     """Group EndpointSlices by namespace and name of the Service that they belong to."""
     grouped: dict[tuple[str, str], list[Resource[EndpointSlice]]] = defaultdict(list)
     for resource in resources:
+        if resource.spec.address_type == "FQDN":
+            # Neither istiod nor Envoy's EDS takes names for addresses.
+            continue
         grouped[resource.namespace, resource.labels.get(_SERVICE_LABEL, "")].append(resource)
     return grouped
 
@@ -72,6 +76,7 @@ def kubernetes_service(
         selector=spec.selector,
         endpoints=tuple(endpoints),
         is_headless=is_headless,
+        preferred_labels=preferred_labels(resource.annotations, spec.traffic_distribution),
         external_name=external if aliases else None,
     )
 

@@ -8,6 +8,7 @@ from functools import partial
 
 from bench.istio.models.service_entry import ServiceEntry
 from bench.istio.models.workload_entry import WorkloadEntry
+from bench.istio.registry.distribution import preferred_labels
 from bench.istio.registry.hosts import is_ip, is_wildcard
 from bench.istio.registry.kubernetes import entry_endpoints, entry_labels
 from bench.istio.registry.protocols import parse_protocol
@@ -66,6 +67,7 @@ def services_of_entry(
                 selector=selector or {},
                 endpoints=tuple(endpoints),
                 subject_alt_names=spec.subject_alt_names,
+                preferred_labels=preferred_labels(resource.annotations),
                 is_external=spec.location == "MESH_EXTERNAL",
             )
         )

@@ -122,6 +122,8 @@ class Service:
     subject_alt_names: tuple[str, ...] = ()
     is_external: bool = False
     is_headless: bool = False
+    preferred_labels: tuple[str, ...] = ()
+    """What an endpoint should have in common with the client, weightiest first: ``trafficDistribution``."""
     external_name: str | None = None
     """What a Kubernetes Service of type ExternalName stands for."""
 
