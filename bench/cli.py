@@ -142,6 +142,7 @@ def translate(
         for warning in written.warnings:
             console.note(f"warning: {warning}")
         console.say(written.command)
+        console.document(written.document())
 
 
 @app.command()
@@ -366,8 +367,11 @@ def doctor(*, as_json: AsJson = False) -> None:
     with _console(as_json=as_json) as console:
         from bench.environment import doctor as examine
         from bench.stack.binaries import find_envoy, find_nginx
+        from bench.stack.watches import known_watches
 
-        findings = examine(envoy=_path_of(find_envoy), nginx=_path_of(find_nginx))
+        findings = examine(
+            envoy=_path_of(find_envoy), nginx=_path_of(find_nginx), file_watches=known_watches()
+        )
         for finding in findings:
             advice = f"  {finding.advice}" if finding.advice else ""
             console.say(f"{finding.verdict:<8} {finding.name:<18} {finding.value}{advice}")

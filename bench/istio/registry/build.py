@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.errors import InputError
+from bench.istio.ineffective import ineffective_settings
 from bench.istio.inventory import Inventory, Proxy, ServiceFact
 from bench.istio.models.gateway import Gateway
+from bench.istio.problem import Problem
 from bench.istio.registry.destination_rules import DestinationRules
 from bench.istio.registry.kubernetes import kubernetes_service, service_from_fact, slices_by_service
 from bench.istio.registry.service_entries import services_of_entry
@@ -29,6 +31,8 @@ class Registry:
     destination_rules: DestinationRules
     workloads: tuple[Workload, ...]
     endpoints_by_host: Mapping[str, Sequence[tuple[Service, Endpoint]]]
+    notices: tuple[Problem, ...] = ()
+    """What was skipped, and what has no effect."""
 
     def proxy(self, name: str) -> Proxy:
         """Give the proxy *name* of the inventory.
@@ -94,6 +98,7 @@ def build_registry(
         ),
         workloads=workloads,
         endpoints_by_host=by_host,
+        notices=tuple(dict.fromkeys((*resources.warnings, *ineffective_settings(resources)))),
     )
 
 

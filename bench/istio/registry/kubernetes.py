@@ -10,9 +10,10 @@ from bench.istio.inventory import ServiceFact
 from bench.istio.models import kubernetes
 from bench.istio.models.kubernetes import EndpointSlice
 from bench.istio.models.workload_entry import WorkloadEntry
+from bench.istio.registry.distribution import preferred_labels
 from bench.istio.registry.protocols import kubernetes_protocol
 from bench.istio.registry.services import PUBLIC, Endpoint, Origin, Protocol, Resolution, Service, ServicePort
-from bench.istio.registry.workloads import Workload, locality_of, selects
+from bench.istio.registry.workloads import Workload, identity_of, locality_of, selects
 from bench.istio.resource import Resource
 
 _SERVICE_LABEL = "kubernetes.io/service-name"
@@ -26,6 +27,9 @@ def slices_by_service(resources: Iterable[Resource[EndpointSlice]]) -> Slices:
     """Group EndpointSlices by namespace and name of the Service that they belong to."""
     grouped: dict[tuple[str, str], list[Resource[EndpointSlice]]] = defaultdict(list)
     for resource in resources:
+        if resource.spec.address_type == "FQDN":
+            # Neither istiod nor Envoy's EDS takes names for addresses.
+            continue
         grouped[resource.namespace, resource.labels.get(_SERVICE_LABEL, "")].append(resource)
     return grouped
 
@@ -72,6 +76,7 @@ def kubernetes_service(
         selector=spec.selector,
         endpoints=tuple(endpoints),
         is_headless=is_headless,
+        preferred_labels=preferred_labels(resource.annotations, spec.traffic_distribution),
         external_name=external if aliases else None,
     )
 
@@ -99,7 +104,14 @@ def service_from_fact(fact: ServiceFact, workloads: Sequence[Workload], domain: 
         addresses=() if fact.cluster_ip in {None, *_NO_ADDRESSES} else (str(fact.cluster_ip),),
         selector=fact.selector,
         endpoints=tuple(
-            Endpoint(w.ip, port.target_port or port.number, port.name, w.labels, w.locality)
+            Endpoint(
+                w.ip,
+                port.target_port or port.number,
+                port.name,
+                w.labels,
+                w.locality,
+                identity=w.identity,
+            )
             for port in ports
             for w in members
         ),
@@ -139,6 +151,7 @@ def _slice_endpoints(
                         port.name,
                         workload.labels if workload is not None else {},
                         workload.locality if workload is not None else "",
+                        identity=workload.identity if workload is not None else "",
                         is_ready=is_ready,
                     )
                     for port in resource.spec.ports
@@ -165,7 +178,16 @@ def _selected(
             if isinstance(source.target_port, str):
                 target = workload.named_ports.get(source.target_port)
             if target is not None and port.protocol is not Protocol.UDP:
-                endpoints.append(Endpoint(workload.ip, target, port.name, workload.labels, workload.locality))
+                endpoints.append(
+                    Endpoint(
+                        workload.ip,
+                        target,
+                        port.name,
+                        workload.labels,
+                        workload.locality,
+                        identity=workload.identity,
+                    )
+                )
     return endpoints
 
 
@@ -181,7 +203,7 @@ def _entry_endpoints(
         endpoint
         for entry in entries
         if entry.namespace == namespace and selects(selector, entry_labels(entry))
-        for endpoint in entry_endpoints(entry.spec, ports, entry_labels(entry))
+        for endpoint in entry_endpoints(entry.spec, ports, entry_labels(entry), namespace)
     ]
 
 
@@ -191,7 +213,7 @@ def entry_labels(entry: Resource[WorkloadEntry]) -> dict[str, str]:
 
 
 def entry_endpoints(
-    entry: WorkloadEntry, ports: Sequence[ServicePort], labels: Mapping[str, str]
+    entry: WorkloadEntry, ports: Sequence[ServicePort], labels: Mapping[str, str], namespace: str
 ) -> list[Endpoint]:
     """Give the endpoints of one address: for each port the entry's own number, else the service's target."""
     return [
@@ -205,6 +227,7 @@ def entry_endpoints(
             locality=locality_of(entry.locality, labels),
             weight=entry.weight or 1,
             network=entry.network,
+            identity=identity_of(namespace, entry.service_account),
         )
         for port in ports
     ]

@@ -8,6 +8,7 @@ from functools import partial
 
 from bench.istio.models.service_entry import ServiceEntry
 from bench.istio.models.workload_entry import WorkloadEntry
+from bench.istio.registry.distribution import preferred_labels
 from bench.istio.registry.hosts import is_ip, is_wildcard
 from bench.istio.registry.kubernetes import entry_endpoints, entry_labels
 from bench.istio.registry.protocols import parse_protocol
@@ -37,7 +38,11 @@ def services_of_entry(
     resolution = Resolution(spec.resolution)
     selector = spec.workload_selector.labels if spec.workload_selector is not None else None
     if selector is None:
-        found = [e for written in spec.endpoints for e in entry_endpoints(written, ports, written.labels)]
+        found = [
+            e
+            for written in spec.endpoints
+            for e in entry_endpoints(written, ports, written.labels, resource.namespace)
+        ]
     else:
         found = _selected(resource.namespace, selector, ports, workloads, entries)
     if resolution is Resolution.ENDPOINTS:
@@ -62,6 +67,7 @@ def services_of_entry(
                 selector=selector or {},
                 endpoints=tuple(endpoints),
                 subject_alt_names=spec.subject_alt_names,
+                preferred_labels=preferred_labels(resource.annotations),
                 is_external=spec.location == "MESH_EXTERNAL",
             )
         )
@@ -88,7 +94,7 @@ def _selected(
     for entry in entries:
         labels = entry_labels(entry)
         if entry.namespace == namespace and selects(selector, labels):
-            found += entry_endpoints(entry.spec, ports, labels)
+            found += entry_endpoints(entry.spec, ports, labels, namespace)
     for workload in workloads:
         if workload.namespace == namespace and selects(selector, workload.labels):
             found += [
@@ -98,6 +104,7 @@ def _selected(
                     port.name,
                     workload.labels,
                     workload.locality,
+                    identity=workload.identity,
                 )
                 for port in ports
             ]
