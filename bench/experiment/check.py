@@ -13,7 +13,6 @@ from bench.istio.analyzer.analyze import analyze
 from bench.istio.analyzer.finding import Finding, Level, in_order
 from bench.istio.analyzer.sarif import sarif
 from bench.istio.analyzer.surroundings import Surroundings
-from bench.istio.registry import build_registry
 
 SCHEMA_VERSION = 1
 FailOn = Literal["error", "warning"]
@@ -111,7 +110,7 @@ def check(inspected: InspectedFolder) -> CheckReport:
     elif problems:
         notes.append("Effects on requests are looked at when every resource is one that a cluster accepts.")
     else:
-        registry = build_registry(resources, inventory, inventory_file=inspected.inventory_file)
+        registry = inspected.registry(inventory)
         findings += find_effects(registry, resources, connections=inspected.connections)
     return CheckReport(in_order(findings), tuple(notes))
 
