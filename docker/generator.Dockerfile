@@ -2,6 +2,6 @@
 # it: each run mounts the code that drives it. `egress-bench images build` makes rootfs.tar.
 FROM scratch
 ADD rootfs.tar /
-ENV PYTHONHOME=/opt/python PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp
+ENV PYTHONHOME=/opt/python PYTHONPATH=/opt/python/packages PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp
 USER 65534:65534
 ENTRYPOINT ["/opt/python/bin/python"]

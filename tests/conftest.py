@@ -1,8 +1,25 @@
-"""Options of the whole test run."""
+"""Options of the whole test run; ``docker`` tests run wherever an engine answers, or the session says so."""
 
 from __future__ import annotations
 
+import functools
+
 import pytest
+
+from bench.errors import StackError
+from bench.stack.compose.engine import connect
+
+NO_ENGINE = "no Docker engine answers"
+
+
+@functools.cache
+def why_no_engine():
+    """None where an engine answers; a missing Compose or a broken image is a failure, not a reason."""
+    try:
+        connect().close()
+    except StackError as error:
+        return str(error)
+    return None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -12,3 +29,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write the recorded translations anew instead of comparing",
     )
+
+
+def pytest_collection_modifyitems(items):
+    contained = [item for item in items if item.get_closest_marker("docker")]
+    reason = why_no_engine() if contained else None
+    for item in contained:
+        if not item.get_closest_marker("xdist_group"):
+            # One worker: the engine of a small machine has enough to do with one stack.
+            item.add_marker(pytest.mark.xdist_group("docker"))
+        if reason is not None:
+            item.add_marker(pytest.mark.skip(reason=f"{NO_ENGINE}: {reason}"))
+
+
+def pytest_terminal_summary(terminalreporter):
+    skipped = [
+        report
+        for report in terminalreporter.stats.get("skipped", [])
+        if NO_ENGINE in str(getattr(report, "longrepr", ""))
+    ]
+    if skipped:
+        terminalreporter.section("THE DOCKER STACK WAS NOT TESTED", sep="!", red=True, bold=True)
+        terminalreporter.line(f"{len(skipped)} tests need a Docker engine, and none answers here.", red=True)

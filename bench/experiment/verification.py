@@ -169,13 +169,13 @@ class PathCheck:
         if answer.status is None:
             return self._line(got=answer.error or "nothing", node=None, passed=False)
         node = answer.headers.get(_NODE_HEADER)
-        marked = expect.body_contains is None or expect.body_contains in answer.text
+        right_status = answer.status == expect.status
         right_node = node in expect.nodes if expect.nodes else node is None
-        return self._line(
-            got=f"{answer.status}{_from((node,) if node else ())}{'' if marked else ', wrong body'}",
-            node=node,
-            passed=answer.status == expect.status and right_node and marked,
-        )
+        right_body = expect.body_contains is None or expect.body_contains in answer.text
+        got = f"{answer.status}{_from((node,) if node else ())}"
+        if right_status and not right_body:
+            got += ", wrong body"
+        return self._line(got=got, node=node, passed=right_status and right_node and right_body)
 
     def _line(self, *, got: str, node: str | None, passed: bool) -> VerificationLine:
         request = self.request

@@ -278,6 +278,6 @@ class Merger:
                 sum(int(count or 0) for count in switches) if told and None not in switches else None
             ),
             mean_in_flight=sum(means) if samples else None,
-            in_flight_samples=samples or None,
+            in_flight_samples=int(samples) or None,
             reconnects=int(total("reconnects")),
         )

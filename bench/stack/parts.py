@@ -42,6 +42,7 @@ def _to_json(part: Component) -> dict[str, Any]:
         "log": str(part.log),
         "access_log": _text(part.access_log),
         "config": _text(part.config),
+        "container": part.container,
     }
 
 
@@ -58,6 +59,7 @@ def _from_json(part: dict[str, Any]) -> Component:
         log=Path(part["log"]),
         access_log=_path(part["access_log"]),
         config=_path(part["config"]),
+        container=part.get("container"),
     )
 
 

@@ -3,8 +3,6 @@
 python -m tests.benchmarks.istio_load [COUNT ...]      default: 1000 2500 5000
 """
 
-
-
 from __future__ import annotations
 
 import sys

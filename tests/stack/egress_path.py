@@ -230,14 +230,14 @@ def entrance(stack):
     return stack.component("sidecar").addresses[("0.0.0.0", 80)]
 
 
-def call(stack, want=None, *, host=HOST, request_id=None, at=None):
+def call(stack, want=None, *, host=HOST, request_id=None, at=None, timeout_s=5):
     """One request through the path: status, headers, body."""
     headers = {"Host": host}
     if want is not None:
         headers["want"] = want
     if request_id is not None:
         headers["x-bench-id"] = request_id
-    connection = HTTPConnection(*(at or entrance(stack)), timeout=5)
+    connection = HTTPConnection(*(at or entrance(stack)), timeout=timeout_s)
     try:
         connection.request("GET", "/", headers=headers)
         response = connection.getresponse()

@@ -13,6 +13,9 @@ from bench.errors import StackError
 from bench.stack.processes import Process, tail
 from bench.stack.runfolder import RunFolder
 
+_SUBNET_CLASHES = ("Pool overlaps", "overlaps with other one", "could not find an available")
+_NAME_CLASHES = ("is already in use by container", "already exists")
+
 Probe = Callable[[Sequence[str]], bool]
 
 
@@ -87,14 +90,45 @@ def find_docker() -> str:
 
 
 def compose_environment() -> dict[str, str]:
-    """Variables that keep the user's own Compose settings away from a run's file."""
+    """Variables that keep the user's own settings away from Compose.
+
+    The older spelling is a Python program, and would take its modules from ``PYTHONPATH``, too: this suite's
+    Docker SDK is not the one that it works with.
+    """
     # An empty value is as good as none.
-    return {name: "" for name in os.environ if name.startswith("COMPOSE_")}
+    return {name: "" for name in os.environ if name.startswith(("COMPOSE_", "PYTHON"))}
+
+
+def is_subnet_clash(said: str) -> bool:
+    """Whether Compose failed because somebody else took a subnet in between."""
+    return any(clash in said for clash in _SUBNET_CLASHES)
+
+
+def up_error(said: str) -> StackError:
+    """The error for a Compose that could not start the stack, from what it said."""
+    if any(clash in said for clash in _NAME_CLASHES):
+        return StackError(
+            f"another project has a container or network of the same name. Compose said:\n{said}",
+            remedy="\nRemove it, or end that project: `egress-bench status` and `docker ps -a` show both.",
+        )
+    if is_subnet_clash(said):
+        return StackError(
+            f"every subnet that was tried is taken by then. Compose said:\n{said}",
+            remedy="\nRemove unused Docker networks: `docker network ls`, then `docker network rm`.",
+        )
+    return StackError(f"Compose cannot start the stack. It said:\n{said or '(nothing)'}")
 
 
 def _runs(command: Sequence[str]) -> bool:
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=30,
+            check=False,
+            env={**os.environ, **compose_environment()},
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,6 +78,26 @@ class Container:
                 return {"Status": "removed"}
             raise
         return found
+
+    def await_success(self, timeout_s: float) -> None:
+        """Wait for the end of a container that only sets something up.
+
+        Raises:
+            StackError: it failed, or does not end.
+        """
+        deadline = time.monotonic() + timeout_s
+        while self.exit_code() is None:
+            if time.monotonic() >= deadline:
+                raise StackError(f"{self.name} does not end within {timeout_s:g} s.")
+            time.sleep(0.05)
+        if self.exit_code() != 0:
+            raise self.died()
+
+    def limit_text(self) -> str:
+        """Its memory limit in brackets, since a program that does not fit is slow before it is ended."""
+        if self.memory_limit is None:
+            return ""
+        return f" (with {self.memory_limit / (1 << 20):.4g} MiB of memory)"
 
     def how_it_ended(self) -> str:
         """Say in words how it ended."""

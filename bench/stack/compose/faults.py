@@ -33,30 +33,30 @@ class ContainerFaults:
         container = self._stack.container(part)
         self._stack.excuse(part)
         with engine_errors_explained(f"killing {part}"):
-            self._stack.engine.api.kill(container.id, signal)
-            self._stack.engine.api.wait(container.id, timeout=10)
+            self._stack.project.engine.api.kill(container.id, signal)
+            self._stack.project.engine.api.wait(container.id, timeout=10)
 
     def restart(self, part: str) -> None:
         """Start a part that was killed, and return when it answers; errors as ``kill``."""
         with engine_errors_explained(f"starting {part}"):
-            self._stack.engine.api.start(self._stack.container(part).id)
+            self._stack.project.engine.api.start(self._stack.container(part).id)
         self._stack.await_again(part)
 
     def pause(self, part: str) -> None:
         """Freeze a part: it holds its connections and does nothing; errors as ``kill``."""
         with engine_errors_explained(f"pausing {part}"):
-            self._stack.engine.api.pause(self._stack.container(part).id)
+            self._stack.project.engine.api.pause(self._stack.container(part).id)
 
     def resume(self, part: str) -> None:
         """Let a frozen part go on; errors as ``kill``."""
         with engine_errors_explained(f"resuming {part}"):
-            self._stack.engine.api.unpause(self._stack.container(part).id)
+            self._stack.project.engine.api.unpause(self._stack.container(part).id)
 
     def disconnect(self, part: str) -> None:
         """Take a part off its networks, as when a cable is pulled; errors as ``kill``."""
         for network, _ in self._networks(part):
             with engine_errors_explained(f"disconnecting {part}"):
-                self._stack.engine.api.disconnect_container_from_network(
+                self._stack.project.engine.api.disconnect_container_from_network(
                     self._stack.container(part).id, network, force=True
                 )
 
@@ -64,7 +64,7 @@ class ContainerFaults:
         """Put a part back on its networks, under its own addresses; errors as ``kill``."""
         for network, address in self._networks(part):
             with engine_errors_explained(f"reconnecting {part}"):
-                self._stack.engine.api.connect_container_to_network(
+                self._stack.project.engine.api.connect_container_to_network(
                     self._stack.container(part).id, network, ipv4_address=address
                 )
 
@@ -93,7 +93,7 @@ class ContainerFaults:
     def _networks(self, part: str) -> Iterator[tuple[str, str]]:
         """Name and address of each network that a part belongs on."""
         for network, address in self._stack.hosts(part).items():
-            yield f"{self._stack.project}_{network}", address
+            yield f"{self._stack.project.name}_{network}", address
 
     def _devices(self, part: str) -> list[str]:
         return [f"eth{number}" for number in range(len(self._stack.hosts(part)))]
@@ -101,10 +101,10 @@ class ContainerFaults:
     def _tc(self, part: str, arguments: list[str]) -> None:
         """Run tc in a part's network, in a container that has the right to and ends with it."""
         if self._tools is None:
-            self._tools = supply(self._stack.engine, "tools").id
+            self._tools = supply(self._stack.project.engine, "tools").id
         try:
             with engine_errors_explained(f"disturbing {part}"), contextlib.suppress(NotFound):
-                self._stack.engine.containers.run(
+                self._stack.project.engine.containers.run(
                     self._tools,
                     arguments,
                     entrypoint=[_TC],
@@ -114,7 +114,7 @@ class ContainerFaults:
                     cap_drop=["ALL"],
                     cap_add=["NET_ADMIN"],
                     user="0:0",
-                    labels={LABEL: "tools", RUN_LABEL: self._stack.project},
+                    labels={LABEL: "tools", RUN_LABEL: self._stack.project.name},
                     stderr=True,
                 )
         except StackError as error:

@@ -23,7 +23,7 @@ KEYS = f"{ROOT}/keys"
 CODE = f"{ROOT}/code"
 FILES = f"{ROOT}/files"
 NODE = f"{ROOT}/node"
-ADMIN_SOCKET = "admin.sock"
+ADMIN_SOCKET = "sock"
 
 _UNPRIVILEGED = 10_101
 """Root's containers do not run as root: any number that no system account has."""

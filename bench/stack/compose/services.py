@@ -26,7 +26,7 @@ from bench.stack.compose.folders import (
     proxy_account,
 )
 from bench.stack.compose.layout import Layout, Pod
-from bench.stack.images.recipes import ENVOY, NGINX, PYTHON
+from bench.stack.images.recipes import ENVOY, NGINX, PACKAGES, PYTHON
 from bench.stack.images.supply import Image, ImageSet
 from bench.stack.placing import proxies_in_order
 from bench.stack.protocol import GENERATOR, Allowance, ProxySpec, StackSpec
@@ -200,7 +200,7 @@ def _client(
         user=account().text,
         command=(PYTHON, *IDLE)[1:],
         mounts=(Mount(folders.code, CODE), Mount(folders.files, FILES)),
-        environment={"PYTHONPATH": CODE},
+        environment={"PYTHONPATH": f"{CODE}:{PACKAGES}"},
         shares=sidecar,
         after=(sidecar,),
         allowance=_allowance(spec, GENERATOR),

@@ -3,53 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from docker import DockerClient
-
 from bench.errors import StackError
 from bench.stack import envoy, nginx
 from bench.stack.compose.client import ContainerClient
-from bench.stack.compose.command import Compose, compose_environment, find_compose, find_docker
-from bench.stack.compose.composefile import FOLDER_LABEL, OWNER_LABEL, RUN_LABEL, write_compose_file
-from bench.stack.compose.containers import Container, containers_of, is_alive
+from bench.stack.compose.command import find_compose, find_docker
+from bench.stack.compose.containers import Container
 from bench.stack.compose.engine import connect
-from bench.stack.compose.folders import (
-    ADMIN,
-    ADMIN_SOCKET,
-    CONFIG,
-    LOGS,
-    account,
-    proxy_account,
-    seen_files,
-    write_code,
-    write_node,
-    write_proxy,
-)
-from bench.stack.compose.layout import Layout, lay_out, node_address
-from bench.stack.compose.mark import mark_containers
-from bench.stack.compose.services import REDIRECT_RULES, StackFolders, redirect_rules, services_of
-from bench.stack.compose.subnets import choose_subnets
-from bench.stack.compose.sweep import sweep
+from bench.stack.compose.folders import proxy_account
+from bench.stack.compose.layout import node_address
+from bench.stack.compose.project import Project
+from bench.stack.compose.writing import seen_from_outside
 from bench.stack.guard import Guard
 from bench.stack.images.supply import ImageSet, supply_all
 from bench.stack.leftovers import end_processes
 from bench.stack.parts import write_parts
-from bench.stack.placing import endpoints_of, match_listeners, proxies_in_order, require_sound
+from bench.stack.placing import match_listeners, proxies_in_order, require_sound
 from bench.stack.protocol import ClientPlace, Component, NodeSpec, ProxySpec, StackSpec
 from bench.stack.runfolder import RunFolder
 from bench.translate.placement import Address, ConfigFile, Placement
 
 POLL_S = 0.02
-_ATTEMPTS = 3
-"""Somebody else may take a subnet between the look and the start."""
-_CLASHES = ("Pool overlaps", "overlaps with other one", "could not find an available")
-_UP_S = 120.0
 _OUTBOUND = "virtualOutbound"
 _ANY = "0.0.0.0"  # noqa: S104 - compared only
 
@@ -92,9 +71,7 @@ class ComposeStack:
         self._parent = parent
         self._folder: RunFolder | None = None
         self._guard: Guard | None = None
-        self._client: DockerClient | None = None
-        self._compose: Compose | None = None
-        self._layout: Layout | None = None
+        self._project: Project | None = None
         self._containers: dict[str, Container] = {}
         self._components: dict[str, Component] = {}
         self._placements: dict[str, Placement] = {}
@@ -107,21 +84,11 @@ class ComposeStack:
         return self._running_folder().path
 
     @property
-    def compose_file(self) -> Path:
-        """The Compose file of the run; holds no keys."""
-        return StackFolders(self.folder).compose_file
-
-    @property
-    def project(self) -> str:
-        """The Compose project, and the value of the label on all that the run started."""
-        return self._running_layout().project
-
-    @property
-    def engine(self) -> DockerClient:
-        """The engine that the containers run on."""
-        if self._client is None:
+    def project(self) -> Project:
+        """The Compose project."""
+        if self._project is None:
             raise StackError(f"stack {self.spec.name} is not running.")
-        return self._client
+        return self._project
 
     def start(self) -> None:
         """Start everything and return when each part answers; see ``Stack.start``."""
@@ -129,21 +96,23 @@ class ComposeStack:
             raise StackError(f"stack {self.spec.name} is running already.")
         began = time.monotonic()
         require_sound(self.spec)
-        self._compose = find_compose()
-        docker = find_docker()
-        self._client = connect()
+        compose, docker, engine = find_compose(), find_docker(), connect()
         try:
             needs_tools = any(proxy.intercepts for proxy in self.spec.proxies)
-            images = self._images or supply_all(self._client, with_tools=needs_tools)
+            images = self._images or supply_all(engine, with_tools=needs_tools)
             # The guard first: there is no moment in which the folder exists unguarded.
             self._folder = RunFolder.choose(self._parent)
             self._guard = Guard(self._folder.path)
             self._folder.make(self.spec.name)
+            self._project = Project(
+                self._project_wish or self._folder.path.name, self._folder, engine, compose
+            )
             with _write_errors_explained(self._folder.path):
-                self._start_containers(images, docker)
+                self._start_containers(self._project, images, docker)
                 write_parts(self._folder, self.components())
         except BaseException:
             self._stop(is_interrupted=True)
+            engine.close()
             raise
         self.ready_s = time.monotonic() - began
 
@@ -170,7 +139,7 @@ class ComposeStack:
     def hosts(self, name: str) -> Mapping[str, str]:
         """Network -> a part's address there."""
         self.component(name)
-        return self._running_layout().hosts[name]
+        return self.project.layout.hosts[name]
 
     def excuse(self, name: str) -> None:
         """Do not tell a part as dead from now on: it is ended on purpose."""
@@ -191,10 +160,9 @@ class ComposeStack:
 
     def check_alive(self) -> None:
         """Raise ``StackError`` with its last output if a part has died."""
-        if self._client is None or not self._containers:
+        if not self._containers:
             return
-        listed = containers_of(self._client, self.project)
-        alive = {each["Id"] for several in listed.values() for each in several if is_alive(each)}
+        alive = self.project.alive()
         for container in list(self._containers.values()):
             if container.id not in alive and container.name not in self._excused:
                 container.catch_up()
@@ -207,7 +175,7 @@ class ComposeStack:
         """Replace files of a running proxy, each by rename, in the order given."""
         if self.component(proxy).kind != "envoy":
             raise StackError(f"{proxy} is a node: only a proxy's files can be replaced.")
-        folder = StackFolders(self.folder).proxy(proxy).proxy
+        folder = self.project.folders.proxy(proxy).proxy
         envoy.write_files(folder, proxy, files, owner=proxy_account().own)
 
     def placement(self, proxy: str) -> Placement:
@@ -219,7 +187,7 @@ class ComposeStack:
 
     def own_files(self) -> Sequence[Path]:
         """The Compose file."""
-        return (self.compose_file,)
+        return (self.project.folders.compose_file,)
 
     def client(self, proxy: str) -> ClientPlace | None:
         """The container beside a sidecar."""
@@ -242,19 +210,11 @@ class ComposeStack:
             raise StackError(f"stack {self.spec.name} is not running.")
         return self._folder
 
-    def _running_layout(self) -> Layout:
-        if self._layout is None:
-            raise StackError(f"stack {self.spec.name} is not running.")
-        return self._layout
-
     def _stop(self, *, is_interrupted: bool) -> None:
-        folder, guard, client = self._folder, self._guard, self._client
+        folder, guard, project = self._folder, self._guard, self._project
         try:
-            if folder is not None and client is not None:
-                if is_interrupted:
-                    # A Compose that is cut short would go on asking for containers.
-                    end_processes(folder)
-                self._remove_containers(folder, client, politely=not is_interrupted)
+            if folder is not None and project is not None:
+                self._remove(project, folder, politely=not is_interrupted)
         except BaseException:
             if guard is not None:
                 guard.act()
@@ -265,136 +225,54 @@ class ComposeStack:
             if guard is not None:
                 guard.dismiss()
         finally:
-            if client is not None:
-                client.close()
-            self._folder = self._guard = self._client = self._layout = None
+            if project is not None:
+                project.engine.close()
+            self._folder = self._guard = self._project = None
             for state in (self._containers, self._components, self._placements, self._clients):
                 state.clear()
             self._excused.clear()
 
-    def _remove_containers(self, folder: RunFolder, client: DockerClient, *, politely: bool) -> None:
-        layout, compose = self._layout, self._compose
-        if layout is None or compose is None:
-            return
+    def _remove(self, project: Project, folder: RunFolder, *, politely: bool) -> None:
         if politely:
-            command = compose.down(
-                layout.project, StackFolders(folder.path).compose_file, grace_s=self._stop_grace_s
-            )
-            compose.run(command, folder, timeout_s=_UP_S, environment=compose_environment())
-        sweep(client, layout.project)
+            project.down(grace_s=self._stop_grace_s)
+        else:
+            # A Compose that is cut short would go on asking for containers.
+            end_processes(folder)
+        project.sweep()
         for container in self._containers.values():
             container.catch_up()
 
-    def _start_containers(self, images: ImageSet, docker: str) -> None:
-        for attempt in range(1, _ATTEMPTS + 1):
-            said = self._up(images)
-            if said is None:
-                break
-            if attempt == _ATTEMPTS or not any(clash in said for clash in _CLASHES):
-                raise _up_error(said)
-            sweep(self.engine, self.project)
-        layout = self._running_layout()
-        listed = containers_of(self.engine, layout.project)
-        folders = StackFolders(self.folder)
-        for name in [part.name for part in self.spec.nodes] + [
-            part.name for part in proxies_in_order(self.spec)
-        ]:
-            found = listed.get(layout.services[name])
-            if not found:
-                raise StackError(f"{name} was not started by Compose.", where=str(folders.compose_file))
+    def _start_containers(self, project: Project, images: ImageSet, docker: str) -> None:
+        self._placements = project.up(self.spec, images)
+        folders, listed = project.folders, project.containers()
+        names = [node.name for node in self.spec.nodes]
+        for name in names + [proxy.name for proxy in proxies_in_order(self.spec)]:
             allowance = self.spec.allowances.get(name)
             container = Container(
                 name,
-                found[0]["Id"],
+                listed[project.layout.services[name]][0],
                 folders.proxy(name).proxy.log,
-                self.engine,
+                project.engine,
                 allowance.memory_bytes if allowance is not None else None,
             )
             container.follow()
             self._containers[name] = container
-        for sidecar, pod in layout.pods.items():
+        for sidecar, pod in project.layout.pods.items():
             self._clients[sidecar] = ContainerClient(
-                docker,
-                listed[pod.client][0]["Id"],
-                [each["Id"] for each in listed.get(pod.worker, ())],
-                folders.files,
+                docker, listed[pod.client][0], listed.get(pod.worker, ()), folders.files
             )
         for node in self.spec.nodes:
             self._await_node(node)
         for proxy in proxies_in_order(self.spec):
             self._await_proxy(proxy)
-
-    def _up(self, images: ImageSet) -> str | None:
-        """Write all files for new subnets and let Compose start everything; what it said if it failed."""
-        folder, compose = self._running_folder(), self._compose
-        assert compose is not None  # noqa: S101 - start has found it
-        project = self._project_wish or folder.path.name
-        mesh, external = choose_subnets(self.engine)
-        layout = self._layout = lay_out(self.spec, project, mesh, external)
-        mark_containers(folder, project)
-        self._write_parts(layout, images)
-        folders = StackFolders(folder.path)
-        labels = {RUN_LABEL: project, FOLDER_LABEL: str(folder.path), OWNER_LABEL: str(os.getuid())}
-        write_compose_file(
-            folders.compose_file, layout, list(services_of(self.spec, layout, images, folders)), labels
-        )
-        scale = {
-            pod.worker: self.spec.workers if self.spec.workers > 1 else 0 for pod in layout.pods.values()
-        }
-        code, said = compose.run(
-            compose.up(project, folders.compose_file, scale),
-            folder,
-            timeout_s=_UP_S,
-            environment=compose_environment(),
-        )
-        return None if code == 0 else said
-
-    def _write_parts(self, layout: Layout, images: ImageSet) -> None:
-        """Write every part's files: all addresses are known."""
-        folders = StackFolders(self.folder)
-        folders.remove_parts(self._running_layout().services)
-        write_code(folders.code)
-        for path in (folders.files, folders.rules):
-            path.mkdir(mode=0o700)
-        (folders.rules / REDIRECT_RULES).write_text(redirect_rules(), encoding="ascii")
-        account().own(folders.files)
-        endpoints: dict[Address, Address] = {}
-        assert images.nginx.binary is not None  # noqa: S101 - every nginx image tells its version
-        for node in self.spec.nodes:
-            address = node_address(self.spec, layout, node)
-            write_node(
-                folders.node(node.name),
-                folders.node_keys(node.name),
-                node,
-                address[1],
-                certificates=self.spec.certificates,
-                binary=images.nginx.binary,
-            )
-            endpoints[node.plays] = address
-        for proxy in proxies_in_order(self.spec):
-            bound = layout.listeners[proxy.name]
-            placement = Placement(
-                config_root=CONFIG,
-                log_root=LOGS,
-                admin=f"{ADMIN}/{ADMIN_SOCKET}",
-                listeners=bound,
-                endpoints=dict(endpoints),
-                files=seen_files(self.spec.files),
-            )
-            folder = folders.proxy(proxy.name)
-            if not folder.socket_fits():
-                raise StackError(
-                    "the path of the run folder is too long for a Unix socket.",
-                    where=str(folder.socket),
-                    remedy="Set TMPDIR to a folder with a shorter path.",
-                )
-            write_proxy(folder, proxy.name, proxy.render(placement), self.spec.files)
-            self._placements[proxy.name] = placement
-            endpoints |= endpoints_of(proxy, _seen_from_outside(layout, proxy.name, bound))
+            if proxy.intercepts:
+                redirect = listed[project.layout.pods[proxy.name].redirect][0]
+                name = f"the redirection of {proxy.name}"
+                Container(name, redirect, folders.path, project.engine).await_success(self._start_timeout_s)
 
     def _await_node(self, node: NodeSpec) -> None:
-        folders = StackFolders(self.folder)
-        address = node_address(self.spec, self._running_layout(), node)
+        folders = self.project.folders
+        address = node_address(self.spec, self.project.layout, node)
         self._wait(node.name, lambda: nginx.answers(address, timeout_s=0.5))
         self._components[node.name] = Component(
             name=node.name,
@@ -410,7 +288,7 @@ class ComposeStack:
         )
 
     def _await_proxy(self, proxy: ProxySpec) -> None:
-        folder = StackFolders(self.folder).proxy(proxy.name)
+        folder = self.project.folders.proxy(proxy.name)
         container = self._containers[proxy.name]
         self._wait(proxy.name, lambda: envoy.is_live(folder.socket))
         if refused := envoy.refusals(folder.socket):
@@ -439,16 +317,16 @@ class ComposeStack:
 
     def _reached(self, proxy: ProxySpec, real: Mapping[Address, Address]) -> dict[Address, Address]:
         """Where the client's connections go: with redirection, to any address but its own pod's."""
-        layout = self._running_layout()
+        layout = self.project.layout
         if not proxy.intercepts:
-            return _seen_from_outside(layout, proxy.name, real)
+            return seen_from_outside(layout, proxy.name, real)
         named = self._named_by_dns()
         return {(ip, port): (named if ip == _ANY else ip, port) for ip, port in proxy.listeners}
 
     def _named_by_dns(self) -> str:
         """The address under which the mesh's DNS knows the names that a client calls: a gateway's."""
         gateways = [proxy.name for proxy in self.spec.proxies if proxy.role == "egress"]
-        return self._running_layout().address(gateways[0])
+        return self.project.layout.address(gateways[0])
 
     def _wait(self, name: str, is_ready: Callable[[], bool]) -> None:
         """Return when a part is ready; raise as soon as any part cannot be any more."""
@@ -456,9 +334,10 @@ class ComposeStack:
         while not is_ready():
             self.check_alive()
             if time.monotonic() >= deadline:
+                container = self._containers[name]
                 raise StackError(
-                    f"{name} did not answer within {self._start_timeout_s:g} s. Its last output:\n"
-                    f"{self._containers[name].last_output() or '(none)'}"
+                    f"{name}{container.limit_text()} did not answer within {self._start_timeout_s:g} s."
+                    f" Its last output:\n{container.last_output() or '(none)'}"
                 )
             time.sleep(POLL_S)
 
@@ -468,20 +347,6 @@ class ComposeStack:
         if container.name not in self._components and is_proxy and envoy.reasons_in(container.log):
             return envoy.refusal_error(container)
         return container.died("" if container.name in self._components else " before it was ready")
-
-
-def _seen_from_outside(layout: Layout, part: str, bound: Mapping[Address, Address]) -> dict[Address, Address]:
-    """Listeners under the address of their container."""
-    return {translated: (layout.address(part), real[1]) for translated, real in bound.items()}
-
-
-def _up_error(said: str) -> StackError:
-    if "is already in use by container" in said or "already exists" in said:
-        return StackError(
-            f"another project has a container or network of the same name. Compose said:\n{said}",
-            remedy="\nRemove it, or end that project: `egress-bench status` and `docker ps -a` show both.",
-        )
-    return StackError(f"Compose cannot start the stack. It said:\n{said or '(nothing)'}")
 
 
 @contextlib.contextmanager

@@ -25,6 +25,8 @@ NGINX = "/usr/sbin/nginx"
 """Where the official images have them."""
 PYTHON_HOME = "/opt/python"
 PYTHON = f"{PYTHON_HOME}/bin/python"
+PACKAGES = f"{PYTHON_HOME}/packages"
+"""Named in PYTHONPATH: distributions' Pythons look for packages in folders of their own."""
 
 _GENERATOR_NEEDS = ("locust", "gevent", "numpy", "hdrhistogram", "pydantic", "httpx")
 """What ``bench.load`` and the caller import; the closure of what these need follows."""
@@ -40,7 +42,7 @@ _STDLIB_WITHOUT = (
 )
 _MODULES_WITHOUT = re.compile(r"/(_tkinter|_test\w*|_xx\w*|_ctypes_test)\.")
 _PACKAGES_WITHOUT = frozenset({"tests", "test"})
-_GENERATOR_FORM = 2
+_GENERATOR_FORM = 3
 """Raised when what is collected for the generator changes."""
 _USERS = "root:x:0:0:root:/:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n"
 _GROUPS = "root:x:0:\nnogroup:x:65534:\n"
@@ -166,7 +168,7 @@ def _generator_rootfs(distributions: Iterable[importlib.metadata.Distribution]) 
         for file in distribution.files or ():
             source = Path(str(file.locate()))
             if ".." not in file.parts and not _PACKAGES_WITHOUT.intersection(file.parts) and source.is_file():
-                rootfs.files[f"{library}/site-packages/{file}"] = source
+                rootfs.files[f"{PACKAGES}/{file}"] = source
     for target in [target for target in rootfs.files if _MODULES_WITHOUT.search(target)]:
         del rootfs.files[target]
     modules = [source for target, source in rootfs.files.items() if re.search(r"\.so(\.|$)", target)]

@@ -221,7 +221,7 @@ def _described(
     if role in _PROBES:
         program, option, pattern = _PROBES[role]
         said = labels.get(BUILD_LABEL) or _run(client, image, program, option, reference)
-        match = re.search(pattern, said)
+        match = re.search(pattern, said) if labels.get(LABEL, role) == role else None
         if match is None:
             raise StackError(
                 f"{reference} does not look like an image of {role}: `{program} {option}` says"

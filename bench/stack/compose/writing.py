@@ -1,0 +1,89 @@
+"""Write the files of all parts of a stack, before any of them starts: every address is known by then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bench.errors import StackError
+from bench.stack.compose.folders import (
+    ADMIN,
+    ADMIN_SOCKET,
+    CONFIG,
+    LOGS,
+    account,
+    seen_files,
+    write_code,
+    write_node,
+    write_proxy,
+)
+from bench.stack.compose.layout import Layout, node_address
+from bench.stack.compose.services import REDIRECT_RULES, StackFolders, redirect_rules
+from bench.stack.images.supply import ImageSet
+from bench.stack.placing import endpoints_of, proxies_in_order
+from bench.stack.protocol import StackSpec
+from bench.translate.placement import Address, Placement
+
+
+def write_stack(
+    spec: StackSpec, layout: Layout, images: ImageSet, folders: StackFolders
+) -> dict[str, Placement]:
+    """Write everything that containers find in their folders; proxy -> the placement of its files.
+
+    Raises:
+        StackError: certificates are missing, or the run folder's path is too long for a Unix socket.
+        OSError: a file cannot be written.
+    """
+    folders.remove_parts(layout.services)
+    write_code(folders.code)
+    for path in (folders.files, folders.rules):
+        path.mkdir(mode=0o700)
+    (folders.rules / REDIRECT_RULES).write_text(redirect_rules(), encoding="ascii")
+    account().own(folders.files)
+    endpoints = _write_nodes(spec, layout, images, folders)
+    placements = {}
+    for proxy in proxies_in_order(spec):
+        bound = layout.listeners[proxy.name]
+        placement = Placement(
+            config_root=CONFIG,
+            log_root=LOGS,
+            admin=f"{ADMIN}/{ADMIN_SOCKET}",
+            listeners=bound,
+            endpoints=dict(endpoints),
+            files=seen_files(spec.files),
+        )
+        folder = folders.proxy(proxy.name)
+        if not folder.socket_fits():
+            raise StackError(
+                "the path of the run folder is too long for a Unix socket.",
+                where=str(folder.socket),
+                remedy="Set TMPDIR to a folder with a shorter path.",
+            )
+        write_proxy(folder, proxy.name, proxy.render(placement), spec.files)
+        placements[proxy.name] = placement
+        endpoints |= endpoints_of(proxy, seen_from_outside(layout, proxy.name, bound))
+    return placements
+
+
+def seen_from_outside(layout: Layout, part: str, bound: Mapping[Address, Address]) -> dict[Address, Address]:
+    """Listeners under the address of their container."""
+    return {translated: (layout.address(part), real[1]) for translated, real in bound.items()}
+
+
+def _write_nodes(
+    spec: StackSpec, layout: Layout, images: ImageSet, folders: StackFolders
+) -> dict[Address, Address]:
+    """Write all nodes; address that a node plays -> its own."""
+    assert images.nginx.binary is not None  # noqa: S101 - every nginx image tells its version
+    addresses = {}
+    for node in spec.nodes:
+        address = node_address(spec, layout, node)
+        write_node(
+            folders.node(node.name),
+            folders.node_keys(node.name),
+            node,
+            address[1],
+            certificates=spec.certificates,
+            binary=images.nginx.binary,
+        )
+        addresses[node.plays] = address
+    return addresses

@@ -1,0 +1,112 @@
+"""Faults over containers do what they say, and the path comes back."""
+
+import gzip
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.errors import StackError
+from bench.experiment.calls import CONNECT_ONLY, Call, make_calls
+from bench.stack.compose.faults import ContainerFaults
+from tests.stack.egress_path import call
+
+pytestmark = [pytest.mark.docker]
+
+
+@pytest.fixture
+def faults(stack):
+    return ContainerFaults(stack)
+
+
+def wait_until(is_so, timeout_s=8.0):
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def status(stack, want):
+    return call(stack, want)[0]
+
+
+def test_a_killed_node_is_told_as_killed_and_comes_back(stack, faults):
+    with pytest.raises(StackError, match=r"nginx01 was ended by SIGKILL"):
+        raise killed_by_hand(stack)
+
+    faults.restart("nginx01")
+
+    stack.check_alive()
+    wait_until(lambda: status(stack, "v1") == 200)
+
+
+def has_netem():
+    """Whether this kernel says that it was built with netem: then no error is excused."""
+    try:
+        config = gzip.decompress(Path("/proc/config.gz").read_bytes()).decode()
+    except OSError:
+        return False
+    return "CONFIG_NET_SCH_NETEM=" in config
+
+
+def killed_by_hand(stack):
+    """What the stack says of a node that somebody else ended."""
+    container = stack.container("nginx01")
+    stack.project.engine.api.kill(container.id)
+    stack.project.engine.api.wait(container.id)
+    try:
+        stack.check_alive()
+    except StackError as error:
+        return error
+    raise AssertionError
+
+
+def test_a_node_that_is_killed_on_purpose_fails_its_subset_alone_and_stops_no_run(stack, faults):
+    faults.kill("nginx02")
+    try:
+        stack.check_alive()
+        assert status(stack, "v2") == 503
+        assert status(stack, "v1") == 200
+    finally:
+        faults.restart("nginx02")
+    wait_until(lambda: status(stack, "v2") == 200)
+    assert stack.component("nginx02").pid == stack.container("nginx02").visible_pid()
+
+
+def test_a_paused_node_holds_its_requests_until_it_goes_on(stack, faults):
+    faults.pause("nginx01")
+    try:
+        stack.check_alive()
+        with pytest.raises(TimeoutError):
+            call(stack, "v1", timeout_s=0.5)
+    finally:
+        faults.resume("nginx01")
+    wait_until(lambda: status(stack, "v1") == 200)
+
+
+def test_a_disconnected_node_comes_back_under_its_own_address(stack, faults):
+    address = next(iter(stack.component("nginx02").addresses.values()))
+    faults.disconnect("nginx02")
+    try:
+        (answer,) = make_calls([Call(f"https://{address[0]}:{address[1]}", method=CONNECT_ONLY)])
+        assert answer.error is not None
+    finally:
+        faults.reconnect("nginx02")
+    wait_until(lambda: status(stack, "v2") == 200)
+    assert next(iter(stack.component("nginx02").addresses.values())) == address
+
+
+def test_delay_shows_in_every_answer_or_the_kernel_is_named_as_unable(stack, faults):
+    try:
+        faults.disturb("nginx01", delay_ms=50)
+    except StackError as error:
+        if has_netem():
+            raise
+        told = str(error)
+    else:
+        began = time.monotonic()
+        call(stack, "v1")
+        assert time.monotonic() - began >= 0.05
+        faults.calm("nginx01")
+        return
+    assert "this kernel cannot delay or lose packets" in told

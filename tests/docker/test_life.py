@@ -1,0 +1,202 @@
+"""What is started goes, however it ends; what cannot start says why."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from bench.errors import StackError
+from bench.experiment.calls import Call, make_calls
+from bench.stack.compose.composefile import FOLDER_LABEL, OWNER_LABEL, RUN_LABEL
+from bench.stack.compose.stack import ComposeStack
+from bench.stack.images.supply import supply
+from bench.stack.leftovers import end_orphans, find_runs
+from bench.stack.protocol import Allowance
+from bench.translate.placement import ConfigFile
+from tests.stack.egress_path import (
+    HOST,
+    call,
+    egress_spec,
+    entrance,
+    gateway_files,
+    listener,
+    sidecar_files,
+)
+
+pytestmark = [pytest.mark.docker]
+
+_OWNER = """
+import sys, time
+from pathlib import Path
+from bench.stack.compose.stack import ComposeStack
+from tests.stack.egress_path import egress_spec
+stack = ComposeStack(egress_spec(Path(sys.argv[1])))
+stack.start()
+print(stack.project.name, flush=True)
+time.sleep(60)
+"""
+
+
+def left(engine, project):
+    wanted = {"label": f"{RUN_LABEL}={project}"}
+    return [*engine.api.containers(all=True, filters=wanted), *engine.api.networks(filters=wanted)]
+
+
+def wait_until(is_so, timeout_s=20.0):
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_killed_run_leaves_no_container_no_network_and_no_folder(engine, images, material):
+    with subprocess.Popen(
+        [sys.executable, "-c", _OWNER, str(material.live)], stdout=subprocess.PIPE, text=True
+    ) as owner:
+        project = owner.stdout.readline().strip()
+        assert len(left(engine, project)) == 7
+        owner.send_signal(signal.SIGKILL)
+
+    wait_until(lambda: not left(engine, project))
+    wait_until(lambda: not [run for run in find_runs() if run.folder.name == project])
+
+
+def test_containers_whose_run_folder_is_gone_are_found_and_removed(engine, images, tmp_path):
+    labels = {RUN_LABEL: "orphan", FOLDER_LABEL: str(tmp_path / "gone"), OWNER_LABEL: str(os.getuid())}
+    engine.containers.create(images.envoy.id, ["--version"], labels=labels)
+
+    assert end_orphans() == ["orphan"]
+    assert not left(engine, "orphan")
+
+
+def test_a_name_that_another_project_has_is_named_and_left_alone(engine, images, material):
+    other = engine.containers.create(images.envoy.id, ["--version"], name="eb-clash_nginx01_1")
+    try:
+        stack = ComposeStack(egress_spec(material.live), images=images, project="eb-clash")
+        with pytest.raises(StackError, match="another project has a container or network of the same name"):
+            stack.start()
+        assert not left(engine, "eb-clash")
+        other.reload()
+    finally:
+        other.remove(force=True)
+
+
+def test_a_refused_configuration_is_told_with_envoys_own_reason_and_nothing_stays(engine, images, material):
+    def broken(placement):
+        return [ConfigFile("bootstrap.yaml", "{node: {id: a, cluster: b}, admni: {}}")]
+
+    stack = ComposeStack(egress_spec(material.live, gateway=broken), images=images)
+    with pytest.raises(StackError, match=r"(?s)egress.*admni"):
+        stack.start()
+    assert not list(stack.components())
+    assert not [run for run in find_runs() if run.name == "walkthrough"]
+
+
+def test_a_proxy_ended_for_want_of_memory_is_named_so(images, material):
+    def large(placement):
+        *files, bootstrap = gateway_files(placement)
+        document = json.loads(bootstrap.text)
+        document["node"]["metadata"] = {"ballast": "x" * (64 << 20)}
+        return [*files, ConfigFile(bootstrap.path, json.dumps(document))]
+
+    spec = dataclasses.replace(
+        egress_spec(material.live, gateway=large), allowances={"egress": Allowance(memory_bytes=32 << 20)}
+    )
+
+    with pytest.raises(StackError, match=r"(?s)egress .*want of memory.*32 MiB.*resources"):
+        ComposeStack(spec, images=images).start()
+
+
+def test_an_image_that_is_not_here_and_cannot_be_pulled_is_named(engine):
+    with pytest.raises(StackError, match=r"image localhost:1/nobody/envoy:0 is not here"):
+        supply(engine, "envoy", wished="localhost:1/nobody/envoy:0")
+
+
+def test_an_image_of_something_else_is_refused(engine, images):
+    with pytest.raises(StackError, match="/usr/local/bin/envoy"):
+        supply(engine, "envoy", wished=images.nginx.id)
+
+
+def test_limits_are_those_of_the_specification_and_stacks_stand_side_by_side(stack, images, material):
+    spec = dataclasses.replace(
+        egress_spec(material.live),
+        allowances={
+            "egress": Allowance(cpus=0.5, memory_bytes=256 << 20),
+            "sidecar": Allowance(cpuset="0"),
+            "generator": Allowance(cpus=1.0),
+        },
+        workers=2,
+    )
+    with ComposeStack(spec, images=images) as second:
+        found = second.project.containers()
+        host = {
+            service: [second.project.engine.api.inspect_container(each)["HostConfig"] for each in ids]
+            for service, ids in found.items()
+        }
+        assert host["egress"][0]["NanoCpus"] == 500_000_000
+        assert host["egress"][0]["Memory"] == host["egress"][0]["MemorySwap"] == 256 << 20
+        assert host["sidecar"][0]["CpusetCpus"] == "0"
+        assert [each["NanoCpus"] for each in host["worker"]] == [1_000_000_000] * 2
+        assert call(second, "v2")[1]["x-node"] == "nginx02"
+        assert entrance(second) != entrance(stack)
+    assert call(stack, "v2")[0] == 200
+
+
+def test_redirection_lets_the_client_call_the_service_by_its_name(images, material):
+    bind, outbound = ("0.0.0.0", 80), ("0.0.0.0", 15001)
+
+    def redirected(placement):
+        files = {file.path: file for file in sidecar_files(placement)}
+        http = listener(placement, "0.0.0.0_80", bind, "80", None) | {"bind_to_port": False}
+        return [
+            *(file for path, file in files.items() if path not in ("lds.yaml", "bootstrap.yaml")),
+            ConfigFile("lds.yaml", _with_outbound(http, files["lds.yaml"].text)),
+            files["bootstrap.yaml"],
+        ]
+
+    spec = egress_spec(material.live, sidecar=redirected)
+    sidecar, gateway = spec.proxies
+    spec = dataclasses.replace(
+        spec,
+        proxies=(dataclasses.replace(sidecar, listeners=(bind, outbound), intercepts=True), gateway),
+        names=(HOST,),
+    )
+    with ComposeStack(spec, images=images) as stack:
+        answers = make_calls(
+            [Call(f"http://{HOST}/", headers={"want": want}) for want in ("v1", "v2")],
+            stack.client("sidecar"),
+        )
+        about = stack.project.engine.api.inspect_container(stack.project.containers()["redirect"][0])
+
+    assert [(answer.status, answer.headers.get("x-node")) for answer in answers] == [
+        (200, "nginx01"),
+        (200, "nginx02"),
+    ]
+    assert (about["State"]["Status"], about["State"]["ExitCode"]) == ("exited", 0)
+    assert not about["HostConfig"]["Privileged"]
+
+
+def _with_outbound(http, text):
+    document = json.loads(text)
+    outbound = {
+        "@type": http["@type"],
+        "name": "virtualOutbound",
+        "address": {"socket_address": {"address": "0.0.0.0", "port_value": 15001}},
+        "use_original_dst": True,
+        "filter_chains": http["filter_chains"],
+    }
+    return json.dumps(document | {"resources": [http, outbound]})
+
+
+def test_a_run_folder_too_deep_for_a_socket_is_named_before_anything_starts(images, material, tmp_path):
+    deep = tmp_path / ("d" * 60)
+    deep.mkdir()
+
+    with pytest.raises(StackError, match=r"too long for a Unix socket.*TMPDIR"):
+        ComposeStack(egress_spec(material.live), images=images, parent=deep).start()
+    assert not list(deep.iterdir())
