@@ -19,19 +19,6 @@ FailOn = Literal["error", "warning"]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table."""
-
-    level: str
-    code: str
-    where: str
-    """``file:line``."""
-    resource: str
-    reason: str
-    remedy: str
-
-
-@dataclass(frozen=True, slots=True)
 class CheckReport:
     """What ``check`` found."""
 
@@ -39,13 +26,9 @@ class CheckReport:
     notes: tuple[str, ...] = ()
     """What could not be looked at, and why."""
 
-    def rows(self) -> list[Row]:
-        """Give the table, worst first."""
-        ordered = sorted(self.findings, key=lambda finding: -finding.level)
-        return [
-            Row(each.level.word, each.code, str(each.position), each.resource, each.reason, each.remedy)
-            for each in ordered
-        ]
+    def worst_first(self) -> list[Finding]:
+        """Give the findings by level, each level by file and line."""
+        return sorted(self.findings, key=lambda finding: -finding.level)
 
     def summary(self) -> str:
         """Count the findings: ``2 errors, 1 warning``; ``nothing found``."""
