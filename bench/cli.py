@@ -161,8 +161,7 @@ def check(
         from bench.experiment.check import check_folder, exit_code
 
         report = check_folder(folder)
-        for row in report.rows():
-            console.say(f"{row.where}: {row.level} {row.code} {row.resource}: {row.reason} {row.remedy}")
+        console.findings(report.worst_first())
         for note in report.notes:
             console.note(f"note: {note}")
         console.say(report.summary())
@@ -191,7 +190,7 @@ def explain(
         from bench.explain.tree import tree
 
         journey = explain_folder(folder, url, headers=header or (), method=method, proxy=proxy)
-        console.say(mermaid(journey) if as_mermaid else tree(journey))
+        console.say(mermaid(journey) if as_mermaid else tree(journey, width=console.width))
         console.document(document(journey))
 
 

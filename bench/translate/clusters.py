@@ -184,7 +184,7 @@ class _Builder:
 
     def _note_origins(self, cluster: Cluster) -> None:
         origins = self.context.origins
-        origins.note(cluster, service=self.service.locate)
+        origins.note(cluster, service=self.service.locate_port(self.port))
         if self.merged is None:
             return
         if self.subset is not None:

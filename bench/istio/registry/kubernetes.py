@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 from bench.errors import Position
 from bench.istio.inventory import ServiceFact
@@ -51,7 +53,10 @@ def kubernetes_service(
     name.
     """
     spec = resource.spec
-    ports = tuple(_port(port) for port in spec.ports)
+    ports = tuple(
+        replace(_port(port), locate=partial(resource.position, ("spec", "ports", index)))
+        for index, port in enumerate(spec.ports)
+    )
     address = fact.cluster_ip if fact is not None and fact.cluster_ip is not None else spec.cluster_ip
     is_headless = address == "None"
     own = slices.get((resource.namespace, resource.name), ())
@@ -81,7 +86,9 @@ def kubernetes_service(
     )
 
 
-def service_from_fact(fact: ServiceFact, workloads: Sequence[Workload], domain: str, file: str) -> Service:
+def service_from_fact(
+    fact: ServiceFact, workloads: Sequence[Workload], domain: str, locate: Callable[[], Position]
+) -> Service:
     """Make a Service of the inventory: its endpoints are the workloads that it selects."""
     ports = tuple(
         ServicePort(
@@ -98,7 +105,7 @@ def service_from_fact(fact: ServiceFact, workloads: Sequence[Workload], domain: 
         namespace=fact.namespace,
         name=fact.name,
         origin=Origin.KUBERNETES,
-        locate=lambda: Position(file, 1),
+        locate=locate,
         ports=ports,
         resolution=Resolution.PASSTHROUGH if fact.cluster_ip == "None" else Resolution.ENDPOINTS,
         addresses=() if fact.cluster_ip in {None, *_NO_ADDRESSES} else (str(fact.cluster_ip),),
@@ -111,6 +118,7 @@ def service_from_fact(fact: ServiceFact, workloads: Sequence[Workload], domain: 
                 w.labels,
                 w.locality,
                 identity=w.identity,
+                locate=w.locate,
             )
             for port in ports
             for w in members
@@ -140,7 +148,7 @@ def _slice_endpoints(
     by_ip = {workload.ip: workload for workload in workloads}
     endpoints: list[Endpoint] = []
     for resource in slices:
-        for endpoint in resource.spec.endpoints:
+        for index, endpoint in enumerate(resource.spec.endpoints):
             is_ready = endpoint.conditions.ready is not False
             for address in endpoint.addresses:
                 workload = by_ip.get(address)
@@ -153,6 +161,7 @@ def _slice_endpoints(
                         workload.locality if workload is not None else "",
                         identity=workload.identity if workload is not None else "",
                         is_ready=is_ready,
+                        locate=partial(resource.position, ("endpoints", index)),
                     )
                     for port in resource.spec.ports
                     if port.port is not None and port.protocol != "UDP"
@@ -186,6 +195,7 @@ def _selected(
                         workload.labels,
                         workload.locality,
                         identity=workload.identity,
+                        locate=workload.locate,
                     )
                 )
     return endpoints
@@ -203,7 +213,7 @@ def _entry_endpoints(
         endpoint
         for entry in entries
         if entry.namespace == namespace and selects(selector, entry_labels(entry))
-        for endpoint in entry_endpoints(entry.spec, ports, entry_labels(entry), namespace)
+        for endpoint in entry_endpoints(entry.spec, ports, entry_labels(entry), namespace, entry.position)
     ]
 
 
@@ -213,7 +223,11 @@ def entry_labels(entry: Resource[WorkloadEntry]) -> dict[str, str]:
 
 
 def entry_endpoints(
-    entry: WorkloadEntry, ports: Sequence[ServicePort], labels: Mapping[str, str], namespace: str
+    entry: WorkloadEntry,
+    ports: Sequence[ServicePort],
+    labels: Mapping[str, str],
+    namespace: str,
+    locate: Callable[[], Position] | None = None,
 ) -> list[Endpoint]:
     """Give the endpoints of one address: for each port the entry's own number, else the service's target."""
     return [
@@ -228,6 +242,7 @@ def entry_endpoints(
             weight=entry.weight or 1,
             network=entry.network,
             identity=identity_of(namespace, entry.service_account),
+            locate=locate,
         )
         for port in ports
     ]

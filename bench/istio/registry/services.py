@@ -80,6 +80,8 @@ class ServicePort:
     protocol: Protocol
     target_port: int | None = None
     """Where endpoints listen, if that is one number for all."""
+    locate: Callable[[], Position] | None = field(default=None, compare=False, repr=False)
+    """Finds its place: ports of several resources can be joined under one host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ class Endpoint:
     identity: str = ""
     """``ns/NAMESPACE/sa/SERVICE_ACCOUNT``; empty where the account is not known."""
     is_ready: bool = True
+    locate: Callable[[], Position] | None = field(default=None, compare=False, repr=False)
+    """Finds the place that declares it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,10 @@ class Service:
     def port(self, number: int) -> ServicePort | None:
         """Give the port with that number."""
         return next((port for port in self.ports if port.number == number), None)
+
+    def locate_port(self, port: ServicePort) -> Callable[[], Position]:
+        """Find the place of *port*, which another resource may have added to this host."""
+        return port.locate or self.locate
 
     @property
     def address(self) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from bench.errors import Position
 from bench.istio.inventory import Inventory
 from bench.istio.models.kubernetes import Pod
 from bench.istio.resource import Resource
@@ -23,6 +24,8 @@ class Workload:
     named_ports: Mapping[str, int] = field(default_factory=dict)
     identity: str = ""
     """As ``Endpoint.identity``."""
+    locate: Callable[[], Position] | None = field(default=None, compare=False, repr=False)
+    """Finds the place of a Pod; ``None`` for a proxy of the inventory."""
 
 
 def gather_workloads(inventory: Inventory, pods: Iterable[Resource[Pod]]) -> tuple[Workload, ...]:
@@ -51,6 +54,7 @@ def gather_workloads(inventory: Inventory, pods: Iterable[Resource[Pod]]) -> tup
                 if port.name
             },
             identity_of(pod.namespace, pod.spec.spec.service_account_name),
+            pod.position,
         )
         for pod in pods
         if pod.spec.status.pod_ip and pod.spec.status.pod_ip not in known
