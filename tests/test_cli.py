@@ -12,6 +12,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from bench import cli
+from bench.errors import InputError
 
 COMMANDS = sorted(get_command(cli.app).commands)
 
@@ -87,3 +88,15 @@ def test_nothing_stands_where_nothing_was_started(monkeypatch, capsys, tmp_path)
 
     assert code == 0
     assert "nothing stands" in out
+
+
+def test_an_image_without_containers_is_refused_and_so_are_two_results_in_one_document():
+    with pytest.raises(InputError, match="--stack docker"):
+        cli._each_image(cli.StackKind.LOCAL, ["envoy:1"], as_json=False)
+    with pytest.raises(InputError, match="--json prints one result"):
+        cli._each_image(cli.StackKind.DOCKER, ["envoy:1", "envoy:2"], as_json=True)
+    assert cli._each_image(cli.StackKind.DOCKER, ["envoy:1", "envoy:2"], as_json=False) == [
+        "envoy:1",
+        "envoy:2",
+    ]
+    assert cli._each_image(cli.StackKind.LOCAL, None, as_json=True) == [None]

@@ -27,7 +27,7 @@ def scenario(tmp_path):
     folder = tmp_path / "scenario"
     shutil.copytree(SCENARIO, folder)
     file = folder / "scenario.yaml"
-    limits = "\nresources:\n  egress: {cpus: 80m, memory: 256Mi}\n  sidecar: {cpus: 1}\n"
+    limits = "\nresources:\n  egress: {cpus: 150m, memory: 256Mi}\n  sidecar: {cpus: 1}\n"
     file.write_text(file.read_text() + limits)
     return folder
 
@@ -35,7 +35,7 @@ def scenario(tmp_path):
 @pytest.mark.timeout(180)
 def test_a_whole_run_has_the_same_result_as_any_and_names_what_held_it_back(images, scenario, tmp_path):
     out = tmp_path / "reports"
-    options = ["--rate", "250", "--blocks", "1", "--measure", "1", "--workers", "2", "--key", "ecdsa-p256"]
+    options = ["--rate", "400", "--blocks", "1", "--measure", "1", "--workers", "2", "--key", "ecdsa-p256"]
     done = subprocess.run(
         [*BENCH, "run", str(scenario), "--stack", "docker", *options, "--no-handshake", "--out", str(out)],
         capture_output=True,
@@ -44,7 +44,7 @@ def test_a_whole_run_has_the_same_result_as_any_and_names_what_held_it_back(imag
         timeout=170,
     )
 
-    # 1: a limit of the scenario is missed, as a gateway on a twelfth of a core may.
+    # 1: a limit of the scenario is missed, as a gateway on a seventh of a core may.
     assert done.returncode in (0, 1), done.stderr
     (folder,) = out.iterdir()
     result = read_result(folder)
@@ -60,7 +60,7 @@ def test_a_whole_run_has_the_same_result_as_any_and_names_what_held_it_back(imag
     assert result.generator.workers == 2
     for trial in result.trials:
         total = trial.total
-        assert total.due == total.sent + total.unsent == 250
+        assert total.due == total.sent + total.unsent == 400
         assert total.misrouted == 0
         assert all(cost.cpu_seconds for cost in trial.costs)
     held_back = {
@@ -130,10 +130,3 @@ def test_an_image_is_built_from_what_is_installed_and_runs(engine):
         assert made.version in said.decode()
     finally:
         engine.images.remove(odd.reference, force=True)
-
-
-def test_an_image_option_without_containers_is_refused():
-    done = subprocess.run([*BENCH, "run", "--envoy-image", "x"], capture_output=True, text=True, check=False)
-
-    assert done.returncode == 2
-    assert "--stack docker" in done.stderr

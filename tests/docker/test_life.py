@@ -90,11 +90,11 @@ def test_a_refused_configuration_is_told_with_envoys_own_reason_and_nothing_stay
     def broken(placement):
         return [ConfigFile("bootstrap.yaml", "{node: {id: a, cluster: b}, admni: {}}")]
 
-    stack = ComposeStack(egress_spec(material.live, gateway=broken), images=images)
+    stack = ComposeStack(egress_spec(material.live, name="refused", gateway=broken), images=images)
     with pytest.raises(StackError, match=r"(?s)egress.*admni"):
         stack.start()
     assert not list(stack.components())
-    assert not [run for run in find_runs() if run.name == "walkthrough"]
+    assert not [run for run in find_runs() if run.name == "refused"]
 
 
 def test_a_proxy_ended_for_want_of_memory_is_named_so(images, material):

@@ -19,6 +19,7 @@ from bench.stack.compose.subnets import free_subnets
 from bench.stack.images.definitions import COMPOSE_FILE, read_definition
 from bench.stack.images.recipes import recipe
 from bench.stack.images.rootfs import Rootfs, libraries_of
+from bench.stack.local import LocalStack
 from bench.stack.protocol import Allowance, NodeSpec, ProxySpec
 from tests.stack.egress_path import egress_spec
 
@@ -249,6 +250,16 @@ def test_redirection_spares_the_proxy_itself_and_the_pods_own_loopback():
     assert len(spared) == 2
     assert max(spared) < min(redirected)
     assert any("--gid-owner 1337" in rule for rule in rules)
+
+
+def test_the_local_stack_refuses_redirection_and_names_the_stack_that_has_it(spec):
+    sidecar, gateway = spec.proxies
+    spec = dataclasses.replace(
+        spec, files={}, proxies=(dataclasses.replace(sidecar, intercepts=True), gateway)
+    )
+
+    with pytest.raises(StackError, match="--stack docker"):
+        LocalStack(spec).start()
 
 
 def test_the_tag_of_an_image_follows_its_content(tmp_path):

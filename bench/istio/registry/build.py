@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from bench.errors import InputError, Position
+from bench.istio.ineffective import ineffective_settings
 from bench.istio.inventory import Inventory, Proxy, ServiceFact
 from bench.istio.models.gateway import Gateway
+from bench.istio.problem import Problem
 from bench.istio.registry.destination_rules import DestinationRules
 from bench.istio.registry.kubernetes import kubernetes_service, service_from_fact, slices_by_service
 from bench.istio.registry.service_entries import services_of_entry
@@ -30,6 +32,8 @@ class Registry:
     destination_rules: DestinationRules
     workloads: tuple[Workload, ...]
     endpoints_by_host: Mapping[str, Sequence[tuple[Service, Endpoint]]]
+    notices: tuple[Problem, ...] = ()
+    """What was skipped, and what has no effect."""
 
     def proxy(self, name: str) -> Proxy:
         """Give the proxy *name* of the inventory.
@@ -106,6 +110,7 @@ def build_registry(
         ),
         workloads=workloads,
         endpoints_by_host=by_host,
+        notices=tuple(dict.fromkeys((*resources.warnings, *ineffective_settings(resources)))),
     )
 
 

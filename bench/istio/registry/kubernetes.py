@@ -12,9 +12,10 @@ from bench.istio.inventory import ServiceFact
 from bench.istio.models import kubernetes
 from bench.istio.models.kubernetes import EndpointSlice
 from bench.istio.models.workload_entry import WorkloadEntry
+from bench.istio.registry.distribution import preferred_labels
 from bench.istio.registry.protocols import kubernetes_protocol
 from bench.istio.registry.services import PUBLIC, Endpoint, Origin, Protocol, Resolution, Service, ServicePort
-from bench.istio.registry.workloads import Workload, locality_of, selects
+from bench.istio.registry.workloads import Workload, identity_of, locality_of, selects
 from bench.istio.resource import Resource
 
 _SERVICE_LABEL = "kubernetes.io/service-name"
@@ -28,6 +29,9 @@ def slices_by_service(resources: Iterable[Resource[EndpointSlice]]) -> Slices:
     """Group EndpointSlices by namespace and name of the Service that they belong to."""
     grouped: dict[tuple[str, str], list[Resource[EndpointSlice]]] = defaultdict(list)
     for resource in resources:
+        if resource.spec.address_type == "FQDN":
+            # Neither istiod nor Envoy's EDS takes names for addresses.
+            continue
         grouped[resource.namespace, resource.labels.get(_SERVICE_LABEL, "")].append(resource)
     return grouped
 
@@ -77,6 +81,7 @@ def kubernetes_service(
         selector=spec.selector,
         endpoints=tuple(endpoints),
         is_headless=is_headless,
+        preferred_labels=preferred_labels(resource.annotations, spec.traffic_distribution),
         external_name=external if aliases else None,
     )
 
@@ -106,7 +111,15 @@ def service_from_fact(
         addresses=() if fact.cluster_ip in {None, *_NO_ADDRESSES} else (str(fact.cluster_ip),),
         selector=fact.selector,
         endpoints=tuple(
-            Endpoint(w.ip, port.target_port or port.number, port.name, w.labels, w.locality, locate=w.locate)
+            Endpoint(
+                w.ip,
+                port.target_port or port.number,
+                port.name,
+                w.labels,
+                w.locality,
+                identity=w.identity,
+                locate=w.locate,
+            )
             for port in ports
             for w in members
         ),
@@ -146,6 +159,7 @@ def _slice_endpoints(
                         port.name,
                         workload.labels if workload is not None else {},
                         workload.locality if workload is not None else "",
+                        identity=workload.identity if workload is not None else "",
                         is_ready=is_ready,
                         locate=partial(resource.position, ("endpoints", index)),
                     )
@@ -180,6 +194,7 @@ def _selected(
                         port.name,
                         workload.labels,
                         workload.locality,
+                        identity=workload.identity,
                         locate=workload.locate,
                     )
                 )
@@ -198,7 +213,7 @@ def _entry_endpoints(
         endpoint
         for entry in entries
         if entry.namespace == namespace and selects(selector, entry_labels(entry))
-        for endpoint in entry_endpoints(entry.spec, ports, entry_labels(entry), entry.position)
+        for endpoint in entry_endpoints(entry.spec, ports, entry_labels(entry), namespace, entry.position)
     ]
 
 
@@ -211,6 +226,7 @@ def entry_endpoints(
     entry: WorkloadEntry,
     ports: Sequence[ServicePort],
     labels: Mapping[str, str],
+    namespace: str,
     locate: Callable[[], Position] | None = None,
 ) -> list[Endpoint]:
     """Give the endpoints of one address: for each port the entry's own number, else the service's target."""
@@ -225,6 +241,7 @@ def entry_endpoints(
             locality=locality_of(entry.locality, labels),
             weight=entry.weight or 1,
             network=entry.network,
+            identity=identity_of(namespace, entry.service_account),
             locate=locate,
         )
         for port in ports

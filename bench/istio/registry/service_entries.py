@@ -8,6 +8,7 @@ from functools import partial
 
 from bench.istio.models.service_entry import ServiceEntry
 from bench.istio.models.workload_entry import WorkloadEntry
+from bench.istio.registry.distribution import preferred_labels
 from bench.istio.registry.hosts import is_ip, is_wildcard
 from bench.istio.registry.kubernetes import entry_endpoints, entry_labels
 from bench.istio.registry.protocols import parse_protocol
@@ -47,7 +48,11 @@ def services_of_entry(
             endpoint
             for index, written in enumerate(spec.endpoints)
             for endpoint in entry_endpoints(
-                written, ports, written.labels, partial(resource.position, ("spec", "endpoints", index))
+                written,
+                ports,
+                written.labels,
+                resource.namespace,
+                partial(resource.position, ("spec", "endpoints", index)),
             )
         ]
     else:
@@ -77,6 +82,7 @@ def services_of_entry(
                 selector=selector or {},
                 endpoints=tuple(endpoints),
                 subject_alt_names=spec.subject_alt_names,
+                preferred_labels=preferred_labels(resource.annotations),
                 is_external=spec.location == "MESH_EXTERNAL",
             )
         )
@@ -103,7 +109,7 @@ def _selected(
     for entry in entries:
         labels = entry_labels(entry)
         if entry.namespace == namespace and selects(selector, labels):
-            found += entry_endpoints(entry.spec, ports, labels, entry.position)
+            found += entry_endpoints(entry.spec, ports, labels, namespace, entry.position)
     for workload in workloads:
         if workload.namespace == namespace and selects(selector, workload.labels):
             found += [
@@ -113,6 +119,7 @@ def _selected(
                     port.name,
                     workload.labels,
                     workload.locality,
+                    identity=workload.identity,
                     locate=workload.locate,
                 )
                 for port in ports
