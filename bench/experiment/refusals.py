@@ -6,6 +6,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -27,6 +28,8 @@ from bench.translate import ProxyConfig
 from bench.translate.messages import unpack, variant
 from bench.translate.whole import render_whole
 
+_AT_ONCE = 2
+"""Envoys that validate at the same time."""
 _TIMEOUT_S = 60
 _MOST_WORDS = 400
 """Characters of Envoy's reason that are told."""
@@ -55,9 +58,12 @@ def validate(found: Survey, envoy: Path, fallback: Position) -> Validation:
     notes: list[str] = []
     with tempfile.TemporaryDirectory(prefix="egress-bench-check-") as folder:
         validator = _Validator.prepare(envoy, Path(folder))
-        for here in found.translated:
+        # Each verdict is a process of its own; the search for a culprit is rare and goes step by step.
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            verdicts = [pool.submit(validator.reason, here.config) for here in found.translated]
+        for here, verdict in zip(found.translated, verdicts, strict=True):
             try:
-                reason = validator.reason(here.config)
+                reason = verdict.result()
                 if reason is None:
                     continue
                 where = next(_places(here, _culprits(validator, here.config)), fallback)
@@ -96,10 +102,11 @@ class _Validator:
 
     def reason(self, config: ProxyConfig) -> str | None:
         """Give Envoy's reason to refuse *config*, ``None`` when it takes it."""
-        bootstrap = self.folder / "bootstrap.yaml"
+        bootstrap = self.folder / f"{config.proxy}.json"
         pem, crl = str(self.folder / "all.pem"), str(self.folder / "revoked.pem")
         bootstrap.write_text(render_whole(config, pem=pem, crl=crl), encoding="utf-8")
-        command = [str(self.envoy), "--mode", "validate", "--log-level", "error", "-c", str(bootstrap)]
+        command = [str(self.envoy), "--mode", "validate", "--log-level", "error", "--concurrency", "1"]
+        command += ["-c", str(bootstrap)]
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False

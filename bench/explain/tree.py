@@ -10,6 +10,8 @@ from bench.explain.answers import percent, phrase
 from bench.explain.journey import Branch, Hop, Journey, Origin, Outcome, Step
 
 _NARROWEST = 40
+_ASIDE = frozenset({"filter chain", "route configuration", "limits", "change", "mirror", "fault"})
+"""Kinds of steps that mostly have the cause of the step before them."""
 _MOST_ORIGINS = 8
 """Places of one step that are written out; ``--json`` has all."""
 
@@ -73,13 +75,14 @@ def describe_origin(origin: Origin) -> str:
 
 
 class _Steps:
-    """Writes one step after the other; what the ones before have named as well is not said again."""
+    """Writes one step after the other; asides do not name again what the steps before them have named."""
 
     def __init__(self, before: frozenset[Origin] = frozenset()) -> None:
         self.before = before
 
     def node(self, step: Step) -> _Node:
-        new = [origin for origin in step.origins if origin not in self.before]
+        is_aside = step.kind in _ASIDE
+        new = [each for each in step.origins if not (is_aside and each in self.before)]
         self.before |= frozenset(new)
         named = [f"{origin.part}: {describe_origin(origin)}" for origin in new[:_MOST_ORIGINS]]
         if len(new) > _MOST_ORIGINS:

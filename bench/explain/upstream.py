@@ -158,6 +158,11 @@ class Upstream:
         return Step("cluster", cluster.name, self._places(cluster, {"service", "subset", "policy"}))
 
 
+def _numbered(ports: Sequence[int]) -> str:
+    written = ", ".join(map(str, ports))
+    return f"port {written}" if len(ports) == 1 else f"the ports {written}"
+
+
 def why_missing(here: TranslatedProxy, proxies: Proxies, name: str) -> str:
     """Say which part of a cluster's name leads nowhere for this proxy."""
     if name == PASSTHROUGH:
@@ -174,11 +179,12 @@ def why_missing(here: TranslatedProxy, proxies: Proxies, name: str) -> str:
     if int(port) not in ports:
         having = [service for service in declared if any(each.number == int(port) for each in service.ports)]
         text = f"for {here.name}, {host} has " + (
-            f"the ports {', '.join(map(str, ports))}, not {port}" if ports else f"no port {port}"
+            f"{_numbered(ports)}, not {port}" if ports else f"no port {port}"
         )
         if having:
             other = having[0]
-            text += f"; {other.origin.value} {other.namespace}/{other.name} ({other.where}) has it, but a "
+            place = next(other.locate_port(each)() for each in other.ports if each.number == int(port))
+            text += f"; {other.origin.value} {other.namespace}/{other.name} ({place}) has it, but a "
             text += "Kubernetes Service of the same host takes its place"
         return text
     subsets = sorted({each.split("|")[2] for each in known} - {""})

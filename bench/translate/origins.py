@@ -43,6 +43,14 @@ class Origins:
             found.setdefault(part, position)
         return found
 
+    def first(self, message: betterproto2.Message, *parts: str) -> Position | None:
+        """Give the first place of the first of *parts* that *message* has; looks for no other line."""
+        found = self._places.get(id(message))
+        for part in parts if found is not None else ():
+            for place in found[1].get(part, ()) if found is not None else ():
+                return place() if callable(place) else place
+        return None
+
     def all_of(self, message: betterproto2.Message) -> Iterator[tuple[str, Position]]:
         """Give every place of *message* with its part."""
         found = self._places.get(id(message))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import time
 from pathlib import Path
 
@@ -197,6 +198,7 @@ def test_the_way_through_the_scenario_of_this_suite_ends_at_its_node() -> None:
     assert [each.address for each in ending.outcome.endpoints] == ["192.168.0.64:443"]
 
 
+@pytest.mark.envoy
 def test_a_thousand_hosts_are_checked_in_five_seconds_and_explained_in_one(tmp_path: Path) -> None:
     """After loading; each host has a rule, and a policy that originates TLS."""
     (tmp_path / "a.yaml").write_text("---\n".join(_host(number) for number in range(1000)))
@@ -205,19 +207,25 @@ def test_a_thousand_hosts_are_checked_in_five_seconds_and_explained_in_one(tmp_p
         "  egress: {role: gateway, ip: 10.1.0.9, labels: {istio: egress}}\n"
     )
     inspected = inspect_folder(tmp_path)
-    start = time.process_time()
+    start = _spent_s()
     report = check(inspected)
-    checked_s = time.process_time() - start
+    checked_s = _spent_s() - start
     assert inspected.inventory is not None
     start = time.process_time()
     registry = build_registry(inspected.survey.resources, inspected.inventory)
     journey = explain(registry, inspected.survey.resources, parse_request("http://h500.test/"), "client")
     explained_s = time.process_time() - start
 
-    assert report.findings == ()
+    assert (report.findings, report.notes) == ((), ())
     assert [ending.outcome.kind for ending in journey.endings()] == ["endpoint"]
     assert checked_s < 5
     assert explained_s < 1
+
+
+def _spent_s() -> float:
+    """Seconds of CPU of this process and of the Envoys that it started."""
+    envoys = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + envoys.ru_utime + envoys.ru_stime
 
 
 def _host(number: int) -> str:

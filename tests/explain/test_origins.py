@@ -326,8 +326,14 @@ def test_a_port_of_the_policy_is_named_before_the_policy_of_all_ports() -> None:
     assert named(text, hop, "tls")[0][2] == "tls: {mode: SIMPLE, caCertificates: /port.crt}"
 
 
-def test_the_tree_names_a_place_once_for_each_proxy() -> None:
-    text = tree(way(THROUGH_THE_GATEWAY, "http://api.test/", "want: v1"), width=200)
+def test_the_tree_does_not_name_the_same_place_again_at_steps_that_follow_from_others() -> None:
+    lines = tree(way(THROUGH_THE_GATEWAY, "http://api.test/", "want: v1"), width=200).splitlines()
 
-    assert text.count("server: Gateway edge/younger") == 1
-    assert text.count("ServiceEntry default/api at") == 3  # its port at either proxy, and its endpoint
+    def below(start: str) -> str:
+        return next(lines[n + 1] for n, line in enumerate(lines) if f"─ {start}" in line)
+
+    assert "service: ServiceEntry default/api" in below("listener")
+    assert "─ route configuration" in below("filter chain")
+    assert "─ virtual host" in below("route configuration")
+    assert "rule: VirtualService default/out" in below("route 1")
+    assert "service: Service edge/egress" in below("cluster outbound|80||egress.edge")
