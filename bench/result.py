@@ -267,6 +267,43 @@ class FailureExample(_Model):
     """As received, cut; empty if nothing came."""
 
 
+class FaultResult(_Model):
+    """One fault that was injected into a running load, and what the instruments made of it."""
+
+    name: str
+    title: str
+    expected: str
+    """The cause that had to be named."""
+    detected: bool
+    """Whether it was named, as the most telling finding."""
+    found: str | None
+    """The cause that was named; None: nothing was noticed."""
+    detail: str
+    named_by: str | None
+    """The instrument whose evidence names the cause."""
+    noticed_by: str | None
+    """The first instrument that told that something is the matter."""
+    noticed_s: float | None
+    """From the injection until then; what only logs show is noticed when they are read after the load."""
+    requests: int
+    """Touched."""
+    of_requests: int
+    """Due in the whole load."""
+    also: tuple[str, ...] = ()
+    """Further findings, which follow from the fault."""
+    early_alarms: int = 0
+    """Wrong answers before the injection."""
+
+
+class FaultsResult(_Model):
+    """The suite's proof of its own power."""
+
+    faults: tuple[FaultResult, ...] = ()
+    clean_runs: int = 0
+    clean_requests: int = 0
+    false_alarms: tuple[str, ...] = ()
+
+
 class LimitCheck(_Model):
     """One limit of the scenario and what the run did."""
 
@@ -339,6 +376,8 @@ class Result(_Model):
     """Per subset and, last, the whole, merged over the steady trials."""
     comparisons: tuple[Comparison, ...] = ()
     handshake: HandshakeResult | None = None
+    faults: FaultsResult | None = None
+    """None: no faults were injected."""
     generator: GeneratorResult | None = None
     limits: tuple[LimitCheck, ...] = ()
     warnings: tuple[RunWarning, ...] = ()

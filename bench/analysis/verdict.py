@@ -7,7 +7,7 @@ from typing import Literal
 
 from bench.analysis.innocence import GENERATOR_LIMITED
 from bench.analysis.ledger import summarise_ledger
-from bench.result import Result, SubsetResult
+from bench.result import FaultsResult, Result, SubsetResult
 
 State = Literal["passed", "limit missed", "aborted", "generator-limited"]
 
@@ -52,6 +52,8 @@ def judge(result: Result) -> Verdict:
             if wrong
             else Verdict("aborted", aborted)
         )
+    if result.faults is not None:
+        return _judge_faults(result.faults)
     missed = _missed(result)
     limited = [warning for warning in result.warnings if warning.code in GENERATOR_LIMITED]
     if missed:
@@ -63,6 +65,17 @@ def judge(result: Result) -> Verdict:
             f"All limits are met, but the generator was at its own limit: {limited[0].message}",
         )
     return Verdict("passed", _passed(result))
+
+
+def _judge_faults(proof: FaultsResult) -> Verdict:
+    """Every fault named, and no alarm without one."""
+    missed = [fault.title for fault in proof.faults if not fault.detected]
+    clean = f"{proof.clean_runs} clean runs raised {len(proof.false_alarms) or 'no'} false alarms"
+    if missed or proof.false_alarms:
+        named = f"{len(missed)} of {len(proof.faults)} faults were not named"
+        which = f" ({', '.join(missed)})" if missed else ""
+        return Verdict("limit missed", f"{named}{which}; {clean}.")
+    return Verdict("passed", f"All {len(proof.faults)} faults were noticed and named; {clean}.")
 
 
 def _wrong(result: Result) -> list[str]:

@@ -6,6 +6,8 @@ answers to standard output. It needs httpx and nothing else of the suite.
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import socket
 import ssl
@@ -15,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -47,6 +50,8 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str = ""
     tls: ClientTls | None = None
+    exactly: tuple[tuple[str, str], ...] = ()
+    """Headers in their order and spelling, and none but these; instead of ``headers``. Plain HTTP only."""
 
 
 CONNECT_ONLY = "CONNECT-ONLY"
@@ -113,6 +118,8 @@ def make_call(call: Call) -> Answer:
     """Make one call here."""
     if _is_connect(call):
         return _connect(httpx.URL(call.url))
+    if call.exactly:
+        return _exactly(call)
     try:
         with httpx.Client(timeout=_TIMEOUT_S, trust_env=False, verify=_context(call.tls)) as client:
             answer = client.request(
@@ -126,6 +133,24 @@ def make_call(call: Call) -> Answer:
         kind = type(error).__name__
         return Answer(error=f"{kind}: {error}" if str(error) else kind)
     return Answer(answer.status_code, dict(answer.headers), answer.text)
+
+
+def _exactly(call: Call) -> Answer:
+    """Send what the call says and nothing that a client adds by habit, such as ``Accept``."""
+    parts = urlsplit(call.url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_TIMEOUT_S)
+    target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+    try:
+        with contextlib.closing(connection):
+            connection.putrequest(call.method, target, skip_host=True, skip_accept_encoding=True)
+            for name, value in call.exactly:
+                connection.putheader(name, value)
+            connection.endheaders(call.body.encode() or None)
+            answer = connection.getresponse()
+            headers = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, headers, answer.read().decode("utf-8", "replace"))
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return Answer(error=f"{type(error).__name__}: {error}")
 
 
 def _connect(url: httpx.URL) -> Answer:

@@ -17,6 +17,7 @@ from bench.load.outcome import LoadOutcome
 from bench.report.samples import write_samples
 from bench.result import (
     FailureExample,
+    FaultsResult,
     Fingerprint,
     GeneratorResult,
     HandshakeResult,
@@ -48,6 +49,7 @@ class Journal:
     trials: list[Trial] = field(default_factory=list)
     floor: LoadOutcome | None = None
     handshake: HandshakeResult | None = None
+    faults: FaultsResult | None = None
     warnings: list[RunWarning] = field(default_factory=list)
 
     def add_trial(self, trial: Trial) -> None:
@@ -106,6 +108,7 @@ class Journal:
             totals=totals,
             comparisons=comparisons_of([trial.result for trial in self.trials]),
             handshake=self.handshake,
+            faults=self.faults,
             generator=generator,
             limits=check_limits(
                 scenario.limits.model_dump(), totals[-1], where=str(self.loaded.position("limits"))

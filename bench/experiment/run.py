@@ -23,15 +23,17 @@ from bench.experiment.handshake import (
     handshake_variations,
     read_mode,
 )
+from bench.experiment.impostors import verify_gateway
 from bench.experiment.journal import Journal
 from bench.experiment.ledger import Bookkeeper
 from bench.experiment.matching import GATEWAY_LOG, SIDECAR_LOG, Matcher, require_matchable
+from bench.experiment.matrix import MatrixCheck
 from bench.experiment.observer import Observer
 from bench.experiment.preparation import Prepared, Variation, make_material, prepare
 from bench.experiment.steady import steady_plans
 from bench.experiment.topology import topology_of
 from bench.experiment.trial import Trial, TrialPlan, load_plan, run_trial, stack_target
-from bench.experiment.verification import Identities, Identity, verify
+from bench.experiment.verification import Identities, verify
 from bench.load.floor import measure_floor
 from bench.report.build import write_report
 from bench.report.folder import prepare_folder, slug
@@ -39,6 +41,7 @@ from bench.result import HANDSHAKE_KINDS, Fingerprint, LedgerLevel, Result, RunW
 from bench.scenario.load import LoadedScenario
 from bench.scenario.traffic import mean_rate
 from bench.stack.evidence import save_config, save_logs
+from bench.stack.local import LocalStack
 from bench.stack.nginx import FLUSH_INTERVAL_S
 from bench.stack.private import guarded_folder
 from bench.stack.protocol import Stack
@@ -112,7 +115,7 @@ def run(loaded: LoadedScenario, options: RunOptions, observer: Observer) -> Fini
         loaded=loaded,
         command=options.command,
         started_at=started_at,
-        fingerprint=_fingerprint(prepared, options.backend.kind, versions),
+        fingerprint=fingerprint_of(prepared, options.backend.kind, versions),
     )
     journal.warnings += _warnings(prepared, options.backend)
     for warning in journal.warnings:
@@ -164,6 +167,8 @@ class _Session:
     def steady(self) -> None:
         """Static against EDS at the scenario's own rate, in interleaved blocks."""
         scenario = self.prepared.loaded.scenario
+        with ExitStack() as running:
+            self._verify_gateway(running)
         with ExitStack() as running:
             is_full = self.options.ledger == "full"
             logging = Variation(access_log=GATEWAY_LOG, sidecar_access_log=SIDECAR_LOG)
@@ -218,16 +223,29 @@ class _Session:
         save_config(stack, self.journal.folder / "config" / name)
         return stack
 
+    def _verify_gateway(self, running: ExitStack) -> None:
+        """Let the gateway meet nodes with wrong certificates, on a stack that carries no load."""
+        if self.options.backend.kind != "local":
+            self.observer.note(
+                "The gateway is not tried with wrong node certificates: --stack local does that."
+            )
+            return
+        stack = self._start(running, "controls", "static", Variation())
+        assert isinstance(stack, LocalStack)  # noqa: S101 - the backend says so
+        self.observer.stage("verifying what the gateway refuses", 2)
+        lines = verify_gateway(stack, self.prepared.loaded.scenario, self.material)
+        self.journal.verification += [line.model_copy(update={"stack": "controls"}) for line in lines]
+
     def _verify(self, stacks: Mapping[str, Stack]) -> None:
         """Call everything on every stack and stop the run if one goes wrong: load would measure nothing."""
-        identities = Identities(
-            ca=self.material.live / "ca.crt",
-            right=_identity(self.material.live),
-            foreign=_identity(self.material.wrong("other-ca")),
-        )
+        identities = Identities.of(self.material)
+        matrix = MatrixCheck.of(self.prepared.loaded)
         self.observer.stage("verifying the path, call by call", 1)
         for name, stack in stacks.items():
-            lines = verify(stack, self.prepared.loaded.scenario, identities)
+            lines = [
+                *verify(stack, self.prepared.loaded.scenario, identities),
+                *matrix.verify(stack),
+            ]
             self.journal.verification += [line.model_copy(update={"stack": name}) for line in lines]
             wait_until_flushed(
                 [part.access_log for part in stack.components() if part.access_log is not None],
@@ -284,10 +302,6 @@ def _keep_certificates(material: Material, folder: Path) -> None:
         shutil.copyfile(certificate, folder / certificate.name)
 
 
-def _identity(folder: Path) -> Identity:
-    return Identity(certificate=folder / "client.crt", private_key=folder / "client.key")
-
-
 def _planned_s(loaded: LoadedScenario, options: RunOptions) -> float:
     traffic = loaded.scenario.traffic
     trials = [plan.measure_s for _, plan in steady_plans(traffic)]
@@ -320,7 +334,8 @@ def _warnings(prepared: Prepared, backend: Backend) -> list[RunWarning]:
     return found
 
 
-def _fingerprint(prepared: Prepared, stack: str, versions: Mapping[str, str]) -> Fingerprint:
+def fingerprint_of(prepared: Prepared, stack: str, versions: Mapping[str, str]) -> Fingerprint:
+    """What makes the results of a scenario comparable."""
     return Fingerprint(
         machine=machine(),
         versions=dict(versions),

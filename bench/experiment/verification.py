@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from bench.certs.material import Material
 from bench.errors import MeasurementError
 from bench.experiment.calls import CONNECT_ONLY, Answer, Call, ClientTls, make_calls
 from bench.experiment.preparation import CERTIFIED_ADDRESS
@@ -38,6 +39,23 @@ class Identities:
     right: Identity
     foreign: Identity
     """Signed by another CA, otherwise the same."""
+    expired: Identity
+    not_yet_valid: Identity
+
+    @classmethod
+    def of(cls, material: Material) -> Identities:
+        """Those that were made for a scenario."""
+        return cls(
+            ca=material.live / "ca.crt",
+            right=_identity(material.live),
+            foreign=_identity(material.wrong("other-ca")),
+            expired=_identity(material.wrong("expired")),
+            not_yet_valid=_identity(material.wrong("not-yet-valid")),
+        )
+
+
+def _identity(folder: Path) -> Identity:
+    return Identity(certificate=folder / "client.crt", private_key=folder / "client.key")
 
 
 def verify(stack: Stack, scenario: Scenario, identities: Identities) -> tuple[VerificationLine, ...]:
@@ -220,7 +238,8 @@ class _TlsControl:
 
     name: str
     node: Component
-    ca: Path
+    ca: Path | None
+    """None: no TLS at all."""
     identity: Identity | None
     status: int
     marker: str
@@ -229,6 +248,8 @@ class _TlsControl:
     def call(self) -> Call:
         host, port = next(iter(self.node.addresses.values()))
         identity = self.identity
+        if self.ca is None:
+            return Call(url=f"http://{host}:{port}/")
         return Call(
             url=f"https://{host}:{port}/",
             tls=ClientTls(
@@ -249,7 +270,7 @@ class _TlsControl:
             passed = answer.status == self.status and marked and answered == self.node.name
         return VerificationLine(
             name=f"{self.node.name}, {self.name}",
-            sent=f"https://{self.node.name}/ directly",
+            sent=f"{'http' if self.ca is None else 'https'}://{self.node.name}/ directly",
             expected=f"{self.status} {self.marker}",
             got=got,
             node=answered,
@@ -264,9 +285,19 @@ def _tls_controls(
         for name, identity, status, marker in (
             ("no client certificate", None, 400, "No required SSL certificate was sent"),
             ("certificate of another CA", identities.foreign, 400, "The SSL certificate error"),
+            ("expired certificate", identities.expired, 400, "The SSL certificate error"),
+            ("certificate not yet valid", identities.not_yet_valid, 400, "The SSL certificate error"),
             ("right certificate", identities.right, 200, f"{scenario.nodes[node.name].page}!"),
         ):
             yield _TlsControl(name, node, identities.ca, identity, status, marker)
+        yield _TlsControl(
+            name="plain HTTP to its TLS port",
+            node=node,
+            ca=None,
+            identity=None,
+            status=400,
+            marker="The plain HTTP request was sent to HTTPS port",
+        )
 
 
 def _from(nodes: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from bench.report.document import Document
 from bench.report.html import render_html
 from bench.report.markdown import render_markdown
 from bench.report.samples import Clock, read_blobs
-from bench.report.sections import context, cost, handshake, ledger, traffic
+from bench.report.sections import context, cost, faults, handshake, ledger, traffic
 from bench.report.text import UNKNOWN, rate, seconds, version_number
 from bench.result import Result, read_result
 
@@ -68,6 +68,7 @@ def build_document(folder: Path, result: Result) -> Document:
             traffic.verification(result),
             traffic.correctness(result),
             ledger.ledger(result),
+            *((faults.faults(result),) if result.faults is not None else ()),
             traffic.latency(
                 result, percentile_plot(_curves(folder, result)), over_time(_seconds(folder, result))
             ),

@@ -41,6 +41,7 @@ def summary_lines(result: Result, report: Path | None) -> list[str]:
     lines = [*verdict_lines(result), ""]
     if result.totals:
         lines += [*_count_lines(result.totals), ""]
+    lines += _fault_lines(result)
     lines += _time_lines(result)
     lines += _cost_lines(result)
     lines += _source_lines(result)
@@ -163,6 +164,23 @@ def _source_lines(result: Result) -> list[str]:
             max_lines=2,
             placeholder=" …",
         )
+    return lines
+
+
+def _fault_lines(result: Result) -> list[str]:
+    """One line for each fault."""
+    if result.faults is None:
+        return []
+    lines = [f"  {'fault':<34}{'noticed':>8} {'requests':>9}  named as"] if result.faults.faults else []
+    for fault in result.faults.faults:
+        after = "–" if fault.noticed_s is None else f"{fault.noticed_s:.2f} s"
+        sign = "✓" if fault.detected else "✗"
+        told = (
+            f"{sign} {_cut(fault.title, 33):<34}{after:>8} {fault.requests:>9,}  {fault.found or 'nothing'}"
+        )
+        lines.append(_cut(told))
+    proof = result.faults
+    lines.append(f"{'clean runs':<15}{proof.clean_runs}, {len(proof.false_alarms)} false alarms")
     return lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,7 @@ from bench.stack.ports import address_of, listen, require_free
 from bench.stack.processes import Process, stop_all
 from bench.stack.protocol import ClientPlace, Component, NodeSpec, ProxySpec, StackSpec
 from bench.stack.runfolder import RunFolder
+from bench.stack.watches import require_watches, watch_limit, watches_in_use
 from bench.translate.placement import Address, ConfigFile, Placement
 
 POLL_S = 0.005
@@ -74,6 +76,7 @@ class LocalStack:
         self._components: dict[str, Component] = {}
         self._placements: dict[str, Placement] = {}
         self._proxy_folders: dict[str, envoy.ProxyFolder] = {}
+        self._excused: set[str] = set()
 
     @property
     def folder(self) -> Path:
@@ -87,6 +90,7 @@ class LocalStack:
         began = time.monotonic()
         require_sound(self.spec)
         _require_no_redirection(self.spec)
+        require_watches(self.spec, limit=watch_limit(), in_use=watches_in_use())
         nginx_binary = self._nginx or find_nginx()
         envoy_binary = self._envoy or find_envoy()
         try:
@@ -123,10 +127,33 @@ class LocalStack:
         except KeyError:
             raise StackError(f"stack {self.spec.name} has no running part called {name}.") from None
 
+    def process(self, name: str) -> Process:
+        """The process of a part; raises ``StackError`` if there is none of that name."""
+        self.component(name)
+        return self._processes[name]
+
+    def excuse(self, name: str) -> None:
+        """Do not tell a part as dead from now on: it is ended on purpose."""
+        self.component(name)
+        self._excused.add(name)
+
+    def start_again(self, name: str) -> None:
+        """Start a part that has ended, on the addresses that it had; raises ``StackError`` as ``start``."""
+        known = self.component(name)
+        if self._processes[name].exit_code() is None:
+            raise StackError(f"{name} still runs.")
+        with _write_errors_explained(self.folder):
+            if known.kind == "nginx":
+                self._start_node_again(known)
+            else:
+                self._start_proxy_again(known)
+            self._excused.discard(name)
+            write_parts(self._running_folder(), self.components())
+
     def check_alive(self) -> None:
         """Raise ``StackError`` with its last output if a part has died."""
         for process in list(self._processes.values()):
-            if process.exit_code() is not None:
+            if process.exit_code() is not None and process.name not in self._excused:
                 raise self._why_dead(process)
         for component in self.components():
             if component.kind == "nginx" and (crash := nginx.crash_in(component.log)):
@@ -190,6 +217,7 @@ class LocalStack:
             self._guard = None
             for state in (self._processes, self._components, self._placements, self._proxy_folders):
                 state.clear()
+            self._excused.clear()
 
     def _start_nodes(self, binary: Binary) -> dict[Address, Address]:
         """Start all nodes, then wait for each: they get ready side by side."""
@@ -248,6 +276,12 @@ class LocalStack:
             endpoints=endpoints,
         )
         envoy.write_files(folder, proxy.name, proxy.render(placement))
+        return endpoints_of(proxy, self._launch_proxy(proxy, folder, placement, binary))
+
+    def _launch_proxy(
+        self, proxy: ProxySpec, folder: envoy.ProxyFolder, placement: Placement, binary: Binary
+    ) -> dict[Address, Address]:
+        """Start Envoy on files that are written, and return the addresses of its listeners."""
         process = self._processes[proxy.name] = Process(
             proxy.name,
             envoy.envoy_command(folder, binary, concurrency=proxy.concurrency),
@@ -276,7 +310,27 @@ class LocalStack:
             access_log=folder.log_root / envoy.ACCESS_LOG,
             config=folder.config_root,
         )
-        return endpoints_of(proxy, real)
+        return real
+
+    def _start_node_again(self, known: Component) -> None:
+        folder = nginx.NodeFolder(self.folder / known.name)
+        address = next(iter(known.addresses.values()))
+        process = self._processes[known.name] = Process(
+            known.name,
+            nginx.node_command(folder, self._nginx or find_nginx()),
+            log=folder.log,
+            folder=self._running_folder(),
+        )
+        self._wait(process, lambda: nginx.answers(address, timeout_s=0.5))
+        self._components[known.name] = dataclasses.replace(known, pid=process.pid)
+
+    def _start_proxy_again(self, known: Component) -> None:
+        proxy = next(each for each in self.spec.proxies if each.name == known.name)
+        placement = dataclasses.replace(self._placements[known.name], listeners=dict(known.addresses))
+        folder = self._proxy_folders[known.name]
+        folder.admin_address.unlink(missing_ok=True)
+        envoy.write_files(folder, proxy.name, proxy.render(placement))
+        self._launch_proxy(proxy, folder, placement, self._envoy or find_envoy())
 
     def _wait(self, process: Process, is_ready: Callable[[], bool]) -> None:
         """Return when *process* is ready; raise as soon as any part so far cannot be any more."""

@@ -41,6 +41,41 @@ REFUSED = Difference(
     "for is worse than none.",
 )
 
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One thing that is refused, known by words of its message."""
+
+    feature: str
+    words: str
+
+
+REFUSALS = (
+    Refusal("credentialName", "names a Kubernetes secret"),
+    Refusal("tls mode ISTIO_MUTUAL without the workload's certificates", "certificates of the workload"),
+    Refusal("match on @request.auth.claims", "needs a verified JWT"),
+    Refusal("tls mode AUTO_PASSTHROUGH", "AUTO_PASSTHROUGH joins clusters"),
+    Refusal("loadBalancer.zoneAwareLbSetting", "zoneAwareLbSetting needs a mesh"),
+    Refusal("outbound ALLOW_ANY without interception", "outbound ALLOW_ANY passes unknown hosts"),
+    Refusal("resolution DYNAMIC_DNS without interception", "resolution DYNAMIC_DNS of"),
+    Refusal(
+        "resolution NONE, headless Services, PASSTHROUGH load balancing, without interception",
+        "sends connections where the client meant them to go",
+    ),
+    Refusal("HTTP route whose weights are all 0", "no destination of this route has a weight"),
+    Refusal("redirectCode that Envoy does not know", "Envoy cannot redirect with status"),
+    Refusal("directResponse.status outside of 200 to 599", "Envoy cannot answer with status"),
+    Refusal("fault.delay.exponentialDelay", "Envoy has no exponential delay"),
+    Refusal("fault.abort.http2Error", "Envoy cannot abort with an HTTP/2 error"),
+)
+"""Everything that is refused although Istio accepts it, in full."""
+
+
+def refusal_of(message: str) -> Refusal | None:
+    """Tell which listed refusal *message* is; None: one that nobody decided on."""
+    return next((refusal for refusal in REFUSALS if refusal.words in message), None)
+
+
 DELIBERATE = (REAL_SOCKETS, NO_PASSTHROUGH, REFUSED)
 
 SPELLINGS = {

@@ -32,10 +32,10 @@ def finding(level: Level) -> Finding:
 def test_a_broken_folder_is_told_worst_first_with_file_and_line() -> None:
     report = check_folder(BROKEN)
 
-    rows = report.rows()
-    assert [row.level for row in rows] == ["error", "error", "warning"]
-    assert {row.code for row in rows} == {"EB0101", "IST0101", "EB0001"}
-    assert all(row.where.startswith(f"{BROKEN}/input.yaml:") for row in rows)
+    told = report.worst_first()
+    assert [each.level.word for each in told] == ["error", "error", "warning"]
+    assert {each.code for each in told} == {"EB0101", "IST0101", "EB0001"}
+    assert all(str(each.position).startswith(f"{BROKEN}/input.yaml:") for each in told)
     assert report.summary() == "2 errors, 1 warning"
     assert exit_code(report.findings) == 1
 
@@ -43,7 +43,7 @@ def test_a_broken_folder_is_told_worst_first_with_file_and_line() -> None:
 def test_the_scenario_of_this_suite_has_no_finding_above_a_note() -> None:
     for folder in (SCENARIO, SCENARIO / "istio"):
         report = check_folder(folder)
-        assert {(row.level, row.code) for row in report.rows()} == {("info", "EB0001")}
+        assert [(each.level.word, each.code) for each in report.findings] == [("info", "EB0001")]
         assert exit_code(report.findings, "warning") == 0
 
 

@@ -19,7 +19,12 @@ def find_effects(
     registry: Registry, resources: Resources, *, connections: int | None = None
 ) -> tuple[Finding, ...]:
     """Translate every proxy and name what goes wrong; *connections* is what the planned load keeps busy."""
-    return in_order(_all(survey(registry, resources), connections))
+    return effects_of(survey(registry, resources), connections=connections)
+
+
+def effects_of(found: Survey, *, connections: int | None = None) -> tuple[Finding, ...]:
+    """Name what goes wrong with proxies that are translated already."""
+    return in_order(_all(found, connections))
 
 
 def _all(found: Survey, connections: int | None) -> Iterator[Finding]:

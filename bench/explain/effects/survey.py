@@ -38,7 +38,7 @@ class Survey:
 
 def survey(registry: Registry, resources: Resources) -> Survey:
     """Translate every proxy of the inventory; what cannot be translated is noted and not raised."""
-    sources = Sources(resources)
+    sources = Sources(resources, registry.services)
     proxies = Proxies(registry, sources)
     translated: list[TranslatedProxy] = []
     failed: list[tuple[str, BenchError]] = []

@@ -1,0 +1,104 @@
+"""What the instruments saw of one load: client, processes, access logs, ledger. No word of what was done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bench.experiment.ledger import Readings
+from bench.experiment.topology import Topology
+from bench.load.arrivals import SEQUENCES, kinds_of
+from bench.load.outcome import LoadOutcome
+from bench.load.plan import LoadPlan
+from bench.result import LedgerResult
+from bench.telemetry.access_log import EnvoyEntry, NodeEntry, read_envoy_log, read_node_log
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All of it."""
+
+    topology: Topology
+    reasons: Mapping[tuple[str, str], int]
+    """Subset and reason -> requests without a right answer."""
+    bodies: Mapping[tuple[str, str], str]
+    """Subset and reason -> the first such answer, whole."""
+    sidecar: tuple[EnvoyEntry, ...]
+    gateway: tuple[EnvoyEntry, ...]
+    nodes: Mapping[str, tuple[NodeEntry, ...]]
+    wanted: Mapping[str, tuple[str, ...]]
+    """Request id -> nodes that may answer it."""
+    pages: Mapping[str, str]
+    """Node -> the mark on its own page."""
+    died: Mapping[str, float]
+    """Part -> seconds from the load's start when its process was found to have ended."""
+    restarted: frozenset[str]
+    """Proxies that are another process than before."""
+    ledger: LedgerResult
+
+    @property
+    def bad(self) -> int:
+        """Requests without a right answer."""
+        return sum(self.reasons.values())
+
+
+def collect(
+    load: LoadPlan,
+    outcome: LoadOutcome,
+    *,
+    topology: Topology,
+    before: Readings,
+    after: Readings,
+    ledger: LedgerResult,
+    died: Mapping[str, float],
+    pages: Mapping[str, str],
+) -> Evidence:
+    """Read the logs of all hops since *before* and put everything together."""
+    reasons: Counter[tuple[str, str]] = Counter()
+    for stage in outcome.stages:
+        for subset in stage.subsets:
+            for reason, count in subset.counts.reasons.items():
+                reasons[subset.name, reason] += count
+    prefix = f"{load.run_id}/"
+    return Evidence(
+        topology=topology,
+        reasons=reasons,
+        bodies={(each.subset, each.reason): each.response for each in outcome.examples},
+        sidecar=_proxy_entries(before, topology.sidecar, prefix),
+        gateway=_proxy_entries(before, topology.gateway, prefix),
+        nodes={
+            name: tuple(
+                entry
+                for entry in read_node_log(before.logs[name].path, offset=before.logs[name].offset)
+                if (entry.id or "").startswith(prefix)
+            )
+            for name in before.logs
+            if name not in (topology.sidecar, topology.gateway)
+        },
+        wanted=_wanted(load, outcome),
+        pages=pages,
+        died=died,
+        restarted=frozenset(
+            name for name, instance in before.instances.items() if after.instances[name] != instance
+        ),
+        ledger=ledger,
+    )
+
+
+def _proxy_entries(before: Readings, proxy: str, prefix: str) -> tuple[EnvoyEntry, ...]:
+    mark = before.logs[proxy]
+    return tuple(
+        entry
+        for entry in read_envoy_log(mark.path, offset=mark.offset)
+        if (entry.id or "").startswith(prefix)
+    )
+
+
+def _wanted(load: LoadPlan, outcome: LoadOutcome) -> dict[str, tuple[str, ...]]:
+    due = {stage.name: sum(part.counts.due for part in stage.subsets) for stage in outcome.stages}
+    return {
+        f"{load.run_id}/{number * SEQUENCES + index:013d}": load.requests[kind].expect.nodes
+        for number, stage in enumerate(load.stages)
+        for index, kind in enumerate(kinds_of(load, number, due.get(stage.name, 0)).tolist())
+    }

@@ -1,0 +1,227 @@
+"""What a fault may touch: the running stack, its processes, its files, and the way back."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from bench.certs.material import Material
+from bench.errors import MeasurementError
+from bench.experiment.topology import Topology
+from bench.load.plan import LoadPlan
+from bench.scenario.models import Scenario
+from bench.stack.faults import LocalFaults
+from bench.stack.local import LocalStack
+from bench.stack.protocol import Stack
+from bench.translate.placement import Address, ConfigFile
+
+Tree = dict[str, Any]
+"""A configuration file as YAML has it."""
+
+_RECOVERY_S = 10.0
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two subsets that different nodes must answer: what is mixed up by faults of routing."""
+
+    first: str
+    second: str
+    first_clusters: frozenset[str]
+    """The gateway's clusters that lead to the first one's nodes alone."""
+    second_clusters: frozenset[str]
+    first_node: str
+    second_node: str
+
+
+@dataclass(slots=True)
+class Field:
+    """One stack under load, open to faults."""
+
+    stack: LocalStack
+    parts: LocalFaults
+    scenario: Scenario
+    topology: Topology
+    material: Material
+    pair: Pair
+    load: LoadPlan | None = None
+    """The load that runs."""
+    _originals: dict[Path, str] = field(default_factory=dict)
+    _after: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def gateway(self) -> str:
+        """Name of the gateway."""
+        return self.topology.gateway
+
+    def running_load(self) -> LoadPlan:
+        """The load under way; raises ``MeasurementError`` if there is none."""
+        if self.load is None:
+            raise MeasurementError("no load is under way.")
+        return self.load
+
+    def edit_gateway(self, folder: str, change: Callable[[Tree], bool]) -> int:
+        """Change the gateway's files below ``xds/FOLDER``; *change* says whether it changed a tree.
+
+        Returns how many files were replaced, all at once as far as renames go.
+        """
+        root = self.stack.component(self.gateway).config
+        if root is None:
+            raise MeasurementError(f"{self.gateway} has no files.")
+        files = []
+        for path in sorted((root / "xds").glob(f"{folder}*")):
+            for file in sorted(path.rglob("*.yaml")) if path.is_dir() else [path]:
+                text = file.read_text(encoding="utf-8")
+                tree = yaml.safe_load(text)
+                if not change(tree):
+                    continue
+                self._originals.setdefault(file, text)
+                # Whatever it says of its version, Envoy must take it as a new one.
+                tree["version_info"] = hashlib.sha256(yaml.safe_dump(tree).encode()).hexdigest()[:16]
+                files.append(ConfigFile(str(file.relative_to(root)), yaml.safe_dump(tree, sort_keys=False)))
+        self.stack.write_config(self.gateway, files)
+        return len(files)
+
+    def restore_gateway(self) -> None:
+        """Put the gateway's own files back."""
+        root = self.stack.component(self.gateway).config
+        if root is None:
+            return
+        files = [ConfigFile(str(file.relative_to(root)), text) for file, text in self._originals.items()]
+        self._originals.clear()
+        self.stack.write_config(self.gateway, files)
+
+    def rewrite_node(self, node: str, change: Callable[[str], str]) -> None:
+        """Change a node's ``nginx.conf`` and let it read that; ``heal_nodes`` undoes it."""
+        file = self.parts.folder(node) / "nginx.conf"
+        text = file.read_text(encoding="utf-8")
+
+        def back() -> None:
+            file.write_text(text, encoding="utf-8")
+            self.parts.reload(node)
+
+        self._after.append(back)
+        file.write_text(change(text), encoding="utf-8")
+        self.parts.reload(node)
+
+    def replace_page(self, node: str, text: str) -> Path:
+        """Put another welcome page in place; ``heal_nodes`` undoes it."""
+        page = self.page(node)
+        old = page.read_text(encoding="utf-8")
+
+        def put(content: str) -> None:
+            fresh = page.with_name("index.new")
+            fresh.write_text(content, encoding="utf-8")
+            fresh.replace(page)
+
+        self._after.append(lambda: put(old))
+        put(text)
+        return page
+
+    def page(self, node: str) -> Path:
+        """A node's welcome page."""
+        return self.parts.folder(node) / "html" / "index.html"
+
+    def shake_hands_anew(self) -> None:
+        """Let every node close its connections, so that the gateway opens new ones."""
+        for node in self.scenario.nodes:
+            self.parts.reload(node)
+
+    def heal_later(self, heal: Callable[[], None]) -> None:
+        """Do this, too, when the fault is healed."""
+        self._after.append(heal)
+
+    def heal(self) -> None:
+        """Undo everything, last things first."""
+        self.restore_gateway()
+        while self._after:
+            self._after.pop()()
+
+    def address_of(self, node: str) -> Address:
+        """Where a node really listens."""
+        return next(iter(self.stack.component(node).addresses.values()))
+
+    def await_recovery(self, base: str) -> None:
+        """Return when each subset is answered rightly again, twice in a row.
+
+        Raises:
+            MeasurementError: the stack does not recover: what follows would be spoilt.
+        """
+        deadline = time.monotonic() + _RECOVERY_S
+        good = 0
+        with httpx.Client(base_url=base, timeout=2.0, trust_env=False) as client:
+            while good < 2:
+                wrong = next(self._wrong_subsets(client), None)
+                good = 0 if wrong is not None else good + 1
+                if wrong is not None and time.monotonic() >= deadline:
+                    raise MeasurementError(f"the stack has not recovered after {_RECOVERY_S:g} s: {wrong}.")
+                time.sleep(_POLL_S)
+
+    def _wrong_subsets(self, client: httpx.Client) -> Iterator[str]:
+        traffic = self.scenario.traffic
+        for name, subset in traffic.subsets.items():
+            try:
+                answer = client.request(
+                    subset.method,
+                    subset.path or traffic.path,
+                    headers={"host": traffic.host, **subset.headers},
+                    content=subset.body or None,
+                )
+            except httpx.HTTPError as error:
+                yield f"{name}: {str(error) or type(error).__name__}"
+                continue
+            node = answer.headers.get("x-node")
+            marker = subset.expect.body_contains
+            if answer.status_code != subset.expect.status:
+                yield f"{name}: status {answer.status_code}"
+            elif subset.expect.nodes and node not in subset.expect.nodes:
+                yield f"{name}: answered by {node}"
+            elif marker is not None and marker not in answer.text:
+                yield f"{name}: wrong body"
+
+
+def find_pair(scenario: Scenario, topology: Topology) -> Pair:
+    """Two subsets that faults of routing can mix up.
+
+    Raises:
+        MeasurementError: all subsets go to the same nodes, so that nothing can be mixed up.
+    """
+    single = [
+        (name, subset.expect.nodes)
+        for name, subset in scenario.traffic.subsets.items()
+        if subset.expect.nodes and _clusters(topology, subset.expect.nodes)
+    ]
+    for name, nodes in single:
+        for other, others in single:
+            if not set(nodes) & set(others):
+                return Pair(
+                    name,
+                    other,
+                    _clusters(topology, nodes),
+                    _clusters(topology, others),
+                    nodes[0],
+                    others[0],
+                )
+    raise MeasurementError(
+        "no two subsets of the traffic go to different nodes: there is nothing to mix up.",
+        remedy="Use a scenario with two subsets, such as scenarios/egress-mtls.",
+    )
+
+
+def _clusters(topology: Topology, nodes: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(
+        cluster for cluster, behind in topology.cluster_nodes.items() if set(behind) == set(nodes)
+    )
+
+
+def is_local(stack: Stack) -> bool:
+    """Whether faults can be injected here: they act on processes of this machine."""
+    return isinstance(stack, LocalStack)

@@ -1,0 +1,220 @@
+"""One load with or without a fault in its middle, and everything that the instruments saw of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from bench.errors import BenchError
+from bench.experiment.faults.diagnosis import Finding, diagnose
+from bench.experiment.faults.evidence import collect
+from bench.experiment.faults.field import Field
+from bench.experiment.faults.kinds import Fault
+from bench.experiment.ledger import Bookkeeper
+from bench.experiment.matching import Matcher
+from bench.experiment.trial import TrialPlan, load_plan, stack_target
+from bench.load.events import LoadEvent, Progress, StageStarted
+from bench.load.plan import LoadPlan
+from bench.load.runner import run_load
+from bench.scenario.traffic import Constant
+
+WARM_UP_S = 0.5
+_BEFORE_S = 0.8
+"""Of the measured stage before the fault: what is usual is learnt there."""
+_CONNECTIONS = 256
+"""So many, so that requests to one node never wait for those to another."""
+_OPEN = 0.25
+"""A part of the requests of half a second: so many open ones tell that answers do not come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One load, seen by the instruments."""
+
+    findings: tuple[Finding, ...]
+    noticed_s: float | None
+    """From the injection until the first instrument told; None: none did, or there was no injection."""
+    noticed_by: str | None
+    requests: int
+    early: int
+    """Wrong answers before the injection: a false alarm."""
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What can be told while the load runs."""
+
+    pids: dict[str, int]
+    rate: float
+    started_at: float = 0.0
+    injected_at: float | None = None
+    noticed_at: float | None = None
+    noticed_by: str | None = None
+    early: int = 0
+    died: dict[str, float] = field(default_factory=dict)
+    _known: int = 0
+
+    def see(self, event: LoadEvent) -> None:
+        """Take in one event."""
+        now = time.monotonic()
+        if isinstance(event, StageStarted) and event.kind == "measure":
+            self.started_at = event.at
+        for name, pid in self.pids.items():
+            if name not in self.died and not _runs(pid):
+                self.died[name] = now - self.started_at
+                self._notice(now, "process watch")
+        if isinstance(event, Progress):
+            if self.injected_at is None:
+                self.early = self._known = event.bad
+            elif event.bad > self._known or self._open(event) > max(10.0, self.rate * 0.5 * _OPEN):
+                self._notice(now, "client")
+
+    @staticmethod
+    def _open(event: Progress) -> int:
+        return event.due - event.answered - event.bad
+
+    def _notice(self, now: float, instrument: str) -> None:
+        if self.noticed_at is None and self.injected_at is not None:
+            self.noticed_at, self.noticed_by = now, instrument
+
+
+class Proving:
+    """Runs loads on one stack, one after the other."""
+
+    def __init__(self, ground: Field, folder: Path) -> None:
+        self._field = ground
+        self._folder = folder
+        self._matcher = Matcher.of(ground.topology, ground.material)
+        self._bookkeeper = Bookkeeper(ground.stack, ground.topology, self._matcher)
+        self._number = 0
+
+    def run(self, run_id: str, fault: Fault | None, *, measure_s: float, arrival_rate: float) -> Observed:
+        """Drive one load; with a *fault*, inject and heal it under way.
+
+        Raises:
+            LoadError, StackError, MeasurementError: the load could not be driven, the fault not injected, or
+                the stack does not recover from it.
+        """
+        ground = self._field
+        self._number += 1
+        load = self._load(run_id, measure_s, arrival_rate)
+        ground.load = load
+        watch = _Watch(
+            {part.name: part.pid for part in ground.stack.components() if part.pid is not None}, arrival_rate
+        )
+        injection = _Injection(ground, fault, watch)
+        before = self._bookkeeper.read()
+
+        def on_event(event: LoadEvent) -> None:
+            watch.see(event)
+            if isinstance(event, StageStarted) and event.kind == "measure":
+                injection.start(event.at + _BEFORE_S)
+
+        try:
+            outcome = run_load(load, self._folder / f"load-{self._number}", on_event=on_event)
+        finally:
+            injection.finish()
+        injection.raise_error()
+        ledger = self._bookkeeper.close(before, load, outcome)
+        after = self._bookkeeper.read()
+        findings = diagnose(
+            collect(
+                load,
+                outcome,
+                topology=ground.topology,
+                before=before,
+                after=after,
+                ledger=ledger,
+                died=watch.died,
+                pages={name: f"<h1>{node.page}!</h1>" for name, node in ground.scenario.nodes.items()},
+            )
+        )
+        if findings and watch.noticed_at is None and watch.injected_at is not None:
+            watch.noticed_at, watch.noticed_by = time.monotonic(), findings[0].instrument
+        if fault is not None:
+            target = stack_target(ground.stack, ground.scenario)
+            ground.await_recovery(f"http://{target.address}:{target.port}")
+        return Observed(
+            findings=findings,
+            noticed_s=watch.noticed_at - watch.injected_at
+            if watch.noticed_at is not None and watch.injected_at is not None
+            else None,
+            noticed_by=watch.noticed_by,
+            requests=ledger.requests,
+            early=watch.early,
+        )
+
+    def _load(self, run_id: str, measure_s: float, arrival_rate: float) -> LoadPlan:
+        scenario = self._field.scenario
+        plan = TrialPlan(
+            name="faults",
+            experiment="steady",
+            config_source="eds",
+            schedule=Constant(arrival_rate=arrival_rate),
+            measure_s=measure_s,
+        )
+        load = load_plan(scenario, plan, stack_target(self._field.stack, scenario), run_id)
+        warm_up = load.stages[0].model_copy(update={"duration_s": WARM_UP_S})
+        connections = load.connections.model_copy(update={"count": _CONNECTIONS})
+        return load.model_copy(update={"stages": (warm_up, *load.stages[1:]), "connections": connections})
+
+
+class _Injection:
+    """Injects and heals at their times, beside the load."""
+
+    def __init__(self, ground: Field, fault: Fault | None, watch: _Watch) -> None:
+        self._field = ground
+        self._fault = fault
+        self._watch = watch
+        self._thread: threading.Thread | None = None
+        self._cancel = threading.Event()
+        self._error: BaseException | None = None
+
+    def start(self, at: float) -> None:
+        """Inject at *at* on the monotonic clock."""
+        if self._fault is not None and self._thread is None:
+            self._thread = threading.Thread(target=self._run, args=(self._fault, at), name="fault")
+            self._thread.start()
+
+    def finish(self) -> None:
+        """Return when the fault is healed, at once if it is not injected yet."""
+        self._cancel.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def raise_error(self) -> None:
+        """Raise what went wrong in injecting or healing."""
+        if self._error is not None:
+            raise self._error
+
+    def _run(self, fault: Fault, at: float) -> None:
+        try:
+            if self._cancel.wait(max(0.0, at - time.monotonic())):
+                return
+            self._watch.injected_at = time.monotonic()
+            try:
+                fault.inject(self._field)
+                self._cancel.wait(max(0.0, self._watch.injected_at + fault.hold_s - time.monotonic()))
+            finally:
+                fault.heal(self._field)
+        except (BenchError, OSError, psutil.Error, KeyError, StopIteration, LookupError) as error:
+            self._error = error
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def every_fault() -> Sequence[Fault]:
+    """All faults, in the order in which they are injected."""
+    from bench.experiment.faults import gateway, nodes, routing, tls  # noqa: PLC0415
+
+    return (*nodes.FAULTS, *routing.FAULTS, *tls.FAULTS, *gateway.FAULTS)

@@ -1,0 +1,81 @@
+"""Faults of nodes: killed, frozen, failing, slow, cut short, or with another's page."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from bench.experiment.faults.diagnosis import Cause
+from bench.experiment.faults.field import Field, Tree
+from bench.experiment.faults.kinds import Fault
+from bench.experiment.faults.relay import SlowRelay
+
+_FREEZE_S = 2.0
+_SLOWER_S = 0.02
+_BIG = 200_000
+"""Bytes of a page that is sent in several pieces, so that an answer can break off in its middle."""
+
+
+def _kill(field: Field) -> None:
+    node = field.pair.first_node
+    field.parts.kill(node)
+    field.heal_later(lambda: field.parts.restart(node))
+
+
+def _freeze(field: Field) -> None:
+    node = field.pair.first_node
+    field.heal_later(lambda: field.parts.resume(node))
+    field.parts.pause(node)
+
+
+def _answer_500(field: Field) -> None:
+    field.rewrite_node(
+        field.pair.first_node, lambda text: text.replace("location / {", "location / {\n return 500;", 1)
+    )
+
+
+def _slow_down(field: Field) -> None:
+    node = field.pair.first_node
+    real = field.address_of(node)
+    relay = SlowRelay(real, _SLOWER_S)
+    field.heal_later(relay.stop)
+
+    def detour(tree: Tree) -> bool:
+        changed = False
+        for resource in tree["resources"]:
+            for group in resource.get("endpoints", ()):
+                for entry in group["lb_endpoints"]:
+                    socket = entry["endpoint"]["address"]["socket_address"]
+                    if (socket["address"], socket["port_value"]) == real:
+                        socket["address"], socket["port_value"] = relay.address
+                        changed = True
+        return changed
+
+    field.edit_gateway("eds", detour)
+
+
+def _cut_short(field: Field) -> None:
+    node = field.pair.first_node
+    page = field.page(node)
+    text = page.read_text(encoding="utf-8")
+    field.replace_page(node, f"{text}<!-- {'x' * _BIG} -->\n")
+    # nginx remembers how long the page is, tells it, and then finds only half of that.
+    remember = "http {\n    open_file_cache max=16 inactive=1h;\n    open_file_cache_valid 1h;\n"
+    field.rewrite_node(node, lambda conf: conf.replace("http {\n", remember, 1))
+    time.sleep(0.3)
+    os.truncate(page, page.stat().st_size // 2)
+
+
+def _serve_other_page(field: Field) -> None:
+    other = field.page(field.pair.second_node).read_text(encoding="utf-8")
+    field.replace_page(field.pair.first_node, other)
+
+
+FAULTS = (
+    Fault("node-killed", "node killed", Cause.NODE_DOWN, _kill),
+    Fault("node-frozen", "node frozen 2 s", Cause.NODE_FROZEN, _freeze, hold_s=_FREEZE_S, measure_s=3.3),
+    Fault("node-500", "node answers 500", Cause.NODE_ERRORS, _answer_500),
+    Fault("node-slower", "one node 20 ms slower", Cause.NODE_SLOW, _slow_down, hold_s=1.8, measure_s=3.0),
+    Fault("body-truncated", "bodies truncated", Cause.TRUNCATED_BODY, _cut_short),
+    Fault("wrong-page", "node answers with the other's page", Cause.WRONG_PAGE, _serve_other_page),
+)

@@ -1,0 +1,136 @@
+"""Faults of routing at the gateway: endpoints or routes swapped, one request in 10,000 astray, one twice."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from bench.errors import MeasurementError
+from bench.experiment.faults.diagnosis import Cause
+from bench.experiment.faults.field import Field, Tree
+from bench.experiment.faults.kinds import Fault
+from bench.load.arrivals import SEQUENCES, kinds_of
+from bench.load.plan import LoadPlan
+from bench.load.request import IDENT
+
+_ONE_IN = 10_000
+
+
+def _swap_endpoints(field: Field) -> None:
+    pair = field.pair
+    found: dict[str, Any] = {}
+
+    def collect(tree: Tree) -> bool:
+        for resource in tree["resources"]:
+            if resource["cluster_name"] in pair.first_clusters | pair.second_clusters:
+                found[resource["cluster_name"]] = resource["endpoints"]
+        return False
+
+    field.edit_gateway("eds", collect)
+    first = next(found[name] for name in sorted(pair.first_clusters) if name in found)
+    second = next(found[name] for name in sorted(pair.second_clusters) if name in found)
+
+    def swap(tree: Tree) -> bool:
+        for resource in tree["resources"]:
+            name = resource["cluster_name"]
+            if name in found:
+                resource["endpoints"] = second if name in pair.first_clusters else first
+        return any(resource["cluster_name"] in found for resource in tree["resources"])
+
+    field.edit_gateway("eds", swap)
+
+
+def _swap_routes(field: Field) -> None:
+    first, second = _clusters(field)
+
+    def swap(tree: Tree) -> bool:
+        changed = False
+        for route in _routes(tree):
+            cluster = route.get("route", {}).get("cluster")
+            if cluster in (first, second):
+                route["route"]["cluster"] = second if cluster == first else first
+                changed = True
+        return changed
+
+    field.edit_gateway("rds", swap)
+
+
+def _lead_one_astray(field: Field) -> None:
+    first, second = _clusters(field)
+    load = field.running_load()
+    sequence = _one_of(load, field.pair.first, after=0.4)
+    match = {"suffix": f"{sequence % _ONE_IN:04d}"}
+    field.edit_gateway(
+        "rds", lambda tree: _branch_off(tree, first, load.id_header, match, {"cluster": second})
+    )
+
+
+def _deliver_twice(field: Field) -> None:
+    first, _ = _clusters(field)
+    load = field.running_load()
+    sequence = _one_of(load, field.pair.first, after=0.6)
+    match = {"exact": IDENT.format(run_id=load.run_id, sequence=sequence)}
+    mirror = {"request_mirror_policies": [{"cluster": first}]}
+    field.edit_gateway("rds", lambda tree: _branch_off(tree, first, load.id_header, match, mirror))
+
+
+def _clusters(field: Field) -> tuple[str, str]:
+    return min(field.pair.first_clusters), min(field.pair.second_clusters)
+
+
+def _routes(tree: Tree) -> list[dict[str, Any]]:
+    return [
+        route
+        for resource in tree["resources"]
+        for host in resource.get("virtual_hosts", ())
+        for route in host.get("routes", ())
+    ]
+
+
+def _branch_off(tree: Tree, cluster: str, header: str, match: dict[str, str], action: Tree) -> bool:
+    """Before each route to *cluster* put one that differs in *action*, for requests with such an id only."""
+    changed = False
+    for resource in tree["resources"]:
+        for host in resource.get("virtual_hosts", ()):
+            routes = []
+            for route in host.get("routes", ()):
+                if route.get("route", {}).get("cluster") == cluster:
+                    branch = copy.deepcopy(route)
+                    branch["match"].setdefault("headers", []).append({"name": header, "string_match": match})
+                    branch["route"].update(action)
+                    routes.append(branch)
+                    changed = True
+                routes.append(route)
+            host["routes"] = routes
+    return changed
+
+
+def _one_of(load: LoadPlan, kind: str, *, after: float) -> int:
+    """The sequence number of the first request of *kind* in the last stage after that part of it."""
+    stage = len(load.stages) - 1
+    number = [request.name for request in load.requests].index(kind)
+    rate = getattr(load.stages[stage].schedule, "arrival_rate", None)
+    if rate is None:
+        raise MeasurementError("which request is next is only known of a constant schedule.")
+    size = int(rate * load.stages[stage].duration_s)
+    kinds = kinds_of(load, stage, size)
+    start = int(size * after)
+    return stage * SEQUENCES + start + int(np.flatnonzero(kinds[start:] == number)[0])
+
+
+FAULTS = (
+    Fault("endpoints-swapped", "endpoints of both subsets swapped", Cause.ENDPOINTS_SWAPPED, _swap_endpoints),
+    Fault("routes-swapped", "routes of both subsets swapped", Cause.ROUTES_SWAPPED, _swap_routes),
+    Fault(
+        "one-astray",
+        "one request in 10,000 misrouted",
+        Cause.STRAY_MISROUTE,
+        _lead_one_astray,
+        hold_s=5.5,
+        measure_s=7.0,
+        arrival_rate=1500.0,
+    ),
+    Fault("delivered-twice", "one request delivered twice", Cause.DUPLICATE_DELIVERY, _deliver_twice),
+)

@@ -1,0 +1,201 @@
+"""`egress-bench faults`: clean loads without an alarm, then one load for each fault, each to be named."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.errors import BenchError, InputError
+from bench.experiment.backend import Backend
+from bench.experiment.faults.field import Field, find_pair
+from bench.experiment.faults.kinds import Fault
+from bench.experiment.faults.load import WARM_UP_S, Observed, Proving, every_fault
+from bench.experiment.journal import Journal
+from bench.experiment.matching import SIDECAR_LOG
+from bench.experiment.observer import Observer
+from bench.experiment.preparation import Prepared, Variation, make_material, prepare
+from bench.experiment.run import Finished, InterruptedRunError, fingerprint_of
+from bench.experiment.topology import topology_of
+from bench.experiment.trial import stack_target
+from bench.report.build import write_report
+from bench.report.folder import prepare_folder
+from bench.result import FaultResult, FaultsResult
+from bench.scenario.load import LoadedScenario
+from bench.stack.evidence import save_config
+from bench.stack.faults import LocalFaults
+from bench.stack.local import LocalStack
+from bench.stack.private import guarded_folder
+from bench.telemetry.handshake import GATEWAY_FIELDS
+
+CLEAN_RUNS = 2
+_CLEAN_S = 2.0
+_CLEAN_RATE = 200.0
+_AROUND_LOAD_S = 4.0
+"""Start of the generator, matching and recovery, for each load; for the progress bar only."""
+_PREPARATION_S = 6.0
+_AT = {"at": SIDECAR_LOG["at"]}
+
+
+@dataclass(frozen=True, slots=True)
+class FaultsOptions:
+    """What the command line says."""
+
+    out: Path
+    command: str
+    backend: Backend
+    clean: int = CLEAN_RUNS
+    """Loads without a fault, which must raise no alarm."""
+    only: tuple[str, ...] = ()
+    """Names of faults; empty: all."""
+
+
+def prove(loaded: LoadedScenario, options: FaultsOptions, observer: Observer) -> Finished:
+    """Inject each fault into a running load and see whether the instruments name it.
+
+    Raises:
+        InputError: there is no fault of that name, or the resources cannot be translated.
+        StackError, LoadError, MeasurementError: a part, the load or a fault did not do what it must; what was
+            proven until then is on disk.
+        InterruptedRunError: Ctrl-C or SIGTERM.
+    """
+    faults = choose(options.only)
+    started_at = datetime.now(UTC)
+    observer.plan(_planned_s(faults, options.clean))
+    observer.stage("translating the Istio resources", 1)
+    prepared = prepare(loaded)
+    run_id = secrets.token_hex(4)
+    folder = prepare_folder(options.out, f"{loaded.scenario.name}-faults", run_id, started_at)
+    journal = Journal(
+        folder=folder,
+        run_id=run_id,
+        loaded=loaded,
+        command=options.command,
+        started_at=started_at,
+        fingerprint=fingerprint_of(prepared, options.backend.kind, options.backend.versions()),
+    )
+    journal.faults = FaultsResult()
+    journal.save()
+    try:
+        _prove(prepared, faults, options, journal, observer)
+    except KeyboardInterrupt:
+        journal.abort("interrupted by the user")
+        raise InterruptedRunError(
+            "interrupted; everything is stopped.", remedy=f"What was proven is in {folder}."
+        ) from None
+    except BenchError as error:
+        journal.abort(str(error))
+        raise
+    observer.stage("writing the report", 2)
+    return Finished(journal.complete(), folder, write_report(folder))
+
+
+def choose(names: Sequence[str]) -> tuple[Fault, ...]:
+    """The faults of these names; all without one.
+
+    Raises:
+        InputError: a name is none.
+    """
+    known = {fault.name: fault for fault in every_fault()}
+    for name in names:
+        if name not in known:
+            raise InputError(f"there is no fault {name!r}.", remedy=f"Faults are: {', '.join(known)}.")
+    return tuple(fault for fault in known.values() if not names or fault.name in names)
+
+
+def _prove(
+    prepared: Prepared, faults: Sequence[Fault], options: FaultsOptions, journal: Journal, observer: Observer
+) -> None:
+    scenario = prepared.loaded.scenario
+    topology = topology_of(prepared, "eds")
+    pair = find_pair(scenario, topology)
+    logging = Variation(access_log={**GATEWAY_FIELDS, **_AT}, sidecar_access_log={**GATEWAY_FIELDS, **_AT})
+    with guarded_folder(f"{scenario.name} keys") as private:
+        observer.stage(f"making certificates ({scenario.tls.key})", 2)
+        material = make_material(prepared.loaded, private / "material")
+        observer.stage("starting the stack", 1)
+        stack = options.backend.make_stack(prepared.stack_spec("faults", "eds", material, logging))
+        if not isinstance(stack, LocalStack):
+            raise InputError(
+                "faults are injected into processes of this machine.", remedy="Use --stack local."
+            )
+        with stack:
+            save_config(stack, journal.folder / "config" / "faults")
+            ground = Field(stack, LocalFaults(stack), scenario, topology, material, pair)
+            target = stack_target(stack, scenario)
+            ground.await_recovery(f"http://{target.address}:{target.port}")
+            proving = Proving(ground, journal.folder / "logs" / "generator")
+            for number in range(1, options.clean + 1):
+                observer.stage(f"clean run {number} of {options.clean}", _load_s(_CLEAN_S))
+                seen = proving.run(
+                    f"{journal.run_id}.c{number}", None, measure_s=_CLEAN_S, arrival_rate=_CLEAN_RATE
+                )
+                _add_clean(journal, number, seen)
+            for number, fault in enumerate(faults, 1):
+                observer.stage(f"fault {number} of {len(faults)}: {fault.title}", _load_s(fault.measure_s))
+                seen = proving.run(
+                    f"{journal.run_id}.f{number}",
+                    fault,
+                    measure_s=fault.measure_s,
+                    arrival_rate=fault.arrival_rate,
+                )
+                found = _judge(fault, seen)
+                _add_fault(journal, found)
+                observer.note(_line(found))
+
+
+def _judge(fault: Fault, seen: Observed) -> FaultResult:
+    named = next((finding for finding in seen.findings if finding.cause is fault.cause), None)
+    shown = named or (seen.findings[0] if seen.findings else None)
+    return FaultResult(
+        name=fault.name,
+        title=fault.title,
+        expected=str(fault.cause),
+        # The most telling finding must be the right one; further ones are what follows from it.
+        detected=bool(seen.findings) and seen.findings[0].cause is fault.cause,
+        found=str(shown.cause) if shown is not None else None,
+        detail=shown.detail if shown is not None else "nothing was noticed",
+        named_by=shown.instrument if shown is not None else None,
+        noticed_by=seen.noticed_by,
+        noticed_s=seen.noticed_s,
+        requests=shown.requests if shown is not None else 0,
+        of_requests=seen.requests,
+        also=tuple(str(finding.cause) for finding in seen.findings if finding is not shown),
+        early_alarms=seen.early,
+    )
+
+
+def _add_clean(journal: Journal, number: int, seen: Observed) -> None:
+    known = journal.faults or FaultsResult()
+    alarms = tuple(f"clean run {number}: {each.cause}: {each.detail}" for each in seen.findings)
+    journal.faults = known.model_copy(
+        update={
+            "clean_runs": known.clean_runs + 1,
+            "clean_requests": known.clean_requests + seen.requests,
+            "false_alarms": known.false_alarms + alarms,
+        }
+    )
+    journal.save()
+
+
+def _add_fault(journal: Journal, found: FaultResult) -> None:
+    known = journal.faults or FaultsResult()
+    journal.faults = known.model_copy(update={"faults": (*known.faults, found)})
+    journal.save()
+
+
+def _line(found: FaultResult) -> str:
+    sign = "✓" if found.detected else "✗"
+    when = f"{found.noticed_s:.2f} s" if found.noticed_s is not None else "–"
+    return f"{sign} {found.title}: {found.found or 'nothing'} ({found.named_by or '–'}, {when})"
+
+
+def _load_s(measure_s: float) -> float:
+    return WARM_UP_S + measure_s + _AROUND_LOAD_S
+
+
+def _planned_s(faults: Sequence[Fault], clean: int) -> float:
+    loads = [_CLEAN_S] * clean + [fault.measure_s for fault in faults]
+    return _PREPARATION_S + sum(_load_s(seconds) for seconds in loads)

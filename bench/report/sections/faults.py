@@ -1,0 +1,64 @@
+"""The suite's proof of its own power: which fault was noticed by what, how soon, and how it was named."""
+
+from __future__ import annotations
+
+from bench.report.document import Facts, Note, Part, Section, Table
+from bench.report.text import UNKNOWN
+from bench.result import FaultResult, FaultsResult, Result
+from bench.units import format_count
+
+
+def faults(result: Result) -> Section:
+    """The table of faults, of a run that injected some."""
+    proof = result.faults or FaultsResult()
+    detected = sum(fault.detected for fault in proof.faults)
+    parts: list[Part] = [
+        Facts(
+            (
+                ("named with their cause", f"{detected} of {len(proof.faults)}"),
+                ("clean runs", f"{proof.clean_runs}, {proof.clean_requests:,} requests"),
+                ("false alarms", format_count(len(proof.false_alarms))),
+            )
+        ),
+        *(Note(f"False alarm: {alarm}.", "bad") for alarm in proof.false_alarms),
+    ]
+    if proof.faults:
+        parts.append(_table(proof))
+    parts += [
+        Note(f"{fault.title}: {fault.detail}.", "plain" if fault.detected else "bad")
+        for fault in proof.faults
+    ]
+    return _section(tuple(parts))
+
+
+def _section(parts: tuple[Part, ...]) -> Section:
+    return Section(
+        anchor="faults",
+        title="Faults",
+        lead="Each fault is injected into a running load. The instruments are not told which: the cause is"
+        " named from what client, processes, access logs and ledger show. What only logs show is noticed when"
+        " they are read after the load.",
+        parts=parts,
+    )
+
+
+def _table(proof: FaultsResult) -> Table:
+    return Table(
+        columns=("fault", "named as", "by", "noticed by", "after", "requests", "of"),
+        rows=tuple(_row(fault) for fault in proof.faults),
+        numbers_from=4,
+        marks=tuple("good" if fault.detected else "bad" for fault in proof.faults),
+        caption="Seconds from the injection until the first instrument told; requests that were touched.",
+    )
+
+
+def _row(fault: FaultResult) -> tuple[str, ...]:
+    return (
+        fault.title,
+        fault.found or "nothing",
+        fault.named_by or UNKNOWN,
+        fault.noticed_by or UNKNOWN,
+        UNKNOWN if fault.noticed_s is None else f"{fault.noticed_s:.2f}",
+        format_count(fault.requests),
+        format_count(fault.of_requests),
+    )
