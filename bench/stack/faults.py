@@ -5,6 +5,7 @@ The same words as for containers, see ``bench.stack.compose.faults``.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -66,12 +67,15 @@ class LocalFaults:
 
         Connections that wait for a request are closed by it, so that proxies must shake hands again.
         """
-        master = psutil.Process(self._stack.process(node).pid)
-        old = {child.pid for child in master.children()}
-        master.send_signal(signal.SIGHUP)
+        pid = self._stack.process(node).pid
+        old = _children(pid)
+        try:
+            os.kill(pid, signal.SIGHUP)
+        except ProcessLookupError as error:
+            raise StackError(f"{node} does not run.") from error
         deadline = time.monotonic() + _RELOAD_S
         while True:
-            now = {child.pid for child in master.children() if child.status() != psutil.STATUS_ZOMBIE}
+            now = _children(pid)
             if now and not now & old:
                 return
             if time.monotonic() >= deadline:
@@ -93,3 +97,14 @@ class LocalFaults:
             os.killpg(self._stack.process(part).pid, number)
         except ProcessLookupError as error:
             raise StackError(f"{part} does not run.") from error
+
+
+def _children(pid: int) -> set[int]:
+    """Ids of the living children of a process; one that ends while it is looked at is none."""
+    found = set()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if child.status() != psutil.STATUS_ZOMBIE:
+                    found.add(child.pid)
+    return found
