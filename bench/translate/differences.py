@@ -41,6 +41,20 @@ REFUSED = Difference(
     "for is worse than none.",
 )
 
+ALL_ADDRESSES = Difference(
+    "all-addresses",
+    what="Each of several addresses of a ServiceEntry is a domain of its HTTP routes; its endpoints count "
+    "once.",
+    reason="istiod's answer is not stable there: it takes one address as a domain, which one varies, and "
+    "repeats the endpoints for each address.",
+)
+READY_ONLY = Difference(
+    "ready-only",
+    what="With trafficDistribution only ready endpoints are written.",
+    reason="istiod writes the others as unhealthy, from which Envoy reckons how much traffic spills over to "
+    "the next zone; they never get any. Files do not follow the state of Pods.",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -76,7 +90,7 @@ def refusal_of(message: str) -> Refusal | None:
     return next((refusal for refusal in REFUSALS if refusal.words in message), None)
 
 
-DELIBERATE = (REAL_SOCKETS, NO_PASSTHROUGH, REFUSED)
+DELIBERATE = (REAL_SOCKETS, NO_PASSTHROUGH, REFUSED, ALL_ADDRESSES, READY_ONLY)
 
 SPELLINGS = {
     "max_grpc_timeout": "max_stream_duration.grpc_timeout_header_max: Envoy 1.40 warns of the older field",

@@ -97,10 +97,13 @@ def build_registry(
     by_host: dict[str, list[tuple[Service, Endpoint]]] = defaultdict(list)
     for service in ordered:
         by_host[service.host] += [(service, endpoint) for endpoint in service.endpoints]
+    virtual_services = bind_virtual_services(resources.virtual_services, inventory.domain)
+    notices = [*resources.warnings, *ineffective_settings(resources), *_aliases_of_nothing(ordered)]
+    notices += [problem for each in virtual_services for problem in each.lost]
     return Registry(
         inventory=inventory,
         services=tuple(ordered),
-        virtual_services=bind_virtual_services(resources.virtual_services, inventory.domain),
+        virtual_services=virtual_services,
         gateways=tuple(sorted(resources.gateways, key=lambda resource: resource.order)),
         destination_rules=DestinationRules(
             sorted(resources.destination_rules, key=lambda resource: resource.order),
@@ -110,8 +113,20 @@ def build_registry(
         ),
         workloads=workloads,
         endpoints_by_host=by_host,
-        notices=tuple(dict.fromkeys((*resources.warnings, *ineffective_settings(resources)))),
+        notices=tuple(dict.fromkeys(notices)),
     )
+
+
+def _aliases_of_nothing(services: Sequence[Service]) -> Iterator[Problem]:
+    hosts = {service.host for service in services}
+    for service in services:
+        if service.external_name is not None and service.external_name not in hosts:
+            yield Problem(
+                service.where,
+                f"the Service {service.namespace}/{service.name} of type ExternalName stands for "
+                f"{service.external_name}, which no resource declares, so proxies know nothing of either.",
+                "Declare the host in a ServiceEntry.",
+            )
 
 
 def _from_facts(
