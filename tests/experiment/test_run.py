@@ -59,7 +59,9 @@ def test_a_run_measures_proves_and_reports(short, tmp_path):
     assert min(full.handshake_time.samples, resumed.handshake_time.samples) > 100
     # Two busy cores blur times; what a full handshake computes stays.
     assert full.gateway_cpu_us_per_connection > resumed.gateway_cpu_us_per_connection > 0
-    assert {line.stack for line in result.verification} == {"static", "eds"}
+    assert {line.stack for line in result.verification} == {"controls", "static", "eds"}
+    assert all(trial.ledger is not None and trial.ledger.is_balanced for trial in result.trials)
+    assert [trial.ledger.requests for trial in result.trials[:2]] == [200, 200]
     assert result.fingerprint.versions["envoy"] != "unknown"
     assert result.peak_memory_bytes is not None
     assert result.peak_memory_bytes < 1 << 30

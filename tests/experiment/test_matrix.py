@@ -1,0 +1,66 @@
+"""The second opinion's whole matrix, and the gateway's refusals, on a real path."""
+
+import pytest
+
+from bench.experiment.faults.routing import _swap_routes
+from bench.experiment.impostors import verify_gateway
+from bench.experiment.matrix import MATRIX, MatrixCheck
+from bench.scenario.load import load_scenario
+
+pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.xdist_group("ground")]
+
+
+@pytest.fixture(scope="module")
+def check(pytestconfig):
+    return MatrixCheck.of(load_scenario(pytestconfig.rootpath / "scenarios" / "egress-mtls"))
+
+
+def test_every_call_of_the_matrix_goes_where_the_resources_say(ground, check):
+    (line,) = check.verify(ground.stack)
+
+    assert line.passed
+    assert line.name == MATRIX
+    assert line.got == f"{len(check.cases)}/{len(check.cases)}"
+    assert len(check.cases) > 50
+    assert check.not_asked == 0
+
+
+def test_swapped_routes_fail_the_line_and_each_wrong_call_is_told_in_full(ground, check):
+    _swap_routes(ground)
+    try:
+        for _ in range(40):
+            whole, *wrong = check.verify(ground.stack)
+            if not whole.passed:
+                break
+    finally:
+        ground.heal()
+
+    assert not whole.passed
+    assert wrong
+    assert all(not line.passed for line in wrong)
+    assert any(line.expected == "an answer from nginx01" and "from nginx02" in line.got for line in wrong)
+    assert "virtual-service-egress.yaml" in wrong[0].name
+
+
+def test_the_gateway_refuses_what_it_must_and_says_what_it_does_not_check(ground):
+    lines = verify_gateway(ground.stack, ground.scenario, ground.material)
+
+    assert [line for line in lines if not line.passed] == []
+    refused = {line.name for line in lines if line.expected == "503 handshake refused"}
+    assert refused == {
+        f"{subset}, node cert {kind}"
+        for subset in ("v1", "v2")
+        for kind in ("other-ca", "expired", "not-yet-valid")
+    }
+    # The walkthrough's DestinationRule names no subjectAltNames.
+    assert {line.got for line in lines if "wrong-san" in line.name} == {"200"}
+
+
+def test_a_gateway_that_trusts_anybody_fails_its_controls(ground, monkeypatch):
+    """The same check on a gateway whose expectation says it verifies, and whose nodes are never wrong."""
+    monkeypatch.setattr("bench.experiment.impostors._use", lambda *_: None)
+    monkeypatch.setattr("bench.experiment.impostors._TRIES", 1)
+
+    lines = verify_gateway(ground.stack, ground.scenario, ground.material)
+
+    assert {line.name for line in lines if not line.passed} >= {"v1, node cert expired"}
