@@ -87,9 +87,9 @@ def docker_backend(
         return {**told, "docker": engine, **images.fingerprint()}
 
     return Backend(
-        "docker",
-        functools.partial(ComposeStack, images=images),
-        ContainerFaults,
-        what_runs,
+        kind="docker",
+        make_stack=functools.partial(ComposeStack, images=images),
+        make_faults=ContainerFaults,
+        versions=what_runs,
         holds_limits=True,
     )
