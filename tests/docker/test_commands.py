@@ -32,7 +32,7 @@ def scenario(tmp_path):
     return folder
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(320)
 def test_a_whole_run_has_the_same_result_as_any_and_names_what_held_it_back(images, scenario, tmp_path):
     out = tmp_path / "reports"
     options = ["--rate", "400", "--blocks", "1", "--measure", "1", "--workers", "2", "--key", "ecdsa-p256"]
@@ -41,7 +41,7 @@ def test_a_whole_run_has_the_same_result_as_any_and_names_what_held_it_back(imag
         capture_output=True,
         text=True,
         check=False,
-        timeout=170,
+        timeout=300,
     )
 
     # 1: a limit of the scenario is missed, as a gateway on a seventh of a core may.
