@@ -6,10 +6,12 @@ import contextlib
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bench.environment import versions
 from bench.scenario.models import Scenario
 from bench.stack.binaries import find_envoy, find_nginx
+from bench.stack.faults import PartFaults
 from bench.stack.protocol import Stack, StackSpec
 
 
@@ -19,6 +21,8 @@ class Backend:
 
     kind: str
     make_stack: Callable[[StackSpec], Stack]
+    make_faults: Callable[[Any], PartFaults]
+    """Faults over one of its stacks."""
     versions: Callable[[], Mapping[str, str]]
     """What runs there, for the fingerprint; raises ``StackError`` if a part is missing."""
     holds_limits: bool = False
@@ -27,9 +31,12 @@ class Backend:
 
 def local_backend() -> Backend:
     """Processes of this machine."""
+    from bench.stack.faults import LocalFaults  # noqa: PLC0415
     from bench.stack.local import LocalStack  # noqa: PLC0415 - a run needs one kind
 
-    return Backend("local", LocalStack, lambda: versions(envoy=find_envoy().path, nginx=find_nginx().path))
+    return Backend(
+        "local", LocalStack, LocalFaults, lambda: versions(envoy=find_envoy().path, nginx=find_nginx().path)
+    )
 
 
 def docker_backend(
@@ -48,6 +55,7 @@ def docker_backend(
     # The SDK is heavy, and the local stack does not need it.
     from bench.stack.compose.command import find_compose, find_docker  # noqa: PLC0415
     from bench.stack.compose.engine import connect  # noqa: PLC0415
+    from bench.stack.compose.faults import ContainerFaults  # noqa: PLC0415
     from bench.stack.compose.stack import ComposeStack  # noqa: PLC0415
     from bench.stack.images.recipes import Role  # noqa: PLC0415
     from bench.stack.images.supply import supply_all  # noqa: PLC0415
@@ -78,4 +86,10 @@ def docker_backend(
         )
         return {**told, "docker": engine, **images.fingerprint()}
 
-    return Backend("docker", functools.partial(ComposeStack, images=images), what_runs, holds_limits=True)
+    return Backend(
+        kind="docker",
+        make_stack=functools.partial(ComposeStack, images=images),
+        make_faults=ContainerFaults,
+        versions=what_runs,
+        holds_limits=True,
+    )

@@ -1,7 +1,7 @@
 """The gateway's end of mutual TLS: nodes with a wrong certificate, each of which it must refuse.
 
 The nodes' own end, clients with a wrong certificate, is in ``verification``. This needs nodes that change
-their certificate, so it has a stack of its own that carries no load; and processes of this machine.
+their certificate, so it has a stack of its own that carries no load.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from bench.experiment.calls import Call, make_calls
 from bench.experiment.verification import client_address
 from bench.result import VerificationLine
 from bench.scenario.models import Scenario, Subset
-from bench.stack.faults import LocalFaults
-from bench.stack.local import LocalStack
+from bench.stack.faults import PartFaults
+from bench.stack.protocol import ClientPlace, Stack
 from bench.telemetry.admin import Admin
 
 _REFUSED = r"\.ssl\.fail_verify_(error|san)$"
@@ -31,13 +31,14 @@ _TRIES = 20
 _AGAIN_S = 0.05
 
 
-def verify_gateway(stack: LocalStack, scenario: Scenario, material: Material) -> tuple[VerificationLine, ...]:
+def verify_gateway(
+    stack: Stack, faults: PartFaults, scenario: Scenario, material: Material
+) -> tuple[VerificationLine, ...]:
     """Give all nodes each wrong certificate in turn, and at last the right one, and call each subset.
 
     Raises:
         StackError: a node does not take its configuration.
     """
-    faults = LocalFaults(stack)
     gateway = scenario.traffic.gateway
     checks = _checks(stack, gateway)
     if checks is None:
@@ -45,10 +46,10 @@ def verify_gateway(stack: LocalStack, scenario: Scenario, material: Material) ->
     lines = []
     with Admin(stack.component(gateway).admin_url or "", name=gateway) as admin:
         for kind in WRONG:
-            _use(stack, faults, scenario, (material.live, material.wrong(kind)))
+            _use(stack, faults, scenario, material.wrong(kind))
             accepts = not checks.trust or (kind == "wrong-san" and not checks.names)
             lines += [each.ask(admin, kind, accepts=accepts) for each in _knocks(stack, scenario)]
-            _use(stack, faults, scenario, (material.wrong(kind), material.live))
+        _use(stack, faults, scenario, material.live)
         lines += [each.ask(admin, "right", accepts=True) for each in _knocks(stack, scenario)]
     return tuple(lines)
 
@@ -61,7 +62,7 @@ class _Checks:
     names: bool
 
 
-def _checks(stack: LocalStack, gateway: str) -> _Checks | None:
+def _checks(stack: Stack, gateway: str) -> _Checks | None:
     """None: its clusters differ in what they check, or originate no TLS; a user's own affair, then."""
     config = stack.component(gateway).config
     if config is None:
@@ -78,15 +79,9 @@ def _checks(stack: LocalStack, gateway: str) -> _Checks | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _use(stack: LocalStack, faults: LocalFaults, scenario: Scenario, change: tuple[Path, Path]) -> None:
-    old, new = change
+def _use(stack: Stack, faults: PartFaults, scenario: Scenario, certificates: Path) -> None:
     for node in scenario.nodes:
-        file = faults.folder(node) / "nginx.conf"
-        conf = file.read_text("utf-8")
-        for name in ("server.crt", "server.key"):
-            conf = conf.replace(f'"{old}/{name}"', f'"{new}/{name}"')
-        file.write_text(conf, "utf-8")
-        faults.reload(node)
+        faults.use_certificates(node, certificates)
     stack.check_alive()
 
 
@@ -97,13 +92,15 @@ class _Knock:
     name: str
     subset: Subset
     call: Call
+    place: ClientPlace | None
+    """Where the client is."""
 
     def ask(self, admin: Admin, kind: str, *, accepts: bool) -> VerificationLine:
         """Call, until the connections from before are gone, whose end may be met first, and judge."""
         right = str(self.subset.expect.status)
         for _ in range(_TRIES):
             before = _refusals(admin)
-            (answer,) = make_calls([self.call])
+            (answer,) = make_calls([self.call], self.place)
             refused = _refusals(admin) - before
             node = answer.headers.get("x-node")
             passed = (
@@ -131,7 +128,7 @@ def _refusals(admin: Admin) -> int:
     return sum(admin.stats(_REFUSED).values())
 
 
-def _knocks(stack: LocalStack, scenario: Scenario) -> list[_Knock]:
+def _knocks(stack: Stack, scenario: Scenario) -> list[_Knock]:
     traffic = scenario.traffic
     host, port = client_address(stack.component(traffic.client), traffic.port)
     return [
@@ -144,6 +141,7 @@ def _knocks(stack: LocalStack, scenario: Scenario) -> list[_Knock]:
                 headers={"host": traffic.host, **subset.headers},
                 body=subset.body,
             ),
+            stack.client(traffic.client),
         )
         for name, subset in traffic.subsets.items()
         if subset.expect.nodes

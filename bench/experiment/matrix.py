@@ -18,6 +18,8 @@ from bench.translate.placement import Address
 MATRIX = "request matrix"
 """Name of the line that sums up."""
 _MOST_CASES = 1_000
+_AT_ONCE = 8
+"""Calls that end at nobody wait for a timeout each; none depends on another."""
 _MOST_LINES = 20
 """So many wrong calls are told in full."""
 _NODE_HEADER = "x-node"
@@ -64,7 +66,7 @@ class MatrixCheck:
         ports = {port: client_address(sidecar, port) for port in {each.request.port for each in self.cases}}
         calls = [_call(case, ports[case.request.port]) for case in self.cases]
         place = stack.client(self.client)
-        answers = make_calls(calls, place)
+        answers = make_calls(calls, place, at_once=_AT_ONCE)
         wrong = [
             self._line(case, answer)
             for case, answer in zip(self.cases, answers, strict=True)

@@ -41,7 +41,6 @@ from bench.result import HANDSHAKE_KINDS, Fingerprint, LedgerLevel, Result, RunW
 from bench.scenario.load import LoadedScenario
 from bench.scenario.traffic import mean_rate
 from bench.stack.evidence import save_config, save_logs
-from bench.stack.local import LocalStack
 from bench.stack.nginx import FLUSH_INTERVAL_S
 from bench.stack.private import guarded_folder
 from bench.stack.protocol import Stack
@@ -225,15 +224,10 @@ class _Session:
 
     def _verify_gateway(self, running: ExitStack) -> None:
         """Let the gateway meet nodes with wrong certificates, on a stack that carries no load."""
-        if self.options.backend.kind != "local":
-            self.observer.note(
-                "The gateway is not tried with wrong node certificates: --stack local does that."
-            )
-            return
         stack = self._start(running, "controls", "static", Variation())
-        assert isinstance(stack, LocalStack)  # noqa: S101 - the backend says so
+        faults = self.options.backend.make_faults(stack)
         self.observer.stage("verifying what the gateway refuses", 2)
-        lines = verify_gateway(stack, self.prepared.loaded.scenario, self.material)
+        lines = verify_gateway(stack, faults, self.prepared.loaded.scenario, self.material)
         self.journal.verification += [line.model_copy(update={"stack": "controls"}) for line in lines]
 
     def _verify(self, stacks: Mapping[str, Stack]) -> None:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +21,7 @@ from bench.stack.local import LocalStack
 
 _RELOAD_S = 5.0
 _POLL_S = 0.01
+_SERVER_FILE = re.compile(r'"[^"]*/(server\.(?:crt|key))"')
 
 
 class PartFaults(Protocol):
@@ -35,6 +38,12 @@ class PartFaults(Protocol):
 
     def resume(self, part: str) -> None:
         """Let a frozen part go on."""
+
+    def reload(self, node: str) -> None:
+        """Let a node read its files anew, and return when its new worker serves and the old one is gone."""
+
+    def use_certificates(self, node: str, folder: Path) -> None:
+        """Let a node serve with ``server.crt`` and ``server.key`` of *folder* from now on."""
 
 
 class LocalFaults:
@@ -67,23 +76,21 @@ class LocalFaults:
 
         Connections that wait for a request are closed by it, so that proxies must shake hands again.
         """
-        pid = self._stack.process(node).pid
-        old = _children(pid)
+        process = self._stack.process(node)
+        old = children_of(process.pid)
         try:
-            os.kill(pid, signal.SIGHUP)
+            os.kill(process.pid, signal.SIGHUP)
         except ProcessLookupError as error:
             raise StackError(f"{node} does not run.") from error
-        deadline = time.monotonic() + _RELOAD_S
-        while True:
-            now = _children(pid)
-            if now and not now & old:
-                return
-            if time.monotonic() >= deadline:
-                raise StackError(
-                    f"{node} did not take its new configuration within {_RELOAD_S:g} s. It said:\n"
-                    f"{self._stack.process(node).last_output()}"
-                )
-            time.sleep(_POLL_S)
+        await_new_workers(node, process.pid, old, process.last_output)
+
+    def use_certificates(self, node: str, folder: Path) -> None:
+        """Let a node serve with ``server.crt`` and ``server.key`` of *folder* from now on."""
+        file = self.folder(node) / "nginx.conf"
+        conf = file.read_text(encoding="utf-8")
+        conf = _SERVER_FILE.sub(lambda match: f'"{folder}/{match.group(1)}"', conf)
+        file.write_text(conf, encoding="utf-8")
+        self.reload(node)
 
     def folder(self, node: str) -> Path:
         """Where a node's files lie: ``nginx.conf`` and ``html/``."""
@@ -99,7 +106,7 @@ class LocalFaults:
             raise StackError(f"{part} does not run.") from error
 
 
-def _children(pid: int) -> set[int]:
+def children_of(pid: int) -> set[int]:
     """Ids of the living children of a process; one that ends while it is looked at is none."""
     found = set()
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -108,3 +115,21 @@ def _children(pid: int) -> set[int]:
                 if child.status() != psutil.STATUS_ZOMBIE:
                     found.add(child.pid)
     return found
+
+
+def await_new_workers(node: str, master: int, old: set[int], last_output: Callable[[], str]) -> None:
+    """Return when an nginx that was told to reload serves with new workers alone.
+
+    Raises:
+        StackError: it goes on with the old ones: it did not take its configuration.
+    """
+    deadline = time.monotonic() + _RELOAD_S
+    while True:
+        now = children_of(master)
+        if now and not now & old:
+            return
+        if time.monotonic() >= deadline:
+            raise StackError(
+                f"{node} did not take its new configuration within {_RELOAD_S:g} s. It said:\n{last_output()}"
+            )
+        time.sleep(_POLL_S)

@@ -110,3 +110,13 @@ def test_delay_shows_in_every_answer_or_the_kernel_is_named_as_unable(stack, fau
         faults.calm("nginx01")
         return
     assert "this kernel cannot delay or lose packets" in told
+
+
+def test_a_node_serves_with_other_certificates_as_soon_as_it_is_told(stack, faults, material):
+    faults.use_certificates("nginx01", material.wrong("other-ca"))
+    try:
+        wait_until(lambda: status(stack, "v1") == 503)
+        assert status(stack, "v2") == 200
+    finally:
+        faults.use_certificates("nginx01", material.live)
+    wait_until(lambda: status(stack, "v1") == 200)

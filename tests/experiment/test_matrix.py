@@ -43,7 +43,7 @@ def test_swapped_routes_fail_the_line_and_each_wrong_call_is_told_in_full(ground
 
 
 def test_the_gateway_refuses_what_it_must_and_says_what_it_does_not_check(ground):
-    lines = verify_gateway(ground.stack, ground.scenario, ground.material)
+    lines = verify_gateway(ground.stack, ground.parts, ground.scenario, ground.material)
 
     assert [line for line in lines if not line.passed] == []
     refused = {line.name for line in lines if line.expected == "503 handshake refused"}
@@ -61,6 +61,6 @@ def test_a_gateway_that_trusts_anybody_fails_its_controls(ground, monkeypatch):
     monkeypatch.setattr("bench.experiment.impostors._use", lambda *_: None)
     monkeypatch.setattr("bench.experiment.impostors._TRIES", 1)
 
-    lines = verify_gateway(ground.stack, ground.scenario, ground.material)
+    lines = verify_gateway(ground.stack, ground.parts, ground.scenario, ground.material)
 
     assert {line.name for line in lines if not line.passed} >= {"v1, node cert expired"}

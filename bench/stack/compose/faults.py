@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 from docker.errors import ContainerError, NotFound
 
 from bench.errors import StackError
 from bench.stack.compose.composefile import RUN_LABEL
 from bench.stack.compose.engine import engine_errors_explained
+from bench.stack.compose.folders import replace_server_certificate
 from bench.stack.compose.stack import ComposeStack
+from bench.stack.faults import await_new_workers, children_of
 from bench.stack.images.supply import LABEL, supply
 
 _TC = "/usr/sbin/tc"
@@ -51,6 +54,22 @@ class ContainerFaults:
         """Let a frozen part go on; errors as ``kill``."""
         with engine_errors_explained(f"resuming {part}"):
             self._stack.project.engine.api.unpause(self._stack.container(part).id)
+
+    def reload(self, node: str) -> None:
+        """Let a node read its files anew, and return when its new worker serves; errors as ``kill``."""
+        container = self._stack.container(node)
+        pid = container.visible_pid()
+        if pid is None:
+            raise StackError(f"the processes of {node} cannot be seen from here, and so not its reload.")
+        old = children_of(pid)
+        with engine_errors_explained(f"reloading {node}"):
+            self._stack.project.engine.api.kill(container.id, "SIGHUP")
+        await_new_workers(node, pid, old, container.last_output)
+
+    def use_certificates(self, node: str, folder: Path) -> None:
+        """Let a node serve with ``server.crt`` and ``server.key`` of *folder*; errors as ``kill``."""
+        replace_server_certificate(self._stack.project.folders.node_keys(node), folder)
+        self.reload(node)
 
     def disconnect(self, part: str) -> None:
         """Take a part off its networks, as when a cable is pulled; errors as ``kill``."""

@@ -145,6 +145,16 @@ def write_node(
     account().own(folder.path, keys)
 
 
+def replace_server_certificate(keys: Path, source: Path) -> None:
+    """Put ``server.crt`` and ``server.key`` of *source* in place of a node's, each by rename."""
+    for name in ("server.crt", "server.key"):
+        fresh = keys / f"{name}.new"
+        shutil.copyfile(source / name, fresh)
+        fresh.chmod(0o400)
+        account().own(fresh)
+        fresh.replace(keys / name)
+
+
 def write_code(folder: Path) -> None:
     """Copy this program's own code, so that a client runs exactly what this process is.
 
