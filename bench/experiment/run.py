@@ -15,7 +15,7 @@ from pathlib import Path
 from bench.analysis.handshake import doubts
 from bench.certs.material import Material
 from bench.environment import machine
-from bench.errors import BenchError
+from bench.errors import BenchError, StackError
 from bench.experiment.backend import Backend
 from bench.experiment.handshake import (
     handshake_plans,
@@ -136,6 +136,11 @@ def run(loaded: LoadedScenario, options: RunOptions, observer: Observer) -> Fini
     except BenchError as error:
         _keep_what_there_is(journal, str(error))
         raise
+    except OSError as error:
+        # The disk can be full at any moment, also where nobody thinks of files.
+        explained = refused_by_the_system(error)
+        _keep_what_there_is(journal, str(explained))
+        raise explained from error
     observer.stage("writing the report", _REPORT_S)
     return Finished(journal.complete(), folder, write_report(folder))
 
@@ -329,9 +334,21 @@ def fingerprint_of(prepared: Prepared, stack: str, versions: Mapping[str, str]) 
     )
 
 
+def refused_by_the_system(error: OSError) -> StackError:
+    """The error for something that the operating system did not let the suite do."""
+    return StackError(
+        f"the system refuses: {error.strerror or error}.",
+        where=str(error.filename) if error.filename is not None else None,
+        remedy="Make room on the disk, or name another folder with --out or TMPDIR.",
+    )
+
+
 def _keep_what_there_is(journal: Journal, reason: str) -> None:
-    """Result and report of an aborted run; a second failure here must not hide the first."""
-    journal.abort(reason)
-    if journal.trials:
-        with contextlib.suppress(BenchError):
+    """Result and report of an aborted run; a second failure here must not hide the first.
+
+    Where the disk is full the result stays as it was written before: aborted, and with all trials until then.
+    """
+    with contextlib.suppress(BenchError, OSError):
+        journal.abort(reason)
+        if journal.trials:
             write_report(journal.folder)

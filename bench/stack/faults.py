@@ -5,6 +5,7 @@ The same words as for containers, see ``bench.stack.compose.faults``.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -66,12 +67,14 @@ class LocalFaults:
 
         Connections that wait for a request are closed by it, so that proxies must shake hands again.
         """
-        master = psutil.Process(self._stack.process(node).pid)
-        old = {child.pid for child in master.children()}
-        master.send_signal(signal.SIGHUP)
+        process = self._stack.process(node)
+        old = _workers(process.pid)
+        self._signal_one(node, signal.SIGHUP)
         deadline = time.monotonic() + _RELOAD_S
         while True:
-            now = {child.pid for child in master.children() if child.status() != psutil.STATUS_ZOMBIE}
+            if process.exit_code() is not None:
+                raise process.died(" when it was told to reload")
+            now = _workers(process.pid)
             if now and not now & old:
                 return
             if time.monotonic() >= deadline:
@@ -88,8 +91,25 @@ class LocalFaults:
             raise StackError(f"{node} has no configuration of its own.")
         return config.parent
 
+    def _signal_one(self, part: str, number: signal.Signals) -> None:
+        try:
+            os.kill(self._stack.process(part).pid, number)
+        except ProcessLookupError as error:
+            raise StackError(f"{part} does not run.") from error
+
     def _signal(self, part: str, number: signal.Signals) -> None:
         try:
             os.killpg(self._stack.process(part).pid, number)
         except ProcessLookupError as error:
             raise StackError(f"{part} does not run.") from error
+
+
+def _workers(master: int) -> set[int]:
+    """Pids of the children that still live; each may go while it is looked at."""
+    found = set()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(master).children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if child.status() != psutil.STATUS_ZOMBIE:
+                    found.add(child.pid)
+    return found
