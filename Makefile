@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 .DEFAULT_GOAL := help
 # Folders have these names, too: without .PHONY make would find nothing to do.
 .PHONY: help install check format test bench lock clean conformance conformance-validation conformance-analyze \
-        conformance-explain benchmark-generator benchmark-translate benchmark-proof
+        conformance-explain benchmark-generator benchmark-translate benchmark-check benchmark-proof
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ conformance: $(READY) ## compare with istiod's recorded answers: make conformanc
 
 benchmark-translate: $(READY) ## the translation at scale: 1,000 to 5,000 ServiceEntries, by part
 	$(BIN)/python -m tests.benchmarks.translate_scale
+
+benchmark-check: $(READY) ## check and explain at scale: CPU of ours and of Envoy for 1,000 hosts (HOSTS=N)
+	$(BIN)/python -m tests.benchmarks.check_scale --hosts $(or $(HOSTS),1000)
 
 conformance-validation: $(READY) ## verdicts on resources against recorded ones of Istio (GOLDEN=DIR)
 	$(BIN)/python -m tests.conformance.validation $(GOLDEN)

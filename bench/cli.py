@@ -142,6 +142,7 @@ def translate(
         for warning in written.warnings:
             console.note(f"warning: {warning}")
         console.say(written.command)
+        console.document(written.document())
 
 
 @app.command()
@@ -160,8 +161,7 @@ def check(
         from bench.experiment.check import check_folder, exit_code
 
         report = check_folder(folder)
-        for row in report.rows():
-            console.say(f"{row.where}: {row.level} {row.code} {row.resource}: {row.reason} {row.remedy}")
+        console.findings(report.worst_first())
         for note in report.notes:
             console.note(f"note: {note}")
         console.say(report.summary())
@@ -190,7 +190,7 @@ def explain(
         from bench.explain.tree import tree
 
         journey = explain_folder(folder, url, headers=header or (), method=method, proxy=proxy)
-        console.say(mermaid(journey) if as_mermaid else tree(journey))
+        console.say(mermaid(journey) if as_mermaid else tree(journey, width=console.width))
         console.document(document(journey))
 
 
@@ -366,8 +366,11 @@ def doctor(*, as_json: AsJson = False) -> None:
     with _console(as_json=as_json) as console:
         from bench.environment import doctor as examine
         from bench.stack.binaries import find_envoy, find_nginx
+        from bench.stack.watches import known_watches
 
-        findings = examine(envoy=_path_of(find_envoy), nginx=_path_of(find_nginx))
+        findings = examine(
+            envoy=_path_of(find_envoy), nginx=_path_of(find_nginx), file_watches=known_watches()
+        )
         for finding in findings:
             advice = f"  {finding.advice}" if finding.advice else ""
             console.say(f"{finding.verdict:<8} {finding.name:<18} {finding.value}{advice}")

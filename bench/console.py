@@ -23,6 +23,7 @@ from bench.errors import BenchError
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from bench.istio.analyzer.finding import Finding
     from bench.result import Result, RunWarning, VerificationLine
 
 _BAR = 20
@@ -30,6 +31,9 @@ _BAR = 20
 _LEFT = 22
 """Columns for what remains: ``about 99 min 59 s left``."""
 _STYLES = {"passed": "bold green", "generator-limited": "bold yellow"}
+_LEVEL_STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold blue"}
+_LOG_WIDTH = 100
+"""Columns of drawings where there is no terminal to measure."""
 
 
 class Output(Protocol):
@@ -265,6 +269,26 @@ class Console:
     def say(self, text: str) -> None:
         """Print the text that a command was asked for; with ``--json`` it goes to stderr."""
         self._line(self._out, text)
+
+    @property
+    def width(self) -> int:
+        """Columns for what :meth:`say` prints."""
+        return self._out.width if self._out.is_terminal else _LOG_WIDTH
+
+    def findings(self, findings: Sequence[Finding]) -> None:
+        """Print a paragraph for each finding on a terminal, else a line that can be searched."""
+        from bench.report.findings import finding_line, finding_paragraph  # noqa: PLC0415 - see above
+
+        for finding in findings:
+            if not self._out.is_terminal:
+                self._line(self._out, finding_line(finding))
+                continue
+            first, *rest = finding_paragraph(finding, width=self.width)
+            word = finding.level.word
+            heading = Text(first)
+            heading.stylize(_LEVEL_STYLES.get(word, ""), 0, len(word))
+            self._out.print(heading, soft_wrap=True)
+            self._lines(self._out, [*rest, ""])
 
     def document(self, value: Any) -> None:
         """Print the one JSON document of ``--json``; a second one would spoil the first and is left out."""

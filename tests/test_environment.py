@@ -135,3 +135,17 @@ def test_nothing_needed_is_missing_here():
     findings = doctor(envoy=find_envoy().path, nginx=find_nginx().path)
 
     assert [finding for finding in findings if finding.verdict == "missing"] == []
+
+
+def test_the_limit_of_file_watches_is_told_before_envoy_aborts_of_it():
+    """Few left: limited, with what to raise; unknown where nothing limits."""
+
+    def watches(known):
+        found = doctor(envoy=None, nginx=None, file_watches=known)
+        return next(finding for finding in found if finding.name == "file watches")
+
+    assert watches((128, 3)).verdict == "good"
+    assert watches((128, 3)).value == "128 inotify instances for each user, 3 in use"
+    assert watches((128, 100)).verdict == "limited"
+    assert "fs.inotify.max_user_instances" in watches((128, 100)).advice
+    assert watches(None).value == "unknown"

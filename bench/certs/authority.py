@@ -118,6 +118,17 @@ class Authority:
         """The root certificate in PEM: ``trusted_ca`` of Envoy, ``ssl_client_certificate`` of nginx."""
         return self._issued.certificate_pem
 
+    def revocation_list_pem(self) -> bytes:
+        """Issue a list of revoked certificates with none on it, in PEM."""
+        validity = Validity.around(datetime.now(UTC))
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._issued.certificate.subject)
+            .last_update(validity.begin)
+            .next_update(validity.end)
+        )
+        return builder.sign(self._issued.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
     def issue_server(
         self,
         names: Sequence[str],
@@ -143,7 +154,7 @@ class Authority:
             # X.520 limits a common name to 64 characters; a longer host stays whole in its SAN.
             dns[:64],
             sans,
-            ExtendedKeyUsageOID.SERVER_AUTH,
+            [ExtendedKeyUsageOID.SERVER_AUTH],
             key if key is not None else generate_key(key_type),
             validity,
         )
@@ -167,8 +178,20 @@ class Authority:
         return self._issue(
             common_name,
             [_general_name(uri)] if uri is not None else [],
-            ExtendedKeyUsageOID.CLIENT_AUTH,
+            [ExtendedKeyUsageOID.CLIENT_AUTH],
             key if key is not None else generate_key(key_type),
+            validity,
+        )
+
+    def issue_workload(
+        self, identity: str, *, key: PrivateKey | None = None, validity: Validity | None = None
+    ) -> Issued:
+        """Issue what a mesh gives a workload, as client and as server; its SAN is *identity*, a URI."""
+        return self._issue(
+            identity.rpartition("/")[2][:64],
+            [_general_name(identity)],
+            [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH],
+            key if key is not None else generate_key("ecdsa-p256"),
             validity,
         )
 
@@ -176,7 +199,7 @@ class Authority:
         self,
         common_name: str,
         sans: Sequence[x509.GeneralName],
-        usage: x509.ObjectIdentifier,
+        usages: Sequence[x509.ObjectIdentifier],
         key: PrivateKey,
         validity: Validity | None,
     ) -> Issued:
@@ -186,7 +209,7 @@ class Authority:
             _builder(_name(common_name), root.certificate.subject, key, validity)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(encipherment=isinstance(key, rsa.RSAPrivateKey)), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(root_identifier),

@@ -2,7 +2,7 @@
 
     FOLDER/            0700
     ├── live -> 1      what proxies and nodes are told to read; rotation renames a new link over it
-    ├── 1/             ca.crt  server.crt  server.key  client.crt  client.key
+    ├── 1/             ca.crt  server.crt  server.key  client.crt  client.key, and those of workloads
     └── wrong/         the same five names in each of
         ├── other-ca/       issued by an authority that nobody trusts
         ├── expired/        ended yesterday
@@ -17,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from typing import Literal, get_args
 
 from bench.certs.authority import Authority, Issued, Validity
 from bench.certs.keys import KeyType, PrivateKey, generate_keys
+from bench.certs.workloads import CA_FILE, Workloads, certificate_file, key_file, workload_files
 from bench.errors import StackError
 
 Wrong = Literal["other-ca", "expired", "not-yet-valid", "wrong-san"]
@@ -47,6 +48,8 @@ class Material:
     client: Issued
     client_name: str
     client_uri: str | None
+    workloads: Workloads | None = None
+    """Who gets a certificate of the mesh; None: nobody."""
 
     @property
     def live(self) -> Path:
@@ -59,7 +62,10 @@ class Material:
 
     def public_files(self) -> tuple[Path, ...]:
         """Certificates of the live generation: the only files here that may leave the folder."""
-        return tuple(self.live / name for name in ("ca.crt", "server.crt", "client.crt"))
+        names = ["ca.crt", "server.crt", "client.crt"]
+        if self.workloads is not None:
+            names += workload_files(list(self.workloads.identities))
+        return tuple(self.live / name for name in names)
 
 
 def write_material(
@@ -69,6 +75,8 @@ def write_material(
     key_type: KeyType = "rsa-4096",
     client_name: str = "egressgateway",
     client_uri: str | None = None,
+    identities: Mapping[str, str] | None = None,
+    workload_key_type: KeyType = "rsa-2048",
     wrong: bool = True,
     now: datetime | None = None,
 ) -> Material:
@@ -83,6 +91,9 @@ def write_material(
         key_type: of authority, server and client.
         client_name: common name of the client certificate.
         client_uri: SPIFFE identity of the client, if it has one.
+        identities: proxy name -> SPIFFE identity of those that get a certificate of the mesh, by an
+            authority of its own.
+        workload_key_type: of their keys.
         wrong: whether to write the wrong ones too.
         now: the moment that validity is reckoned from, in UTC; default: the clock's.
 
@@ -107,8 +118,12 @@ def write_material(
             client=client,
             client_name=client_name,
             client_uri=client_uri,
+            workloads=Workloads.of(identities, key_type=workload_key_type, now=moment)
+            if identities
+            else None,
         )
         _write_set(folder / "1", authority, server, client)
+        _write_workloads(folder / "1", material.workloads, moment)
         _point_live_at(folder, 1)
         if wrong:
             # Made here: the mode that mkdir is given does not reach the parents it makes on the way.
@@ -120,9 +135,9 @@ def write_material(
 
 
 def rotate(material: Material, *, now: datetime | None = None) -> Material:
-    """Issue new server and client certificates with new keys and make them live by one rename.
+    """Issue new server, client and workload certificates with new keys and make them live by one rename.
 
-    The authority stays, so old and new trust each other. A proxy notices by ``watched_directory`` on
+    The authorities stay, so old and new trust each other. A proxy notices by ``watched_directory`` on
     ``material.folder``; nginx by a reload.
     """
     moment = now if now is not None else datetime.now(UTC)
@@ -132,6 +147,7 @@ def rotate(material: Material, *, now: datetime | None = None) -> Material:
     generation = material.generation + 1
     with _write_errors_explained(material.folder):
         _write_set(material.folder / str(generation), material.authority, server, client)
+        _write_workloads(material.folder / str(generation), material.workloads, moment)
         _point_live_at(material.folder, generation)
     return dataclasses.replace(material, generation=generation, server=server, client=client)
 
@@ -201,6 +217,15 @@ def _write_set(folder: Path, authority: Authority, server: Issued, client: Issue
     for name, issued in (("server", server), ("client", client)):
         _write(folder / f"{name}.crt", issued.certificate_pem, 0o644)
         _write(folder / f"{name}.key", issued.key_pem, 0o600)
+
+
+def _write_workloads(folder: Path, workloads: Workloads | None, now: datetime) -> None:
+    if workloads is None:
+        return
+    _write(folder / CA_FILE, workloads.authority.certificate_pem, 0o644)
+    for proxy, issued in workloads.issue(now).items():
+        _write(folder / certificate_file(proxy), issued.certificate_pem, 0o644)
+        _write(folder / key_file(proxy), issued.key_pem, 0o600)
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:

@@ -21,6 +21,8 @@ class Backend:
     make_stack: Callable[[StackSpec], Stack]
     versions: Callable[[], Mapping[str, str]]
     """What runs there, for the fingerprint; raises ``StackError`` if a part is missing."""
+    holds_limits: bool = False
+    """Whether ``resources`` are more than a number of worker threads there."""
 
 
 def local_backend() -> Backend:
@@ -76,4 +78,4 @@ def docker_backend(
         )
         return {**told, "docker": engine, **images.fingerprint()}
 
-    return Backend("docker", functools.partial(ComposeStack, images=images), what_runs)
+    return Backend("docker", functools.partial(ComposeStack, images=images), what_runs, holds_limits=True)

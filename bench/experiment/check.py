@@ -7,29 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from bench.errors import BenchError, Position
 from bench.experiment.inspection import InspectedFolder, inspect_folder
-from bench.explain.effects.find import find_effects
+from bench.experiment.refusals import Validation, validate
+from bench.explain.effects.find import effects_of
+from bench.explain.effects.survey import Survey, survey
 from bench.istio.analyzer.analyze import analyze
 from bench.istio.analyzer.finding import Finding, Level, in_order
 from bench.istio.analyzer.sarif import sarif
 from bench.istio.analyzer.surroundings import Surroundings
-from bench.istio.registry import build_registry
+from bench.stack.binaries import find_envoy
 
 SCHEMA_VERSION = 1
 FailOn = Literal["error", "warning"]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table."""
-
-    level: str
-    code: str
-    where: str
-    """``file:line``."""
-    resource: str
-    reason: str
-    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +30,9 @@ class CheckReport:
     notes: tuple[str, ...] = ()
     """What could not be looked at, and why."""
 
-    def rows(self) -> list[Row]:
-        """Give the table, worst first."""
-        ordered = sorted(self.findings, key=lambda finding: -finding.level)
-        return [
-            Row(each.level.word, each.code, str(each.position), each.resource, each.reason, each.remedy)
-            for each in ordered
-        ]
+    def worst_first(self) -> list[Finding]:
+        """Give the findings by level, each level by file and line."""
+        return sorted(self.findings, key=lambda finding: -finding.level)
 
     def summary(self) -> str:
         """Count the findings: ``2 errors, 1 warning``; ``nothing found``."""
@@ -95,7 +81,10 @@ def check_folder(folder: Path) -> CheckReport:
 
 
 def check(inspected: InspectedFolder) -> CheckReport:
-    """Analyze what was read. Effects need an inventory, and resources that a cluster would accept."""
+    """Analyze what was read, and let Envoy, where there is one, validate the translation of each proxy.
+
+    Effects and validation need an inventory, and resources that a cluster would accept.
+    """
     resources, problems = inspected.survey.resources, inspected.survey.problems
     inventory = inspected.inventory
     known = inventory is not None or bool(resources.pods)
@@ -111,9 +100,21 @@ def check(inspected: InspectedFolder) -> CheckReport:
     elif problems:
         notes.append("Effects on requests are looked at when every resource is one that a cluster accepts.")
     else:
-        registry = build_registry(resources, inventory, inventory_file=inspected.inventory_file)
-        findings += find_effects(registry, resources, connections=inspected.connections)
+        registry = inspected.registry(inventory)
+        found = survey(registry, resources)
+        findings += effects_of(found, connections=inspected.connections)
+        validation = _by_envoy(found, Position(inspected.inventory_file, 1))
+        findings += validation.findings
+        notes += validation.notes
     return CheckReport(in_order(findings), tuple(notes))
+
+
+def _by_envoy(found: Survey, fallback: Position) -> Validation:
+    try:
+        envoy = find_envoy().path
+    except BenchError as error:
+        return Validation((), (f"Envoy did not validate the translation: {error}",))
+    return validate(found, envoy, fallback)
 
 
 def exit_code(findings: Sequence[Finding], fail_on: FailOn = "error") -> int:

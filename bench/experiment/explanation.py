@@ -11,7 +11,6 @@ from bench.explain.explain import explain
 from bench.explain.journey import Journey
 from bench.explain.request import parse_request
 from bench.istio.problem import InvalidResourcesError
-from bench.istio.registry import build_registry
 
 
 def explain_folder(
@@ -35,5 +34,5 @@ def explain_folder(
             remedy="Write an inventory.yaml with the proxies beside the Istio YAML.",
         )
     resources = inspected.survey.resources
-    registry = build_registry(resources, inspected.inventory, inventory_file=inspected.inventory_file)
+    registry = inspected.registry(inspected.inventory)
     return explain(registry, resources, request, proxy)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.errors import InputError
+from bench.errors import InputError, Position
 from bench.istio.decode import decode
 from bench.istio.documents import Document, read_documents
 from bench.istio.inventory import Inventory
@@ -14,6 +15,7 @@ from bench.istio.kinds import KINDS
 from bench.istio.load import Survey, survey_folder
 from bench.istio.problem import Path as FieldPath
 from bench.istio.problem import Problem, path_text
+from bench.istio.registry import Registry, build_registry
 
 SCENARIO_FILES = ("scenario.yaml", "scenario.yml")
 INVENTORY_FILES = ("inventory.yaml", "inventory.yml")
@@ -29,8 +31,19 @@ class InspectedFolder:
     survey: Survey
     inventory: Inventory | None
     inventory_file: str
+    locate_fact: Callable[[int], Position] | None
+    """Finds the line of each Service of the inventory."""
     connections: int | None
     """What the planned load keeps busy; ``None`` without a plan."""
+
+    def registry(self, inventory: Inventory) -> Registry:
+        """Unify the resources with *inventory*, the one of this folder, and the lines of its Services."""
+        return build_registry(
+            self.survey.resources,
+            inventory,
+            inventory_file=self.inventory_file,
+            locate_fact=self.locate_fact,
+        )
 
 
 def inspect_folder(folder: Path) -> InspectedFolder:
@@ -62,12 +75,21 @@ def inspect_folder(folder: Path) -> InspectedFolder:
     _refuse_unreadable(found, yaml_folder)
     if alone is not None:
         document = _only_document(alone)
-        return InspectedFolder(folder, found, _inventory(document, ()), str(alone), None)
+        return InspectedFolder(
+            folder, found, _inventory(document, ()), str(alone), _facts(document, ()), None
+        )
     if scenario is None:
-        return InspectedFolder(folder, found, None, "", None)
+        return InspectedFolder(folder, found, None, "", None, None)
     document = _only_document(scenario)
-    inventory = _inventory(document, ("inventory",))
-    return InspectedFolder(folder, found, inventory, str(scenario), _connections(document.data))
+    root: FieldPath = ("inventory",)
+    return InspectedFolder(
+        folder,
+        found,
+        _inventory(document, root),
+        str(scenario),
+        _facts(document, root),
+        _connections(document.data),
+    )
 
 
 def _first(folder: Path, names: tuple[str, ...]) -> Path | None:
@@ -129,6 +151,10 @@ def _inventory(document: Document, root: FieldPath) -> Inventory:
         ]
     )
     raise AssertionError
+
+
+def _facts(document: Document, root: FieldPath) -> Callable[[int], Position]:
+    return lambda index: document.position((*root, "services", index))
 
 
 def _connections(data: dict[str, Any]) -> int | None:

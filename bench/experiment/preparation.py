@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from bench.certs.material import Material, write_material
+from bench.certs.workloads import files_of
 from bench.errors import InputError
-from bench.istio.inventory import Proxy
+from bench.istio.inventory import Inventory, Proxy
 from bench.istio.problem import InvalidResourcesError
 from bench.istio.references import find_dangling
 from bench.istio.registry import Registry, build_registry
@@ -74,7 +75,7 @@ class Prepared:
         return StackSpec(
             name=name,
             proxies=tuple(
-                self._proxy_spec(proxy, proxies[proxy], source, variation or Variation())
+                self._proxy_spec(proxy, source, material, variation or Variation())
                 for proxy in gateways_first
             ),
             nodes=tuple(
@@ -88,7 +89,10 @@ class Prepared:
             names=(scenario.traffic.host.partition(":")[0],),
         )
 
-    def _proxy_spec(self, name: str, proxy: Proxy, source: ConfigSource, variation: Variation) -> ProxySpec:
+    def _proxy_spec(
+        self, name: str, source: ConfigSource, material: Material, variation: Variation
+    ) -> ProxySpec:
+        proxy = self.loaded.scenario.inventory.proxies[name]
         config = self.configs[name, source]
         options = RenderOptions(node_id=name)
         if name == self.loaded.scenario.traffic.gateway:
@@ -111,7 +115,22 @@ class Prepared:
                 self.loaded.scenario, name, "egress" if proxy.role == "gateway" else "sidecar"
             ).concurrency,
             intercepts=proxy.role == "sidecar" and proxy.interception == "redirect",
+            files=self._workload_files(name, material),
+            file_watches=config.file_watches,
         )
+
+    def _workload_files(self, proxy: str, material: Material) -> dict[str, Path]:
+        names = self.loaded.scenario.tls.workload
+        if names is None:
+            return {}
+        written = (names.certificate, names.private_key, names.ca)
+        return dict(zip(written, files_of(proxy, material.live), strict=True))
+
+
+def inventory_of(scenario: Scenario) -> Inventory:
+    """Give the scenario's inventory with the names of the workload certificates that the suite makes."""
+    made = scenario.tls.workload
+    return scenario.inventory if made is None else scenario.inventory.model_copy(update={"workload": made})
 
 
 def prepare(loaded: LoadedScenario) -> Prepared:
@@ -120,7 +139,7 @@ def prepare(loaded: LoadedScenario) -> Prepared:
     Raises:
         InputError: the resources ask for something that cannot be translated, or contradict the scenario.
     """
-    inventory = loaded.scenario.inventory
+    inventory = inventory_of(loaded.scenario)
     # istiod accepts a reference to what may come later; a benchmark of it would measure 503s.
     if dangling := find_dangling(loaded.resources, domain=inventory.domain):
         raise InvalidResourcesError(dangling)
@@ -150,7 +169,10 @@ def _require_listener(loaded: LoadedScenario, config: ProxyConfig) -> None:
 
 
 def _require_files(loaded: LoadedScenario, config: ProxyConfig) -> None:
-    made = loaded.scenario.tls.files
+    tls = loaded.scenario.tls
+    made = set(tls.files)
+    if tls.workload is not None:
+        made |= {tls.workload.certificate, tls.workload.private_key, tls.workload.ca}
     for name in config.files:
         if name not in made and not Path(name).is_file():
             raise InputError(
@@ -169,7 +191,17 @@ def make_material(loaded: LoadedScenario, folder: Path) -> Material:
         names=[*names, *([] if CERTIFIED_ADDRESS in names else [CERTIFIED_ADDRESS])],
         key_type=tls.key,
         client_name=tls.client_name,
+        identities=_identities(loaded.scenario.inventory) if tls.workload is not None else None,
+        workload_key_type=tls.workload.key if tls.workload is not None else "rsa-2048",
     )
+
+
+def _identities(inventory: Inventory) -> dict[str, str]:
+    """Give each proxy the identity of its service account, which by default has the proxy's name."""
+    return {
+        name: f"spiffe://{inventory.domain}/ns/{proxy.namespace}/sa/{proxy.service_account or name}"
+        for name, proxy in inventory.proxies.items()
+    }
 
 
 def _allowances(scenario: Scenario) -> dict[str, Allowance]:

@@ -117,11 +117,9 @@ def run(loaded: LoadedScenario, options: RunOptions, observer: Observer) -> Fini
         started_at=started_at,
         fingerprint=fingerprint_of(prepared, options.backend.kind, versions),
     )
-    for warning in prepared.warnings:
-        journal.warnings.append(
-            RunWarning(code=warning.code, message=f"{warning.where}: {warning.what}", advice=warning.advice)
-        )
-        observer.warning(journal.warnings[-1])
+    journal.warnings += _warnings(prepared, options.backend)
+    for warning in journal.warnings:
+        observer.warning(warning)
     journal.save()
     try:
         _measure(prepared, options, journal, observer)
@@ -321,6 +319,24 @@ def _planned_s(loaded: LoadedScenario, options: RunOptions) -> float:
         + _FLOOR_S
         + _REPORT_S
     )
+
+
+def _warnings(prepared: Prepared, backend: Backend) -> list[RunWarning]:
+    """What is known before anything starts."""
+    found = [
+        RunWarning(code=warning.code, message=f"{warning.where}: {warning.what}", advice=warning.advice)
+        for warning in prepared.warnings
+    ]
+    if prepared.loaded.scenario.resources and not backend.holds_limits:
+        found.append(
+            RunWarning(
+                code="limits-not-held",
+                message=f"{prepared.loaded.position('resources')}: the {backend.kind} stack holds no part to"
+                " these limits; only Envoy's --concurrency follows them.",
+                advice="Run with --stack docker to measure within limits.",
+            )
+        )
+    return found
 
 
 def fingerprint_of(prepared: Prepared, stack: str, versions: Mapping[str, str]) -> Fingerprint:

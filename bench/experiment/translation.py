@@ -15,6 +15,7 @@ from bench.errors import InputError
 from bench.istio.inventory import Inventory
 from bench.istio.load import load_folder
 from bench.istio.registry import build_registry
+from bench.stack.watches import watch_limit
 from bench.translate import (
     Address,
     ConfigFile,
@@ -32,7 +33,6 @@ _INVENTORY_ROLES = {"sidecar": "sidecar", "egress": "gateway"}
 _INVENTORY_FILES = (("inventory.yaml", None), ("scenario.yaml", "inventory"))
 _ISTIO_FOLDER = "istio"
 _ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - what listeners are called, not a socket
-_WATCHES_FILE = Path("/proc/sys/fs/inotify/max_user_instances")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,16 @@ class Translation:
     command: str
     """Starts Envoy with them."""
     warnings: tuple[str, ...]
+
+    def document(self) -> dict[str, Any]:
+        """The same for ``--json``."""
+        return {
+            "proxy": self.proxy,
+            "out": str(self.out),
+            "files": [str(file.relative_to(self.out)) for file in self.files],
+            "command": self.command,
+            "warnings": list(self.warnings),
+        }
 
 
 def write_translation(
@@ -111,7 +121,7 @@ def read_inventory(folder: Path) -> tuple[Inventory, Path]:
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise InputError(f"is no YAML: {error}", where=str(file)) from error
         if part is not None:
-            data = data.get(part) if isinstance(data, dict) else None
+            data = _inventory_part(data, part)
         if not isinstance(data, dict):
             raise InputError(
                 f"has no {part or 'mapping at its top'}.", where=str(file), remedy="It must name the proxies."
@@ -127,6 +137,17 @@ def read_inventory(folder: Path) -> tuple[Inventory, Path]:
         where=str(folder),
         remedy="Write inventory.yaml with semantics and proxies (role, namespace, labels, ip).",
     )
+
+
+def _inventory_part(data: Any, part: str) -> Any:
+    """Take the inventory out of a scenario, with the workload certificates that its ``tls`` names."""
+    if not isinstance(data, dict):
+        return None
+    inventory, tls = data.get(part), data.get("tls")
+    made = tls.get("workload") if isinstance(tls, dict) else None
+    if not isinstance(inventory, dict) or not isinstance(made, dict):
+        return inventory
+    return {**inventory, "workload": {name: made[name] for name in made if name != "key"}}
 
 
 def _choose_proxy(inventory: Inventory, role: Role, proxy: str | None, file: Path) -> str:
@@ -194,19 +215,11 @@ def _warnings(config: ProxyConfig, binds: dict[Address, Address]) -> tuple[str, 
         "Envoy starts."
         for file in missing
     ]
-    limit = _watch_limit()
+    limit = watch_limit()
     if limit is not None and config.file_watches > limit:
         found.append(
             f"Envoy watches {config.file_watches} files, each with an inotify instance, and this machine "
-            f"allows {limit} for each user: Envoy will crash. Raise fs.inotify.max_user_instances, or use "
-            "the config source static."
+            f"allows {limit} for each user: Envoy will crash. Raise fs.inotify.max_user_instances, write "
+            "`clusters: reachable` in the inventory, or use the config source static."
         )
     return tuple(found)
-
-
-def _watch_limit() -> int | None:
-    """Read how many inotify instances a user may have; None where there is no such limit to read."""
-    try:
-        return int(_WATCHES_FILE.read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return None

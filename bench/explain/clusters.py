@@ -136,12 +136,18 @@ def address_of(endpoint: LbEndpoint) -> str:
     if address is None:
         return ""
     if address.pipe is not None:
-        return f"unix://{address.pipe.path}"
+        return written_address(f"unix://{address.pipe.path}", 0)
     socket = address.socket_address
     if socket is None:
         return ""
-    host = f"[{socket.address}]" if ":" in socket.address else socket.address
-    return f"{host}:{socket.port_value or 0}"
+    return written_address(socket.address, socket.port_value or 0)
+
+
+def written_address(address: str, port: int) -> str:
+    """Write an address as ``host:port``, as ``[host]:port`` for IPv6, or as ``unix://`` and a path."""
+    if address.startswith("unix://"):
+        return address
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def upstream_context(socket: TransportSocket | None) -> UpstreamTlsContext | None:

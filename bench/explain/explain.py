@@ -34,7 +34,7 @@ def explain(registry: Registry, resources: Resources, request: Request, proxy: s
         has_tls=request.scheme == "https",
         sni=request.host if request.scheme == "https" and not _is_ip(request.host) else "",
     )
-    hop = Walk(Proxies(small, Sources(resources))).arrive(name, request, connection)
+    hop = Walk(Proxies(small, Sources(resources, small.services))).arrive(name, request, connection)
     return Journey(request, hop)
 
 

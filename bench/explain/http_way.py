@@ -72,13 +72,23 @@ class HttpWay:
         return self._routes(virtual_host, request, steps)
 
     def _declared_by(self, virtual_host: VirtualHost) -> tuple[Origin, ...]:
+        known = self.here.config.origins
+        noted = list(known.all_of(virtual_host))
+        if noted:
+            return self.here.sources.origins(noted)
+        # A sidecar's: one VirtualService speaks for a host, and the host comes from the service's port.
         places: dict[str, Position] = {}
         for route in virtual_host.routes:
-            places.update(self.here.config.origins.of(route))
+            places.update(known.of(route))
             if places:
                 break
-        places |= self.here.service_places(virtual_host.name.rpartition(":")[0])
+        host, _, port = virtual_host.name.rpartition(":")
+        if port.isdecimal():
+            places |= self.here.service_places(host, int(port))
         return self.here.sources.origins(places)
+
+    def _caused_by(self, route: Route) -> tuple[Origin, ...]:
+        return self.here.sources.origins(self.here.config.origins.of(route))
 
     def _routes(
         self, virtual_host: VirtualHost, request: Request, steps: list[Step]
@@ -89,7 +99,7 @@ class HttpWay:
             if reasons:
                 passed.append(f"not route {number}{_named(route)}: {'; '.join(reasons)}")
                 continue
-            origins = self.here.sources.origins(self.here.config.origins.of(route))
+            origins = self._caused_by(route)
             text = f"{number} of {len(virtual_host.routes)}{_named(route)}: {describe_match(route.match)}"
             steps.append(Step("route", text, origins, _shortened(passed)))
             return steps, self._take(virtual_host, route, request)
@@ -104,17 +114,18 @@ class HttpWay:
         fault = fault_of(route)
         if fault is None:
             return self._answer_or_act(virtual_host, route, request, 1.0)
+        origins = self._caused_by(route)
         branches: list[Branch] = []
         aborted = fault.aborted if fault.status else 0.0
         if aborted:
-            step = Step("fault", f"{percent(aborted)} are answered {phrase(fault.status)}")
+            step = Step("fault", f"{percent(aborted)} are answered {phrase(fault.status)}", origins)
             outcome = Outcome("answer", self.here.name, "an injected fault", status=fault.status, flags="FI")
             branches.append(Branch(aborted, (step,), outcome))
         if aborted < 1:
             branches += self._answer_or_act(virtual_host, route, request, 1.0 - aborted)
         if not fault.delayed:
             return branches
-        step = Step("fault", f"{percent(fault.delayed)} wait {fault.delay_s:g} s")
+        step = Step("fault", f"{percent(fault.delayed)} wait {fault.delay_s:g} s", origins)
         late = [_delayed(branch, fault.delayed, step) for branch in branches]
         if fault.delayed >= 1:
             return late
@@ -148,7 +159,8 @@ class HttpWay:
         action = route.route
         if action is None:
             return [self._not_found("the route does nothing")]
-        steps = [*steps, *_mirrors(action), Step("limits", describe_limits(action))]
+        origins = self._caused_by(route)
+        steps = [*steps, *_mirrors(action, origins), Step("limits", describe_limits(action), origins)]
         return self._forward(route, action, request, rest, steps)
 
     def _forward(
@@ -176,7 +188,7 @@ class HttpWay:
         changed = sent_on(leg.request, route, action, share)
         changes = describe_changes(leg.request, changed)
         if changes:
-            steps = [*steps, Step("change", "; ".join(changes))]
+            steps = [*steps, Step("change", "; ".join(changes), self._caused_by(route))]
         cluster = share.name if share is not None else action.cluster or ""
         return self.upstream.branches(cluster, replace(leg, request=changed), steps)
 
@@ -201,12 +213,12 @@ def _shortened(reasons: list[str]) -> tuple[str, ...]:
     return (*reasons[:_MOST_REASONS], f"and {len(reasons) - _MOST_REASONS} more routes that do not match")
 
 
-def _mirrors(action: RouteAction) -> list[Step]:
+def _mirrors(action: RouteAction, origins: tuple[Origin, ...]) -> list[Step]:
     found: list[Step] = []
     for mirror in action.request_mirror_policies:
         fraction = mirror.runtime_fraction
         share = 1.0 if fraction is None else share_of(fraction.default_value)
-        found.append(Step("mirror", f"{percent(share)} are copied to {mirror.cluster}"))
+        found.append(Step("mirror", f"{percent(share)} are copied to {mirror.cluster}", origins))
     return found
 
 

@@ -49,12 +49,16 @@ class TranslatedProxy:
         """Its route configurations by name."""
         return {config.name: config for config in self.config.routes}
 
-    def service_places(self, host: str) -> dict[str, Position]:
-        """Give the place of the service that *host* names for this proxy; empty when there is none."""
+    def service_places(self, host: str, port: int) -> dict[str, Position]:
+        """Give the place of the *port* of the service that *host* names for this proxy; empty for none.
+
+        Several resources can declare ports of one host: each answers for its own.
+        """
         for name in possible_names(host, self.proxy.namespace, self.view.registry.inventory.domain):
             service = self.view.service(name)
-            if service is not None:
-                return {"service": service.where}
+            declared = service.port(port) if service is not None else None
+            if service is not None and declared is not None:
+                return {"service": service.locate_port(declared)()}
         return {}
 
     @property

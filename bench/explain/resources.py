@@ -3,33 +3,48 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 
 from bench.errors import Position
 from bench.explain.journey import Origin
+from bench.istio.registry.services import Origin as Declared
+from bench.istio.registry.services import Service
 from bench.istio.resource import Resources
 
 
 class Sources:
     """Knows which resource each line belongs to."""
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, services: Iterable[Service] = ()) -> None:
+        self._services = tuple(services)
         by_file: dict[str, list[tuple[int, str]]] = {}
         for resource in resources:
             first = resource.document.first_line if not resource.root else resource.position().line
             by_file.setdefault(resource.document.file, []).append((first, resource.title))
         self._by_file = {file: sorted(starts) for file, starts in by_file.items()}
 
-    def origins(self, places: Mapping[str, Position]) -> tuple[Origin, ...]:
+    def origins(self, places: Mapping[str, Position] | Iterable[tuple[str, Position]]) -> tuple[Origin, ...]:
         """Name the resources at *places*; what stands twice is named once."""
         found: dict[tuple[str, Position], Origin] = {}
-        for part, position in places.items():
+        for part, position in places.items() if isinstance(places, Mapping) else places:
             title = self.title(position)
             found.setdefault((title, position), Origin(part, title, position))
         return tuple(found.values())
 
     def title(self, position: Position) -> str:
         """Give the resource at *position*: the last one that begins before it."""
-        starts = self._by_file.get(position.file, [])
+        starts = self._by_file.get(position.file)
+        if starts is None:
+            return self._of_inventory.get(position, "")
         index = bisect_right(starts, (position.line, "\uffff"))
         return starts[index - 1][1] if index else ""
+
+    @cached_property
+    def _of_inventory(self) -> dict[Position, str]:
+        """Services that stand in no YAML of the user's but in the inventory."""
+        return {
+            service.where: f"{service.origin.value} {service.namespace}/{service.name}"
+            for service in self._services
+            if service.origin is Declared.KUBERNETES
+        }

@@ -10,6 +10,10 @@ from bench.explain.answers import percent, phrase
 from bench.explain.journey import Branch, Hop, Journey, Origin, Outcome, Step
 
 _NARROWEST = 40
+_ASIDE = frozenset({"filter chain", "route configuration", "limits", "change", "mirror", "fault"})
+"""Kinds of steps that mostly have the cause of the step before them."""
+_MOST_ORIGINS = 8
+"""Places of one step that are written out; ``--json`` has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +35,24 @@ def tree(journey: Journey, *, width: int = 100) -> str:
 
 
 def _hop(hop: Hop) -> _Node:
-    children = [_step(step) for step in hop.steps]
-    children += _branches(hop.branches)
+    steps = _Steps()
+    children = [steps.node(step) for step in hop.steps]
+    children += _branches(hop.branches, steps)
     return _Node(f"{hop.proxy} ({hop.role})", children=tuple(children))
 
 
-def _branches(branches: Sequence[Branch]) -> Iterator[_Node]:
+def _branches(branches: Sequence[Branch], steps: _Steps) -> Iterator[_Node]:
     if len(branches) == 1:
-        yield from _branch(branches[0])
+        yield from _branch(branches[0], steps)
         return
     for branch in branches:
-        yield _Node(f"{percent(branch.probability)} of the requests", children=tuple(_branch(branch)))
+        children = tuple(_branch(branch, _Steps(steps.before)))
+        yield _Node(f"{percent(branch.probability)} of the requests", children=children)
 
 
-def _branch(branch: Branch) -> Iterator[_Node]:
+def _branch(branch: Branch, steps: _Steps) -> Iterator[_Node]:
     for step in branch.steps:
-        yield _step(step)
+        yield steps.node(step)
     if branch.hop is not None:
         yield _hop(branch.hop)
     elif branch.outcome is not None:
@@ -68,9 +74,20 @@ def describe_origin(origin: Origin) -> str:
     return f"{origin.resource} at {origin.position}" if origin.resource else str(origin.position)
 
 
-def _step(step: Step) -> _Node:
-    details = [*step.notes, *(f"{origin.part}: {describe_origin(origin)}" for origin in step.origins)]
-    return _Node(f"{step.kind} {step.text}", tuple(details))
+class _Steps:
+    """Writes one step after the other; asides do not name again what the steps before them have named."""
+
+    def __init__(self, before: frozenset[Origin] = frozenset()) -> None:
+        self.before = before
+
+    def node(self, step: Step) -> _Node:
+        is_aside = step.kind in _ASIDE
+        new = [each for each in step.origins if not (is_aside and each in self.before)]
+        self.before |= frozenset(new)
+        named = [f"{origin.part}: {describe_origin(origin)}" for origin in new[:_MOST_ORIGINS]]
+        if len(new) > _MOST_ORIGINS:
+            named.append(f"and {len(new) - _MOST_ORIGINS} more places")
+        return _Node(f"{step.kind} {step.text}", (*step.notes, *named))
 
 
 def _draw(nodes: Sequence[_Node], indent: str, width: int) -> Iterator[str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster, ClusterDiscoveryType
 
-from bench.explain.clusters import UpstreamTls, describe_tls, limits
+from bench.explain.clusters import UpstreamTls, describe_tls, limits, written_address
 from bench.explain.connections import Connection
-from bench.explain.journey import Branch, Endpoint, Hop, Outcome, Step
+from bench.explain.journey import Branch, Endpoint, Hop, Origin, Outcome, Step
 from bench.explain.proxies import Proxies, TranslatedProxy
 from bench.explain.request import Request
 from bench.translate.names import BLACK_HOLE, PASSTHROUGH
@@ -50,7 +50,8 @@ class Upstream:
         steps.append(self._tls_step(cluster, leg, tls))
         in_force = limits(cluster)
         if in_force:
-            steps.append(Step("limits", "; ".join(in_force)))
+            policy = self._places(cluster, {"policy"})
+            steps.append(Step("limits", "; ".join(in_force), policy))
         if cluster.type is ClusterDiscoveryType.ORIGINAL_DST:
             where = "wherever the client meant it to go"
             outcome = Outcome(
@@ -66,9 +67,25 @@ class Upstream:
         if leg.passes_tls:
             text = f"TLS within TLS: the client's own inside of {text}"
             notes = (*notes, "the server would have to end both; most expect one")
+        where = self._places(cluster, {"tls"}) if tls is not None else ()
+        return Step("tls", text, where, notes)
+
+    def _places(self, cluster: Cluster, parts: Container[str]) -> tuple[Origin, ...]:
         places = self.here.config.origins.of(cluster)
-        where = {"tls": places["tls"]} if tls is not None and "tls" in places else {}
-        return Step("tls", text, self.here.sources.origins(where), notes)
+        return self.here.sources.origins({part: at for part, at in places.items() if part in parts})
+
+    def _endpoint_origins(self, cluster: str, addresses: Container[str]) -> tuple[Origin, ...]:
+        """Name what declares the endpoints of *cluster* among *addresses*; a gateway has none."""
+        _, number, _, host = [*cluster.split("|", maxsplit=3), "", "", ""][:4]
+        service = self.here.view.service(host)
+        port = service.port(int(number)) if service is not None and number.isdecimal() else None
+        if service is None or port is None:
+            return ()
+        return self.here.sources.origins(
+            ("endpoint", each.locate())
+            for each in self.here.view.endpoints(service, port)
+            if each.locate is not None and written_address(each.address, each.port) in addresses
+        )
 
     def _to_endpoints(
         self, cluster: Cluster, leg: Leg, steps: Sequence[Step], tls: UpstreamTls | None
@@ -86,7 +103,8 @@ class Upstream:
             chance = leg.probability * sum(each.weight for each in group) / total
             part = replace(leg, probability=chance)
             listed = ", ".join(each.address for each in group)
-            step = Step("endpoint", f"{listed} ({proxy})" if proxy else listed)
+            origins = self._endpoint_origins(cluster.name, {each.address for each in group})
+            step = Step("endpoint", f"{listed} ({proxy})" if proxy else listed, origins)
             if proxy:
                 found.append(self._to_proxy(group, cluster.name, part, [*steps, step], tls))
                 continue
@@ -137,9 +155,12 @@ class Upstream:
         return Branch(leg.probability, tuple(steps), outcome)
 
     def _cluster_step(self, cluster: Cluster) -> Step:
-        places = dict(self.here.config.origins.of(cluster))
-        places.pop("tls", None)
-        return Step("cluster", cluster.name, self.here.sources.origins(places))
+        return Step("cluster", cluster.name, self._places(cluster, {"service", "subset", "policy"}))
+
+
+def _numbered(ports: Sequence[int]) -> str:
+    written = ", ".join(map(str, ports))
+    return f"port {written}" if len(ports) == 1 else f"the ports {written}"
 
 
 def why_missing(here: TranslatedProxy, proxies: Proxies, name: str) -> str:
@@ -158,11 +179,12 @@ def why_missing(here: TranslatedProxy, proxies: Proxies, name: str) -> str:
     if int(port) not in ports:
         having = [service for service in declared if any(each.number == int(port) for each in service.ports)]
         text = f"for {here.name}, {host} has " + (
-            f"the ports {', '.join(map(str, ports))}, not {port}" if ports else f"no port {port}"
+            f"{_numbered(ports)}, not {port}" if ports else f"no port {port}"
         )
         if having:
             other = having[0]
-            text += f"; {other.origin.value} {other.namespace}/{other.name} ({other.where}) has it, but a "
+            place = next(other.locate_port(each)() for each in other.ports if each.number == int(port))
+            text += f"; {other.origin.value} {other.namespace}/{other.name} ({place}) has it, but a "
             text += "Kubernetes Service of the same host takes its place"
         return text
     subsets = sorted({each.split("|")[2] for each in known} - {""})

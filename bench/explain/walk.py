@@ -16,7 +16,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 
 from bench.explain.connections import Connection, find_chain, find_listener, socket_of
 from bench.explain.http_way import HttpWay
-from bench.explain.journey import Branch, Hop, Outcome, Step
+from bench.explain.journey import Branch, Hop, Origin, Outcome, Step
 from bench.explain.proxies import Proxies, TranslatedProxy
 from bench.explain.request import Request
 from bench.explain.upstream import Leg, Upstream
@@ -56,8 +56,9 @@ class Walk:
                 name, here.proxy.role, request, (), (Branch(1.0, (), Outcome("closed", name, reason)),)
             )
         chain = find_chain(listener, connection)
-        opened_by = here.sources.origins(here.service_places(request.host) if here.is_sidecar else {})
-        origins = here.sources.origins(here.config.origins.of(chain)) if chain is not None else ()
+        opened_by = _opened_by(here, listener, request, connection)
+        origins = here.sources.origins(here.config.origins.all_of(chain)) if chain is not None else ()
+        origins = origins or opened_by
         steps = [Step("listener", listener.name, opened_by or origins)]
         if chain is None:
             wanted = _describe(connection)
@@ -68,11 +69,16 @@ class Walk:
         place = "default" if chain is listener.default_filter_chain else _place(listener, chain)
         text = f"{place} of {count} for {_describe(connection)}"
         steps.append(Step("filter chain", text, origins, downstream_notes(chain)))
-        more, branches = self._through(here, chain, request, connection)
+        more, branches = self._through(here, chain, request, connection, origins)
         return Hop(name, here.proxy.role, request, (*steps, *more), tuple(branches))
 
     def _through(
-        self, here: TranslatedProxy, chain: FilterChain, request: Request, connection: Connection
+        self,
+        here: TranslatedProxy,
+        chain: FilterChain,
+        request: Request,
+        connection: Connection,
+        origins: tuple[Origin, ...],
     ) -> tuple[list[Step], list[Branch]]:
         filters = [unpack(each.typed_config) for each in chain.filters]
         upstream = Upstream(self.proxies, here, Walk(self.proxies, self.depth + 1).arrive)
@@ -87,10 +93,22 @@ class Walk:
                 name = each.rds.route_config_name if each.rds is not None else ""
                 arrived = replace(request, scheme="https" if terminates else "http")
                 way = HttpWay(here, upstream)
-                return way.follow(here.routes.get(name), name, arrived, has_tls=terminates)
+                steps, branches = way.follow(here.routes.get(name), name, arrived, has_tls=terminates)
+                # A route configuration has no cause of its own: whatever made the chain made it.
+                return [replace(steps[0], origins=origins), *steps[1:]], branches
             if isinstance(each, TcpProxy):
                 return [], _tcp(each, upstream, request, passes_tls=inside)
         return [], [_closed(here, "the filter chain does nothing with the connection")]
+
+
+def _opened_by(
+    here: TranslatedProxy, listener: Listener, request: Request, connection: Connection
+) -> tuple[Origin, ...]:
+    """Name what the listener is there for: the port that the client means, else the one that opened it."""
+    if not here.is_sidecar:
+        return ()
+    meant = here.service_places(request.destination, connection.port)
+    return here.sources.origins(meant or here.config.origins.of(listener))
 
 
 def _tcp(proxy: TcpProxy, upstream: Upstream, request: Request, *, passes_tls: bool) -> list[Branch]:

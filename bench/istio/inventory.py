@@ -23,6 +23,9 @@ class Proxy(_Written):
     namespace: str = "default"
     labels: dict[str, str] = Field(default_factory=dict)
     ip: str
+    service_account: str = Field(default="", alias="serviceAccount")
+    """The Kubernetes account that it runs as. Clients that speak ISTIO_MUTUAL then demand its identity, as
+    with istiod; empty: not known, and not demanded."""
     locality: str = ""
     """``region/zone/subzone``; empty parts are unknown."""
     interception: Literal["redirect", "none"] = "redirect"
@@ -55,6 +58,15 @@ class ServiceFact(_Written):
     selector: dict[str, str] = Field(default_factory=dict)
 
 
+class WorkloadFiles(_Written):
+    """Where each proxy finds its own workload's certificate, which Istio's agent would bring."""
+
+    certificate: str
+    private_key: str = Field(alias="privateKey")
+    ca: str
+    """The mesh's trust bundle."""
+
+
 class Inventory(_Written):
     """The surroundings of the Istio resources."""
 
@@ -64,3 +76,10 @@ class Inventory(_Written):
     services: tuple[ServiceFact, ...] = ()
     root_namespace: str = Field(default="istio-system", alias="rootNamespace")
     domain: str = "cluster.local"
+    """Ends the names of Services, and is the trust domain of workload identities."""
+    workload: WorkloadFiles | None = None
+    """For tls mode ISTIO_MUTUAL, which is an error without."""
+    clusters: Literal["all", "reachable"] = "all"
+    """Which clusters a proxy gets. ``all``: those of the whole mesh, as istiod sends them. ``reachable``:
+    only those that its own routes and listeners lead to. Requests go the same ways; the proxy takes less
+    memory and, with EDS, far fewer of the file watches that a user may have."""

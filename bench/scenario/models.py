@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from bench.istio.inventory import Inventory
+from bench.istio.inventory import Inventory, WorkloadFiles
 from bench.scenario.containers import Images, Resources
 from bench.scenario.traffic import Connections, Constant, Schedule
 
@@ -43,6 +43,13 @@ class Node(_Written):
     """The word on its welcome page: ``<h1>v1!</h1>``."""
 
 
+class WorkloadMaterial(WorkloadFiles):
+    """What the suite makes for ISTIO_MUTUAL: one certificate for each proxy, by an authority of the mesh."""
+
+    key: KeyType = "rsa-2048"
+    """Istio's agent makes RSA-2048 keys unless told otherwise."""
+
+
 class TlsMaterial(_Written):
     """Which certificates the suite makes, and under which names the Istio resources know them."""
 
@@ -52,6 +59,8 @@ class TlsMaterial(_Written):
     client_name: str = "egress-gateway"
     files: dict[str, Literal["ca.crt", "client.crt", "client.key"]] = Field(default_factory=dict)
     """File name in the Istio resources -> what the suite makes."""
+    workload: WorkloadMaterial | None = None
+    """File names under which each proxy finds its own workload's certificate, which the suite makes, too."""
 
     @field_validator("server_names")
     @classmethod

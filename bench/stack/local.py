@@ -29,6 +29,7 @@ from bench.stack.ports import address_of, listen, require_free
 from bench.stack.processes import Process, stop_all
 from bench.stack.protocol import ClientPlace, Component, NodeSpec, ProxySpec, StackSpec
 from bench.stack.runfolder import RunFolder
+from bench.stack.watches import require_watches, watch_limit, watches_in_use
 from bench.translate.placement import Address, ConfigFile, Placement
 
 POLL_S = 0.005
@@ -89,6 +90,7 @@ class LocalStack:
         began = time.monotonic()
         require_sound(self.spec)
         _require_no_redirection(self.spec)
+        require_watches(self.spec, limit=watch_limit(), in_use=watches_in_use())
         nginx_binary = self._nginx or find_nginx()
         envoy_binary = self._envoy or find_envoy()
         try:

@@ -44,7 +44,8 @@ def require_sound(spec: StackSpec) -> None:
         )
     for port in _repeated(spec.ports.values()):
         raise StackError(f"port {port} is wished for twice.", remedy="Give each part its own, or none.")
-    for written, real in spec.files.items():
+    named = [*spec.files.items(), *(each for proxy in spec.proxies for each in proxy.files.items())]
+    for written, real in named:
         if not real.is_file():
             raise StackError(
                 f"{written} stands for a file that is not there.", where=str(real), remedy="Write it first."
@@ -85,8 +86,13 @@ def place(
         log_root=str(log_root),
         listeners=listeners,
         endpoints=dict(endpoints),
-        files={written: str(real) for written, real in spec.files.items()},
+        files={written: str(real) for written, real in files_of(spec, proxy).items()},
     )
+
+
+def files_of(spec: StackSpec, proxy: ProxySpec) -> dict[str, Path]:
+    """Give the real files that *proxy* finds under the names of the Istio resources, its own first."""
+    return {**spec.files, **proxy.files}
 
 
 def match_listeners(proxy: ProxySpec, found: Mapping[str, Address]) -> dict[Address, Address] | None:

@@ -44,6 +44,10 @@ class ProxySpec:
     """Envoy worker threads."""
     intercepts: bool = False
     """Its listeners are found by the address that the client called: something must redirect to it."""
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """Like ``StackSpec.files``, of this proxy alone: its workload's own certificate."""
+    file_watches: int = 0
+    """How many inotify instances this Envoy takes to watch its files."""
 
 
 @dataclass(frozen=True, slots=True)

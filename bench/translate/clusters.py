@@ -31,7 +31,7 @@ from bench.istio.models.destination_rule import DestinationRule, PortTrafficPoli
 from bench.istio.models.fields import camel_case
 from bench.istio.problem import Path
 from bench.istio.registry.destination_rules import MergedRule
-from bench.istio.registry.services import Endpoint, Protocol, Resolution, Service, ServicePort
+from bench.istio.registry.services import Endpoint, Origin, Protocol, Resolution, Service, ServicePort
 from bench.istio.resource import Resource
 from bench.translate.connection_pool import (
     apply_pool,
@@ -143,7 +143,9 @@ class _Builder:
                 pool, policy.retry_budget if policy is not None else None, semantics.default_limit
             ),
             upstream_connection_options=connection_options(pool),
-            common_lb_config=common_lb_config(outlier, balancer, semantics),
+            common_lb_config=common_lb_config(
+                outlier, balancer, semantics, has_preference=bool(self._preferred_labels)
+            ),
             outlier_detection=outlier_detection(outlier, semantics) if outlier is not None else None,
         )
         separate = self._set_discovery(cluster, endpoints, policy)
@@ -175,9 +177,14 @@ class _Builder:
         self._note_origins(cluster)
         return BuiltCluster(cluster, separate[0] if separate else None)
 
+    @property
+    def _preferred_labels(self) -> tuple[str, ...]:
+        """Istio 1.0 knows nothing of them."""
+        return self.service.preferred_labels if self.context.view.is_current else ()
+
     def _note_origins(self, cluster: Cluster) -> None:
         origins = self.context.origins
-        origins.note(cluster, service=self.service.locate)
+        origins.note(cluster, service=self.service.locate_port(self.port))
         if self.merged is None:
             return
         if self.subset is not None:
@@ -202,7 +209,14 @@ class _Builder:
             self._resolve_on_demand(cluster)
             return ()
         by_dns = resolution in {Resolution.DNS, Resolution.DNS_ROUND_ROBIN}
-        assignment = load_assignment(self.name, endpoints, policy, self.context.view, by_dns=by_dns)
+        assignment = load_assignment(
+            self.name,
+            endpoints,
+            policy,
+            self.context.view,
+            by_dns=by_dns,
+            preferred=self._preferred_labels,
+        )
         if by_dns:
             if not endpoints:
                 return None
@@ -297,7 +311,8 @@ class _Builder:
         tls = upstream_tls(
             settings,
             semantics=self.context.semantics,
-            default_names=self.service.subject_alt_names,
+            default_names=self.service.identities(self.context.view.registry.inventory.domain),
+            is_external_service=self.service.origin is Origin.SERVICE_ENTRY,
             sni_of_mesh=sni_cluster_name(self.service.host, self.port.number, subset),
             is_http2=is_http2,
             material=self.context.material,

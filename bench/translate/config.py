@@ -12,6 +12,7 @@ from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
 
 from bench.errors import Position
+from bench.istio.inventory import Inventory
 from bench.translate.origins import Origins
 from bench.translate.placement import Address
 from bench.translate.tls_secrets import SYSTEM_ROOTS
@@ -42,6 +43,12 @@ class TlsMaterial:
     workload_private_key: str | None = None
     workload_ca: str | None = None
     """The mesh's trust bundle, for ISTIO_MUTUAL."""
+
+
+def workload_material(inventory: Inventory) -> TlsMaterial:
+    """Give the file names of a workload's certificates that *inventory* tells."""
+    files = inventory.workload
+    return TlsMaterial(files.certificate, files.private_key, files.ca) if files is not None else TlsMaterial()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 from bench.errors import InputError, UnsupportedError
 from bench.istio.models.gateway import ServerTLSSettings
 from bench.translate.context import Context
-from bench.translate.gateway_servers import PlacedServer
+from bench.translate.gateway_servers import PlacedServer, is_http_server
 from bench.translate.messages import pack
 from bench.translate.upstream_tls import TLS_SOCKET, combined_validation
 
@@ -67,7 +67,7 @@ def downstream_tls(context: Context, placed: PlacedServer) -> TransportSocket:
         )
     pairs, ca = _files(context, settings, placed)
     common = CommonTlsContext(
-        alpn_protocols=["h2", "http/1.1"],
+        alpn_protocols=[*_alpn_of_mesh(settings, placed), "h2", "http/1.1"],
         tls_certificate_sds_secret_configs=[context.secrets.certificate(*pair) for pair in pairs],
         tls_params=_parameters(context, settings, placed),
     )
@@ -84,6 +84,12 @@ def downstream_tls(context: Context, placed: PlacedServer) -> TransportSocket:
     )
 
 
+def _alpn_of_mesh(settings: ServerTLSSettings, placed: PlacedServer) -> tuple[str, ...]:
+    """TCP over the mesh's own TLS is told apart by ALPN (istio ``ALPNDownstreamWithMxc``)."""
+    is_tcp = settings.mode == "ISTIO_MUTUAL" and not is_http_server(placed.server)
+    return ("istio-peer-exchange",) if is_tcp else ()
+
+
 def _files(
     context: Context, settings: ServerTLSSettings, placed: PlacedServer
 ) -> tuple[list[tuple[str, str]], str]:
@@ -94,7 +100,8 @@ def _files(
             raise UnsupportedError(
                 "tls mode ISTIO_MUTUAL needs the certificates of the workload, which an agent would bring.",
                 where=where,
-                remedy="Name them in the scenario's TLS material, or write mode MUTUAL with file names.",
+                remedy="Name them as tls.workload of the scenario or workload of inventory.yaml "
+                "(certificate, private_key, ca), or write mode MUTUAL with file names.",
             )
         return [(material.workload_certificate, material.workload_private_key)], material.workload_ca
     pairs = [(each.server_certificate, each.private_key) for each in settings.tls_certificates]

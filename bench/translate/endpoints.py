@@ -13,7 +13,7 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
 )
 from envoy_data_plane.envoy.config.endpoint.v3 import Endpoint as EnvoyEndpoint
 
-from bench.istio.models.destination_rule import TrafficPolicy
+from bench.istio.models.destination_rule import LocalityLbSetting, TrafficPolicy
 from bench.istio.registry.services import Endpoint
 from bench.istio.registry.view import ProxyView
 from bench.translate.locality import (
@@ -40,16 +40,30 @@ def subset_endpoints(endpoints: Sequence[Endpoint], labels: Mapping[str, str]) -
 
 
 def load_assignment(
-    name: str, endpoints: Sequence[Endpoint], policy: TrafficPolicy | None, view: ProxyView, *, by_dns: bool
+    name: str,
+    endpoints: Sequence[Endpoint],
+    policy: TrafficPolicy | None,
+    view: ProxyView,
+    *,
+    by_dns: bool,
+    preferred: Sequence[str] = (),
 ) -> ClusterLoadAssignment:
-    """Build the load assignment of the cluster *name* for the client *view*."""
+    """Build the load assignment of the cluster *name* for the client *view*.
+
+    Without a locality setting of a rule the service's *preferred* labels decide, outlier detection or not:
+    Kubernetes tells which endpoints are ready. istiod adds those that are not, marked unhealthy; they would
+    only change how much of the traffic spills over, and are left out here.
+    """
     balancer = policy.load_balancer if policy is not None else None
     setting = balancer.locality_lb_setting if balancer is not None else None
+    is_forced = setting is None and bool(preferred)
+    if is_forced:
+        setting = LocalityLbSetting.model_validate({"failoverPriority": list(preferred)})
     groups = arrange(
         group_by_locality(endpoints),
         setting,
         enabled=setting is None or setting.enabled is not False,
-        has_outlier_detection=policy is not None and policy.outlier_detection is not None,
+        has_outlier_detection=is_forced or (policy is not None and policy.outlier_detection is not None),
         by_dns=by_dns,
         locality=view.proxy.locality,
         labels=view.proxy.labels,

@@ -60,7 +60,7 @@ def _chains(context: Context, bind: str, port: int, servers: Sequence[PlacedServ
             context, stat_prefix=stat_prefix, route_config=first.route_name, speaks_grpc_web=speaks_grpc_web
         )
         chain = _chain(FilterChain(filters=[manager]))
-        context.origins.note(chain, server=first.where)
+        context.origins.note(chain, server=tuple(placed.locate for placed in servers))
         return [chain]
     for placed in servers:
         if is_http_server(placed.server):
@@ -72,7 +72,7 @@ def _chains(context: Context, bind: str, port: int, servers: Sequence[PlacedServ
                 filters=[manager],
                 transport_socket=downstream_tls(context, placed),
             )
-            context.origins.note(chain, server=placed.where)
+            context.origins.note(chain, server=placed.locate)
             chains.append(_chain(chain))
         elif is_passthrough(placed.server):
             chains += _passthrough_chains(context, placed, sni_taken)
@@ -122,7 +122,7 @@ def _tcp_chain(context: Context, placed: PlacedServer) -> list[FilterChain]:
                 stat_prefix=f"{virtual_service.name}.{virtual_service.namespace}",
             )
             chain = FilterChain(filters=filters)
-            context.origins.note(chain, server=placed.where, rule=virtual_service.locate)
+            context.origins.note(chain, server=placed.locate, rule=virtual_service.locate)
             if is_tls_server(placed.server):
                 chain.filter_chain_match = chain_match(server_names=placed.sni_hosts)
                 chain.transport_socket = downstream_tls(context, placed)
@@ -163,6 +163,6 @@ def _passthrough_chains(context: Context, placed: PlacedServer, taken: set[str])
                 )
                 condition = chain_match(server_names=match.sni_hosts)
                 chain = FilterChain(filter_chain_match=condition, filters=filters)
-                context.origins.note(chain, server=placed.where, rule=virtual_service.locate)
+                context.origins.note(chain, server=placed.locate, rule=virtual_service.locate)
                 chains.append(_chain(chain))
     return chains

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from envoy_data_plane.envoy.config.route.v3 import (
     DirectResponseAction,
@@ -24,6 +25,7 @@ from bench.translate.names import virtual_host_name
 from bench.translate.sidecar_routes import route_configuration
 
 _NOT_FOUND = 404
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -34,6 +36,9 @@ class _Host:
     port: int
     routes: list[Route] = field(default_factory=list)
     redirects: bool = False
+    servers: list[PlacedServer] = field(default_factory=list)
+    """Those that have the host."""
+    rules: list[BoundVirtualService] = field(default_factory=list)
 
 
 def gateway_route_configs(context: Context, merged: MergedServers) -> list[RouteConfiguration]:
@@ -82,11 +87,20 @@ def _add_server(context: Context, placed: PlacedServer, hosts: dict[str, _Host])
         for host in common:
             entry = hosts.setdefault(host, _Host(virtual_host_name(host, number), number))
             entry.routes += routes
+            _append_new(entry.servers, placed)
+            _append_new(entry.rules, virtual_service)
             entry.redirects = entry.redirects or redirects
     if redirects:
         for written in placed.hosts:
             host = written.rpartition("/")[2].lower()
-            hosts.setdefault(host, _Host(virtual_host_name(host, number), number)).redirects = True
+            entry = hosts.setdefault(host, _Host(virtual_host_name(host, number), number))
+            entry.redirects = True
+            _append_new(entry.servers, placed)
+
+
+def _append_new(known: list[_T], new: _T) -> None:
+    if not any(each is new for each in known):
+        known.append(new)
 
 
 def _virtual_hosts(context: Context, hosts: dict[str, _Host]) -> list[VirtualHost]:
@@ -115,6 +129,11 @@ def _virtual_host(context: Context, entry: _Host, names: list[str]) -> VirtualHo
     )
     if entry.redirects:
         host.require_tls = VirtualHostTlsRequirementType.ALL
+    context.origins.note(
+        host,
+        server=tuple(placed.locate for placed in entry.servers),
+        rule=tuple(virtual_service.locate for virtual_service in entry.rules),
+    )
     return host
 
 

@@ -50,6 +50,10 @@ class PlacedServer:
     @property
     def where(self) -> Position:
         """Where the server stands."""
+        return self.locate()
+
+    def locate(self) -> Position:
+        """Find where the server stands: it takes time."""
         return self.gateway.position(("spec", "servers", self.index))
 
     @property

@@ -108,7 +108,7 @@ def default_route(context: Context, service: Service, port: ServicePort) -> Rout
         hash_policy=[] if policy is None else [policy],
     )
     route = variant(_DEFAULT_ROUTE, route=action)
-    context.origins.note(route, service=service.locate)
+    context.origins.note(route, service=service.locate_port(port))
     return route
 
 

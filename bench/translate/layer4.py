@@ -58,13 +58,13 @@ def tcp_chains(
                     break
                 subnets += match.destination_subnets
             chain = FilterChain(filter_chain_match=chain_match(subnets=subnets or blocks), filters=filters)
-            context.origins.note(chain, service=service.locate, rule=virtual_service.locate)
+            context.origins.note(chain, service=service.locate_port(port), rule=virtual_service.locate)
             chains.append(chain)
             if not subnets:
                 return chains
     filters = service_filters(context, service.host, port.number, port.protocol)
     chain = FilterChain(filter_chain_match=chain_match(subnets=blocks), filters=filters)
-    context.origins.note(chain, service=service.locate)
+    context.origins.note(chain, service=service.locate_port(port))
     chains.append(chain)
     return chains
 
@@ -103,12 +103,12 @@ def tls_chains(
                     server_names=match.sni_hosts, subnets=match.destination_subnets or blocks
                 )
                 chain = FilterChain(filter_chain_match=condition, filters=filters)
-                context.origins.note(chain, service=service.locate, rule=virtual_service.locate)
+                context.origins.note(chain, service=service.locate_port(port), rule=virtual_service.locate)
                 chains.append(chain)
     if chains:
         return chains
     names = [service.host] if bind == ANY_ADDRESS else []
     filters = service_filters(context, service.host, port.number, port.protocol)
     chain = FilterChain(filter_chain_match=chain_match(server_names=names, subnets=blocks), filters=filters)
-    context.origins.note(chain, service=service.locate)
+    context.origins.note(chain, service=service.locate_port(port))
     return [chain]

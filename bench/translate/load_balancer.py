@@ -45,10 +45,18 @@ NO_PANIC = ClusterCommonLbConfig(healthy_panic_threshold=Percent())
 
 
 def common_lb_config(
-    outlier: OutlierDetection | None, settings: LoadBalancerSettings | None, semantics: Semantics
+    outlier: OutlierDetection | None,
+    settings: LoadBalancerSettings | None,
+    semantics: Semantics,
+    *,
+    has_preference: bool = False,
 ) -> ClusterCommonLbConfig | None:
-    """Build panic threshold and locality weights; the weights count only where a rule sets localities."""
-    weighs = weighs_localities(settings, outlier)
+    """Build panic threshold and locality weights.
+
+    The weights count only where a rule sets localities, or else the service itself has a preference.
+    """
+    has_setting = settings is not None and settings.locality_lb_setting is not None
+    weighs = weighs_localities(settings, outlier) or (has_preference and not has_setting)
     healthy = outlier.min_health_percent if outlier is not None else 0
     if not weighs and not healthy:
         return NO_PANIC if semantics.panic_threshold else None

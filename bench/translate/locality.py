@@ -150,10 +150,12 @@ def _by_labels(
 def _label_priority(wanted: Sequence[str], ours: Mapping[str, str], endpoint: Endpoint) -> int:
     """Count the labels from the first one that the endpoint does not share."""
     theirs = with_locality_labels(endpoint.labels, endpoint.locality)
+    if endpoint.network:
+        theirs = {"topology.istio.io/network": endpoint.network, **theirs}
     for index, each in enumerate(wanted):
         name, given, value = each.partition("=")
-        expected = value if given else ours.get(name)
-        if theirs.get(name) != expected:
+        expected = value if given else ours.get(name, "")
+        if theirs.get(name, "") != expected:
             return len(wanted) - index
     return 0
 

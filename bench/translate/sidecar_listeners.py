@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from envoy_data_plane.envoy.config.core.v3 import Address, SocketAddress, TrafficDirection
@@ -9,6 +10,7 @@ from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, Filte
 from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
 
+from bench.errors import Position
 from bench.istio.registry.hosts import is_ip
 from bench.istio.registry.services import ANY_ADDRESS, Origin, Protocol, Resolution, Service, ServicePort
 from bench.translate.chains import build_listener, chain_match
@@ -35,6 +37,8 @@ class _Socket:
     """What it was opened for: bytes of that protocol, or whatever comes, as soon as there is HTTP."""
     chains: list[FilterChain] = field(default_factory=list)
     keys: set[tuple[object, ...]] = field(default_factory=set)
+    locate: Callable[[], Position] | None = None
+    """Finds the port that opened it."""
 
     def takes(self, protocol: Protocol) -> bool:
         """Tell whether a port of that protocol can join (istio ``buildSidecarOutboundListener``).
@@ -161,6 +165,7 @@ def _add(
     if not socket.takes(protocol):
         return
     socket.open_for(protocol)
+    socket.locate = socket.locate or service.locate_port(port)
     if has_routes:
         socket.http = (
             sidecar_route_name(port.number) if bind == ANY_ADDRESS else f"{service.host}:{port.number}"
@@ -201,6 +206,10 @@ def _listener(context: Context, bind: str, port: int, socket: _Socket) -> Listen
         manager = http_manager(context, stat_prefix=f"outbound_{name}", route_config=socket.http)
         match = chain_match(protocols=_HTTP_PROTOCOLS) if socket.chains else None
         chains.insert(0, FilterChain(filter_chain_match=match, filters=[manager]))
-    if not chains:
-        return build_listener(context, bind, port, fallback)
-    return build_listener(context, bind, port, chains, fallback[0] if fallback else None)
+    if chains:
+        listener = build_listener(context, bind, port, chains, fallback[0] if fallback else None)
+    else:
+        listener = build_listener(context, bind, port, fallback)
+    if socket.locate is not None:
+        context.origins.note(listener, service=socket.locate)
+    return listener

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from bench.errors import UnsupportedError
+from bench.istio.problem import Problem
 from bench.istio.registry import ProxyView, Registry
 from bench.translate.clusters import build_clusters
-from bench.translate.config import ConfigSource, ProxyConfig, TlsMaterial
+from bench.translate.config import (
+    ConfigSource,
+    ProxyConfig,
+    TlsMaterial,
+    TranslationWarning,
+    workload_material,
+)
 from bench.translate.context import Context
 from bench.translate.gateway_listeners import gateway_listeners
 from bench.translate.gateway_routes import gateway_route_configs
@@ -26,9 +33,11 @@ def translate(
 ) -> ProxyConfig:
     """Translate what *proxy* sees of *registry* into Envoy's resources.
 
-    ``only_reachable`` leaves out clusters that nothing of this proxy leads to, and their secrets; istiod
-    sends all. ``semantics`` overrides the defaults that the inventory's semantics imply, line by line;
-    merging and rule lookup always follow the inventory.
+    ``tls_material`` stands in for the files that the inventory names as ``workload``. ``only_reachable``
+    leaves out clusters that nothing of this proxy leads to, and their secrets, as does ``clusters:
+    reachable`` in the inventory; istiod sends all.
+    ``semantics`` overrides the defaults that the inventory's semantics imply, line by line; merging and rule
+    lookup always follow the inventory.
 
     Raises:
         UnsupportedError: files alone, or a proxy without interception, cannot do what a resource asks for.
@@ -39,7 +48,7 @@ def translate(
         view=view,
         semantics=semantics or semantics_named(registry.inventory.semantics),
         config_source=config_source,
-        material=tls_material or TlsMaterial(),
+        material=tls_material or workload_material(registry.inventory),
     )
     if view.is_sidecar:
         if (
@@ -58,6 +67,7 @@ def translate(
     else:
         merged = merge_servers(context)
         listeners, routes = gateway_listeners(context, merged), gateway_route_configs(context, merged)
+    only_reachable = only_reachable or registry.inventory.clusters == "reachable"
     only = reachable_clusters(listeners, routes) if only_reachable else None
     built = build_clusters(context, only)
     return ProxyConfig(
@@ -68,6 +78,10 @@ def translate(
         clusters=tuple(each.cluster for each in built),
         endpoints=tuple(each.endpoints for each in built if each.endpoints is not None),
         secrets=context.secrets.secrets(),
-        warnings=tuple(context.warnings),
+        warnings=(*(_notice(each) for each in registry.notices), *context.warnings),
         origins=context.origins,
     )
+
+
+def _notice(problem: Problem) -> TranslationWarning:
+    return TranslationWarning("input", problem.where, problem.what, problem.remedy or "")

@@ -66,6 +66,7 @@ def upstream_tls(
     *,
     semantics: Semantics,
     default_names: tuple[str, ...],
+    is_external_service: bool,
     sni_of_mesh: str,
     is_http2: bool,
     material: TlsMaterial,
@@ -73,7 +74,8 @@ def upstream_tls(
 ) -> UpstreamTls | None:
     """Decide how a cluster speaks TLS; None is plain text.
 
-    ``default_names`` are a ServiceEntry's ``subjectAltNames``, which stand in for the rule's own.
+    ``default_names`` are the service's identities, which stand in for the rule's own names: always with
+    ISTIO_MUTUAL, else where a ServiceEntry declares the service.
     An ``sni`` or own names switch the automatic ones off, so that with an ``sni`` and without
     ``subjectAltNames`` only the chain is verified and not the name (istio ``applyUpstreamTLSSettings``).
 
@@ -110,12 +112,13 @@ def upstream_tls(
             )
         certificate = (settings.client_certificate, settings.private_key)
     skips = bool(settings.insecure_skip_verify)
+    names = settings.subject_alt_names or (default_names if is_external_service else ())
     ca = settings.ca_certificates or (SYSTEM_ROOTS if semantics.verify_by_default else None)
     return UpstreamTls(
         certificate=certificate,
         ca=None if skips else ca,
         sni=settings.sni,
-        subject_alt_names=() if skips else settings.subject_alt_names or default_names,
+        subject_alt_names=() if skips else names,
         crl=settings.ca_crl,
         alpn=("h2",) if is_http2 else (),
         writes_versions=semantics.tls_versions,
@@ -140,7 +143,8 @@ def _mesh_tls(
         raise UnsupportedError(
             "tls mode ISTIO_MUTUAL needs the certificates of the workload, which an agent would bring.",
             where=locate(),
-            remedy="Name them in the scenario's TLS material, or write mode MUTUAL with file names.",
+            remedy="Name them as tls.workload of the scenario or workload of inventory.yaml (certificate, "
+            "private_key, ca), or write mode MUTUAL with file names.",
         )
     return UpstreamTls(
         certificate=(chain, key),

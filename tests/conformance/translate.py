@@ -22,7 +22,14 @@ from bench.istio.load import load_folder
 from bench.istio.registry import build_registry
 from bench.istio.resource import Resources
 from bench.translate import ConfigSource, ProxyConfig, translate
-from bench.translate.differences import NO_PASSTHROUGH, REAL_SOCKETS, REFUSED, SPELLINGS, Difference
+from bench.translate.differences import (
+    NO_PASSTHROUGH,
+    REAL_SOCKETS,
+    REFUSED,
+    SPELLINGS,
+    Difference,
+    refusal_of,
+)
 from tests.conformance.compare import MISSING, Finding, compare
 from tests.conformance.normal_form import LEFT_OUT, MATERIAL, from_istiod, from_translation
 
@@ -38,6 +45,11 @@ class Row:
     fields: int = 0
     unexplained: list[Finding | str] = field(default_factory=list)
     deliberate: list[tuple[Difference, str]] = field(default_factory=list)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether there is nothing to compare, because the translation refuses something."""
+        return any(difference is REFUSED for difference, _ in self.deliberate)
 
 
 def check_folder(folder: Path) -> list[Row]:
@@ -70,7 +82,10 @@ def check_proxy(
     try:
         configs = [_translate(resources, inventory, proxy, source) for source in sources]
     except UnsupportedError as error:
-        row.deliberate.append((REFUSED, str(error)))
+        if refusal_of(error.what) is None:
+            row.unexplained.append(f"refused, and not for a listed reason: {error}")
+        else:
+            row.deliberate.append((REFUSED, str(error)))
         return row
     except BenchError as error:
         row.unexplained.append(f"not translated: {error}")
@@ -154,7 +169,8 @@ def print_rows(rows: list[Row], console: Console) -> None:
     for name in ("fields compared", "differences", "deliberate"):
         table.add_column(name, justify="right")
     for row in rows:
-        counts = (row.fields, len(row.unexplained) or "–", len(row.deliberate) or "–")
+        fields = "none: refused" if row.is_refused else row.fields
+        counts = (fields, len(row.unexplained) or "–", len(row.deliberate) or "–")
         table.add_row(row.case, row.proxy, *map(str, counts))
     console.print(table)
     for row in rows:
@@ -177,6 +193,7 @@ def print_rows(rows: list[Row], console: Console) -> None:
         console,
         f"{len({row.case for row in rows})} cases, {len(rows)} proxies, "
         f"{sum(row.fields for row in rows)} fields compared, "
+        f"{sum(row.is_refused for row in rows)} proxies refused, "
         f"{differing} proxies with unexplained differences",
     )
 

@@ -75,15 +75,21 @@ def test_containers_whose_run_folder_is_gone_are_found_and_removed(engine, image
 
 
 def test_a_name_that_another_project_has_is_named_and_left_alone(engine, images, material):
-    other = engine.containers.create(images.envoy.id, ["--version"], name="eb-clash_nginx01_1")
+    # The two spellings of Compose join the parts of a name differently.
+    others = [
+        engine.containers.create(images.envoy.id, ["--version"], name=name)
+        for name in ("eb-clash_nginx01_1", "eb-clash-nginx01-1")
+    ]
     try:
         stack = ComposeStack(egress_spec(material.live), images=images, project="eb-clash")
         with pytest.raises(StackError, match="another project has a container or network of the same name"):
             stack.start()
         assert not left(engine, "eb-clash")
-        other.reload()
+        for other in others:
+            other.reload()
     finally:
-        other.remove(force=True)
+        for other in others:
+            other.remove(force=True)
 
 
 def test_a_refused_configuration_is_told_with_envoys_own_reason_and_nothing_stays(engine, images, material):

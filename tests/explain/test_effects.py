@@ -174,3 +174,16 @@ def test_what_files_cannot_do_is_a_finding_and_no_end() -> None:
     (code,) = effects("loadBalancer: {simple: PASSTHROUGH}")[:1]
 
     assert code == "EB0100"
+
+
+def test_a_server_that_has_no_effect_is_told_with_its_reason() -> None:
+    again = BASE.replace(
+        "servers: [", "servers: [{port: {number: 80, name: tcp, protocol: TCP}, hosts: ['*']}, "
+    )
+    resources = load_text(again.rpartition("---")[0], "in.yaml")
+    registry = build_registry(resources, Inventory.model_validate(INVENTORY))
+    found = [each for each in find_effects(registry, resources) if each.code == "EB0109"]
+
+    assert [each.resource for each in found] == ["Gateway edge/out"] * len(found)
+    assert any("an older TCP server has port 80" in each.reason for each in found)
+    assert all(each.level is Level.WARNING and each.remedy for each in found)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ import yaml
 from bench.istio.inventory import Inventory
 from bench.istio.load import load_text
 from bench.istio.registry import build_registry
-from bench.translate import translate
+from bench.translate import differences, translate
 from bench.translate.messages import to_plain
 from tests.conformance.translate import check_folder, check_proxy, main
 from tests.translate.conftest import SHOP, WALKTHROUGH, walkthrough_inventory
@@ -167,3 +169,38 @@ def test_inputs_that_do_not_load_are_a_difference(tmp_path):
     (case / "inventory.yaml").write_text(yaml.safe_dump(surroundings()))
     (row,) = check_folder(tmp_path)
     assert row.unexplained
+
+
+REFUSED_RULE = """
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: x, namespace: istio-system}
+spec: {host: egress.istio-system.svc.cluster.local, trafficPolicy: {tls: {mode: SIMPLE, credentialName: c}}}
+"""
+
+
+def test_a_refusal_counts_as_deliberate_only_for_a_listed_reason(monkeypatch):
+    """One that nobody decided on is a difference; one that is listed says that nothing was compared."""
+    resources = load_text(WITHOUT_SERVICE + REFUSED_RULE, "x.yaml")
+    inventory = Inventory.model_validate(surroundings())
+    listed = check_proxy("case", resources, inventory, "client", answer_of("client"))
+    assert (listed.is_refused, listed.fields, listed.unexplained) == (True, 0, [])
+
+    monkeypatch.setattr(differences, "REFUSALS", ())
+    unlisted = check_proxy("case", resources, inventory, "client", answer_of("client"))
+    assert not unlisted.is_refused
+    assert "not for a listed reason" in str(unlisted.unexplained[0])
+
+
+def test_every_refusal_in_the_code_is_listed_and_every_listed_one_is_in_the_code():
+    """The list that the documentation quotes is complete."""
+    raised = [
+        "".join(part.value for part in ast.walk(call.args[0]) if isinstance(part, ast.Constant))
+        for file in Path("bench/translate").glob("*.py")
+        for call in ast.walk(ast.parse(file.read_text()))
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "UnsupportedError"
+    ]
+    assert len(raised) > 10
+    assert [text for text in raised if differences.refusal_of(text) is None] == []
+    assert {differences.refusal_of(text) for text in raised} == set(differences.REFUSALS)

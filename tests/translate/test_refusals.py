@@ -76,7 +76,7 @@ TO_PAY = "route: [{destination: {host: pay.example.org}}]"
             "credentialName 'c'",
             "clientCertificate",
         ),
-        (entry() + rule("tls: {mode: ISTIO_MUTUAL}"), 15, "ISTIO_MUTUAL", "TLS material"),
+        (entry() + rule("tls: {mode: ISTIO_MUTUAL}"), 15, "ISTIO_MUTUAL", "tls.workload"),
         (
             entry() + route("redirect: {authority: a.example, redirectCode: 305}"),
             15,

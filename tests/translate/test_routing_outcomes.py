@@ -167,6 +167,28 @@ def test_a_gateway_host_that_only_some_paths_lead_from():
     assert [route["match"].get("path") for route in host["routes"]] == ["/p"]
 
 
+def test_a_server_without_rules_answers_404_on_its_own_port_and_nowhere_else():
+    """One virtual host without routes, one listener."""
+    config = gateway(http("foo.bar"))
+    assert [each.name for each in config.listeners] == ["0.0.0.0_80"]
+    (host,) = hosts_of(config, "http.80").values()
+    assert (host["name"], host["domains"], host.get("routes", [])) == ("blackhole:80", ["*"], [])
+
+
+def test_behind_tls_routes_are_named_after_the_server_and_ports_default_to_its_own():
+    """``httpsRedirect`` says nothing where TLS ends already."""
+    server = (
+        "{port: {number: 443, name: https, protocol: HTTPS}, hosts: [example.com], "
+        "tls: {mode: SIMPLE, serverCertificate: /a.crt, privateKey: /a.key, httpsRedirect: true}}"
+    )
+    rule = routes_to("default", "example.com", to("b"), gateways="[gw]")
+    config = gateway(server, documents=(rule,))
+    assert [each.name for each in config.listeners] == ["0.0.0.0_443"]
+    (host,) = hosts_of(config, "https.443.https.gw.default").values()
+    assert host["name"] == "example.com:443"
+    assert host["routes"][0]["route"]["cluster"] == f"outbound|443||b.default.{SUFFIX}"
+
+
 def test_hosts_under_a_wildcard_server_lead_apart():
     """A host without a rule has no virtual host at all."""
     rules = tuple(
@@ -298,3 +320,9 @@ spec:
         group["locality"]["region"]: group["load_balancing_weight"] for group in assignment["endpoints"]
     }
     assert weights == {"a": 9, "b": 3}
+    single = {
+        endpoint["endpoint"]["address"]["socket_address"]["address"]: endpoint["load_balancing_weight"]
+        for group in assignment["endpoints"]
+        for endpoint in group["lb_endpoints"]
+    }
+    assert single == {"3.3.3.3": 1, "2.2.2.2": 8, "1.1.1.1": 3}

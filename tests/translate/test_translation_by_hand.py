@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import shlex
+import shutil
 import subprocess
+import sys
 import time
 import urllib.request
 
@@ -134,3 +139,75 @@ def test_no_inventory_and_no_writable_place_are_explained(folder, tmp_path):
     (folder / "inventory.yaml").unlink()
     with pytest.raises(InputError, match="neither inventory"):
         write_translation(folder, role="egress", config_source="static", out=tmp_path / "out")
+
+
+def translate_in_a_process(folder, out, seed, *options):
+    """Run the command with a hash seed of its own; give what it prints."""
+    command = [sys.executable, "-m", "bench", "translate", str(folder), "--role", "egress"]
+    done = subprocess.run(
+        [*command, "--config-source", "eds", "--out", str(out), *options],
+        env={**os.environ, "PYTHONHASHSEED": str(seed)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_same_input_gives_the_same_bytes_whatever_order_sets_have(folder, tmp_path):
+    """Two processes with other hash seeds, one place: every file is the same."""
+    contents = []
+    for seed in (1, 2):
+        out = tmp_path / "out"
+        translate_in_a_process(folder, out, seed)
+        contents.append({path.relative_to(out): path.read_bytes() for path in out.rglob("*.yaml")})
+        shutil.rmtree(out)
+    assert len(contents[0]) > 5
+    assert contents[0] == contents[1]
+
+
+def test_json_tells_files_in_their_order_the_command_and_the_warnings(folder, tmp_path):
+    """One document on stdout, nothing else."""
+    (tmp_path / "certs" / "live" / "ca.crt").unlink()
+    told = json.loads(translate_in_a_process(folder, tmp_path / "out", 1, "--json"))
+    assert told["files"][-1] == "bootstrap.yaml"
+    assert all((tmp_path / "out" / file).is_file() for file in told["files"])
+    assert told["files"].index("xds/cds.yaml") < told["files"].index("xds/lds.yaml")
+    assert told["command"].startswith("envoy -c ")
+    assert any("ca.crt does not exist here" in warning for warning in told["warnings"])
+
+
+def test_version_info_is_a_hash_of_what_the_file_says(folder, tmp_path):
+    """It changes with an address and comes back with it."""
+    versions = []
+    for address in ("192.0.2.63", "192.0.2.65", "192.0.2.63"):
+        text = (folder / "mesh.yaml").read_text()
+        (folder / "mesh.yaml").write_text(text.replace("192.0.2.65", address).replace("192.0.2.63", address))
+        written = write_translation(folder, role="egress", config_source="eds", out=tmp_path / "out")
+        versions.append(
+            {str(path): yaml.safe_load(path.read_text()).get("version_info") for path in written.files[:-1]}
+        )
+    assert versions[0] == versions[2]
+    changed = [path for path in versions[0] if versions[0][path] != versions[1][path]]
+    assert changed
+    assert all("/eds/" in path for path in changed)
+
+
+def test_clusters_that_nothing_leads_to_are_left_out_on_demand(folder, tmp_path):
+    """``clusters: reachable`` in the inventory: fewer files to watch, the same routes."""
+    every = write_translation(folder, role="egress", config_source="eds", out=tmp_path / "all")
+    inventory = yaml.safe_load((folder / "inventory.yaml").read_text())
+    (folder / "inventory.yaml").write_text(yaml.safe_dump({**inventory, "clusters": "reachable"}))
+    few = write_translation(folder, role="egress", config_source="eds", out=tmp_path / "few")
+
+    def kind(written, name):
+        return {path.name: path.read_text() for path in written.files if name in path.parts}
+
+    assert 0 < len(kind(few, "eds")) < len(kind(every, "eds"))
+    assert kind(few, "rds") == kind(every, "rds")
+    used = set(re.findall(r"outbound[^\"\s]*", "".join(kind(few, "rds").values())))
+    named = {
+        cluster["name"] for cluster in yaml.safe_load((few.out / "xds/cds.yaml").read_text())["resources"]
+    }
+    assert used == named

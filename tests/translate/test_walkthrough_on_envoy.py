@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -104,7 +105,7 @@ def test_requests_reach_the_subset_that_their_header_asks_for(envoy, tmp_path, c
     with standing_path(envoy, tmp_path, config_source) as path:
         assert call(path.port, SHOP, {"want": "v1"})[1].startswith("v1 ")
         assert call(path.port, f"{SHOP}:80", {"WANT": "v2"})[1].startswith("v2 ")
-        for headers in ({}, {"want": "v3"}, {"want": "V1"}):
+        for headers in ({}, {"want": ""}, {"want": "v3"}, {"want": "V1"}):
             assert call(path.port, SHOP, headers)[0] == 404
         assert call(path.port, "unknown.example", {"want": "v1"})[0] == 404
         rejected = path.gateway.stats("update_rejected|update_failure|dynamic_unknown_fields")
@@ -134,6 +135,48 @@ def test_names_that_only_the_sidecar_knows_end_at_the_gateway(envoy, tmp_path, n
         assert path.gateway.stats("^http.outbound_0.0.0.0_80.downstream_rq_4xx") == {
             "http.outbound_0.0.0.0_80.downstream_rq_4xx": 1
         }
+
+
+@pytest.mark.parametrize(("semantics", "status"), [("istio-1.0", 404), ("current", 502)])
+def test_hosts_that_nobody_knows_end_at_the_sidecar(envoy, tmp_path, semantics, status):
+    """By the answer of the era; the absolute form of a name is another name, and the gateway sees neither."""
+    with standing_path(envoy, tmp_path, "static", semantics) as path:
+        for host in ("unknown.example", f"{SHOP}."):
+            assert call(path.port, host, {"want": "v1"})[0] == status
+        asked = path.gateway.stats("^http.outbound_0.0.0.0_80.downstream_rq_total")
+        assert list(asked.values()) == [0]
+
+
+@pytest.mark.parametrize(
+    ("is_empty", "flag", "body"),
+    [(False, "UF", "connect error"), (True, "UH", "no healthy upstream")],
+    ids=["node down", "no endpoints"],
+)
+def test_a_subset_whose_nodes_are_gone_answers_503_and_the_log_says_why(
+    envoy, tmp_path, is_empty, flag, body
+):
+    """Refused connections and no endpoints at all are told apart."""
+    log = AccessLogOptions({"flags": "%RESPONSE_FLAGS%"}, file="requests.log")
+    with standing_path(envoy, tmp_path, "eds", access_log=log) as path:
+        config = translate(registry_of(WALKTHROUGH, walkthrough_inventory()), "egress", config_source="eds")
+        wanted = next(e for e in config.endpoints if e.cluster_name == f"outbound|443|v1|{SHOP}")
+        if is_empty:
+            wanted.endpoints = []
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            nobody = closed.getsockname()[:2]
+        places = {("192.0.2.63", 443): nobody}
+        file = render_endpoints(wanted, Placement(config_root="", log_root="", endpoints=places))
+        target = path.gateway_root / file.path
+        fresh = target.parent / ".new"
+        fresh.write_text(file.text)
+        fresh.rename(target)
+        deadline = time.monotonic() + 10
+        status, said = 200, ""
+        while status != 503 and time.monotonic() < deadline:
+            status, said = call(path.port, SHOP, {"want": "v1"})
+        assert (status, body in said) == (503, True)
+        assert call(path.port, SHOP, {"want": "v2"})[0] == 200
+    assert f'"flags":"{flag}"' in (tmp_path / "requests.log").read_text().replace(" ", "")
 
 
 def test_certificates_rotate_by_one_rename(envoy, tmp_path):

@@ -156,11 +156,13 @@ def check_server_names(found: Survey) -> Iterator[Finding]:
         tls = use.here.clusters.tls(cluster) if cluster is not None else None
         if cluster is None or tls is None:
             continue
-        where = use.here.config.origins.of(cluster).get("tls") or use.where
+        host = use.sent_host
+        has_no_name = tls.follows_host and _is_ip(host)
+        is_unchecked = tls.is_verified and bool(tls.sni) and not tls.checks_name
+        where = use.setting(cluster, "tls") if has_no_name or is_unchecked else None
         if where is None:
             continue
-        host = use.sent_host
-        if tls.follows_host and _is_ip(host) and ("EB0005", where) not in reported:
+        if has_no_name and ("EB0005", where) not in reported:
             reported.add(("EB0005", where))
             yield found.finding(
                 Level.WARNING,
@@ -171,7 +173,7 @@ def check_server_names(found: Survey) -> Iterator[Finding]:
                 "address, which SNI cannot carry: the server sees none.",
                 remedy="Write sni, and the name to expect in subjectAltNames.",
             )
-        if tls.is_verified and tls.sni and not tls.checks_name and ("EB0006", where) not in reported:
+        if is_unchecked and ("EB0006", where) not in reported:
             reported.add(("EB0006", where))
             yield found.finding(
                 Level.WARNING,

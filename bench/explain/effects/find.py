@@ -8,7 +8,7 @@ from bench.explain.effects.destinations import check_destinations
 from bench.explain.effects.encryption import check_lost_tls, check_plain_text, check_server_names
 from bench.explain.effects.gateways import check_handover
 from bench.explain.effects.resilience import check_circuit_breakers, check_outlier_detection
-from bench.explain.effects.survey import Survey, check_translation, survey
+from bench.explain.effects.survey import Survey, check_left_out, check_translation, survey
 from bench.explain.effects.unreachable import check_hidden_routes
 from bench.istio.analyzer.finding import Finding, in_order
 from bench.istio.registry import Registry
@@ -19,11 +19,17 @@ def find_effects(
     registry: Registry, resources: Resources, *, connections: int | None = None
 ) -> tuple[Finding, ...]:
     """Translate every proxy and name what goes wrong; *connections* is what the planned load keeps busy."""
-    return in_order(_all(survey(registry, resources), connections))
+    return effects_of(survey(registry, resources), connections=connections)
+
+
+def effects_of(found: Survey, *, connections: int | None = None) -> tuple[Finding, ...]:
+    """Name what goes wrong with proxies that are translated already."""
+    return in_order(_all(found, connections))
 
 
 def _all(found: Survey, connections: int | None) -> Iterator[Finding]:
     yield from check_translation(found)
+    yield from check_left_out(found)
     yield from check_destinations(found)
     yield from check_handover(found)
     yield from check_hidden_routes(found)

@@ -22,10 +22,9 @@ def check_outlier_detection(found: Survey) -> Iterator[Finding]:
         cluster = use.here.clusters.find(use.cluster)
         if cluster is None or cluster.outlier_detection is None:
             continue
-        places = use.here.config.origins.of(cluster)
-        where = places.get("policy") or use.where
         count = len(use.here.clusters.endpoints(cluster))
         cause = _why_never(cluster.outlier_detection, count)
+        where = use.setting(cluster, "policy") if cause is not None else None
         if where is None or cause is None or where in reported:
             continue
         reported.add(where)
@@ -61,8 +60,8 @@ def check_circuit_breakers(found: Survey, connections: int | None) -> Iterator[F
         cluster = use.here.clusters.find(use.cluster)
         if cluster is None or use.is_mirror:
             continue
-        where = use.here.config.origins.of(cluster).get("policy") or use.where
         for field, limit in _low_limits(cluster, connections):
+            where = use.setting(cluster, "policy")
             if where is None or (where, field) in reported:
                 continue
             reported.add((where, field))

@@ -38,7 +38,7 @@ class Survey:
 
 def survey(registry: Registry, resources: Resources) -> Survey:
     """Translate every proxy of the inventory; what cannot be translated is noted and not raised."""
-    sources = Sources(resources)
+    sources = Sources(resources, registry.services)
     proxies = Proxies(registry, sources)
     translated: list[TranslatedProxy] = []
     failed: list[tuple[str, BenchError]] = []
@@ -63,6 +63,24 @@ def check_translation(found: Survey) -> Iterator[Finding]:
             reason=f"{name} cannot be configured from files: {error.what}",
             remedy=error.remedy or "Leave it out.",
         )
+
+
+_TOLD_ELSEWHERE = frozenset({"tls-dropped", "tls-not-verified"})
+"""Warnings of the translation that EB0103 and IST0128 tell with more of their effect."""
+
+
+def check_left_out(found: Survey) -> Iterator[Finding]:
+    """EB0109: what a resource asks for has no effect on a proxy, as Istio has it."""
+    for here in found.translated:
+        for warning in here.config.warnings:
+            if warning.code not in _TOLD_ELSEWHERE:
+                yield found.finding(
+                    Level.WARNING,
+                    "EB0109",
+                    warning.where,
+                    reason=f"at {here.name}, {warning.what}",
+                    remedy=warning.advice,
+                )
 
 
 def joined(names: Sequence[str]) -> str:

@@ -44,8 +44,10 @@ def _hidden(
     here: TranslatedProxy, found: Survey, routes: Sequence[object]
 ) -> Iterator[tuple[Position, Position, RouteMatch | None]]:
     placed: list[tuple[RouteMatch, Position, str]] = []
+    if len(routes) < 2:
+        return
     for route in routes:
-        where = here.config.origins.of(route).get("rule")  # type: ignore[arg-type]
+        where = here.config.origins.first(route, "rule")  # type: ignore[arg-type]
         match = getattr(route, "match", None) or RouteMatch(prefix="/")
         if where is None:
             continue

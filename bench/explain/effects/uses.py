@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 from envoy_data_plane.envoy.config.listener.v3 import FilterChain
 from envoy_data_plane.envoy.config.route.v3 import Route, RouteAction, VirtualHost
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
@@ -58,8 +59,11 @@ class Use:
     @property
     def where(self) -> Position | None:
         """The place that leads here."""
-        places = self.here.config.origins.of(self.source)
-        return places.get("rule") or places.get("service")
+        return self.here.config.origins.first(self.source, "rule", "service")
+
+    def setting(self, cluster: Cluster, part: str) -> Position | None:
+        """Find the place of the setting *part* of *cluster*, else the one that leads there. It takes time."""
+        return self.here.config.origins.first(cluster, part) or self.where
 
 
 def uses_of(here: TranslatedProxy) -> Iterator[Use]:

@@ -53,6 +53,8 @@ CODES = {
     "EB0105": "A host that the gateway does not know (404 NR)",
     "EB0106": "Plain text although a rule for the host starts TLS",
     "EB0107": "A port of the gateway that takes no such connection",
+    "EB0108": "Envoy refuses the translation",
+    "EB0109": "A part that has no effect on a proxy",
 }
 """Code -> title. ``IST....`` are Istio's own, ``EB....`` of this suite: up to 0099 lints, from 0100 "
 "effects."""

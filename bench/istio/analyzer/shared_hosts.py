@@ -22,7 +22,9 @@ def check_shared_hosts(surroundings: Surroundings) -> Iterator[Finding]:
         service = services[-1]
         for entry in entries:
             lost = sorted(set(entry.ports) - set(service.ports))
-            ports = f", so its ports {', '.join(map(str, lost))} do not exist" if lost else ""
+            numbers = ", ".join(map(str, lost))
+            gone = f"port {numbers} does" if len(lost) == 1 else f"ports {numbers} do"
+            ports = f", so its {gone} not exist" if lost else ""
             where = service.resource.position(("metadata", "name"))
             fate = (
                 f"Istio 1.22 and later ignore this ServiceEntry{ports}"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 from bench.errors import Position
 from bench.istio.inventory import ServiceFact
 from bench.istio.models import kubernetes
 from bench.istio.models.kubernetes import EndpointSlice
 from bench.istio.models.workload_entry import WorkloadEntry
+from bench.istio.registry.distribution import preferred_labels
 from bench.istio.registry.protocols import kubernetes_protocol
 from bench.istio.registry.services import PUBLIC, Endpoint, Origin, Protocol, Resolution, Service, ServicePort
-from bench.istio.registry.workloads import Workload, locality_of, selects
+from bench.istio.registry.workloads import Workload, identity_of, locality_of, selects
 from bench.istio.resource import Resource
 
 _SERVICE_LABEL = "kubernetes.io/service-name"
@@ -26,6 +29,9 @@ def slices_by_service(resources: Iterable[Resource[EndpointSlice]]) -> Slices:
     """Group EndpointSlices by namespace and name of the Service that they belong to."""
     grouped: dict[tuple[str, str], list[Resource[EndpointSlice]]] = defaultdict(list)
     for resource in resources:
+        if resource.spec.address_type == "FQDN":
+            # Neither istiod nor Envoy's EDS takes names for addresses.
+            continue
         grouped[resource.namespace, resource.labels.get(_SERVICE_LABEL, "")].append(resource)
     return grouped
 
@@ -47,7 +53,10 @@ def kubernetes_service(
     name.
     """
     spec = resource.spec
-    ports = tuple(_port(port) for port in spec.ports)
+    ports = tuple(
+        replace(_port(port), locate=partial(resource.position, ("spec", "ports", index)))
+        for index, port in enumerate(spec.ports)
+    )
     address = fact.cluster_ip if fact is not None and fact.cluster_ip is not None else spec.cluster_ip
     is_headless = address == "None"
     own = slices.get((resource.namespace, resource.name), ())
@@ -72,11 +81,14 @@ def kubernetes_service(
         selector=spec.selector,
         endpoints=tuple(endpoints),
         is_headless=is_headless,
+        preferred_labels=preferred_labels(resource.annotations, spec.traffic_distribution),
         external_name=external if aliases else None,
     )
 
 
-def service_from_fact(fact: ServiceFact, workloads: Sequence[Workload], domain: str, file: str) -> Service:
+def service_from_fact(
+    fact: ServiceFact, workloads: Sequence[Workload], domain: str, locate: Callable[[], Position]
+) -> Service:
     """Make a Service of the inventory: its endpoints are the workloads that it selects."""
     ports = tuple(
         ServicePort(
@@ -93,13 +105,21 @@ def service_from_fact(fact: ServiceFact, workloads: Sequence[Workload], domain: 
         namespace=fact.namespace,
         name=fact.name,
         origin=Origin.KUBERNETES,
-        locate=lambda: Position(file, 1),
+        locate=locate,
         ports=ports,
         resolution=Resolution.PASSTHROUGH if fact.cluster_ip == "None" else Resolution.ENDPOINTS,
         addresses=() if fact.cluster_ip in {None, *_NO_ADDRESSES} else (str(fact.cluster_ip),),
         selector=fact.selector,
         endpoints=tuple(
-            Endpoint(w.ip, port.target_port or port.number, port.name, w.labels, w.locality)
+            Endpoint(
+                w.ip,
+                port.target_port or port.number,
+                port.name,
+                w.labels,
+                w.locality,
+                identity=w.identity,
+                locate=w.locate,
+            )
             for port in ports
             for w in members
         ),
@@ -128,7 +148,7 @@ def _slice_endpoints(
     by_ip = {workload.ip: workload for workload in workloads}
     endpoints: list[Endpoint] = []
     for resource in slices:
-        for endpoint in resource.spec.endpoints:
+        for index, endpoint in enumerate(resource.spec.endpoints):
             is_ready = endpoint.conditions.ready is not False
             for address in endpoint.addresses:
                 workload = by_ip.get(address)
@@ -139,7 +159,9 @@ def _slice_endpoints(
                         port.name,
                         workload.labels if workload is not None else {},
                         workload.locality if workload is not None else "",
+                        identity=workload.identity if workload is not None else "",
                         is_ready=is_ready,
+                        locate=partial(resource.position, ("endpoints", index)),
                     )
                     for port in resource.spec.ports
                     if port.port is not None and port.protocol != "UDP"
@@ -165,7 +187,17 @@ def _selected(
             if isinstance(source.target_port, str):
                 target = workload.named_ports.get(source.target_port)
             if target is not None and port.protocol is not Protocol.UDP:
-                endpoints.append(Endpoint(workload.ip, target, port.name, workload.labels, workload.locality))
+                endpoints.append(
+                    Endpoint(
+                        workload.ip,
+                        target,
+                        port.name,
+                        workload.labels,
+                        workload.locality,
+                        identity=workload.identity,
+                        locate=workload.locate,
+                    )
+                )
     return endpoints
 
 
@@ -181,7 +213,7 @@ def _entry_endpoints(
         endpoint
         for entry in entries
         if entry.namespace == namespace and selects(selector, entry_labels(entry))
-        for endpoint in entry_endpoints(entry.spec, ports, entry_labels(entry))
+        for endpoint in entry_endpoints(entry.spec, ports, entry_labels(entry), namespace, entry.position)
     ]
 
 
@@ -191,7 +223,11 @@ def entry_labels(entry: Resource[WorkloadEntry]) -> dict[str, str]:
 
 
 def entry_endpoints(
-    entry: WorkloadEntry, ports: Sequence[ServicePort], labels: Mapping[str, str]
+    entry: WorkloadEntry,
+    ports: Sequence[ServicePort],
+    labels: Mapping[str, str],
+    namespace: str,
+    locate: Callable[[], Position] | None = None,
 ) -> list[Endpoint]:
     """Give the endpoints of one address: for each port the entry's own number, else the service's target."""
     return [
@@ -205,6 +241,8 @@ def entry_endpoints(
             locality=locality_of(entry.locality, labels),
             weight=entry.weight or 1,
             network=entry.network,
+            identity=identity_of(namespace, entry.service_account),
+            locate=locate,
         )
         for port in ports
     ]

@@ -8,6 +8,7 @@ from functools import partial
 
 from bench.istio.models.service_entry import ServiceEntry
 from bench.istio.models.workload_entry import WorkloadEntry
+from bench.istio.registry.distribution import preferred_labels
 from bench.istio.registry.hosts import is_ip, is_wildcard
 from bench.istio.registry.kubernetes import entry_endpoints, entry_labels
 from bench.istio.registry.protocols import parse_protocol
@@ -31,22 +32,41 @@ def services_of_entry(
     """
     spec = resource.spec
     ports = tuple(
-        ServicePort(port.name, port.number, parse_protocol(port.protocol), port.target_port)
-        for port in spec.ports
+        ServicePort(
+            port.name,
+            port.number,
+            parse_protocol(port.protocol),
+            port.target_port,
+            partial(resource.position, ("spec", "ports", index)),
+        )
+        for index, port in enumerate(spec.ports)
     )
     resolution = Resolution(spec.resolution)
     selector = spec.workload_selector.labels if spec.workload_selector is not None else None
     if selector is None:
-        found = [e for written in spec.endpoints for e in entry_endpoints(written, ports, written.labels)]
+        found = [
+            endpoint
+            for index, written in enumerate(spec.endpoints)
+            for endpoint in entry_endpoints(
+                written,
+                ports,
+                written.labels,
+                resource.namespace,
+                partial(resource.position, ("spec", "endpoints", index)),
+            )
+        ]
     else:
         found = _selected(resource.namespace, selector, ports, workloads, entries)
     if resolution is Resolution.ENDPOINTS:
         found = [endpoint for endpoint in found if is_ip(endpoint.address) or endpoint.port == 0]
     services = []
-    for host in spec.hosts:
+    for index, host in enumerate(spec.hosts):
         endpoints = found
         if resolution in _BY_DNS and not spec.endpoints and selector is None and not is_wildcard(host):
-            endpoints = [Endpoint(host, port.target_port or port.number, port.name) for port in ports]
+            locate = partial(resource.position, ("spec", "hosts", index))
+            endpoints = [
+                Endpoint(host, port.target_port or port.number, port.name, locate=locate) for port in ports
+            ]
         services.append(
             Service(
                 host=host.lower(),
@@ -62,6 +82,7 @@ def services_of_entry(
                 selector=selector or {},
                 endpoints=tuple(endpoints),
                 subject_alt_names=spec.subject_alt_names,
+                preferred_labels=preferred_labels(resource.annotations),
                 is_external=spec.location == "MESH_EXTERNAL",
             )
         )
@@ -88,7 +109,7 @@ def _selected(
     for entry in entries:
         labels = entry_labels(entry)
         if entry.namespace == namespace and selects(selector, labels):
-            found += entry_endpoints(entry.spec, ports, labels)
+            found += entry_endpoints(entry.spec, ports, labels, namespace, entry.position)
     for workload in workloads:
         if workload.namespace == namespace and selects(selector, workload.labels):
             found += [
@@ -98,6 +119,8 @@ def _selected(
                     port.name,
                     workload.labels,
                     workload.locality,
+                    identity=workload.identity,
+                    locate=workload.locate,
                 )
                 for port in ports
             ]

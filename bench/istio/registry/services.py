@@ -80,6 +80,8 @@ class ServicePort:
     protocol: Protocol
     target_port: int | None = None
     """Where endpoints listen, if that is one number for all."""
+    locate: Callable[[], Position] | None = field(default=None, compare=False, repr=False)
+    """Finds its place: ports of several resources can be joined under one host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,11 @@ class Endpoint:
     locality: str = ""
     weight: int = 1
     network: str = ""
+    identity: str = ""
+    """``ns/NAMESPACE/sa/SERVICE_ACCOUNT``; empty where the account is not known."""
     is_ready: bool = True
+    locate: Callable[[], Position] | None = field(default=None, compare=False, repr=False)
+    """Finds the place that declares it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +126,8 @@ class Service:
     subject_alt_names: tuple[str, ...] = ()
     is_external: bool = False
     is_headless: bool = False
+    preferred_labels: tuple[str, ...] = ()
+    """What an endpoint should have in common with the client, weightiest first: ``trafficDistribution``."""
     external_name: str | None = None
     """What a Kubernetes Service of type ExternalName stands for."""
 
@@ -132,10 +140,22 @@ class Service:
         """Give the port with that number."""
         return next((port for port in self.ports if port.number == number), None)
 
+    def locate_port(self, port: ServicePort) -> Callable[[], Position]:
+        """Find the place of *port*, which another resource may have added to this host."""
+        return port.locate or self.locate
+
     @property
     def address(self) -> str:
         """The first virtual address, ``0.0.0.0`` without one."""
         return self.addresses[0] if self.addresses else ANY_ADDRESS
+
+    def identities(self, trust_domain: str) -> tuple[str, ...]:
+        """Give what a certificate of this service may name, sorted (istio ``initServiceAccounts``).
+
+        That is the identity of any of its endpoints, or what a ServiceEntry says.
+        """
+        known = {f"spiffe://{trust_domain}/{each.identity}" for each in self.endpoints if each.identity}
+        return tuple(sorted(known | set(self.subject_alt_names)))
 
     def is_visible_in(self, namespace: str) -> bool:
         """Tell whether the service is exported to *namespace*."""

@@ -15,6 +15,7 @@ from bench.istio.models.virtual_service import (
     TLSRoute,
     VirtualService,
 )
+from bench.istio.problem import Problem
 from bench.istio.registry.delegates import merge_routes
 from bench.istio.registry.hosts import MESH, expand_gateway, expand_host
 from bench.istio.registry.services import is_exported
@@ -51,6 +52,8 @@ class BoundVirtualService:
     export_to: frozenset[str]
     locate: Callable[[], Position]
     order: int
+    lost: tuple[Problem, ...] = ()
+    """Delegated routes that nothing comes of."""
 
     @property
     def where(self) -> Position:
@@ -144,6 +147,7 @@ def _bind(
 ) -> BoundVirtualService:
     names = _Names(resource.namespace, domain)
     routes: list[PlacedRoute] = []
+    lost: list[Problem] = []
     for index, written in enumerate(resource.spec.http):
         locate = partial(resource.position, ("spec", "http", index))
         route = names.http(written)
@@ -155,11 +159,29 @@ def _bind(
         if delegate is None or not is_exported(
             frozenset(delegate.spec.export_to), delegate.namespace, resource.namespace
         ):
+            lost.append(
+                Problem(
+                    locate(),
+                    f"this route delegates to VirtualService {owner}/{written.delegate.name}, which does not "
+                    "exist, has hosts, or is not exported to here; so the route is left out.",
+                    "Write a VirtualService without hosts of that name.",
+                )
+            )
             continue
         theirs = _Names(delegate.namespace, domain)
         for delegate_index, each in enumerate(delegate.spec.http):
             locate = partial(delegate.position, ("spec", "http", delegate_index))
-            routes += [PlacedRoute(merged, locate) for merged in merge_routes(route, [theirs.http(each)])]
+            merged_routes = merge_routes(route, [theirs.http(each)])
+            routes += [PlacedRoute(merged, locate) for merged in merged_routes]
+            if not merged_routes:
+                lost.append(
+                    Problem(
+                        locate(),
+                        f"a match of this delegated route contradicts the one of VirtualService "
+                        f"{resource.namespace}/{resource.name}, so the route is left out.",
+                        "Match within what the root matches: the same path prefix, other headers.",
+                    )
+                )
     return BoundVirtualService(
         name=resource.name,
         namespace=resource.namespace,
@@ -171,4 +193,5 @@ def _bind(
         export_to=frozenset(resource.spec.export_to),
         locate=partial(resource.position, ("spec",)),
         order=resource.order,
+        lost=tuple(lost),
     )

@@ -26,6 +26,7 @@ from bench.stack.parts import write_parts
 from bench.stack.placing import match_listeners, proxies_in_order, require_sound
 from bench.stack.protocol import ClientPlace, Component, NodeSpec, ProxySpec, StackSpec
 from bench.stack.runfolder import RunFolder
+from bench.stack.watches import require_watches, watch_limit
 from bench.translate.placement import Address, ConfigFile, Placement
 
 POLL_S = 0.02
@@ -96,6 +97,8 @@ class ComposeStack:
             raise StackError(f"stack {self.spec.name} is running already.")
         began = time.monotonic()
         require_sound(self.spec)
+        # Containers share the kernel's count for their user, whose other processes cannot be seen from here.
+        require_watches(self.spec, limit=watch_limit(), in_use=0)
         compose, docker, engine = find_compose(), find_docker(), connect()
         try:
             needs_tools = any(proxy.intercepts for proxy in self.spec.proxies)

@@ -19,7 +19,7 @@ from bench.stack.compose.folders import (
 from bench.stack.compose.layout import Layout, node_address
 from bench.stack.compose.services import REDIRECT_RULES, StackFolders, redirect_rules
 from bench.stack.images.supply import ImageSet
-from bench.stack.placing import endpoints_of, proxies_in_order
+from bench.stack.placing import endpoints_of, files_of, proxies_in_order
 from bench.stack.protocol import StackSpec
 from bench.translate.placement import Address, Placement
 
@@ -49,7 +49,7 @@ def write_stack(
             admin=f"{ADMIN}/{ADMIN_SOCKET}",
             listeners=bound,
             endpoints=dict(endpoints),
-            files=seen_files(spec.files),
+            files=seen_files(files_of(spec, proxy)),
         )
         folder = folders.proxy(proxy.name)
         if not folder.socket_fits():
@@ -58,7 +58,7 @@ def write_stack(
                 where=str(folder.socket),
                 remedy="Set TMPDIR to a folder with a shorter path.",
             )
-        write_proxy(folder, proxy.name, proxy.render(placement), spec.files)
+        write_proxy(folder, proxy.name, proxy.render(placement), files_of(spec, proxy))
         placements[proxy.name] = placement
         endpoints |= endpoints_of(proxy, seen_from_outside(layout, proxy.name, bound))
     return placements

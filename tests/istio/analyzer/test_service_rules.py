@@ -185,7 +185,7 @@ def test_a_service_and_a_service_entry_that_share_a_host_are_told_by_era() -> No
 
     (found,) = findings_in(text, INVENTORY)
     assert (found.code, found.level) == ("EB0001", Level.WARNING)
-    assert "its ports 443 do not exist" in found.reason
+    assert "its port 443 does not exist" in found.reason
     (found,) = findings_in(text, {**INVENTORY, "semantics": "istio-1.0"})
     assert (found.code, found.level) == ("EB0001", Level.INFO)
 
