@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -53,6 +54,7 @@ _AROUND_TRIAL_S = 2.0
 _PREPARATION_S = 6.0
 _FLOOR_S = 5.0
 _REPORT_S = 4.0
+_MIXED_SHARE = 0.1
 _SOURCES: tuple[ConfigSource, ...] = ("static", "eds")
 
 
@@ -66,6 +68,8 @@ class RunOptions:
     """As typed, for the report."""
     backend: Backend
     with_handshake: bool = True
+    mix_matrix: bool = False
+    """Let a tenth of the steady trials' requests be those of the request matrix."""
     ledger: LedgerLevel = "counters"
     """Level of the accounts of the steady trials; those of handshakes are kept at level ``counters``."""
 
@@ -182,7 +186,7 @@ class _Session:
                 source: self._start(running, source, source, variation) for source in _SOURCES
             }
             self._verify(stacks)
-            plans = steady_plans(scenario.traffic)
+            plans = self._mixed(steady_plans(scenario.traffic), stacks)
             self._floor(stacks[plans[0][0]], plans[0][1])
             for source, plan in plans:
                 self._trial(stacks[source], plan, is_full=is_full)
@@ -227,6 +231,19 @@ class _Session:
         self.journal.stack_ready_s[name] = time.monotonic() - began
         save_config(stack, self.journal.folder / "config" / name)
         return stack
+
+    def _mixed(
+        self, plans: Sequence[tuple[ConfigSource, TrialPlan]], stacks: Mapping[str, Stack]
+    ) -> Sequence[tuple[ConfigSource, TrialPlan]]:
+        """The plans with the request matrix mixed in, if that was asked for."""
+        if not self.options.mix_matrix:
+            return plans
+        traffic = self.prepared.loaded.scenario.traffic
+        weight = sum(subset.weight for subset in traffic.subsets.values()) * _MIXED_SHARE / (1 - _MIXED_SHARE)
+        extra = MatrixCheck.of(self.prepared.loaded).mixable(
+            stacks[plans[0][0]], port=traffic.port, weight=weight
+        )
+        return [(source, dataclasses.replace(plan, extra=extra)) for source, plan in plans]
 
     def _verify_gateway(self, running: ExitStack) -> None:
         """Let the gateway meet nodes with wrong certificates, on a stack that carries no load."""
