@@ -89,6 +89,9 @@ def run(
         list[str] | None,
         typer.Option(help="Envoy image of `--stack docker`; several: one run with each, for comparison."),
     ] = None,
+    mix_matrix: Annotated[
+        bool, typer.Option("--mix-matrix", help="Let a tenth of the load be the request matrix.")
+    ] = False,
     ledger: Annotated[
         LedgerLevelName,
         typer.Option(help="counters: what each hop counted; full: every request id matched across all logs."),
@@ -115,6 +118,7 @@ def run(
                 backend=_backend(stack, loaded, console, envoy_image=image),
                 with_handshake=handshake,
                 ledger=ledger.value,
+                mix_matrix=mix_matrix,
             )
             finished = run_experiment(loaded, options, console)
             codes.append(console.finish(finished.result, finished.report))

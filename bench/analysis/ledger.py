@@ -21,10 +21,9 @@ class LedgerSummary:
     books: int
     requests: int
     named: Mapping[str, int]
-    """Cause -> the most that any one book of a trial names, added up over the trials: one request that
-    failed shows in several books."""
+    """Cause -> how often, over the counters' books of all trials."""
     unexplained: int
-    """The same of what has no name."""
+    """Of the book of each trial that has most of them, added up: one lost request can show in several."""
     troubles: tuple[str, ...]
     """One sentence for each book that does not balance, worst trials first."""
     misroute_upper_bound: float | None
@@ -68,11 +67,13 @@ def _bound(matched: list[LedgerResult]) -> float | None:
 
 
 def _named(account: LedgerResult) -> Mapping[str, int]:
-    most: dict[str, int] = {}
+    """Of the counters alone: the books of matched ids tell of the same requests again."""
+    totals: Counter[str] = Counter()
     for book in account.books:
-        for cause, count in book.named.items():
-            most[cause] = max(most.get(cause, 0), abs(count))
-    return most
+        if book.level == "counters":
+            for cause, count in book.named.items():
+                totals[cause] += abs(count)
+    return totals
 
 
 def _troubles(trial: str, account: LedgerResult) -> list[str]:

@@ -33,6 +33,31 @@ class Tally:
         )
 
 
+def add_up(name: str, tallies: Iterable[Tally]) -> Tally:
+    """The sum of several tallies, without loss.
+
+    Raises:
+        MeasurementError: a histogram is damaged.
+    """
+    parts = tuple(tallies)
+    reasons: Counter[str] = Counter()
+    for part in parts:
+        reasons.update(part.reasons)
+    return Tally(
+        name=name,
+        due=sum(part.due for part in parts),
+        sent=sum(part.sent for part in parts),
+        answered=sum(part.answered for part in parts),
+        unsent=sum(part.unsent for part in parts),
+        failed=sum(part.failed for part in parts),
+        misrouted=sum(part.misrouted for part in parts),
+        response_time=merge(part.response_time for part in parts).encode().decode("ascii"),
+        service_time=merge(part.service_time for part in parts).encode().decode("ascii"),
+        lag=merge(part.lag for part in parts).encode().decode("ascii"),
+        reasons=dict(reasons),
+    )
+
+
 def combine(name: str, tallies: Iterable[Tally]) -> SubsetResult:
     """Add tallies up (of several stages, or of all subsets) and read the percentiles of the sum.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench.experiment.calls import Answer, Call, make_calls
 from bench.experiment.verification import client_address
+from bench.load.plan import Expectation, RequestKind
 from bench.result import VerificationLine
 from bench.routing.decision import Delivered, LocalAnswer, NoConnection, Outcome
 from bench.routing.matrix import Case, Matrix, request_matrix
@@ -17,6 +18,8 @@ from bench.translate.placement import Address
 
 MATRIX = "request matrix"
 """Name of the line that sums up."""
+MIXED = "matrix"
+"""Under this name the mixed-in requests are told, all together."""
 _MOST_CASES = 1_000
 _AT_ONCE = 8
 """Calls that end at nobody wait for a timeout each; none depends on another."""
@@ -84,6 +87,31 @@ class MatrixCheck:
             passed=not wrong,
         )
         return (whole, *wrong[:_MOST_LINES])
+
+    def mixable(self, stack: Stack, *, port: int, weight: float) -> tuple[RequestKind, ...]:
+        """The certain cases at one port as traffic, together of *weight*; errors as ``verify``.
+
+        The status that a node answers with is its own affair: it is taken from *stack*, where each case was
+        verified before.
+        """
+        address = client_address(stack.component(self.client), port)
+        cases = [
+            case
+            for case in self.cases
+            if case.request.port == port
+            and isinstance(case.decision.outcome, Delivered | LocalAnswer)
+            and not any(hop.delay for branch in case.decision.branches for hop in branch.hops)
+        ]
+        answers = make_calls([_call(case, address) for case in cases], stack.client(self.client))
+        return tuple(
+            _kind(case, answer.status, self._nodes_of(case), weight / len(cases), number)
+            for number, (case, answer) in enumerate(zip(cases, answers, strict=True), 1)
+            if answer.status is not None
+        )
+
+    def _nodes_of(self, case: Case) -> tuple[str, ...]:
+        outcome = case.decision.outcome
+        return self._behind(outcome) if isinstance(outcome, Delivered) else ()
 
     def _fits(self, case: Case, answer: Answer, *, needs_gateway: bool) -> bool:
         return any(
@@ -162,6 +190,19 @@ def _is_played(outcome: Outcome, nodes: Mapping[Address, str]) -> bool:
         endpoints = outcome.destination.endpoints
         return bool(endpoints) and all((each.address, each.port) in nodes for each in endpoints)
     return isinstance(outcome, LocalAnswer | NoConnection)
+
+
+def _kind(case: Case, status: int, nodes: tuple[str, ...], weight: float, number: int) -> RequestKind:
+    request = case.request
+    query = f"?{request.query}" if request.query else ""
+    return RequestKind(
+        name=f"{MIXED}: {number}",
+        weight=weight,
+        method=request.method,
+        path=f"{request.path}{query}",
+        headers=(("Host", request.host), *request.headers),
+        expect=Expectation(status=status, nodes=nodes, by_proxy=not nodes),
+    )
 
 
 def _call(case: Case, address: Address) -> Call:

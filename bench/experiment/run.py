@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from pathlib import Path
 from bench.analysis.handshake import doubts
 from bench.certs.material import Material
 from bench.environment import machine
-from bench.errors import BenchError
+from bench.errors import BenchError, StackError
 from bench.experiment.backend import Backend
 from bench.experiment.handshake import (
     handshake_plans,
@@ -52,6 +53,7 @@ _AROUND_TRIAL_S = 2.0
 _PREPARATION_S = 6.0
 _FLOOR_S = 5.0
 _REPORT_S = 4.0
+_MIXED_SHARE = 0.1
 _SOURCES: tuple[ConfigSource, ...] = ("static", "eds")
 
 
@@ -65,6 +67,8 @@ class RunOptions:
     """As typed, for the report."""
     backend: Backend
     with_handshake: bool = True
+    mix_matrix: bool = False
+    """Let a tenth of the steady trials' requests be those of the request matrix."""
     ledger: LedgerLevel = "counters"
     """Level of the accounts of the steady trials; those of handshakes are kept at level ``counters``."""
 
@@ -133,6 +137,11 @@ def run(loaded: LoadedScenario, options: RunOptions, observer: Observer) -> Fini
     except BenchError as error:
         _keep_what_there_is(journal, str(error))
         raise
+    except OSError as error:
+        # The disk can be full at any moment, also where nobody thinks of files.
+        explained = refused_by_the_system(error)
+        _keep_what_there_is(journal, str(explained))
+        raise explained from error
     observer.stage("writing the report", _REPORT_S)
     return Finished(journal.complete(), folder, write_report(folder))
 
@@ -176,7 +185,7 @@ class _Session:
                 source: self._start(running, source, source, variation) for source in _SOURCES
             }
             self._verify(stacks)
-            plans = steady_plans(scenario.traffic)
+            plans = self._mixed(steady_plans(scenario.traffic), stacks)
             self._floor(stacks[plans[0][0]], plans[0][1])
             for source, plan in plans:
                 self._trial(stacks[source], plan, is_full=is_full)
@@ -221,6 +230,19 @@ class _Session:
         self.journal.stack_ready_s[name] = time.monotonic() - began
         save_config(stack, self.journal.folder / "config" / name)
         return stack
+
+    def _mixed(
+        self, plans: Sequence[tuple[ConfigSource, TrialPlan]], stacks: Mapping[str, Stack]
+    ) -> Sequence[tuple[ConfigSource, TrialPlan]]:
+        """The plans with the request matrix mixed in, if that was asked for."""
+        if not self.options.mix_matrix:
+            return plans
+        traffic = self.prepared.loaded.scenario.traffic
+        weight = sum(subset.weight for subset in traffic.subsets.values()) * _MIXED_SHARE / (1 - _MIXED_SHARE)
+        extra = MatrixCheck.of(self.prepared.loaded).mixable(
+            stacks[plans[0][0]], port=traffic.port, weight=weight
+        )
+        return [(source, dataclasses.replace(plan, extra=extra)) for source, plan in plans]
 
     def _verify_gateway(self, running: ExitStack) -> None:
         """Let the gateway meet nodes with wrong certificates, on a stack that carries no load."""
@@ -339,9 +361,21 @@ def fingerprint_of(prepared: Prepared, stack: str, versions: Mapping[str, str]) 
     )
 
 
+def refused_by_the_system(error: OSError) -> StackError:
+    """The error for something that the operating system did not let the suite do."""
+    return StackError(
+        f"the system refuses: {error.strerror or error}.",
+        where=str(error.filename) if error.filename is not None else None,
+        remedy="Make room on the disk, or name another folder with --out or TMPDIR.",
+    )
+
+
 def _keep_what_there_is(journal: Journal, reason: str) -> None:
-    """Result and report of an aborted run; a second failure here must not hide the first."""
-    journal.abort(reason)
-    if journal.trials:
-        with contextlib.suppress(BenchError):
+    """Result and report of an aborted run; a second failure here must not hide the first.
+
+    Where the disk is full the result stays as it was written before: aborted, and with all trials until then.
+    """
+    with contextlib.suppress(BenchError, OSError):
+        journal.abort(reason)
+        if journal.trials:
             write_report(journal.folder)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from bench.analysis.tally import Tally, combine
+from bench.analysis.tally import Tally, add_up, combine
 from bench.errors import MeasurementError
 from bench.experiment.ledger import Bookkeeper
 from bench.experiment.meter import Meter, Reading, UpstreamTls
@@ -40,6 +41,8 @@ class TrialPlan:
     block: int = 1
     position: int = 1
     """Place within the block, from 1."""
+    extra: tuple[RequestKind, ...] = ()
+    """Requests mixed into the traffic; told together, under the name before their colon."""
     requires_id: bool = True
     """Whether an answer must echo the request's id; nodes that are not ours may not."""
 
@@ -161,7 +164,7 @@ def finished_trial(
 ) -> Trial:
     """Put together what a trial brought; what was not read stays unknown."""
     measured = measured_stage(plan, outcome)
-    tallies = tuple(_tally(subset) for subset in measured.subsets)
+    tallies = _told_together([_tally(subset) for subset in measured.subsets])
     return Trial(
         result=TrialResult(
             name=plan.name,
@@ -198,6 +201,17 @@ def finished_trial(
     )
 
 
+def _told_together(tallies: Sequence[Tally]) -> tuple[Tally, ...]:
+    """Add up kinds of one family, ``matrix: …``: a table of subsets has no room for a whole matrix."""
+    families: dict[str, list[Tally]] = {}
+    for tally in tallies:
+        families.setdefault(tally.name.partition(":")[0], []).append(tally)
+    return tuple(
+        parts[0] if len(parts) == 1 and ":" not in parts[0].name else add_up(name, parts)
+        for name, parts in families.items()
+    )
+
+
 def stack_target(stack: Stack, scenario: Scenario) -> Target:
     """Where the client beside the scenario's sidecar sends its requests."""
     traffic = scenario.traffic
@@ -214,7 +228,10 @@ def load_plan(scenario: Scenario, plan: TrialPlan, target: Target, run_id: str) 
     return LoadPlan(
         run_id=run_id,
         target=target,
-        requests=tuple(_kind(name, subset, traffic) for name, subset in traffic.subsets.items()),
+        requests=(
+            *(_kind(name, subset, traffic) for name, subset in traffic.subsets.items()),
+            *plan.extra,
+        ),
         stages=(
             Stage(name="warm-up", kind="warm_up", duration_s=traffic.warm_up_s, schedule=warm_up),
             Stage(name="measure", kind="measure", duration_s=plan.measure_s, schedule=plan.schedule),

@@ -51,6 +51,7 @@ class Check:
     """The expectation of one kind of request, prepared."""
 
     __slots__ = (
+        "_by_proxy",
         "_exact",
         "_id_header",
         "_marker",
@@ -68,7 +69,8 @@ class Check:
         self._nodes = tuple(node.encode("latin-1") for node in expect.nodes)
         self._node_header = plan.node_header.lower().encode("latin-1")
         self._id_header = plan.id_header.lower().encode("latin-1")
-        self._require_id = plan.require_id
+        self._by_proxy = expect.by_proxy
+        self._require_id = plan.require_id and not expect.by_proxy
         self._exact = expect.body_exact.encode() if expect.body_exact is not None else None
         self._marker = expect.body_contains.encode() if expect.body_contains is not None else None
 
@@ -85,7 +87,8 @@ class Check:
 
         A node that must not answer is a misroute whatever else it says; then status, id, node name, body.
         """
-        node = answer.header(self._node_header) if self._nodes else None
+        names_node = self._nodes or self._by_proxy
+        node = answer.header(self._node_header) if names_node else None
         if node is not None and node not in self._nodes:
             return Verdict("misrouted", f"answered by {node.decode('latin-1')}")
         if answer.status != self._status:

@@ -19,6 +19,8 @@ class Expectation(_Model):
     status: int = 200
     nodes: tuple[str, ...] = ()
     """Names of the nodes that may answer, read from ``LoadPlan.node_header``; empty: nobody checks."""
+    by_proxy: bool = False
+    """A proxy answers by itself and echoes no id; an answer that names a node is a misroute."""
     body_contains: str | None = None
     body_exact: str | None = None
 

@@ -190,10 +190,10 @@ def _ledger_lines(result: Result) -> list[str]:
         return []
     told = f"{account.level}: {account.balanced} of {account.trials} balance"
     told += f", {account.unexplained:,} unexplained"
-    if account.named:
-        told += f"; {', '.join(f'{cause} {count:,}' for cause, count in account.named.items())}"
     if account.misroute_upper_bound is not None:
         told += f"; misroutes {bound(account.misroute_upper_bound)} at 95 %"
+    if account.named:
+        told += f"; {', '.join(f'{cause} {count:,}' for cause, count in account.named.items())}"
     return [_cut(f"{'ledger':<15}{told}")]
 
 

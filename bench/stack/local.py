@@ -292,11 +292,16 @@ class LocalStack:
         admin = envoy.admin_address(folder)
         assert admin is not None  # noqa: S101 - waited for
         self._wait(process, lambda: envoy.is_live(admin))
-        if refused := envoy.refusals(admin):
+        try:
+            refused, listeners = envoy.refusals(admin), envoy.listener_addresses(admin)
+        except ConnectionError as error:
+            # It was live a moment ago: whoever ended it in between is told by its exit.
+            raise self._why_silent(process) from error
+        if refused:
             raise envoy.refusal_error(process, refused)
-        real = match_listeners(proxy, envoy.listener_addresses(admin))
+        real = match_listeners(proxy, listeners)
         if real is None:
-            raise envoy.missing_listener_error(process, proxy, envoy.listener_addresses(admin))
+            raise envoy.missing_listener_error(process, proxy, listeners)
         self._proxy_folders[proxy.name] = folder
         self._placements[proxy.name] = placement
         self._components[proxy.name] = Component(
@@ -343,6 +348,15 @@ class LocalStack:
                     f"{process.last_output() or '(none)'}"
                 )
             time.sleep(POLL_S)
+
+    def _why_silent(self, process: Process) -> StackError:
+        """What to say of a part that answered before and does not now."""
+        deadline = time.monotonic() + 1.0
+        while process.exit_code() is None and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        if process.exit_code() is not None:
+            return self._why_dead(process)
+        return StackError(f"{process.name} stopped answering. Its last output:\n{process.last_output()}")
 
     def _why_dead(self, process: Process) -> StackError:
         """Told apart: a part that never got ready was refused by its program, a later death is a death."""

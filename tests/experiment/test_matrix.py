@@ -1,11 +1,17 @@
 """The second opinion's whole matrix, and the gateway's refusals, on a real path."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from bench.experiment.faults.routing import _swap_routes
 from bench.experiment.impostors import verify_gateway
 from bench.experiment.matrix import MATRIX, MatrixCheck
+from bench.experiment.trial import TrialPlan, finished_trial, load_plan, stack_target
+from bench.load.plan import Expectation
+from bench.load.runner import run_load
 from bench.scenario.load import load_scenario
+from bench.scenario.traffic import Constant
 
 pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.xdist_group("ground")]
 
@@ -64,3 +70,32 @@ def test_a_gateway_that_trusts_anybody_fails_its_controls(ground, monkeypatch):
     lines = verify_gateway(ground.stack, ground.parts, ground.scenario, ground.material)
 
     assert {line.name for line in lines if not line.passed} >= {"v1, node cert expired"}
+
+
+def test_the_mixed_in_matrix_is_answered_as_verified_and_told_as_one(ground, check, tmp_path):
+    extra = check.mixable(ground.stack, port=80, weight=2.0)
+    plan = TrialPlan("t", "steady", "eds", Constant(arrival_rate=200), 1.0, extra=extra)
+    load = load_plan(ground.scenario, plan, stack_target(ground.stack, ground.scenario), "mixed")
+
+    outcome = run_load(load, tmp_path)
+    trial = finished_trial(plan, datetime.now(UTC), outcome)
+
+    mixed = next(subset for subset in trial.result.subsets if subset.name == "matrix")
+    assert {subset.name for subset in trial.result.subsets} == {"v1", "v2", "matrix"}
+    assert (mixed.answered, mixed.failed, mixed.misrouted) == (mixed.due, 0, 0)
+    assert 90 <= mixed.due <= 110
+    assert mixed.response_time.samples == mixed.due
+    assert any(kind.expect.by_proxy for kind in extra)
+
+
+def test_an_answer_of_a_node_where_a_proxy_must_answer_is_a_misroute(ground, check, tmp_path):
+    kinds = check.mixable(ground.stack, port=80, weight=1.0)
+    led_on = next(kind for kind in kinds if kind.expect.nodes)
+    wrong = led_on.model_copy(update={"expect": Expectation(status=200, by_proxy=True)})
+    plan = TrialPlan("t", "steady", "eds", Constant(arrival_rate=50), 0.5)
+    load = load_plan(ground.scenario, plan, stack_target(ground.stack, ground.scenario), "proxy")
+
+    outcome = run_load(load.model_copy(update={"requests": (wrong,)}), tmp_path)
+
+    counts = outcome.stages[-1].subsets[0].counts
+    assert counts.misrouted == counts.due > 0

@@ -1,6 +1,7 @@
 """Logs are read exactly, and what is no entry is counted and named."""
 
 import json
+import os
 
 import pytest
 
@@ -8,6 +9,8 @@ from bench.errors import MeasurementError
 from bench.stack import nginx
 from bench.telemetry.access_log import (
     REQUEST_FIELDS,
+    LinesSince,
+    LogMark,
     parse_envoy,
     read_envoy_log,
     read_node_log,
@@ -135,3 +138,46 @@ def test_waiting_for_a_log_that_never_rests_ends_in_an_error(tmp_path):
 
     with pytest.raises(MeasurementError, match="still grow"):
         wait_until_flushed([Restless(log)], quiet_s=0.1, timeout_s=0.3)
+
+
+def test_a_mark_counts_what_came_after_it_also_across_pieces(tmp_path):
+    log = tmp_path / "access.log"
+    log.write_text('{"id":"r/1"}\n')
+    mark = LogMark.at_end(log)
+    with log.open("a") as out:
+        out.write('{"id":"r/2"}\n{"id":"other/3"}\n{"id":"r/4"}\n')
+
+    assert b"".join(mark.chunks(size=5)) == log.read_bytes()[13:]
+    assert mark.count_since(b'"id":"r/') == LinesSince(lines=3, marked=2, is_torn=False)
+    assert mark.bytes_since() == log.stat().st_size - 13
+
+
+def test_a_last_line_without_an_end_is_told_and_not_counted(tmp_path):
+    log = tmp_path / "access.log"
+    mark = LogMark.at_end(log)
+    log.write_text('{"id":"r/1"}\n{"id":"r/2')
+
+    assert mark.count_since(b'"id":"r/') == LinesSince(lines=1, marked=1, is_torn=True)
+
+
+@pytest.mark.parametrize("what", ["truncated", "rotated", "taken away"])
+def test_a_log_that_is_not_what_it_was_is_never_counted(tmp_path, what):
+    log = tmp_path / "access.log"
+    log.write_text('{"id":"r/1"}\n' * 3)
+    mark = LogMark.at_end(log)
+    if what == "truncated":
+        os.truncate(log, 5)
+    elif what == "rotated":
+        log.rename(tmp_path / "access.log.1")
+        log.write_text('{"id":"r/1"}\n' * 9)
+    else:
+        log.unlink()
+
+    with pytest.raises(MeasurementError, match=what):
+        mark.count_since(b"r/")
+
+
+def test_a_log_that_nobody_has_written_yet_is_empty(tmp_path):
+    mark = LogMark.at_end(tmp_path / "none.log")
+
+    assert mark.count_since(b"r/") == LinesSince(lines=0, marked=0, is_torn=False)

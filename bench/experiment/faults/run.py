@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from bench.experiment.journal import Journal
 from bench.experiment.matching import SIDECAR_LOG
 from bench.experiment.observer import Observer
 from bench.experiment.preparation import Prepared, Variation, make_material, prepare
-from bench.experiment.run import Finished, InterruptedRunError, fingerprint_of
+from bench.experiment.run import Finished, InterruptedRunError, fingerprint_of, refused_by_the_system
 from bench.experiment.topology import topology_of
 from bench.experiment.trial import stack_target
 from bench.report.build import write_report
@@ -86,8 +87,11 @@ def prove(loaded: LoadedScenario, options: FaultsOptions, observer: Observer) ->
             "interrupted; everything is stopped.", remedy=f"What was proven is in {folder}."
         ) from None
     except BenchError as error:
-        journal.abort(str(error))
+        with contextlib.suppress(BenchError):
+            journal.abort(str(error))
         raise
+    except OSError as error:
+        raise refused_by_the_system(error) from error
     observer.stage("writing the report", 2)
     return Finished(journal.complete(), folder, write_report(folder))
 

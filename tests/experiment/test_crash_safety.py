@@ -1,0 +1,172 @@
+"""Whatever is killed in the middle of a run, and when the disk is full: nothing stays, nothing is lost."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from bench.result import read_result
+from tests.experiment.test_run import command, only_folder, wait_for_trials
+
+pytestmark = [pytest.mark.envoy, pytest.mark.nginx]
+
+
+@pytest.fixture
+def endless(short):
+    """A scenario whose run does not end by itself, and that kills may interrupt anywhere."""
+    scenario = short / "scenario.yaml"
+    text = scenario.read_text().replace("blocks: 1", "blocks: 50").replace("measure_s: 1.5", "measure_s: 0.6")
+    scenario.write_text(text)
+    return short
+
+
+def start(folder, tmp_path):
+    return subprocess.Popen(
+        command(folder, tmp_path / "out", "--no-handshake"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+
+
+def family_of(process):
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def assert_gone(family):
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert [one for one in alive if one.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def is_part(process, *words):
+    try:
+        line = " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+    return all(word in line for word in words)
+
+
+def test_a_main_process_that_is_killed_leaves_its_trials_and_nothing_else(endless, tmp_path):
+    process = start(endless, tmp_path)
+    wait_for_trials(process, tmp_path / "out", count=1)
+    family = family_of(process)
+
+    process.kill()
+    process.wait(10)
+    process.stdout.close()
+
+    assert_gone(family)
+    result = read_result(only_folder(tmp_path / "out"))
+    assert result.state == "aborted"
+    assert "could not say why" in result.reason
+    assert result.trials
+    assert all(trial.ledger.is_balanced for trial in result.trials)
+    deadline = time.monotonic() + 5
+    while list(tmp_path.glob("egress-bench-*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert list(tmp_path.glob("egress-bench-*")) == []
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("a load worker", ("locustfile.py",)),
+        ("a node", ("nginx", "nginx02")),
+        ("the sidecar", ("--config-path", "/sleep/")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_killed_part_ends_the_run_by_name_with_its_trials_kept(endless, tmp_path, what, words):
+    process = start(endless, tmp_path)
+    wait_for_trials(process, tmp_path / "out", count=1)
+    deadline = time.monotonic() + 10
+    family = []
+    while not any(is_part(one, *words) for one in family) and time.monotonic() < deadline:
+        family = family_of(process)
+    victim = next(one for one in family if is_part(one, *words))
+
+    victim.send_signal(signal.SIGKILL)
+    output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 2, (what, output)
+    assert "Traceback" not in output
+    assert_gone(family)
+    result = read_result(only_folder(tmp_path / "out"))
+    assert result.state == "aborted"
+    assert result.reason
+    assert result.trials
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs the right to mount")
+def test_a_full_disk_ends_the_run_in_words_and_keeps_what_was_written(endless, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("cannot mount here")
+    try:
+        process = subprocess.Popen(
+            command(endless, disk / "out", "--no-handshake"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "TMPDIR": str(tmp_path)},
+        )
+        wait_for_trials(process, disk / "out", count=1)
+        family = family_of(process)
+        with (disk / "ballast").open("wb") as ballast:
+            try:
+                while True:
+                    ballast.write(b"x" * 65_536)
+                    ballast.flush()
+            except OSError:
+                pass
+        output, _ = process.communicate(timeout=60)
+
+        assert process.returncode == 2, output
+        assert "Traceback" not in output
+        assert_gone(family)
+        result = read_result(only_folder(disk / "out"))
+        assert result.state == "aborted"
+        assert result.trials
+        assert json.loads((only_folder(disk / "out") / "result.json").read_text())["run_id"] == result.run_id
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=False)
+
+
+def test_status_and_down_find_and_clear_what_a_run_without_its_guard_left(endless, tmp_path):
+    """The guard is killed with its run: only then is anything left to find."""
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = start(endless, tmp_path)
+    wait_for_trials(process, tmp_path / "out", count=1)
+    family = family_of(process)
+    for one in family:
+        if is_part(one, "guard"):
+            one.kill()
+    process.kill()
+    process.wait(10)
+    process.stdout.close()
+
+    def told(name):
+        done = subprocess.run(
+            [sys.executable, "-m", "bench", name, "--json"],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    assert told("status")
+    assert told("down")
+    assert told("status") == []
+    assert_gone(family)
