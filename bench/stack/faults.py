@@ -19,7 +19,7 @@ import psutil
 from bench.errors import StackError
 from bench.stack.local import LocalStack
 
-_RELOAD_S = 5.0
+_RELOAD_S = 20.0
 _POLL_S = 0.01
 _SERVER_FILE = re.compile(r'"[^"]*/(server\.(?:crt|key))"')
 

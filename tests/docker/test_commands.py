@@ -15,7 +15,7 @@ from bench.stack.images.recipes import recipe
 from bench.stack.images.supply import build
 from tests.stack.egress_path import HOST
 
-pytestmark = [pytest.mark.docker, pytest.mark.slow]
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.xdist_group("docker")]
 
 BENCH = [sys.executable, "-m", "bench"]
 SCENARIO = Path("scenarios/egress-mtls")

@@ -11,7 +11,7 @@ from bench.experiment.calls import CONNECT_ONLY, Call, make_calls
 from bench.stack.compose.faults import ContainerFaults
 from tests.stack.egress_path import call
 
-pytestmark = [pytest.mark.docker]
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from tests.stack.egress_path import (
     sidecar_files,
 )
 
-pytestmark = [pytest.mark.docker]
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
 
 _OWNER = """
 import sys, time

@@ -19,7 +19,7 @@ from bench.telemetry.admin import Admin
 from bench.telemetry.containers import read_containers
 from tests.stack.egress_path import HOST, NODES, call, call_node, eds_file, entrance
 
-pytestmark = [pytest.mark.docker]
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
 BIND = ("0.0.0.0", 80)
 
 

@@ -13,7 +13,8 @@ import pytest
 from bench.result import read_result
 from tests.experiment.test_run import command, only_folder, wait_for_trials
 
-pytestmark = [pytest.mark.envoy, pytest.mark.nginx]
+# One whole path at a time: Envoys watch many files, and a user may have 128 watches.
+pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.xdist_group("ground")]
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from bench.result import read_result
 from bench.scenario.load import load_scenario
 from bench.stack.local import LocalStack
 
-pytestmark = [pytest.mark.envoy, pytest.mark.nginx]
+# One whole path at a time: Envoys watch many files, and a user may have 128 watches.
+pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.xdist_group("ground")]
 
 
 @pytest.fixture

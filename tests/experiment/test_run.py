@@ -14,7 +14,8 @@ import pytest
 from bench.report.build import write_report
 from bench.result import read_result
 
-pytestmark = [pytest.mark.envoy, pytest.mark.nginx]
+# One whole path at a time: Envoys watch many files, and a user may have 128 watches.
+pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.xdist_group("ground")]
 
 
 def command(folder, out, *more):
