@@ -17,6 +17,10 @@ ENOUGH_BLOCKS = 6
 """With n blocks the smallest two-sided p of a sign test is 2/2^n: below six, no outcome reaches 5 %."""
 
 
+_OF_THE_PROCESS = "memory"
+"""Ending of metrics that belong to a process and not to the load of a block."""
+
+
 @dataclass(frozen=True, slots=True)
 class Spread:
     """The values of one source over the blocks."""
@@ -80,7 +84,11 @@ def compare_blocks(comparison: Comparison) -> BlockComparison:
     eds = _spread([pair[1] for pair in pairs])
     differences = tuple(candidate - baseline for baseline, candidate in pairs)
     ratio = eds.median / static.median if static.median else None
-    resolved, wording = _word(differences, static, eds, ratio)
+    if comparison.metric.endswith(_OF_THE_PROCESS):
+        # The same two processes in each block: six readings of one observation prove nothing.
+        resolved, wording = False, "not resolved: one process of each source, read again in each block"
+    else:
+        resolved, wording = _word(differences, static, eds, ratio)
     return BlockComparison(
         metric=comparison.metric,
         unit=comparison.unit,

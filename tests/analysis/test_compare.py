@@ -129,3 +129,13 @@ def test_one_unknown_part_makes_the_sum_unknown():
     trials = [a_trial("static", 1, 100, cpu=(50.0, None)), a_trial("eds", 1, 100, cpu=(50.0, 10.0))]
 
     assert "gateway CPU per request" not in {comparison.metric for comparison in comparisons_of(trials)}
+
+
+def test_memory_of_the_same_two_processes_is_no_six_observations():
+    """However far apart, block after block reads the same processes again."""
+    memory = Comparison(metric="gateway memory", unit="bytes", static=(30.0,) * 6, eds=(20.0,) * 6)
+
+    found = compare_blocks(memory)
+
+    assert not found.resolved
+    assert "one process of each source" in found.wording
