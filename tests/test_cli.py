@@ -12,6 +12,8 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from bench import cli
+from bench.cli.options import StackKind
+from bench.cli.parts import each_image
 from bench.errors import InputError
 
 COMMANDS = sorted(get_command(cli.app).commands)
@@ -92,11 +94,11 @@ def test_nothing_stands_where_nothing_was_started(monkeypatch, capsys, tmp_path)
 
 def test_an_image_without_containers_is_refused_and_so_are_two_results_in_one_document():
     with pytest.raises(InputError, match="--stack docker"):
-        cli._each_image(cli.StackKind.LOCAL, ["envoy:1"], as_json=False)
+        each_image(StackKind.LOCAL, ["envoy:1"], as_json=False)
     with pytest.raises(InputError, match="--json prints one result"):
-        cli._each_image(cli.StackKind.DOCKER, ["envoy:1", "envoy:2"], as_json=True)
-    assert cli._each_image(cli.StackKind.DOCKER, ["envoy:1", "envoy:2"], as_json=False) == [
+        each_image(StackKind.DOCKER, ["envoy:1", "envoy:2"], as_json=True)
+    assert each_image(StackKind.DOCKER, ["envoy:1", "envoy:2"], as_json=False) == [
         "envoy:1",
         "envoy:2",
     ]
-    assert cli._each_image(cli.StackKind.LOCAL, None, as_json=True) == [None]
+    assert each_image(StackKind.LOCAL, None, as_json=True) == [None]

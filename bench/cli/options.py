@@ -1,0 +1,52 @@
+"""Options that several commands share, and the values that they take."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class StackKind(StrEnum):
+    """Where Envoy and nginx run."""
+
+    LOCAL = "local"
+    DOCKER = "docker"
+
+
+class ConfigSourceName(StrEnum):
+    """Where Envoy learns its endpoints."""
+
+    STATIC = "static"
+    EDS = "eds"
+
+
+class FailOnName(StrEnum):
+    """Which findings make a check fail."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class LedgerLevelName(StrEnum):
+    """How closely requests are accounted for."""
+
+    COUNTERS = "counters"
+    FULL = "full"
+
+
+class RoleName(StrEnum):
+    """Which proxy of the path."""
+
+    SIDECAR = "sidecar"
+    EGRESS = "egress"
+
+
+DEFAULT_SCENARIO = Path("scenarios/egress-mtls")
+Out = Annotated[Path, typer.Option("--out", help="Folder in which the result folder is made.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print only the final lines.")]
+Stack = Annotated[StackKind, typer.Option("--stack", help="Where Envoy and nginx run.")]
+ScenarioFolder = Annotated[Path, typer.Argument(metavar="[SCENARIO]", help="Folder with a scenario.yaml.")]

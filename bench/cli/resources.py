@@ -1,0 +1,87 @@
+"""Commands that read Istio resources: translate, check, explain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.options import (
+    AsJson,
+    ConfigSourceName,
+    FailOnName,
+    Quiet,
+    RoleName,
+)
+from bench.cli.parts import make_console
+
+
+def translate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of Istio YAML and inventory.")],
+    *,
+    role: Annotated[RoleName, typer.Option(help="Which proxy of the path.")],
+    config_source: Annotated[ConfigSourceName, typer.Option(help="Where endpoints come from.")],
+    out: Annotated[Path, typer.Option(help="Folder for the Envoy files.")],
+    proxy: Annotated[str | None, typer.Option(help="Proxy of the inventory, if a role has several.")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the Envoy configuration files for a folder of Istio resources."""
+    with make_console(quiet=quiet, as_json=as_json) as console:
+        from bench.experiment.translation import write_translation
+
+        written = write_translation(
+            folder, role=role.value, proxy=proxy, config_source=config_source.value, out=out
+        )
+        for warning in written.warnings:
+            console.note(f"warning: {warning}")
+        console.say(written.command)
+        console.document(written.document())
+
+
+def check(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of Istio YAML, or of a scenario.")],
+    *,
+    fail_on: Annotated[FailOnName, typer.Option(help="Findings of this level end with code 1.")] = (
+        FailOnName.ERROR
+    ),
+    as_json: AsJson = False,
+    as_sarif: Annotated[bool, typer.Option("--sarif", help="Print SARIF 2.1.0 on stdout.")] = False,
+) -> None:
+    """Tell what is wrong with Istio YAML, and what that does to requests, before anything runs."""
+    with make_console(as_json=as_json or as_sarif) as console:
+        from bench.environment import package_version
+        from bench.experiment.check import check_folder, exit_code
+
+        report = check_folder(folder)
+        console.findings(report.worst_first())
+        for note in report.notes:
+            console.note(f"note: {note}")
+        console.say(report.summary())
+        console.document(
+            report.sarif(version=package_version("egress-bench")) if as_sarif else report.document()
+        )
+        raise typer.Exit(exit_code(report.findings, fail_on.value))
+
+
+def explain(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of Istio YAML and inventory.")],
+    *,
+    url: Annotated[str, typer.Option(help="What the client calls.")],
+    header: Annotated[list[str] | None, typer.Option("--header", "-H", help="'name: value'.")] = None,
+    method: Annotated[str, typer.Option(help="HTTP method.")] = "GET",
+    proxy: Annotated[str | None, typer.Option("--from", help="Proxy beside the client.")] = None,
+    as_json: AsJson = False,
+    as_mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid drawing.")] = False,
+) -> None:
+    """Tell the way of one request: listener, route, cluster, endpoint, and why."""
+    with make_console(as_json=as_json) as console:
+        from bench.experiment.explanation import explain_folder
+        from bench.explain.document import document
+        from bench.explain.mermaid import mermaid
+        from bench.explain.tree import tree
+
+        journey = explain_folder(folder, url, headers=header or (), method=method, proxy=proxy)
+        console.say(mermaid(journey) if as_mermaid else tree(journey, width=console.width))
+        console.document(document(journey))

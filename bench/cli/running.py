@@ -1,0 +1,153 @@
+"""Commands that put load on a path: run, drive, faults, worker."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.options import (
+    DEFAULT_SCENARIO,
+    AsJson,
+    LedgerLevelName,
+    Out,
+    Quiet,
+    ScenarioFolder,
+    Stack,
+    StackKind,
+)
+from bench.cli.parts import each_image, make_backend, make_console
+
+
+def run(
+    scenario: ScenarioFolder = DEFAULT_SCENARIO,
+    *,
+    stack: Stack = StackKind.LOCAL,
+    rate: Annotated[float | None, typer.Option(help="Requests per second instead of the scenario's.")] = None,
+    measure: Annotated[float | None, typer.Option(help="Seconds of each trial, likewise.")] = None,
+    blocks: Annotated[int | None, typer.Option(help="Blocks of a static and an EDS trial, likewise.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Locust worker processes, likewise.")] = None,
+    key: Annotated[str | None, typer.Option(help="Key type of the certificates, likewise.")] = None,
+    handshake: Annotated[bool, typer.Option(help="Measure TLS handshakes.")] = True,
+    envoy_image: Annotated[
+        list[str] | None,
+        typer.Option(help="Envoy image of `--stack docker`; several: one run with each, for comparison."),
+    ] = None,
+    mix_matrix: Annotated[
+        bool, typer.Option("--mix-matrix", help="Let a tenth of the load be the request matrix.")
+    ] = False,
+    ledger: Annotated[
+        LedgerLevelName,
+        typer.Option(help="counters: what each hop counted; full: every request id matched across all logs."),
+    ] = LedgerLevelName.COUNTERS,
+    out: Out = Path("reports"),
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Do the main job: translate, start, verify, load, measure, report."""
+    with make_console(quiet=quiet, as_json=as_json) as console:
+        from bench.experiment.run import RunOptions
+        from bench.experiment.run import run as run_experiment
+        from bench.scenario.load import load_scenario
+        from bench.scenario.overrides import override
+
+        loaded = override(
+            load_scenario(scenario), rate=rate, measure_s=measure, blocks=blocks, workers=workers, key=key
+        )
+        codes = []
+        for image in each_image(stack, envoy_image, as_json=as_json):
+            options = RunOptions(
+                out=out,
+                command=shlex.join(["egress-bench", *sys.argv[1:]]),
+                backend=make_backend(stack, loaded, console, envoy_image=image),
+                with_handshake=handshake,
+                ledger=ledger.value,
+                mix_matrix=mix_matrix,
+            )
+            finished = run_experiment(loaded, options, console)
+            codes.append(console.finish(finished.result, finished.report))
+        raise typer.Exit(max(codes))
+
+
+def drive(
+    scenario: ScenarioFolder = DEFAULT_SCENARIO,
+    *,
+    target: Annotated[str, typer.Option(help="http://HOST:PORT or https://HOST:PORT.")],
+    rate: Annotated[float | None, typer.Option(help="Requests per second instead of the scenario's.")] = None,
+    measure: Annotated[float | None, typer.Option(help="Seconds of load, likewise.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Locust worker processes, likewise.")] = None,
+    ca: Annotated[Path | None, typer.Option(help="CA bundle of the target's certificate.")] = None,
+    certificate: Annotated[Path | None, typer.Option(help="Client certificate for the target.")] = None,
+    private_key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
+    server_name: Annotated[str | None, typer.Option(help="Name to ask for and to check.")] = None,
+    out: Out = Path("reports"),
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Put the scenario's load on a system that runs elsewhere, and verify every answer."""
+    with make_console(quiet=quiet, as_json=as_json) as console:
+        from bench.experiment.drive import DriveOptions
+        from bench.experiment.drive import drive as drive_target
+        from bench.scenario.load import load_scenario
+        from bench.scenario.overrides import override
+
+        loaded = override(load_scenario(scenario), rate=rate, measure_s=measure, workers=workers)
+        options = DriveOptions(
+            target=target,
+            out=out,
+            command=shlex.join(["egress-bench", *sys.argv[1:]]),
+            ca=ca,
+            certificate=certificate,
+            private_key=private_key,
+            server_name=server_name,
+        )
+        finished = drive_target(loaded, options, console)
+        raise typer.Exit(console.finish(finished.result, finished.report))
+
+
+def faults(
+    scenario: ScenarioFolder = DEFAULT_SCENARIO,
+    *,
+    clean: Annotated[int, typer.Option(min=0, help="Loads without a fault, which must raise no alarm.")] = 2,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this fault; may be given several times.")
+    ] = None,
+    key: Annotated[str, typer.Option(help="Key type of the certificates.")] = "ecdsa-p256",
+    out: Out = Path("reports"),
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Inject faults into a running load and see whether each is noticed and named; processes only."""
+    with make_console(quiet=quiet, as_json=as_json) as console:
+        from bench.experiment.faults.run import FaultsOptions, prove
+        from bench.scenario.load import load_scenario
+        from bench.scenario.overrides import override
+
+        loaded = override(
+            load_scenario(scenario), rate=None, measure_s=None, blocks=None, workers=None, key=key
+        )
+        options = FaultsOptions(
+            out=out,
+            command=shlex.join(["egress-bench", *sys.argv[1:]]),
+            backend=make_backend(StackKind.LOCAL, loaded, console),
+            clean=clean,
+            only=tuple(only or ()),
+        )
+        finished = prove(loaded, options, console)
+        raise typer.Exit(console.finish(finished.result, finished.report))
+
+
+def worker(
+    *,
+    master: Annotated[str, typer.Option(help="Host on which a run awaits workers.")],
+    port: Annotated[int | None, typer.Option(help="Its port, if not the usual one.")] = None,
+    processes: Annotated[int, typer.Option(help="Worker processes to start here.")] = 1,
+) -> None:
+    """Join a run that another machine conducts."""
+    from bench.load.starting import MASTER_PORT
+    from bench.load.worker import run_worker
+
+    raise typer.Exit(run_worker(master, port=port or MASTER_PORT, processes=processes))

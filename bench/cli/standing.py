@@ -1,0 +1,113 @@
+"""Commands about what stands on this machine: up, status, down, logs, images, doctor."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.stack.binaries import Binary
+from typing import Annotated
+
+import typer
+
+from bench.cli.options import (
+    DEFAULT_SCENARIO,
+    AsJson,
+    ConfigSourceName,
+    Quiet,
+    ScenarioFolder,
+    Stack,
+    StackKind,
+)
+from bench.cli.parts import make_backend, make_console
+
+
+def up(
+    scenario: ScenarioFolder = DEFAULT_SCENARIO,
+    *,
+    stack: Stack = StackKind.LOCAL,
+    config_source: Annotated[
+        ConfigSourceName, typer.Option(help="Where endpoints come from.")
+    ] = ConfigSourceName.EDS,
+    quiet: Quiet = False,
+) -> None:
+    """Stand the stack up for work by hand, until Ctrl-C or `egress-bench down`."""
+    with make_console(quiet=quiet) as console:
+        from bench.experiment.standing import stand
+        from bench.scenario.load import load_scenario
+
+        loaded = load_scenario(scenario)
+        stand(loaded, config_source.value, make_backend(stack, loaded, console).make_stack, console)
+
+
+def status(*, as_json: AsJson = False) -> None:
+    """Tell which stacks stand on this machine, and what a killed run left behind."""
+    with make_console(as_json=as_json) as console:
+        from bench.experiment.standing import describe_runs
+
+        found = describe_runs()
+        console.say(found.text)
+        console.document(found.document)
+
+
+def down(*, as_json: AsJson = False) -> None:
+    """End every stack of yours on this machine and clear what killed runs left behind."""
+    with make_console(as_json=as_json) as console:
+        from bench.experiment.standing import end_runs
+
+        ended = end_runs()
+        console.say(ended.text)
+        console.document(ended.document)
+
+
+def logs(
+    part: Annotated[str | None, typer.Argument(help="Proxy or node; default: all of them.")] = None,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+) -> None:
+    """Print what the parts of the standing stacks say."""
+    with make_console() as console:
+        from bench.experiment.output import lines_of
+
+        for line in lines_of(part, follow=follow):
+            console.say(line)
+
+
+def build_images(*, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Build the images of `--stack docker` from what is installed here; needs no registry."""
+    with make_console(quiet=quiet, as_json=as_json) as console:
+        from bench.experiment.images import build_all
+
+        built = build_all(console.note)
+        console.say("\n".join(f"{image.role:<10} {image.reference}  {image.id}" for image in built))
+        console.document([{"role": i.role, "reference": i.reference, "id": i.id} for i in built])
+
+
+def doctor(*, as_json: AsJson = False) -> None:
+    """Tell what this machine has, lacks and limits."""
+    with make_console(as_json=as_json) as console:
+        from bench.environment import doctor as examine
+        from bench.stack.binaries import find_envoy, find_nginx
+        from bench.stack.watches import known_watches
+
+        findings = examine(
+            envoy=_path_of(find_envoy), nginx=_path_of(find_nginx), file_watches=known_watches()
+        )
+        for finding in findings:
+            advice = f"  {finding.advice}" if finding.advice else ""
+            console.say(f"{finding.verdict:<8} {finding.name:<18} {finding.value}{advice}")
+        console.document([asdict(finding) for finding in findings])
+        raise typer.Exit(int(any(finding.verdict == "missing" for finding in findings)))
+
+
+def _path_of(find: Callable[[], Binary]) -> Path | None:
+    try:
+        return find().path
+    except BenchError:
+        return None

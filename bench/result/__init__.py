@@ -1,0 +1,54 @@
+"""What lies on disk after a run. A report is made from this alone."""
+
+from __future__ import annotations
+
+from bench.result.document import (
+    SCHEMA_VERSION,
+    Fingerprint,
+    LimitCheck,
+    Result,
+    RunWarning,
+    VerificationLine,
+)
+from bench.result.faults import FaultResult, FaultsResult
+from bench.result.handshake import HANDSHAKE_KINDS, HandshakeKind, HandshakeMode, HandshakeResult
+from bench.result.ledger import ConnectionProof, LedgerBook, LedgerLevel, LedgerResult
+from bench.result.load import (
+    Comparison,
+    ComponentCost,
+    FailureExample,
+    GeneratorResult,
+    Latency,
+    SubsetResult,
+    TrialResult,
+)
+from bench.result.storage import RESULT_FILE, read_result, write_result
+
+__all__ = [
+    "HANDSHAKE_KINDS",
+    "RESULT_FILE",
+    "SCHEMA_VERSION",
+    "Comparison",
+    "ComponentCost",
+    "ConnectionProof",
+    "FailureExample",
+    "FaultResult",
+    "FaultsResult",
+    "Fingerprint",
+    "GeneratorResult",
+    "HandshakeKind",
+    "HandshakeMode",
+    "HandshakeResult",
+    "Latency",
+    "LedgerBook",
+    "LedgerLevel",
+    "LedgerResult",
+    "LimitCheck",
+    "Result",
+    "RunWarning",
+    "SubsetResult",
+    "TrialResult",
+    "VerificationLine",
+    "read_result",
+    "write_result",
+]

@@ -1,0 +1,93 @@
+"""The whole of a run: the form of ``result.json``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from bench.result.base import Model
+from bench.result.faults import FaultsResult
+from bench.result.handshake import HandshakeResult
+from bench.result.load import Comparison, FailureExample, GeneratorResult, SubsetResult, TrialResult
+
+SCHEMA_VERSION = 1
+# 1: first form
+
+
+class VerificationLine(Model):
+    """One call of the table before the load."""
+
+    stack: str = ""
+    """The stack that was called: ``static``, ``eds`` …"""
+    name: str
+    sent: str
+    expected: str
+    got: str
+    node: str | None
+    passed: bool
+
+
+class LimitCheck(Model):
+    """One limit of the scenario and what the run did."""
+
+    name: str
+    limit: str
+    measured: str
+    passed: bool
+
+
+class RunWarning(Model):
+    """Something a reader of the numbers must know."""
+
+    code: str
+    message: str
+    advice: str
+
+
+class Fingerprint(Model):
+    """What makes two results comparable."""
+
+    machine: dict[str, str]
+    """cpu, cores, memory, kernel, python …"""
+    versions: dict[str, str]
+    """envoy, nginx, openssl, locust, egress-bench …"""
+    scenario_hash: str
+    config_hashes: dict[str, str]
+    """Proxy and config source -> hash of the Envoy files with real addresses taken out."""
+    stack: str
+
+
+class Result(Model):
+    """One run."""
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str
+    scenario: str
+    description: str
+    semantics: str
+    started_at: str
+    finished_at: str | None
+    command: str
+    state: Literal["complete", "aborted"]
+    reason: str | None = None
+    """Why it was aborted."""
+    fingerprint: Fingerprint
+    stack_ready_s: dict[str, float] = Field(default_factory=dict)
+    """Stack name -> seconds from start to ready."""
+    verification: tuple[VerificationLine, ...] = ()
+    trials: tuple[TrialResult, ...] = ()
+    totals: tuple[SubsetResult, ...] = ()
+    """Per subset and, last, the whole, merged over the steady trials."""
+    comparisons: tuple[Comparison, ...] = ()
+    handshake: HandshakeResult | None = None
+    faults: FaultsResult | None = None
+    """None: no faults were injected."""
+    generator: GeneratorResult | None = None
+    limits: tuple[LimitCheck, ...] = ()
+    warnings: tuple[RunWarning, ...] = ()
+    examples: tuple[FailureExample, ...] = ()
+    """One for each kind of failure that the load met."""
+    peak_memory_bytes: int | None = None
+    """Largest sum over all processes of the run, the suite itself included."""
+    duration_s: float | None = None

@@ -1,0 +1,42 @@
+"""What became of injected faults."""
+
+from __future__ import annotations
+
+from bench.result.base import Model
+
+
+class FaultResult(Model):
+    """One fault that was injected into a running load, and what the instruments made of it."""
+
+    name: str
+    title: str
+    expected: str
+    """The cause that had to be named."""
+    detected: bool
+    """Whether it was named, as the most telling finding."""
+    found: str | None
+    """The cause that was named; None: nothing was noticed."""
+    detail: str
+    named_by: str | None
+    """The instrument whose evidence names the cause."""
+    noticed_by: str | None
+    """The first instrument that told that something is the matter."""
+    noticed_s: float | None
+    """From the injection until then; what only logs show is noticed when they are read after the load."""
+    requests: int
+    """Touched."""
+    of_requests: int
+    """Due in the whole load."""
+    also: tuple[str, ...] = ()
+    """Further findings, which follow from the fault."""
+    early_alarms: int = 0
+    """Wrong answers before the injection."""
+
+
+class FaultsResult(Model):
+    """The suite's proof of its own power."""
+
+    faults: tuple[FaultResult, ...] = ()
+    clean_runs: int = 0
+    clean_requests: int = 0
+    false_alarms: tuple[str, ...] = ()

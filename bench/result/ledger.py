@@ -1,0 +1,93 @@
+"""The account of a trial: books, and the proof of mutual TLS."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from bench.result.base import Model
+
+LedgerLevel = Literal["counters", "full"]
+"""``counters``: what each hop counted. ``full``: each request id, matched across the logs of all hops."""
+
+
+class LedgerBook(Model):
+    """One book of a trial: ``left = right + named + unexplained``."""
+
+    level: LedgerLevel
+    book: str
+    left_name: str
+    left: int | None
+    """None: unknown."""
+    right_name: str
+    right: int | None
+    named: dict[str, int] = Field(default_factory=dict)
+    """Cause -> how much of the difference it explains."""
+    unexplained: int | None
+    """Requests without a name for their difference; None where a side is unknown."""
+    state: Literal["balanced", "open", "incomplete"]
+    """Incomplete: the evidence is damaged, see ``damages``."""
+    damages: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+class ConnectionProof(Model):
+    """Who was at the other end of each TLS connection from gateway to nodes, as both ends logged it."""
+
+    connections_of_gateway: int
+    """Distinct upstream connections in the gateway's log."""
+    connections_of_nodes: int
+    """Distinct connections in the nodes' logs."""
+    right_servers: int
+    """Of the gateway's: with the subject of the nodes' certificate as the peer's."""
+    right_clients: int
+    """Of the nodes': verified, with subject and serial of the gateway's certificate."""
+    expected_server: str
+    expected_client: str
+    """Subject and serial."""
+    examples: tuple[str, ...] = ()
+    """Some of the others, in words."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether there were connections, equally many at both ends, and all of them with the right peers."""
+        return (
+            0
+            < self.connections_of_gateway
+            == self.connections_of_nodes
+            == self.right_servers
+            == self.right_clients
+        )
+
+
+class LedgerResult(Model):
+    """The account of one trial, from before its warm-up until all was answered."""
+
+    level: LedgerLevel
+    """The highest level that ran; ``full`` includes ``counters``."""
+    books: tuple[LedgerBook, ...]
+    requests: int
+    """Due in the whole trial, warm-up included."""
+    matching_s: float | None = None
+    """Level ``full``: seconds that reading and matching the logs took."""
+    log_bytes: int | None = None
+    """Level ``full``: size of the logs that were matched."""
+    matched: int | None = None
+    """Level ``full``: ids that were seen at a node."""
+    misrouted: int | None = None
+    """Level ``full``: ids at a node that must not answer them."""
+    misroute_upper_bound: float | None = None
+    """Level ``full``: at most this share of requests is misrouted, exact one-sided bound at 95 %."""
+    connections: ConnectionProof | None = None
+    """Level ``full``: proof of mutual TLS."""
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether there are books, every one is balanced, and no TLS peer was a stranger."""
+        return (
+            bool(self.books)
+            and all(book.state == "balanced" for book in self.books)
+            and (self.connections is None or self.connections.holds)
+        )

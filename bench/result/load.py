@@ -1,0 +1,125 @@
+"""What load showed: latency, counts and costs of a trial."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from bench.result.base import Model
+from bench.result.ledger import LedgerResult
+
+
+class Latency(Model):
+    """Percentiles of one distribution in microseconds. None: fewer than ten samples lie beyond it."""
+
+    samples: int
+    p50: int | None = None
+    p90: int | None = None
+    p99: int | None = None
+    p999: int | None = None
+    maximum: int | None = None
+    """None only without samples."""
+    mean: float | None = None
+
+
+class SubsetResult(Model):
+    """One subset, or the whole, of one stage."""
+
+    name: str
+    due: int
+    sent: int
+    answered: int
+    unsent: int
+    failed: int
+    misrouted: int
+    reasons: dict[str, int] = Field(default_factory=dict)
+    response_time: Latency
+    service_time: Latency
+    lag: Latency
+
+
+class ComponentCost(Model):
+    """What one part cost in one measured stage."""
+
+    component: str
+    role: Literal["sidecar", "egress", "node", "generator"]
+    cpu_seconds: float | None
+    cpu_us_per_request: float | None
+    memory_bytes: int | None
+    """Peak of proportional (PSS) or resident memory during the stage."""
+    cpu_periods: int | None = None
+    """Periods of its CPU limit in which it had something to do; None: it has no limit, or nobody counted."""
+    throttled_periods: int | None = None
+    """Those in which it used its share up and had to wait."""
+    throttled_s: float | None = None
+    """How long it waited."""
+
+
+class TrialResult(Model):
+    """One execution of load against one stack: warm-up and a measured stage."""
+
+    name: str
+    """E.g. ``block 2, 1st: static``."""
+    experiment: Literal["steady", "handshake"]
+    config_source: Literal["static", "eds"] | None
+    """None where the path is not ours."""
+    block: int
+    position: int
+    started_at: str
+    """UTC, ISO 8601."""
+    duration_s: float
+    arrival_rate: float | None
+    """Requests per second intended; None for a closed loop."""
+    achieved_rate: float
+    """Requests per second sent."""
+    subsets: tuple[SubsetResult, ...]
+    total: SubsetResult
+    costs: tuple[ComponentCost, ...]
+    new_upstream_connections: int | None = None
+    """Opened by the gateway during the measured stage."""
+    handshakes: int | None = None
+    """``ssl.handshake`` of the gateway's clusters during the measured stage."""
+    sessions_reused: int | None = None
+    ledger: LedgerResult | None = None
+    """None where the path is not ours to look into."""
+
+
+class Comparison(Model):
+    """One metric of static (baseline) and eds (candidate) over interleaved blocks."""
+
+    metric: str
+    unit: str
+    static: tuple[float, ...]
+    """One value for each block, in block order."""
+    eds: tuple[float, ...]
+
+
+class FailureExample(Model):
+    """The first request of a kind of failure, whole."""
+
+    trial: str
+    subset: str
+    reason: str
+    request: str
+    response: str
+    """As received, cut; empty if nothing came."""
+
+
+class GeneratorResult(Model):
+    """Can the generator be trusted? Over all measured stages."""
+
+    cpu_us_per_request: float | None
+    cpu_share: float | None
+    """CPU seconds per wall second and worker, 0 to 1."""
+    lag: Latency
+    connects: int
+    workers: int
+    mean_in_flight: float | None = None
+    """Requests under way, sampled."""
+    little_in_flight: float | None = None
+    """The same by Little's law: answers per second times mean service time."""
+    floor: Latency | None = None
+    """Response time of the same load on a stub that answers at once: what the generator adds by itself."""
+    involuntary_context_switches: int | None = None
+    reconnects: int = 0
