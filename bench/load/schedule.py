@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from typing import Final
 
 import numpy as np
@@ -19,6 +20,7 @@ from bench.scenario.traffic import Closed, Constant, Jitter, Poisson, Ramp, Sche
 CHUNK: Final = 1024
 """Due times computed at a time: small enough not to delay a request, large enough to cost nothing."""
 _BLOCK: Final = 64
+_KINDS: Final = 8
 
 Floats = npt.NDArray[np.float64]
 Kinds = npt.NDArray[np.int64]
@@ -66,28 +68,48 @@ def count(schedule: Schedule, duration_s: float, *, salt: int = 0) -> int | None
 
 
 def kinds(weights: Sequence[float], seed: int, chunk: int = CHUNK) -> Iterator[Kinds]:
-    """Endless kind numbers, seeded: each block of 64 holds the weights' shares, in random order."""
-    share = np.asarray(weights, dtype=np.float64) / sum(weights)
+    """Endless kind numbers, seeded: each block holds the weights' shares, in random order.
+
+    A block is 64 requests for up to 8 kinds, 128 for up to 16, and so on.
+    """
     random = np.random.default_rng(seed)
-    owed = np.zeros(share.size)
+    block = _BLOCK * -(-len(weights) // _KINDS)
+    lot = -(-CHUNK // block)
+    numbers = np.tile(np.arange(len(weights), dtype=np.int64), lot)
+    portions = _portions(weights, block)
     pending = np.zeros(0, dtype=np.int64)
     while True:
-        blocks = [pending]
+        drawn = [pending]
         size = pending.size
         while size < chunk:
-            owed += share * _BLOCK
-            whole = np.floor(owed).astype(np.int64)
-            # Largest remainders fill the block; what is taken too early is owed back.
-            order = np.argsort(-(owed - whole), kind="stable")
-            whole[order[: _BLOCK - int(whole.sum())]] += 1
-            owed -= whole
-            block = np.repeat(np.arange(share.size, dtype=np.int64), np.maximum(whole, 0))
-            random.shuffle(block)
-            blocks.append(block)
-            size += block.size
-        sequence = np.concatenate(blocks)
+            # Always drawn in the same lots, so that the chunk size does not change the sequence.
+            counts = list(chain.from_iterable(islice(portions, lot)))
+            blocks = np.repeat(numbers, counts).reshape(lot, block)
+            drawn.append(random.permuted(blocks, axis=1).ravel())
+            size += drawn[-1].size
+        sequence = np.concatenate(drawn)
         pending = sequence[chunk:]
         yield sequence[:chunk]
+
+
+def _portions(weights: Sequence[float], block: int) -> Iterator[list[int]]:
+    """How many of each kind the next block holds. Plain Python: numpy costs ten times as much for few."""
+    total = sum(weights)
+    shares = [weight / total * block for weight in weights]
+    owed = [0.0] * len(shares)
+    while True:
+        owed = [debt + share for debt, share in zip(owed, shares, strict=True)]
+        whole = [max(0, math.floor(debt)) for debt in owed]
+        # Largest remainders fill the block; what is taken too early is owed back.
+        by_remainder = sorted(range(len(owed)), key=lambda kind: whole[kind] - owed[kind])
+        missing = block - sum(whole)
+        if missing < 0:
+            # Of very many kinds a whole block may be owed back.
+            by_remainder = [kind for kind in reversed(by_remainder) if whole[kind]]
+        for kind in by_remainder[: abs(missing)]:
+            whole[kind] += 1 if missing > 0 else -1
+        owed = [debt - taken for debt, taken in zip(owed, whole, strict=True)]
+        yield whole
 
 
 def _number(rate: float, duration_s: float) -> int:

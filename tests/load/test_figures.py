@@ -156,6 +156,20 @@ def test_kinds_keep_their_weights_in_every_short_stretch_and_are_shuffled() -> N
     assert len({tuple(drawn[i : i + 64]) for i in range(0, 640, 64)}) > 5
 
 
+@pytest.mark.parametrize(
+    "weights", [[1.0], [1.0, 1.0], [0.5, *[0.01] * 50], [1.0] * 200, [500.0, *[1.0] * 300]], ids=len
+)
+def test_no_kind_is_ever_more_than_one_request_from_its_share_of_the_blocks(weights) -> None:
+    stream = schedule.kinds(weights, seed=3)
+    drawn = np.concatenate([next(stream) for _ in range(40)])
+    block = 64 * math.ceil(len(weights) / 8)
+    share = np.asarray(weights) / sum(weights)
+
+    for end in range(block, drawn.size, block):
+        drift = np.bincount(drawn[:end], minlength=share.size) - share * end
+        assert np.abs(drift).max() < 1
+
+
 @pytest.mark.parametrize("total", [1, 2, 3, 7])
 @pytest.mark.parametrize("each", SCHEDULES, ids=lambda s: s.kind)
 def test_the_shares_of_all_workers_are_the_whole_schedule(each, total) -> None:
