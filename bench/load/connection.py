@@ -38,6 +38,7 @@ class Connection:
         "sent",
         "slow",
         "stream",
+        "watched",
     )
 
     def __init__(self) -> None:
@@ -46,6 +47,8 @@ class Connection:
         self.fd = -1
         self.recv: Callable[[int], bytes] = _closed
         self.send: Callable[[bytes], int] = _closed
+        self.watched = 0
+        """For what its socket is watched."""
         self.is_open = False
         """Connected, and TLS done."""
         self.slow = True

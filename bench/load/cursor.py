@@ -10,6 +10,7 @@ import numpy as np
 from bench.load.arrivals import Chunk, Share, arrivals, stage_starts
 from bench.load.plan import LoadPlan
 from bench.load.recorder import Cell, Recorder
+from bench.load.request import Idents
 
 _NEVER: Final = math.inf
 
@@ -25,16 +26,19 @@ class Cursor:
         "_arrivals",
         "_held",
         "_installed",
+        "_kinds",
         "_recorder",
+        "_series",
+        "_stage_cells",
+        "_step",
         "at",
         "cells",
         "due",
-        "first",
+        "end",
+        "idents",
         "is_closed_loop",
-        "kinds",
         "stage",
         "starts",
-        "step",
     )
 
     def __init__(self, plan: LoadPlan, share: Share, recorder: Recorder) -> None:
@@ -49,11 +53,17 @@ class Cursor:
         self.stage = -1
         """Stage whose time it is: -1 before the first, their number after the last."""
         self.due: list[float] = [_NEVER]
-        self.kinds: list[int] = []
+        self._kinds: list[int] = []
+        self._stage_cells: list[Cell] = []
         self.cells: list[Cell] = []
+        """What each request of the chunk is counted in."""
         self.at = 0
-        self.first = 0
-        self.step: Final = share.total
+        self.end = 0
+        """How many requests the chunk has."""
+        self.idents: list[bytes] = []
+        """Their ids."""
+        self._step: Final = share.total
+        self._series: Final = Idents(plan.run_id).series
         self.is_closed_loop = False
 
     def begin(self, plan: LoadPlan, at: float) -> None:
@@ -64,10 +74,10 @@ class Cursor:
 
     def account(self) -> None:
         """Count as due what was handed out, independently of what became of it."""
-        kinds = self.kinds[self._accounted : self.at]
+        kinds = self._kinds[self._accounted : self.at]
         if kinds:
-            for index, count in enumerate(np.bincount(kinds, minlength=len(self.cells)).tolist()):
-                self.cells[index].due += count
+            for index, count in enumerate(np.bincount(kinds, minlength=len(self._stage_cells)).tolist()):
+                self._stage_cells[index].due += count
             self._accounted = self.at
 
     def load(self, *, leave_stage: bool = False) -> None:
@@ -103,16 +113,18 @@ class Cursor:
         self._arrivals.close()
 
     def _clear(self) -> None:
-        self.due, self.kinds, self.at, self._accounted = [_NEVER], [], 0, 0
+        self.due, self._kinds, self.at, self.end, self._accounted = [_NEVER], [], 0, 0, 0
         self.is_closed_loop = False
 
     def _install(self, chunk: Chunk) -> None:
         zero = self.starts[0]
         self.due = list(chunk.due) if chunk.is_closed else [zero + due for due in chunk.due]
         self.due.append(_NEVER)
-        self.kinds = chunk.kinds
-        self.cells = self._recorder.cells[chunk.stage]
-        self.first = chunk.first
+        self._kinds = chunk.kinds
+        self.end = len(chunk.kinds)
+        self._stage_cells = cells = self._recorder.cells[chunk.stage]
+        self.cells = [cells[kind] for kind in chunk.kinds]
+        self.idents = self._series(chunk.first, self._step, self.end)
         self.at = self._accounted = 0
         self.is_closed_loop = chunk.is_closed
         self._installed = chunk.stage

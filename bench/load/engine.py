@@ -1,8 +1,9 @@
 """The load engine of one worker: callbacks on gevent's loop, no greenlet per request.
 
-One turn handles all sockets that are ready, then what has become due, then sets the alarm for the next due
-time. The common case, a right answer that was seen before, is one ``recv``, one comparison and one ``send``;
-everything else goes through the pool and the strict reader.
+In an open loop one turn handles all sockets that are ready, then what has become due, then sets the alarm for
+the next due time. In a closed loop gevent's loop calls for each answer. Either way the common case, a right
+answer that was seen before, is one ``recv``, one comparison and one ``send``; everything else goes through
+the pool and the strict reader.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from bench.load.arrivals import Share
 from bench.load.check import Verdict
@@ -21,7 +22,7 @@ from bench.load.connection import Connection
 from bench.load.cursor import Cursor
 from bench.load.limits import cannot_connect, check_descriptors
 from bench.load.plan import LoadPlan
-from bench.load.poller import EDGE, READ, EpollPoller, Poller, WatcherPoller, has_epoll
+from bench.load.poller import EDGE, READ, EpollPoller, WatcherPoller, has_epoll
 from bench.load.pool import NAN, READ_SIZE, Pool
 from bench.load.recorder import FULL, Cell, Recorder, Wire
 from bench.load.request import PreparedKind
@@ -36,9 +37,7 @@ _SPIN_S: Final = 60e-6
 _SPIN_SHARE: Final = 0.1
 """Part of its time that the engine may spend on polling for nothing."""
 _SPIN_CREDIT_S: Final = 0.002
-_PATIENCE_S: Final = 0.0005
-_BRISK_S: Final = 0.0002
-_REPORT_S: Final = 0.5
+_REPORT_S: Final = 1.0
 _SCAN_S: Final = 0.05
 _LAST_WAIT_S: Final = 2.0
 """How long answers are awaited after a stop."""
@@ -47,9 +46,6 @@ _NEVER: Final = math.inf
 
 class Engine:
     """Sends one share of a plan and records every answer."""
-
-    running: ClassVar[int] = 0
-    """Engines that have been started in this process and not closed."""
 
     def __init__(
         self,
@@ -71,10 +67,11 @@ class Engine:
         self._recorder = Recorder(plan, [PreparedKind(plan, kind) for kind in plan.requests])
         self._cursor = Cursor(plan, share, self._recorder)
         self._toll = Toll(plan)
-        self._poller: Poller = EpollPoller(loop) if has_epoll() else WatcherPoller(loop)
-        self._pool = Pool(plan, share, self._poller, self._recorder, self._toll)
+        self._watchers = WatcherPoller(loop, self._ready)
+        self._epoll = EpollPoller(loop, self._turn) if has_epoll() else None
+        self._pool = Pool(plan, share, self._epoll or self._watchers, self._recorder, self._toll)
         self._timer: Timer = self._make_timer()
-        self._queue: deque[tuple[float, Cell, int]] = deque()
+        self._queue: deque[tuple[float, Cell, bytes]] = deque()
         self._boundary = _NEVER
         """When the next stage begins, or the last one ends."""
         self._drain_until = _NEVER
@@ -85,16 +82,14 @@ class Engine:
         self._armed = _NEVER
         self._early = 20e-6
         """How late alarms have been lately, s."""
-        self._turned_at = self._left_at = time.monotonic()
-        self._is_brisk = False
-        """Answers have lately come faster than one in ``_BRISK_S``."""
+        self._turned_at = time.monotonic()
         self._spin_credit = _SPIN_CREDIT_S if plan.spin else -_NEVER
 
     def _make_timer(self) -> Timer:
-        if not (has_timerfd() and has_epoll()):
+        if self._epoll is None or not has_timerfd():
             return LoopTimer(self._loop, self._turn)
         timer = TimerFd()
-        self._poller.register(timer.fd, READ | EDGE)
+        self._epoll.register(timer.fd, READ | EDGE)
         return timer
 
     # --- life
@@ -106,7 +101,6 @@ class Engine:
             LoadError: more connections than this process may have open files.
         """
         check_descriptors(len(self._pool.slots))
-        self._poller.start(self._turn)
         self._is_waiting = True
         self._pool.open_all()
         self._schedule_tick()
@@ -115,7 +109,6 @@ class Engine:
         """Begin the schedule at *at* on the monotonic clock."""
         self._cursor.begin(self._plan, at)
         self._is_started = True
-        Engine.running += 1
         self._boundary = at
         self._next_report = at + _REPORT_S
         self._turn()
@@ -139,14 +132,15 @@ class Engine:
         if self._is_finished:
             return
         self._is_finished = True
-        Engine.running -= self._is_started
         if self._tick is not None:
             self._tick.stop()
             self._tick.close()
             self._tick = None
         for slot in self._pool.slots:
             self._pool.close(slot)
-        self._poller.close()
+        self._watchers.close()
+        if self._epoll is not None:
+            self._epoll.close()
         self._timer.close()
 
     # --- the turn
@@ -157,84 +151,22 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - a callback has no caller: the run ends with this error
             self._fail(error)
 
-    def _run_turn(self) -> None:  # noqa: C901, PLR0912, PLR0915 - one loop on purpose: a call costs 0.1 µs
+    def _run_turn(self) -> None:
         clock = time.monotonic
-        poll = self._poller.poll
-        pool, cursor, queue = self._pool, self._cursor, self._queue
-        by_fd, free = pool.by_fd, pool.free
-        # A brisk closed loop, alone in its process, waits a moment here: a turn of gevent's loop costs more.
-        patience = _PATIENCE_S if self._is_brisk and cursor.is_closed_loop and Engine.running == 1 else 0
-        handled = 0
+        poll = self._epoll.poll if self._epoll is not None else _nothing
+        serve = self._serve
+        cursor, queue, free = self._cursor, self._queue, self._pool.free
         begun = now = clock()
         credit = min(_SPIN_CREDIT_S, self._spin_credit + (begun - self._turned_at) * _SPIN_SHARE)
         self._turned_at = begun
         while not self._is_finished:
-            events = poll(patience, _BATCH)
-            handled += len(events)
-            due_times, at, kinds, cells = cursor.due, cursor.at, cursor.kinds, cursor.cells
-            first, step = cursor.first, cursor.step
+            events = poll(0, _BATCH)
             for fd, event in events:
-                conn = by_fd.get(fd)
-                if conn is None:
-                    self._woke(clock())
-                    continue
-                cell = conn.cell
-                if event == READ and cell is not None and not conn.slow:
-                    try:
-                        data = conn.recv(READ_SIZE)
-                    except BlockingIOError:
-                        continue
-                    except OSError as error:
-                        pool.broken(conn, error)
-                        continue
-                    done = clock()
-                    kind = cell.kind
-                    if data == kind.good_head + conn.ident + kind.good_tail:
-                        cell.add((conn.due, conn.sent, done))
-                    elif not pool.receive(conn, cell, data, done):
-                        continue
-                else:
-                    done = clock()
-                    if not pool.handle(conn, event, done):
-                        continue
-                # The connection is open and free: give it what waits.
-                if queue:
-                    due, cell, sequence = queue.popleft()
-                else:
-                    due = due_times[at]
-                    if due > done:
-                        conn.cell = None
-                        conn.idle_since = done
-                        free.append(conn)
-                        continue
-                    due = due or done
-                    cell = cells[kinds[at]]
-                    sequence = first + at * step
-                    at += 1
-                    if at == len(kinds):
-                        cursor.at = at
-                        cursor.load()
-                        due_times, at, kinds, cells = cursor.due, cursor.at, cursor.kinds, cursor.cells
-                        first = cursor.first
-                kind = cell.kind
-                conn.cell = cell
-                conn.due = due
-                conn.ident = ident = kind.ident % sequence
-                request = kind.head + ident + kind.tail
-                cell.sent += 1
-                conn.sent = clock()
-                try:
-                    taken = conn.send(request)
-                except OSError as error:
-                    pool.not_sent(conn, request, error)
-                else:
-                    if taken != len(request):
-                        pool.wait_to_send(conn, request[taken:])
-            cursor.at = at
+                serve(fd, event)
             earlier, now = now, clock()
             if now >= self._boundary:
                 self._cross(now)
-            if cursor.due[cursor.at] <= now or (queue and free):
+            if (queue and free) or (cursor.due[cursor.at] <= now and (free or not cursor.is_closed_loop)):
                 self._advance(now)
             target = min(cursor.due[cursor.at], self._boundary) if free else self._boundary
             if events:
@@ -244,10 +176,82 @@ class Engine:
                 credit -= now - earlier
                 continue
             self._spin_credit = credit
-            self._is_brisk = handled * _BRISK_S > now - self._left_at
-            self._left_at = now
             self._alarm(target, now)
             return
+
+    def _ready(self, fd: int, event: int) -> None:
+        """A watcher's call: *fd* is ready."""
+        try:
+            if self._serve(fd, event) and not self._is_finished:
+                self._run_turn()
+        except Exception as error:  # noqa: BLE001 - a callback has no caller: the run ends with this error
+            self._fail(error)
+
+    def _serve(self, fd: int, event: int) -> bool:  # noqa: C901, PLR0911, PLR0912, PLR0915
+        """Take what *fd* has to tell and give its connection what waits; True if there may be more to do."""
+        clock = time.monotonic
+        pool = self._pool
+        conn = pool.by_fd.get(fd)
+        if conn is None:
+            self._woke(clock())
+            return True
+        cell = conn.cell
+        if event == READ and cell is not None and not conn.slow:
+            recv = conn.recv
+            try:
+                data = recv(READ_SIZE)
+            except BlockingIOError:
+                return False
+            except OSError as error:
+                pool.broken(conn, error)
+                return True
+            done = clock()
+            kind = cell.kind
+            ident = conn.ident
+            rest = kind.rests.get(data[kind.cut])
+            if rest is not None and data == kind.good_head + ident + rest:
+                add = cell.add
+                add((conn.due, conn.sent, done))
+            elif not pool.receive(conn, cell, data, done):
+                return bool(pool.free)
+        else:
+            done = clock()
+            if not pool.handle(conn, event, done):
+                return bool(pool.free)
+        # The connection is open and free: give it what waits.
+        if self._queue:
+            due, cell, ident = self._queue.popleft()
+        else:
+            cursor = self._cursor
+            at = cursor.at
+            due = cursor.due[at]
+            if due > done:
+                conn.cell = None
+                conn.idle_since = done
+                pool.free.append(conn)
+                return True
+            due = due or done
+            cell = cursor.cells[at]
+            ident = cursor.idents[at]
+            cursor.at = at = at + 1
+            if at == cursor.end:
+                cursor.load()
+        kind = cell.kind
+        conn.cell = cell
+        conn.due = due
+        conn.ident = ident
+        request = kind.head + ident + kind.tail
+        cell.sent += 1
+        send = conn.send
+        conn.sent = clock()
+        try:
+            taken = send(request)
+        except OSError as error:
+            pool.not_sent(conn, request, error)
+            return True
+        if taken != len(request):
+            pool.wait_to_send(conn, request[taken:])
+        return False
 
     def _alarm(self, target: float, now: float) -> None:
         """Wake a little early: the rest is spun away, so that timer and scheduler latency do not add up."""
@@ -275,22 +279,22 @@ class Engine:
             due = cursor.due[at]
             if due > now or (cursor.is_closed_loop and not free):
                 return
-            cell = cursor.cells[cursor.kinds[at]]
-            sequence = cursor.first + at * cursor.step
+            cell = cursor.cells[at]
+            ident = cursor.idents[at]
             cursor.at = at + 1
-            if cursor.at == len(cursor.kinds):
+            if cursor.at == cursor.end:
                 cursor.load()
             if free:
-                self._give(free.popleft(), due or now, cell, sequence)
+                self._give(free.popleft(), due or now, cell, ident)
             elif len(queue) < limit:
-                queue.append((due, cell, sequence))
+                queue.append((due, cell, ident))
             else:
                 self._recorder.ended_badly(cell, due, NAN, Verdict("unsent", "queue full"))
 
-    def _give(self, conn: Connection, due: float, cell: Cell, sequence: int) -> None:
+    def _give(self, conn: Connection, due: float, cell: Cell, ident: bytes) -> None:
         conn.cell = cell
         conn.due = due
-        conn.ident = cell.kind.ident % sequence
+        conn.ident = ident
         conn.sent = time.monotonic()
         if conn.stream is None:
             self._pool.open(conn)
@@ -305,6 +309,7 @@ class Engine:
             begins_closed = cursor.enter(stage)
             self._toll.cross(stage)
             self._pool.is_closed_loop = cursor.is_closed_loop
+            self._pool.use(self._watchers if cursor.is_closed_loop or self._epoll is None else self._epoll)
             if stage >= len(self._plan.stages):
                 self._boundary = _NEVER
                 self._drain_until = now + self._plan.drain_s
@@ -317,7 +322,7 @@ class Engine:
 
     def _schedule_tick(self) -> None:
         # At random distances, so that samples of what is in flight do not lock into the schedule's phase.
-        self._tick = self._loop.timer(self._random.uniform(0.005, 0.015))
+        self._tick = self._loop.timer(self._random.uniform(0.01, 0.03))
         self._tick.start(self._ticked)
 
     def _ticked(self) -> None:
@@ -338,12 +343,14 @@ class Engine:
                 raise cannot_connect(self._plan, pool.first_error)
             self._on_ready()
         self._toll.sample(pool.busy)
-        if now >= self._next_scan:
-            self._next_scan = now + (_SCAN_S if len(pool.slots) < 1000 else 5 * _SCAN_S)
-            pool.scan(now)
-        pool.wake_rested(now)
+        if pool.wake_rested(now):
+            self._run_turn()
+        if now < self._next_scan:
+            return
+        self._next_scan = now + (_SCAN_S if len(pool.slots) < 1000 else 5 * _SCAN_S)
+        pool.scan(now)
         if self._is_started:
-            self._turn()
+            self._run_turn()
         if self._is_started and not self._is_finished:
             self._look_for_the_end(now)
 
@@ -381,3 +388,8 @@ class Engine:
             return
         self.close()
         self._on_fatal(error)
+
+
+def _nothing(_timeout: float, _maximum: int) -> list[tuple[int, int]]:
+    """What a system without epoll has to poll: its watchers call by themselves."""
+    return []

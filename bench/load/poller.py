@@ -1,7 +1,8 @@
-"""Which sockets are ready: one epoll inside gevent's loop, or one libev watcher for each socket.
+"""Which sockets are ready: told by one libev watcher for each, or asked of an epoll of our own.
 
-With an epoll of our own, gevent's loop watches one descriptor and one callback serves all sockets that are
-ready; a watcher for each socket costs a callback for each answer.
+A watcher calls back for each answer without a line of Python in between: where answers come one by one, as in
+a closed loop, nothing is cheaper. An epoll can be asked at any time, also while the engine spins until the
+next request is due, and tells of all that is ready at once: what an open loop needs to be on time.
 """
 
 from __future__ import annotations
@@ -22,9 +23,6 @@ EDGE: Final = 1 << 31
 class Poller(Protocol):
     """Readiness of many sockets."""
 
-    def start(self, wake: Callable[[], None]) -> None:
-        """Call *wake* from the loop whenever something is ready."""
-
     def register(self, fd: int, events: int) -> None:
         """Begin to watch *fd*."""
 
@@ -34,17 +32,14 @@ class Poller(Protocol):
     def unregister(self, fd: int) -> None:
         """Stop watching *fd*, before it is closed."""
 
-    def poll(self, timeout: float, maximum: int) -> list[tuple[int, int]]:
-        """What is ready now: descriptors and events."""
-
     def close(self) -> None:
         """Give back what it holds."""
 
 
 class EpollPoller:
-    """An epoll whose own descriptor is watched by gevent's loop."""
+    """An epoll whose own descriptor gevent's loop watches: *wake* is called when something can be polled."""
 
-    def __init__(self, loop: Any) -> None:
+    def __init__(self, loop: Any, wake: Callable[[], None]) -> None:
         # Locust's monkey patching takes epoll out of the select module.
         self._epoll = monkey.get_original("select", "epoll")()
         self._watcher = loop.io(self._epoll.fileno(), 1)
@@ -52,9 +47,6 @@ class EpollPoller:
         self.modify = self._epoll.modify
         self.unregister = self._epoll.unregister
         self.poll = self._epoll.poll
-
-    def start(self, wake: Callable[[], None]) -> None:
-        """Call *wake* whenever something is ready."""
         self._watcher.start(wake)
 
     def close(self) -> None:
@@ -65,24 +57,18 @@ class EpollPoller:
 
 
 class WatcherPoller:
-    """One watcher of gevent's loop for each socket; for systems without epoll."""
+    """One watcher of gevent's loop for each socket: *ready* is called with descriptor and events awaited."""
 
-    def __init__(self, loop: Any) -> None:
+    def __init__(self, loop: Any, ready: Callable[[int, int], None]) -> None:
         self._loop = loop
+        self._ready = ready
         self._watchers: dict[int, Any] = {}
-        self._ready: dict[int, int] = {}
-        self._wake: Callable[[], None] | None = None
-        self._scheduled = False
-
-    def start(self, wake: Callable[[], None]) -> None:
-        """Call *wake* once for all that became ready in one turn of the loop."""
-        self._wake = wake
 
     def register(self, fd: int, events: int) -> None:
         """Begin to watch *fd*."""
         flags = (1 if events & READ else 0) | (2 if events & WRITE else 0)
         watcher = self._loop.io(fd, flags)
-        watcher.start(self._found, fd, events & (READ | WRITE))
+        watcher.start(self._ready, fd, events & (READ | WRITE))
         self._watchers[fd] = watcher
 
     def modify(self, fd: int, events: int) -> None:
@@ -96,29 +82,11 @@ class WatcherPoller:
         if watcher is not None:
             watcher.stop()
             watcher.close()
-        self._ready.pop(fd, None)
-
-    def poll(self, timeout: float, maximum: int) -> list[tuple[int, int]]:  # noqa: ARG002 - never waits
-        """What became ready in this turn of the loop."""
-        ready = list(self._ready.items())
-        self._ready.clear()
-        return ready
 
     def close(self) -> None:
         """Stop all watchers."""
         for fd in list(self._watchers):
             self.unregister(fd)
-
-    def _found(self, fd: int, events: int) -> None:
-        self._ready[fd] = self._ready.get(fd, 0) | events
-        if not self._scheduled and self._wake is not None:
-            self._scheduled = True
-            self._loop.run_callback(self._turn)
-
-    def _turn(self) -> None:
-        self._scheduled = False
-        if self._wake is not None:
-            self._wake()
 
 
 def has_epoll() -> bool:

@@ -78,6 +78,7 @@ class Pool:
             return
         conn.attach(stream, now)
         self.by_fd[conn.fd] = conn
+        conn.watched = WRITE
         self._poller.register(conn.fd, WRITE)
 
     def close(self, conn: Connection) -> None:
@@ -86,6 +87,19 @@ class Pool:
             self.by_fd.pop(conn.fd, None)
             self._poller.unregister(conn.fd)
         conn.detach()
+
+    def use(self, poller: Poller) -> None:
+        """Let *poller* tell from now on which connections are ready."""
+        if poller is self._poller:
+            return
+        for conn in self.by_fd.values():
+            self._poller.unregister(conn.fd)
+            poller.register(conn.fd, conn.watched)
+        self._poller = poller
+
+    def _watch(self, conn: Connection, events: int) -> None:
+        conn.watched = events
+        self._poller.modify(conn.fd, events)
 
     def _not_opened(self, conn: Connection, error: BaseException) -> None:
         self.first_error = self.first_error or error
@@ -107,7 +121,7 @@ class Pool:
             return False
         try:
             if not conn.stream.established():
-                self._poller.modify(conn.fd, READ)
+                self._watch(conn, READ)
                 return False
         except OSError as error:
             self._not_opened(conn, error)
@@ -117,7 +131,7 @@ class Pool:
         conn.opened += 1
         self._recorder.connected(now - conn.opening_since)
         conn.is_open = True
-        self._poller.modify(conn.fd, READ)
+        self._watch(conn, READ)
         limit = self._settings.requests_per_connection
         conn.left = 1 if not self._settings.keep_alive else (limit or 0)
         conn.slow = conn.left > 0
@@ -153,7 +167,7 @@ class Pool:
         """Send *rest* when the socket has room."""
         conn.out = rest
         conn.slow = True
-        self._poller.modify(conn.fd, READ | WRITE)
+        self._watch(conn, READ | WRITE)
 
     def _flush(self, conn: Connection) -> None:
         try:
@@ -165,7 +179,7 @@ class Pool:
             return
         conn.out = conn.out[taken:]
         if not conn.out:
-            self._poller.modify(conn.fd, READ)
+            self._watch(conn, READ)
             conn.slow = conn.left > 0 or conn.reader is not None
 
     # --- reading
@@ -292,8 +306,11 @@ class Pool:
         conn.rests_until = until
         self._resting.append(conn)
 
-    def wake_rested(self, now: float) -> None:
-        """Take back into ``free`` what has rested long enough."""
-        if self._resting:
-            self.free.extend([conn for conn in self._resting if conn.rests_until <= now])
-            self._resting = [conn for conn in self._resting if conn.rests_until > now]
+    def wake_rested(self, now: float) -> bool:
+        """Take back into ``free`` what has rested long enough; True if there was something."""
+        if not self._resting:
+            return False
+        rested = [conn for conn in self._resting if conn.rests_until <= now]
+        self._resting = [conn for conn in self._resting if conn.rests_until > now]
+        self.free.extend(rested)
+        return bool(rested)

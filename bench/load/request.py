@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os.path import commonprefix
 from typing import Final
 
 from bench.errors import LoadError
@@ -10,53 +11,90 @@ from bench.load.plan import LoadPlan, RequestKind
 
 IDENT: Final = "{run_id}/{sequence:013d}"
 """How a request is named: fixed width, so that the digits can be patched in."""
+_DIGITS: Final = [b"%03d" % number for number in range(1000)]
 _MEMORY: Final = 256
+_VARIANTS: Final = 64
+"""Right answers with the same head that the engine recognises by itself."""
+_PIECE: Final = 64
+"""Bytes from the first in which answers differ that tell one from another."""
 
 
 class PreparedKind:
     """One kind of request, and the right answers to it that were read in full before.
 
     An answer that equals, byte for byte and with its own id in the id's place, one that passed every check
-    passes every check: such answers are recognised with one comparison.
+    passes every check: such answers are recognised without reading them. The engine does so by itself with
+    the fields below. Behind a proxy right answers differ all the time, in the upstream's service time for
+    instance: the piece in which they differ tells which one to compare with.
     """
 
-    __slots__ = ("check", "good_head", "good_tail", "head", "ident", "known", "tail")
+    __slots__ = ("_known", "check", "cut", "good_head", "head", "rests", "tail")
 
     def __init__(self, plan: LoadPlan, kind: RequestKind) -> None:
         self.check: Final = Check(plan, kind)
-        self.ident: Final = (plan.run_id.replace("%", "%%") + "/%013d").encode("latin-1")
-        """Format of the id."""
         self.head, self.tail = encode(plan, kind)
         self.good_head = b"\0"
-        self.good_tail = b""
-        self.known: dict[bytes, tuple[int, int]] = {}
-        """Right answers without their id: where the id stood (-1: nowhere), and its length."""
+        """What stands before the id in right answers of late."""
+        self.rests: dict[bytes, bytes] = {}
+        """All that followed the id in right answers with this head, by the piece in which they differ."""
+        self.cut = slice(0)
+        """Where in an answer that piece lies."""
+        self._known: dict[bytes, int] = {}
+        """Right answers without their id -> where the id stood; -1: nowhere."""
 
     def learn(self, answer: bytes, ident: bytes) -> None:
         """Remember a complete, verified, keep-alive *answer* that was framed by its own headers."""
         where = answer.find(ident)
         if where >= 0 and answer.find(ident, where + 1) >= 0:
             return
-        if len(self.known) >= _MEMORY:
-            self.known.clear()
+        if len(self._known) >= _MEMORY:
+            self._known.clear()
         if where < 0:
-            self.known[answer] = (-1, 0)
+            self._known[answer] = -1
             return
-        self.known[answer.replace(ident, b"", 1)] = (where, len(ident))
-        self.good_head = answer[:where]
-        self.good_tail = answer[where + len(ident) :]
+        self._known[answer.replace(ident, b"", 1)] = where
+        self._expect(answer[:where], len(ident), answer[where + len(ident) :])
 
     def recognises(self, answer: bytes, ident: bytes) -> bool:
         """Whether *answer* is one of the right answers seen before, with *ident* as its id."""
         where = answer.find(ident)
         if where < 0:
-            return self.known.get(answer) == (-1, 0)
-        rest = answer.replace(ident, b"", 1)
-        if self.known.get(rest) != (where, len(ident)):
+            return self._known.get(answer) == -1
+        if self._known.get(answer.replace(ident, b"", 1)) != where:
             return False
-        self.good_head = answer[:where]
-        self.good_tail = answer[where + len(ident) :]
+        self._expect(answer[:where], len(ident), answer[where + len(ident) :])
         return True
+
+    def _expect(self, head: bytes, ident_length: int, rest: bytes) -> None:
+        """Let the engine recognise *rest* behind *head*; seldom called, once for each new answer."""
+        if head != self.good_head or len(self.rests) >= _VARIANTS:
+            self.rests = {}
+        rests = [*self.rests.values(), rest]
+        first = len(commonprefix(rests))  # noqa: RUF071 - bytes, not paths
+        # Two that differ only behind the piece: the later one counts, the other goes the long way.
+        self.rests = {each[first : first + _PIECE]: each for each in rests}
+        self.cut = slice(len(head) + ident_length + first, len(head) + ident_length + first + _PIECE)
+        self.good_head = head
+
+
+class Idents:
+    """The ids of a run's requests, made many at a time: formatting one costs three times as much."""
+
+    def __init__(self, run_id: str) -> None:
+        self._format = (run_id.replace("%", "%%") + "/%010d").encode("latin-1")
+
+    def series(self, first: int, step: int, count: int) -> list[bytes]:
+        """*count* ids, of the sequence numbers *first*, *first* + *step* …; see ``IDENT``."""
+        made: list[bytes] = []
+        number = first
+        while len(made) < count:
+            thousands, rest = divmod(number, 1000)
+            begin = self._format % thousands
+            digits = _DIGITS[rest::step]
+            made += [begin + three for three in digits]
+            number += step * len(digits)
+        del made[count:]
+        return made
 
 
 def encode(plan: LoadPlan, kind: RequestKind) -> tuple[bytes, bytes]:
