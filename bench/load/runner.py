@@ -215,10 +215,10 @@ class _Run:
         return self._is_done or self._has_given_up(time.monotonic())
 
     def _wait_s(self) -> float:
-        """Until the next stage boundary, at most 50 ms."""
+        """Until the next stage boundary, at most 100 ms."""
         if self._zero is None or self._crossed > len(self._plan.stages):
-            return 0.05
-        return min(0.05, max(0.0, self._zero + self._starts[self._crossed] - time.monotonic()))
+            return 0.1
+        return min(0.1, max(0.0, self._zero + self._starts[self._crossed] - time.monotonic()))
 
     def _read(self, timeout_s: float) -> None:
         try:
