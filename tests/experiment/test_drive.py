@@ -1,11 +1,13 @@
 """The scenario's load on a target that is not ours: over HTTP through a proxy, over mutual TLS at a node."""
 
+import csv
 import subprocess
 import sys
 
 import pytest
 
 from bench.experiment.preparation import make_material, prepare
+from bench.load.starting import free_port
 from bench.result import read_result
 from bench.scenario.load import load_scenario
 from bench.stack.local import LocalStack
@@ -49,6 +51,39 @@ def test_a_proxy_elsewhere_is_verified_and_loaded(short, tmp_path, standing):
     assert result.generator.floor.samples > 0
     assert result.fingerprint.stack == f"elsewhere: http://{host}:{port}"
     assert result.trials[0].config_source is None
+
+
+def test_a_worker_from_elsewhere_shares_the_load_and_locust_writes_its_own_files(short, tmp_path, standing):
+    stack, _ = standing
+    address = next(real for (_, number), real in stack.component("sleep").addresses.items() if number == 80)
+    port = free_port("127.0.0.1")
+    worker = [sys.executable, "-m", "bench", "worker", "--master", "127.0.0.1", "--port", str(port)]
+
+    with subprocess.Popen(worker) as joined:
+        code, errors, result = drive(
+            short,
+            tmp_path,
+            "http://{}:{}".format(*address),
+            *("--remote-workers", "1", "--master-bind", f"127.0.0.1:{port}"),
+            *("--locust-csv", str(tmp_path / "ours"), "--locust-html", str(tmp_path / "ours.html")),
+        )
+
+    assert (code, joined.returncode) == (0, 0), errors
+    assert f"`egress-bench worker --master 127.0.0.1 --port {port}`" in errors
+    assert "all 2 workers are here" in errors
+    assert (result.generator.workers, result.totals[-1].answered) == (2, 150)
+    with (tmp_path / "ours_stats.csv").open(newline="") as file:
+        told = {row["Name"]: int(row["Request Count"]) for row in csv.DictReader(file)}
+    # Locust knows of no warm-up: half a second at 100 requests/s.
+    assert told["Aggregated"] == 150 + 50
+    assert (tmp_path / "ours.html").exists()
+
+
+def test_workers_are_awaited_only_where_the_user_says(short, tmp_path):
+    code, errors, result = drive(short, tmp_path, "http://127.0.0.1:1", "--remote-workers", "2")
+
+    assert (code, result) == (2, None)
+    assert "--master-bind is missing" in errors
 
 
 def test_a_node_is_driven_over_mutual_tls(short, tmp_path, standing):
