@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ class Condition:
 
 
 def conditions(results: Sequence[Result]) -> tuple[Condition, ...]:
-    """All conditions of *results*, those that decide first."""
+    """All conditions of which at least one of *results* tells, those that decide first."""
 
     def each(of: str, name: str, value: Callable[[Result], str | None]) -> Condition:
         return Condition(name, tuple(value(result) for result in results), of)
@@ -36,10 +37,12 @@ def conditions(results: Sequence[Result]) -> tuple[Condition, ...]:
         names = dict.fromkeys(name for known in tables for name in known)
         return [Condition(name, tuple(known.get(name) or None for known in tables), of) for name in names]
 
-    return (
+    found = (
         each("scenario", "scenario", lambda result: result.scenario),
         each("scenario", "scenario files", lambda result: result.fingerprint.scenario_hash or None),
         each("scenario", "semantics", lambda result: result.semantics),
+        # They change what a scenario says without changing its files.
+        each("run", "options", _options),
         each("run", "arrival rate", _rates),
         each("run", "measured", _measured),
         each("run", "key type", lambda result: result.handshake.key if result.handshake else None),
@@ -48,6 +51,7 @@ def conditions(results: Sequence[Result]) -> tuple[Condition, ...]:
         *every("machine", lambda result: result.fingerprint.machine),
         *every("versions", lambda result: result.fingerprint.versions),
     )
+    return tuple(condition for condition in found if set(condition.values) != {None})
 
 
 def spoilers(results: Sequence[Result]) -> tuple[str | None, ...]:
@@ -70,6 +74,24 @@ def ratio(values: Sequence[float | None], number: int) -> float | None:
     """Value *number* by the first; None where either is unknown or the first is zero."""
     first, other = values[0], values[number]
     return other / first if first and other is not None else None
+
+
+def _options(result: Result) -> str:
+    """What the command line said, without where the result went and how it was shown."""
+    try:
+        words = shlex.split(result.command)[2:]
+    except ValueError:
+        return result.command
+    kept = []
+    skipping = False
+    for word in words:
+        if skipping:
+            skipping = False
+        elif word in ("--out", "--locust-csv", "--locust-html", "--web-bind"):
+            skipping = True
+        elif word not in ("--quiet", "--json", "--web-ui") and not word.startswith("--out="):
+            kept.append(word)
+    return shlex.join(kept) or "none"
 
 
 def _rates(result: Result) -> str | None:

@@ -30,6 +30,8 @@ from bench.result import Fingerprint
 from bench.scenario.load import LoadedScenario
 
 _AROUND_S = 8.0
+_AT_ONCE = 8
+"""Calls at once: one after the other, a target that never answers would cost a timeout for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +112,17 @@ def _measure(
     ]
     journal.verification += [
         check.judge(answer).model_copy(update={"stack": "target"})
-        for check, answer in zip(checks, make_calls([check.call for check in checks]), strict=True)
+        for check, answer in zip(
+            checks, make_calls([check.call for check in checks], at_once=_AT_ONCE), strict=True
+        )
     ]
     observer.verification(journal.verification)
     wrong = [line for line in journal.verification if not line.passed]
     if wrong:
-        reason = f"{len(wrong)} verification calls were wrong, the first: {wrong[0].name}. No load was sent."
+        reason = (
+            f"{len(wrong)} of {len(checks)} verification calls were wrong, the first: {wrong[0].name}:"
+            f" expected {wrong[0].expected}, got {wrong[0].got}. No load was sent."
+        )
         return Finished(journal.abort(reason), journal.folder, write_report(journal.folder))
     plan = TrialPlan(
         name="target",
