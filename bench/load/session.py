@@ -16,7 +16,7 @@ import locust.stats
 from locust import events
 from locust.env import Environment
 from locust.exception import StopUser
-from locust.runners import MasterRunner, WorkerRunner
+from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
 from bench.load.arrivals import Share
 from bench.load.conductor import Conductor
@@ -181,7 +181,8 @@ class Session:
         """Tell how many workers have come, until all have: Locust begins only then."""
         told = -1
         while told != self._expected:
-            present = len(self._runner.clients.ready)
+            # Whoever has begun is no longer "ready", and is here all the same.
+            present = sum(node.state != STATE_MISSING for node in list(self._runner.clients.values()))
             if present != told:
                 told = present
                 self._write({"type": "present", "workers": present})
