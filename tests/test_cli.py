@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 
 from bench import cli
 from bench.cli.options import StackKind
-from bench.cli.parts import each_image
+from bench.cli.parts import each_image, make_surface
 from bench.errors import InputError
+from tests.report.synthetic import make_run
 
 COMMANDS = sorted(get_command(cli.app).commands)
 
@@ -102,3 +103,26 @@ def test_an_image_without_containers_is_refused_and_so_are_two_results_in_one_do
         "envoy:2",
     ]
     assert each_image(StackKind.LOCAL, None, as_json=True) == [None]
+
+
+def test_two_results_are_compared_and_one_is_rebuilt(monkeypatch, capsys, tmp_path):
+    folders = [make_run(tmp_path, rate=50, seconds=2, seed=seed) for seed in (1, 2)]
+
+    compared = run_main(monkeypatch, capsys, "report", *folders, "--out", tmp_path / "both")
+    rebuilt = run_main(monkeypatch, capsys, "report", folders[0])
+    refused = run_main(monkeypatch, capsys, "report", folders[0], "--out", tmp_path / "one")
+
+    assert compared == (0, f"{tmp_path / 'both' / 'comparison.html'}\n", "")
+    assert rebuilt == (0, f"{folders[0] / 'report.html'}\n", "")
+    assert refused[0] == 2
+    assert "--out is for a comparison" in refused[2]
+
+
+def test_locusts_own_surface_stays_out_of_containers():
+    with pytest.raises(InputError, match="stay in its container"):
+        make_surface(Path("a"), None, web_ui=False, web_bind=None, stack=StackKind.DOCKER)
+
+    asked = make_surface(None, None, web_ui=False, web_bind="0.0.0.0:9000")
+    assert str(asked.web) == "0.0.0.0:9000"
+    assert str(make_surface(None, None, web_ui=True, web_bind=None).web) == "127.0.0.1:8089"
+    assert not make_surface(None, None, web_ui=False, web_bind=None, stack=StackKind.DOCKER)

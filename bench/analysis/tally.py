@@ -64,22 +64,19 @@ def combine(name: str, tallies: Iterable[Tally]) -> SubsetResult:
     Raises:
         MeasurementError: a histogram is damaged.
     """
-    parts = tuple(tallies)
-    reasons: Counter[str] = Counter()
-    for part in parts:
-        reasons.update(part.reasons)
+    whole = add_up(name, tallies)
     return SubsetResult(
-        name=name,
-        due=sum(part.due for part in parts),
-        sent=sum(part.sent for part in parts),
-        answered=sum(part.answered for part in parts),
-        unsent=sum(part.unsent for part in parts),
-        failed=sum(part.failed for part in parts),
-        misrouted=sum(part.misrouted for part in parts),
-        reasons=dict(reasons.most_common()),
-        response_time=summarise(merge(part.response_time for part in parts)),
-        service_time=summarise(merge(part.service_time for part in parts)),
-        lag=summarise(merge(part.lag for part in parts)),
+        name=whole.name,
+        due=whole.due,
+        sent=whole.sent,
+        answered=whole.answered,
+        unsent=whole.unsent,
+        failed=whole.failed,
+        misrouted=whole.misrouted,
+        reasons=dict(Counter(whole.reasons).most_common()),
+        response_time=summarise(merge([whole.response_time])),
+        service_time=summarise(merge([whole.service_time])),
+        lag=summarise(merge([whole.lag])),
     )
 
 

@@ -50,3 +50,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print only the final lines.")]
 Stack = Annotated[StackKind, typer.Option("--stack", help="Where Envoy and nginx run.")]
 ScenarioFolder = Annotated[Path, typer.Argument(metavar="[SCENARIO]", help="Folder with a scenario.yaml.")]
+LocustCsv = Annotated[
+    Path | None,
+    typer.Option(metavar="PREFIX", help="Locust's own CSV files; one set for each trial."),
+]
+LocustHtml = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Locust's own HTML report; one for each trial.")
+]
+WebUi = Annotated[bool, typer.Option("--web-ui", help="Locust's web UI while load runs, on 127.0.0.1:8089.")]
+WebBind = Annotated[
+    str | None, typer.Option(metavar="[HOST:]PORT", help="Another address for the web UI; implies --web-ui.")
+]

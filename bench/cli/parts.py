@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli.options import StackKind
@@ -10,6 +11,7 @@ from bench.errors import InputError
 if TYPE_CHECKING:
     from bench.console import Console
     from bench.experiment.backend import Backend
+    from bench.load.surface import Address, Surface
     from bench.scenario.load import LoadedScenario
 
 
@@ -42,3 +44,42 @@ def make_backend(
             return local_backend()
         case StackKind.DOCKER:
             return docker_backend(loaded.scenario, console.note, envoy_image=envoy_image)
+
+
+def make_surface(
+    csv: Path | None,
+    html: Path | None,
+    *,
+    web_ui: bool,
+    web_bind: str | None,
+    stack: StackKind = StackKind.LOCAL,
+) -> Surface:
+    """What Locust itself shall show and write.
+
+    Raises:
+        InputError: *web_bind* is no address, or Locust runs where nobody sees what it shows.
+    """
+    from bench.load.surface import WEB_PORT, Address, Surface
+
+    web = None
+    if web_ui or web_bind is not None:
+        web = Address.parse(web_bind or str(WEB_PORT), port=WEB_PORT, option="--web-bind")
+    surface = Surface(csv=csv, html=html, web=web)
+    if surface and stack is StackKind.DOCKER:
+        raise InputError(
+            "Locust's own files and web UI would stay in its container.",
+            remedy="Leave out --locust-csv, --locust-html and --web-ui, or run with --stack local.",
+        )
+    return surface
+
+
+def make_master_bind(text: str | None) -> Address | None:
+    """Where workers from other machines are awaited.
+
+    Raises:
+        InputError: *text* is no address.
+    """
+    from bench.load.starting import MASTER_PORT
+    from bench.load.surface import Address
+
+    return Address.parse(text, port=MASTER_PORT, option="--master-bind") if text is not None else None

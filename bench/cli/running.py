@@ -13,13 +13,17 @@ from bench.cli.options import (
     DEFAULT_SCENARIO,
     AsJson,
     LedgerLevelName,
+    LocustCsv,
+    LocustHtml,
     Out,
     Quiet,
     ScenarioFolder,
     Stack,
     StackKind,
+    WebBind,
+    WebUi,
 )
-from bench.cli.parts import each_image, make_backend, make_console
+from bench.cli.parts import each_image, make_backend, make_console, make_master_bind, make_surface
 
 
 def run(
@@ -43,6 +47,10 @@ def run(
         LedgerLevelName,
         typer.Option(help="counters: what each hop counted; full: every request id matched across all logs."),
     ] = LedgerLevelName.COUNTERS,
+    locust_csv: LocustCsv = None,
+    locust_html: LocustHtml = None,
+    web_ui: WebUi = False,
+    web_bind: WebBind = None,
     out: Out = Path("reports"),
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -57,6 +65,7 @@ def run(
         loaded = override(
             load_scenario(scenario), rate=rate, measure_s=measure, blocks=blocks, workers=workers, key=key
         )
+        surface = make_surface(locust_csv, locust_html, web_ui=web_ui, web_bind=web_bind, stack=stack)
         codes = []
         for image in each_image(stack, envoy_image, as_json=as_json):
             options = RunOptions(
@@ -66,6 +75,7 @@ def run(
                 with_handshake=handshake,
                 ledger=ledger.value,
                 mix_matrix=mix_matrix,
+                surface=surface,
             )
             finished = run_experiment(loaded, options, console)
             codes.append(console.finish(finished.result, finished.report))
@@ -83,6 +93,17 @@ def drive(
     certificate: Annotated[Path | None, typer.Option(help="Client certificate for the target.")] = None,
     private_key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
     server_name: Annotated[str | None, typer.Option(help="Name to ask for and to check.")] = None,
+    locust_csv: LocustCsv = None,
+    locust_html: LocustHtml = None,
+    web_ui: WebUi = False,
+    web_bind: WebBind = None,
+    remote_workers: Annotated[
+        int, typer.Option(min=0, help="Workers to await from other machines: `egress-bench worker --master`.")
+    ] = 0,
+    master_bind: Annotated[
+        str | None, typer.Option(metavar="HOST[:PORT]", help="Address of this machine where they join.")
+    ] = None,
+    await_workers: Annotated[float, typer.Option(min=1, help="Seconds that they may take to come.")] = 600,
     out: Out = Path("reports"),
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -103,6 +124,10 @@ def drive(
             certificate=certificate,
             private_key=private_key,
             server_name=server_name,
+            surface=make_surface(locust_csv, locust_html, web_ui=web_ui, web_bind=web_bind),
+            remote_workers=remote_workers,
+            master_bind=make_master_bind(master_bind),
+            await_workers_s=await_workers,
         )
         finished = drive_target(loaded, options, console)
         raise typer.Exit(console.finish(finished.result, finished.report))

@@ -13,6 +13,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -24,6 +25,8 @@ import httpx
 from bench.errors import MeasurementError
 
 _TIMEOUT_S = 10.0
+_MOST_BYTES = 16 << 20
+"""Of a body; what comes after is read and dropped."""
 _CONNECT_S = 1.0
 """Far longer than the handshake of a node that can be reached, which the other calls show to answer."""
 _PATIENCE_S = 120.0
@@ -121,18 +124,33 @@ def make_call(call: Call) -> Answer:
     if call.exactly:
         return _exactly(call)
     try:
-        with httpx.Client(timeout=_TIMEOUT_S, trust_env=False, verify=_context(call.tls)) as client:
-            answer = client.request(
+        with (
+            httpx.Client(timeout=_TIMEOUT_S, trust_env=False, verify=_context(call.tls)) as client,
+            client.stream(
                 call.method,
                 call.url,
                 headers=dict(call.headers),
                 content=call.body or None,
                 extensions={"sni_hostname": call.tls.server_name} if call.tls is not None else None,
-            )
+            ) as answer,
+        ):
+            return _read(answer)
     except httpx.HTTPError as error:
         kind = type(error).__name__
         return Answer(error=f"{kind}: {error}" if str(error) else kind)
-    return Answer(answer.status_code, dict(answer.headers), answer.text)
+
+
+def _read(answer: httpx.Response) -> Answer:
+    """Read an answer to its end, but not for ever: the client's own timeout starts anew with each byte."""
+    deadline = time.monotonic() + _TIMEOUT_S
+    kept = bytearray()
+    for piece in answer.iter_bytes():
+        if len(kept) < _MOST_BYTES:
+            kept += piece
+        if time.monotonic() > deadline:
+            return Answer(error=f"{answer.status_code}, and no end of the answer within {_TIMEOUT_S:g} s")
+    text = kept.decode(answer.encoding or "utf-8", "replace")
+    return Answer(answer.status_code, dict(answer.headers), text)
 
 
 def _exactly(call: Call) -> Answer:

@@ -17,15 +17,21 @@ from bench.experiment.observer import Observer
 from bench.experiment.run import Finished, InterruptedRunError
 from bench.experiment.trial import TrialPlan, finished_trial, load_plan
 from bench.experiment.verification import PathCheck, path_requests
+from bench.load.awaited import address_seen_from_elsewhere
+from bench.load.events import LoadEvent, WorkersAwaited
 from bench.load.floor import measure_floor
-from bench.load.plan import Target, TargetTls
+from bench.load.plan import LoadPlan, Target, TargetTls
 from bench.load.runner import run_load
+from bench.load.starting import MASTER_PORT
+from bench.load.surface import NO_SURFACE, Address, Surface
 from bench.report.build import write_report
 from bench.report.folder import prepare_folder
 from bench.result import Fingerprint
 from bench.scenario.load import LoadedScenario
 
 _AROUND_S = 8.0
+_AT_ONCE = 8
+"""Calls at once: one after the other, a target that never answers would cost a timeout for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,13 @@ class DriveOptions:
     private_key: Path | None = None
     server_name: str | None = None
     """Name to ask for and to check in the certificate; default: the scenario's host."""
+    surface: Surface = NO_SURFACE
+    """What Locust itself shows and writes."""
+    remote_workers: int = 0
+    """Workers that join from other machines, beside those of this one."""
+    master_bind: Address | None = None
+    """Where they are awaited; required if any are to come."""
+    await_workers_s: float = 600.0
     requires_id: bool = False
     """Whether answers must echo the request id, as the suite's own nodes do."""
 
@@ -50,11 +63,14 @@ def drive(loaded: LoadedScenario, options: DriveOptions, observer: Observer) -> 
     """Verify the scenario's calls on the target, load it at the scenario's schedule, and report.
 
     Raises:
-        InputError: the target is no URL, or its TLS files are missing or unusable.
+        InputError: the target is no URL, its TLS files are missing or unusable, or what Locust is to write,
+            or where it is to listen, cannot be had.
         LoadError: the target cannot be reached, or the load could not be driven.
         InterruptedRunError: Ctrl-C or SIGTERM.
     """
     target = _target(loaded, options)
+    options.surface.check()
+    _check_workers(options)
     started_at = datetime.now(UTC)
     traffic = loaded.scenario.traffic
     observer.plan(_AROUND_S + traffic.warm_up_s + traffic.measure_s)
@@ -96,12 +112,17 @@ def _measure(
     ]
     journal.verification += [
         check.judge(answer).model_copy(update={"stack": "target"})
-        for check, answer in zip(checks, make_calls([check.call for check in checks]), strict=True)
+        for check, answer in zip(
+            checks, make_calls([check.call for check in checks], at_once=_AT_ONCE), strict=True
+        )
     ]
     observer.verification(journal.verification)
     wrong = [line for line in journal.verification if not line.passed]
     if wrong:
-        reason = f"{len(wrong)} verification calls were wrong, the first: {wrong[0].name}. No load was sent."
+        reason = (
+            f"{len(wrong)} of {len(checks)} verification calls were wrong, the first: {wrong[0].name}:"
+            f" expected {wrong[0].expected}, got {wrong[0].got}. No load was sent."
+        )
         return Finished(journal.abort(reason), journal.folder, write_report(journal.folder))
     plan = TrialPlan(
         name="target",
@@ -111,15 +132,63 @@ def _measure(
         measure_s=traffic.measure_s,
         requires_id=options.requires_id,
     )
-    load = load_plan(loaded.scenario, plan, target, journal.run_id)
+    load = _with_workers(load_plan(loaded.scenario, plan, target, journal.run_id), options)
     logs = journal.folder / "logs" / "generator"
     observer.stage("measuring the generator against a stub", 5)
     journal.floor = measure_floor(load, logs / "floor")
     observer.stage(f"load on {options.target}", traffic.warm_up_s + traffic.measure_s)
     started_at = datetime.now(UTC)
-    journal.add_trial(finished_trial(plan, started_at, run_load(load, logs / "target")))
+    if options.surface.web is not None:
+        observer.note(f"Locust's web UI: http://{options.surface.web}/ while the load runs")
+
+    def on_event(event: LoadEvent) -> None:
+        if isinstance(event, WorkersAwaited):
+            observer.note(_whom_to_start(event))
+
+    outcome = run_load(load, logs / "target", on_event=on_event, surface=options.surface)
+    journal.add_trial(finished_trial(plan, started_at, outcome))
     observer.stage("writing the report", 2)
+    if not outcome.complete:
+        aborted = journal.abort(f"the load ended early: {outcome.reason}.")
+        return Finished(aborted, journal.folder, write_report(journal.folder))
     return Finished(journal.complete(), journal.folder, write_report(journal.folder))
+
+
+def _check_workers(options: DriveOptions) -> None:
+    if options.remote_workers and options.master_bind is None:
+        raise InputError(
+            "--remote-workers is given and --master-bind is missing.",
+            remedy="Name the address of this machine on which workers reach it; whoever reaches it can join.",
+        )
+    if options.master_bind is not None:
+        if not options.remote_workers:
+            raise InputError("--master-bind awaits nobody.", remedy="Add --remote-workers N.")
+        options.master_bind.check("--master-bind")
+
+
+def _with_workers(load: LoadPlan, options: DriveOptions) -> LoadPlan:
+    if options.master_bind is None:
+        return load
+    return load.model_copy(
+        update={
+            "remote_workers": options.remote_workers,
+            "await_workers_s": options.await_workers_s,
+            "master_bind": options.master_bind.host,
+            "master_port": options.master_bind.port,
+        }
+    )
+
+
+def _whom_to_start(event: WorkersAwaited) -> str:
+    missing = event.expected - event.present
+    if missing <= 0:
+        return f"all {event.expected} workers are here"
+    host = address_seen_from_elsewhere() if event.host == "0.0.0.0" else event.host  # noqa: S104 - compared only
+    port = f" --port {event.port}" if event.port != MASTER_PORT else ""
+    return (
+        f"waiting for workers, {event.present} of {event.expected} are here; on the other machines run"
+        f" `egress-bench worker --master {host}{port}` (--processes N for N of them)"
+    )
 
 
 def _target(loaded: LoadedScenario, options: DriveOptions) -> Target:

@@ -16,7 +16,7 @@ from pathlib import Path
 from bench.analysis.handshake import doubts
 from bench.certs.material import Material
 from bench.environment import machine
-from bench.errors import BenchError, StackError
+from bench.errors import BenchError, MeasurementError, StackError
 from bench.experiment.backend import Backend
 from bench.experiment.handshake import (
     handshake_plans,
@@ -36,6 +36,7 @@ from bench.experiment.topology import topology_of
 from bench.experiment.trial import Trial, TrialPlan, load_plan, run_trial, stack_target
 from bench.experiment.verification import Identities, verify
 from bench.load.floor import measure_floor
+from bench.load.surface import NO_SURFACE, Surface
 from bench.report.build import write_report
 from bench.report.folder import prepare_folder, slug
 from bench.result import HANDSHAKE_KINDS, Fingerprint, LedgerLevel, Result, RunWarning
@@ -71,6 +72,8 @@ class RunOptions:
     """Let a tenth of the steady trials' requests be those of the request matrix."""
     ledger: LedgerLevel = "counters"
     """Level of the accounts of the steady trials; those of handshakes are kept at level ``counters``."""
+    surface: Surface = NO_SURFACE
+    """What Locust itself shows and writes, for each trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ def run(loaded: LoadedScenario, options: RunOptions, observer: Observer) -> Fini
         Whatever is raised after the first trial, its result and report are on disk.
     """
     started_at = datetime.now(UTC)
+    options.surface.check()
     if options.ledger == "full":
         require_matchable(loaded.scenario.traffic)
     observer.plan(_planned_s(loaded, options))
@@ -124,6 +128,8 @@ def run(loaded: LoadedScenario, options: RunOptions, observer: Observer) -> Fini
     for warning in journal.warnings:
         observer.warning(warning)
     journal.save()
+    if options.surface.web is not None:
+        observer.note(f"Locust's web UI: http://{options.surface.web}/ while load runs, anew for each trial")
     try:
         _measure(prepared, options, journal, observer)
     except KeyboardInterrupt:
@@ -307,8 +313,14 @@ class _Session:
             run_id=self.run_id,
             folder=self._logs / "generator" / slug(plan.name),
             bookkeeper=Bookkeeper(stack, topology, Matcher.of(topology, self.material) if is_full else None),
+            surface=self.options.surface.for_trial(slug(plan.name)),
         )
         self.journal.add_trial(trial)
+        if not trial.outcome.complete:
+            raise MeasurementError(
+                f"{plan.name}: the load ended early: {trial.outcome.reason}.",
+                remedy=f"What was measured is in {self.journal.folder}.",
+            )
         return trial
 
 

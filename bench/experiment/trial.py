@@ -17,6 +17,7 @@ from bench.load.events import LoadEvent, StageEnded, StageStarted
 from bench.load.outcome import LoadOutcome, StageOutcome, SubsetOutcome
 from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
 from bench.load.runner import run_load
+from bench.load.surface import Surface
 from bench.report.samples import SecondRow
 from bench.result import ComponentCost, FailureExample, LedgerResult, TrialResult
 from bench.scenario.models import Scenario, Subset, Traffic
@@ -85,10 +86,11 @@ def run_trial(
     run_id: str,
     folder: Path,
     bookkeeper: Bookkeeper | None = None,
+    surface: Surface | None = None,
 ) -> Trial:
     """Put load on *stack* and return what was measured; *folder* gets the generator's own files.
 
-    With a *bookkeeper* the trial has its account.
+    With a *bookkeeper* the trial has its account; *surface* is what Locust itself shows and writes.
 
     Raises:
         LoadError: the generator could not do its job.
@@ -113,7 +115,7 @@ def run_trial(
 
         opening = bookkeeper.read() if bookkeeper is not None else None
         before = meter.read()
-        outcome = run_load(load, folder, on_event=on_event, launcher=client)
+        outcome = run_load(load, folder, on_event=on_event, launcher=client, surface=surface)
         stack.check_alive()
         after = meter.read()
         memory.stop()

@@ -57,6 +57,8 @@ def _fault(model: type[BaseModel], error: ErrorDetails, root: Path) -> FieldFaul
         return _unknown_field(path, str(loc[-1]), tuple(_field_names(model, loc[:-1])))
     if kind == "missing":
         return FieldFault(path, "is required.", f"Write {loc[-1]}.")
+    if kind == "finite_number":
+        return FieldFault(path, f"must be a finite number, not {given}.")
     if kind in _TYPE_NAMES:
         remedy = "Put it in quotes." if kind == "string_type" and isinstance(given, int | float) else None
         if kind == "int_type" and isinstance(given, str) and given.isdecimal():

@@ -133,7 +133,9 @@ class Conductor:
         self._orders.order(participant.client, "setup", order)
 
     def stop(self, reason: str) -> None:
-        """End early; what was measured still arrives."""
+        """End early; what was measured still arrives. Does nothing once the run is over."""
+        if self._is_over:
+            return
         if not self._has_begun and not self._is_solo:
             self._is_over = True
             self._tell({"type": "done", "reason": reason})

@@ -49,4 +49,16 @@ class WorkerLost:
     detail: str
 
 
-LoadEvent = StageStarted | StageEnded | Progress | WorkerLost
+@dataclass(frozen=True, slots=True)
+class WorkersAwaited:
+    """Workers are to come from elsewhere; told at the start and whenever one has come."""
+
+    present: int
+    """Workers that are there, those of this machine included."""
+    expected: int
+    host: str
+    """Address on which they are awaited; ``0.0.0.0`` or ``*``: on all of this machine."""
+    port: int
+
+
+LoadEvent = StageStarted | StageEnded | Progress | WorkerLost | WorkersAwaited

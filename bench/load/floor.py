@@ -12,6 +12,7 @@ from bench.load.launcher import Launcher
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import LoadPlan, Stage, Target
 from bench.load.runner import run_load
+from bench.scenario.traffic import Schedule, scaled
 
 _DURATION_S: Final = 3.0
 _WARM_UP_S: Final = 0.5
@@ -23,7 +24,7 @@ def measure_floor(
     """Send the first measured stage of *plan* to a stub that answers at once, in a process of its own.
 
     Same engine, same schedule, same connections, same checks; without TLS, and for *duration_s* only. With a
-    *launcher* both run where it says.
+    *launcher* both run where it says. Of a plan with workers elsewhere, it sends the share of those here.
 
     Raises:
         LoadError: the plan measures nothing, or the stub did not start.
@@ -32,9 +33,10 @@ def measure_floor(
     if measured is None:
         raise LoadError("the plan has no measured stage, so there is no floor to measure.")
     folder.mkdir(parents=True, exist_ok=True)
+    plan, schedule = _share_of_this_machine(plan, measured.schedule)
     stages = (
-        Stage(name="warm-up", kind="warm_up", duration_s=_WARM_UP_S, schedule=measured.schedule),
-        Stage(name="floor", kind="measure", duration_s=duration_s, schedule=measured.schedule),
+        Stage(name="warm-up", kind="warm_up", duration_s=_WARM_UP_S, schedule=schedule),
+        Stage(name="floor", kind="measure", duration_s=duration_s, schedule=schedule),
     )
     path = (folder / "stub-plan.json").resolve()
     path.write_text(plan.model_dump_json(), encoding="utf-8")
@@ -61,3 +63,14 @@ def measure_floor(
             )
         finally:
             stub.kill()
+
+
+def _share_of_this_machine(plan: LoadPlan, schedule: Schedule) -> tuple[LoadPlan, Schedule]:
+    """What the workers here send of a plan that others share: the stub is out of the others' reach."""
+    if not plan.remote_workers:
+        return plan, schedule
+    share = plan.workers / (plan.workers + plan.remote_workers)
+    count = max(plan.workers, round(plan.connections.count * share))
+    connections = plan.connections.model_copy(update={"count": count})
+    here = {"remote_workers": 0, "master_bind": "127.0.0.1", "master_port": None, "connections": connections}
+    return plan.model_copy(update=here), scaled(schedule, share)

@@ -9,12 +9,13 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from bench.errors import LoadError
 from bench.load.arrivals import Share, stage_starts
+from bench.load.awaited import Awaited
 from bench.load.child import Child
 from bench.load.events import LoadEvent, Progress, StageEnded, StageStarted, WorkerLost
 from bench.load.launcher import Launcher
@@ -22,11 +23,11 @@ from bench.load.merge import Merger
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import LoadPlan
 from bench.load.starting import start_locust
+from bench.load.surface import Surface
 
 _PROGRESS_S: Final = 0.5
 _START_S: Final = 60.0
-"""Longest time from the start of Locust to the first request; remote workers have ten minutes."""
-_REMOTE_START_S: Final = 600.0
+"""Longest time from the start of Locust to the first request; workers from elsewhere have theirs on top."""
 _STOP_S: Final = 5.0
 _QUIT_S: Final = 5.0
 
@@ -43,7 +44,7 @@ def run_load(
     *,
     on_event: Callable[[LoadEvent], None] | None = None,
     stop: threading.Event | None = None,
-    locust_options: Sequence[str] = (),
+    surface: Surface | None = None,
     launcher: Launcher | None = None,
 ) -> LoadOutcome:
     """Run *plan* and return what it brought; ``folder`` gets plan, outcome and Locust's output.
@@ -53,7 +54,7 @@ def run_load(
         folder: made if missing.
         on_event: called in this thread; what it raises ends the run and reaches the caller.
         stop: once set, the run ends early and the outcome holds what was due until then (``complete`` False).
-        locust_options: further options for Locust, e.g. ``--csv PREFIX`` or ``--html FILE``.
+        surface: what Locust itself shows and writes; None: nothing.
         launcher: where Locust runs; None: in processes of this machine.
 
     Raises:
@@ -64,7 +65,7 @@ def run_load(
     folder.mkdir(parents=True, exist_ok=True)
     plan = _with_absolute_paths(plan)
     (folder / "plan.json").write_text(plan.model_dump_json(indent=1), encoding="utf-8")
-    run = _Run(plan, folder, on_event or (lambda _: None), locust_options, launcher)
+    run = _Run(plan, folder, on_event or (lambda _: None), surface or Surface(), launcher)
     try:
         run.start()
         try:
@@ -84,13 +85,13 @@ class _Run:
         plan: LoadPlan,
         folder: Path,
         on_event: Callable[[LoadEvent], None],
-        options: Sequence[str],
+        surface: Surface,
         launcher: Launcher | None,
     ) -> None:
         self._plan = plan
         self._folder = folder
         self._on_event = on_event
-        self._options = options
+        self._surface = surface
         self._launcher = launcher
         self._children: list[Child] = []
         self._merger = Merger(plan)
@@ -103,6 +104,7 @@ class _Run:
         self._is_done = False
         self._has_counts = False
         self._workers: set[str] = set()
+        self._awaited = Awaited(plan)
         self._lost: set[str] = set()
         self._buried: set[int] = set()
         self._stopped: str | None = None
@@ -119,7 +121,7 @@ class _Run:
 
     def start(self) -> None:
         """Start Locust: one process, or a master and its workers."""
-        for child in start_locust(self._plan, self._folder, self._theirs, self._options, self._launcher):
+        for child in start_locust(self._plan, self._folder, self._theirs, self._surface, self._launcher):
             self._children.append(child)
 
     def end(self) -> None:
@@ -156,7 +158,8 @@ class _Run:
         os.close(self._theirs.pop("CONTROL"))
         self._listener.start()
         started = time.monotonic()
-        patience = _REMOTE_START_S if self._plan.remote_workers else _START_S
+        if self._awaited.any:
+            self._on_event(self._awaited.arrived(0))
         try:
             while not self._is_done:
                 if stop is not None and stop.is_set() and self._stopped is None:
@@ -166,8 +169,8 @@ class _Run:
                 self._cross(now)
                 self._report(now)
                 self._watch_workers()
-                if self._zero is None and now - started > patience:
-                    raise self._died(f"Locust was not ready within {patience:g} s.")
+                if self._zero is None:
+                    self._check_patience(now - started)
                 if self._has_given_up(now):
                     break
         except KeyboardInterrupt:
@@ -178,6 +181,11 @@ class _Run:
         if not self._is_done:
             self._lose_all("did not stop in time")
         return self._merger.outcome(self._stopped)
+
+    def _check_patience(self, waited_s: float) -> None:
+        self._awaited.check(waited_s)
+        if waited_s > self._awaited.patience_s(_START_S):
+            raise self._died(f"Locust was not ready within {waited_s:.0f} s.")
 
     def save_what_there_is(self) -> None:
         """After an error: ask for what was measured, and write it down."""
@@ -233,6 +241,10 @@ class _Run:
 
     def _take(self, wire: dict[str, Any]) -> None:
         match wire["type"]:
+            case "present":
+                told = self._awaited.arrived(wire["workers"])
+                if self._awaited.any:
+                    self._on_event(told)
             case "worker":
                 self._workers.add(wire["worker"])
                 self._merger.add_worker(wire["worker"], Share(wire["index"], wire["total"]), wire["name"])

@@ -12,10 +12,11 @@ import gevent
 import gevent.os
 import gevent.queue
 import locust.runners
+import locust.stats
 from locust import events
 from locust.env import Environment
 from locust.exception import StopUser
-from locust.runners import MasterRunner, WorkerRunner
+from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
 from bench.load.arrivals import Share
 from bench.load.conductor import Conductor
@@ -33,6 +34,8 @@ CONTROL: Final = "EGRESS_BENCH_CONTROL"
 LIFELINE: Final = "EGRESS_BENCH_LIFELINE"
 """Descriptor whose end means that the process above is gone, and with it the reason to live."""
 _REPORT_S: Final = 0.5
+_BEFORE_QUIT_S: Final = 0.05
+_ARRIVALS_S: Final = 0.2
 _FROM_MEMBER: Final = ("join", "ready", "done", "failed")
 _TO_MEMBER: Final = ("setup", "go", "stop")
 
@@ -75,10 +78,13 @@ class Session:
                         user_class.__name__, plan, is_solo=not getattr(user_class, "shared", True)
                     )
             _listen(environment.events.spawning_complete, self._on_spawned)
+            _listen(environment.events.test_stopping, self._on_test_stopping)
             _listen(environment.events.test_stop, self._on_test_stop)
             if self._events_fd is not None:
                 plan = next(conductor.plan for conductor in self._conductors.values())
                 self._expected = plan.workers + plan.remote_workers
+                if isinstance(self._runner, MasterRunner):
+                    gevent.spawn(self._count_arrivals)
             control = _descriptor(CONTROL)
             if control is not None:
                 gevent.spawn(self._obey, control)
@@ -171,6 +177,17 @@ class Session:
         if group is not None:
             self._conductors[group].receive_delta(member, delta)
 
+    def _count_arrivals(self) -> None:
+        """Tell how many workers have come, until all have: Locust begins only then."""
+        told = -1
+        while told != self._expected:
+            # Whoever has begun is no longer "ready", and is here all the same.
+            present = sum(node.state != STATE_MISSING for node in list(self._runner.clients.values()))
+            if present != told:
+                told = present
+                self._write({"type": "present", "workers": present})
+            gevent.sleep(_ARRIVALS_S)
+
     def _on_spawned(self, user_count: int) -> None:  # noqa: ARG002 - Locust's signature
         if self._expected is None:
             # Members join when their greenlets first run, a moment after they were spawned.
@@ -182,10 +199,9 @@ class Session:
 
     def _tell(self, group: str, wire: Wire) -> None:
         if self._events_fd is not None:
-            line = json.dumps(wire, separators=(",", ":")).encode() + b"\n"
-            _write_all(self._events_fd, line)
+            self._write(wire)
             if wire["type"] in ("done", "failed"):
-                gevent.spawn_later(0.05, self._quit)
+                gevent.spawn_later(self._before_quit_s(), self._quit)
             return
         merger = self._mergers[group]
         if wire["type"] == "worker":
@@ -199,9 +215,29 @@ class Session:
         elif wire["type"] == "failed":
             print(f"{group}: {wire['what']} {wire['remedy'] or ''}")  # noqa: T201 - Locust's console
 
+    def _write(self, wire: Wire) -> None:
+        """An event for the process above."""
+        assert self._events_fd is not None  # noqa: S101 - the caller looked
+        _write_all(self._events_fd, json.dumps(wire, separators=(",", ":")).encode() + b"\n")
+
+    def _before_quit_s(self) -> float:
+        """Locust writes its CSV files once in a while and not at the end: let it do so once more."""
+        options = self._environment.parsed_options
+        has_csv = options is not None and options.csv_prefix
+        return _BEFORE_QUIT_S + (locust.stats.CSV_STATS_INTERVAL_SEC if has_csv else 0.0)
+
     def _quit(self) -> None:
         self._environment.process_exit_code = 0
         self._runner.quit()
+        if self._environment.web_ui is not None:
+            # With a web UI, Locust lives as long as that.
+            self._environment.web_ui.stop()  # type: ignore[no-untyped-call]
+
+    def _on_test_stopping(self, environment: Environment) -> None:  # noqa: ARG002 - Locust's signature
+        """Somebody pressed Stop in the web UI: the members must learn it before Locust kills them."""
+        if self._events_fd is not None:
+            for conductor in self._conductors.values():
+                conductor.stop("stopped in Locust's web UI")
 
     def _on_test_stop(self, environment: Environment) -> None:  # noqa: ARG002 - Locust's signature
         if self._events_fd is not None:

@@ -14,6 +14,7 @@ from bench.errors import LoadError
 from bench.load.child import Child
 from bench.load.launcher import Launcher
 from bench.load.plan import LoadPlan
+from bench.load.surface import Surface
 
 MASTER_PORT: Final = 5557
 """Where remote workers look for their master, unless told otherwise."""
@@ -24,7 +25,7 @@ def start_locust(
     plan: LoadPlan,
     folder: Path,
     ends: Mapping[str, int],
-    options: Sequence[str],
+    surface: Surface,
     launcher: Launcher | None,
 ) -> Iterator[Child]:
     """Start Locust; each child is yielded as soon as it exists.
@@ -33,7 +34,7 @@ def start_locust(
         plan: lies in ``folder/plan.json``.
         folder: gets each process's output.
         ends: the pipes' ends that are theirs: EVENTS, CONTROL and LIFELINE.
-        options: further options for Locust.
+        surface: what Locust itself shows and writes.
         launcher: where it runs; None: here.
 
     Raises:
@@ -46,8 +47,9 @@ def start_locust(
             remedy="Use more connections or fewer workers.",
         )
     starter = _Starter(folder, ends, launcher)
-    users = ["--headless", "--only-summary", "-u", str(total), "-r", str(total), *options]
-    if total == 1 and not plan.remote_workers:
+    users = ["-u", str(total), "-r", str(total), *surface.options()]
+    # The web UI's requests must not hold up the loop that keeps the due times: it stays with a master.
+    if total == 1 and surface.web is None:
         yield starter.start("locust", users)
         return
     port = plan.master_port or (

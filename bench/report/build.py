@@ -35,12 +35,17 @@ def write_report(folder: Path) -> Path:
     """
     document = build_document(folder, read_result(folder))
     page = folder / "report.html"
-    _replace(folder / "report.md", render_markdown(document))
-    _replace(page, render_html(document))
+    replace_file(folder / "report.md", render_markdown(document))
+    replace_file(page, render_html(document))
     return page
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
+    """Write a file of a report: whole, or not at all.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         draft.write_text(text, encoding="utf-8")
@@ -116,10 +121,15 @@ def _curves(folder: Path, result: Result) -> list[Curve]:
                 histogram = _merged(folder, result, (name,), clock)
                 curves.append(Curve(f"{name}, {label}", histogram, number, dashed))
     else:
-        names = tuple(subsets) or tuple(subset.name for subset in result.totals)
         for clock, label, dashed in clocks:
-            curves.append(Curve(label, _merged(folder, result, names, clock), 0, dashed))
+            curves.append(Curve(label, all_samples(folder, result, clock), 0, dashed))
     return curves
+
+
+def all_samples(folder: Path, result: Result, clock: Clock) -> HdrHistogram:
+    """The samples of all subsets and steady trials in one histogram; empty where none were stored."""
+    subsets = tuple(subset.name for subset in result.totals[:-1])
+    return _merged(folder, result, subsets or tuple(subset.name for subset in result.totals), clock)
 
 
 def _merged(folder: Path, result: Result, subsets: tuple[str, ...], clock: Clock) -> HdrHistogram:

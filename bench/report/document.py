@@ -6,9 +6,7 @@ HTML and Markdown are made from the same document, so they cannot tell different
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
-
-from bench.analysis.verdict import Verdict
+from typing import Literal, Protocol
 
 Mark = Literal["good", "bad", "plain"]
 
@@ -27,6 +25,8 @@ class Table:
     """The last row is the sum of the others."""
     mark_column: int | None = None
     """The column that shows a row's mark."""
+    folded: str = ""
+    """Shown only when asked for, behind this line; empty: shown at once."""
 
     def mark(self, row: int) -> Mark:
         """How the row came out."""
@@ -99,6 +99,18 @@ class Figure:
     mark: Mark = "plain"
 
 
+class Headline(Protocol):
+    """What it all comes to."""
+
+    @property
+    def state(self) -> str:
+        """One word or two; also the name of its colour in the style."""
+
+    @property
+    def sentence(self) -> str:
+        """Why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A whole report."""
@@ -106,7 +118,9 @@ class Document:
     title: str
     description: str
     byline: tuple[tuple[str, str], ...]
-    verdict: Verdict
+    verdict: Headline
     figures: tuple[Figure, ...]
     answers: tuple[Answer, ...]
     sections: tuple[Section, ...]
+    source: str = "result.json and samples/ beside this file"
+    """What it was made from."""

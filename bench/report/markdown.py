@@ -54,11 +54,12 @@ def _table(table: Table) -> list[str]:
         ":-:" if column == table.mark_column else "--:" if column >= table.numbers_from else "---"
         for column in range(len(table.columns))
     ]
-    lines = [_plain(table.caption), ""] if table.caption else []
+    lines = [f"<details><summary>{_plain(table.folded)}</summary>", ""] if table.folded else []
+    lines += [_plain(table.caption), ""] if table.caption else []
     lines.append(_row(table.columns))
     lines.append(_row(tuple(rule)))
     lines += [_row(tuple(_plain(cell) for cell in row)) for row in table.rows]
-    return [*lines, ""]
+    return [*lines, "", *(["</details>", ""] if table.folded else [])]
 
 
 def _row(cells: tuple[str, ...]) -> str:

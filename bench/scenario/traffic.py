@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Written(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Constant(_Written):
@@ -84,3 +84,17 @@ def mean_rate(schedule: Schedule) -> float | None:
             return sum(schedule.rates) / len(schedule.rates)
         case Closed():
             return None
+
+
+def scaled(schedule: Schedule, factor: float) -> Schedule:
+    """The same schedule at *factor* times its rate; a closed loop stays as it is."""
+    match schedule:
+        case Constant() | Poisson() | Jitter():
+            return schedule.model_copy(update={"arrival_rate": schedule.arrival_rate * factor})
+        case Ramp():
+            ends = {"from_rate": schedule.from_rate * factor, "to_rate": schedule.to_rate * factor}
+            return schedule.model_copy(update=ends)
+        case Steps():
+            return schedule.model_copy(update={"rates": tuple(rate * factor for rate in schedule.rates)})
+        case Closed():
+            return schedule

@@ -12,34 +12,11 @@ from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 from envoy_data_plane.envoy.type.v3 import FractionalPercent, FractionalPercentDenominatorType
 
 from bench.errors import InputError, Position, UnsupportedError
+from bench.istio.grpc import GRPC_STATUSES
 from bench.istio.models.virtual_service import Abort, CorsPolicy, Delay, HTTPFaultInjection, Percent
 from bench.translate.matches import string_matcher
 
-GRPC_STATUS = {
-    name: number
-    for number, name in enumerate(
-        (
-            "OK",
-            "CANCELLED",
-            "UNKNOWN",
-            "INVALID_ARGUMENT",
-            "DEADLINE_EXCEEDED",
-            "NOT_FOUND",
-            "ALREADY_EXISTS",
-            "PERMISSION_DENIED",
-            "RESOURCE_EXHAUSTED",
-            "FAILED_PRECONDITION",
-            "ABORTED",
-            "OUT_OF_RANGE",
-            "UNIMPLEMENTED",
-            "INTERNAL",
-            "UNAVAILABLE",
-            "DATA_LOSS",
-            "UNAUTHENTICATED",
-        )
-    )
-}
-"""https://grpc.github.io/grpc/core/md_doc_statuscodes.html"""
+GRPC_STATUS = {name: number for number, name in enumerate(GRPC_STATUSES)}
 
 _PER_MILLION = 10_000
 

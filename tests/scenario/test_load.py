@@ -1,5 +1,6 @@
 """A scenario folder is trusted once it is loaded; what is wrong in it is named with file and line."""
 
+import math
 import shutil
 from pathlib import Path
 
@@ -121,6 +122,8 @@ def test_options_replace_the_scenarios_own_values():
         ({"rate": 0}, "--rate must be more than 0"),
         ({"blocks": 0}, "--blocks must be at least 1"),
         ({"measure_s": -1}, "--measure must be more than 0"),
+        ({"rate": math.inf}, "--rate must be a finite number, not inf"),
+        ({"measure_s": math.nan}, "--measure must be a finite number, not nan"),
         ({"key": "dsa"}, "--key must be one of"),
     ],
 )

@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 
+from bench.istio.grpc import GRPC_STATUSES
 from bench.istio.models.virtual_service import (
     Abort,
     CorsPolicy,
@@ -70,27 +71,6 @@ _KNOWN_STATUSES = frozenset(
 """Statuses that have a text in Go's ``net/http``."""
 _CORS_METHODS = frozenset(
     ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE", "*"]
-)
-_GRPC_STATUSES = frozenset(
-    [
-        "OK",
-        "CANCELLED",
-        "UNKNOWN",
-        "INVALID_ARGUMENT",
-        "DEADLINE_EXCEEDED",
-        "NOT_FOUND",
-        "ALREADY_EXISTS",
-        "PERMISSION_DENIED",
-        "RESOURCE_EXHAUSTED",
-        "FAILED_PRECONDITION",
-        "ABORTED",
-        "OUT_OF_RANGE",
-        "UNIMPLEMENTED",
-        "INTERNAL",
-        "UNAVAILABLE",
-        "DATA_LOSS",
-        "UNAUTHENTICATED",
-    ]
 )
 _LARGEST_BODY_BYTES = 1024 * 1024
 _LARGE_BODY_BYTES = 100 * 1024
@@ -215,7 +195,7 @@ def _check_fault(fault: HTTPFaultInjection, findings: Findings) -> None:
 
 def _check_abort(abort: Abort, findings: Findings) -> None:
     findings.refuse(check_fraction(abort.percentage), "percentage", "value")
-    if abort.grpc_status is not None and abort.grpc_status not in _GRPC_STATUSES:
+    if abort.grpc_status is not None and abort.grpc_status not in GRPC_STATUSES:
         findings.refuse(f'"{abort.grpc_status}" is no gRPC status such as NOT_FOUND', "grpcStatus")
     if abort.http2_error is not None:
         findings.refuse("Istio has no HTTP/2 errors yet", "http2Error")

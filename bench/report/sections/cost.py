@@ -6,6 +6,7 @@ import pandas as pd
 
 from bench.analysis.compare import ENOUGH_BLOCKS, BlockComparison, compare_blocks
 from bench.report.document import Chart, Note, Part, Section, Table
+from bench.report.folding import fold
 from bench.report.text import UNKNOWN, micros, signed, with_unit, without_unit
 from bench.result import Result
 from bench.units import format_bytes
@@ -43,7 +44,7 @@ def config_source(result: Result, dots: str | None) -> Section:
                 dots,
             )
         )
-    parts.append(_block_table(result))
+    parts += fold(_block_table(result), "The values of each block")
     parts.append(
         Note(
             f"A difference is called resolved if at least {ENOUGH_BLOCKS} blocks agree in its sign and"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.analysis.ledger import summarise_ledger
 from bench.report.document import Facts, Note, Part, Section, Table
+from bench.report.folding import fold
 from bench.report.text import UNKNOWN, bound, seconds
 from bench.result import LedgerBook, Result, TrialResult
 from bench.units import format_bytes, format_count
@@ -37,7 +38,7 @@ def ledger(result: Result) -> Section:
     parts += [Note(f"{text}.", "bad") for text in summary.troubles[:MOST_TROUBLES]]
     if len(summary.troubles) > MOST_TROUBLES:
         parts.append(Note(f"{len(summary.troubles) - MOST_TROUBLES} more stand in result.json.", "bad"))
-    parts.append(_books(result))
+    parts += fold(_books(result), f"The books of all trials: {summary.balanced} of {summary.trials} balance")
     if any(book.remarks for trial in result.trials for book in _books_of(trial)):
         parts += [
             Note(f"{trial.name}, {book.book}: {remark}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench.analysis.bounds import rule_of_three
 from bench.report.calls import call_rows, mark, stacks_of
 from bench.report.document import Chart, Listing, Note, Part, Section, Table
+from bench.report.folding import fold
 from bench.report.text import PERCENTILE_COLUMNS, UNKNOWN, bound, percentile_cells, rate, share
 from bench.result import Latency, Result, SubsetResult, VerificationLine
 from bench.units import format_count
@@ -30,8 +31,21 @@ def verification(result: Result) -> Section:
         title="Verification",
         lead="Before any load: single calls whose answers are known beforehand, with controls that must"
         " fail.",
-        parts=(table,) if rows else (Note("No verification call was made in this run."),),
+        parts=fold(table, _passed(result.verification, stacks))
+        if rows
+        else (Note("No verification call was made in this run."),),
     )
+
+
+def _passed(lines: tuple[VerificationLine, ...], stacks: tuple[str, ...]) -> str:
+    """How many calls went as they must, for each stack."""
+
+    def of(stack: str) -> str:
+        here = [line for line in lines if line.stack == stack]
+        return f"{stack or 'the target'} {sum(line.passed for line in here)} of {len(here)}"
+
+    right = sum(line.passed for line in lines)
+    return f"{right} of {len(lines)} calls went as they must: {', '.join(of(stack) for stack in stacks)}"
 
 
 def _got(line: VerificationLine | None) -> str:
@@ -82,7 +96,9 @@ def correctness(result: Result) -> Section:
             )
         )
     if result.trials:
-        parts.append(_trial_counts(result))
+        trials = len(result.trials)
+        whole = sum(trial.total.answered == trial.total.due for trial in result.trials)
+        parts += fold(_trial_counts(result), f"Every trial by itself: all answered in {whole} of {trials}")
     parts += [
         Listing(
             f"Example of “{example.reason}” ({example.subset}; {example.trial}): what was sent, what came"
@@ -191,7 +207,7 @@ def latency(result: Result, percentiles: str | None, over_time: str | None) -> S
             )
         )
     if result.trials:
-        parts.append(_trial_latency(result))
+        parts += fold(_trial_latency(result), f"Response time of each of the {len(result.trials)} trials")
     return Section(
         anchor="latency",
         title="Latency",
