@@ -69,12 +69,16 @@ def judge(result: Result) -> Verdict:
 
 def _judge_faults(proof: FaultsResult) -> Verdict:
     """Every fault named, and no alarm without one."""
-    missed = [fault.title for fault in proof.faults if not fault.detected]
+    missed = [fault.title for fault in proof.faults if not fault.detected and fault.limited is None]
     clean = f"{proof.clean_runs} clean runs raised {len(proof.false_alarms) or 'no'} false alarms"
     if missed or proof.false_alarms:
         named = f"{len(missed)} of {len(proof.faults)} faults were not named"
         which = f" ({', '.join(missed)})" if missed else ""
         return Verdict("limit missed", f"{named}{which}; {clean}.")
+    limited = [fault.title for fault in proof.faults if fault.limited is not None]
+    if limited or proof.limited:
+        which = ", ".join([*limited, *(f"{len(proof.limited)} clean runs" for _ in proof.limited[:1])])
+        return Verdict("generator-limited", f"The machine was too busy to judge {which}; {clean}.")
     return Verdict("passed", f"All {len(proof.faults)} faults were noticed and named; {clean}.")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -16,7 +16,7 @@ from bench.ledger import peers, tally
 from bench.ledger.balance import Account
 from bench.ledger.bounds import misroute_upper_bound
 from bench.ledger.matching import ClientIds, Logs, account_of_ids
-from bench.ledger.peers import Certificate, judge_peers, read_peers
+from bench.ledger.peers import Certificate, PeerWatch, judge_peers
 from bench.ledger.reconcile import ClientCounts
 from bench.ledger.tally import Ids, LogTally, Span, tally_log
 from bench.load.arrivals import SEQUENCES, kinds_of
@@ -104,15 +104,17 @@ class Matcher:
         names = {topology.sidecar, topology.gateway, *_nodes(topology)}
         for name in sorted(names - logs.keys()):
             raise MeasurementError(f"{name} keeps no access log: its requests cannot be matched.")
+        at_nodes = {name: PeerWatch(name, load.run_id, peers.NODE_FIELDS) for name in _nodes(topology)}
+        at_gateway = PeerWatch(topology.gateway, load.run_id, peers.GATEWAY_FIELDS)
         nodes = tuple(
-            tally_log(name, logs[name].chunks(), client.ids, fields=tally.NODE_FIELDS)
-            for name in _nodes(topology)
+            tally_log(name, logs[name].chunks(), client.ids, fields=tally.NODE_FIELDS, watch=watch)
+            for name, watch in at_nodes.items()
         )
         account = account_of_ids(
             client,
             Logs(
-                sidecar=self._tally(logs[topology.sidecar], topology.sidecar, client.ids),
-                gateway=self._tally(logs[topology.gateway], topology.gateway, client.ids),
+                sidecar=_tally(topology.sidecar, logs, client.ids),
+                gateway=_tally(topology.gateway, logs, client.ids, at_gateway),
                 nodes=nodes,
                 to_gateway=frozenset(topology.to_gateway),
                 cluster_nodes=topology.cluster_nodes,
@@ -123,7 +125,7 @@ class Matcher:
         misrouted = seen - (right.right or 0)
         return Matched(
             account=account,
-            connections=self._prove(logs, load.run_id),
+            connections=self._prove(at_gateway, at_nodes.values()),
             matched=seen,
             misrouted=misrouted,
             upper_bound=misroute_upper_bound(misrouted, seen),
@@ -131,17 +133,10 @@ class Matcher:
             log_bytes=sum(logs[name].bytes_since() for name in names),
         )
 
-    def _tally(self, log: LogMark, name: str, ids: Ids) -> LogTally:
-        return tally_log(name, log.chunks(), ids, fields=_PROXY_FIELDS)
-
-    def _prove(self, logs: Mapping[str, LogMark], run_id: str) -> ConnectionProof:
-        gateway = self.topology.gateway
-        at_nodes = [
-            read_peers(name, logs[name].chunks(), run_id, peers.NODE_FIELDS) for name in _nodes(self.topology)
-        ]
+    def _prove(self, at_gateway: PeerWatch, at_nodes: Iterable[PeerWatch]) -> ConnectionProof:
         judged = judge_peers(
-            read_peers(gateway, logs[gateway].chunks(), run_id, peers.GATEWAY_FIELDS),
-            frozenset().union(*at_nodes),
+            at_gateway.peers,
+            frozenset().union(*(watch.peers for watch in at_nodes)),
             server=self.server,
             client=self.client,
         )
@@ -167,6 +162,10 @@ def require_matchable(traffic: Traffic) -> None:
             "the ids of a closed loop of several workers are not consecutive and cannot be matched.",
             remedy="Use one worker, an open schedule, or `--ledger counters`.",
         )
+
+
+def _tally(name: str, logs: Mapping[str, LogMark], ids: Ids, watch: PeerWatch | None = None) -> LogTally:
+    return tally_log(name, logs[name].chunks(), ids, fields=_PROXY_FIELDS, watch=watch)
 
 
 def _nodes(topology: Topology) -> tuple[str, ...]:

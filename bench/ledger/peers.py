@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
-from bench.ledger.lines import LineReader, unquoted
+from bench.ledger.lines import Column, unquoted
 
-GATEWAY_FIELDS = ("id", "upstream_connection", "peer_subject")
-NODE_FIELDS = ("id", "connection", "client_verify", "client_subject", "client_serial")
+GATEWAY_FIELDS = ("upstream_connection", "peer_subject")
+NODE_FIELDS = ("connection", "client_verify", "client_subject", "client_serial")
+"""The connection, then what is said of its peer."""
 _NO_CONNECTION = ("", "0")
 _VERIFIED = "SUCCESS"
 _MOST_EXAMPLES = 5
@@ -45,16 +47,27 @@ class Peers:
     examples: tuple[str, ...]
 
 
-def read_peers(name: str, chunks: Iterable[bytes], run_id: str, fields: Sequence[str]) -> frozenset[Peer]:
-    """Every connection that carried a request of the run; *fields*: id, connection, then what is said."""
-    prefix = f'"{run_id}/'.encode()
-    found: set[tuple[bytes, ...]] = set()
-    for columns in LineReader(fields).batches(chunks):
-        ids = columns[0]
-        rows = zip(*columns[1:], strict=True)
-        found.update(row for ident, row in zip(ids, rows, strict=True) if ident.startswith(prefix))
-    texts = (tuple(unquoted(value).decode("utf-8", "replace") for value in row) for row in found)
-    return frozenset(Peer(name, connection, tuple(says)) for connection, *says in texts)
+class PeerWatch:
+    """Every connection of one log that carried a request of the run; fed while the log is tallied."""
+
+    def __init__(self, name: str, run_id: str, fields: Sequence[str]) -> None:
+        """Watch the log of *name*; *fields* are ``GATEWAY_FIELDS`` or ``NODE_FIELDS``."""
+        self.fields = tuple(fields)
+        self._name = name
+        self._prefix = f'"{run_id}/'.encode()
+        self._found: set[tuple[bytes, ...]] = set()
+
+    def add(self, ids: Column, columns: Sequence[Column]) -> None:
+        """Take in some lines: their ids, and the values of ``fields``."""
+        prefix = self._prefix
+        ours = (ident.startswith(prefix) for ident in ids)
+        self._found.update(compress(zip(*columns, strict=True), ours))
+
+    @property
+    def peers(self) -> frozenset[Peer]:
+        """What was seen until now."""
+        texts = (tuple(unquoted(value).decode("utf-8", "replace") for value in row) for row in self._found)
+        return frozenset(Peer(self._name, connection, tuple(says)) for connection, *says in texts)
 
 
 def judge_peers(

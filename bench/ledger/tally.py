@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -116,10 +117,28 @@ NODE_FIELDS = ("id", "time", "status")
 """Names in a node's log."""
 
 
+class Watch(Protocol):
+    """Somebody else who wants fields of the same lines: to read millions of them twice takes its time."""
+
+    fields: tuple[str, ...]
+    """None of the tally's own."""
+
+    def add(self, ids: Column, columns: Sequence[Column]) -> None:
+        """Take in some lines: their ids, and the values of ``fields``."""
+
+
 def tally_log(
-    name: str, chunks: Iterable[bytes], ids: Ids, *, fields: Sequence[str] = PROXY_FIELDS
+    name: str,
+    chunks: Iterable[bytes],
+    ids: Ids,
+    *,
+    fields: Sequence[str] = PROXY_FIELDS,
+    watch: Watch | None = None,
 ) -> LogTally:
-    """Read a whole log from its chunks; *fields* are ``PROXY_FIELDS`` or ``NODE_FIELDS``."""
+    """Read a whole log from its chunks; *fields* are ``PROXY_FIELDS`` or ``NODE_FIELDS``.
+
+    A line without the fields of *watch* is no row either.
+    """
     size = ids.size
     tally = LogTally(
         name,
@@ -132,12 +151,14 @@ def tally_log(
         Codes(),
         Codes(),
     )
-    reader = LineReader(fields)
+    reader = LineReader((*fields, *watch.fields) if watch is not None else fields)
     prefix = f"{ids.run_id}/".encode()
     clock = ClockWatch()
     for columns in reader.batches(chunks):
         clock.add(_times(columns[1]))
-        _add(tally, columns, prefix)
+        _add(tally, columns[: len(fields)], prefix)
+        if watch is not None:
+            watch.add(columns[0], columns[len(fields) :])
     clock.end()
     tally.clock_steps, tally.largest_step_s = clock.steps, clock.largest_s
     tally.odd_lines = reader.odd.lines
@@ -201,7 +222,7 @@ def _numbers(column: Column) -> npt.NDArray[np.int16]:
 
 
 def _times(column: Column) -> npt.NDArray[np.float64]:
-    texts = [unquoted(text) for text in column] if column[0].startswith(b'"') else column
+    texts = [text.strip(b'"') for text in column] if column[0].startswith(b'"') else column
     try:
         return np.array(texts, dtype="S32").astype(np.float64)
     except ValueError:

@@ -61,6 +61,8 @@ def replace_file(path: Path, text: str) -> None:
 
 def build_document(folder: Path, result: Result) -> Document:
     """Put a report together; charts come from the samples and are left out where there are none."""
+    if result.faults is not None:
+        return _of_faults(result)
     blocks = [compare_blocks(comparison) for comparison in result.comparisons]
     return Document(
         title=result.scenario,
@@ -73,7 +75,6 @@ def build_document(folder: Path, result: Result) -> Document:
             traffic.verification(result),
             traffic.correctness(result),
             ledger.ledger(result),
-            *((faults.faults(result),) if result.faults is not None else ()),
             traffic.latency(
                 result, percentile_plot(_curves(folder, result)), over_time(_seconds(folder, result))
             ),
@@ -86,6 +87,19 @@ def build_document(folder: Path, result: Result) -> Document:
             context.fingerprint(result),
             context.reading(),
         ),
+    )
+
+
+def _of_faults(result: Result) -> Document:
+    """Such a run measures nothing else, so that there is nothing else to show."""
+    return Document(
+        title=f"{result.scenario}: does it notice?",
+        description=result.description,
+        byline=_byline(result),
+        verdict=judge(result),
+        figures=faults.fault_figures(result),
+        answers=(),
+        sections=(faults.faults(result), context.warnings(result), context.fingerprint(result)),
     )
 
 

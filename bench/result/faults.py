@@ -31,6 +31,8 @@ class FaultResult(Model):
     """Further findings, which follow from the fault."""
     early_alarms: int = 0
     """Wrong answers before the injection."""
+    limited: str | None = None
+    """It was not named, and the generator was late by itself: nothing is concluded."""
 
 
 class FaultsResult(Model):
@@ -40,3 +42,5 @@ class FaultsResult(Model):
     clean_runs: int = 0
     clean_requests: int = 0
     false_alarms: tuple[str, ...] = ()
+    limited: tuple[str, ...] = ()
+    """Clean runs that count for nothing: something was amiss, and the generator was late by itself."""

@@ -121,7 +121,7 @@ def await_new_workers(node: str, master: int, old: set[int], last_output: Callab
     """Return when an nginx that was told to reload serves with new workers alone.
 
     Raises:
-        StackError: it goes on with the old ones: it did not take its configuration.
+        StackError: it goes on with the old ones: its configuration was not taken, or one does not end.
     """
     deadline = time.monotonic() + _RELOAD_S
     while True:
@@ -129,7 +129,6 @@ def await_new_workers(node: str, master: int, old: set[int], last_output: Callab
         if now and not now & old:
             return
         if time.monotonic() >= deadline:
-            raise StackError(
-                f"{node} did not take its new configuration within {_RELOAD_S:g} s. It said:\n{last_output()}"
-            )
+            what = "an old worker has not ended" if now - old else "it did not take its new configuration"
+            raise StackError(f"{node}: {what} within {_RELOAD_S:g} s. It said:\n{last_output()}")
         time.sleep(_POLL_S)

@@ -26,6 +26,8 @@ ID_HEADER = "x-bench-id"
 ACCESS_LOG = "access.log"
 FLUSH_INTERVAL_S = 0.2
 """An access log line is in its file after at most this long."""
+SHUTDOWN_S = 1.0
+"""An old worker is gone at most this long after a reload; requests in flight have so much time to end."""
 
 ACCESS_LOG_FIELDS: Mapping[str, str] = MappingProxyType(
     {
@@ -67,6 +69,9 @@ _CONFIG = """\
 daemon off;
 worker_processes 1;
 worker_rlimit_nofile {descriptors};
+# At a reload the old worker closes connections that wait between two requests, and waits for one without any
+# request yet: a client that opens one more than it needs would hold the reload up.
+worker_shutdown_timeout {shutdown_ms}ms;
 {user}pid nginx.pid;
 lock_file nginx.lock;
 error_log stderr notice;
@@ -83,7 +88,8 @@ http {{
     access_log {access_log} account buffer=64k flush={flush_ms}ms;
 
     # A load test decides itself when a connection ends: nginx would close it after 1000 requests, after 75 s
-    # without one, or after an hour.
+    # without one, after a minute without a first one, or after an hour.
+    client_header_timeout 1h;
     keepalive_requests 1000000000;
     keepalive_timeout 1h;
 {keepalive_time}
@@ -256,6 +262,7 @@ def render_node(
         log_format=f"{{{fields}}}",
         access_log=ACCESS_LOG,
         flush_ms=round(FLUSH_INTERVAL_S * 1000),
+        shutdown_ms=round(SHUTDOWN_S * 1000),
         ip=address[0],
         port=address[1],
         backlog=BACKLOG,

@@ -54,6 +54,13 @@ def is_part(process, *words):
     return all(word in line for word in words)
 
 
+def is_stopped(process):
+    try:
+        return process.status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return False
+
+
 def test_a_main_process_that_is_killed_leaves_its_trials_and_nothing_else(endless, tmp_path):
     process = start(endless, tmp_path)
     wait_for_trials(process, tmp_path / "out", count=1)
@@ -103,6 +110,37 @@ def test_a_killed_part_ends_the_run_by_name_with_its_trials_kept(endless, tmp_pa
     assert result.state == "aborted"
     assert result.reason
     assert result.trials
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_faults_killed_while_a_node_stands_still_leave_nothing(short, tmp_path, number):
+    """A stopped process hears no signal but the last one."""
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "bench", "faults", str(short), "--out", str(tmp_path / "out")),
+            *("--clean", "0", "--only", "node-frozen"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    deadline = time.monotonic() + 90
+    family = []
+    while not any(is_stopped(one) for one in family):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+        family = family_of(process)
+
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL), output
+    assert "Traceback" not in output
+    assert_gone(family)
+    assert read_result(only_folder(tmp_path / "out")).state == "aborted"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs the right to mount")

@@ -3,19 +3,25 @@
 import json
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from bench.analysis.verdict import judge
+from bench.analysis.verdict import _judge_faults, judge
 from bench.errors import InputError
-from bench.experiment.faults.diagnosis import Cause, diagnose
+from bench.experiment.faults.diagnosis import Cause, Finding, diagnose
 from bench.experiment.faults.evidence import Evidence
-from bench.experiment.faults.load import Proving, every_fault
-from bench.experiment.faults.run import choose
+from bench.experiment.faults.lateness import generator_limit
+from bench.experiment.faults.load import Observed, Proving, _Watch, every_fault
+from bench.experiment.faults.run import _add_clean, _judge, _try, choose
 from bench.experiment.topology import Topology
+from bench.load.events import Progress
+from bench.load.histogram import Tally, bucket_of
 from bench.report.build import write_report
-from bench.result import LedgerBook, LedgerResult, read_result
+from bench.result import FaultsResult, LedgerBook, LedgerResult, read_result
 from bench.telemetry.access_log import parse_envoy, parse_node
 
 QUICK = ("routes-swapped", "delivered-twice", "gateway-restarted")
@@ -263,3 +269,107 @@ def test_an_expired_certificate_is_told_from_an_untrusted_one():
         found = diagnose(replace(evidence, gateway=(broken, *evidence.gateway[1:]), nodes=nodes))
 
         assert [finding.cause for finding in found] == [cause]
+
+
+# --- what a busy machine does, and what healing does, is no fault's sign
+
+
+LATE = "the generator was late: p99 of its lag 80 ms, limit 5 ms"
+ALARM = Finding(Cause.WRONG_ANSWERS, "client", "v1: status 503", 3)
+
+
+def observed(*findings, limited=None):
+    return Observed(findings, None, None, requests=500, early=0, limited=limited)
+
+
+class FakeProving:
+    """Plays back what was seen, load after load."""
+
+    def __init__(self, *seen):
+        self.left = list(seen)
+        self.names = []
+
+    def run(self, run_id, fault, *, measure_s, arrival_rate):
+        self.names.append(run_id)
+        return self.left.pop(0)
+
+
+class Notes:
+    """An observer that keeps what it is told."""
+
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+def test_a_load_with_a_late_generator_that_looks_wrong_is_tried_again_and_told():
+    proving, notes = FakeProving(observed(ALARM, limited=LATE), observed()), Notes()
+
+    seen = _try(proving, "r.c1", None, notes)
+
+    assert seen.findings == ()
+    assert proving.names == ["r.c1", "r.c1r1"]
+    assert "generator-limited" in notes.notes[0]
+
+
+def test_an_alarm_counts_where_the_generator_kept_its_schedule():
+    proving = FakeProving(observed(ALARM), observed())
+
+    assert _try(proving, "r.c1", None, Notes()).findings == (ALARM,)
+    assert len(proving.left) == 1
+
+
+def test_a_machine_that_stays_too_busy_makes_no_alarm_no_clean_run_and_no_pass(tmp_path):
+    (fault,) = choose(["node-killed"])
+    proving = FakeProving(*[observed(ALARM, limited=LATE)] * 6)
+
+    clean = _try(proving, "r.c1", None, Notes())
+    missed = _judge(fault, _try(proving, "r.f1", fault, Notes()))
+
+    assert proving.left == []
+    assert (missed.detected, missed.limited) == (False, LATE)
+    journal = SimpleNamespace(faults=FaultsResult(clean_runs=2), save=lambda: None)
+    _add_clean(journal, 3, clean)
+    assert (journal.faults.clean_runs, journal.faults.false_alarms) == (2, ())
+    assert LATE in journal.faults.limited[0]
+    verdict = _judge_faults(journal.faults.model_copy(update={"faults": (missed,)}))
+    assert verdict.state == "generator-limited"
+    assert "node killed, 1 clean runs" in verdict.sentence
+
+
+def test_a_fault_that_was_not_named_by_a_punctual_generator_fails_the_run():
+    (fault,) = choose(["node-killed"])
+    missed = _judge(fault, observed())
+
+    assert missed.limited is None
+    assert _judge_faults(FaultsResult(faults=(missed,))).state == "limit missed"
+
+
+def test_requests_that_healing_breaks_are_no_sign_of_the_fault():
+    watch = _Watch({}, rate=200.0)
+    watch.injected_at, watch.healed_at = time.monotonic() - 2, time.monotonic() - 1
+
+    watch.see(Progress("measure", 1.0, 1.0, due=200, sent=200, answered=150, bad=40, p50=1, p99=1))
+
+    assert watch.noticed_at is None
+    watch.healed_at = None
+    watch.see(Progress("measure", 1.0, 1.0, due=200, sent=200, answered=150, bad=50, p50=1, p99=1))
+    assert watch.noticed_by == "client"
+
+
+@pytest.mark.parametrize(("lag_us", "is_late"), [(300, False), (80_000, True)])
+def test_lateness_is_the_generators_lag_in_the_measured_stage(lag_us, is_late):
+    def stage(kind, micros):
+        tally = Tally()
+        tally.add(np.array([bucket_of(np.array(micros))]), np.array([100]))
+        part = SimpleNamespace(lag=tally.encode())
+        return SimpleNamespace(kind=kind, subsets=(part,))
+
+    outcome = SimpleNamespace(stages=(stage("warm_up", 900_000), stage("measure", lag_us)))
+
+    told = generator_limit(outcome)
+
+    assert (told is not None) is is_late
+    assert told is None or "p99 of its lag 80" in told

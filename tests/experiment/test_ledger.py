@@ -1,6 +1,7 @@
 """The account of a trial on real Envoy and nginx: balanced when all is well, never when it is not."""
 
 import os
+import signal
 import threading
 import time
 
@@ -109,6 +110,38 @@ def test_a_node_log_that_was_truncated_is_no_balance(ground, tmp_path):
 
     assert state_of(ledger, "counters", "gateway to nginx01") == "incomplete"
     assert any("truncated" in damage for book in ledger.books for damage in book.damages)
+
+
+def test_a_node_log_that_was_rotated_under_way_is_no_balance(ground, tmp_path):
+    node = ground.stack.component("nginx01")
+
+    def rotate():
+        node.access_log.rename(node.access_log.with_suffix(".1"))
+        os.kill(node.pid, signal.SIGUSR1)
+        deadline = time.monotonic() + 10
+        while not node.access_log.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    ledger = account(ground, tmp_path, "rotated", during=rotate)
+
+    assert state_of(ledger, "counters", "gateway to nginx01") == "incomplete"
+    assert any("rotated" in damage for book in ledger.books for damage in book.damages)
+
+
+def test_a_disk_that_is_full_under_a_log_is_no_balance(ground, tmp_path):
+    """Whatever nginx writes there is refused for want of room, and nginx goes on answering."""
+    ground.rewrite_node(
+        "nginx01", lambda conf: conf.replace("access_log access.log", "access_log /dev/full", 1)
+    )
+    try:
+        ledger = account(ground, tmp_path, "full")
+    finally:
+        ground.heal()
+
+    assert state_of(ledger, "counters", "gateway to nginx01") == "open"
+    assert state_of(ledger, "full", "gateway to nodes") in ("open", "incomplete")
+    assert not ledger.is_balanced
 
 
 def test_a_gateway_that_was_restarted_leaves_its_books_open_for_want_of_counters(ground, tmp_path):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bench.experiment.faults.routing import _swap_routes
+from bench.experiment.impostors import verify_gateway
 from bench.experiment.matrix import MATRIX, MatrixCheck
 from bench.experiment.trial import TrialPlan, finished_trial, load_plan, stack_target
 from bench.load.plan import Expectation
@@ -34,9 +35,10 @@ def test_swapped_routes_fail_the_line_and_each_wrong_call_is_told_in_full(ground
     _swap_routes(ground)
     try:
         for _ in range(40):
-            whole, *wrong = check.verify(ground.stack)
-            if not whole.passed:
+            if not check.verify(ground.stack)[0].passed:
                 break
+        # Once more: the routes may have changed in the middle of that.
+        whole, *wrong = check.verify(ground.stack)
     finally:
         ground.heal()
 
@@ -45,6 +47,30 @@ def test_swapped_routes_fail_the_line_and_each_wrong_call_is_told_in_full(ground
     assert all(not line.passed for line in wrong)
     assert any(line.expected == "an answer from nginx01" and "from nginx02" in line.got for line in wrong)
     assert "virtual-service-egress.yaml" in wrong[0].name
+
+
+def test_the_gateway_refuses_what_it_must_and_says_what_it_does_not_check(ground):
+    lines = verify_gateway(ground.stack, ground.parts, ground.scenario, ground.material)
+
+    assert [line for line in lines if not line.passed] == []
+    refused = {line.name for line in lines if line.expected == "503 handshake refused"}
+    assert refused == {
+        f"{subset}, node cert {kind}"
+        for subset in ("v1", "v2")
+        for kind in ("other-ca", "expired", "not-yet-valid")
+    }
+    # The walkthrough's DestinationRule names no subjectAltNames.
+    assert {line.got for line in lines if "wrong-san" in line.name} == {"200"}
+
+
+def test_a_gateway_that_trusts_anybody_fails_its_controls(ground, monkeypatch):
+    """The same check on a gateway whose expectation says it verifies, and whose nodes are never wrong."""
+    monkeypatch.setattr("bench.experiment.impostors._use", lambda *_: None)
+    monkeypatch.setattr("bench.experiment.impostors._TRIES", 1)
+
+    lines = verify_gateway(ground.stack, ground.parts, ground.scenario, ground.material)
+
+    assert {line.name for line in lines if not line.passed} >= {"v1, node cert expired"}
 
 
 def test_the_mixed_in_matrix_is_answered_as_verified_and_told_as_one(ground, check, tmp_path):

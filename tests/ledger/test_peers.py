@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from bench.ledger.peers import GATEWAY_FIELDS, NODE_FIELDS, Certificate, judge_peers, read_peers
+from bench.ledger.peers import GATEWAY_FIELDS, NODE_FIELDS, Certificate, PeerWatch, judge_peers
+from bench.ledger.tally import Ids, Span, tally_log
 
 SERVER = Certificate("CN=nginx,O=egress-bench", "0A")
 CLIENT = Certificate("CN=gateway,O=egress-bench", "0B")
@@ -33,8 +34,18 @@ def node(name, *connections, verify="SUCCESS", subject=CLIENT.subject, serial=CL
 
 
 def read(name, lines, fields):
-    data = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines).encode()
-    return read_peers(name, [data[:37], data[37:]], "r", fields)
+    rows = [{"at": "1.5", "status": "200", **line} for line in lines]
+    data = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows).encode()
+    watch = PeerWatch(name, "r", fields)
+    tally = tally_log(
+        name,
+        [data[:37], data[37:]],
+        Ids("r", (Span(0, 100),)),
+        fields=("id", "at", "status"),
+        watch=watch,
+    )
+    assert tally.odd_lines == 0
+    return watch.peers
 
 
 def judged(at_gateway, at_nodes):

@@ -120,10 +120,13 @@ class Generator:
 
     def virtual_service(self, name, hosts, gateways):
         to_gateway = "out" not in gateways
-        spec = {
-            "hosts": hosts,
-            "http": [self.rule(to_gateway=to_gateway) for _ in range(self.random.randint(1, 5))],
-        }
+        rules = [self.rule(to_gateway=to_gateway) for _ in range(self.random.randint(1, 5))]
+        for number, rule in enumerate(rules):
+            # Names, by which an access log tells which match took a request.
+            rule["name"] = f"{name}#{number}"
+            for index, match in enumerate(rule.get("match", ())):
+                match["name"] = f"m{index}"
+        spec = {"hosts": hosts, "http": rules}
         if gateways:
             spec["gateways"] = gateways
         meta = {"name": name, "namespace": "default"}
@@ -147,7 +150,9 @@ def generate(seed):
             "gate-one", generator.random.choice([hosts[:2], ["*.example.org"]]), ["out"]
         ),
         generator.virtual_service(
-            "gate-two", generator.random.choice([hosts[:1], ["*.example.org"]]), ["out"]
+            "gate-two",
+            generator.random.choice([hosts[:1], ["*.example.org"], ["elsewhere.test"]]),
+            ["out"],
         ),
     ]
     return SERVICES + "---\n" + yaml.safe_dump_all(services, sort_keys=False)

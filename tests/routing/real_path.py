@@ -14,12 +14,13 @@ import urllib.request
 from pathlib import Path
 
 from bench.istio.registry import build_registry
-from bench.translate.options import RenderOptions
+from bench.translate.options import AccessLogOptions, RenderOptions
 from bench.translate.placement import Placement
 from bench.translate.render import render
 from bench.translate.translate import translate
 
 LOOPBACK = "127.0.0.1"
+LOG_FIELDS = {"case": "%REQ(X-CASE)%", "route": "%ROUTE_NAME%", "flags": "%RESPONSE_FLAGS%"}
 
 
 def envoy_binary():
@@ -121,7 +122,9 @@ class RealPath:
             listeners=dict.fromkeys(binds, (LOOPBACK, 0)),
             endpoints=places,
         )
-        for file in render(config, placement, RenderOptions(node_id=name)):
+        for file in render(
+            config, placement, RenderOptions(node_id=name, access_log=AccessLogOptions(LOG_FIELDS))
+        ):
             target = root / "config" / file.path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(file.text)
@@ -165,8 +168,17 @@ class RealPath:
     def address(self, proxy, port):
         return next((real for (_, number), real in self.listeners[proxy].items() if number == port), None)
 
-    def send(self, request):
-        """Status, headers and body; None when nobody listens."""
+    def lines(self):
+        """Case -> proxy -> its line in the access log; only whole after ``close``."""
+        found = {}
+        for name in self.listeners:
+            for line in (self.folder / name / "logs" / "access.log").read_text().splitlines():
+                entry = json.loads(line)
+                found.setdefault(entry["case"], {})[name] = entry
+        return found
+
+    def send(self, request, case="-"):
+        """Status, headers and body; None when nobody listens; *case* is found again in the logs."""
         place = self.address(request.proxy, request.port)
         if place is None:
             return None
@@ -176,6 +188,7 @@ class RealPath:
                 target = request.path + (f"?{request.query}" if request.query else "")
                 connection.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)
                 connection.putheader("host", request.host)
+                connection.putheader("x-case", case)
                 for key, value in request.headers:
                     connection.putheader(key, value)
                 if request.method in ("POST", "PUT", "PATCH"):

@@ -1,5 +1,6 @@
 """Real Envoy and nginx: the path works, and what fails is told in Envoy's own words."""
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -17,6 +18,7 @@ import pytest
 from bench.errors import StackError
 from bench.stack.binaries import Binary, _files_of, find_envoy, find_nginx, probe
 from bench.stack.evidence import save_config, save_logs
+from bench.stack.faults import LocalFaults, children_of
 from bench.stack.leftovers import find_runs
 from bench.stack.local import LocalStack
 from bench.stack.ports import address_of, listen
@@ -386,3 +388,30 @@ def test_no_socket_of_a_node_stays_open_in_the_parent(material):
         os.kill(stack.component("nginx01").pid, signal.SIGTERM)
         with pytest.raises(ConnectionRefusedError):
             wait_until(lambda: socket.create_connection(address, 1).close())
+
+
+@pytest.mark.parametrize("state", ["connected", "shaken hands", "between two requests"])
+def test_a_reload_is_not_held_up_by_a_connection_that_asks_for_nothing(stack, material, state):
+    """Envoy opens one connection more than it needs whenever an earlier one comes free first."""
+    context = ssl.create_default_context(cafile=str(material.live / "ca.crt"))
+    context.check_hostname = False
+    context.load_cert_chain(material.live / "client.crt", material.live / "client.key")
+    address = stack.component("nginx01").addresses[NODES["v1"]]
+    faults = LocalFaults(stack)
+    with contextlib.ExitStack() as opened:
+        connection = opened.enter_context(socket.create_connection(address, 5))
+        if state != "connected":
+            connection = opened.enter_context(context.wrap_socket(connection, server_hostname=HOST))
+        if state == "between two requests":
+            connection.sendall(b"GET / HTTP/1.1\r\nhost: any\r\n\r\n")
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
+        master = stack.component("nginx01").pid
+        old = children_of(master)
+
+        began = time.monotonic()
+        faults.reload("nginx01")
+
+        # A minute without the limit; a busy machine may take some of these seconds.
+        assert time.monotonic() - began < 10
+        assert not children_of(master) & old
+    wait_until(lambda: call(stack, "v1")[0] == 200)

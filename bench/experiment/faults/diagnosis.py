@@ -255,7 +255,7 @@ def _tls(evidence: Evidence) -> Iterator[Finding]:
     distrusted = [entry for entry in refused if entry not in expired]
     for cause, entries in ((Cause.EXPIRED_CERTIFICATE, expired), (Cause.UNTRUSTED_SERVER, distrusted)):
         if entries:
-            detail = f"handshakes of the gateway fail: {entries[0].failure}"
+            detail = f"handshakes of the gateway fail: {_said(entries[0].failure)}"
             yield Finding(cause, "client", detail, len(entries), _first(entries))
 
 
@@ -285,6 +285,13 @@ _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     _node_frozen,
     _node_slow,
 )
+
+
+def _said(failure: str | None) -> str:
+    """The last words of a chain of TLS errors, which Envoy writes as one word with colons."""
+    parts = [part for part in (failure or "").split(":") if part.strip("_")]
+    words = [part for part in parts if not part.startswith("TLS_error")]
+    return " ".join(words[-1].split("_")).strip() if words else "unknown"
 
 
 def _is_failure(entry: EnvoyEntry) -> bool:

@@ -15,6 +15,7 @@ from bench.experiment.faults.diagnosis import Finding, diagnose
 from bench.experiment.faults.evidence import collect
 from bench.experiment.faults.field import Field
 from bench.experiment.faults.kinds import Fault
+from bench.experiment.faults.lateness import generator_limit
 from bench.experiment.ledger import Bookkeeper
 from bench.experiment.matching import Matcher
 from bench.experiment.trial import TrialPlan, load_plan, stack_target
@@ -43,6 +44,8 @@ class Observed:
     requests: int
     early: int
     """Wrong answers before the injection: a false alarm."""
+    limited: str | None = None
+    """How late the generator was: what was seen need not be the path's doing. None: it was not."""
 
 
 @dataclass(slots=True)
@@ -53,6 +56,8 @@ class _Watch:
     rate: float
     started_at: float = 0.0
     injected_at: float | None = None
+    healed_at: float | None = None
+    """What healing does to requests is no sign of the fault."""
     noticed_at: float | None = None
     noticed_by: str | None = None
     early: int = 0
@@ -79,7 +84,7 @@ class _Watch:
         return event.due - event.answered - event.bad
 
     def _notice(self, now: float, instrument: str) -> None:
-        if self.noticed_at is None and self.injected_at is not None:
+        if self.noticed_at is None and self.injected_at is not None and self.healed_at is None:
             self.noticed_at, self.noticed_by = now, instrument
 
 
@@ -147,6 +152,7 @@ class Proving:
             noticed_by=watch.noticed_by,
             requests=ledger.requests,
             early=watch.early,
+            limited=generator_limit(outcome),
         )
 
     def _load(self, run_id: str, measure_s: float, arrival_rate: float) -> LoadPlan:
@@ -199,8 +205,10 @@ class _Injection:
             self._watch.injected_at = time.monotonic()
             try:
                 fault.inject(self._field)
-                self._cancel.wait(max(0.0, self._watch.injected_at + fault.hold_s - time.monotonic()))
+                # From the end of the injection: a node that reads its files anew takes its time.
+                self._cancel.wait(fault.hold_s)
             finally:
+                self._watch.healed_at = time.monotonic()
                 fault.heal(self._field)
         except (BenchError, OSError, psutil.Error, KeyError, StopIteration, LookupError) as error:
             self._error = error

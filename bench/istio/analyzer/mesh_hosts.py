@@ -21,8 +21,8 @@ def check_mesh_hosts(surroundings: Surroundings) -> Iterator[Finding]:
     """IST0109 once for each VirtualService that shares a host with another one in some scope.
 
     A private rule is compared with the public ones by overlap of their hosts; two public ones collide by
-    equal hosts only, since there the more specific host wins. Istiod applies the oldest of them and ignores
-    the rest, so nothing is undefined and the level is a warning.
+    equal hosts only, since there the more specific host wins. Istiod applies to each sidecar the oldest with
+    a rule for it and ignores the rest, so nothing is undefined and the level is a warning.
     """
     claims = _claims(surroundings)
     rivals: dict[str, dict[str, Resource[VirtualService]]] = {}
@@ -68,17 +68,34 @@ def _public_claimants(
             yield from claims[key]
 
 
+def _is_for_some_only(spec: VirtualService) -> bool:
+    """Tell whether some sidecar may get no rule of it: istiod then goes on to the next one for the host."""
+    return not spec.http or all(
+        rule.match
+        and all(
+            match.source_labels
+            or match.source_namespace
+            or match.port
+            or (match.gateways and MESH not in match.gateways)
+            for match in rule.match
+        )
+        for rule in spec.http
+    )
+
+
 def _conflict(
     one: Resource[VirtualService], others: list[Resource[VirtualService]], hosts: list[str]
 ) -> Finding:
     # The same VirtualService can name a host twice; then it is its own rival.
     oldest = min([one, *others], key=lambda resource: resource.order)
     names = ", ".join(f"{other.title} ({other.position(('metadata', 'name'))})" for other in others)
-    fate = (
-        "this one is the oldest: sidecars use it and ignore the other"
-        if oldest is one
-        else f"sidecars use the oldest, {oldest.title}, and ignore this one"
-    )
+    if oldest is one:
+        whom = "it, if it has a rule for them," if _is_for_some_only(one.spec) else "it"
+        fate = f"this one is the oldest: sidecars use {whom} and ignore the other"
+    elif any(_is_for_some_only(other.spec) for other in others if other.order < one.order):
+        fate = f"sidecars use the oldest with a rule for them, {oldest.title} first, and ignore the rest"
+    else:
+        fate = f"sidecars use the oldest, {oldest.title}, and ignore this one"
     return finding(
         Level.WARNING,
         "IST0109",

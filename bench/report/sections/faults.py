@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bench.report.document import Facts, Note, Part, Section, Table
+import statistics
+
+from bench.report.document import Facts, Figure, Mark, Note, Part, Section, Table
 from bench.report.text import UNKNOWN
 from bench.result import FaultResult, FaultsResult, Result
 from bench.units import format_count
@@ -21,14 +23,52 @@ def faults(result: Result) -> Section:
             )
         ),
         *(Note(f"False alarm: {alarm}.", "bad") for alarm in proof.false_alarms),
+        *(Note(f"Generator-limited: {text}.") for text in proof.limited),
     ]
     if proof.faults:
         parts.append(_table(proof))
     parts += [
-        Note(f"{fault.title}: {fault.detail}.", "plain" if fault.detected else "bad")
+        Note(f"{fault.title}: {fault.detail}{_limited(fault)}.", "plain" if fault.detected else "bad")
         for fault in proof.faults
     ]
     return _section(tuple(parts))
+
+
+def fault_figures(result: Result) -> tuple[Figure, ...]:
+    """What is worth reading first of a run that injected faults."""
+    proof = result.faults or FaultsResult()
+    named = sum(fault.detected for fault in proof.faults)
+    waits = [(fault.noticed_s, fault.title) for fault in proof.faults if fault.noticed_s is not None]
+    slowest = max(waits, default=None)
+    clean: Mark = "bad" if proof.false_alarms else "good"
+    return (
+        Figure(
+            "faults named",
+            f"{named} of {len(proof.faults)}",
+            "each with its cause",
+            "good" if named == len(proof.faults) else "bad",
+        ),
+        Figure(
+            "false alarms",
+            format_count(len(proof.false_alarms)),
+            f"in {format_count(proof.clean_runs)} clean runs, {format_count(proof.clean_requests)} requests",
+            clean,
+        ),
+        Figure(
+            "noticed after",
+            UNKNOWN if not waits else f"{statistics.median(each for each, _ in waits):.2f} s",
+            "median over the faults",
+        ),
+        Figure(
+            "noticed last",
+            UNKNOWN if slowest is None else f"{slowest[0]:.2f} s",
+            "no fault was noticed" if slowest is None else slowest[1],
+        ),
+    )
+
+
+def _limited(fault: FaultResult) -> str:
+    return f" (generator-limited: {fault.limited})" if fault.limited is not None else ""
 
 
 def _section(parts: tuple[Part, ...]) -> Section:
@@ -36,8 +76,8 @@ def _section(parts: tuple[Part, ...]) -> Section:
         anchor="faults",
         title="Faults",
         lead="Each fault is injected into a running load. The instruments are not told which: the cause is"
-        " named from what client, processes, access logs and ledger show. What only logs show is noticed when"
-        " they are read after the load.",
+        " named from what client, processes, access logs and ledger show. Half a second passes between"
+        " two looks at the client; what only logs show is noticed when they are read after the load.",
         parts=parts,
     )
 

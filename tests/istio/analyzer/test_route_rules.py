@@ -108,3 +108,16 @@ def test_the_oldest_of_two_rules_for_a_mesh_host_is_named() -> None:
     assert "ignore this one" in found[1].reason
     private = text.replace("hosts: [api.test]\n  http", "hosts: [api.test]\n  exportTo: ['.']\n  http")
     assert told(private) == []
+
+
+@pytest.mark.parametrize("condition", ["sourceLabels: {app: a}", "sourceNamespace: far", "port: 81"])
+def test_a_younger_rule_is_not_called_ignored_where_the_oldest_is_for_some_sidecars_only(condition) -> None:
+    """Istiod goes on to the next one for a sidecar that gets no rule of the oldest."""
+    second = RULE.replace("name: api}", "name: younger}") + f"  - {TO}\n"
+    text = route(f"- match: [{{{condition}}}]", f"  {TO}") + "---" + second
+
+    found = [each for each in findings_in(text) if each.code == "IST0109"]
+
+    assert "if it has a rule for them" in found[0].reason
+    assert "the oldest with a rule for them" in found[1].reason
+    assert "ignore this one" not in found[1].reason
