@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -41,6 +42,11 @@ class Finding:
     verdict: Verdict
     """``limited``: runs will work, with less; ``missing``: they will not."""
     advice: str | None = None
+
+
+def process_age_s() -> float:
+    """Seconds since this process was started, its own start-up and imports among them."""
+    return max(0.0, datetime.now(UTC).timestamp() - psutil.Process().create_time())
 
 
 def machine() -> dict[str, str]:
