@@ -144,6 +144,7 @@ def faults(
     scenario: ScenarioFolder = DEFAULT_SCENARIO,
     *,
     clean: Annotated[int, typer.Option(min=0, help="Loads without a fault, which must raise no alarm.")] = 2,
+    stack: Stack = StackKind.LOCAL,
     only: Annotated[
         list[str] | None, typer.Option(help="Only this fault; may be given several times.")
     ] = None,
@@ -152,7 +153,7 @@ def faults(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Inject faults into a running load and see whether each is noticed and named; processes only."""
+    """Inject faults into a running load and see whether each is noticed and named."""
     with make_console(quiet=quiet, as_json=as_json) as console:
         from bench.experiment.faults.run import FaultsOptions, prove
         from bench.scenario.load import load_scenario
@@ -164,7 +165,7 @@ def faults(
         options = FaultsOptions(
             out=out,
             command=shlex.join(["egress-bench", *sys.argv[1:]]),
-            backend=make_backend(StackKind.LOCAL, loaded, console),
+            backend=make_backend(stack, loaded, console),
             clean=clean,
             only=tuple(only or ()),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.report.document import Facts, Note, Part, Section, Table
+from bench.report.document import Facts, Mark, Note, Part, Section, Table
 from bench.report.text import UNKNOWN
 from bench.result import FaultResult, FaultsResult, Result
 from bench.units import format_count
@@ -12,10 +12,13 @@ def faults(result: Result) -> Section:
     """The table of faults, of a run that injected some."""
     proof = result.faults or FaultsResult()
     detected = sum(fault.detected for fault in proof.faults)
+    made = [fault for fault in proof.faults if fault.impossible is None]
+    left = len(proof.faults) - len(made)
     parts: list[Part] = [
         Facts(
             (
-                ("named with their cause", f"{detected} of {len(proof.faults)}"),
+                ("named with their cause", f"{detected} of {len(made)}"),
+                *((("not possible here", format_count(left)),) if left else ()),
                 ("clean runs", f"{proof.clean_runs}, {proof.clean_requests:,} requests"),
                 ("false alarms", format_count(len(proof.false_alarms))),
             )
@@ -25,7 +28,7 @@ def faults(result: Result) -> Section:
     if proof.faults:
         parts.append(_table(proof))
     parts += [
-        Note(f"{fault.title}: {fault.detail}.", "plain" if fault.detected else "bad")
+        Note(f"{fault.title}: {fault.detail}.", "bad" if _mark(fault) == "bad" else "plain")
         for fault in proof.faults
     ]
     return _section(tuple(parts))
@@ -47,12 +50,20 @@ def _table(proof: FaultsResult) -> Table:
         columns=("fault", "named as", "by", "noticed by", "after", "requests", "of"),
         rows=tuple(_row(fault) for fault in proof.faults),
         numbers_from=4,
-        marks=tuple("good" if fault.detected else "bad" for fault in proof.faults),
+        marks=tuple(_mark(fault) for fault in proof.faults),
         caption="Seconds from the injection until the first instrument told; requests that were touched.",
     )
 
 
+def _mark(fault: FaultResult) -> Mark:
+    if fault.impossible is not None:
+        return "plain"
+    return "good" if fault.detected else "bad"
+
+
 def _row(fault: FaultResult) -> tuple[str, ...]:
+    if fault.impossible is not None:
+        return (fault.title, "not possible here", *[UNKNOWN] * 5)
     return (
         fault.title,
         fault.found or "nothing",
