@@ -203,7 +203,7 @@ class _Session:
             plans = self._mixed(steady_plans(scenario.traffic), stacks)
             self._floor(stacks[plans[0][0]], plans[0][1])
             for source, plan in plans:
-                self._trial(stacks[source], plan, is_full=is_full)
+                self._trial(stacks, source, plan, is_full=is_full)
             for name, stack in stacks.items():
                 save_logs(stack, self._logs / name, with_access_logs=False)
 
@@ -218,7 +218,7 @@ class _Session:
             }
             done: dict[str, list[Trial]] = {name: [] for name in stacks}
             for name, plan in handshake_plans(scenario.handshake):
-                done[name].append(self._trial(stacks[name], plan))
+                done[name].append(self._trial(stacks, name, plan))
             self.observer.stage("reading the handshakes", 1)
             self.journal.handshake = handshake_result(
                 scenario.tls.key,
@@ -317,7 +317,10 @@ class _Session:
         """Of the next trial's requests: unique within the logs of a stack."""
         return f"{self.journal.run_id}.{len(self.journal.trials)}"
 
-    def _trial(self, stack: Stack, plan: TrialPlan, *, is_full: bool = False) -> Trial:
+    def _trial(
+        self, stacks: Mapping[str, Stack], name: str, plan: TrialPlan, *, is_full: bool = False
+    ) -> Trial:
+        stack = stacks[name]
         scenario = self.prepared.loaded.scenario
         rate = mean_rate(plan.schedule)
         speed = f"{rate:g} requests/s" if rate is not None else "as fast as answers come"
@@ -333,6 +336,7 @@ class _Session:
             folder=self._logs / "generator" / slug(plan.name),
             bookkeeper=Bookkeeper(stack, topology, Matcher.of(topology, self.material) if is_full else None),
             surface=self.options.surface.for_trial(slug(plan.name)),
+            beside=[other for each, other in stacks.items() if each != name],
         )
         self.journal.add_trial(trial)
         if not trial.outcome.complete:

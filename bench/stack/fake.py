@@ -103,6 +103,10 @@ class FakeStack:
         """None: each part's files say it all."""
         return ()
 
+    def containers(self) -> Sequence[int] | None:
+        """None at all."""
+        return ()
+
     def client(self, proxy: str) -> ClientPlace | None:
         """Here: the listeners are on loopback."""
         self.component(proxy)

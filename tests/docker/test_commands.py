@@ -65,6 +65,9 @@ def test_a_whole_run_has_the_same_result_as_any_and_names_what_held_it_back(imag
         assert total.due == total.sent + total.unsent == 400
         assert total.misrouted == 0
         assert all(cost.cpu_seconds for cost in trial.costs)
+        assert {cost.role for cost in trial.costs if cost.memory_bytes} == {"sidecar", "egress", "node"}
+    # Two stacks of two proxies, two nodes, and Locust with two workers.
+    assert result.peak_memory_bytes > 200 << 20
     held_back = {
         warning.message.split("CPU limit of ")[1].split()[0]
         for warning in result.warnings

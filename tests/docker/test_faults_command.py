@@ -1,4 +1,4 @@
-"""`egress-bench faults` on containers: named as on processes; what cannot be made is told and never passed."""
+"""`egress-bench faults` on containers: named as on processes; what cannot be made is told, not passed."""
 
 import json
 import subprocess

@@ -194,6 +194,12 @@ class ComposeStack:
         """The Compose file."""
         return (self.project.folders.compose_file,)
 
+    def containers(self) -> Sequence[int] | None:
+        """First processes of all that run; None if the engine's processes cannot be seen from here."""
+        project, folder = self.project, self.folder
+        pids = [Container("", each, folder, project.engine).visible_pid() for each in sorted(project.alive())]
+        return None if None in pids else [pid for pid in pids if pid is not None]
+
     def client(self, proxy: str) -> ClientPlace | None:
         """The container beside a sidecar."""
         self.component(proxy)
