@@ -172,9 +172,10 @@ class ComposeStack:
             if container.id not in alive and container.name not in self._excused:
                 container.catch_up()
                 raise self._why_dead(container)
-        for component in self.components():
-            if component.kind == "nginx" and (crash := nginx.crash_in(component.log)):
-                raise StackError(f"a worker of {component.name} crashed: {crash}")
+        for node in self.spec.nodes:
+            # Before it is ready, too: nginx replaces a worker that ends, over and over.
+            if crash := nginx.crash_in(self.project.folders.node(node.name).log):
+                raise self._containers[node.name].crashed(crash)
 
     def write_config(self, proxy: str, files: Sequence[ConfigFile]) -> None:
         """Replace files of a running proxy, each by rename, in the order given."""
