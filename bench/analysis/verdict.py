@@ -68,18 +68,23 @@ def judge(result: Result) -> Verdict:
 
 
 def _judge_faults(proof: FaultsResult) -> Verdict:
-    """Every fault named, and no alarm without one."""
-    missed = [fault.title for fault in proof.faults if not fault.detected and fault.limited is None]
+    """Every fault named, and no alarm without one; what could not be made, or judged, proves nothing."""
+    made = [fault for fault in proof.faults if fault.impossible is None]
+    missed = [fault.title for fault in made if not fault.detected and fault.limited is None]
     clean = f"{proof.clean_runs} clean runs raised {len(proof.false_alarms) or 'no'} false alarms"
+    if left := len(proof.faults) - len(made):
+        clean = f"{left} not possible here; {clean}"
+    if proof.faults and not made:
+        return Verdict("limit missed", f"No fault could be made here: {proof.faults[0].impossible}; {clean}.")
     if missed or proof.false_alarms:
-        named = f"{len(missed)} of {len(proof.faults)} faults were not named"
+        named = f"{len(missed)} of {len(made)} faults were not named"
         which = f" ({', '.join(missed)})" if missed else ""
         return Verdict("limit missed", f"{named}{which}; {clean}.")
     limited = [fault.title for fault in proof.faults if fault.limited is not None]
     if limited or proof.limited:
         which = ", ".join([*limited, *(f"{len(proof.limited)} clean runs" for _ in proof.limited[:1])])
         return Verdict("generator-limited", f"The machine was too busy to judge {which}; {clean}.")
-    return Verdict("passed", f"All {len(proof.faults)} faults were noticed and named; {clean}.")
+    return Verdict("passed", f"All {len(made)} faults were noticed and named; {clean}.")
 
 
 def _wrong(result: Result) -> list[str]:

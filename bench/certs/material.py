@@ -17,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +30,8 @@ from bench.errors import StackError
 
 Wrong = Literal["other-ca", "expired", "not-yet-valid", "wrong-san"]
 WRONG: tuple[Wrong, ...] = get_args(Wrong)
+SET_KEYS = 3
+"""Keys in the right set: of authority, server and client."""
 WRONG_NAME = "wrong.invalid"
 """The only name in a server certificate of kind ``wrong-san``; RFC 2606 reserves ``.invalid``."""
 
@@ -79,6 +81,7 @@ def write_material(
     workload_key_type: KeyType = "rsa-2048",
     wrong: bool = True,
     now: datetime | None = None,
+    make_keys: Callable[[Sequence[KeyType]], Sequence[PrivateKey]] = generate_keys,
 ) -> Material:
     """Create authority, server and client certificate below *folder*, and the wrong ones unless told not to.
 
@@ -96,6 +99,7 @@ def write_material(
         workload_key_type: of their keys.
         wrong: whether to write the wrong ones too.
         now: the moment that validity is reckoned from, in UTC; default: the clock's.
+        make_keys: where the keys of the right set come from.
 
     Raises:
         InputError: a name cannot be in a certificate.
@@ -104,7 +108,7 @@ def write_material(
     moment = now if now is not None else datetime.now(UTC)
     _make_private(folder)
     with _write_errors_explained(folder):
-        root_key, server_key, client_key = generate_keys([key_type] * 3)
+        root_key, server_key, client_key = make_keys([key_type] * SET_KEYS)
         authority = Authority.create(key=root_key, validity=Validity.around(moment))
         issuer = _Issuer(tuple(names), client_name, client_uri, server_key, client_key)
         server, client = issuer.issue(authority, Validity.around(moment))

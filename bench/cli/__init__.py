@@ -35,6 +35,7 @@ for command in (
 ):
     app.command()(command)
 images_app.command("build")(standing.build_images)
+images_app.command("pin")(standing.pin_images)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -57,6 +58,8 @@ def run(
 ) -> None:
     """Do the main job: translate, start, verify, load, measure, report."""
     with make_console(quiet=quiet, as_json=as_json) as console:
+        from bench.environment import process_age_s
+        from bench.experiment.preparation import begin_keys
         from bench.experiment.run import RunOptions
         from bench.experiment.run import run as run_experiment
         from bench.scenario.load import load_scenario
@@ -66,12 +69,16 @@ def run(
             load_scenario(scenario), rate=rate, measure_s=measure, blocks=blocks, workers=workers, key=key
         )
         surface = make_surface(locust_csv, locust_html, web_ui=web_ui, web_bind=web_bind, stack=stack)
-        codes = []
+        codes: list[int] = []
         for image in each_image(stack, envoy_image, as_json=as_json):
+            began = time.monotonic() - (0.0 if codes else process_age_s())
+            keys = begin_keys(loaded)
             options = RunOptions(
                 out=out,
                 command=shlex.join(["egress-bench", *sys.argv[1:]]),
                 backend=make_backend(stack, loaded, console, envoy_image=image),
+                began=began,
+                keys=keys,
                 with_handshake=handshake,
                 ledger=ledger.value,
                 mix_matrix=mix_matrix,
@@ -137,6 +144,7 @@ def faults(
     scenario: ScenarioFolder = DEFAULT_SCENARIO,
     *,
     clean: Annotated[int, typer.Option(min=0, help="Loads without a fault, which must raise no alarm.")] = 2,
+    stack: Stack = StackKind.LOCAL,
     only: Annotated[
         list[str] | None, typer.Option(help="Only this fault; may be given several times.")
     ] = None,
@@ -145,7 +153,7 @@ def faults(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Inject faults into a running load and see whether each is noticed and named; processes only."""
+    """Inject faults into a running load and see whether each is noticed and named."""
     with make_console(quiet=quiet, as_json=as_json) as console:
         from bench.experiment.faults.run import FaultsOptions, prove
         from bench.scenario.load import load_scenario
@@ -157,7 +165,7 @@ def faults(
         options = FaultsOptions(
             out=out,
             command=shlex.join(["egress-bench", *sys.argv[1:]]),
-            backend=make_backend(StackKind.LOCAL, loaded, console),
+            backend=make_backend(stack, loaded, console),
             clean=clean,
             only=tuple(only or ()),
         )

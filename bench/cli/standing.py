@@ -89,15 +89,37 @@ def build_images(*, as_json: AsJson = False, quiet: Quiet = False) -> None:
         console.document([{"role": i.role, "reference": i.reference, "id": i.id} for i in built])
 
 
+def pin_images(
+    *,
+    mirror: Annotated[
+        str | None, typer.Option(help="HOST[:PORT][/PATH] of a registry that has the official images.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a registry for the digests of the official images, and use these from now on."""
+    with make_console(as_json=as_json) as console:
+        from bench.experiment.images import pin_all
+        from bench.stack.images.pins import lock_path
+
+        pinned = pin_all(mirror)
+        console.say("\n".join(f"{image.role:<10} {image.reference}" for image in pinned))
+        console.note(f"written to {lock_path()}")
+        console.document([{"role": image.role, "reference": image.reference} for image in pinned])
+
+
 def doctor(*, as_json: AsJson = False) -> None:
     """Tell what this machine has, lacks and limits."""
     with make_console(as_json=as_json) as console:
         from bench.environment import doctor as examine
         from bench.stack.binaries import find_envoy, find_nginx
+        from bench.stack.images.pins import defaults
         from bench.stack.watches import known_watches
 
         findings = examine(
-            envoy=_path_of(find_envoy), nginx=_path_of(find_nginx), file_watches=known_watches()
+            envoy=_path_of(find_envoy),
+            nginx=_path_of(find_nginx),
+            file_watches=known_watches(),
+            images=[(image.reference, image.is_pinned) for image in defaults()],
         )
         for finding in findings:
             advice = f"  {finding.advice}" if finding.advice else ""

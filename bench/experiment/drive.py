@@ -14,6 +14,7 @@ from bench.errors import BenchError, InputError
 from bench.experiment.calls import ClientTls, make_calls
 from bench.experiment.journal import Journal
 from bench.experiment.observer import Observer
+from bench.experiment.reporting import write_report
 from bench.experiment.run import Finished, InterruptedRunError
 from bench.experiment.trial import TrialPlan, finished_trial, load_plan
 from bench.experiment.verification import PathCheck, path_requests
@@ -24,7 +25,6 @@ from bench.load.plan import LoadPlan, Target, TargetTls
 from bench.load.runner import run_load
 from bench.load.starting import MASTER_PORT
 from bench.load.surface import NO_SURFACE, Address, Surface
-from bench.report.build import write_report
 from bench.report.folder import prepare_folder
 from bench.result import Fingerprint
 from bench.scenario.load import LoadedScenario

@@ -1,4 +1,4 @@
-"""Build the images of the Docker stack ahead of a run."""
+"""Build the images of the Docker stack ahead of a run, or pin the official ones by digest."""
 
 from __future__ import annotations
 
@@ -6,8 +6,15 @@ import contextlib
 from collections.abc import Callable
 
 from bench.stack.compose.engine import connect
+from bench.stack.images.pins import Default, pin
 from bench.stack.images.recipes import ROLES
 from bench.stack.images.supply import Image, supply_built
+
+
+def pin_all(mirror: str | None) -> list[Default]:
+    """Pin every official image by digest; see ``bench.stack.images.pins.pin``."""
+    with contextlib.closing(connect()) as client:
+        return pin(client, mirror=mirror)
 
 
 def build_all(tell: Callable[[str], None]) -> list[Image]:

@@ -45,6 +45,7 @@ class Journal:
     started_at: datetime
     fingerprint: Fingerprint
     stack_ready_s: dict[str, float] = field(default_factory=dict)
+    first_verified_s: float | None = None
     verification: list[VerificationLine] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
     floor: LoadOutcome | None = None
@@ -103,6 +104,7 @@ class Journal:
             reason=reason,
             fingerprint=self.fingerprint,
             stack_ready_s=self.stack_ready_s,
+            first_verified_s=self.first_verified_s,
             verification=tuple(self.verification),
             trials=tuple(trial.result for trial in self.trials),
             totals=totals,

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from bench.certs.material import Material, write_material
+from bench.certs.keys import KeysAhead, generate_keys
+from bench.certs.material import SET_KEYS, Material, write_material
 from bench.certs.workloads import files_of
 from bench.errors import InputError
 from bench.istio.inventory import Inventory, Proxy
@@ -182,14 +183,23 @@ def _require_files(loaded: LoadedScenario, config: ProxyConfig) -> None:
             )
 
 
-def make_material(loaded: LoadedScenario, folder: Path) -> Material:
-    """Make the scenario's certificates below *folder*, for its own names and the addresses really used."""
+def begin_keys(loaded: LoadedScenario) -> KeysAhead:
+    """Begin to make the keys of the scenario's certificates, which takes seconds of this machine's cores."""
+    return KeysAhead([loaded.scenario.tls.key] * SET_KEYS)
+
+
+def make_material(loaded: LoadedScenario, folder: Path, keys: KeysAhead | None = None) -> Material:
+    """Make the scenario's certificates below *folder*, for its own names and the addresses really used.
+
+    With *keys* they have those.
+    """
     tls = loaded.scenario.tls
     names = [name.partition(":")[2] for name in tls.server_names]
     return write_material(
         folder,
         names=[*names, *([] if CERTIFIED_ADDRESS in names else [CERTIFIED_ADDRESS])],
         key_type=tls.key,
+        make_keys=keys.take if keys is not None else generate_keys,
         client_name=tls.client_name,
         identities=_identities(loaded.scenario.inventory) if tls.workload is not None else None,
         workload_key_type=tls.workload.key if tls.workload is not None else "rsa-2048",

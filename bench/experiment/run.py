@@ -9,11 +9,12 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.analysis.handshake import doubts
+from bench.certs.keys import KeysAhead
 from bench.certs.material import Material
 from bench.environment import machine
 from bench.errors import BenchError, MeasurementError, StackError
@@ -31,15 +32,15 @@ from bench.experiment.matching import GATEWAY_LOG, SIDECAR_LOG, Matcher, require
 from bench.experiment.matrix import MatrixCheck
 from bench.experiment.observer import Observer
 from bench.experiment.preparation import Prepared, Variation, make_material, prepare
+from bench.experiment.reporting import write_report
 from bench.experiment.steady import steady_plans
 from bench.experiment.topology import topology_of
 from bench.experiment.trial import Trial, TrialPlan, load_plan, run_trial, stack_target
-from bench.experiment.verification import Identities, verify
+from bench.experiment.verification import Identities, path_requests, verify
 from bench.load.floor import measure_floor
 from bench.load.surface import NO_SURFACE, Surface
-from bench.report.build import write_report
 from bench.report.folder import prepare_folder, slug
-from bench.result import HANDSHAKE_KINDS, Fingerprint, LedgerLevel, Result, RunWarning
+from bench.result import HANDSHAKE_KINDS, Fingerprint, LedgerLevel, Result, RunWarning, VerificationLine
 from bench.scenario.load import LoadedScenario
 from bench.scenario.traffic import mean_rate
 from bench.stack.evidence import save_config, save_logs
@@ -67,6 +68,10 @@ class RunOptions:
     command: str
     """As typed, for the report."""
     backend: Backend
+    began: float = field(default_factory=time.monotonic)
+    """When the command began, on the monotonic clock: what the first verified request is timed from."""
+    keys: KeysAhead | None = None
+    """Keys for the certificates that are being made since then."""
     with_handshake: bool = True
     mix_matrix: bool = False
     """Let a tenth of the steady trials' requests be those of the request matrix."""
@@ -156,7 +161,7 @@ def _measure(prepared: Prepared, options: RunOptions, journal: Journal, observer
     scenario = prepared.loaded.scenario
     with guarded_folder(f"{scenario.name} keys") as private:
         observer.stage(f"making certificates ({scenario.tls.key})", 2)
-        material = make_material(prepared.loaded, private / "material")
+        material = make_material(prepared.loaded, private / "material", options.keys)
         _keep_certificates(material, journal.folder / "config" / "certificates")
         session = _Session(prepared, options, journal, observer, material)
         session.steady()
@@ -182,19 +187,23 @@ class _Session:
         """Static against EDS at the scenario's own rate, in interleaved blocks."""
         scenario = self.prepared.loaded.scenario
         with ExitStack() as running:
-            self._verify_gateway(running)
-        with ExitStack() as running:
             is_full = self.options.ledger == "full"
             logging = Variation(access_log=GATEWAY_LOG, sidecar_access_log=SIDECAR_LOG)
             variation = logging if is_full else Variation()
-            stacks: dict[str, Stack] = {
-                source: self._start(running, source, source, variation) for source in _SOURCES
-            }
-            self._verify(stacks)
+            # Each is verified as soon as it stands, the controls come last: who waits for a first answer, or
+            # for the news that the path is wrong, waits for nothing else.
+            stacks: dict[str, Stack] = {}
+            for source in _SOURCES:
+                stacks[source] = self._start(running, source, source, variation)
+                self._verify(source, stacks[source])
+            if all(line.passed for line in self.journal.verification):
+                with ExitStack() as aside:
+                    self._verify_gateway(aside)
+            self._require_right_path()
             plans = self._mixed(steady_plans(scenario.traffic), stacks)
             self._floor(stacks[plans[0][0]], plans[0][1])
             for source, plan in plans:
-                self._trial(stacks[source], plan, is_full=is_full)
+                self._trial(stacks, source, plan, is_full=is_full)
             for name, stack in stacks.items():
                 save_logs(stack, self._logs / name, with_access_logs=False)
 
@@ -209,7 +218,7 @@ class _Session:
             }
             done: dict[str, list[Trial]] = {name: [] for name in stacks}
             for name, plan in handshake_plans(scenario.handshake):
-                done[name].append(self._trial(stacks[name], plan))
+                done[name].append(self._trial(stacks, name, plan))
             self.observer.stage("reading the handshakes", 1)
             self.journal.handshake = handshake_result(
                 scenario.tls.key,
@@ -258,22 +267,32 @@ class _Session:
         lines = verify_gateway(stack, faults, self.prepared.loaded.scenario, self.material)
         self.journal.verification += [line.model_copy(update={"stack": "controls"}) for line in lines]
 
-    def _verify(self, stacks: Mapping[str, Stack]) -> None:
-        """Call everything on every stack and stop the run if one goes wrong: load would measure nothing."""
-        identities = Identities.of(self.material)
-        matrix = MatrixCheck.of(self.prepared.loaded)
-        self.observer.stage("verifying the path, call by call", 1)
-        for name, stack in stacks.items():
-            lines = [
-                *verify(stack, self.prepared.loaded.scenario, identities),
-                *matrix.verify(stack),
-            ]
-            self.journal.verification += [line.model_copy(update={"stack": name}) for line in lines]
-            wait_until_flushed(
-                [part.access_log for part in stack.components() if part.access_log is not None],
-                quiet_s=2 * FLUSH_INTERVAL_S,
-            )
-            save_logs(stack, self._logs / f"{name}-verification")
+    def _verify(self, name: str, stack: Stack) -> None:
+        """Call everything on one stack."""
+        self.observer.stage(f"verifying the path on stack {name}, call by call", 1)
+        lines = list(verify(stack, self.prepared.loaded.scenario, Identities.of(self.material)))
+        self._note_first_verified(lines)
+        lines += MatrixCheck.of(self.prepared.loaded).verify(stack)
+        self.journal.verification += [line.model_copy(update={"stack": name}) for line in lines]
+        wait_until_flushed(
+            [part.access_log for part in stack.components() if part.access_log is not None],
+            quiet_s=2 * FLUSH_INTERVAL_S,
+        )
+        save_logs(stack, self._logs / f"{name}-verification")
+
+    def _note_first_verified(self, lines: Sequence[VerificationLine]) -> None:
+        """Note when a request through the path had its right answer from a node for the first time."""
+        through = {
+            request.name for request in path_requests(self.prepared.loaded.scenario) if request.expect.nodes
+        }
+        if self.journal.first_verified_s is None and any(
+            line.passed and line.name in through for line in lines
+        ):
+            self.journal.first_verified_s = time.monotonic() - self.options.began
+            self.observer.note(f"first verified request after {self.journal.first_verified_s:.1f} s")
+
+    def _require_right_path(self) -> None:
+        """Stop the run if a call went wrong: load would measure nothing."""
         self.observer.verification(self.journal.verification)
         self.journal.save()
         wrong = [line for line in self.journal.verification if not line.passed]
@@ -298,7 +317,10 @@ class _Session:
         """Of the next trial's requests: unique within the logs of a stack."""
         return f"{self.journal.run_id}.{len(self.journal.trials)}"
 
-    def _trial(self, stack: Stack, plan: TrialPlan, *, is_full: bool = False) -> Trial:
+    def _trial(
+        self, stacks: Mapping[str, Stack], name: str, plan: TrialPlan, *, is_full: bool = False
+    ) -> Trial:
+        stack = stacks[name]
         scenario = self.prepared.loaded.scenario
         rate = mean_rate(plan.schedule)
         speed = f"{rate:g} requests/s" if rate is not None else "as fast as answers come"
@@ -314,6 +336,7 @@ class _Session:
             folder=self._logs / "generator" / slug(plan.name),
             bookkeeper=Bookkeeper(stack, topology, Matcher.of(topology, self.material) if is_full else None),
             surface=self.options.surface.for_trial(slug(plan.name)),
+            beside=[other for each, other in stacks.items() if each != name],
         )
         self.journal.add_trial(trial)
         if not trial.outcome.complete:

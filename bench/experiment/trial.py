@@ -87,10 +87,12 @@ def run_trial(
     folder: Path,
     bookkeeper: Bookkeeper | None = None,
     surface: Surface | None = None,
+    beside: Sequence[Stack] = (),
 ) -> Trial:
     """Put load on *stack* and return what was measured; *folder* gets the generator's own files.
 
-    With a *bookkeeper* the trial has its account; *surface* is what Locust itself shows and writes.
+    With a *bookkeeper* the trial has its account; *surface* is what Locust itself shows and writes. The
+    memory of the run is also that of the stacks *beside*.
 
     Raises:
         LoadError: the generator could not do its job.
@@ -102,7 +104,11 @@ def run_trial(
     client = stack.client(scenario.traffic.client)
     edges: dict[str, Reading] = {}
     parts = {part.name: part.pid for part in stack.components()}
-    with Meter(stack, scenario.traffic.gateway) as meter, MemorySampler(parts) as memory:
+    containers = _containers_of([stack, *beside])
+    with (
+        Meter(stack, scenario.traffic.gateway) as meter,
+        MemorySampler(parts, containers=containers or ()) as memory,
+    ):
 
         def on_event(event: LoadEvent) -> None:
             match event:
@@ -128,13 +134,24 @@ def run_trial(
             tls=first.tls_until(last),
             whole_tls=before.tls_until(after),
             measured_from_us=first.wall_us,
-            # What a client in a container takes is not seen from here.
-            peak_memory_bytes=memory.peak_bytes if client is None else None,
+            # Without the containers it would be the memory of something else.
+            peak_memory_bytes=memory.peak_bytes if containers is not None else None,
         )
     ledger = None
     if bookkeeper is not None and opening is not None:
         ledger = bookkeeper.close(opening, load, outcome)
     return finished_trial(plan, started_at, outcome, readings, ledger)
+
+
+def _containers_of(stacks: Sequence[Stack]) -> list[int] | None:
+    """First processes of all containers; None if some of them cannot be seen from here."""
+    found: list[int] = []
+    for stack in stacks:
+        pids = stack.containers()
+        if pids is None:
+            return None
+        found += pids
+    return found
 
 
 def measured_stage(plan: TrialPlan, outcome: LoadOutcome) -> StageOutcome:

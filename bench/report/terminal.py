@@ -173,6 +173,12 @@ def _fault_lines(result: Result) -> list[str]:
         return []
     lines = [f"  {'fault':<34}{'noticed':>8} {'requests':>9}  named as"] if result.faults.faults else []
     for fault in result.faults.faults:
+        if fault.impossible is not None:
+            lines.append(_cut(f"– {_cut(fault.title, 33):<34}{'–':>8} {'–':>9}  not possible here"))
+            lines += textwrap.wrap(
+                f"{fault.impossible}.", WIDTH, initial_indent="    ", subsequent_indent="    "
+            )
+            continue
         after = "–" if fault.noticed_s is None else f"{fault.noticed_s:.2f} s"
         sign = "✓" if fault.detected else "✗"
         told = (

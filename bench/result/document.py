@@ -75,6 +75,9 @@ class Result(Model):
     fingerprint: Fingerprint
     stack_ready_s: dict[str, float] = Field(default_factory=dict)
     """Stack name -> seconds from start to ready."""
+    first_verified_s: float | None = None
+    """Seconds from the start of the command until the first request through the path was answered and its
+    answer was right; None: none was."""
     verification: tuple[VerificationLine, ...] = ()
     trials: tuple[TrialResult, ...] = ()
     totals: tuple[SubsetResult, ...] = ()

@@ -14,6 +14,8 @@ class FaultResult(Model):
     """The cause that had to be named."""
     detected: bool
     """Whether it was named, as the most telling finding."""
+    impossible: str | None = None
+    """Why it cannot be made here: then it was not, and is neither named nor missed. None: it was made."""
     found: str | None
     """The cause that was named; None: nothing was noticed."""
     detail: str

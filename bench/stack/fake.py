@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 from bench.errors import StackError
 from bench.stack.placing import endpoints_of, place, proxies_in_order, require_sound, wished_port
 from bench.stack.ports import LOOPBACK
 from bench.stack.protocol import ClientPlace, Component, ProxySpec, StackSpec
-from bench.translate.placement import Address, ConfigFile, Placement
+from bench.stack.roster import Roster
+from bench.translate.placement import Address, ConfigFile
 
 FIRST_PORT = 20_001
 
 
-class FakeStack:
+class FakeStack(Roster):
     """Keeps the promises of ``Stack`` without a process: renders files, hands out addresses, records calls.
 
     Ports count up from 20001 in start order, admin ports included. Files are kept in ``files``; a part can be
@@ -25,7 +25,7 @@ class FakeStack:
 
     def __init__(self, spec: StackSpec, *, failure: StackError | None = None) -> None:
         """Prepare; *failure* is what ``start`` then raises."""
-        self.spec = spec
+        super().__init__(spec)
         self.failure = failure
         self.calls: list[str] = []
         """Names of the methods called, in order; ``write_config`` with its proxy: ``write_config egress``."""
@@ -33,8 +33,6 @@ class FakeStack:
         """Proxy -> path -> text, as its Envoy would see it now; stays after ``stop``."""
         self.writes: list[tuple[str, str]] = []
         """Every file written, in order: proxy and path."""
-        self._components: dict[str, Component] = {}
-        self._placements: dict[str, Placement] = {}
         self._dead: dict[str, str] = {}
         self._next_port = FIRST_PORT
 
@@ -63,17 +61,6 @@ class FakeStack:
         self.calls.append("stop")
         self._forget()
 
-    def components(self) -> Sequence[Component]:
-        """The running parts, in the order in which they were started."""
-        return tuple(self._components.values())
-
-    def component(self, name: str) -> Component:
-        """One part by its name."""
-        try:
-            return self._components[name]
-        except KeyError:
-            raise StackError(f"stack {self.spec.name} has no running part called {name}.") from None
-
     def check_alive(self) -> None:
         """Raise ``StackError`` if a part was killed."""
         self.calls.append("check_alive")
@@ -92,30 +79,18 @@ class FakeStack:
             raise StackError(f"{proxy} is a node: only a proxy's files can be replaced.")
         self._write(proxy, files)
 
-    def placement(self, proxy: str) -> Placement:
-        """The placement that the proxy's files were rendered for."""
-        try:
-            return self._placements[proxy]
-        except KeyError:
-            raise StackError(f"stack {self.spec.name} has no running proxy called {proxy}.") from None
-
     def own_files(self) -> Sequence[Path]:
         """None: each part's files say it all."""
+        return ()
+
+    def containers(self) -> Sequence[int] | None:
+        """None at all."""
         return ()
 
     def client(self, proxy: str) -> ClientPlace | None:
         """Here: the listeners are on loopback."""
         self.component(proxy)
         return None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _start_proxy(self, proxy: ProxySpec, endpoints: Mapping[Address, Address]) -> dict[Address, Address]:
         root = Path("/fake") / proxy.name

@@ -12,12 +12,13 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import psutil
 
 from bench.errors import StackError
 from bench.stack.local import LocalStack
+from bench.stack.ports import LOOPBACK
 
 _RELOAD_S = 20.0
 _POLL_S = 0.01
@@ -44,6 +45,38 @@ class PartFaults(Protocol):
 
     def use_certificates(self, node: str, folder: Path) -> None:
         """Let a node serve with ``server.crt`` and ``server.key`` of *folder* from now on."""
+
+    def runs(self, part: str) -> bool:
+        """Whether a part's process is there, frozen or not."""
+
+    def folder(self, node: str) -> Path:
+        """Where a node's files lie on this machine: ``nginx.conf`` and ``html/``."""
+
+    def show(self, proxy: str, file: Path) -> str:
+        """Let a proxy read *file*, which is public; returns its path as the proxy sees it."""
+
+    def relay_host(self) -> str:
+        """An address of this machine that the gateway reaches, and nobody beyond this machine does."""
+
+
+@runtime_checkable
+class NetworkFaults(Protocol):
+    """What can be done where each part has a network of its own."""
+
+    def disconnect(self, part: str) -> None:
+        """Take a part off its networks, as when a cable is pulled."""
+
+    def reconnect(self, part: str) -> None:
+        """Put a part back on its networks, under its own addresses."""
+
+    def disturb(self, part: str, *, delay_ms: float = 0, loss_percent: float = 0) -> None:
+        """Delay, or lose, what a part sends."""
+
+    def calm(self, part: str) -> None:
+        """End a disturbance."""
+
+    def why_undisturbed(self, part: str) -> str | None:
+        """Why ``disturb`` is not possible here; None: it is."""
 
 
 class LocalFaults:
@@ -99,11 +132,33 @@ class LocalFaults:
             raise StackError(f"{node} has no configuration of its own.")
         return config.parent
 
+    def runs(self, part: str) -> bool:
+        """Whether a part's process is there, frozen or not."""
+        pid = self._stack.component(part).pid
+        return pid is not None and is_running(pid)
+
+    def show(self, proxy: str, file: Path) -> str:
+        """Its own path: processes see this machine's files."""
+        self._stack.component(proxy)
+        return str(file)
+
+    def relay_host(self) -> str:
+        """Loopback."""
+        return LOOPBACK
+
     def _signal(self, part: str, number: signal.Signals) -> None:
         try:
             os.killpg(self._stack.process(part).pid, number)
         except ProcessLookupError as error:
             raise StackError(f"{part} does not run.") from error
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there; a zombie is not."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 def children_of(pid: int) -> set[int]:

@@ -6,15 +6,13 @@ import contextlib
 import dataclasses
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from bench.errors import StackError
 from bench.stack import envoy, nginx
 from bench.stack.binaries import Binary, find_envoy, find_nginx
-from bench.stack.guard import Guard
+from bench.stack.guarded import GuardedStack, write_errors_explained
 from bench.stack.leftovers import end_processes
 from bench.stack.parts import write_parts
 from bench.stack.placing import (
@@ -22,7 +20,6 @@ from bench.stack.placing import (
     match_listeners,
     place,
     proxies_in_order,
-    require_sound,
     wished_port,
 )
 from bench.stack.ports import address_of, listen, require_free
@@ -32,10 +29,10 @@ from bench.stack.runfolder import RunFolder
 from bench.stack.watches import require_watches, watch_limit, watches_in_use
 from bench.translate.placement import Address, ConfigFile, Placement
 
-POLL_S = 0.005
+_POLL_S = 0.005
 
 
-class LocalStack:
+class LocalStack(GuardedStack):
     """Sidecar, gateway and nodes as child processes of this one.
 
     Every port is chosen by the system unless ``spec.ports`` wishes otherwise, so any number of stacks stand
@@ -62,87 +59,24 @@ class LocalStack:
             stop_grace_s: for all parts together, before they are killed.
             parent: where the run folder is made; default: the system's folder for temporary files.
         """
-        self.spec = spec
-        self.ready_s: float | None = None
-        """Seconds from ``start`` to ready; None before."""
+        super().__init__(spec, start_timeout_s=start_timeout_s, poll_s=_POLL_S, parent=parent)
         self._envoy = envoy_binary
         self._nginx = nginx_binary
-        self._start_timeout_s = start_timeout_s
         self._stop_grace_s = stop_grace_s
-        self._parent = parent
-        self._folder: RunFolder | None = None
-        self._guard: Guard | None = None
         self._processes: dict[str, Process] = {}
-        self._components: dict[str, Component] = {}
-        self._placements: dict[str, Placement] = {}
         self._proxy_folders: dict[str, envoy.ProxyFolder] = {}
-        self._excused: set[str] = set()
-
-    @property
-    def folder(self) -> Path:
-        """The run folder, 0700; gone when the stack is stopped."""
-        return self._running_folder().path
-
-    def start(self) -> None:
-        """Start everything and return when each part answers; see ``Stack.start``."""
-        if self._folder is not None:
-            raise StackError(f"stack {self.spec.name} is running already.")
-        began = time.monotonic()
-        require_sound(self.spec)
-        _require_no_redirection(self.spec)
-        require_watches(self.spec, limit=watch_limit(), in_use=watches_in_use())
-        nginx_binary = self._nginx or find_nginx()
-        envoy_binary = self._envoy or find_envoy()
-        try:
-            # The guard first: there is no moment in which the folder exists unguarded.
-            self._folder = RunFolder.choose(self._parent)
-            self._guard = Guard(self._folder.path)
-            self._folder.make(self.spec.name)
-            for proxy in self.spec.proxies:
-                for address in proxy.listeners:
-                    # Port 0 is always free.
-                    require_free(wished_port(self.spec, proxy.name, proxy.listeners, address), proxy.name)
-            with _write_errors_explained(self._folder.path):
-                endpoints = self._start_nodes(nginx_binary)
-                for proxy in proxies_in_order(self.spec):
-                    endpoints |= self._start_proxy(proxy, envoy_binary, endpoints)
-                write_parts(self._folder, self.components())
-        except BaseException:
-            self._stop(is_interrupted=True)
-            raise
-        self.ready_s = time.monotonic() - began
-
-    def stop(self) -> None:
-        """Stop everything in reverse order and delete the run folder. Safe to call twice."""
-        self._stop(is_interrupted=False)
-
-    def components(self) -> Sequence[Component]:
-        """The running parts, in the order in which they were started."""
-        return tuple(self._components.values())
-
-    def component(self, name: str) -> Component:
-        """One part by its name."""
-        try:
-            return self._components[name]
-        except KeyError:
-            raise StackError(f"stack {self.spec.name} has no running part called {name}.") from None
 
     def process(self, name: str) -> Process:
         """The process of a part; raises ``StackError`` if there is none of that name."""
         self.component(name)
         return self._processes[name]
 
-    def excuse(self, name: str) -> None:
-        """Do not tell a part as dead from now on: it is ended on purpose."""
-        self.component(name)
-        self._excused.add(name)
-
     def start_again(self, name: str) -> None:
         """Start a part that has ended, on the addresses that it had; raises ``StackError`` as ``start``."""
         known = self.component(name)
         if self._processes[name].exit_code() is None:
             raise StackError(f"{name} still runs.")
-        with _write_errors_explained(self.folder):
+        with write_errors_explained(self.folder):
             if known.kind == "nginx":
                 self._start_node_again(known)
             else:
@@ -166,15 +100,12 @@ class LocalStack:
             raise StackError(f"{proxy} is a node: only a proxy's files can be replaced.")
         envoy.write_files(self._proxy_folders[proxy], proxy, files)
 
-    def placement(self, proxy: str) -> Placement:
-        """The placement that the proxy's files were rendered for."""
-        try:
-            return self._placements[proxy]
-        except KeyError:
-            raise StackError(f"stack {self.spec.name} has no running proxy called {proxy}.") from None
-
     def own_files(self) -> Sequence[Path]:
         """None: each part's files say it all."""
+        return ()
+
+    def containers(self) -> Sequence[int] | None:
+        """None at all."""
         return ()
 
     def client(self, proxy: str) -> ClientPlace | None:
@@ -182,42 +113,31 @@ class LocalStack:
         self.component(proxy)
         return None
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
+    def _find_programs(self) -> None:
+        _require_no_redirection(self.spec)
+        require_watches(self.spec, limit=watch_limit(), in_use=watches_in_use())
+        self._nginx = self._nginx or find_nginx()
+        self._envoy = self._envoy or find_envoy()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+    def _start_parts(self) -> None:
+        for proxy in self.spec.proxies:
+            for address in proxy.listeners:
+                # Port 0 is always free.
+                require_free(wished_port(self.spec, proxy.name, proxy.listeners, address), proxy.name)
+        endpoints = self._start_nodes(self._nginx or find_nginx())
+        for proxy in proxies_in_order(self.spec):
+            endpoints |= self._start_proxy(proxy, self._envoy or find_envoy(), endpoints)
 
-    def _running_folder(self) -> RunFolder:
-        if self._folder is None:
-            raise StackError(f"stack {self.spec.name} is not running.")
-        return self._folder
+    def _end_parts(self, folder: RunFolder, *, is_interrupted: bool) -> None:
+        stop_all(list(self._processes.values()), grace_s=self._stop_grace_s)
+        if is_interrupted:
+            # Ctrl-C can hit the moment in which a process exists and is not in the list yet.
+            end_processes(folder)
 
-    def _stop(self, *, is_interrupted: bool) -> None:
-        folder, guard = self._folder, self._guard
-        try:
-            stop_all(list(self._processes.values()), grace_s=self._stop_grace_s)
-            if is_interrupted and folder is not None:
-                # Ctrl-C can hit the moment in which a process exists and is not in the list yet.
-                end_processes(folder)
-        except BaseException:
-            if guard is not None:
-                guard.act()
-            raise
-        else:
-            if folder is not None:
-                folder.remove()
-            if guard is not None:
-                guard.dismiss()
-        finally:
-            self._folder = None
-            self._guard = None
-            for state in (self._processes, self._components, self._placements, self._proxy_folders):
-                state.clear()
-            self._excused.clear()
+    def _forget(self) -> None:
+        super()._forget()
+        self._processes.clear()
+        self._proxy_folders.clear()
 
     def _start_nodes(self, binary: Binary) -> dict[Address, Address]:
         """Start all nodes, then wait for each: they get ready side by side."""
@@ -337,23 +257,11 @@ class LocalStack:
         envoy.write_files(folder, proxy.name, proxy.render(placement))
         self._launch_proxy(proxy, folder, placement, self._envoy or find_envoy())
 
-    def _wait(self, process: Process, is_ready: Callable[[], bool]) -> None:
-        """Return when *process* is ready; raise as soon as any part so far cannot be any more."""
-        deadline = time.monotonic() + self._start_timeout_s
-        while not is_ready():
-            self.check_alive()
-            if time.monotonic() >= deadline:
-                raise StackError(
-                    f"{process.name} did not answer within {self._start_timeout_s:g} s. Its last output:\n"
-                    f"{process.last_output() or '(none)'}"
-                )
-            time.sleep(POLL_S)
-
     def _why_silent(self, process: Process) -> StackError:
         """What to say of a part that answered before and does not now."""
         deadline = time.monotonic() + 1.0
         while process.exit_code() is None and time.monotonic() < deadline:
-            time.sleep(POLL_S)
+            time.sleep(_POLL_S)
         if process.exit_code() is not None:
             return self._why_dead(process)
         return StackError(f"{process.name} stopped answering. Its last output:\n{process.last_output()}")
@@ -375,15 +283,3 @@ def _require_no_redirection(spec: StackSpec) -> None:
                 " is redirected there.",
                 remedy="Run it with `--stack docker`, or set interception to none.",
             )
-
-
-@contextlib.contextmanager
-def _write_errors_explained(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StackError(
-            f"cannot write there: {error.strerror or error}.",
-            where=str(error.filename or folder),
-            remedy="Make room on the disk, or set TMPDIR to a folder that has it.",
-        ) from error

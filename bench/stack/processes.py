@@ -91,6 +91,10 @@ class Process:
         hint = " (by hand, or by the kernel for want of memory)" if -code == signal.SIGKILL else ""
         return f"was ended by {name}{hint}"
 
+    def limit_text(self) -> str:
+        """Empty: a process is held to no limit of its own."""
+        return ""
+
     def last_output(self, lines: int = 12) -> str:
         """Its last lines of output."""
         return tail(self.log, lines)

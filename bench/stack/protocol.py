@@ -159,6 +159,12 @@ class Stack(Protocol):
     def own_files(self) -> Sequence[Path]:
         """Files that describe the stack as a whole, such as its Compose file; no keys."""
 
+    def containers(self) -> Sequence[int] | None:
+        """Ids of the first process of each container that it runs, clients and load workers among them.
+
+        Empty where all its processes are this one's children; None where they cannot be seen from here.
+        """
+
     def client(self, proxy: str) -> ClientPlace | None:
         """Where the client beside a sidecar runs; None: here, on this machine's own network."""
 

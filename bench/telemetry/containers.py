@@ -71,6 +71,18 @@ def read_throttling(pid: int, *, proc: Path = Path("/proc"), cgroups: Path = _CG
     return None
 
 
+def processes_of(pid: int, *, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> list[int]:
+    """All processes of the container that *pid* is in, those of ``docker exec`` too; empty if it has ended.
+
+    The latter are no children of the container's first process: its control group knows them.
+    """
+    for controllers, path in _groups(pid, proc):
+        folder = cgroups / controllers.removeprefix("name=") / path
+        with contextlib.suppress(OSError, ValueError):
+            return [int(line) for line in (folder / "cgroup.procs").read_text(encoding="ascii").split()]
+    return []
+
+
 def read_containers(ids: Mapping[str, str]) -> dict[str, ContainerUsage]:
     """Ask the engine: component -> what its container used, up to a second ago.
 

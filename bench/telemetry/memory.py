@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
 import psutil
 
 from bench.errors import MeasurementError
+from bench.telemetry.containers import processes_of
 from bench.telemetry.usage import family_of, memory_bytes
 
 INTERVAL_S = 1.0
@@ -21,19 +22,27 @@ INTERVAL_S = 1.0
 class MemorySampler:
     """A thread that looks at memory once a second, and once at the start and at the end.
 
-    The total covers this process and all its descendants: proxies, nodes, load workers, the suite itself.
+    The total covers this process and all its descendants: proxies, nodes, load workers, the suite itself; and
+    all processes of the containers that it is told of.
     """
 
     def __init__(
-        self, parts: Mapping[str, int | None] | None = None, *, interval_s: float = INTERVAL_S
+        self,
+        parts: Mapping[str, int | None] | None = None,
+        *,
+        containers: Sequence[int] = (),
+        interval_s: float = INTERVAL_S,
     ) -> None:
         """Prepare.
 
         Args:
-            parts: component name -> process id, below this process; parts without an id are not looked at.
+            parts: component name -> process id, below this process or in one of the containers; parts without
+                an id are not looked at.
+            containers: id of the first process of each container of the run.
             interval_s: between two looks.
         """
         self._parts = {name: pid for name, pid in (parts or {}).items() if pid is not None}
+        self._containers = tuple(containers)
         self._interval_s = interval_s
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -71,7 +80,7 @@ class MemorySampler:
 
     def look(self) -> None:
         """Take one sample."""
-        family = family_of(os.getpid(), "egress-bench")
+        family = [*family_of(os.getpid(), "egress-bench"), *_members(self._containers)]
         sizes = {process.pid: memory_bytes(process) for process in family}
         parents = _parents(family)
         parts = {name: _size_of(pid, sizes, parents) for name, pid in self._parts.items()}
@@ -99,6 +108,16 @@ class MemorySampler:
                 self.look()
             except (MeasurementError, psutil.Error):
                 continue
+
+
+def _members(containers: Sequence[int]) -> list[psutil.Process]:
+    members = []
+    for first in containers:
+        for pid in processes_of(first):
+            # Ended since it was listed.
+            with contextlib.suppress(psutil.Error):
+                members.append(psutil.Process(pid))
+    return members
 
 
 def _parents(family: list[psutil.Process]) -> dict[int, int]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.certs.keys import KeysAhead, private_key_pem
 from bench.certs.material import WRONG, rotate, write_material
 from bench.errors import InputError, StackError
 
@@ -176,3 +177,15 @@ def test_a_whole_scenario_of_rsa_4096_is_ready_in_seconds(tmp_path):
     assert time.monotonic() - began < 15
     assert material.server.certificate.public_key().key_size == 4096
     assert material.authority.certificate.public_key().key_size == 4096
+
+
+def test_keys_made_ahead_are_taken_once_and_other_ones_are_made_anew(tmp_path):
+    ahead = KeysAhead(["ecdsa-p256"] * 3)
+
+    first = write_material(tmp_path / "m", names=NAMES, key_type="ecdsa-p256", make_keys=ahead.take)
+
+    again = ahead.take(["ecdsa-p256"] * 3)
+    (other,) = KeysAhead(["ecdsa-p256"]).take(["rsa-2048"])
+    pems = {private_key_pem(key) for key in again} | {first.server.key_pem, first.client.key_pem}
+    assert len(pems) == 5
+    assert other.key_size == 2048

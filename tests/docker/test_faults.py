@@ -1,14 +1,13 @@
 """Faults over containers do what they say, and the path comes back."""
 
-import gzip
 import time
-from pathlib import Path
 
 import pytest
 
 from bench.errors import StackError
 from bench.experiment.calls import CONNECT_ONLY, Call, make_calls
 from bench.stack.compose.faults import ContainerFaults
+from tests.docker.kernel import has_netem
 from tests.stack.egress_path import call
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
@@ -38,15 +37,6 @@ def test_a_killed_node_is_told_as_killed_and_comes_back(stack, faults):
 
     stack.check_alive()
     wait_until(lambda: status(stack, "v1") == 200)
-
-
-def has_netem():
-    """Whether this kernel says that it was built with netem: then no error is excused."""
-    try:
-        config = gzip.decompress(Path("/proc/config.gz").read_bytes()).decode()
-    except OSError:
-        return False
-    return "CONFIG_NET_SCH_NETEM=" in config
 
 
 def killed_by_hand(stack):
@@ -94,6 +84,8 @@ def test_a_disconnected_node_comes_back_under_its_own_address(stack, faults):
         faults.reconnect("nginx02")
     wait_until(lambda: status(stack, "v2") == 200)
     assert next(iter(stack.component("nginx02").addresses.values())) == address
+    # Its device has another name now.
+    assert len(faults._devices("nginx02")) == 1
 
 
 def test_delay_shows_in_every_answer_or_the_kernel_is_named_as_unable(stack, faults):

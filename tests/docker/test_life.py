@@ -8,10 +8,12 @@ import subprocess
 import sys
 import time
 
+import docker
 import pytest
 
 from bench.errors import StackError
 from bench.experiment.calls import Call, make_calls
+from bench.stack.compose import project as project_module
 from bench.stack.compose.composefile import FOLDER_LABEL, OWNER_LABEL, RUN_LABEL
 from bench.stack.compose.stack import ComposeStack
 from bench.stack.images.supply import supply
@@ -116,6 +118,38 @@ def test_a_proxy_ended_for_want_of_memory_is_named_so(images, material):
 
     with pytest.raises(StackError, match=r"(?s)egress .*want of memory.*32 MiB.*resources"):
         ComposeStack(spec, images=images).start()
+
+
+def test_a_node_whose_workers_are_ended_for_want_of_memory_is_named_so_at_once(images, material):
+    spec = dataclasses.replace(
+        egress_spec(material.live), allowances={"nginx01": Allowance(memory_bytes=6 << 20)}
+    )
+
+    with pytest.raises(StackError, match=r"(?s)worker of nginx01 .*want of memory.*6 MiB.*resources"):
+        ComposeStack(spec, images=images).start()
+
+
+def test_a_subnet_that_somebody_takes_in_between_is_given_up_for_another(
+    engine, images, material, monkeypatch
+):
+    real = project_module.choose_subnets
+    first, second = real(engine)
+    pool = docker.types.IPAMConfig(pool_configs=[docker.types.IPAMPool(subnet=str(first))])
+    other = engine.networks.create("eb-taken", ipam=pool)
+    chosen = []
+
+    def choose(client):
+        # What was free at the look is no more at the start.
+        chosen.append((first, second) if not chosen else real(client))
+        return chosen[-1]
+
+    monkeypatch.setattr(project_module, "choose_subnets", choose)
+    try:
+        with ComposeStack(egress_spec(material.live), images=images) as stack:
+            assert call(stack, "v1")[0] == 200
+    finally:
+        other.remove()
+    assert len(chosen) == 2
 
 
 def test_an_image_that_is_not_here_and_cannot_be_pulled_is_named(engine):

@@ -17,6 +17,7 @@ from bench.stack.evidence import save_config, save_logs
 from bench.stack.leftovers import find_runs
 from bench.telemetry.admin import Admin
 from bench.telemetry.containers import read_containers
+from bench.telemetry.memory import MemorySampler
 from tests.stack.egress_path import HOST, NODES, call, call_node, eds_file, entrance
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
@@ -172,6 +173,27 @@ def test_what_a_container_uses_is_read_from_the_engine_too(stack):
 
     assert usage.usage.cpu_seconds > 0
     assert usage.usage.memory_bytes > 1 << 20
+
+
+def test_memory_is_that_of_all_processes_in_all_containers_those_of_exec_too(stack):
+    containers = stack.containers()
+    held = stack.client("sidecar").command(
+        "caller", ["-c", "x = bytearray(60_000_000); print(1, flush=True); import sys; sys.stdin.read()"], {}
+    )
+    parts = {part.name: part.pid for part in stack.components()}
+    before = MemorySampler(parts, containers=containers)
+    before.look()
+
+    with subprocess.Popen(held, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        program.stdout.readline()
+        with MemorySampler(parts, containers=containers) as sampler:
+            pass
+        program.stdin.close()
+
+    # Nodes, proxies and the client beside the sidecar.
+    assert len(containers) == 5
+    assert sampler.peaks.keys() == parts.keys()
+    assert sampler.peak_bytes - before.peak_bytes > 60_000_000
 
 
 def test_what_ran_can_be_kept_the_compose_file_included_and_no_key(stack, tmp_path):

@@ -21,8 +21,9 @@ from bench.experiment.topology import Topology
 from bench.load.events import Progress
 from bench.load.histogram import Tally, bucket_of
 from bench.report.build import write_report
-from bench.result import FaultsResult, LedgerBook, LedgerResult, read_result
+from bench.result import FaultResult, FaultsResult, LedgerBook, LedgerResult, read_result
 from bench.telemetry.access_log import parse_envoy, parse_node
+from tests.report.synthetic import make_run
 
 QUICK = ("routes-swapped", "delivered-twice", "gateway-restarted")
 """One of each instrument; `egress-bench faults` has them all."""
@@ -81,6 +82,55 @@ def test_there_are_at_least_the_promised_faults_each_with_its_own_name_and_cause
 
     assert len(faults) >= 14
     assert len({fault.name for fault in faults}) == len({fault.cause for fault in faults}) == len(faults)
+
+
+def a_fault(name, *, detected=False, impossible=None):
+    return FaultResult(
+        name=name,
+        title=name,
+        expected="x",
+        detected=detected,
+        impossible=impossible,
+        found="x" if detected else None,
+        detail="",
+        named_by=None,
+        noticed_by=None,
+        noticed_s=None,
+        requests=0,
+        of_requests=0,
+    )
+
+
+def judged(tmp_path, *faults):
+    folder = make_run(tmp_path / f"{len(faults)}{faults[0].name}", seconds=1)
+    return judge(read_result(folder).model_copy(update={"faults": FaultsResult(faults=faults)}))
+
+
+def test_a_fault_that_cannot_be_made_is_neither_passed_nor_missed(tmp_path):
+    done, impossible = a_fault("a", detected=True), a_fault("b", impossible="no netem")
+
+    verdict = judged(tmp_path, done, impossible)
+
+    assert (verdict.exit_code, verdict.sentence[:23]) == (0, "All 1 faults were notic")
+    assert "1 not possible here" in verdict.sentence
+    assert judged(tmp_path, a_fault("c"), done, impossible).sentence.startswith(
+        "1 of 2 faults were not named"
+    )
+
+
+def test_a_run_in_which_no_fault_could_be_made_is_no_success(tmp_path):
+    verdict = judged(tmp_path, a_fault("b", impossible="no netem"))
+
+    assert verdict.exit_code == 1
+    assert "No fault could be made here: no netem" in verdict.sentence
+
+
+def test_faults_of_the_network_are_for_stacks_that_have_networks(ground):
+    names = {fault.name for fault in choose([], with_network=True)} - {fault.name for fault in choose([])}
+    asked = choose(sorted(names))
+
+    assert names == {"node-disconnected", "node-delayed", "node-lost"}
+    assert all("--stack docker" in fault.obstacle(ground) for fault in asked)
 
 
 def test_an_unknown_fault_is_refused_with_the_known_ones():

@@ -64,6 +64,8 @@ def test_a_run_measures_proves_and_reports(short, tmp_path):
     assert all(trial.ledger is not None and trial.ledger.is_balanced for trial in result.trials)
     assert [trial.ledger.requests for trial in result.trials[:2]] == [200, 200]
     assert result.fingerprint.versions["envoy"] != "unknown"
+    assert 0 < result.first_verified_s < result.duration_s + 30
+    assert "first verified request after" in done.stderr
     assert result.peak_memory_bytes is not None
     assert result.peak_memory_bytes < 1 << 30
     assert all(seconds < 3 for seconds in result.stack_ready_s.values())
@@ -88,6 +90,7 @@ def test_a_path_that_leads_astray_gets_no_load_and_exit_code_1(short, tmp_path):
     assert done.returncode == 1, done.stderr
     assert result.state == "aborted"
     assert result.trials == ()
+    assert result.first_verified_s is None
     wrong = [line for line in result.verification if not line.passed]
     assert {line.got for line in wrong} >= {"200 from nginx02, wrong body", "200 from nginx01, wrong body"}
     assert (only_folder(tmp_path / "out") / "report.html").is_file()

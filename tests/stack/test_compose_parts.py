@@ -3,6 +3,7 @@
 import dataclasses
 import ipaddress
 import itertools
+import types
 
 import pytest
 import yaml
@@ -12,10 +13,11 @@ from bench.errors import StackError
 from bench.stack.compose import engine as engine_module
 from bench.stack.compose.command import Compose, compose_environment, find_compose, up_error
 from bench.stack.compose.composefile import Mount, Service, render_compose_file
+from bench.stack.compose.containers import has_oom_kills
 from bench.stack.compose.engine import connect
 from bench.stack.compose.layout import EXTERNAL, MESH, bind_addresses, lay_out, node_address
 from bench.stack.compose.services import redirect_rules
-from bench.stack.compose.subnets import free_subnets
+from bench.stack.compose.subnets import choose_subnets, free_subnets
 from bench.stack.images.definitions import COMPOSE_FILE, read_definition
 from bench.stack.images.recipes import recipe
 from bench.stack.images.rootfs import Rootfs, libraries_of
@@ -197,6 +199,34 @@ def test_subnets_avoid_everything_in_use_and_run_out_at_last():
     assert not list(free_subnets([pool], pool))
     first, second = itertools.islice(free_subnets([]), 2)
     assert not first.overlaps(second)
+
+
+def test_a_machine_without_a_free_subnet_is_told_what_to_remove():
+    everything = types.SimpleNamespace(attrs={"IPAM": {"Config": [{"Subnet": "172.16.0.0/12"}]}})
+    engine = types.SimpleNamespace(networks=types.SimpleNamespace(list=lambda: [everything]))
+
+    with pytest.raises(StackError, match=r"no free subnet.*docker network ls"):
+        choose_subnets(engine)
+
+
+def test_an_out_of_memory_kill_is_read_in_both_versions_of_control_groups(tmp_path):
+    proc = tmp_path / "proc" / "1"
+    proc.mkdir(parents=True)
+    for line, file, killed in (
+        ("0::/docker/a", "docker/a/memory.events", "oom 3\noom_kill 2\n"),
+        ("4:memory:/docker/b", "memory/docker/b/memory.oom_control", "under_oom 0\noom_kill 1\n"),
+    ):
+        (proc / "cgroup").write_text(f"9:name=systemd:/docker/x\n{line}\n")
+        counts = tmp_path / "cgroup" / file
+        counts.parent.mkdir(parents=True)
+
+        def told(text, counts=counts):
+            counts.write_text(text)
+            return has_oom_kills(1, proc=tmp_path / "proc", cgroups=tmp_path / "cgroup")
+
+        assert told(killed)
+        assert not told("oom_kill 0\n")
+    assert not has_oom_kills(2, proc=tmp_path / "proc")
 
 
 def test_the_compose_file_hardens_every_service_and_carries_limits_and_labels(layout, tmp_path):

@@ -302,7 +302,7 @@ def as_nobody(action):
 @pytest.mark.parametrize("find", [find_nginx, wheel_nginx])
 def test_an_ordinary_user_can_run_it(material, monkeypatch, find):
     """Nothing outside the run folder is written: nginx's compiled-in paths belong to root."""
-    monkeypatch.setattr("bench.stack.local.Guard", NoGuard)
+    monkeypatch.setattr("bench.stack.guarded.Guard", NoGuard)
     binary, _ = find(), find_envoy()
     root = Path(tempfile.mkdtemp(prefix="eb-user-"))
     try:

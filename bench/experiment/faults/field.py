@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import yaml
 
 from bench.certs.material import Material
 from bench.errors import MeasurementError
+from bench.experiment.calls import Call, make_calls
 from bench.experiment.topology import Topology
+from bench.experiment.verification import client_address
 from bench.load.plan import LoadPlan
 from bench.scenario.models import Scenario
-from bench.stack.faults import LocalFaults
-from bench.stack.local import LocalStack
+from bench.stack.faults import PartFaults
 from bench.stack.protocol import Stack
 from bench.translate.placement import Address, ConfigFile
 
@@ -46,8 +46,8 @@ class Pair:
 class Field:
     """One stack under load, open to faults."""
 
-    stack: LocalStack
-    parts: LocalFaults
+    stack: Stack
+    parts: PartFaults
     scenario: Scenario
     topology: Topology
     material: Material
@@ -120,6 +120,8 @@ class Field:
         def put(content: str) -> None:
             fresh = page.with_name("index.new")
             fresh.write_text(content, encoding="utf-8")
+            # Whatever this process's mask: a node in a container is another user.
+            fresh.chmod(0o644)
             fresh.replace(page)
 
         self._after.append(lambda: put(old))
@@ -149,39 +151,41 @@ class Field:
         """Where a node really listens."""
         return next(iter(self.stack.component(node).addresses.values()))
 
-    def await_recovery(self, base: str) -> None:
-        """Return when each subset is answered rightly again, twice in a row.
+    def await_recovery(self) -> None:
+        """Return when each subset is answered rightly again, twice in a row, called from where the client is.
 
         Raises:
             MeasurementError: the stack does not recover: what follows would be spoilt.
         """
         deadline = time.monotonic() + _RECOVERY_S
         good = 0
-        with httpx.Client(base_url=base, timeout=2.0, trust_env=False) as client:
-            while good < 2:
-                wrong = next(self._wrong_subsets(client), None)
-                good = 0 if wrong is not None else good + 1
-                if wrong is not None and time.monotonic() >= deadline:
-                    raise MeasurementError(f"the stack has not recovered after {_RECOVERY_S:g} s: {wrong}.")
-                time.sleep(_POLL_S)
+        while good < 2:
+            wrong = next(self._wrong_subsets(), None)
+            good = 0 if wrong is not None else good + 1
+            if wrong is not None and time.monotonic() >= deadline:
+                raise MeasurementError(f"the stack has not recovered after {_RECOVERY_S:g} s: {wrong}.")
+            time.sleep(_POLL_S)
 
-    def _wrong_subsets(self, client: httpx.Client) -> Iterator[str]:
+    def _wrong_subsets(self) -> Iterator[str]:
         traffic = self.scenario.traffic
-        for name, subset in traffic.subsets.items():
-            try:
-                answer = client.request(
-                    subset.method,
-                    subset.path or traffic.path,
-                    headers={"host": traffic.host, **subset.headers},
-                    content=subset.body or None,
-                )
-            except httpx.HTTPError as error:
-                yield f"{name}: {str(error) or type(error).__name__}"
-                continue
+        host, port = client_address(self.stack.component(traffic.client), traffic.port)
+        calls = [
+            Call(
+                url=f"http://{host}:{port}{subset.path or traffic.path}",
+                method=subset.method,
+                headers={"host": traffic.host, **subset.headers},
+                body=subset.body,
+            )
+            for subset in traffic.subsets.values()
+        ]
+        answers = make_calls(calls, self.stack.client(traffic.client), at_once=len(calls))
+        for (name, subset), answer in zip(traffic.subsets.items(), answers, strict=True):
             node = answer.headers.get("x-node")
             marker = subset.expect.body_contains
-            if answer.status_code != subset.expect.status:
-                yield f"{name}: status {answer.status_code}"
+            if answer.status is None:
+                yield f"{name}: {answer.error}"
+            elif answer.status != subset.expect.status:
+                yield f"{name}: status {answer.status}"
             elif subset.expect.nodes and node not in subset.expect.nodes:
                 yield f"{name}: answered by {node}"
             elif marker is not None and marker not in answer.text:
@@ -220,8 +224,3 @@ def _clusters(topology: Topology, nodes: tuple[str, ...]) -> frozenset[str]:
     return frozenset(
         cluster for cluster, behind in topology.cluster_nodes.items() if set(behind) == set(nodes)
     )
-
-
-def is_local(stack: Stack) -> bool:
-    """Whether faults can be injected here: they act on processes of this machine."""
-    return isinstance(stack, LocalStack)

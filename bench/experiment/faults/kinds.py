@@ -9,6 +9,10 @@ from bench.experiment.faults.diagnosis import Cause
 from bench.experiment.faults.field import Field
 
 
+def _none(_: Field) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One fault."""
@@ -22,6 +26,8 @@ class Fault:
     inject: Callable[[Field], None]
     """Called in the middle of the load."""
     heal: Callable[[Field], None] = Field.heal
+    obstacle: Callable[[Field], str | None] = _none
+    """Why it cannot be made on the stack that stands; None: it can."""
     hold_s: float = 1.2
     """From injection to healing."""
     measure_s: float = 2.5

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,7 +53,8 @@ class Observed:
 class _Watch:
     """What can be told while the load runs."""
 
-    pids: dict[str, int]
+    parts: dict[str, Callable[[], bool]]
+    """Part -> whether its process is there."""
     rate: float
     started_at: float = 0.0
     injected_at: float | None = None
@@ -69,8 +71,8 @@ class _Watch:
         now = time.monotonic()
         if isinstance(event, StageStarted) and event.kind == "measure":
             self.started_at = event.at
-        for name, pid in self.pids.items():
-            if name not in self.died and not _runs(pid):
+        for name, runs in self.parts.items():
+            if name not in self.died and not runs():
                 self.died[name] = now - self.started_at
                 self._notice(now, "process watch")
         if isinstance(event, Progress):
@@ -110,7 +112,11 @@ class Proving:
         load = self._load(run_id, measure_s, arrival_rate)
         ground.load = load
         watch = _Watch(
-            {part.name: part.pid for part in ground.stack.components() if part.pid is not None}, arrival_rate
+            {
+                part.name: functools.partial(ground.parts.runs, part.name)
+                for part in ground.stack.components()
+            },
+            arrival_rate,
         )
         injection = _Injection(ground, fault, watch)
         before = self._bookkeeper.read()
@@ -121,7 +127,12 @@ class Proving:
                 injection.start(event.at + _BEFORE_S)
 
         try:
-            outcome = run_load(load, self._folder / f"load-{self._number}", on_event=on_event)
+            outcome = run_load(
+                load,
+                self._folder / f"load-{self._number}",
+                on_event=on_event,
+                launcher=ground.stack.client(ground.scenario.traffic.client),
+            )
         finally:
             injection.finish()
         injection.raise_error()
@@ -142,8 +153,7 @@ class Proving:
         if findings and watch.noticed_at is None and watch.injected_at is not None:
             watch.noticed_at, watch.noticed_by = time.monotonic(), findings[0].instrument
         if fault is not None:
-            target = stack_target(ground.stack, ground.scenario)
-            ground.await_recovery(f"http://{target.address}:{target.port}")
+            ground.await_recovery()
         return Observed(
             findings=findings,
             noticed_s=watch.noticed_at - watch.injected_at
@@ -212,13 +222,6 @@ class _Injection:
                 fault.heal(self._field)
         except (BenchError, OSError, psutil.Error, KeyError, StopIteration, LookupError) as error:
             self._error = error
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
 
 
 def every_fault() -> Sequence[Fault]:

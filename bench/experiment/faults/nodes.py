@@ -37,7 +37,7 @@ def _answer_500(field: Field) -> None:
 def _slow_down(field: Field) -> None:
     node = field.pair.first_node
     real = field.address_of(node)
-    relay = SlowRelay(real, _SLOWER_S)
+    relay = SlowRelay(real, _SLOWER_S, host=field.parts.relay_host())
     field.heal_later(relay.stop)
 
     def detour(tree: Tree) -> bool:

@@ -14,14 +14,14 @@ _CHUNK = 65_536
 class SlowRelay:
     """Relays TCP connections to one address and delays what comes back; stops with ``stop``."""
 
-    def __init__(self, target: Address, delay_s: float) -> None:
-        """Listen on a free port of loopback at once."""
+    def __init__(self, target: Address, delay_s: float, *, host: str = "127.0.0.1") -> None:
+        """Listen on a free port of *host*, an address of this machine, at once."""
         self._target = target
         self._delay_s = delay_s
         self._loop = asyncio.new_event_loop()
         self._is_up = threading.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self.address: Address = ("127.0.0.1", 0)
+        self.address: Address = (host, 0)
         self._thread = threading.Thread(target=self._run, name="slow-relay", daemon=True)
         self._thread.start()
         self._is_up.wait(5.0)
@@ -32,9 +32,10 @@ class SlowRelay:
         self._thread.join(5.0)
 
     def _run(self) -> None:
+        host, _ = self.address
         asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
-        self.address = ("127.0.0.1", server.sockets[0].getsockname()[1])
+        server = self._loop.run_until_complete(asyncio.start_server(self._serve, host, 0))
+        self.address = (host, server.sockets[0].getsockname()[1])
         self._is_up.set()
         try:
             self._loop.run_forever()

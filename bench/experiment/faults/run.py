@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench.errors import BenchError, InputError
 from bench.experiment.backend import Backend
+from bench.experiment.faults import network
 from bench.experiment.faults.field import Field, find_pair
 from bench.experiment.faults.kinds import Fault
 from bench.experiment.faults.load import WARM_UP_S, Observed, Proving, every_fault
@@ -18,16 +19,13 @@ from bench.experiment.journal import Journal
 from bench.experiment.matching import SIDECAR_LOG
 from bench.experiment.observer import Observer
 from bench.experiment.preparation import Prepared, Variation, make_material, prepare
+from bench.experiment.reporting import write_report
 from bench.experiment.run import Finished, InterruptedRunError, fingerprint_of, refused_by_the_system
 from bench.experiment.topology import topology_of
-from bench.experiment.trial import stack_target
-from bench.report.build import write_report
 from bench.report.folder import prepare_folder
 from bench.result import FaultResult, FaultsResult
 from bench.scenario.load import LoadedScenario
 from bench.stack.evidence import save_config
-from bench.stack.faults import LocalFaults
-from bench.stack.local import LocalStack
 from bench.stack.private import guarded_folder
 from bench.telemetry.handshake import GATEWAY_FIELDS
 
@@ -63,7 +61,7 @@ def prove(loaded: LoadedScenario, options: FaultsOptions, observer: Observer) ->
             proven until then is on disk.
         InterruptedRunError: Ctrl-C or SIGTERM.
     """
-    faults = choose(options.only)
+    faults = choose(options.only, with_network=options.backend.kind != "local")
     started_at = datetime.now(UTC)
     observer.plan(_planned_s(faults, options.clean))
     observer.stage("translating the Istio resources", 1)
@@ -97,17 +95,19 @@ def prove(loaded: LoadedScenario, options: FaultsOptions, observer: Observer) ->
     return Finished(journal.complete(), folder, write_report(folder))
 
 
-def choose(names: Sequence[str]) -> tuple[Fault, ...]:
-    """The faults of these names; all without one.
+def choose(names: Sequence[str], *, with_network: bool = False) -> tuple[Fault, ...]:
+    """The faults of these names; without one all, those of the network only if asked for.
 
     Raises:
         InputError: a name is none.
     """
-    known = {fault.name: fault for fault in every_fault()}
+    known = {fault.name: fault for fault in (*every_fault(), *network.FAULTS)}
     for name in names:
         if name not in known:
             raise InputError(f"there is no fault {name!r}.", remedy=f"Faults are: {', '.join(known)}.")
-    return tuple(fault for fault in known.values() if not names or fault.name in names)
+    if names:
+        return tuple(fault for fault in known.values() if fault.name in names)
+    return (*every_fault(), *(network.FAULTS if with_network else ()))
 
 
 def _prove(
@@ -122,15 +122,11 @@ def _prove(
         material = make_material(prepared.loaded, private / "material")
         observer.stage("starting the stack", 1)
         stack = options.backend.make_stack(prepared.stack_spec("faults", "eds", material, logging))
-        if not isinstance(stack, LocalStack):
-            raise InputError(
-                "faults are injected into processes of this machine.", remedy="Use --stack local."
-            )
         with stack:
             save_config(stack, journal.folder / "config" / "faults")
-            ground = Field(stack, LocalFaults(stack), scenario, topology, material, pair)
-            target = stack_target(stack, scenario)
-            ground.await_recovery(f"http://{target.address}:{target.port}")
+            parts = options.backend.make_faults(stack)
+            ground = Field(stack, parts, scenario, topology, material, pair)
+            ground.await_recovery()
             proving = Proving(ground, journal.folder / "logs" / "generator")
             for number in range(1, options.clean + 1):
                 observer.stage(f"clean run {number} of {options.clean}", _load_s(_CLEAN_S))
@@ -138,6 +134,11 @@ def _prove(
                 _add_clean(journal, number, seen)
             for number, fault in enumerate(faults, 1):
                 observer.stage(f"fault {number} of {len(faults)}: {fault.title}", _load_s(fault.measure_s))
+                obstacle = fault.obstacle(ground)
+                if obstacle is not None:
+                    _add_fault(journal, _impossible(fault, obstacle))
+                    observer.note(f"– {fault.title}: not possible here: {obstacle}")
+                    continue
                 seen = _try(proving, f"{journal.run_id}.f{number}", fault, observer)
                 found = _judge(fault, seen)
                 _add_fault(journal, found)
@@ -184,6 +185,23 @@ def _judge(fault: Fault, seen: Observed) -> FaultResult:
         of_requests=seen.requests,
         also=tuple(str(finding.cause) for finding in seen.findings if finding is not shown),
         early_alarms=seen.early,
+    )
+
+
+def _impossible(fault: Fault, why: str) -> FaultResult:
+    return FaultResult(
+        name=fault.name,
+        title=fault.title,
+        expected=str(fault.cause),
+        detected=False,
+        impossible=why,
+        found=None,
+        detail=f"not possible here: {why}",
+        named_by=None,
+        noticed_by=None,
+        noticed_s=None,
+        requests=0,
+        of_requests=0,
     )
 
 

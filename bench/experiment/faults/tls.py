@@ -20,7 +20,7 @@ def _remove_client_certificate(field: Field) -> None:
 
 
 def _replace_ca(field: Field) -> None:
-    other = str(field.material.wrong("other-ca") / "ca.crt")
+    other = field.parts.show(field.gateway, field.material.wrong("other-ca") / "ca.crt")
 
     def replace(tree: Tree) -> bool:
         changed = False
@@ -37,14 +37,9 @@ def _replace_ca(field: Field) -> None:
 
 
 def _expire_node_certificate(field: Field) -> None:
-    live, expired = str(field.material.live), str(field.material.wrong("expired"))
-
-    def expire(conf: str) -> str:
-        for name in ("server.crt", "server.key"):
-            conf = conf.replace(f"{live}/{name}", f"{expired}/{name}")
-        return conf
-
-    field.rewrite_node(field.pair.first_node, expire)
+    node, material = field.pair.first_node, field.material
+    field.heal_later(lambda: field.parts.use_certificates(node, material.live))
+    field.parts.use_certificates(node, material.wrong("expired"))
 
 
 FAULTS = (

@@ -86,6 +86,7 @@ def fingerprint(result: Result) -> Section:
         ("semantics", result.semantics),
         ("stack", found.stack),
         *((f"{name} ready after", seconds(value)) for name, value in result.stack_ready_s.items()),
+        ("first verified request after", seconds(result.first_verified_s)),
         ("peak memory of all processes", format_bytes(result.peak_memory_bytes)),
     )
     hashes = (("scenario", found.scenario_hash), *found.config_hashes.items())

@@ -14,10 +14,13 @@ def faults(result: Result) -> Section:
     """The table of faults, of a run that injected some."""
     proof = result.faults or FaultsResult()
     detected = sum(fault.detected for fault in proof.faults)
+    made = [fault for fault in proof.faults if fault.impossible is None]
+    left = len(proof.faults) - len(made)
     parts: list[Part] = [
         Facts(
             (
-                ("named with their cause", f"{detected} of {len(proof.faults)}"),
+                ("named with their cause", f"{detected} of {len(made)}"),
+                *((("not possible here", format_count(left)),) if left else ()),
                 ("clean runs", f"{proof.clean_runs}, {proof.clean_requests:,} requests"),
                 ("false alarms", format_count(len(proof.false_alarms))),
             )
@@ -28,7 +31,7 @@ def faults(result: Result) -> Section:
     if proof.faults:
         parts.append(_table(proof))
     parts += [
-        Note(f"{fault.title}: {fault.detail}{_limited(fault)}.", "plain" if fault.detected else "bad")
+        Note(f"{fault.title}: {fault.detail}{_limited(fault)}.", "bad" if _mark(fault) == "bad" else "plain")
         for fault in proof.faults
     ]
     return _section(tuple(parts))
@@ -37,16 +40,17 @@ def faults(result: Result) -> Section:
 def fault_figures(result: Result) -> tuple[Figure, ...]:
     """What is worth reading first of a run that injected faults."""
     proof = result.faults or FaultsResult()
-    named = sum(fault.detected for fault in proof.faults)
+    made = [fault for fault in proof.faults if fault.impossible is None]
+    named = sum(fault.detected for fault in made)
     waits = [(fault.noticed_s, fault.title) for fault in proof.faults if fault.noticed_s is not None]
     slowest = max(waits, default=None)
     clean: Mark = "bad" if proof.false_alarms else "good"
     return (
         Figure(
             "faults named",
-            f"{named} of {len(proof.faults)}",
+            f"{named} of {len(made)}",
             "each with its cause",
-            "good" if named == len(proof.faults) else "bad",
+            "good" if named == len(made) else "bad",
         ),
         Figure(
             "false alarms",
@@ -87,12 +91,20 @@ def _table(proof: FaultsResult) -> Table:
         columns=("fault", "named as", "by", "noticed by", "after", "requests", "of"),
         rows=tuple(_row(fault) for fault in proof.faults),
         numbers_from=4,
-        marks=tuple("good" if fault.detected else "bad" for fault in proof.faults),
+        marks=tuple(_mark(fault) for fault in proof.faults),
         caption="Seconds from the injection until the first instrument told; requests that were touched.",
     )
 
 
+def _mark(fault: FaultResult) -> Mark:
+    if fault.impossible is not None:
+        return "plain"
+    return "good" if fault.detected else "bad"
+
+
 def _row(fault: FaultResult) -> tuple[str, ...]:
+    if fault.impossible is not None:
+        return (fault.title, "not possible here", *[UNKNOWN] * 5)
     return (
         fault.title,
         fault.found or "nothing",

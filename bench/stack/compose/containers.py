@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import threading
 import time
@@ -23,6 +24,7 @@ _SERVICE_LABEL = "com.docker.compose.service"
 _NUMBER_LABEL = "com.docker.compose.container-number"
 _ALIVE = frozenset({"running", "paused", "restarting", "created"})
 _JOIN_S = 1.0
+_MORE = "Give it more under `resources` in scenario.yaml."
 
 
 @dataclass(slots=True)
@@ -108,8 +110,7 @@ class Container:
         if status in _ALIVE:
             return "still runs"
         if state.get("OOMKilled"):
-            limit = f" of {self.memory_limit / (1 << 20):.4g} MiB" if self.memory_limit else ""
-            return f"was ended for want of memory: it needed more than its limit{limit} (out-of-memory kill)"
+            return self._out_of_memory()
         if code > 128:
             with contextlib.suppress(ValueError):
                 return f"was ended by {signal.Signals(code - 128).name}"
@@ -124,9 +125,21 @@ class Container:
             return ""
         return said.decode("utf-8", "replace").strip()
 
+    def crashed(self, said: str) -> StackError:
+        """The error for a container that goes on after one of its processes crashed, in its own words."""
+        pid = self.visible_pid()
+        # The engine tells this of a container that has ended, the kernel also of one that goes on.
+        if self.state().get("OOMKilled") or (pid is not None and has_oom_kills(pid)):
+            return StackError(f"a worker of {self.name} {self._out_of_memory()}: {said}", remedy=f"\n{_MORE}")
+        return StackError(f"a worker of {self.name} crashed: {said}")
+
+    def _out_of_memory(self) -> str:
+        limit = f" of {self.memory_limit / (1 << 20):.4g} MiB" if self.memory_limit else ""
+        return f"was ended for want of memory: it needed more than its limit{limit} (out-of-memory kill)"
+
     def died(self, when: str = "") -> StackError:
         """The error that tells of its end."""
-        advice = "Give it more under `resources` in scenario.yaml." if self.state().get("OOMKilled") else None
+        advice = _MORE if self.state().get("OOMKilled") else None
         return StackError(
             f"{self.name} {self.how_it_ended()}{when}. Its last output:\n{self.last_output() or '(none)'}",
             remedy=f"\n{advice}" if advice else None,
@@ -141,6 +154,24 @@ class Container:
         ):
             for chunk in client.api.logs(self.id, stream=True, follow=True):
                 out.write(chunk)
+
+
+def has_oom_kills(pid: int, *, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> bool:
+    """Whether the kernel ended a process of this one's control group for want of memory, version 1 or 2."""
+    try:
+        lines = (proc / str(pid) / "cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        file = {"": "memory.events", "memory": "memory/memory.oom_control"}.get(controllers)
+        if file is None:
+            continue
+        counts = cgroups / Path(file).parent / path.lstrip("/") / Path(file).name
+        with contextlib.suppress(OSError):
+            if re.search(r"^oom_kill [1-9]", counts.read_text(encoding="ascii"), re.MULTILINE):
+                return True
+    return False
 
 
 def containers_of(client: DockerClient, project: str) -> dict[str, list[dict[str, Any]]]:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from docker.errors import ContainerError, NotFound
+from docker.errors import ContainerError
 
 from bench.errors import StackError
 from bench.stack.compose.composefile import RUN_LABEL
 from bench.stack.compose.engine import engine_errors_explained
-from bench.stack.compose.folders import replace_server_certificate
+from bench.stack.compose.folders import KEYS, proxy_account, replace_server_certificate
+from bench.stack.compose.layout import EXTERNAL
 from bench.stack.compose.stack import ComposeStack
-from bench.stack.faults import await_new_workers, children_of
+from bench.stack.faults import await_new_workers, children_of, is_running
 from bench.stack.images.supply import LABEL, supply
 
 _TC = "/usr/sbin/tc"
 _UNKNOWN_QDISC = "qdisc kind is unknown"
+_DEVICE = re.compile(r"^qdisc .*? dev (\S+)", re.MULTILINE)
+"""In what ``tc qdisc show`` lists."""
+
+
+class NoNetemError(StackError):
+    """This kernel cannot delay or lose packets."""
 
 
 class ContainerFaults:
@@ -71,6 +79,30 @@ class ContainerFaults:
         replace_server_certificate(self._stack.project.folders.node_keys(node), folder)
         self.reload(node)
 
+    def runs(self, part: str) -> bool:
+        """Whether a part's container is there, frozen or not; errors as ``kill``."""
+        pid = self._stack.component(part).pid
+        # The process table is asked first: it answers at once, and while the load runs.
+        return is_running(pid) if pid is not None else self._stack.container(part).exit_code() is None
+
+    def folder(self, node: str) -> Path:
+        """Where a node's files lie on this machine."""
+        self._stack.component(node)
+        return self._stack.project.folders.node(node).path
+
+    def show(self, proxy: str, file: Path) -> str:
+        """Put a copy among the proxy's keys; returns its path in the container. Raises ``OSError``."""
+        keys = self._stack.project.folders.proxy(proxy).keys
+        fresh = keys / f"shown-{len(list(keys.iterdir()))}-{file.name}"
+        shutil.copyfile(file, fresh)
+        fresh.chmod(0o400)
+        proxy_account().own(fresh)
+        return f"{KEYS}/{fresh.name}"
+
+    def relay_host(self) -> str:
+        """This machine's own address on the network of the gateway and the nodes; no other network has it."""
+        return str(next(self._stack.project.layout.subnets[EXTERNAL].hosts()))
+
     def disconnect(self, part: str) -> None:
         """Take a part off its networks, as when a cable is pulled; errors as ``kill``."""
         for network, _ in self._networks(part):
@@ -96,7 +128,8 @@ class ContainerFaults:
             loss_percent: of the packets.
 
         Raises:
-            StackError: this kernel has no netem, or tc refuses.
+            NoNetemError: this kernel has no netem.
+            StackError: tc refuses.
         """
         netem = ["netem"]
         netem += ["delay", f"{delay_ms:g}ms"] if delay_ms else []
@@ -109,21 +142,32 @@ class ContainerFaults:
         for device in self._devices(part):
             self._tc(part, ["qdisc", "del", "dev", device, "root"])
 
+    def why_undisturbed(self, part: str) -> str | None:
+        """Why this machine cannot delay or lose packets, found by trying; None: it can."""
+        try:
+            self.disturb(part)
+        except NoNetemError as error:
+            return error.what.rstrip(".")
+        self.calm(part)
+        return None
+
     def _networks(self, part: str) -> Iterator[tuple[str, str]]:
         """Name and address of each network that a part belongs on."""
         for network, address in self._stack.hosts(part).items():
             yield f"{self._stack.project.name}_{network}", address
 
     def _devices(self, part: str) -> list[str]:
-        return [f"eth{number}" for number in range(len(self._stack.hosts(part)))]
+        """The part's network devices: one that was taken off its network comes back under another name."""
+        said = self._tc(part, ["qdisc", "show"])
+        return [name for name in dict.fromkeys(_DEVICE.findall(said)) if name != "lo"]
 
-    def _tc(self, part: str, arguments: list[str]) -> None:
-        """Run tc in a part's network, in a container that has the right to and ends with it."""
+    def _tc(self, part: str, arguments: list[str]) -> str:
+        """Run tc in a part's network, in a container that has the right to and ends with it; what it said."""
         if self._tools is None:
             self._tools = supply(self._stack.project.engine, "tools").id
         try:
-            with engine_errors_explained(f"disturbing {part}"), contextlib.suppress(NotFound):
-                self._stack.project.engine.containers.run(
+            with engine_errors_explained(f"disturbing {part}"):
+                said: bytes = self._stack.project.engine.containers.run(
                     self._tools,
                     arguments,
                     entrypoint=[_TC],
@@ -138,11 +182,12 @@ class ContainerFaults:
                 )
         except StackError as error:
             cause = error.__cause__
-            said = cause.stderr if isinstance(cause, ContainerError) else b""
-            text = said.decode("utf-8", "replace").strip() if isinstance(said, bytes) else str(said)
+            told = cause.stderr if isinstance(cause, ContainerError) else b""
+            text = told.decode("utf-8", "replace").strip() if isinstance(told, bytes) else str(told)
             if _UNKNOWN_QDISC in text:
-                raise StackError(
+                raise NoNetemError(
                     "this kernel cannot delay or lose packets: it was built without netem.",
                     remedy="Load it with `modprobe sch_netem`, or use the other faults.",
                 ) from error
             raise StackError(f"{part} cannot be disturbed: tc says: {text or error.what}") from error
+        return said.decode("utf-8", "replace")

@@ -19,17 +19,12 @@ from bench.errors import StackError
 from bench.stack.binaries import Binary
 from bench.stack.compose.engine import engine_errors_explained
 from bench.stack.images.definitions import read_definition
+from bench.stack.images.pins import Default, default_image
 from bench.stack.images.recipes import ENVOY, NGINX, Recipe, Role, recipe
 
 LABEL = "egress-bench"
 VERSION_LABEL = f"{LABEL}.version"
 BUILD_LABEL = f"{LABEL}.build"
-
-OFFICIAL: Mapping[Role, str] = {
-    "envoy": "envoyproxy/envoy:distroless-v1.40.0",
-    "nginx": "nginx:stable",
-}
-"""What people run. Envoy's version is that of the wheel that the local stack uses."""
 
 _PROBES: Mapping[Role, tuple[str, str, str]] = {
     "envoy": (ENVOY, "--version", r"/(\d+\.\d+\.\d+[^/]*)/"),
@@ -107,8 +102,10 @@ def supply(
     """
     if wished is not None:
         return _described(client, role, _named(client, wished, tell), wished, "named")
-    official = OFFICIAL.get(role)
-    if official is not None and (found := _present(client, official)) is not None:
+    default = default_image(role)
+    official = default.reference if default is not None else None
+    if default is not None and official is not None and (found := _present(client, official)) is not None:
+        _tell_unpinned(default, tell)
         return _described(client, role, found, official, "official")
     made = recipe(role)
     if (built := _present(client, made.reference)) is not None:
@@ -116,12 +113,20 @@ def supply(
     if official is not None:
         tell(f"pulling {official}")
         try:
-            return _described(client, role, pull(client, official), official, "official")
+            pulled = pull(client, official)
+            if default is not None:
+                _tell_unpinned(default, tell)
+            return _described(client, role, pulled, official, "official")
         except StackError as error:
             tell(f"{error.what} Building an equal image from {made.made_of} instead.")
     else:
         tell(f"building the {role} image from {made.made_of}")
     return _described(client, role, build(client, made), made.reference, "built")
+
+
+def _tell_unpinned(default: Default, tell: Tell) -> None:
+    if not default.is_pinned:
+        tell(f"{default.reference} is not pinned by digest; `egress-bench images pin` pins it")
 
 
 def supply_built(client: DockerClient, role: Role, *, tell: Tell = lambda _: None) -> Image:
