@@ -91,8 +91,8 @@ def run_trial(
 ) -> Trial:
     """Put load on *stack* and return what was measured; *folder* gets the generator's own files.
 
-    With a *bookkeeper* the trial has its account; *surface* is what Locust itself shows and writes. The memory
-    of the run is also that of the stacks *beside*.
+    With a *bookkeeper* the trial has its account; *surface* is what Locust itself shows and writes. The
+    memory of the run is also that of the stacks *beside*.
 
     Raises:
         LoadError: the generator could not do its job.
