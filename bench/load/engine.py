@@ -322,7 +322,7 @@ class Engine:
 
     def _schedule_tick(self) -> None:
         # At random distances, so that samples of what is in flight do not lock into the schedule's phase.
-        self._tick = self._loop.timer(self._random.uniform(0.01, 0.03))
+        self._tick = self._loop.timer(self._random.uniform(0.02, 0.06))
         self._tick.start(self._ticked)
 
     def _ticked(self) -> None:

@@ -20,6 +20,9 @@ DIGITS: Final = 3
 LENGTH: Final = 23 * 1024
 """Buckets of the layout above."""
 
+_SPAN: Final = 1 << 18
+"""Numbers that lie closer together are counted in a table, others sorted."""
+
 Ints = npt.NDArray[np.int64]
 
 
@@ -37,6 +40,26 @@ def highest_of(bucket: Ints) -> Ints:
     magnitude = np.maximum((bucket >> 10) - 1, 0)
     highest: Ints = ((bucket - (magnitude << 10) + 1) << magnitude) - 1
     return highest
+
+
+def count_distinct(numbers: Ints, weights: Ints | None = None) -> tuple[Ints, Ints]:
+    """The distinct *numbers*, ascending, and how often each occurs, or the sum of its *weights*.
+
+    ``np.unique`` does the same, but imports numpy's masked arrays when it is first called: 40 ms that would
+    fall into a measured stage.
+    """
+    if not numbers.size:
+        return numbers, numbers
+    lowest = int(numbers.min())
+    if int(numbers.max()) - lowest <= _SPAN:
+        table = np.bincount(numbers - lowest, weights)
+        filled = np.flatnonzero(np.bincount(numbers - lowest) if weights is not None else table)
+        return filled + lowest, table[filled].astype(np.int64)
+    order = np.argsort(numbers, kind="stable")
+    ordered = numbers[order]
+    first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    one_each = np.ones(numbers.size, dtype=np.int64) if weights is None else weights[order]
+    return ordered[first], np.add.reduceat(one_each, first)
 
 
 class Tally:

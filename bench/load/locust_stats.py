@@ -12,7 +12,7 @@ import numpy as np
 from locust.env import Environment
 from locust.stats import StatsEntry, StatsError, bucket_response_time
 
-from bench.load.histogram import LENGTH, highest_of
+from bench.load.histogram import LENGTH, count_distinct, highest_of
 from bench.load.plan import LoadPlan
 from bench.load.recorder import Wire, unpack
 
@@ -52,10 +52,10 @@ def _batch(stats: Any, name: str, method: str, wire: Wire) -> StatsEntry | None:
         batch.total_response_time = float((millis * counts).sum())  # type: ignore[assignment]
         batch.min_response_time = float(millis.min())  # type: ignore[assignment]
         batch.max_response_time = float(millis.max())  # type: ignore[assignment]
-        rounded, where = np.unique(np.rint(millis), return_inverse=True)
-        for value, count in zip(rounded.tolist(), np.bincount(where, weights=counts).tolist(), strict=True):
-            key = bucket_response_time(int(value))
-            batch.response_times[key] = batch.response_times.get(key, 0) + int(count)
+        rounded = count_distinct(np.rint(millis).astype(np.int64), counts)
+        for value, count in zip(*(part.tolist() for part in rounded), strict=True):
+            key = bucket_response_time(value)
+            batch.response_times[key] = batch.response_times.get(key, 0) + count
     return batch
 
 

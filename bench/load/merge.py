@@ -10,7 +10,7 @@ import numpy as np
 from bench.errors import LoadError
 from bench.load import schedule
 from bench.load.arrivals import Share, due_by_kind, salt_of, stage_starts
-from bench.load.histogram import LENGTH, Tally
+from bench.load.histogram import LENGTH, Tally, count_distinct
 from bench.load.outcome import Counts, Example, Generator, LoadOutcome, Second, StageOutcome, SubsetOutcome
 from bench.load.plan import LoadPlan
 from bench.load.recorder import Wire, unpack
@@ -130,7 +130,7 @@ class Merger:
         cell.lag.add(*unpack(wire["lag"]))
         numbers, counts = unpack(wire["response"])
         seconds, buckets = np.divmod(numbers, LENGTH)
-        for second in np.unique(seconds).tolist():
+        for second in count_distinct(seconds)[0].tolist():
             here = seconds == second
             cell.response.add(buckets[here], counts[here])
             self._recent.add(buckets[here], counts[here])

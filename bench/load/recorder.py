@@ -10,14 +10,13 @@ from typing import Any, Final
 import numpy as np
 
 from bench.load.check import Ending, Verdict
-from bench.load.histogram import LENGTH, Ints, bucket_of
+from bench.load.histogram import LENGTH, Ints, bucket_of, count_distinct
 from bench.load.plan import LoadPlan
 
 FULL: Final = 3 * 4096
 """Clocks in a cell's buffer after which it should be emptied."""
 EXAMPLE_BYTES: Final = 4096
 _EXAMPLES: Final = 100
-_SPAN: Final = 1 << 18
 
 Wire = dict[str, Any]
 """A message between processes: only what JSON and msgpack both know."""
@@ -173,24 +172,11 @@ def _seconds(cell: Cell, due: Any) -> Ints:
 
 def pack(numbers: Ints) -> list[str]:
     """Distinct *numbers* and how often each occurs, as base64 of little-endian 8- and 4-byte integers."""
-    distinct, counts = _count(numbers)
+    distinct, counts = count_distinct(numbers)
     return [
         base64.b64encode(distinct.astype("<i8").tobytes()).decode("ascii"),
         base64.b64encode(counts.astype("<i4").tobytes()).decode("ascii"),
     ]
-
-
-def _count(numbers: Ints) -> tuple[Ints, Ints]:
-    """As ``np.unique`` with counts, without sorting where the numbers lie close together."""
-    if not numbers.size:
-        return numbers, numbers
-    lowest = int(numbers.min())
-    if int(numbers.max()) - lowest > _SPAN:
-        distinct, counts = np.unique(numbers, return_counts=True)
-        return distinct, counts
-    table = np.bincount(numbers - lowest)
-    filled = np.flatnonzero(table)
-    return filled + lowest, table[filled]
 
 
 def unpack(wire: list[str]) -> tuple[Ints, Ints]:

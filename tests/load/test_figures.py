@@ -16,7 +16,17 @@ from bench.errors import LoadError
 from bench.load import schedule
 from bench.load.arrivals import SEQUENCES, Share, arrivals, due_by_kind
 from bench.load.check import Verdict
-from bench.load.histogram import DIGITS, HIGHEST, LENGTH, LOWEST, Tally, bucket_of, decode, highest_of
+from bench.load.histogram import (
+    DIGITS,
+    HIGHEST,
+    LENGTH,
+    LOWEST,
+    Tally,
+    bucket_of,
+    count_distinct,
+    decode,
+    highest_of,
+)
 from bench.load.merge import LOST, Merger
 from bench.load.plan import LoadPlan, RequestKind, Stage, Target
 from bench.load.recorder import Recorder, pack, unpack
@@ -154,6 +164,20 @@ def test_kinds_keep_their_weights_in_every_short_stretch_and_are_shuffled() -> N
     assert np.allclose(share, [1 / 3.5, 2 / 3.5, 0.5 / 3.5], atol=0.03)
     assert np.allclose(np.bincount(drawn) / drawn.size, [1 / 3.5, 2 / 3.5, 0.5 / 3.5], atol=0.001)
     assert len({tuple(drawn[i : i + 64]) for i in range(0, 640, 64)}) > 5
+
+
+@given(st.lists(st.integers(-5, 5) | st.integers(0, 1 << 40), max_size=40))
+def test_distinct_numbers_are_counted_as_numpy_counts_them_and_weighed_by_their_sum(numbers) -> None:
+    given_numbers = np.asarray(numbers, dtype=np.int64)
+    weights = np.arange(1, given_numbers.size + 1)
+    values, counts = count_distinct(given_numbers)
+    expected, times = np.unique(given_numbers, return_counts=True)
+
+    assert values.tolist() == expected.tolist()
+    assert counts.tolist() == times.tolist()
+    weighed = count_distinct(given_numbers, weights)
+    assert weighed[0].tolist() == expected.tolist()
+    assert weighed[1].tolist() == [int(weights[given_numbers == value].sum()) for value in expected]
 
 
 @pytest.mark.parametrize(
