@@ -42,6 +42,7 @@ _SCAN_S: Final = 0.05
 _LAST_WAIT_S: Final = 2.0
 """How long answers are awaited after a stop."""
 _NEVER: Final = math.inf
+_clock: Final = time.monotonic
 
 
 class Engine:
@@ -89,7 +90,7 @@ class Engine:
         if self._epoll is None or not has_timerfd():
             return LoopTimer(self._loop, self._turn)
         timer = TimerFd()
-        self._epoll.register(timer.fd, READ | EDGE)
+        self._epoll.watch(timer.fd, READ | EDGE)
         return timer
 
     # --- life
@@ -154,7 +155,7 @@ class Engine:
     def _run_turn(self) -> None:
         clock = time.monotonic
         poll = self._epoll.poll if self._epoll is not None else _nothing
-        serve = self._serve
+        serve, by_fd = self._serve, self._pool.by_fd
         cursor, queue, free = self._cursor, self._queue, self._pool.free
         begun = now = clock()
         credit = min(_SPIN_CREDIT_S, self._spin_credit + (begun - self._turned_at) * _SPIN_SHARE)
@@ -162,7 +163,11 @@ class Engine:
         while not self._is_finished:
             events = poll(0, _BATCH)
             for fd, event in events:
-                serve(fd, event)
+                conn = by_fd.get(fd)
+                if conn is None:
+                    self._woke(clock())
+                else:
+                    serve(conn, event)
             earlier, now = now, clock()
             if now >= self._boundary:
                 self._cross(now)
@@ -179,45 +184,40 @@ class Engine:
             self._alarm(target, now)
             return
 
-    def _ready(self, fd: int, event: int) -> None:
-        """A watcher's call: *fd* is ready."""
+    def _ready(self, conn: Connection, event: int) -> None:
+        """A watcher's call."""
         try:
-            if self._serve(fd, event) and not self._is_finished:
+            self._serve(conn, event)
+            if self._pool.free and not self._is_finished:
                 self._run_turn()
         except Exception as error:  # noqa: BLE001 - a callback has no caller: the run ends with this error
             self._fail(error)
 
-    def _serve(self, fd: int, event: int) -> bool:  # noqa: C901, PLR0911, PLR0912, PLR0915
-        """Take what *fd* has to tell and give its connection what waits; True if there may be more to do."""
-        clock = time.monotonic
-        pool = self._pool
-        conn = pool.by_fd.get(fd)
-        if conn is None:
-            self._woke(clock())
-            return True
+    def _serve(self, conn: Connection, event: int) -> None:  # noqa: C901, PLR0912, PLR0915
+        """Take what *conn* has to tell, and give it what waits."""
         cell = conn.cell
         if event == READ and cell is not None and not conn.slow:
             recv = conn.recv
             try:
                 data = recv(READ_SIZE)
             except BlockingIOError:
-                return False
+                return
             except OSError as error:
-                pool.broken(conn, error)
-                return True
-            done = clock()
+                self._pool.broken(conn, error)
+                return
+            done = _clock()
             kind = cell.kind
             ident = conn.ident
             rest = kind.rests.get(data[kind.cut])
             if rest is not None and data == kind.good_head + ident + rest:
                 add = cell.add
                 add((conn.due, conn.sent, done))
-            elif not pool.receive(conn, cell, data, done):
-                return bool(pool.free)
+            elif not self._pool.receive(conn, cell, data, done):
+                return
         else:
-            done = clock()
-            if not pool.handle(conn, event, done):
-                return bool(pool.free)
+            done = _clock()
+            if not self._pool.handle(conn, event, done):
+                return
         # The connection is open and free: give it what waits.
         if self._queue:
             due, cell, ident = self._queue.popleft()
@@ -228,8 +228,8 @@ class Engine:
             if due > done:
                 conn.cell = None
                 conn.idle_since = done
-                pool.free.append(conn)
-                return True
+                self._pool.free.append(conn)
+                return
             due = due or done
             cell = cursor.cells[at]
             ident = cursor.idents[at]
@@ -243,15 +243,14 @@ class Engine:
         request = kind.head + ident + kind.tail
         cell.sent += 1
         send = conn.send
-        conn.sent = clock()
+        conn.sent = _clock()
         try:
             taken = send(request)
         except OSError as error:
-            pool.not_sent(conn, request, error)
-            return True
+            self._pool.not_sent(conn, request, error)
+            return
         if taken != len(request):
-            pool.wait_to_send(conn, request[taken:])
-        return False
+            self._pool.wait_to_send(conn, request[taken:])
 
     def _alarm(self, target: float, now: float) -> None:
         """Wake a little early: the rest is spun away, so that timer and scheduler latency do not add up."""

@@ -13,6 +13,8 @@ from typing import Any, Final, Protocol
 
 from gevent import monkey
 
+from bench.load.connection import Connection
+
 READ: Final = 1
 WRITE: Final = 4
 """As EPOLLIN and EPOLLOUT; libev's write flag is 2."""
@@ -21,16 +23,16 @@ EDGE: Final = 1 << 31
 
 
 class Poller(Protocol):
-    """Readiness of many sockets."""
+    """Readiness of many connections."""
 
-    def register(self, fd: int, events: int) -> None:
-        """Begin to watch *fd*."""
+    def register(self, conn: Connection, events: int) -> None:
+        """Begin to watch the socket of *conn*."""
 
-    def modify(self, fd: int, events: int) -> None:
-        """Watch *fd* for other events."""
+    def modify(self, conn: Connection, events: int) -> None:
+        """Watch it for other events."""
 
-    def unregister(self, fd: int) -> None:
-        """Stop watching *fd*, before it is closed."""
+    def unregister(self, conn: Connection) -> None:
+        """Stop watching it, before it is closed."""
 
     def close(self) -> None:
         """Give back what it holds."""
@@ -43,11 +45,22 @@ class EpollPoller:
         # Locust's monkey patching takes epoll out of the select module.
         self._epoll = monkey.get_original("select", "epoll")()
         self._watcher = loop.io(self._epoll.fileno(), 1)
-        self.register = self._epoll.register
-        self.modify = self._epoll.modify
-        self.unregister = self._epoll.unregister
         self.poll = self._epoll.poll
+        self.watch = self._epoll.register
+        """Watch a descriptor that is no connection's."""
         self._watcher.start(wake)
+
+    def register(self, conn: Connection, events: int) -> None:
+        """Begin to watch the socket of *conn*."""
+        self._epoll.register(conn.fd, events)
+
+    def modify(self, conn: Connection, events: int) -> None:
+        """Watch it for other events."""
+        self._epoll.modify(conn.fd, events)
+
+    def unregister(self, conn: Connection) -> None:
+        """Stop watching it."""
+        self._epoll.unregister(conn.fd)
 
     def close(self) -> None:
         """Stop watching and close."""
@@ -57,36 +70,38 @@ class EpollPoller:
 
 
 class WatcherPoller:
-    """One watcher of gevent's loop for each socket: *ready* is called with descriptor and events awaited."""
+    """One watcher of gevent's loop for each socket: *ready* is called with connection and events awaited."""
 
-    def __init__(self, loop: Any, ready: Callable[[int, int], None]) -> None:
+    def __init__(self, loop: Any, ready: Callable[[Connection, int], None]) -> None:
         self._loop = loop
         self._ready = ready
         self._watchers: dict[int, Any] = {}
 
-    def register(self, fd: int, events: int) -> None:
-        """Begin to watch *fd*."""
+    def register(self, conn: Connection, events: int) -> None:
+        """Begin to watch the socket of *conn*."""
         flags = (1 if events & READ else 0) | (2 if events & WRITE else 0)
-        watcher = self._loop.io(fd, flags)
-        watcher.start(self._ready, fd, events & (READ | WRITE))
-        self._watchers[fd] = watcher
+        watcher = self._loop.io(conn.fd, flags)
+        watcher.start(self._ready, conn, events & (READ | WRITE))
+        self._watchers[conn.fd] = watcher
 
-    def modify(self, fd: int, events: int) -> None:
-        """Watch *fd* for other events."""
-        self.unregister(fd)
-        self.register(fd, events)
+    def modify(self, conn: Connection, events: int) -> None:
+        """Watch it for other events."""
+        self.unregister(conn)
+        self.register(conn, events)
 
-    def unregister(self, fd: int) -> None:
-        """Stop watching *fd*."""
-        watcher = self._watchers.pop(fd, None)
+    def unregister(self, conn: Connection) -> None:
+        """Stop watching it."""
+        watcher = self._watchers.pop(conn.fd, None)
         if watcher is not None:
             watcher.stop()
             watcher.close()
 
     def close(self) -> None:
         """Stop all watchers."""
-        for fd in list(self._watchers):
-            self.unregister(fd)
+        for watcher in self._watchers.values():
+            watcher.stop()
+            watcher.close()
+        self._watchers.clear()
 
 
 def has_epoll() -> bool:

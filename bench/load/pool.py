@@ -79,13 +79,13 @@ class Pool:
         conn.attach(stream, now)
         self.by_fd[conn.fd] = conn
         conn.watched = WRITE
-        self._poller.register(conn.fd, WRITE)
+        self._poller.register(conn, WRITE)
 
     def close(self, conn: Connection) -> None:
         """Close; the slot stays where it is."""
         if conn.fd >= 0:
             self.by_fd.pop(conn.fd, None)
-            self._poller.unregister(conn.fd)
+            self._poller.unregister(conn)
         conn.detach()
 
     def use(self, poller: Poller) -> None:
@@ -93,13 +93,13 @@ class Pool:
         if poller is self._poller:
             return
         for conn in self.by_fd.values():
-            self._poller.unregister(conn.fd)
-            poller.register(conn.fd, conn.watched)
+            self._poller.unregister(conn)
+            poller.register(conn, conn.watched)
         self._poller = poller
 
     def _watch(self, conn: Connection, events: int) -> None:
         conn.watched = events
-        self._poller.modify(conn.fd, events)
+        self._poller.modify(conn, events)
 
     def _not_opened(self, conn: Connection, error: BaseException) -> None:
         self.first_error = self.first_error or error
