@@ -37,7 +37,7 @@ _SPIN_S: Final = 60e-6
 _SPIN_SHARE: Final = 0.1
 """Part of its time that the engine may spend on polling for nothing."""
 _SPIN_CREDIT_S: Final = 0.002
-_REPORT_S: Final = 1.0
+_REPORT_S: Final = 0.5
 _SCAN_S: Final = 0.05
 _LAST_WAIT_S: Final = 2.0
 """How long answers are awaited after a stop."""
