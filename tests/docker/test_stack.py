@@ -18,7 +18,7 @@ from bench.stack.leftovers import find_runs
 from bench.telemetry.admin import Admin
 from bench.telemetry.containers import read_containers
 from bench.telemetry.memory import MemorySampler
-from tests.stack.egress_path import HOST, NODES, call, call_node, eds_file, entrance
+from tests.stack.egress_path import HOST, call_node, entrance
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
 BIND = ("0.0.0.0", 80)
@@ -39,24 +39,6 @@ def inspected(stack):
     api = stack.project.engine.api
     found = api.containers(all=True, filters={"label": f"{RUN_LABEL}={stack.project.name}"})
     return {each["Labels"][PART_LABEL]: api.inspect_container(each["Id"]) for each in found}
-
-
-def test_each_header_reaches_its_node_from_the_pod_and_no_header_reaches_none(stack):
-    ip, port = entrance(stack)
-
-    answers = from_the_pod(
-        stack,
-        *(
-            Call(f"http://{ip}:{port}/", headers={"host": HOST, **headers})
-            for headers in ({"want": "v1"}, {"want": "v2"}, {})
-        ),
-    )
-
-    assert [(a.status, a.headers.get("x-node")) for a in answers] == [
-        (200, "nginx01"),
-        (200, "nginx02"),
-        (404, None),
-    ]
 
 
 def test_parts_listen_on_their_own_addresses_under_the_ports_of_the_resources(stack):
@@ -132,17 +114,6 @@ def test_everything_carries_the_label_of_the_run(stack):
     assert all(network["Internal"] for network in networks)
     (run,) = [run for run in find_runs() if run.folder == stack.folder]
     assert run.parts == tuple(stack.components())
-
-
-def test_a_replaced_endpoint_file_moves_traffic_while_it_flows(stack):
-    placement = stack.placement("egress")
-    assert call(stack, "v1")[1]["x-node"] == "nginx01"
-    try:
-        stack.write_config("egress", [eds_file(placement, "v1", NODES["v2"])])
-        wait_until(lambda: call(stack, "v1")[1]["x-node"] == "nginx02")
-    finally:
-        stack.write_config("egress", [eds_file(placement, "v1")])
-    wait_until(lambda: call(stack, "v1")[1]["x-node"] == "nginx01")
 
 
 def test_load_from_the_pod_is_checked_and_counted_as_anywhere(stack, tmp_path):
