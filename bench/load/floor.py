@@ -52,6 +52,8 @@ def measure_floor(
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).resolve().parents[2],
+        # Ctrl-C at a terminal goes to every process of its group: this one is ended by us.
+        start_new_session=True,
     ) as stub:
         try:
             line = stub.stdout.readline().strip() if stub.stdout is not None else ""

@@ -357,6 +357,29 @@ def test_three_workers_share_the_schedule_and_one_of_them_is_killed(tmp_path: Pa
     assert not locust_processes(tmp_path)
 
 
+def test_ctrl_c_at_the_terminal_does_not_reach_the_floors_target(tmp_path: Path) -> None:
+    groups: set[int] = set()
+
+    def look() -> None:
+        while not over.wait(0.02):
+            for child in psutil.Process().children():
+                with contextlib.suppress(psutil.Error, ProcessLookupError):
+                    if "bench.load.stub" in child.cmdline():
+                        groups.add(os.getpgid(child.pid))
+
+    over = threading.Event()
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        measure_floor(two_subsets(1, rate=100), tmp_path, duration_s=0.3)
+    finally:
+        over.set()
+        looking.join()
+
+    assert groups
+    assert os.getpgid(0) not in groups
+
+
 def test_the_floor_is_the_same_schedule_against_a_target_that_does_nothing(tmp_path: Path) -> None:
     plan = two_subsets(1, rate=500)
 
