@@ -60,8 +60,8 @@ def run(
     with make_console(quiet=quiet, as_json=as_json) as console:
         from bench.environment import process_age_s
         from bench.experiment.preparation import begin_keys
-        from bench.experiment.run import RunOptions
         from bench.experiment.run import run as run_experiment
+        from bench.experiment.session import RunOptions
         from bench.scenario.load import load_scenario
         from bench.scenario.overrides import override
 

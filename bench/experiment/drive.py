@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,12 +9,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.environment import machine, versions
-from bench.errors import BenchError, InputError
+from bench.errors import InputError
 from bench.experiment.calls import ClientTls, make_calls
+from bench.experiment.ending import Finished, kept
 from bench.experiment.journal import Journal
 from bench.experiment.observer import Observer
 from bench.experiment.reporting import write_report
-from bench.experiment.run import Finished, InterruptedRunError
 from bench.experiment.trial import TrialPlan, finished_trial, load_plan
 from bench.experiment.verification import PathCheck, path_requests
 from bench.load.awaited import address_seen_from_elsewhere
@@ -25,7 +24,6 @@ from bench.load.plan import LoadPlan, Target, TargetTls
 from bench.load.runner import run_load
 from bench.load.starting import MASTER_PORT
 from bench.load.surface import NO_SURFACE, Address, Surface
-from bench.report.folder import prepare_folder
 from bench.result import Fingerprint
 from bench.scenario.load import LoadedScenario
 
@@ -74,14 +72,10 @@ def drive(loaded: LoadedScenario, options: DriveOptions, observer: Observer) -> 
     started_at = datetime.now(UTC)
     traffic = loaded.scenario.traffic
     observer.plan(_AROUND_S + traffic.warm_up_s + traffic.measure_s)
-    run_id = secrets.token_hex(4)
-    folder = prepare_folder(options.out, loaded.scenario.name, run_id, started_at)
-    journal = Journal(
-        folder=folder,
-        run_id=run_id,
-        loaded=loaded,
+    journal = Journal.open(
+        loaded,
+        out=options.out,
         command=options.command,
-        started_at=started_at,
         fingerprint=Fingerprint(
             machine=machine(),
             versions=versions(envoy=None, nginx=None),
@@ -89,21 +83,19 @@ def drive(loaded: LoadedScenario, options: DriveOptions, observer: Observer) -> 
             config_hashes={},
             stack=f"elsewhere: {options.target}",
         ),
+        started_at=started_at,
     )
-    journal.save()
-    try:
-        return _measure(loaded, options, target, journal, observer)
-    except KeyboardInterrupt:
-        journal.abort("interrupted by the user")
-        raise InterruptedRunError("interrupted.", remedy=f"What was measured is in {folder}.") from None
-    except BenchError as error:
-        journal.abort(str(error))
-        raise
+    with kept(journal):
+        stopped = _measure(loaded, options, target, journal, observer)
+    observer.stage("writing the report", 2)
+    result = journal.complete() if stopped is None else journal.abort(stopped)
+    return Finished(result, journal.folder, write_report(journal.folder))
 
 
 def _measure(
     loaded: LoadedScenario, options: DriveOptions, target: Target, journal: Journal, observer: Observer
-) -> Finished:
+) -> str | None:
+    """Verify and load; returns why that ended before its time, None if it did not."""
     traffic = loaded.scenario.traffic
     observer.stage("verifying the target, call by call", 1)
     tls = _client_tls(target)
@@ -119,11 +111,10 @@ def _measure(
     observer.verification(journal.verification)
     wrong = [line for line in journal.verification if not line.passed]
     if wrong:
-        reason = (
+        return (
             f"{len(wrong)} of {len(checks)} verification calls were wrong, the first: {wrong[0].name}:"
             f" expected {wrong[0].expected}, got {wrong[0].got}. No load was sent."
         )
-        return Finished(journal.abort(reason), journal.folder, write_report(journal.folder))
     plan = TrialPlan(
         name="target",
         experiment="steady",
@@ -147,11 +138,7 @@ def _measure(
 
     outcome = run_load(load, logs / "target", on_event=on_event, surface=options.surface)
     journal.add_trial(finished_trial(plan, started_at, outcome))
-    observer.stage("writing the report", 2)
-    if not outcome.complete:
-        aborted = journal.abort(f"the load ended early: {outcome.reason}.")
-        return Finished(aborted, journal.folder, write_report(journal.folder))
-    return Finished(journal.complete(), journal.folder, write_report(journal.folder))
+    return None if outcome.complete else f"the load ended early: {outcome.reason}."
 
 
 def _check_workers(options: DriveOptions) -> None:

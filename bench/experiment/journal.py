@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from bench.analysis.limits import check_limits
 from bench.analysis.tally import Tally, combine, judge_balance
 from bench.experiment.trial import Trial
 from bench.load.outcome import LoadOutcome
+from bench.report.folder import prepare_folder
 from bench.report.samples import write_samples
 from bench.result import (
     FailureExample,
@@ -52,6 +54,35 @@ class Journal:
     handshake: HandshakeResult | None = None
     faults: FaultsResult | None = None
     warnings: list[RunWarning] = field(default_factory=list)
+
+    @classmethod
+    def open(
+        cls,
+        loaded: LoadedScenario,
+        *,
+        out: Path,
+        command: str,
+        fingerprint: Fingerprint,
+        started_at: datetime,
+        name: str | None = None,
+    ) -> Journal:
+        """Begin a result folder below *out*, under *name* (default: the scenario's), and a journal in it.
+
+        Raises:
+            InputError: the folder cannot be made.
+        """
+        run_id = secrets.token_hex(4)
+        folder = prepare_folder(out, name or loaded.scenario.name, run_id, started_at)
+        journal = cls(folder, run_id, loaded, command, started_at, fingerprint)
+        journal.save()
+        return journal
+
+    @property
+    def has_findings(self) -> bool:
+        """Whether there is something to report."""
+        return bool(self.trials) or (
+            self.faults is not None and bool(self.faults.faults or self.faults.clean_runs)
+        )
 
     def add_trial(self, trial: Trial) -> None:
         """Keep a trial: samples and result are on disk when this returns.

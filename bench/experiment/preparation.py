@@ -11,11 +11,13 @@ from typing import Literal
 from bench.certs.keys import KeysAhead, generate_keys
 from bench.certs.material import SET_KEYS, Material, write_material
 from bench.certs.workloads import files_of
+from bench.environment import machine
 from bench.errors import InputError
 from bench.istio.inventory import Inventory, Proxy
 from bench.istio.problem import InvalidResourcesError
 from bench.istio.references import find_dangling
 from bench.istio.registry import Registry, build_registry
+from bench.result import Fingerprint
 from bench.scenario.load import LoadedScenario
 from bench.scenario.models import Scenario, resources_of
 from bench.stack.protocol import GENERATOR, Allowance, NodeSpec, ProxySpec, StackSpec
@@ -238,3 +240,14 @@ def _hash(files: Sequence[ConfigFile]) -> str:
     for file in files:
         digest.update(file.path.encode() + b"\0" + file.text.encode() + b"\0")
     return digest.hexdigest()[:16]
+
+
+def fingerprint_of(prepared: Prepared, stack: str, versions: Mapping[str, str]) -> Fingerprint:
+    """What makes the results of a scenario comparable."""
+    return Fingerprint(
+        machine=machine(),
+        versions=dict(versions),
+        scenario_hash=prepared.loaded.content_hash(),
+        config_hashes=prepared.config_hashes(),
+        stack=stack,
+    )

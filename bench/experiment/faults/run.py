@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.errors import BenchError, InputError
+from bench.errors import InputError
 from bench.experiment.backend import Backend
+from bench.experiment.ending import Finished, kept
 from bench.experiment.faults import network
 from bench.experiment.faults.field import Field, find_pair
 from bench.experiment.faults.kinds import Fault
@@ -18,11 +17,9 @@ from bench.experiment.faults.load import WARM_UP_S, Observed, Proving, every_fau
 from bench.experiment.journal import Journal
 from bench.experiment.matching import SIDECAR_LOG
 from bench.experiment.observer import Observer
-from bench.experiment.preparation import Prepared, Variation, make_material, prepare
+from bench.experiment.preparation import Prepared, Variation, fingerprint_of, make_material, prepare
 from bench.experiment.reporting import write_report
-from bench.experiment.run import Finished, InterruptedRunError, fingerprint_of, refused_by_the_system
 from bench.experiment.topology import topology_of
-from bench.report.folder import prepare_folder
 from bench.result import FaultResult, FaultsResult
 from bench.scenario.load import LoadedScenario
 from bench.stack.evidence import save_config
@@ -66,33 +63,20 @@ def prove(loaded: LoadedScenario, options: FaultsOptions, observer: Observer) ->
     observer.plan(_planned_s(faults, options.clean))
     observer.stage("translating the Istio resources", 1)
     prepared = prepare(loaded)
-    run_id = secrets.token_hex(4)
-    folder = prepare_folder(options.out, f"{loaded.scenario.name}-faults", run_id, started_at)
-    journal = Journal(
-        folder=folder,
-        run_id=run_id,
-        loaded=loaded,
+    journal = Journal.open(
+        loaded,
+        out=options.out,
         command=options.command,
-        started_at=started_at,
         fingerprint=fingerprint_of(prepared, options.backend.kind, options.backend.versions()),
+        started_at=started_at,
+        name=f"{loaded.scenario.name}-faults",
     )
     journal.faults = FaultsResult()
     journal.save()
-    try:
+    with kept(journal):
         _prove(prepared, faults, options, journal, observer)
-    except KeyboardInterrupt:
-        journal.abort("interrupted by the user")
-        raise InterruptedRunError(
-            "interrupted; everything is stopped.", remedy=f"What was proven is in {folder}."
-        ) from None
-    except BenchError as error:
-        with contextlib.suppress(BenchError):
-            journal.abort(str(error))
-        raise
-    except OSError as error:
-        raise refused_by_the_system(error) from error
     observer.stage("writing the report", 2)
-    return Finished(journal.complete(), folder, write_report(folder))
+    return Finished(journal.complete(), journal.folder, write_report(journal.folder))
 
 
 def choose(names: Sequence[str], *, with_network: bool = False) -> tuple[Fault, ...]:
