@@ -193,32 +193,11 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - a callback has no caller: the run ends with this error
             self._fail(error)
 
-    def _serve(self, conn: Connection, event: int) -> None:  # noqa: C901, PLR0912, PLR0915
-        """Take what *conn* has to tell, and give it what waits."""
-        cell = conn.cell
-        if event == READ and cell is not None and not conn.slow:
-            recv = conn.recv
-            try:
-                data = recv(READ_SIZE)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                self._pool.broken(conn, error)
-                return
-            done = _clock()
-            kind = cell.kind
-            ident = conn.ident
-            rest = kind.rests.get(data[kind.cut])
-            if rest is not None and data == kind.good_head + ident + rest:
-                add = cell.add
-                add((conn.due, conn.sent, done))
-            elif not self._pool.receive(conn, cell, data, done):
-                return
-        else:
-            done = _clock()
-            if not self._pool.handle(conn, event, done):
-                return
-        # The connection is open and free: give it what waits.
+    def _serve(self, conn: Connection, event: int) -> None:
+        """Take what *conn* has to tell; if that leaves it open and free, give it what waits."""
+        done = self._take(conn, event)
+        if done is None:
+            return
         if self._queue:
             due, cell, ident = self._queue.popleft()
         else:
@@ -236,21 +215,30 @@ class Engine:
             cursor.at = at = at + 1
             if at == cursor.end:
                 cursor.load()
-        kind = cell.kind
-        conn.cell = cell
-        conn.due = due
-        conn.ident = ident
-        request = kind.head + ident + kind.tail
-        cell.sent += 1
-        send = conn.send
-        conn.sent = _clock()
+        self._give(conn, due, cell, ident)
+
+    def _take(self, conn: Connection, event: int) -> float | None:
+        """When the answer of *conn* was there, if it is open and free now."""
+        cell = conn.cell
+        if event != READ or cell is None or conn.slow:
+            now = _clock()
+            return now if self._pool.handle(conn, event, now) else None
+        recv = conn.recv
         try:
-            taken = send(request)
+            data = recv(READ_SIZE)
+        except BlockingIOError:
+            return None
         except OSError as error:
-            self._pool.not_sent(conn, request, error)
-            return
-        if taken != len(request):
-            self._pool.wait_to_send(conn, request[taken:])
+            self._pool.broken(conn, error)
+            return None
+        done = _clock()
+        kind = cell.kind
+        rest = kind.rests.get(data[kind.cut])
+        if rest is not None and data == kind.good_head + conn.ident + rest:
+            add = cell.add
+            add((conn.due, conn.sent, done))
+            return done
+        return done if self._pool.receive(conn, cell, data, done) else None
 
     def _alarm(self, target: float, now: float) -> None:
         """Wake a little early: the rest is spun away, so that timer and scheduler latency do not add up."""
@@ -294,7 +282,7 @@ class Engine:
         conn.cell = cell
         conn.due = due
         conn.ident = ident
-        conn.sent = time.monotonic()
+        conn.sent = _clock()
         if conn.stream is None:
             self._pool.open(conn)
         else:

@@ -146,24 +146,21 @@ class Pool:
 
     def write(self, conn: Connection, cell: Cell) -> None:
         """Put the request of *conn* onto its socket."""
-        request = conn.request()
+        kind = cell.kind
+        request = kind.head + conn.ident + kind.tail
         cell.sent += 1
+        send = conn.send
         try:
-            taken = conn.send(request)
+            taken = send(request)
+        except BlockingIOError:
+            self._wait_to_send(conn, request)
         except OSError as error:
-            self.not_sent(conn, request, error)
+            self.broken(conn, error)
         else:
             if taken != len(request):
-                self.wait_to_send(conn, request[taken:])
+                self._wait_to_send(conn, request[taken:])
 
-    def not_sent(self, conn: Connection, request: bytes, error: OSError) -> None:
-        """``send`` raised: wait, or give the connection up."""
-        if isinstance(error, BlockingIOError):
-            self.wait_to_send(conn, request)
-        else:
-            self.broken(conn, error)
-
-    def wait_to_send(self, conn: Connection, rest: bytes) -> None:
+    def _wait_to_send(self, conn: Connection, rest: bytes) -> None:
         """Send *rest* when the socket has room."""
         conn.out = rest
         conn.slow = True
