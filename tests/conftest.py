@@ -10,6 +10,7 @@ import pytest
 
 from bench.errors import StackError
 from bench.stack.compose.engine import connect
+from bench.stack.images.supply import supply_all
 
 NO_ENGINE = "no Docker engine answers"
 
@@ -27,6 +28,19 @@ def why_no_engine():
             reason = str(error)
         gc.collect()
     return reason
+
+
+@pytest.fixture(scope="session")
+def engine():
+    client = connect()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def images(engine):
+    """Found or, on a machine that has none yet, built: half a minute once."""
+    return supply_all(engine, with_tools=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

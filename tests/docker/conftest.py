@@ -1,9 +1,7 @@
 import pytest
 
 from bench.certs.material import write_material
-from bench.stack.compose.engine import connect
 from bench.stack.compose.stack import ComposeStack
-from bench.stack.images.supply import supply_all
 from tests.stack.egress_path import NAMES, egress_spec, gateway_files
 
 LOG = {"id": "%REQ(X-BENCH-ID)%", "code": "%RESPONSE_CODE%"}
@@ -11,19 +9,6 @@ LOG = {"id": "%REQ(X-BENCH-ID)%", "code": "%RESPONSE_CODE%"}
 
 def eds_gateway(placement):
     return gateway_files(placement, eds=True, access_log=LOG)
-
-
-@pytest.fixture(scope="session")
-def engine():
-    client = connect()
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="session")
-def images(engine):
-    """Found or, on a machine that has none yet, built: half a minute once."""
-    return supply_all(engine, with_tools=True)
 
 
 @pytest.fixture(scope="session")

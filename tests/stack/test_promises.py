@@ -16,13 +16,16 @@ from bench.stack.evidence import save_config, save_logs
 from bench.stack.leftovers import find_runs
 from bench.stack.local import LocalStack
 from bench.telemetry.admin import Admin
-from tests.docker.conftest import eds_gateway
-from tests.stack.egress_path import HOST, NODES, call, eds_file, egress_spec, entrance
+from tests.stack.egress_path import HOST, NODES, call, eds_file, egress_spec, entrance, gateway_files
 
 KINDS = (
     pytest.param("local", marks=[pytest.mark.envoy, pytest.mark.nginx]),
     pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.xdist_group("docker")]),
 )
+
+
+def eds_gateway(placement):
+    return gateway_files(placement, eds=True)
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -94,10 +97,11 @@ def test_load_is_checked_and_counted_alike_and_the_gateway_counts_the_same(eithe
         stages=(Stage(name="main", kind="measure", duration_s=1, schedule=Constant(arrival_rate=200)),),
         require_id=True,
     )
+    completed = r"^cluster\..*v1[^.]*\.upstream_rq_completed$"
     with Admin(either.component("egress").admin_url, name="egress") as admin:
-        before = sum(admin.stats(r"^cluster\..*v1[^.]*\.upstream_rq_completed$").values())
+        before = sum(admin.stats(completed).values())
         outcome = run_load(plan, tmp_path / "load")
-        after = sum(admin.stats(r"^cluster\..*v1[^.]*\.upstream_rq_completed$").values())
+        after = sum(admin.stats(completed).values())
 
     counts = {subset.name: subset.counts for subset in outcome.stages[0].subsets}
     assert {name: (each.due, each.answered) for name, each in counts.items()} == {
