@@ -62,7 +62,7 @@ $(PEERS): requirements-benchmark.lock $(READY)
 	  && touch $(PEERS) || echo "k6 cannot be installed here: the benchmark goes on without it"
 
 benchmark-generator: $(READY) $(PEERS) ## CPU and requests/s of ours, wrk, hey, h2load, k6, FastHttpUser; freeze and pacing
-	$(BIN)/python tests/benchmarks/generator.py --rounds 5 --seconds 3 --path --freeze --pace 60
+	$(BIN)/python -m tests.benchmarks.generator --rounds 5 --seconds 3 --path --freeze --pace 60
 
 benchmark-proof: $(READY) ## 2,000,000 requests, each id matched at every hop: about 11 minutes (REQUESTS=N)
 	$(BIN)/python -m tests.benchmarks.proof --requests $(or $(REQUESTS),2000000)

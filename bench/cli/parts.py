@@ -1,7 +1,9 @@
-"""What commands are made of: the console they speak through and the backend they run on."""
+"""What commands are made of: what was typed, where they speak, where and with what they run."""
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,11 @@ if TYPE_CHECKING:
     from bench.experiment.backend import Backend
     from bench.load.surface import Address, Surface
     from bench.scenario.load import LoadedScenario
+
+
+def as_typed() -> str:
+    """The command of this process, for the report."""
+    return shlex.join(["egress-bench", *sys.argv[1:]])
 
 
 def make_console(*, quiet: bool = False, as_json: bool = False) -> Console:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +22,7 @@ from bench.cli.options import (
     WebBind,
     WebUi,
 )
-from bench.cli.parts import each_image, make_backend, make_console, make_master_bind, make_surface
+from bench.cli.parts import as_typed, each_image, make_backend, make_console, make_master_bind, make_surface
 
 
 def run(
@@ -75,7 +73,7 @@ def run(
             keys = begin_keys(loaded)
             options = RunOptions(
                 out=out,
-                command=shlex.join(["egress-bench", *sys.argv[1:]]),
+                command=as_typed(),
                 backend=make_backend(stack, loaded, console, envoy_image=image),
                 began=began,
                 keys=keys,
@@ -126,7 +124,7 @@ def drive(
         options = DriveOptions(
             target=target,
             out=out,
-            command=shlex.join(["egress-bench", *sys.argv[1:]]),
+            command=as_typed(),
             ca=ca,
             certificate=certificate,
             private_key=private_key,
@@ -159,12 +157,10 @@ def faults(
         from bench.scenario.load import load_scenario
         from bench.scenario.overrides import override
 
-        loaded = override(
-            load_scenario(scenario), rate=None, measure_s=None, blocks=None, workers=None, key=key
-        )
+        loaded = override(load_scenario(scenario), key=key)
         options = FaultsOptions(
             out=out,
-            command=shlex.join(["egress-bench", *sys.argv[1:]]),
+            command=as_typed(),
             backend=make_backend(stack, loaded, console),
             clean=clean,
             only=tuple(only or ()),
