@@ -23,7 +23,7 @@ from bench.errors import BenchError
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from bench.istio.analyzer.finding import Finding
+    from bench.check.finding import Finding
     from bench.result import Result, RunWarning, VerificationLine
 
 _BAR = 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.analysis.innocence import GENERATOR_LIMITED
+from bench.analysis.generator_health import GENERATOR_LIMITED
 from bench.analysis.ledger import summarise_ledger
 from bench.result import FaultsResult, Result, SubsetResult
 

@@ -12,9 +12,9 @@ from bench.errors import InputError
 
 if TYPE_CHECKING:
     from bench.console import Console
-    from bench.experiment.backend import Backend
-    from bench.load.surface import Address, Surface
+    from bench.load.run.locust_outputs import Address, Surface
     from bench.scenario.load import LoadedScenario
+    from bench.stack.backend import Backend
 
 
 def as_typed() -> str:
@@ -44,7 +44,7 @@ def make_backend(
     kind: StackKind, loaded: LoadedScenario, console: Console, *, envoy_image: str | None = None
 ) -> Backend:
     """Where and by what Envoy and nginx run. What is missing for it is an error of the backend's."""
-    from bench.experiment.backend import docker_backend, local_backend
+    from bench.stack.backend import docker_backend, local_backend
 
     match kind:
         case StackKind.LOCAL:
@@ -66,7 +66,7 @@ def make_surface(
     Raises:
         InputError: *web_bind* is no address, or Locust runs where nobody sees what it shows.
     """
-    from bench.load.surface import WEB_PORT, Address, Surface
+    from bench.load.run.locust_outputs import WEB_PORT, Address, Surface
 
     web = None
     if web_ui or web_bind is not None:
@@ -86,7 +86,7 @@ def make_master_bind(text: str | None) -> Address | None:
     Raises:
         InputError: *text* is no address.
     """
-    from bench.load.starting import MASTER_PORT
-    from bench.load.surface import Address
+    from bench.load.run.locust_outputs import Address
+    from bench.load.run.starting import MASTER_PORT
 
     return Address.parse(text, port=MASTER_PORT, option="--master-bind") if text is not None else None

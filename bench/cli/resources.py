@@ -29,7 +29,7 @@ def translate(
 ) -> None:
     """Write the Envoy configuration files for a folder of Istio resources."""
     with make_console(quiet=quiet, as_json=as_json) as console:
-        from bench.experiment.translation import write_translation
+        from bench.commands.translation import write_translation
 
         written = write_translation(
             folder, role=role.value, proxy=proxy, config_source=config_source.value, out=out
@@ -51,8 +51,8 @@ def check(
 ) -> None:
     """Tell what is wrong with Istio YAML, and what that does to requests, before anything runs."""
     with make_console(as_json=as_json or as_sarif) as console:
+        from bench.commands.check import check_folder, exit_code
         from bench.environment import package_version
-        from bench.experiment.check import check_folder, exit_code
 
         report = check_folder(folder)
         console.findings(report.worst_first())
@@ -77,7 +77,7 @@ def explain(
 ) -> None:
     """Tell the way of one request: listener, route, cluster, endpoint, and why."""
     with make_console(as_json=as_json) as console:
-        from bench.experiment.explanation import explain_folder
+        from bench.commands.explanation import explain_folder
         from bench.explain.document import document
         from bench.explain.mermaid import mermaid
         from bench.explain.tree import tree

@@ -57,9 +57,9 @@ def run(
     """Do the main job: translate, start, verify, load, measure, report."""
     with make_console(quiet=quiet, as_json=as_json) as console:
         from bench.environment import process_age_s
-        from bench.experiment.preparation import begin_keys
         from bench.experiment.run import run as run_experiment
         from bench.experiment.session import RunOptions
+        from bench.preparation import begin_keys
         from bench.scenario.load import load_scenario
         from bench.scenario.overrides import override
 
@@ -176,7 +176,7 @@ def worker(
     processes: Annotated[int, typer.Option(help="Worker processes to start here.")] = 1,
 ) -> None:
     """Join a run that another machine conducts."""
-    from bench.load.starting import MASTER_PORT
-    from bench.load.worker import run_worker
+    from bench.load.run.starting import MASTER_PORT
+    from bench.load.run.worker import run_worker
 
     raise typer.Exit(run_worker(master, port=port or MASTER_PORT, processes=processes))

@@ -39,7 +39,7 @@ def up(
 ) -> None:
     """Stand the stack up for work by hand, until Ctrl-C or `egress-bench down`."""
     with make_console(quiet=quiet) as console:
-        from bench.experiment.standing import stand
+        from bench.commands.standing import stand
         from bench.scenario.load import load_scenario
 
         loaded = load_scenario(scenario)
@@ -49,7 +49,7 @@ def up(
 def status(*, as_json: AsJson = False) -> None:
     """Tell which stacks stand on this machine, and what a killed run left behind."""
     with make_console(as_json=as_json) as console:
-        from bench.experiment.standing import describe_runs
+        from bench.commands.standing import describe_runs
 
         found = describe_runs()
         console.say(found.text)
@@ -59,7 +59,7 @@ def status(*, as_json: AsJson = False) -> None:
 def down(*, as_json: AsJson = False) -> None:
     """End every stack of yours on this machine and clear what killed runs left behind."""
     with make_console(as_json=as_json) as console:
-        from bench.experiment.standing import end_runs
+        from bench.commands.standing import end_runs
 
         ended = end_runs()
         console.say(ended.text)
@@ -73,7 +73,7 @@ def logs(
 ) -> None:
     """Print what the parts of the standing stacks say."""
     with make_console() as console:
-        from bench.experiment.output import lines_of
+        from bench.commands.logs import lines_of
 
         for line in lines_of(part, follow=follow):
             console.say(line)
@@ -82,7 +82,7 @@ def logs(
 def build_images(*, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Build the images of `--stack docker` from what is installed here; needs no registry."""
     with make_console(quiet=quiet, as_json=as_json) as console:
-        from bench.experiment.images import build_all
+        from bench.commands.images import build_all
 
         built = build_all(console.note)
         console.say("\n".join(f"{image.role:<10} {image.reference}  {image.id}" for image in built))
@@ -98,7 +98,7 @@ def pin_images(
 ) -> None:
     """Ask a registry for the digests of the official images, and use these from now on."""
     with make_console(as_json=as_json) as console:
-        from bench.experiment.images import pin_all
+        from bench.commands.images import pin_all
         from bench.stack.images.pins import lock_path
 
         pinned = pin_all(mirror)

@@ -10,22 +10,22 @@ from urllib.parse import urlsplit
 
 from bench.environment import machine, versions
 from bench.errors import InputError
-from bench.experiment.calls import ClientTls, make_calls
-from bench.experiment.ending import Finished, kept
-from bench.experiment.journal import Journal
-from bench.experiment.observer import Observer
-from bench.experiment.reporting import write_report
-from bench.experiment.trial import TrialPlan, finished_trial, load_plan
-from bench.experiment.verification import PathCheck, path_requests
-from bench.load.awaited import address_seen_from_elsewhere
 from bench.load.events import LoadEvent, WorkersAwaited
-from bench.load.floor import measure_floor
 from bench.load.plan import LoadPlan, Target, TargetTls
-from bench.load.runner import run_load
-from bench.load.starting import MASTER_PORT
-from bench.load.surface import NO_SURFACE, Address, Surface
+from bench.load.run.locust_outputs import NO_SURFACE, Address, Surface
+from bench.load.run.null_target import measure_floor
+from bench.load.run.remote_workers import address_seen_from_elsewhere
+from bench.load.run.runner import run_load
+from bench.load.run.starting import MASTER_PORT
+from bench.measure.ending import Finished, kept
+from bench.measure.reporting import write_report
+from bench.measure.run_record import Journal
+from bench.measure.trial import TrialPlan, finished_trial, load_plan
+from bench.observer import Observer
 from bench.result import Fingerprint
 from bench.scenario.load import LoadedScenario
+from bench.verify.calls import ClientTls, make_calls
+from bench.verify.walkthrough import PathCheck, path_requests
 
 _AROUND_S = 8.0
 _AT_ONCE = 8

@@ -15,8 +15,8 @@ from statistics import fmean
 
 from bench.analysis.latency import summarise_values
 from bench.errors import MeasurementError
-from bench.experiment.preparation import Variation
-from bench.experiment.trial import StackReadings, Trial, TrialPlan
+from bench.measure.trial import StackReadings, Trial, TrialPlan
+from bench.preparation import Variation
 from bench.result import HandshakeKind, HandshakeMode, HandshakeResult
 from bench.scenario.models import Handshake
 from bench.scenario.traffic import Constant

@@ -7,19 +7,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.certs.material import Material
-from bench.experiment.backend import Backend
-from bench.experiment.ending import Finished, kept
 from bench.experiment.handshake import handshake_plans
-from bench.experiment.journal import Journal
-from bench.experiment.matching import require_matchable
-from bench.experiment.observer import Observer
-from bench.experiment.preparation import Prepared, fingerprint_of, make_material, prepare
-from bench.experiment.reporting import write_report
 from bench.experiment.session import AROUND_TRIAL_S, FLOOR_S, RunOptions, Session, WrongPathError
 from bench.experiment.steady import steady_plans
+from bench.measure.ending import Finished, kept
+from bench.measure.reporting import write_report
+from bench.measure.request_matching import require_matchable
+from bench.measure.run_record import Journal
+from bench.observer import Observer
+from bench.preparation import Prepared, fingerprint_of, make_material, prepare
 from bench.result import RunWarning
 from bench.scenario.load import LoadedScenario
-from bench.stack.private import guarded_folder
+from bench.stack.backend import Backend
+from bench.stack.private_folder import guarded_folder
 
 _PREPARATION_S = 6.0
 _REPORT_S = 4.0

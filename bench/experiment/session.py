@@ -13,29 +13,29 @@ from bench.analysis.handshake import doubts
 from bench.certs.keys import KeysAhead
 from bench.certs.material import Material
 from bench.errors import BenchError, MeasurementError
-from bench.experiment.backend import Backend
 from bench.experiment.handshake import handshake_plans, handshake_result, handshake_variations, read_mode
-from bench.experiment.impostors import verify_gateway
-from bench.experiment.journal import Journal
-from bench.experiment.ledger import Bookkeeper
-from bench.experiment.matching import GATEWAY_LOG, SIDECAR_LOG, Matcher
-from bench.experiment.matrix import MatrixCheck
-from bench.experiment.observer import Observer
-from bench.experiment.preparation import Prepared, Variation
 from bench.experiment.steady import steady_plans
-from bench.experiment.topology import topology_of
-from bench.experiment.trial import Trial, TrialPlan, load_plan, run_trial, stack_target
-from bench.experiment.verification import Identities, path_requests, verify
-from bench.load.floor import measure_floor
-from bench.load.surface import NO_SURFACE, Surface
+from bench.load.run.locust_outputs import NO_SURFACE, Surface
+from bench.load.run.null_target import measure_floor
+from bench.measure.bookkeeper import Bookkeeper
+from bench.measure.request_matching import GATEWAY_LOG, SIDECAR_LOG, Matcher
+from bench.measure.run_record import Journal
+from bench.measure.topology import topology_of
+from bench.measure.trial import Trial, TrialPlan, load_plan, run_trial, stack_target
+from bench.observer import Observer
+from bench.preparation import Prepared, Variation
 from bench.report.folder import slug
 from bench.result import HANDSHAKE_KINDS, LedgerLevel, VerificationLine
 from bench.scenario.traffic import mean_rate
-from bench.stack.evidence import save_config, save_logs
+from bench.stack.artifacts import save_config, save_logs
+from bench.stack.backend import Backend
 from bench.stack.nginx import FLUSH_INTERVAL_S
 from bench.stack.protocol import Stack
 from bench.telemetry.access_log import wait_until_flushed
 from bench.translate.config import ConfigSource
+from bench.verify.matrix import MatrixCheck
+from bench.verify.tls_controls import verify_gateway
+from bench.verify.walkthrough import Identities, path_requests, verify
 
 AROUND_TRIAL_S = 2.0
 """Start and end of the generator around a trial; for the progress bar only."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.experiment.trial import TrialPlan
+from bench.measure.trial import TrialPlan
 from bench.scenario.models import Traffic
 from bench.translate.config import ConfigSource
 

@@ -18,7 +18,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 )
 from envoy_data_plane.envoy.extensions.upstreams.http.v3 import HttpProtocolOptions
 
-from bench.explain.journey import Endpoint
+from bench.explain.trace import Endpoint
 from bench.translate import ProxyConfig
 from bench.translate.messages import unpack
 

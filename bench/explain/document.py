@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.explain.journey import Branch, Hop, Journey, Outcome, Step
+from bench.explain.trace import Branch, Hop, Journey, Outcome, Step
 
 SCHEMA_VERSION = 1
 

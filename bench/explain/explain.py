@@ -6,11 +6,11 @@ import ipaddress
 
 from bench.errors import InputError
 from bench.explain.connections import Connection
-from bench.explain.journey import Journey
 from bench.explain.narrow import narrowed
 from bench.explain.proxies import Proxies, possible_names
 from bench.explain.request import Request
 from bench.explain.resources import Sources
+from bench.explain.trace import Journey
 from bench.explain.walk import Walk
 from bench.istio.registry import ProxyView, Registry
 from bench.istio.resource import Resources

@@ -23,10 +23,10 @@ from bench.explain.answers import (
     tls_redirect,
 )
 from bench.explain.changes import describe_changes, sent_on
-from bench.explain.journey import Branch, Origin, Outcome, Step
 from bench.explain.matching import describe_match, route_mismatches
 from bench.explain.proxies import TranslatedProxy
 from bench.explain.request import Request
+from bench.explain.trace import Branch, Origin, Outcome, Step
 from bench.explain.upstream import Leg, Upstream
 from bench.explain.virtual_hosts import asked_host, find_virtual_host, near_domains
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.explain.answers import percent
-from bench.explain.journey import Branch, Hop, Journey, Step
+from bench.explain.trace import Branch, Hop, Journey, Step
 from bench.explain.tree import describe_outcome
 
 _SHOWN = ("listener", "virtual host", "route", "cluster", "tls", "endpoint")

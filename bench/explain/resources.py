@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from bench.errors import Position
-from bench.explain.journey import Origin
+from bench.explain.trace import Origin
 from bench.istio.registry.services import Origin as Declared
 from bench.istio.registry.services import Service
 from bench.istio.resource import Resources

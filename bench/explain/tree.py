@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.explain.answers import percent, phrase
-from bench.explain.journey import Branch, Hop, Journey, Origin, Outcome, Step
+from bench.explain.trace import Branch, Hop, Journey, Origin, Outcome, Step
 
 _NARROWEST = 40
 _ASIDE = frozenset({"filter chain", "route configuration", "limits", "change", "mirror", "fault"})

@@ -9,9 +9,9 @@ from envoy_data_plane.envoy.config.cluster.v3 import Cluster, ClusterDiscoveryTy
 
 from bench.explain.clusters import UpstreamTls, describe_tls, limits, written_address
 from bench.explain.connections import Connection
-from bench.explain.journey import Branch, Endpoint, Hop, Origin, Outcome, Step
 from bench.explain.proxies import Proxies, TranslatedProxy
 from bench.explain.request import Request
+from bench.explain.trace import Branch, Endpoint, Hop, Origin, Outcome, Step
 from bench.translate.names import BLACK_HOLE, PASSTHROUGH
 
 Arrive = Callable[[str, Request, Connection], Hop]

@@ -16,9 +16,9 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 
 from bench.explain.connections import Connection, find_chain, find_listener, socket_of
 from bench.explain.http_way import HttpWay
-from bench.explain.journey import Branch, Hop, Origin, Outcome, Step
 from bench.explain.proxies import Proxies, TranslatedProxy
 from bench.explain.request import Request
+from bench.explain.trace import Branch, Hop, Origin, Outcome, Step
 from bench.explain.upstream import Leg, Upstream
 from bench.translate.messages import unpack
 from bench.translate.names import VIRTUAL_OUTBOUND

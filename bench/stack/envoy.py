@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.errors import StackError
+from bench.placement import Address, ConfigFile
 from bench.stack.binaries import Binary
 from bench.stack.protocol import ProxySpec
-from bench.translate.placement import Address, ConfigFile
 
 BOOTSTRAP = "bootstrap.yaml"
 ACCESS_LOG = "access.log"

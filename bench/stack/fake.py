@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from bench.errors import StackError
+from bench.placement import Address, ConfigFile
+from bench.stack.components import Roster
 from bench.stack.placing import endpoints_of, place, proxies_in_order, require_sound, wished_port
 from bench.stack.ports import LOOPBACK
 from bench.stack.protocol import ClientPlace, Component, ProxySpec, StackSpec
-from bench.stack.roster import Roster
-from bench.translate.placement import Address, ConfigFile
 
 FIRST_PORT = 20_001
 

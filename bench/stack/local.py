@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import StackError
+from bench.placement import Address, ConfigFile, Placement
 from bench.stack import envoy, nginx
 from bench.stack.binaries import Binary, find_envoy, find_nginx
-from bench.stack.guarded import GuardedStack, write_errors_explained
-from bench.stack.leftovers import end_processes
-from bench.stack.parts import write_parts
+from bench.stack.component_file import write_parts
 from bench.stack.placing import (
     endpoints_of,
     match_listeners,
@@ -26,8 +25,9 @@ from bench.stack.ports import address_of, listen, require_free
 from bench.stack.processes import Process, stop_all
 from bench.stack.protocol import ClientPlace, Component, NodeSpec, ProxySpec, StackSpec
 from bench.stack.runfolder import RunFolder
+from bench.stack.stale_runs import end_processes
+from bench.stack.supervised import GuardedStack, write_errors_explained
 from bench.stack.watches import require_watches, watch_limit, watches_in_use
-from bench.translate.placement import Address, ConfigFile, Placement
 
 _POLL_S = 0.005
 

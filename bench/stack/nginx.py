@@ -16,10 +16,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from bench.errors import StackError
+from bench.placement import Address
 from bench.stack.binaries import Binary
 from bench.stack.ports import BACKLOG
 from bench.stack.processes import tail
-from bench.translate.placement import Address
 
 NODE_HEADER = "x-node"
 ID_HEADER = "x-bench-id"

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from bench.errors import StackError
+from bench.placement import Address, Placement
 from bench.stack.ports import LOOPBACK
 from bench.stack.protocol import ProxySpec, Role, StackSpec
-from bench.translate.placement import Address, Placement
 
 T = TypeVar("T", bound=Hashable)
 

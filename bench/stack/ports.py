@@ -8,7 +8,7 @@ import socket
 import psutil
 
 from bench.errors import StackError
-from bench.translate.placement import Address
+from bench.placement import Address
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 4096

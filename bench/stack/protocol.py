@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
-from bench.translate.placement import Address, ConfigFile, Placement
+from bench.placement import Address, ConfigFile, Placement
 
 Role = Literal["sidecar", "egress"]
 

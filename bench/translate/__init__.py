@@ -4,10 +4,10 @@
 resources; ``render`` puts the real ones in and writes files.
 """
 
+from bench.placement import Address, ConfigFile, Placement
 from bench.translate.config import ConfigSource, ProxyConfig, TlsMaterial, TranslationWarning
-from bench.translate.options import AccessLogOptions, RenderOptions
-from bench.translate.placement import Address, ConfigFile, Placement
-from bench.translate.render import render, render_endpoints
+from bench.translate.files.options import AccessLogOptions, RenderOptions
+from bench.translate.files.render import render, render_endpoints
 from bench.translate.translate import translate
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.errors import UnsupportedError
 from bench.istio.problem import Problem
 from bench.istio.registry import ProxyView, Registry
-from bench.translate.clusters import build_clusters
+from bench.translate.cluster.clusters import build_clusters
 from bench.translate.config import (
     ConfigSource,
     ProxyConfig,
@@ -14,12 +14,12 @@ from bench.translate.config import (
     workload_material,
 )
 from bench.translate.context import Context
-from bench.translate.gateway_listeners import gateway_listeners
-from bench.translate.gateway_routes import gateway_route_configs
-from bench.translate.gateway_servers import merge_servers
+from bench.translate.gateway.listeners import gateway_listeners
+from bench.translate.gateway.routes import gateway_route_configs
+from bench.translate.gateway.servers import merge_servers
 from bench.translate.reachable import reachable_clusters
 from bench.translate.semantics import Semantics, semantics_named
-from bench.translate.sidecar_listeners import sidecar_listeners
+from bench.translate.sidecar.listeners import sidecar_listeners
 
 
 def translate(

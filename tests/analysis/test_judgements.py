@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.analysis.innocence import judge_delivery, judge_generator, little_in_flight
+from bench.analysis.generator_health import judge_delivery, judge_generator, little_in_flight
 from bench.analysis.limits import LIMITS, check_limits
 from bench.analysis.tally import Tally, judge_balance
 from bench.analysis.verdict import judge

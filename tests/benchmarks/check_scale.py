@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from bench.experiment.check import check
-from bench.experiment.inspection import inspect_folder
+from bench.commands.check import check
+from bench.commands.folder import inspect_folder
 from bench.explain.explain import explain
 from bench.explain.request import parse_request
 

@@ -32,12 +32,13 @@ from typing import Any
 import httpx
 import yaml
 
-from bench.experiment.ledger import Bookkeeper
-from bench.experiment.matching import GATEWAY_LOG, SIDECAR_LOG, Matcher
-from bench.experiment.preparation import Prepared, Variation, make_material, prepare
-from bench.experiment.topology import topology_of
-from bench.experiment.trial import TrialPlan, load_plan, stack_target
-from bench.load.runner import run_load
+from bench.load.run.runner import run_load
+from bench.measure.bookkeeper import Bookkeeper
+from bench.measure.request_matching import GATEWAY_LOG, SIDECAR_LOG, Matcher
+from bench.measure.topology import topology_of
+from bench.measure.trial import TrialPlan, load_plan, stack_target
+from bench.placement import ConfigFile
+from bench.preparation import Prepared, Variation, make_material, prepare
 from bench.result import LedgerResult
 from bench.scenario.load import load_scenario
 from bench.scenario.overrides import override
@@ -45,7 +46,6 @@ from bench.scenario.traffic import Constant
 from bench.stack.local import LocalStack
 from bench.stack.protocol import ProxySpec, Stack, StackSpec
 from bench.telemetry.usage import read_usage
-from bench.translate.placement import ConfigFile
 
 SCENARIO = Path(__file__).resolve().parents[2] / "scenarios" / "egress-mtls"
 LEVELS = ("off", "counters", "full", "off again")

@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.experiment.translation import write_files
+from bench.commands.translation import write_files
 from bench.istio.inventory import Inventory
 from bench.istio.load import load_folder
 from bench.istio.registry import build_registry

@@ -21,8 +21,8 @@ from typing import Any
 
 import yaml
 
-from bench.istio.analyzer.analyze import analyze
-from bench.istio.analyzer.surroundings import Surroundings
+from bench.check.rules.analyze import analyze
+from bench.check.rules.surroundings import Surroundings
 from bench.istio.inventory import Inventory
 from bench.istio.load import survey_text
 from tests.conformance.istioctl import excuse, last_server_only

@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from bench.istio.analyzer.coverage import covers_match
-from bench.istio.analyzer.destination_rules import services_of
-from bench.istio.analyzer.surroundings import Surroundings, selects
+from bench.check.rules.coverage import covers_match
+from bench.check.rules.destination_rules import services_of
+from bench.check.rules.surroundings import Surroundings, selects
 from bench.istio.registry.hosts import MESH, covers, expand_gateway, is_wildcard
 from bench.istio.resource import Resource
 from bench.istio.validation.findings import Findings

@@ -22,7 +22,7 @@ from bench.istio.load import load_folder
 from bench.istio.registry import build_registry
 from bench.istio.resource import Resources
 from bench.translate import ConfigSource, ProxyConfig, translate
-from bench.translate.differences import (
+from bench.translate.files.differences import (
     NO_PASSTHROUGH,
     REAL_SOCKETS,
     REFUSED,

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from bench.errors import StackError
-from bench.experiment.calls import CONNECT_ONLY, Call, make_calls
 from bench.stack.compose.faults import ContainerFaults
+from bench.verify.calls import CONNECT_ONLY, Call, make_calls
 from tests.docker.kernel import has_netem
 from tests.stack.egress_path import call
 

@@ -12,14 +12,14 @@ import docker
 import pytest
 
 from bench.errors import StackError
-from bench.experiment.calls import Call, make_calls
+from bench.placement import ConfigFile
 from bench.stack.compose import project as project_module
 from bench.stack.compose.composefile import FOLDER_LABEL, OWNER_LABEL, RUN_LABEL
 from bench.stack.compose.stack import ComposeStack
 from bench.stack.images.supply import supply
-from bench.stack.leftovers import end_orphans, find_runs
 from bench.stack.protocol import Allowance
-from bench.translate.placement import ConfigFile
+from bench.stack.stale_runs import end_orphans, find_runs
+from bench.verify.calls import Call, make_calls
 from tests.stack.egress_path import (
     HOST,
     call,

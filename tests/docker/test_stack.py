@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from bench.experiment.calls import CONNECT_ONLY, Call, make_calls
 from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
-from bench.load.runner import run_load
+from bench.load.run.runner import run_load
 from bench.scenario.traffic import Constant
+from bench.stack.artifacts import save_config, save_logs
 from bench.stack.compose.command import find_compose
 from bench.stack.compose.composefile import PART_LABEL, RUN_LABEL
-from bench.stack.evidence import save_config, save_logs
-from bench.stack.leftovers import find_runs
+from bench.stack.stale_runs import find_runs
 from bench.telemetry.admin import Admin
 from bench.telemetry.containers import read_containers
 from bench.telemetry.memory import MemorySampler
+from bench.verify.calls import CONNECT_ONLY, Call, make_calls
 from tests.stack.egress_path import HOST, call_node, entrance
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]

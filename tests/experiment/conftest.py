@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from bench.experiment.faults.field import Field, find_pair
-from bench.experiment.matching import SIDECAR_LOG
-from bench.experiment.preparation import Variation, make_material, prepare
-from bench.experiment.topology import topology_of
+from bench.measure.request_matching import SIDECAR_LOG
+from bench.measure.topology import topology_of
+from bench.preparation import Variation, make_material, prepare
 from bench.scenario.load import load_scenario
 from bench.scenario.overrides import override
 from bench.stack.faults import LocalFaults

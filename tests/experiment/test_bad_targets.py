@@ -6,9 +6,9 @@ import time
 import pytest
 
 from bench.errors import LoadError
-from bench.experiment import calls
 from bench.experiment.drive import DriveOptions, drive
 from bench.scenario.load import load_scenario
+from bench.verify import calls
 from tests.load.stubs import Stub, always, read_request, reset
 
 

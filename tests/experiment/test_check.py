@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from bench.check.finding import Finding, Level
+from bench.commands.check import check, check_folder, exit_code
+from bench.commands.explanation import explain_folder
+from bench.commands.folder import inspect_folder
 from bench.errors import InputError, Position
-from bench.experiment.check import check, check_folder, exit_code
-from bench.experiment.explanation import explain_folder
-from bench.experiment.inspection import inspect_folder
 from bench.explain.explain import explain
 from bench.explain.request import parse_request
-from bench.istio.analyzer.finding import Finding, Level
 from bench.istio.problem import InvalidResourcesError
 from bench.istio.registry import build_registry
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.experiment.preparation import make_material, prepare
 from bench.load.outcome import LoadOutcome
-from bench.load.starting import free_port
+from bench.load.run.starting import free_port
+from bench.preparation import make_material, prepare
 from bench.result import read_result
 from bench.scenario.load import load_scenario
 from bench.stack.local import LocalStack

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bench.errors import LoadError, StackError
-from bench.experiment.ending import InterruptedRunError, kept
-from bench.experiment.journal import Journal
+from bench.measure.ending import InterruptedRunError, kept
+from bench.measure.run_record import Journal
 from bench.result import FaultsResult, Fingerprint, read_result
 from bench.scenario.load import load_scenario
 
@@ -64,7 +64,7 @@ def test_a_second_failure_does_not_hide_the_first(journal, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("bench.experiment.journal.write_result", full)
+    monkeypatch.setattr("bench.measure.run_record.write_result", full)
 
     with pytest.raises(LoadError, match="the first"), kept(journal):
         raise LoadError("the first.")

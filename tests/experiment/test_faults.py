@@ -17,9 +17,9 @@ from bench.experiment.faults.evidence import Evidence
 from bench.experiment.faults.lateness import generator_limit
 from bench.experiment.faults.load import Observed, Proving, _Watch, every_fault
 from bench.experiment.faults.run import _add_clean, _judge, _try, choose
-from bench.experiment.topology import Topology
+from bench.load.engine.histogram import Tally, bucket_of
 from bench.load.events import Progress
-from bench.load.histogram import Tally, bucket_of
+from bench.measure.topology import Topology
 from bench.report.build import write_report
 from bench.result import FaultResult, FaultsResult, LedgerBook, LedgerResult, read_result
 from bench.telemetry.access_log import parse_envoy, parse_node

@@ -11,10 +11,10 @@ import pytest
 from bench.analysis.ledger import summarise_ledger
 from bench.analysis.verdict import judge
 from bench.errors import InputError
-from bench.experiment.ledger import Bookkeeper
-from bench.experiment.matching import Matcher, require_matchable
-from bench.experiment.trial import TrialPlan, load_plan, stack_target
-from bench.load.runner import run_load
+from bench.load.run.runner import run_load
+from bench.measure.bookkeeper import Bookkeeper
+from bench.measure.request_matching import Matcher, require_matchable
+from bench.measure.trial import TrialPlan, load_plan, stack_target
 from bench.scenario.load import load_scenario
 from bench.scenario.traffic import Closed, Constant
 from bench.stack.nginx import FLUSH_INTERVAL_S

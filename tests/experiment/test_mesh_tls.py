@@ -10,9 +10,9 @@ import yaml
 from cryptography import x509
 
 from bench.certs.material import rotate
+from bench.commands.translation import write_translation
 from bench.errors import UnsupportedError
-from bench.experiment.preparation import make_material, prepare
-from bench.experiment.translation import write_translation
+from bench.preparation import make_material, prepare
 from bench.scenario.load import load_scenario
 from bench.stack.local import LocalStack
 

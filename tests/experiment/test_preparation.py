@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import InputError
-from bench.experiment.preparation import prepare
+from bench.preparation import prepare
 from bench.scenario.load import load_scenario
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bench.check.finding import Finding
+from bench.commands import check as checking
+from bench.commands.check import check_folder, exit_code
+from bench.commands.envoy_validation import in_words
 from bench.errors import StackError
-from bench.experiment import check as checking
-from bench.experiment.check import check_folder, exit_code
-from bench.experiment.refusals import in_words
-from bench.istio.analyzer.finding import Finding
 
 pytestmark = pytest.mark.envoy
 

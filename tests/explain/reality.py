@@ -14,9 +14,9 @@ from typing import Any
 
 from bench.errors import UnsupportedError
 from bench.explain.explain import explain
-from bench.explain.journey import Ending, Hop
 from bench.explain.proxies import STAND_INS
 from bench.explain.request import parse_request
+from bench.explain.trace import Ending, Hop
 from bench.istio.inventory import Inventory
 from bench.istio.registry import Registry, build_registry
 from bench.istio.resource import Resources

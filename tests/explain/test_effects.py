@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.explain.effects.find import find_effects
-from bench.istio.analyzer.finding import Level
+from bench.check.effects.find import find_effects
+from bench.check.finding import Level
 from bench.istio.inventory import Inventory
 from bench.istio.load import load_text
 from bench.istio.registry import build_registry

@@ -12,12 +12,12 @@ from bench.errors import InputError
 from bench.explain.connections import Connection
 from bench.explain.document import document
 from bench.explain.explain import explain
-from bench.explain.journey import Journey
 from bench.explain.mermaid import mermaid
 from bench.explain.narrow import narrowed
 from bench.explain.proxies import Proxies
 from bench.explain.request import parse_request
 from bench.explain.resources import Sources
+from bench.explain.trace import Journey
 from bench.explain.tree import tree
 from bench.explain.walk import Walk
 from bench.istio.inventory import Inventory

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bench.experiment.explanation import explain_folder
+from bench.commands.explanation import explain_folder
 from bench.explain.explain import explain
-from bench.explain.journey import Hop, Journey, Step
 from bench.explain.request import parse_request
+from bench.explain.trace import Hop, Journey, Step
 from bench.explain.tree import tree
 from bench.istio.inventory import Inventory
 from bench.istio.load import load_text

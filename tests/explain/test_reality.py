@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bench.explain.effects.find import find_effects
-from bench.istio.analyzer.analyze import analyze
-from bench.istio.analyzer.finding import Level
-from bench.istio.analyzer.surroundings import Surroundings
+from bench.check.effects.find import find_effects
+from bench.check.finding import Level
+from bench.check.rules.analyze import analyze
+from bench.check.rules.surroundings import Surroundings
 from bench.istio.inventory import Inventory
 from bench.istio.load import load_text
 from bench.istio.registry import build_registry

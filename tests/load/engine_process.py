@@ -9,12 +9,12 @@ import time
 import gevent.event  # noqa: TID251 - this process belongs to the engine
 from gevent.hub import get_hub  # noqa: TID251
 
-import bench.load.engine as engine_module
+import bench.load.engine.engine as engine_module
 from bench.errors import BenchError
-from bench.load.arrivals import Share
-from bench.load.engine import Engine
-from bench.load.merge import Merger
+from bench.load.engine.arrivals import Share
+from bench.load.engine.engine import Engine
 from bench.load.plan import LoadPlan
+from bench.load.run.merge import Merger
 
 
 def run(text: str) -> str:

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.errors import LoadError
-from bench.load import schedule
-from bench.load.arrivals import SEQUENCES, Share, arrivals, due_by_kind
-from bench.load.check import Verdict
-from bench.load.histogram import (
+from bench.load.engine import schedule
+from bench.load.engine.arrivals import SEQUENCES, Share, arrivals, due_by_kind
+from bench.load.engine.check import Verdict
+from bench.load.engine.histogram import (
     DIGITS,
     HIGHEST,
     LENGTH,
@@ -27,10 +27,10 @@ from bench.load.histogram import (
     decode,
     highest_of,
 )
-from bench.load.merge import LOST, Merger
+from bench.load.engine.recorder import Recorder, pack, unpack
+from bench.load.engine.request import PreparedKind
 from bench.load.plan import LoadPlan, RequestKind, Stage, Target
-from bench.load.recorder import Recorder, pack, unpack
-from bench.load.request import PreparedKind
+from bench.load.run.merge import LOST, Merger
 from bench.scenario.traffic import Closed, Constant, Jitter, Poisson, Ramp, Steps
 
 SCHEDULES = [

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from bench.errors import LoadError
-from bench.load.contained import main
-from bench.load.floor import measure_floor
-from bench.load.runner import run_load
+from bench.load.run.contained import main
+from bench.load.run.null_target import measure_floor
+from bench.load.run.runner import run_load
 from tests.load.stubs import ROOT, Stub, always, counts
 from tests.load.test_run import by_header, two_subsets, wait_until_gone
 
@@ -24,7 +24,7 @@ RUNNER = """
 import sys
 from pathlib import Path
 from bench.load.plan import LoadPlan
-from bench.load.runner import run_load
+from bench.load.run.runner import run_load
 from tests.load.test_launcher import Elsewhere
 plan = LoadPlan.model_validate_json(Path(sys.argv[1]).read_text())
 run_load(plan, Path(sys.argv[2]), launcher=Elsewhere(Path(sys.argv[3])),

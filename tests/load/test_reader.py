@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bench.load.reader import HEADER_LIMIT, BodyListener, ProtocolError, Reader
+from bench.load.engine.reader import HEADER_LIMIT, BodyListener, ProtocolError, Reader
 
 
 def by_h11(pieces, *, method="GET", closes=True):

@@ -7,7 +7,7 @@ from itertools import count
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.load.request import IDENT, Idents, PreparedKind
+from bench.load.engine.request import IDENT, Idents, PreparedKind
 from bench.scenario.traffic import Closed
 from tests.load.stubs import Stub, always, counts, ident_of, plan_for, send
 

@@ -17,13 +17,13 @@ import psutil
 import pytest
 
 from bench.errors import LoadError
+from bench.load.engine.histogram import decode
 from bench.load.events import Progress, StageEnded, StageStarted, WorkerLost
-from bench.load.floor import measure_floor
-from bench.load.histogram import decode
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
-from bench.load.runner import GeneratorError, run_load
-from bench.load.starting import free_port
+from bench.load.run.null_target import measure_floor
+from bench.load.run.runner import GeneratorError, run_load
+from bench.load.run.starting import free_port
 from bench.scenario.traffic import Closed, Connections, Constant, Poisson
 from tests.load.stubs import ROOT, Stub, always, counts, good, ident_of
 
@@ -31,7 +31,7 @@ CALLER = """
 import sys, threading
 from pathlib import Path
 from bench.load.plan import LoadPlan
-from bench.load.runner import run_load
+from bench.load.run.runner import run_load
 plan = LoadPlan.model_validate_json(Path(sys.argv[1]).read_text())
 started = lambda event: print(type(event).__name__, flush=True)
 run_load(plan, Path(sys.argv[2]), on_event=started)
@@ -364,7 +364,7 @@ def test_ctrl_c_at_the_terminal_does_not_reach_the_floors_target(tmp_path: Path)
         while not over.wait(0.02):
             for child in psutil.Process().children():
                 with contextlib.suppress(psutil.Error, ProcessLookupError):
-                    if "bench.load.stub" in child.cmdline():
+                    if "bench.load.run.stub" in child.cmdline():
                         groups.add(os.getpgid(child.pid))
 
     over = threading.Event()
@@ -394,7 +394,7 @@ LOCUSTFILE = """
 from pathlib import Path
 from locust import HttpUser, constant, task
 from bench.load.plan import LoadPlan
-from bench.load.user import EgressUser
+from bench.load.locust.user import EgressUser
 
 class Traffic(EgressUser):
     plan = LoadPlan.model_validate_json(Path(__file__).with_name("plan.json").read_text())

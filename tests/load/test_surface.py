@@ -15,9 +15,9 @@ import pytest
 from bench.errors import InputError
 from bench.load.events import Progress
 from bench.load.outcome import LoadOutcome
-from bench.load.runner import run_load
-from bench.load.starting import free_port
-from bench.load.surface import NO_SURFACE, Address, Surface
+from bench.load.run.locust_outputs import NO_SURFACE, Address, Surface
+from bench.load.run.runner import run_load
+from bench.load.run.starting import free_port
 from tests.load.stubs import Stub, always, counts
 from tests.load.test_run import by_header, locust_processes, two_subsets
 

@@ -15,16 +15,16 @@ import pytest
 from hdrh.histogram import HdrHistogram
 
 from bench.errors import LoadError
-from bench.load import merge
-from bench.load.awaited import Awaited
+from bench.load.engine.histogram import LENGTH, Tally
+from bench.load.engine.recorder import unpack
 from bench.load.events import Progress, WorkerLost, WorkersAwaited
-from bench.load.floor import measure_floor
-from bench.load.histogram import LENGTH, Tally
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import LoadPlan
-from bench.load.recorder import unpack
-from bench.load.runner import run_load
-from bench.load.starting import free_port
+from bench.load.run import merge
+from bench.load.run.null_target import measure_floor
+from bench.load.run.remote_workers import Awaited
+from bench.load.run.runner import run_load
+from bench.load.run.starting import free_port
 from tests.load.stubs import ROOT, Stub, always, counts, ident_of
 from tests.load.test_run import by_header, locust_processes, two_subsets
 

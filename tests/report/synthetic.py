@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.analysis.compare import comparisons_of
-from bench.analysis.innocence import judge_generator
+from bench.analysis.generator_health import judge_generator
 from bench.analysis.latency import new_histogram, summarise_values
 from bench.analysis.limits import check_limits
 from bench.analysis.tally import Tally, combine

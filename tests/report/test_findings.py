@@ -7,9 +7,9 @@ import json
 
 import pytest
 
+from bench.check.finding import Finding, Level
 from bench.console import Console
 from bench.errors import Position
-from bench.istio.analyzer.finding import Finding, Level
 from bench.report.findings import finding_paragraph
 
 FOUND = Finding(

@@ -4,11 +4,11 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
-from bench.explain.effects.find import find_effects
-from bench.istio.analyzer.analyze import analyze
-from bench.istio.analyzer.finding import Level
-from bench.istio.analyzer.references import route_references
-from bench.istio.analyzer.surroundings import Surroundings
+from bench.check.effects.find import find_effects
+from bench.check.finding import Level
+from bench.check.rules.analyze import analyze
+from bench.check.rules.references import route_references
+from bench.check.rules.surroundings import Surroundings
 from bench.istio.registry import build_registry
 from bench.istio.registry.hosts import covers
 from bench.routing.decision import LocalAnswer

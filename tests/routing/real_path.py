@@ -14,9 +14,9 @@ import urllib.request
 from pathlib import Path
 
 from bench.istio.registry import build_registry
-from bench.translate.options import AccessLogOptions, RenderOptions
-from bench.translate.placement import Placement
-from bench.translate.render import render
+from bench.placement import Placement
+from bench.translate.files.options import AccessLogOptions, RenderOptions
+from bench.translate.files.render import render
 from bench.translate.translate import translate
 
 LOOPBACK = "127.0.0.1"

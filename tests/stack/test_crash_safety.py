@@ -17,10 +17,10 @@ import pytest
 from bench.errors import BenchError, StackError
 from bench.stack.binaries import find_envoy, find_nginx
 from bench.stack.interrupts import TerminatedError, terminations_raise
-from bench.stack.leftovers import PROGRAMS, clear, end_run, find_leftovers, find_runs
 from bench.stack.local import LocalStack
-from bench.stack.private import guarded_folder
+from bench.stack.private_folder import guarded_folder
 from bench.stack.runfolder import PREFIX, PROCESSES, ProcessMark, RunFolder
+from bench.stack.stale_runs import PROGRAMS, clear, end_run, find_leftovers, find_runs
 from tests.stack.egress_path import call, egress_spec
 
 pytestmark = [pytest.mark.envoy, pytest.mark.nginx]
@@ -215,7 +215,7 @@ def test_a_living_run_can_be_ended_from_outside(material, tmp_path):
 
 KEEPER = """
 import subprocess, sys, time
-from bench.stack.private import adopt, guarded_folder
+from bench.stack.private_folder import adopt, guarded_folder
 with guarded_folder("keys") as folder:
     (folder / "server.key").write_text("secret")
     worker = subprocess.Popen(["sh", "-c", "sleep 60 & wait"], start_new_session=True)

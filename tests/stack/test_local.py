@@ -16,13 +16,13 @@ import psutil
 import pytest
 
 from bench.errors import StackError
+from bench.placement import ConfigFile
+from bench.stack.artifacts import save_config, save_logs
 from bench.stack.binaries import Binary, _files_of, find_envoy, find_nginx, probe
-from bench.stack.evidence import save_config, save_logs
 from bench.stack.faults import LocalFaults, children_of
-from bench.stack.leftovers import find_runs
 from bench.stack.local import LocalStack
 from bench.stack.ports import address_of, listen
-from bench.translate.placement import ConfigFile
+from bench.stack.stale_runs import find_runs
 from tests.stack.egress_path import (
     HOST,
     NODES,
@@ -302,7 +302,7 @@ def as_nobody(action):
 @pytest.mark.parametrize("find", [find_nginx, wheel_nginx])
 def test_an_ordinary_user_can_run_it(material, monkeypatch, find):
     """Nothing outside the run folder is written: nginx's compiled-in paths belong to root."""
-    monkeypatch.setattr("bench.stack.guarded.Guard", NoGuard)
+    monkeypatch.setattr("bench.stack.supervised.Guard", NoGuard)
     binary, _ = find(), find_envoy()
     root = Path(tempfile.mkdtemp(prefix="eb-user-"))
     try:

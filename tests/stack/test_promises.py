@@ -7,15 +7,15 @@ import time
 import pytest
 
 from bench.errors import StackError
-from bench.experiment.calls import Call, make_calls
 from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
-from bench.load.runner import run_load
+from bench.load.run.runner import run_load
 from bench.scenario.traffic import Constant
+from bench.stack.artifacts import save_config, save_logs
 from bench.stack.compose.stack import ComposeStack
-from bench.stack.evidence import save_config, save_logs
-from bench.stack.leftovers import find_runs
 from bench.stack.local import LocalStack
+from bench.stack.stale_runs import find_runs
 from bench.telemetry.admin import Admin
+from bench.verify.calls import Call, make_calls
 from tests.stack.egress_path import HOST, NODES, call, eds_file, egress_spec, entrance, gateway_files
 
 KINDS = (

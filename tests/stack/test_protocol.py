@@ -6,11 +6,11 @@ import ipaddress
 import pytest
 
 from bench.errors import StackError
+from bench.placement import ConfigFile
 from bench.stack.compose.stack import ComposeStack
 from bench.stack.fake import FakeStack
 from bench.stack.local import LocalStack
 from bench.stack.ports import listen
-from bench.translate.placement import ConfigFile
 from tests.stack.egress_path import GATEWAY_IP, NODES, eds_file, egress_spec, gateway_files, sidecar_files
 
 KINDS = [

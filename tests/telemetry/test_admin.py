@@ -8,9 +8,9 @@ import threading
 import pytest
 
 from bench.errors import MeasurementError, StackError
+from bench.placement import ConfigFile
 from bench.stack.local import LocalStack
 from bench.telemetry.admin import Admin, Snapshot, difference, total
-from bench.translate.placement import ConfigFile
 from tests.stack.egress_path import HOST, call, eds_file, egress_spec, gateway_files
 
 

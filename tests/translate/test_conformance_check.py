@@ -14,7 +14,8 @@ import yaml
 from bench.istio.inventory import Inventory
 from bench.istio.load import load_text
 from bench.istio.registry import build_registry
-from bench.translate import differences, translate
+from bench.translate import translate
+from bench.translate.files import differences
 from bench.translate.messages import to_plain
 from tests.conformance.translate import check_folder, check_proxy, main
 from tests.translate.conftest import SHOP, WALKTHROUGH, walkthrough_inventory
@@ -197,7 +198,7 @@ def test_every_refusal_in_the_code_is_listed_and_every_listed_one_is_in_the_code
     """The list that the documentation quotes is complete."""
     raised = [
         "".join(part.value for part in ast.walk(call.args[0]) if isinstance(part, ast.Constant))
-        for file in Path("bench/translate").glob("*.py")
+        for file in Path("bench/translate").rglob("*.py")
         for call in ast.walk(ast.parse(file.read_text()))
         if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "UnsupportedError"
     ]

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from bench.istio.registry.hosts import covers, expand_gateway, expand_host, narrower
 from bench.istio.registry.services import Origin, Protocol, Service, ServicePort
 from bench.translate import translate
-from bench.translate.domains import service_domains
+from bench.translate.files.yaml_text import yaml_text
 from bench.translate.messages import duration_text, to_plain
 from bench.translate.names import envoy_name, file_name
-from bench.translate.yaml_text import yaml_text
+from bench.translate.route.domains import service_domains
 from tests.translate.conftest import WALKTHROUGH, registry_of, walkthrough_inventory
 
 

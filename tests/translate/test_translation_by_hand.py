@@ -15,8 +15,8 @@ import urllib.request
 import pytest
 import yaml
 
+from bench.commands.translation import write_translation
 from bench.errors import InputError
-from bench.experiment.translation import write_translation
 from tests.translate.conftest import WALKTHROUGH, issue_certificates, walkthrough_inventory
 
 

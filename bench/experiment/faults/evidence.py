@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.experiment.ledger import Readings
-from bench.experiment.topology import Topology
-from bench.load.arrivals import SEQUENCES, kinds_of
+from bench.load.engine.arrivals import SEQUENCES, kinds_of
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import LoadPlan
+from bench.measure.bookkeeper import Readings
+from bench.measure.topology import Topology
 from bench.result import LedgerResult
 from bench.telemetry.access_log import EnvoyEntry, NodeEntry, read_envoy_log, read_node_log
 

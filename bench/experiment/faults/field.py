@@ -13,14 +13,14 @@ import yaml
 
 from bench.certs.material import Material
 from bench.errors import MeasurementError
-from bench.experiment.calls import Call, make_calls
-from bench.experiment.topology import Topology
-from bench.experiment.verification import client_address
 from bench.load.plan import LoadPlan
+from bench.measure.topology import Topology
+from bench.placement import Address, ConfigFile
 from bench.scenario.models import Scenario
 from bench.stack.faults import PartFaults
 from bench.stack.protocol import Stack
-from bench.translate.placement import Address, ConfigFile
+from bench.verify.calls import Call, make_calls
+from bench.verify.walkthrough import client_address
 
 Tree = dict[str, Any]
 """A configuration file as YAML has it."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.analysis.innocence import LAG_LIMIT_US
-from bench.load.histogram import decode
+from bench.analysis.generator_health import LAG_LIMIT_US
+from bench.load.engine.histogram import decode
 from bench.load.outcome import LoadOutcome
 from bench.units import format_micros
 

@@ -17,12 +17,12 @@ from bench.experiment.faults.evidence import collect
 from bench.experiment.faults.field import Field
 from bench.experiment.faults.kinds import Fault
 from bench.experiment.faults.lateness import generator_limit
-from bench.experiment.ledger import Bookkeeper
-from bench.experiment.matching import Matcher
-from bench.experiment.trial import TrialPlan, load_plan, stack_target
 from bench.load.events import LoadEvent, Progress, StageStarted
 from bench.load.plan import LoadPlan
-from bench.load.runner import run_load
+from bench.load.run.runner import run_load
+from bench.measure.bookkeeper import Bookkeeper
+from bench.measure.request_matching import Matcher
+from bench.measure.trial import TrialPlan, load_plan, stack_target
 from bench.scenario.traffic import Constant
 
 WARM_UP_S = 0.5

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 
-from bench.translate.placement import Address
+from bench.placement import Address
 
 _CHUNK = 65_536
 

@@ -11,9 +11,9 @@ from bench.errors import MeasurementError
 from bench.experiment.faults.diagnosis import Cause
 from bench.experiment.faults.field import Field, Tree
 from bench.experiment.faults.kinds import Fault
-from bench.load.arrivals import SEQUENCES, kinds_of
+from bench.load.engine.arrivals import SEQUENCES, kinds_of
+from bench.load.engine.request import IDENT
 from bench.load.plan import LoadPlan
-from bench.load.request import IDENT
 
 _ONE_IN = 10_000
 

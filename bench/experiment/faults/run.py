@@ -8,22 +8,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.errors import InputError
-from bench.experiment.backend import Backend
-from bench.experiment.ending import Finished, kept
 from bench.experiment.faults import network
 from bench.experiment.faults.field import Field, find_pair
 from bench.experiment.faults.kinds import Fault
 from bench.experiment.faults.load import WARM_UP_S, Observed, Proving, every_fault
-from bench.experiment.journal import Journal
-from bench.experiment.matching import SIDECAR_LOG
-from bench.experiment.observer import Observer
-from bench.experiment.preparation import Prepared, Variation, fingerprint_of, make_material, prepare
-from bench.experiment.reporting import write_report
-from bench.experiment.topology import topology_of
+from bench.measure.ending import Finished, kept
+from bench.measure.reporting import write_report
+from bench.measure.request_matching import SIDECAR_LOG
+from bench.measure.run_record import Journal
+from bench.measure.topology import topology_of
+from bench.observer import Observer
+from bench.preparation import Prepared, Variation, fingerprint_of, make_material, prepare
 from bench.result import FaultResult, FaultsResult
 from bench.scenario.load import LoadedScenario
-from bench.stack.evidence import save_config
-from bench.stack.private import guarded_folder
+from bench.stack.artifacts import save_config
+from bench.stack.backend import Backend
+from bench.stack.private_folder import guarded_folder
 from bench.telemetry.handshake import GATEWAY_FIELDS
 
 CLEAN_RUNS = 2

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bench
+from bench.placement import ConfigFile
 from bench.stack import envoy, nginx
 from bench.stack.binaries import Binary
 from bench.stack.protocol import NodeSpec
-from bench.translate.placement import ConfigFile
 
 ROOT = "/egress-bench"
 """Where a container finds its folders."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bench.errors import StackError
+from bench.placement import Address
 from bench.stack.compose.subnets import Network
 from bench.stack.placing import wished_port
 from bench.stack.protocol import NodeSpec, ProxySpec, StackSpec
-from bench.translate.placement import Address
 
 MESH = "mesh"
 EXTERNAL = "external"

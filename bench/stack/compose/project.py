@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from docker import DockerClient
 
 from bench.errors import StackError
+from bench.placement import Placement
 from bench.stack.compose.command import Compose, compose_environment, is_subnet_clash, up_error
 from bench.stack.compose.composefile import FOLDER_LABEL, OWNER_LABEL, RUN_LABEL, write_compose_file
 from bench.stack.compose.containers import containers_of, is_alive
@@ -20,7 +21,6 @@ from bench.stack.compose.writing import write_stack
 from bench.stack.images.supply import ImageSet
 from bench.stack.protocol import StackSpec
 from bench.stack.runfolder import RunFolder
-from bench.translate.placement import Placement
 
 _ATTEMPTS = 3
 """Somebody else may take a subnet between the look and the start."""

@@ -9,7 +9,9 @@ from pathlib import Path
 from docker import DockerClient
 
 from bench.errors import StackError
+from bench.placement import Address, ConfigFile
 from bench.stack import envoy, nginx
+from bench.stack.component_file import write_parts
 from bench.stack.compose.client import ContainerClient
 from bench.stack.compose.command import Compose, find_compose, find_docker
 from bench.stack.compose.containers import Container
@@ -18,15 +20,13 @@ from bench.stack.compose.folders import proxy_account
 from bench.stack.compose.layout import node_address
 from bench.stack.compose.project import Project
 from bench.stack.compose.writing import seen_from_outside
-from bench.stack.guarded import GuardedStack
 from bench.stack.images.supply import ImageSet, supply_all
-from bench.stack.leftovers import end_processes
-from bench.stack.parts import write_parts
 from bench.stack.placing import match_listeners, proxies_in_order
 from bench.stack.protocol import ClientPlace, Component, NodeSpec, ProxySpec, StackSpec
 from bench.stack.runfolder import RunFolder
+from bench.stack.stale_runs import end_processes
+from bench.stack.supervised import GuardedStack
 from bench.stack.watches import require_watches, watch_limit
-from bench.translate.placement import Address, ConfigFile
 
 _POLL_S = 0.02
 _OUTBOUND = "virtualOutbound"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bench.errors import StackError
+from bench.placement import Address, Placement
 from bench.stack.compose.folders import (
     ADMIN,
     ADMIN_SOCKET,
@@ -21,7 +22,6 @@ from bench.stack.compose.services import REDIRECT_RULES, StackFolders, redirect_
 from bench.stack.images.supply import ImageSet
 from bench.stack.placing import endpoints_of, files_of, proxies_in_order
 from bench.stack.protocol import StackSpec
-from bench.translate.placement import Address, Placement
 
 
 def write_stack(

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.load.events import StageStarted
-from bench.load.runner import run_load
+from bench.load.run.runner import run_load
 from bench.scenario.traffic import Constant
 from tests.benchmarks.generator.clients import ONE_KIND, Measured, clients, plan, total_of
 from tests.benchmarks.generator.figures import markdown

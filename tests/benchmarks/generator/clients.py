@@ -14,12 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.load import schedule
+from bench.load.engine import schedule
+from bench.load.engine.histogram import Tally, decode
 from bench.load.events import StageEnded, StageStarted
-from bench.load.histogram import Tally, decode
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
-from bench.load.runner import run_load
+from bench.load.run.runner import run_load
 from bench.scenario.traffic import Closed, Connections, Constant, Schedule
 from tests.benchmarks.generator.sites import Site
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.load.request import IDENT
+from bench.load.engine.request import IDENT
 from bench.stack.nginx import ID_HEADER
 
 NGINX = """

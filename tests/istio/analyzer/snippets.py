@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import textwrap
 
-from bench.istio.analyzer.analyze import analyze
-from bench.istio.analyzer.finding import Finding
-from bench.istio.analyzer.surroundings import Surroundings
+from bench.check.finding import Finding
+from bench.check.rules.analyze import analyze
+from bench.check.rules.surroundings import Surroundings
 from bench.istio.inventory import Inventory
 from bench.istio.load import survey_text
 

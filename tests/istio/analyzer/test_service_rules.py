@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.istio.analyzer.analyze import ISTIO_RULES, OWN_RULES
-from bench.istio.analyzer.catalogue import CODES
-from bench.istio.analyzer.finding import Level
+from bench.check.codes import CODES
+from bench.check.finding import Level
+from bench.check.rules.analyze import ISTIO_RULES, OWN_RULES
 from tests.istio.analyzer.snippets import DR, ENTRY, GATEWAY, INVENTORY, RULE, TO, findings_in, route, told
 
 
@@ -219,7 +219,7 @@ def test_every_finding_says_what_to_do_and_has_a_title() -> None:
 def test_every_code_in_the_sources_is_in_the_catalogue() -> None:
     """SARIF looks titles up; a code without one would end the command."""
     bench = Path(__file__).parents[3] / "bench"
-    sources = (path.read_text() for path in bench.rglob("*.py") if path.name != "catalogue.py")
+    sources = (path.read_text() for path in bench.rglob("*.py") if path.name != "codes.py")
     used = {code for text in sources for code in re.findall(r'"((?:IST|EB)[0-9]{4})"', text)}
 
     assert used <= CODES.keys()

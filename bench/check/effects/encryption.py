@@ -1,0 +1,193 @@
+"""TLS that is not what the rules say (EB0103, EB0106, EB0002, EB0005, EB0006)."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+from bench.check.effects.survey import Survey
+from bench.check.effects.uses import Use
+from bench.check.finding import Finding, Level
+from bench.errors import Position
+from bench.istio.models.destination_rule import DestinationRule, TrafficPolicy
+from bench.istio.problem import Path
+from bench.istio.registry import ProxyView
+from bench.istio.registry.hosts import covers, expand_host, is_wildcard
+from bench.istio.registry.services import Service
+from bench.istio.resource import Resource
+
+_ORIGINATING = ("SIMPLE", "MUTUAL", "ISTIO_MUTUAL")
+
+
+def check_lost_tls(found: Survey) -> Iterator[Finding]:
+    """EB0103: a closer setting replaced the policy that has TLS. Only what some route uses is named."""
+    used = {(use.here.name, use.cluster) for use in found.uses}
+    reported: set[Position] = set()
+    for here in found.translated:
+        for warning in here.config.warnings:
+            if warning.code != "tls-dropped" or warning.where in reported:
+                continue
+            if any(name == here.name and cluster in warning.what for name, cluster in used):
+                reported.add(warning.where)
+                yield found.finding(
+                    Level.WARNING, "EB0103", warning.where, reason=warning.what, remedy=warning.advice
+                )
+
+
+def check_plain_text(found: Survey) -> Iterator[Finding]:
+    """EB0106 and EB0002: a rule for the host is not in force where the traffic leaves.
+
+    EB0106 if that rule starts TLS and the traffic leaves in plain text; EB0002 for any other rule that is
+    out of a gateway's reach.
+    """
+    rules = _RulesByHost(found)
+    views = {here.name: ProxyView(found.registry, here.name) for here in found.translated}
+    reported: set[tuple[str, str, str]] = set()
+    ruled = {(use.here.name, use.sent_host) for use in found.uses if use.has_rule}
+    for use in found.uses:
+        if not use.has_rule and not use.here.is_sidecar:
+            continue
+        host = use.cluster.rpartition("|")[2]
+        service = views[use.here.name].service(host)
+        cluster = use.here.clusters.find(use.cluster)
+        if service is None or cluster is None or _leads_to_gateway(found, use):
+            continue
+        merged = views[use.here.name].rule(service)
+        in_force = {source.title for source in merged.sources} if merged is not None else set()
+        for rule in rules.covering(host):
+            key = (use.here.name, rule.title, use.cluster)
+            if rule.title in in_force or key in reported:
+                continue
+            reported.add(key)
+            # Where a rule sends the host elsewhere, what is left is a port that nobody may call.
+            is_left = not use.has_rule and (use.here.name, service.host) in ruled
+            level = Level.INFO if is_left else Level.WARNING
+            yield from _out_of_reach(found, use, rule, service, level=level)
+
+
+class _RulesByHost:
+    def __init__(self, found: Survey) -> None:
+        self._exact: dict[str, list[Resource[DestinationRule]]] = {}
+        for rule in found.resources.destination_rules:
+            host = expand_host(rule.spec.host, rule.namespace, found.registry.inventory.domain)
+            self._exact.setdefault(host, []).append(rule)
+        self._wildcards = [host for host in self._exact if is_wildcard(host)]
+
+    def covering(self, host: str) -> Iterator[Resource[DestinationRule]]:
+        yield from self._exact.get(host, ())
+        for wildcard in self._wildcards:
+            if wildcard != host and covers(wildcard, host):
+                yield from self._exact[wildcard]
+
+
+def _leads_to_gateway(found: Survey, use: Use) -> bool:
+    cluster = use.here.clusters.find(use.cluster)
+    endpoints = use.here.clusters.endpoints(cluster) if cluster is not None else ()
+    return any(found.proxies.gateway_at(endpoint.address) for endpoint in endpoints)
+
+
+def _out_of_reach(
+    found: Survey, use: Use, rule: Resource[DestinationRule], service: Service, *, level: Level
+) -> Iterator[Finding]:
+    port = int(use.cluster.split("|")[1])
+    cluster = use.here.clusters.find(use.cluster)
+    tls_path = originating_path(rule.spec, port)
+    is_plain = cluster is not None and use.here.clusters.tls(cluster) is None
+    root = found.registry.inventory.root_namespace
+    own = use.here.proxy.namespace
+    looked = ", ".join(dict.fromkeys((own, service.namespace, root)))
+    cause = (
+        f"{use.here.name} looks for rules in the namespaces {looked} and takes the first that has any for "
+        "the "
+        f"host; this one is in {rule.namespace}"
+        if found.registry.inventory.semantics == "current"
+        else "a more specific rule is in force"
+    )
+    port_spec = service.port(port)
+    speaks_tls_itself = port_spec is not None and port_spec.protocol.is_tls
+    if tls_path is not None and is_plain and not speaks_tls_itself:
+        yield found.finding(
+            level,
+            "EB0106",
+            rule.position(tls_path),
+            reason=f"{use.who} leave {use.here.name} in plain text although this rule for {service.host} "
+            "starts "
+            f"TLS: {cause}.",
+            remedy=f"Move the rule to the namespace {own}, or to {service.namespace}.",
+        )
+    elif not use.here.is_sidecar and found.registry.inventory.semantics == "current":
+        if rule.namespace in (own, service.namespace, root):
+            return
+        yield found.finding(
+            Level.WARNING,
+            "EB0002",
+            rule.position(("spec", "host")),
+            reason=f"the rule for {service.host} is out of reach of {use.here.name}, where {use.who} "
+            f"leave: {cause}.",
+            remedy=f"Move the rule to the namespace {own}, or to {service.namespace}.",
+        )
+
+
+def originating_path(rule: DestinationRule, port: int) -> Path | None:
+    """Give the place where *rule* starts TLS for *port*, ``None`` if it does not."""
+    policies: list[tuple[TrafficPolicy | None, Path]] = [(rule.traffic_policy, ("spec", "trafficPolicy"))]
+    policies += [
+        (subset.traffic_policy, ("spec", "subsets", index, "trafficPolicy"))
+        for index, subset in enumerate(rule.subsets)
+    ]
+    for policy, path in policies:
+        if policy is None:
+            continue
+        for index, own in enumerate(policy.port_level_settings):
+            if own.port is not None and own.port.number == port and own.tls is not None:
+                if own.tls.mode in _ORIGINATING:
+                    return (*path, "portLevelSettings", index, "tls")
+                return None
+        if policy.tls is not None and policy.tls.mode in _ORIGINATING:
+            return (*path, "tls")
+    return None
+
+
+def check_server_names(found: Survey) -> Iterator[Finding]:
+    """EB0005: SNI would follow a host that is an IP. EB0006: ``sni`` switches the check of the name off."""
+    reported: set[tuple[str, Position]] = set()
+    for use in found.uses:
+        cluster = use.here.clusters.find(use.cluster)
+        tls = use.here.clusters.tls(cluster) if cluster is not None else None
+        if cluster is None or tls is None:
+            continue
+        host = use.sent_host
+        has_no_name = tls.follows_host and _is_ip(host)
+        is_unchecked = tls.is_verified and bool(tls.sni) and not tls.checks_name
+        where = use.setting(cluster, "tls") if has_no_name or is_unchecked else None
+        if where is None:
+            continue
+        if has_no_name and ("EB0005", where) not in reported:
+            reported.add(("EB0005", where))
+            yield found.finding(
+                Level.WARNING,
+                "EB0005",
+                where,
+                reason=f"{use.who} are sent on with TLS whose SNI follows the Host header, and {host} is "
+                "an IP "
+                "address, which SNI cannot carry: the server sees none.",
+                remedy="Write sni, and the name to expect in subjectAltNames.",
+            )
+        if is_unchecked and ("EB0006", where) not in reported:
+            reported.add(("EB0006", where))
+            yield found.finding(
+                Level.WARNING,
+                "EB0006",
+                where,
+                reason=f"because sni is written and subjectAltNames is not, {use.here.name} accepts any "
+                f"certificate of {tls.ca}, whatever name it is for.",
+                remedy=f"Write subjectAltNames: [{tls.sni}].",
+            )
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,89 @@
+"""What the effects are read from: every proxy that can be translated, and what each of them uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from bench.check.effects.uses import Use, uses_of
+from bench.check.finding import Finding, Level
+from bench.errors import BenchError, Position
+from bench.explain.proxies import Proxies, TranslatedProxy
+from bench.explain.resources import Sources
+from bench.istio.registry import Registry
+from bench.istio.resource import Resources
+
+
+@dataclass(frozen=True)
+class Survey:
+    """All proxies of the inventory with their translations."""
+
+    registry: Registry
+    resources: Resources
+    proxies: Proxies
+    translated: tuple[TranslatedProxy, ...]
+    untranslated: tuple[tuple[str, BenchError], ...]
+    sources: Sources
+
+    @cached_property
+    def uses(self) -> tuple[Use, ...]:
+        """Each way into a cluster, of every proxy."""
+        return tuple(use for here in self.translated for use in uses_of(here))
+
+    def finding(self, level: Level, code: str, where: Position, *, reason: str, remedy: str) -> Finding:
+        """Make a finding about the resource that stands at *where*."""
+        return Finding(level, code, where, self.sources.title(where), reason, remedy)
+
+
+def survey(registry: Registry, resources: Resources) -> Survey:
+    """Translate every proxy of the inventory; what cannot be translated is noted and not raised."""
+    sources = Sources(resources, registry.services)
+    proxies = Proxies(registry, sources)
+    translated: list[TranslatedProxy] = []
+    failed: list[tuple[str, BenchError]] = []
+    for name in registry.inventory.proxies:
+        try:
+            translated.append(proxies.get(name))
+        except BenchError as error:
+            failed.append((name, error))
+    return Survey(registry, resources, proxies, tuple(translated), tuple(failed), sources)
+
+
+def check_translation(found: Survey) -> Iterator[Finding]:
+    """EB0100: files alone cannot do what a resource asks for."""
+    for name, error in found.untranslated:
+        where = (
+            error.where if isinstance(error.where, Position) else Position(str(error.where or "inventory"), 1)
+        )
+        yield found.finding(
+            Level.ERROR,
+            "EB0100",
+            where,
+            reason=f"{name} cannot be configured from files: {error.what}",
+            remedy=error.remedy or "Leave it out.",
+        )
+
+
+_TOLD_ELSEWHERE = frozenset({"tls-dropped", "tls-not-verified"})
+"""Warnings of the translation that EB0103 and IST0128 tell with more of their effect."""
+
+
+def check_left_out(found: Survey) -> Iterator[Finding]:
+    """EB0109: what a resource asks for has no effect on a proxy, as Istio has it."""
+    for here in found.translated:
+        for warning in here.config.warnings:
+            if warning.code not in _TOLD_ELSEWHERE:
+                yield found.finding(
+                    Level.WARNING,
+                    "EB0109",
+                    warning.where,
+                    reason=f"at {here.name}, {warning.what}",
+                    remedy=warning.advice,
+                )
+
+
+def joined(names: Sequence[str]) -> str:
+    """Write ``a``, ``a and b``, ``a, b and c``."""
+    names = list(dict.fromkeys(names))
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,54 @@
+"""Resources that a cluster refuses or comments on (IST0106, IST0133, EB0011)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from bench.check.finding import Finding, Level, finding
+from bench.check.rules.surroundings import Surroundings
+from bench.istio.models.virtual_service import VirtualService
+from bench.istio.problem import Problem, path_text
+from bench.istio.validation.findings import Findings
+from bench.istio.validation.resource import inspect
+from bench.istio.validation.unused_rules import warn_about_unused_rules
+
+
+def refusals(problems: Iterable[Problem]) -> Iterator[Finding]:
+    """IST0106 for each fault of a resource that loading found."""
+    for problem in problems:
+        if problem.resource:
+            yield Finding(
+                Level.ERROR,
+                "IST0106",
+                problem.where,
+                problem.resource,
+                problem.what.removeprefix(f"{problem.resource}:").strip(),
+                problem.remedy or "A cluster refuses the resource as it is.",
+            )
+
+
+def check_schema_warnings(surroundings: Surroundings) -> Iterator[Finding]:
+    """IST0133 for what istiod's webhook accepts with a warning.
+
+    Rules that get no request have codes of their own; a label cannot silence a warning here, as it cannot
+    in istioctl.
+    """
+    for resource in surroundings.resources:
+        found = inspect(replace(resource, labels={}, annotations={})).warnings
+        unused = Findings()
+        if isinstance(resource.spec, VirtualService):
+            warn_about_unused_rules(resource.spec, unused)
+        for warning in found:
+            if warning in unused.warnings:
+                continue
+            # istiod loses what it would say about subsets and single ports of a DestinationRule.
+            is_lost = "portLevelSettings" in warning.path or "subsets" in warning.path
+            yield finding(
+                Level.WARNING,
+                "EB0011" if is_lost else "IST0133",
+                resource,
+                warning.path,
+                reason=f"{path_text(warning.path)}: {warning.what}.",
+                remedy="A cluster accepts it; write what is meant.",
+            )

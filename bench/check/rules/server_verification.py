@@ -1,0 +1,75 @@
+"""TLS towards a server whose certificate nobody checks (IST0128, IST0129).
+
+Source of the rules: istio ``destinationrule/ca-certificates.go``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.check.finding import Finding, Level, finding
+from bench.check.rules.surroundings import Surroundings
+from bench.istio.models.destination_rule import ClientTLSSettings, DestinationRule, TrafficPolicy
+from bench.istio.problem import Path
+from bench.istio.resource import Resource
+
+
+def check_server_verification(surroundings: Surroundings) -> Iterator[Finding]:
+    """IST0128 for the policy of the whole rule, IST0129 for that of a port.
+
+    istioctl does not look into subsets; there the code is EB0010.
+    """
+    for rule in surroundings.resources.destination_rules:
+        policy = rule.spec.traffic_policy
+        if policy is not None:
+            for code, tls, path, what in _settings(policy, ("spec", "trafficPolicy")):
+                if is_unverified(rule.spec, tls):
+                    yield _unverified(code, rule, tls, path, what)
+        for number, subset in enumerate(rule.spec.subsets):
+            if subset.traffic_policy is None:
+                continue
+            for _, tls, path, what in _settings(
+                subset.traffic_policy, ("spec", "subsets", number, "trafficPolicy")
+            ):
+                if is_unverified(rule.spec, tls):
+                    yield _unverified("EB0010", rule, tls, path, f" subset {subset.name}{what}")
+
+
+def _settings(policy: TrafficPolicy, root: Path) -> Iterator[tuple[str, ClientTLSSettings | None, Path, str]]:
+    """Give each TLS setting of *policy* with its code, its place and its name."""
+    yield "IST0128", policy.tls, (*root, "tls"), ""
+    for index, port in enumerate(policy.port_level_settings):
+        number = port.port.number if port.port is not None else 0
+        yield "IST0129", port.tls, (*root, "portLevelSettings", index, "tls"), f" port {number}"
+
+
+def is_unverified(rule: DestinationRule, tls: ClientTLSSettings | None) -> bool:
+    """Tell whether *tls* starts TLS and names nothing to check the server's certificate against.
+
+    A ``credentialName`` brings its own CA where a ``workloadSelector`` lets sidecars use it.
+    """
+    if tls is None or tls.mode not in ("SIMPLE", "MUTUAL") or tls.ca_certificates:
+        return False
+    return not (tls.credential_name and rule.workload_selector is not None)
+
+
+def _unverified(
+    code: str, rule: Resource[DestinationRule], tls: ClientTLSSettings | None, path: Path, what: str
+) -> Finding:
+    mode = tls.mode if tls is not None else ""
+    field = "caCertificates" if tls is not None and "ca_certificates" in tls.model_fields_set else "mode"
+    reason = f"TLS {mode} to {rule.spec.host}{what} names no caCertificates"
+    if tls is not None and tls.insecure_skip_verify:
+        reason += ", and insecureSkipVerify is on: any certificate is accepted."
+    elif tls is not None and tls.credential_name:
+        reason += ": a credential is for gateways, sidecars need a workloadSelector to use one."
+    else:
+        reason += ": Istio before 1.20 accepts any certificate, later ones only those of public CAs."
+    return finding(
+        Level.WARNING,
+        code,
+        rule,
+        (*path, field),
+        reason=reason,
+        remedy="Name the CA file in caCertificates, or write caCertificates: system for public CAs.",
+    )

@@ -1,0 +1,138 @@
+"""Rules and matches that never get a request (IST0130, IST0131, EB0009).
+
+Source of the rules: istio ``pkg/config/validation`` (``analyzeUnreachableHTTPRules`` and its siblings).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from pydantic import BaseModel
+
+from bench.check.finding import Finding, Level, finding
+from bench.check.rules.coverage import covers_match
+from bench.check.rules.surroundings import Surroundings
+from bench.istio.models.virtual_service import HTTPMatchRequest, HTTPRoute, TCPRoute, TLSRoute, VirtualService
+from bench.istio.problem import Path
+from bench.istio.resource import Resource
+from bench.istio.validation.findings import Findings
+from bench.istio.validation.unused_rules import warn_about_unused_rules
+
+Rule = HTTPRoute | TCPRoute | TLSRoute
+
+
+def check_unreachable_rules(surroundings: Surroundings) -> Iterator[Finding]:
+    """IST0130 for rules, IST0131 for single matches."""
+    for virtual_service in surroundings.resources.virtual_services:
+        spec = virtual_service.spec
+        yield from _check_rules(virtual_service, "http", spec.http)
+        yield from _check_rules(virtual_service, "tcp", spec.tcp)
+        yield from _check_rules(virtual_service, "tls", spec.tls)
+        yield from _check_overlaps(virtual_service)
+
+
+def _check_rules(
+    virtual_service: Resource[VirtualService], kind: str, rules: Sequence[Rule]
+) -> Iterator[Finding]:
+    seen: dict[str, int] = {}
+    catch_all: int | None = None
+    for number, rule in enumerate(rules):
+        if not rule.match:
+            if catch_all is not None:
+                yield _behind_catch_all(virtual_service, kind, rules, number, catch_all)
+            else:
+                catch_all = number
+            continue
+        if catch_all is not None:
+            yield _behind_catch_all(virtual_service, kind, rules, number, catch_all)
+            continue
+        repeated = 0
+        for index, match in enumerate(rule.match):
+            key = _key(match)
+            first = seen.setdefault(key, number)
+            if key in seen and (first != number or _repeats_within(rule, index, key)):
+                repeated += 1
+                yield finding(
+                    Level.INFO,
+                    "IST0131",
+                    virtual_service,
+                    ("spec", kind, number, "match", index),
+                    reason=f"the match is the same as one in {_called(rules, first)}, which comes first.",
+                    remedy="Remove one of the two.",
+                )
+        if repeated == len(rule.match):
+            yield finding(
+                Level.WARNING,
+                "IST0130",
+                virtual_service,
+                ("spec", kind, number),
+                reason=f"{_called(rules, number)} never gets a request: earlier rules have all of its "
+                "matches.",
+                remedy="Remove it, or put it first.",
+            )
+
+
+def _key(match: BaseModel) -> str:
+    """Give the text that two equal matches share; their names do not count."""
+    return match.model_dump_json(exclude={"name"})
+
+
+def _repeats_within(rule: Rule, index: int, key: str) -> bool:
+    return any(_key(match) == key for match in rule.match[:index])
+
+
+def _behind_catch_all(
+    virtual_service: Resource[VirtualService], kind: str, rules: Sequence[Rule], number: int, catch_all: int
+) -> Finding:
+    return finding(
+        Level.WARNING,
+        "IST0130",
+        virtual_service,
+        ("spec", kind, number),
+        reason=f"{_called(rules, number)} never gets a request: {_called(rules, catch_all)} before it has no "
+        "match and takes everything.",
+        remedy="Put the rule without a match last.",
+    )
+
+
+def _called(rules: Sequence[Rule], number: int) -> str:
+    rule = rules[number]
+    if isinstance(rule, HTTPRoute) and rule.name:
+        return f'the rule "{rule.name}"'
+    return f"rule {number + 1}"
+
+
+def _check_overlaps(virtual_service: Resource[VirtualService]) -> Iterator[Finding]:
+    """Report matches of which an earlier one takes every request.
+
+    IST0131 where istiod says so too. Its comparison is rough (a missing method counts as GET, header patterns
+    as equal), so that it also names matches that do get requests, which are left out here, and overlooks
+    others, which are EB0009.
+    """
+    said = Findings()
+    warn_about_unused_rules(virtual_service.spec, said)
+    claims = Counter(warning.path for warning in said.warnings)
+    rules = virtual_service.spec.http
+    catch_all = next((number for number, rule in enumerate(rules) if not rule.match), len(rules))
+    earlier: list[tuple[int, HTTPMatchRequest]] = []
+    seen: set[str] = set()
+    for number, rule in enumerate(rules[:catch_all]):
+        for index, match in enumerate(rule.match):
+            key = _key(match)
+            if key in seen:
+                continue
+            seen.add(key)
+            path: Path = ("spec", "http", number, "match", index)
+            takers = [at for at, other in earlier if covers_match(other, match)]
+            for at in takers[: claims[path] or 1]:
+                yield finding(
+                    Level.INFO if claims[path] else Level.WARNING,
+                    "IST0131" if claims[path] else "EB0009",
+                    virtual_service,
+                    path,
+                    reason=f"the match never gets a request: {_called(rules, at)} before it takes all of "
+                    "them.",
+                    remedy="Put the narrower match first.",
+                )
+            earlier.append((number, match))

@@ -1,0 +1,1 @@
+"""Commands that measure nothing: what each of them does, once the command line has understood it."""

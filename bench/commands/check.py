@@ -1,0 +1,123 @@
+"""``egress-bench check``: everything that is wrong with a folder of Istio YAML, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.check.effects.find import effects_of
+from bench.check.effects.survey import Survey, survey
+from bench.check.finding import Finding, Level, in_order
+from bench.check.rules.analyze import analyze
+from bench.check.rules.surroundings import Surroundings
+from bench.check.sarif import sarif
+from bench.commands.envoy_validation import Validation, validate
+from bench.commands.folder import InspectedFolder, inspect_folder
+from bench.errors import BenchError, Position
+from bench.stack.binaries import find_envoy
+
+SCHEMA_VERSION = 1
+FailOn = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What ``check`` found."""
+
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+    """What could not be looked at, and why."""
+
+    def worst_first(self) -> list[Finding]:
+        """Give the findings by level, each level by file and line."""
+        return sorted(self.findings, key=lambda finding: -finding.level)
+
+    def summary(self) -> str:
+        """Count the findings: ``2 errors, 1 warning``; ``nothing found``."""
+        parts: list[str] = []
+        for level, word in ((Level.ERROR, "error"), (Level.WARNING, "warning"), (Level.INFO, "note")):
+            count = sum(finding.level is level for finding in self.findings)
+            if count:
+                parts.append(f"{count} {word}{'s' if count > 1 else ''}")
+        return ", ".join(parts) or "nothing found"
+
+    def document(self) -> dict[str, Any]:
+        """Give the report for ``--json``."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "summary": {
+                level.word: sum(finding.level is level for finding in self.findings)
+                for level in (Level.ERROR, Level.WARNING, Level.INFO)
+            },
+            "notes": list(self.notes),
+            "findings": [
+                {
+                    "level": each.level.word,
+                    "code": each.code,
+                    "file": each.position.file,
+                    "line": each.position.line,
+                    "resource": each.resource or None,
+                    "reason": each.reason,
+                    "remedy": each.remedy,
+                }
+                for each in self.findings
+            ],
+        }
+
+    def sarif(self, *, version: str) -> dict[str, Any]:
+        """Give the report as SARIF 2.1.0; *version* is that of this tool."""
+        return sarif(self.findings, version=version)
+
+
+def check_folder(folder: Path) -> CheckReport:
+    """Analyze the resources in *folder*, and what their translation does to requests.
+
+    Raises:
+        InputError: there is nothing to check: no folder, no Istio YAML, no readable file, a bad inventory.
+    """
+    return check(inspect_folder(folder))
+
+
+def check(inspected: InspectedFolder) -> CheckReport:
+    """Analyze what was read, and let Envoy, where there is one, validate the translation of each proxy.
+
+    Effects and validation need an inventory, and resources that a cluster would accept.
+    """
+    resources, problems = inspected.survey.resources, inspected.survey.problems
+    inventory = inspected.inventory
+    known = inventory is not None or bool(resources.pods)
+    surroundings = Surroundings(resources, inventory, workloads_are_known=known)
+    findings = list(analyze(surroundings, problems))
+    notes: list[str] = []
+    if inventory is None:
+        notes.append(
+            "Without an inventory.yaml or a scenario.yaml it is not known which proxies exist: effects "
+            "on requests "
+            "were not looked at."
+        )
+    elif problems:
+        notes.append("Effects on requests are looked at when every resource is one that a cluster accepts.")
+    else:
+        registry = inspected.registry(inventory)
+        found = survey(registry, resources)
+        findings += effects_of(found, connections=inspected.connections)
+        validation = _by_envoy(found, Position(inspected.inventory_file, 1))
+        findings += validation.findings
+        notes += validation.notes
+    return CheckReport(in_order(findings), tuple(notes))
+
+
+def _by_envoy(found: Survey, fallback: Position) -> Validation:
+    try:
+        envoy = find_envoy().path
+    except BenchError as error:
+        return Validation((), (f"Envoy did not validate the translation: {error}",))
+    return validate(found, envoy, fallback)
+
+
+def exit_code(findings: Sequence[Finding], fail_on: FailOn = "error") -> int:
+    """Give 1 when a finding of the level *fail_on* or worse stands, else 0."""
+    limit = Level.WARNING if fail_on == "warning" else Level.ERROR
+    return int(any(finding.level >= limit for finding in findings))

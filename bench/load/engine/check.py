@@ -1,0 +1,107 @@
+"""Is this the answer that was due? One verdict for each response."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from bench.load.engine.reader import BodyListener, Reader
+from bench.load.plan import Expectation, LoadPlan, RequestKind
+
+Ending = Literal["failed", "misrouted", "unsent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a request ended that was not answered rightly."""
+
+    ending: Ending
+    reason: str
+
+
+@dataclass(slots=True)
+class BodyCheck(BodyListener):
+    """Compares a body with what is expected while it passes, in constant memory."""
+
+    exact: bytes | None
+    marker: bytes | None
+    _seen: int = 0
+    _equal: bool = True
+    _found: bool = False
+    _tail: bytes = field(default=b"")
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece of the body."""
+        if self.exact is not None:
+            self._equal = self._equal and self.exact[self._seen : self._seen + len(data)] == data
+            self._seen += len(data)
+        if self.marker is not None and not self._found:
+            window = self._tail + data
+            self._found = self.marker in window
+            self._tail = window[-(len(self.marker) - 1) :] if len(self.marker) > 1 else b""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the whole body, now seen, is right."""
+        exact = self.exact is None or (self._equal and self._seen == len(self.exact))
+        return exact and (not self.marker or self._found)
+
+
+class Check:
+    """The expectation of one kind of request, prepared."""
+
+    __slots__ = (
+        "_by_proxy",
+        "_exact",
+        "_id_header",
+        "_marker",
+        "_node_header",
+        "_nodes",
+        "_require_id",
+        "_status",
+        "head",
+    )
+
+    def __init__(self, plan: LoadPlan, kind: RequestKind) -> None:
+        expect: Expectation = kind.expect
+        self.head: Final = kind.method.upper() == "HEAD"
+        self._status = expect.status
+        self._nodes = tuple(node.encode("latin-1") for node in expect.nodes)
+        self._node_header = plan.node_header.lower().encode("latin-1")
+        self._id_header = plan.id_header.lower().encode("latin-1")
+        self._by_proxy = expect.by_proxy
+        self._require_id = plan.require_id and not expect.by_proxy
+        self._exact = expect.body_exact.encode() if expect.body_exact is not None else None
+        self._marker = expect.body_contains.encode() if expect.body_contains is not None else None
+
+    def listener(self) -> BodyCheck | None:
+        """What must see the body as it comes; None if the body does not matter."""
+        if self._exact is None and self._marker is None:
+            return None
+        return BodyCheck(self._exact, self._marker)
+
+    def judge(  # noqa: PLR0911 - one return for each rule, in order
+        self, answer: Reader, body: BodyCheck | None, ident: bytes
+    ) -> Verdict | None:
+        """Say what is wrong with a complete *answer* to request *ident*; None if nothing is.
+
+        A node that must not answer is a misroute whatever else it says; then status, id, node name, body.
+        """
+        names_node = self._nodes or self._by_proxy
+        node = answer.header(self._node_header) if names_node else None
+        if node is not None and node not in self._nodes:
+            return Verdict("misrouted", f"answered by {node.decode('latin-1')}")
+        if answer.status != self._status:
+            return Verdict("failed", f"status {answer.status}")
+        echoes = [value for name, value in answer.headers if name == self._id_header]
+        if any(echo != ident for echo in echoes):
+            return Verdict("failed", "answer to another request")
+        if self._require_id and not echoes:
+            return Verdict("failed", f"no {self._id_header.decode('latin-1')} in the answer")
+        if self._nodes and node is None:
+            return Verdict("failed", f"no {self._node_header.decode('latin-1')} in the answer")
+        if body is not None and not body.passed:
+            return Verdict("failed", "wrong body")
+        if answer.leftover:
+            return Verdict("failed", "bytes after the answer")
+        return None

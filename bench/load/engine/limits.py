@@ -1,0 +1,38 @@
+"""What stops a run before its first request, said clearly."""
+
+from __future__ import annotations
+
+import resource
+
+from bench.errors import LoadError
+from bench.load.engine.transport import reason_of
+from bench.load.plan import LoadPlan
+
+
+def check_descriptors(connections: int) -> None:
+    """Make room for so many connections.
+
+    Raises:
+        LoadError: the limit of open files is too low and cannot be raised.
+    """
+    needed = connections + 128
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise LoadError(
+            f"{connections} connections need {needed} open files; this process may have {hard} (hard limit).",
+            remedy=f"Raise it with `ulimit -n {needed}`, use fewer connections, or more workers.",
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def cannot_connect(plan: LoadPlan, error: BaseException) -> LoadError:
+    """The error for a target to which not one connection could be opened."""
+    target = f"{plan.target.address}:{plan.target.port}"
+    reason = reason_of(error)
+    if reason.startswith("TLS"):
+        remedy = "Check the server name, the CA, and the client certificate."
+    else:
+        remedy = "Start the target first, or check address and port."
+    return LoadError(f"cannot connect to {target}: {reason}.", remedy=remedy)

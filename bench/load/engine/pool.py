@@ -1,0 +1,313 @@
+"""The connections of one worker: opening, reading, closing, and timing out.
+
+A slot is in ``free`` (idle, or closed and to be opened by its next request), in ``resting`` (a closed loop
+leaves it alone for a moment), still opening for the first time, or busy with one request.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from typing import Final
+
+from bench.load.engine.arrivals import Share
+from bench.load.engine.check import Verdict
+from bench.load.engine.connection import Connection
+from bench.load.engine.poller import READ, WRITE, Poller
+from bench.load.engine.reader import ProtocolError, Reader
+from bench.load.engine.recorder import Cell, Recorder
+from bench.load.engine.request import PreparedKind
+from bench.load.engine.transport import Dialer, reason_of
+from bench.load.engine.usage import Toll
+from bench.load.plan import LoadPlan
+
+READ_SIZE: Final = 65_536
+NAN: Final = math.nan
+_REST_S: Final = 0.05
+"""How long a closed loop leaves a connection alone that could not be opened."""
+
+
+class Pool:
+    """One worker's share of the connections; calls end in ``Recorder``."""
+
+    def __init__(self, plan: LoadPlan, share: Share, poller: Poller, recorder: Recorder, toll: Toll) -> None:
+        self._settings = plan.connections
+        self._poller = poller
+        self._recorder = recorder
+        self._toll = toll
+        self._dialer = Dialer(plan)
+        self._read_timeout_s = plan.connections.read_timeout_s
+        size = self._settings.count
+        self.slots = [Connection() for _ in range(size // share.total + (share.index < size % share.total))]
+        self.by_fd: dict[int, Connection] = {}
+        self.free: deque[Connection] = deque()
+        self._resting: list[Connection] = []
+        self._opening = 0
+        self.first_error: BaseException | None = None
+        self.is_closed_loop = False
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether the first connections are still on their way."""
+        return self._opening > 0
+
+    @property
+    def busy(self) -> int:
+        """Requests that have a connection."""
+        return len(self.slots) - len(self.free) - len(self._resting)
+
+    # --- opening and closing
+
+    def open_all(self) -> None:
+        """Open the connections; only one, as a probe, if each serves a single request."""
+        reuses = self._settings.keep_alive and self._settings.requests_per_connection != 1
+        wanted = self.slots if reuses else self.slots[:1]
+        self.free.extend(self.slots[len(wanted) :])
+        self._opening = len(wanted)
+        for slot in wanted:
+            self.open(slot)
+
+    def open(self, conn: Connection) -> None:
+        """Begin to connect."""
+        now = time.monotonic()
+        try:
+            stream = self._dialer.open()
+        except OSError as error:
+            self._not_opened(conn, error)
+            return
+        conn.attach(stream, now)
+        self.by_fd[conn.fd] = conn
+        conn.watched = WRITE
+        self._poller.register(conn, WRITE)
+
+    def close(self, conn: Connection) -> None:
+        """Close; the slot stays where it is."""
+        if conn.fd >= 0:
+            self.by_fd.pop(conn.fd, None)
+            self._poller.unregister(conn)
+        conn.detach()
+
+    def use(self, poller: Poller) -> None:
+        """Let *poller* tell from now on which connections are ready."""
+        if poller is self._poller:
+            return
+        for conn in self.by_fd.values():
+            self._poller.unregister(conn)
+            poller.register(conn, conn.watched)
+        self._poller = poller
+
+    def _watch(self, conn: Connection, events: int) -> None:
+        conn.watched = events
+        self._poller.modify(conn, events)
+
+    def _not_opened(self, conn: Connection, error: BaseException) -> None:
+        self.first_error = self.first_error or error
+        self.close(conn)
+        cell, conn.cell = conn.cell, None
+        if cell is None:
+            self._opening -= 1
+            self.free.append(conn)
+            return
+        self._recorder.ended_badly(cell, conn.due, NAN, Verdict("unsent", reason_of(error)))
+        if self.is_closed_loop:
+            self._rest(conn, time.monotonic() + _REST_S)
+        else:
+            self.free.append(conn)
+
+    def _establish(self, conn: Connection, now: float) -> bool:
+        """Go on with connecting; True when the connection is open and free."""
+        if conn.stream is None:
+            return False
+        try:
+            if not conn.stream.established():
+                self._watch(conn, READ)
+                return False
+        except OSError as error:
+            self._not_opened(conn, error)
+            return False
+        self._toll.connects += 1
+        self._toll.reconnects += conn.opened > 0
+        conn.opened += 1
+        self._recorder.connected(now - conn.opening_since)
+        conn.is_open = True
+        self._watch(conn, READ)
+        limit = self._settings.requests_per_connection
+        conn.left = 1 if not self._settings.keep_alive else (limit or 0)
+        conn.slow = conn.left > 0
+        conn.idle_since = now
+        if conn.cell is None:
+            self._opening -= 1
+            return True
+        self.write(conn, conn.cell)
+        return False
+
+    # --- writing
+
+    def write(self, conn: Connection, cell: Cell) -> None:
+        """Put the request of *conn* onto its socket."""
+        kind = cell.kind
+        request = kind.head + conn.ident + kind.tail
+        cell.sent += 1
+        send = conn.send
+        try:
+            taken = send(request)
+        except BlockingIOError:
+            self._wait_to_send(conn, request)
+        except OSError as error:
+            self.broken(conn, error)
+        else:
+            if taken != len(request):
+                self._wait_to_send(conn, request[taken:])
+
+    def _wait_to_send(self, conn: Connection, rest: bytes) -> None:
+        """Send *rest* when the socket has room."""
+        conn.out = rest
+        conn.slow = True
+        self._watch(conn, READ | WRITE)
+
+    def _flush(self, conn: Connection) -> None:
+        try:
+            taken = conn.send(conn.out)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.broken(conn, error)
+            return
+        conn.out = conn.out[taken:]
+        if not conn.out:
+            self._watch(conn, READ)
+            conn.slow = conn.left > 0 or conn.reader is not None
+
+    # --- reading
+
+    def handle(self, conn: Connection, event: int, now: float) -> bool:
+        """Whatever is not the common case; True when the connection is open and free."""
+        if not conn.is_open:
+            return self._establish(conn, now)
+        if event & WRITE and conn.out:
+            self._flush(conn)
+            if event == WRITE or conn.stream is None:
+                return False
+        try:
+            data = conn.recv(READ_SIZE)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self.broken(conn, error)
+            return False
+        if conn.cell is None:
+            # The server closed an idle connection, or said something that nobody asked for.
+            self.close(conn)
+            return False
+        return self.receive(conn, conn.cell, data, now)
+
+    def receive(self, conn: Connection, cell: Cell, data: bytes, now: float) -> bool:
+        """Take a piece of an answer (empty: the peer closed); True when the connection is open and free."""
+        kind: PreparedKind = cell.kind
+        reader = conn.reader
+        is_whole = reader is None
+        if reader is None:
+            if data and kind.recognises(data, conn.ident):
+                cell.add((conn.due, conn.sent, now))
+                return self._settle(conn, keep=True)
+            conn.body = kind.check.listener()
+            conn.reader = reader = Reader(head=kind.check.head, listener=conn.body)
+            conn.slow = True
+        conn.keep(data)
+        try:
+            if not data and not reader.finish():
+                self.broken(conn, ConnectionError("connection closed before the answer"))
+                return False
+            if data and not reader.feed(data):
+                return False
+        except ProtocolError as error:
+            self._end(conn, Verdict("failed", str(error)))
+            return False
+        verdict = kind.check.judge(reader, conn.body, conn.ident)
+        if verdict is None:
+            cell.add((conn.due, conn.sent, now))
+            if is_whole and reader.keep_alive and not reader.informational and not conn.out:
+                kind.learn(data, conn.ident)
+        else:
+            self._record(conn, cell, verdict)
+        return self._settle(conn, keep=reader.keep_alive and not reader.leftover and not conn.out)
+
+    def _settle(self, conn: Connection, *, keep: bool) -> bool:
+        """The answer is complete; True when the connection stays open."""
+        conn.reader = conn.body = None
+        conn.received.clear()
+        if conn.left:
+            conn.left -= 1
+            keep = keep and conn.left > 0
+        conn.slow = conn.left > 0
+        if keep:
+            return True
+        conn.cell = None
+        self.close(conn)
+        self.free.append(conn)
+        return False
+
+    def broken(self, conn: Connection, error: OSError) -> None:
+        """The connection failed; the request on it, if any, fails with it."""
+        if conn.cell is None:
+            self.close(conn)
+            return
+        reason = str(error) if type(error) is ConnectionError else reason_of(error)
+        if conn.received:
+            reason += " in the middle of the answer"
+        self._end(conn, Verdict("failed", reason))
+
+    def _end(self, conn: Connection, verdict: Verdict) -> None:
+        """The request on *conn* failed, and the connection is of no more use."""
+        if conn.cell is not None:
+            self._record(conn, conn.cell, verdict)
+        conn.cell = None
+        self.close(conn)
+        self.free.append(conn)
+
+    def _record(self, conn: Connection, cell: Cell, verdict: Verdict) -> None:
+        self._recorder.ended_badly(
+            cell, conn.due, conn.sent, verdict, request=conn.request(), response=bytes(conn.received)
+        )
+
+    # --- time
+
+    def hurry(self, read_timeout_s: float) -> None:
+        """Wait no longer than this for answers from now on."""
+        self._read_timeout_s = min(self._read_timeout_s, read_timeout_s)
+
+    def scan(self, now: float) -> None:
+        """Time out what takes too long, close what idles too long."""
+        settings = self._settings
+        for conn in self.slots:
+            if conn.stream is None:
+                continue
+            if not conn.is_open:
+                if now - conn.opening_since > settings.connect_timeout_s:
+                    self._not_opened(conn, TimeoutError())
+            elif conn.cell is not None:
+                if now - conn.sent > self._read_timeout_s:
+                    self._end(conn, Verdict("failed", "timeout"))
+            elif settings.idle_timeout_s is not None and now - conn.idle_since > settings.idle_timeout_s:
+                self.close(conn)
+
+    def spread(self, now: float, duration_s: float) -> None:
+        """Let the connections of a closed loop begin one after the other, not all in one burst."""
+        apart = duration_s / max(1, len(self.free))
+        for number in range(len(self.free)):
+            self._rest(self.free.popleft(), now + number * apart)
+        self.wake_rested(now)
+
+    def _rest(self, conn: Connection, until: float) -> None:
+        conn.rests_until = until
+        self._resting.append(conn)
+
+    def wake_rested(self, now: float) -> bool:
+        """Take back into ``free`` what has rested long enough; True if there was something."""
+        if not self._resting:
+            return False
+        rested = [conn for conn in self._resting if conn.rests_until <= now]
+        self._resting = [conn for conn in self._resting if conn.rests_until > now]
+        self.free.extend(rested)
+        return bool(rested)

@@ -1,0 +1,186 @@
+"""What a worker remembers: raw clocks for a moment, then bucket counts that can be merged without loss."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from bench.load.engine.check import Ending, Verdict
+from bench.load.engine.histogram import LENGTH, Ints, bucket_of, count_distinct
+from bench.load.plan import LoadPlan
+
+FULL: Final = 3 * 4096
+"""Clocks in a cell's buffer after which it should be emptied."""
+EXAMPLE_BYTES: Final = 4096
+_EXAMPLES: Final = 100
+
+Wire = dict[str, Any]
+"""A message between processes: only what JSON and msgpack both know."""
+
+
+class Cell:
+    """One kind of request in one stage."""
+
+    __slots__ = (
+        "add",
+        "bad",
+        "clocks",
+        "due",
+        "endings",
+        "kind",
+        "kind_index",
+        "last_second",
+        "reasons",
+        "sent",
+        "stage",
+        "start",
+    )
+
+    def __init__(self, stage: int, kind_index: int, kind: Any, last_second: int) -> None:
+        self.stage = stage
+        self.last_second = last_second
+        self.kind_index = kind_index
+        self.kind = kind
+        """The engine's prepared request."""
+        self.start = 0.0
+        """Monotonic time of the stage's start."""
+        self.clocks: list[float] = []
+        """due, sent, done of each right answer, flat."""
+        self.add: Callable[[tuple[float, float, float]], None] = self.clocks.extend
+        self.bad: list[tuple[float, float]] = []
+        """due and sent (NaN if never) of all others."""
+        self.due = 0
+        self.sent = 0
+        self.endings: dict[Ending, int] = {"failed": 0, "misrouted": 0, "unsent": 0}
+        self.reasons: dict[str, int] = {}
+
+
+class Recorder:
+    """All cells of one worker, and what they have to tell since they were last asked."""
+
+    def __init__(self, plan: LoadPlan, kinds: list[Any]) -> None:
+        self._plan = plan
+        self.cells = [
+            [Cell(number, index, kind, math.ceil(stage.duration_s) - 1) for index, kind in enumerate(kinds)]
+            for number, stage in enumerate(plan.stages)
+        ]
+        self._seen: set[tuple[str, str]] = set()
+        self._examples: list[Wire] = []
+        self._connects: list[float] = []
+
+    def begin(self, starts: list[float]) -> None:
+        """Fix the monotonic start of each stage."""
+        for cells, start in zip(self.cells, starts, strict=False):
+            for cell in cells:
+                cell.start = start
+
+    def is_full(self, limit: int) -> bool:
+        """Whether a cell holds *limit* clocks or more."""
+        return any(len(cell.clocks) >= limit for cells in self.cells for cell in cells)
+
+    def connected(self, seconds: float) -> None:
+        """Record the time that one connection took to open."""
+        self._connects.append(seconds)
+
+    def ended_badly(
+        self,
+        cell: Cell,
+        due: float,
+        sent: float,
+        verdict: Verdict,
+        *,
+        request: bytes = b"",
+        response: bytes = b"",
+    ) -> None:
+        """Record a request that got no right answer; *sent* is NaN if it was never sent."""
+        cell.bad.append((due, sent))
+        cell.endings[verdict.ending] += 1
+        cell.reasons[verdict.reason] = cell.reasons.get(verdict.reason, 0) + 1
+        key = (self._plan.requests[cell.kind_index].name, verdict.reason)
+        if key not in self._seen and len(self._seen) < _EXAMPLES:
+            self._seen.add(key)
+            self._examples.append(
+                {
+                    "stage": self._plan.stages[cell.stage].name,
+                    "subset": key[0],
+                    "reason": verdict.reason,
+                    "request": request[:EXAMPLE_BYTES].decode("latin-1"),
+                    "response": response[:EXAMPLE_BYTES].decode("latin-1"),
+                }
+            )
+
+    def take(self) -> Wire:
+        """Everything since the last call, as counts; the raw clocks are gone afterwards."""
+        delta: Wire = {"cells": [wire for cells in self.cells for cell in cells if (wire := _empty(cell))]}
+        if self._connects:
+            delta["connects"] = pack(_micros(np.asarray(self._connects)))
+            self._connects.clear()
+        if self._examples:
+            delta["examples"] = self._examples
+            self._examples = []
+        return delta
+
+
+def _micros(seconds: Any) -> Ints:
+    whole: Ints = np.rint(np.asarray(seconds, dtype=np.float64) * 1e6).astype(np.int64)
+    return bucket_of(whole)
+
+
+def _empty(cell: Cell) -> Wire | None:
+    """Turn a cell's raw clocks into counts per bucket and forget them."""
+    answered = len(cell.clocks) // 3
+    if not (answered or cell.bad or cell.due or cell.sent):
+        return None
+    clocks = np.asarray(cell.clocks, dtype=np.float64).reshape(-1, 3)
+    cell.clocks.clear()
+    bad = np.asarray(cell.bad, dtype=np.float64).reshape(-1, 2)
+    cell.bad.clear()
+    wire: Wire = {
+        "stage": cell.stage,
+        "kind": cell.kind_index,
+        "due": cell.due,
+        "sent": cell.sent,
+        "answered": answered,
+        "reasons": cell.reasons,
+        "failed": cell.endings["failed"],
+        "misrouted": cell.endings["misrouted"],
+        "unsent": cell.endings["unsent"],
+    }
+    cell.due = cell.sent = 0
+    cell.reasons = {}
+    cell.endings = {"failed": 0, "misrouted": 0, "unsent": 0}
+    due, sent, done = clocks[:, 0], clocks[:, 1], clocks[:, 2]
+    second = _seconds(cell, due)
+    # Second and bucket in one number: the response times of the stage are the sum over its seconds.
+    wire["response"] = pack(second * LENGTH + _micros(done - due))
+    wire["service"] = pack(_micros(done - sent))
+    late = bad[~np.isnan(bad[:, 1])]
+    wire["lag"] = pack(_micros(np.concatenate([sent - due, late[:, 1] - late[:, 0]])))
+    wire["bad_seconds"] = pack(_seconds(cell, bad[:, 0]))
+    return wire
+
+
+def _seconds(cell: Cell, due: Any) -> Ints:
+    """Whole seconds from the stage's start; what a closed loop sends at the very end belongs to the last."""
+    whole: Ints = np.floor(np.asarray(due) - cell.start).astype(np.int64)
+    return np.clip(whole, 0, cell.last_second)
+
+
+def pack(numbers: Ints) -> list[str]:
+    """Distinct *numbers* and how often each occurs, as base64 of little-endian 8- and 4-byte integers."""
+    distinct, counts = count_distinct(numbers)
+    return [
+        base64.b64encode(distinct.astype("<i8").tobytes()).decode("ascii"),
+        base64.b64encode(counts.astype("<i4").tobytes()).decode("ascii"),
+    ]
+
+
+def unpack(wire: list[str]) -> tuple[Ints, Ints]:
+    """Inverse of ``pack``: distinct numbers and their counts."""
+    distinct = np.frombuffer(base64.b64decode(wire[0]), dtype="<i8").astype(np.int64)
+    counts = np.frombuffer(base64.b64decode(wire[1]), dtype="<i4").astype(np.int64)
+    return distinct, counts

@@ -1,0 +1,131 @@
+"""Requests, encoded once: only the id differs from one to the next."""
+
+from __future__ import annotations
+
+from os.path import commonprefix
+from typing import Final
+
+from bench.errors import LoadError
+from bench.load.engine.check import Check
+from bench.load.plan import LoadPlan, RequestKind
+
+IDENT: Final = "{run_id}/{sequence:013d}"
+"""How a request is named: fixed width, so that the digits can be patched in."""
+_DIGITS: Final = [b"%03d" % number for number in range(1000)]
+_MEMORY: Final = 256
+_VARIANTS: Final = 64
+"""Right answers with the same head that the engine recognises by itself."""
+_PIECE: Final = 64
+"""Bytes from the first in which answers differ that tell one from another."""
+
+
+class PreparedKind:
+    """One kind of request, and the right answers to it that were read in full before.
+
+    An answer that equals, byte for byte and with its own id in the id's place, one that passed every check
+    passes every check: such answers are recognised without reading them. The engine does so by itself with
+    the fields below. Behind a proxy right answers differ all the time, in the upstream's service time for
+    instance: the piece in which they differ tells which one to compare with.
+    """
+
+    __slots__ = ("_known", "check", "cut", "good_head", "head", "rests", "tail")
+
+    def __init__(self, plan: LoadPlan, kind: RequestKind) -> None:
+        self.check: Final = Check(plan, kind)
+        self.head, self.tail = encode(plan, kind)
+        self.good_head = b"\0"
+        """What stands before the id in right answers of late."""
+        self.rests: dict[bytes, bytes] = {}
+        """All that followed the id in right answers with this head, by the piece in which they differ."""
+        self.cut = slice(0)
+        """Where in an answer that piece lies."""
+        self._known: dict[bytes, int] = {}
+        """Right answers without their id -> where the id stood; -1: nowhere."""
+
+    def learn(self, answer: bytes, ident: bytes) -> None:
+        """Remember a complete, verified, keep-alive *answer* that was framed by its own headers."""
+        where = answer.find(ident)
+        if where >= 0 and answer.find(ident, where + 1) >= 0:
+            return
+        if len(self._known) >= _MEMORY:
+            self._known.clear()
+        if where < 0:
+            self._known[answer] = -1
+            return
+        self._known[answer.replace(ident, b"", 1)] = where
+        self._expect(answer[:where], len(ident), answer[where + len(ident) :])
+
+    def recognises(self, answer: bytes, ident: bytes) -> bool:
+        """Whether *answer* is one of the right answers seen before, with *ident* as its id."""
+        where = answer.find(ident)
+        if where < 0:
+            return self._known.get(answer) == -1
+        if self._known.get(answer.replace(ident, b"", 1)) != where:
+            return False
+        self._expect(answer[:where], len(ident), answer[where + len(ident) :])
+        return True
+
+    def _expect(self, head: bytes, ident_length: int, rest: bytes) -> None:
+        """Let the engine recognise *rest* behind *head*; seldom called, once for each new answer."""
+        if head != self.good_head or len(self.rests) >= _VARIANTS:
+            self.rests = {}
+        rests = [*self.rests.values(), rest]
+        first = len(commonprefix(rests))  # noqa: RUF071 - bytes, not paths
+        # Two that differ only behind the piece: the later one counts, the other goes the long way.
+        self.rests = {each[first : first + _PIECE]: each for each in rests}
+        self.cut = slice(len(head) + ident_length + first, len(head) + ident_length + first + _PIECE)
+        self.good_head = head
+
+
+class Idents:
+    """The ids of a run's requests, made many at a time: formatting one costs three times as much."""
+
+    def __init__(self, run_id: str) -> None:
+        self._format = (run_id.replace("%", "%%") + "/%010d").encode("latin-1")
+
+    def series(self, first: int, step: int, count: int) -> list[bytes]:
+        """*count* ids, of the sequence numbers *first*, *first* + *step* …; see ``IDENT``."""
+        made: list[bytes] = []
+        number = first
+        while len(made) < count:
+            thousands, rest = divmod(number, 1000)
+            begin = self._format % thousands
+            digits = _DIGITS[rest::step]
+            made += [begin + three for three in digits]
+            number += step * len(digits)
+        del made[count:]
+        return made
+
+
+def encode(plan: LoadPlan, kind: RequestKind) -> tuple[bytes, bytes]:
+    """The bytes before and after the id.
+
+    Raises:
+        LoadError: a name or value cannot stand in an HTTP request.
+    """
+    given = {name.lower() for name, _ in kind.headers}
+    lines = [f"{kind.method} {kind.path} HTTP/1.1"]
+    if "host" not in given:
+        lines.append(f"Host: {plan.target.host}")
+    lines += [f"{name}: {value}" for name, value in kind.headers]
+    body = kind.body.encode()
+    if (body or kind.method.upper() in ("POST", "PUT", "PATCH")) and "content-length" not in given:
+        lines.append(f"Content-Length: {len(body)}")
+    if not plan.connections.keep_alive and "connection" not in given:
+        lines.append("Connection: close")
+    lines.append(f"{plan.id_header}: ")
+    for line in [*lines, plan.run_id]:
+        if any(ord(character) < 0x20 and character != "\t" for character in line):
+            raise LoadError(
+                f"request {kind.name}: {line!r} holds a control character, which HTTP forbids.",
+                remedy="Take it out of the path, header or run id.",
+            )
+    try:
+        head = "\r\n".join(lines).encode("latin-1")
+        plan.run_id.encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise LoadError(
+            f"request {kind.name}: {error.object[error.start : error.end]!r} cannot stand in an HTTP header.",
+            remedy="Percent-encode it.",
+        ) from None
+    return head, b"\r\n\r\n" + body

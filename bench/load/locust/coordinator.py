@@ -1,0 +1,199 @@
+"""The master's side of a run: shares the plan out, starts everyone at once, passes on what they report."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import gevent
+from locust.runners import STATE_MISSING
+
+from bench.load.engine.arrivals import Share
+from bench.load.engine.recorder import Wire
+from bench.load.locust.participant import clock_id
+from bench.load.plan import LoadPlan
+
+_LEAD_S: Final = 0.05
+"""Between the order to start and the start, in one process."""
+_LEAD_DISTRIBUTED_S: Final = 0.3
+
+
+class Orders(Protocol):
+    """The way from the conductor to a member."""
+
+    def order(self, client: str, message: str, data: Wire) -> None:
+        """Deliver *data* to the member named in it, in the Locust process *client*."""
+
+
+@dataclass(slots=True)
+class _Participant:
+    client: str
+    boot: str
+    name: str
+    pid: int
+    host: str
+    share: Share = field(default_factory=Share)
+    is_ready: bool = False
+    is_over: bool = False
+
+
+class Conductor:
+    """Conducts one group of members through one plan; everything it learns goes to *tell*."""
+
+    def __init__(
+        self,
+        plan: LoadPlan,
+        orders: Orders,
+        runner: Any,
+        tell: Callable[[Wire], None],
+        *,
+        is_solo: bool = False,
+    ) -> None:
+        self._plan = plan
+        self._is_solo = is_solo
+        """Each member has the whole plan for itself, from the moment it joins."""
+        self._orders = orders
+        self._runner = runner
+        self._tell = tell
+        self._members: dict[str, _Participant] = {}
+        self._has_begun = False
+        self._is_over = False
+        self._reason: str | None = None
+        self._started_at: float | None = None
+        self._watch = gevent.spawn(self._watch_workers)
+
+    @property
+    def plan(self) -> LoadPlan:
+        """What is conducted."""
+        return self._plan
+
+    @property
+    def size(self) -> int:
+        """Members that have joined."""
+        return len(self._members)
+
+    @property
+    def reason(self) -> str | None:
+        """Why the run is not complete; None if every member did all that it had to."""
+        if self._members and all(each.is_over for each in self._members.values()):
+            return self._reason
+        return self._reason or "stopped"
+
+    def receive(self, message: str, data: Wire, client: str) -> None:
+        """Take a message from a member."""
+        member = data["member"]
+        if message == "join":
+            if not self._has_begun:
+                name = f"{data['host']} pid {data['pid']}"
+                self._members[member] = _Participant(client, data["boot"], name, data["pid"], data["host"])
+                if self._is_solo:
+                    self._set_up(member, Share())
+            return
+        if member not in self._members or self._is_over:
+            return
+        participant = self._members[member]
+        if message == "ready":
+            participant.is_ready = True
+            if self._is_solo:
+                self._go(member, time.monotonic() + random.uniform(0, _LEAD_S))  # noqa: S311 - a phase
+            else:
+                self._start_if_ready()
+        elif message == "done":
+            participant.is_over = True
+            self._reason = self._reason or data["reason"]
+            self._finish_if_over()
+        elif message == "failed":
+            self._is_over = True
+            self._tell({"type": "failed", "what": data["what"], "remedy": data["remedy"]})
+
+    def receive_delta(self, member: str, delta: Wire) -> None:
+        """Take counts from a member."""
+        if member in self._members:
+            self._tell({"type": "delta", "worker": member, "delta": delta})
+
+    def begin(self) -> None:
+        """Share the plan out among those who have joined."""
+        if self._has_begun or not self._members or self._is_solo:
+            return
+        self._has_begun = True
+        for index, member in enumerate(self._members):
+            self._set_up(member, Share(index, len(self._members)))
+
+    def _set_up(self, member: str, share: Share) -> None:
+        participant = self._members[member]
+        plan = self._plan
+        if self._is_solo:
+            plan = plan.model_copy(update={"run_id": f"{plan.run_id}-{len(self._members)}"})
+        about = {"index": share.index, "total": share.total}
+        self._tell({"type": "worker", "worker": member, "name": participant.name, **about})
+        order = {"member": member, "plan": plan.model_dump(mode="json"), **about}
+        self._orders.order(participant.client, "setup", order)
+
+    def stop(self, reason: str) -> None:
+        """End early; what was measured still arrives. Does nothing once the run is over."""
+        if self._is_over:
+            return
+        if not self._has_begun and not self._is_solo:
+            self._is_over = True
+            self._tell({"type": "done", "reason": reason})
+            return
+        for member, participant in self._members.items():
+            if not participant.is_over:
+                self._orders.order(participant.client, "stop", {"member": member, "reason": reason})
+
+    def lose(self, pid: int, host: str, detail: str) -> None:
+        """The Locust worker process *pid* on *host* is known to be gone."""
+        for member, participant in self._members.items():
+            if (participant.pid, participant.host) == (pid, host):
+                self._lost(member, detail)
+
+    def _lost(self, member: str, detail: str) -> None:
+        participant = self._members[member]
+        if participant.is_over or not self._has_begun:
+            return
+        participant.is_over = True
+        self._tell({"type": "lost", "worker": member, "detail": detail})
+        # Whoever has not been started would keep the others waiting.
+        participant.is_ready = True
+        self._start_if_ready()
+        self._finish_if_over()
+
+    def _start_if_ready(self) -> None:
+        if self._started_at is None and all(each.is_ready for each in self._members.values()):
+            self._start()
+
+    def _start(self) -> None:
+        lead = _LEAD_S if len({each.client for each in self._members.values()}) == 1 else _LEAD_DISTRIBUTED_S
+        at = time.monotonic() + lead
+        self._started_at = at
+        self._tell({"type": "go", "at": at})
+        for member, participant in self._members.items():
+            if not participant.is_over:
+                self._go(member, at)
+
+    def _go(self, member: str, at: float) -> None:
+        participant = self._members[member]
+        # On another machine the monotonic clock is another one; the way there is short.
+        same_clock = participant.boot == clock_id()
+        order = {"member": member, "at": at if same_clock else None, "in_s": at - time.monotonic()}
+        self._orders.order(participant.client, "go", order)
+
+    def _finish_if_over(self) -> None:
+        if not (self._is_over or self._is_solo) and all(each.is_over for each in self._members.values()):
+            self._is_over = True
+            self._tell({"type": "done", "reason": self._reason})
+
+    def _watch_workers(self) -> None:
+        """Notice Locust workers that vanished."""
+        while not self._is_over:
+            gevent.sleep(0.2)
+            clients = getattr(self._runner, "clients", None)
+            if clients is None:
+                return
+            for member, participant in list(self._members.items()):
+                node = clients.get(participant.client)
+                if node is None or node.state == STATE_MISSING:
+                    self._lost(member, "vanished in the middle of the run")

@@ -1,0 +1,127 @@
+"""One EgressUser's side of a run: it owns an engine, and talks to the conductor through a link."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import time
+import traceback
+import uuid
+from pathlib import Path
+from typing import Any, Protocol
+
+import gevent.event
+from gevent.hub import get_hub
+from locust.env import Environment
+
+from bench.errors import BenchError
+from bench.load.engine.arrivals import Share
+from bench.load.engine.engine import Engine
+from bench.load.engine.recorder import Wire
+from bench.load.locust import statistics as locust_stats
+from bench.load.plan import LoadPlan
+
+
+class Link(Protocol):
+    """The way from a member to its conductor."""
+
+    def send(self, message: str, data: Wire) -> None:
+        """Deliver *data*, in order."""
+
+    def send_delta(self, member: str, delta: Wire) -> None:
+        """Deliver counts, in order with the messages."""
+
+
+class Member:
+    """Joins, gets its share, connects, waits for the start, and runs until its share is done."""
+
+    def __init__(self, environment: Environment, link: Link, group: str) -> None:
+        self.id = uuid.uuid4().hex
+        self.group = group
+        self._environment = environment
+        self._link = link
+        self._plan: LoadPlan | None = None
+        self._engine: Engine | None = None
+        self._over = gevent.event.Event()
+        self._deltas = 0
+        self._reason: str | None = None
+        """Why it ended early."""
+
+    def run(self) -> None:
+        """Take part until the end; being killed stops the engine and still delivers what it measured."""
+        self._link.send("join", self._about(host=socket.gethostname(), pid=os.getpid(), boot=clock_id()))
+        try:
+            self._over.wait()
+        finally:
+            if not self._over.is_set():
+                self.stop("the user was stopped")
+                self._over.wait(3.0)
+            if self._engine is not None:
+                self._engine.close()
+
+    def setup(self, plan: Wire, share: Share) -> None:
+        """Build the engine and open its connections."""
+        # A full collection of Locust's heap takes longer than the gap between two requests.
+        gc.collect()
+        gc.freeze()
+        try:
+            self._plan = LoadPlan.model_validate(plan)
+            self._engine = Engine(
+                self._plan,
+                share,
+                get_hub().loop,
+                on_ready=lambda: self._link.send("ready", self._about()),
+                on_delta=self._on_delta,
+                on_done=self._on_done,
+                on_fatal=self._on_fatal,
+            )
+            self._engine.connect()
+        except Exception as error:  # noqa: BLE001 - told to the conductor, which ends the run
+            self._on_fatal(error)
+
+    def go(self, at: float | None, in_s: float) -> None:
+        """Start at *at* on the monotonic clock, or *in_s* from now if that clock is another machine's."""
+        if self._engine is not None:
+            self._engine.start(at if at is not None else time.monotonic() + in_s)
+
+    def stop(self, reason: str) -> None:
+        """End early."""
+        self._reason = reason
+        if self._engine is not None:
+            self._engine.stop(reason)
+        else:
+            self._over.set()
+
+    def _about(self, **more: Any) -> Wire:
+        return {"member": self.id, "group": self.group, **more}
+
+    def _on_delta(self, delta: Wire) -> None:
+        self._deltas += 1
+        delta["number"] = self._deltas
+        self._link.send_delta(self.id, delta)
+        if self._plan is not None:
+            locust_stats.feed(self._environment, self._plan, delta)
+
+    def _on_done(self) -> None:
+        try:
+            self._link.send("done", self._about(reason=self._reason))
+        finally:
+            self._over.set()
+
+    def _on_fatal(self, error: BaseException) -> None:
+        if isinstance(error, BenchError):
+            what, remedy = error.what, error.remedy
+        else:
+            what, remedy = f"the load engine failed: {type(error).__name__}: {error}.", "Please report this."
+            traceback.print_exception(error)
+        self._link.send("failed", self._about(what=what, remedy=remedy))
+        self._over.set()
+
+
+def clock_id() -> str:
+    """Names the monotonic clock: equal on two processes exactly if they share it."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return f"{socket.gethostname()}-{uuid.getnode()}"

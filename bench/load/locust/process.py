@@ -1,0 +1,314 @@
+"""Ties members and conductor to one Locust process: messages, reports, and the pipes to the process above."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any, Final
+
+import gevent
+import gevent.os
+import gevent.queue
+import locust.runners
+import locust.stats
+from locust import events
+from locust.env import Environment
+from locust.exception import StopUser
+from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
+
+from bench.load.engine.arrivals import Share
+from bench.load.engine.recorder import Wire
+from bench.load.locust.coordinator import Conductor
+from bench.load.locust.participant import Member
+from bench.load.plan import LoadPlan
+from bench.load.run.merge import Merger
+
+PLAN: Final = "EGRESS_BENCH_PLAN"
+"""Path of the plan."""
+EVENTS: Final = "EGRESS_BENCH_EVENTS"
+"""Descriptor to which the conductor writes JSON lines."""
+CONTROL: Final = "EGRESS_BENCH_CONTROL"
+"""Descriptor from which the conductor reads commands, one a line."""
+LIFELINE: Final = "EGRESS_BENCH_LIFELINE"
+"""Descriptor whose end means that the process above is gone, and with it the reason to live."""
+_REPORT_S: Final = 0.5
+_BEFORE_QUIT_S: Final = 0.05
+_ARRIVALS_S: Final = 0.2
+_FROM_MEMBER: Final = ("join", "ready", "done", "failed")
+_TO_MEMBER: Final = ("setup", "go", "stop")
+
+
+def plan_from_environment() -> LoadPlan | None:
+    """The plan that the environment names, or None."""
+    path = os.environ.get(PLAN)
+    return LoadPlan.model_validate_json(Path(path).read_text(encoding="utf-8")) if path else None
+
+
+class Session:
+    """All that one Locust process knows about egress runs."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._runner: Any = environment.runner
+        self._members: dict[str, Member] = {}
+        self._conductors: dict[str, Conductor] = {}
+        self._group_of: dict[str, str] = {}
+        self._mergers: dict[str, Merger] = {}
+        self._written: set[str] = set()
+        self._pending: list[Wire] = []
+        self._outbox: gevent.queue.Queue[tuple[str, Wire]] = gevent.queue.Queue()
+        self._expected: int | None = None
+        self._events_fd = _descriptor(EVENTS)
+        if isinstance(self._runner, WorkerRunner):
+            for message in _TO_MEMBER:
+                self._runner.register_message(f"egress-{message}", self._on_order)
+            _listen(environment.events.report_to_master, self._fill_report)
+            gevent.spawn(self._send_all)
+        else:
+            if isinstance(self._runner, MasterRunner):
+                for message in _FROM_MEMBER:
+                    self._runner.register_message(f"egress-{message}", self._on_message)
+                _listen(environment.events.worker_report, self._read_report)
+            for user_class in environment.user_classes:
+                plan = getattr(user_class, "plan", None)
+                if isinstance(plan, LoadPlan):
+                    self._add_group(
+                        user_class.__name__, plan, is_solo=not getattr(user_class, "shared", True)
+                    )
+            _listen(environment.events.spawning_complete, self._on_spawned)
+            _listen(environment.events.test_stopping, self._on_test_stopping)
+            _listen(environment.events.test_stop, self._on_test_stop)
+            if self._events_fd is not None:
+                plan = next(conductor.plan for conductor in self._conductors.values())
+                self._expected = plan.workers + plan.remote_workers
+                if isinstance(self._runner, MasterRunner):
+                    gevent.spawn(self._count_arrivals)
+            control = _descriptor(CONTROL)
+            if control is not None:
+                gevent.spawn(self._obey, control)
+
+    def _add_group(self, group: str, plan: LoadPlan, *, is_solo: bool) -> None:
+        self._mergers[group] = Merger(plan)
+        self._conductors[group] = Conductor(
+            plan, self, self._runner, lambda wire: self._tell(group, wire), is_solo=is_solo
+        )
+
+    # --- members
+
+    def take_part(self, group: str) -> None:
+        """Run one member of *group* in the current greenlet until its share is done."""
+        member = Member(self._environment, self, group)
+        self._members[member.id] = member
+        try:
+            member.run()
+        finally:
+            del self._members[member.id]
+        raise StopUser
+
+    def send(self, message: str, data: Wire) -> None:
+        """Member to conductor."""
+        if isinstance(self._runner, WorkerRunner):
+            self._outbox.put((message, data))
+        else:
+            self._deliver(message, data, "local")
+
+    def send_delta(self, member: str, delta: Wire) -> None:
+        """Member to conductor, with Locust's next report."""
+        if isinstance(self._runner, WorkerRunner):
+            self._pending.append({"member": member, "delta": delta})
+        else:
+            self._deliver_delta(member, delta)
+
+    def _send_all(self) -> None:
+        """Engines call from the event loop itself, where nothing may wait: this greenlet sends."""
+        for message, data in self._outbox:
+            if message in ("done", "failed"):
+                # The counts must be there before the news that there are no more.
+                self._runner._send_stats()  # noqa: SLF001 - Locust has no public way to report now
+            self._runner.send_message(f"egress-{message}", data)
+
+    def _on_order(self, environment: Environment, msg: Any, **_: Any) -> None:  # noqa: ARG002 - Locust's signature
+        self._obey_order(msg.type.removeprefix("egress-"), msg.data)
+
+    def _obey_order(self, message: str, data: Wire) -> None:
+        member = self._members.get(data["member"])
+        if member is None:
+            return
+        if message == "setup":
+            member.setup(data["plan"], Share(data["index"], data["total"]))
+        elif message == "go":
+            member.go(data["at"], data["in_s"])
+        else:
+            member.stop(data["reason"])
+
+    def _fill_report(self, client_id: str, data: Wire) -> None:  # noqa: ARG002 - Locust's signature
+        data["egress"] = self._pending
+        self._pending = []
+
+    # --- conductor
+
+    def order(self, client: str, message: str, data: Wire) -> None:
+        """Conductor to member."""
+        if isinstance(self._runner, MasterRunner):
+            self._runner.send_message(f"egress-{message}", data, client)
+        else:
+            self._obey_order(message, data)
+
+    def _on_message(self, environment: Environment, msg: Any, **_: Any) -> None:  # noqa: ARG002 - Locust's signature
+        self._deliver(msg.type.removeprefix("egress-"), msg.data, msg.node_id)
+
+    def _deliver(self, message: str, data: Wire, client: str) -> None:
+        conductor = self._conductors.get(data["group"])
+        if conductor is None:
+            return
+        self._group_of[data["member"]] = data["group"]
+        conductor.receive(message, data, client)
+        if message == "join" and self._expected is not None and conductor.size == self._expected:
+            conductor.begin()
+
+    def _read_report(self, client_id: str, data: Wire) -> None:  # noqa: ARG002 - Locust's signature
+        for entry in data.get("egress", ()):
+            self._deliver_delta(entry["member"], entry["delta"])
+
+    def _deliver_delta(self, member: str, delta: Wire) -> None:
+        group = self._group_of.get(member)
+        if group is not None:
+            self._conductors[group].receive_delta(member, delta)
+
+    def _count_arrivals(self) -> None:
+        """Tell how many workers have come, until all have: Locust begins only then."""
+        told = -1
+        while told != self._expected:
+            # Whoever has begun is no longer "ready", and is here all the same.
+            present = sum(node.state != STATE_MISSING for node in list(self._runner.clients.values()))
+            if present != told:
+                told = present
+                self._write({"type": "present", "workers": present})
+            gevent.sleep(_ARRIVALS_S)
+
+    def _on_spawned(self, user_count: int) -> None:  # noqa: ARG002 - Locust's signature
+        if self._expected is None:
+            # Members join when their greenlets first run, a moment after they were spawned.
+            gevent.spawn_later(0.5, self._begin_all)
+
+    def _begin_all(self) -> None:
+        for conductor in self._conductors.values():
+            conductor.begin()
+
+    def _tell(self, group: str, wire: Wire) -> None:
+        if self._events_fd is not None:
+            self._write(wire)
+            if wire["type"] in ("done", "failed"):
+                gevent.spawn_later(self._before_quit_s(), self._quit)
+            return
+        merger = self._mergers[group]
+        if wire["type"] == "worker":
+            merger.add_worker(wire["worker"], Share(wire["index"], wire["total"]), wire["name"])
+        elif wire["type"] == "delta":
+            merger.add(wire["worker"], wire["delta"])
+        elif wire["type"] == "lost":
+            merger.lose(wire["worker"], wire["detail"])
+        elif wire["type"] == "done":
+            self._write_outcome(group, wire["reason"])
+        elif wire["type"] == "failed":
+            print(f"{group}: {wire['what']} {wire['remedy'] or ''}")  # noqa: T201 - Locust's console
+
+    def _write(self, wire: Wire) -> None:
+        """An event for the process above."""
+        assert self._events_fd is not None  # noqa: S101 - the caller looked
+        _write_all(self._events_fd, json.dumps(wire, separators=(",", ":")).encode() + b"\n")
+
+    def _before_quit_s(self) -> float:
+        """Locust writes its CSV files once in a while and not at the end: let it do so once more."""
+        options = self._environment.parsed_options
+        has_csv = options is not None and options.csv_prefix
+        return _BEFORE_QUIT_S + (locust.stats.CSV_STATS_INTERVAL_SEC if has_csv else 0.0)
+
+    def _quit(self) -> None:
+        self._environment.process_exit_code = 0
+        self._runner.quit()
+        if self._environment.web_ui is not None:
+            # With a web UI, Locust lives as long as that.
+            self._environment.web_ui.stop()  # type: ignore[no-untyped-call]
+
+    def _on_test_stopping(self, environment: Environment) -> None:  # noqa: ARG002 - Locust's signature
+        """Somebody pressed Stop in the web UI: the members must learn it before Locust kills them."""
+        if self._events_fd is not None:
+            for conductor in self._conductors.values():
+                conductor.stop("stopped in Locust's web UI")
+
+    def _on_test_stop(self, environment: Environment) -> None:  # noqa: ARG002 - Locust's signature
+        if self._events_fd is not None:
+            return
+        for group in self._mergers:
+            if group not in self._written:
+                self._write_outcome(group, self._conductors[group].reason)
+
+    def _write_outcome(self, group: str, reason: str | None) -> None:
+        outcome = self._mergers[group].outcome(reason)
+        Path(f"{group}.outcome.json").write_text(outcome.model_dump_json(indent=1), encoding="utf-8")
+        self._written.add(group)
+
+    def _obey(self, fd: int) -> None:
+        """Commands from the process above."""
+        pending = b""
+        while True:
+            gevent.os.make_nonblocking(fd)
+            data = gevent.os.nb_read(fd, 1024)
+            if not data:
+                if fd == _descriptor(LIFELINE):
+                    os._exit(70)
+                return
+            pending += data
+            while b"\n" in pending:
+                line, pending = pending.split(b"\n", 1)
+                command = json.loads(line)
+                for conductor in self._conductors.values():
+                    if "stop" in command:
+                        conductor.stop(command["stop"])
+                    else:
+                        conductor.lose(command["lost"], socket.gethostname(), command["detail"])
+
+
+def of(environment: Environment) -> Session:
+    """The session of this Locust process."""
+    return _SESSIONS[environment]
+
+
+_SESSIONS: dict[Environment, Session] = {}
+
+
+def _on_init(environment: Environment, **_: Any) -> None:
+    locust.runners.WORKER_REPORT_INTERVAL = _REPORT_S
+    _SESSIONS[environment] = Session(environment)
+    lifeline = _descriptor(LIFELINE)
+    # One descriptor may be both: whoever reads the commands then notices its end.
+    if lifeline is not None and lifeline != _descriptor(CONTROL):
+        gevent.spawn(_die_with, lifeline)
+
+
+def _die_with(fd: int) -> None:
+    gevent.os.make_nonblocking(fd)
+    while gevent.os.nb_read(fd, 1):
+        pass
+    os._exit(70)
+
+
+def _descriptor(name: str) -> int | None:
+    text = os.environ.get(name)
+    return int(text) if text else None
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def _listen(hook: Any, listener: Any) -> None:
+    """Locust's hooks are untyped."""
+    hook.add_listener(listener)
+
+
+_listen(events.init, _on_init)

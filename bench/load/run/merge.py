@@ -1,0 +1,283 @@
+"""Puts together what the workers reported, without loss, and shows that nothing vanished."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from bench.errors import LoadError
+from bench.load.engine import schedule
+from bench.load.engine.arrivals import Share, due_by_kind, salt_of, stage_starts
+from bench.load.engine.histogram import LENGTH, Tally, count_distinct
+from bench.load.engine.recorder import Wire, unpack
+from bench.load.outcome import Counts, Example, Generator, LoadOutcome, Second, StageOutcome, SubsetOutcome
+from bench.load.plan import LoadPlan
+from bench.scenario.traffic import Closed
+
+LOST: Final = "worker lost"
+"""Reason of requests of which nobody knows any more whether they were sent."""
+_NUMBERS: Final = ("due", "sent", "answered", "failed", "misrouted", "unsent")
+
+
+@dataclass(slots=True)
+class _Cell:
+    numbers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_NUMBERS, 0))
+    reasons: dict[str, int] = field(default_factory=dict)
+    response: Tally = field(default_factory=Tally)
+    service: Tally = field(default_factory=Tally)
+    lag: Tally = field(default_factory=Tally)
+
+
+@dataclass(slots=True)
+class _Second:
+    answered: int = 0
+    bad: int = 0
+    tally: Tally | None = field(default_factory=Tally)
+    """None once the second is old and only its figures are kept."""
+    p50: int | None = None
+    maximum: int | None = None
+
+
+@dataclass(slots=True)
+class _Worker:
+    share: Share
+    name: str
+    due: dict[tuple[int, int], int] = field(default_factory=dict)
+    """What it has reported as due, per stage and kind."""
+    reports: int = 0
+    generator: Wire = field(default_factory=dict)
+
+
+class Merger:
+    """Takes deltas in any order of workers; gives progress at any time and the outcome at the end."""
+
+    def __init__(self, plan: LoadPlan) -> None:
+        self._plan = plan
+        self._cells = {
+            (stage, kind): _Cell() for stage in range(len(plan.stages)) for kind in range(len(plan.requests))
+        }
+        self._seconds: dict[tuple[int, int], _Second] = {}
+        self._open: set[tuple[int, int]] = set()
+        """Seconds to which something may still be added."""
+        self._latest = 0.0
+        self._workers: dict[str, _Worker] = {}
+        self._connects = Tally()
+        self._examples: dict[tuple[str, str], Example] = {}
+        self._recent = Tally()
+        self._lost: list[str] = []
+        self._starts = stage_starts(plan)
+
+    def add_worker(self, worker: str, share: Share, name: str | None = None) -> None:
+        """Expect deltas of *worker*, which takes *share* of the schedule."""
+        self._workers[worker] = _Worker(share, name or worker)
+
+    def add(self, worker: str, delta: Wire) -> None:
+        """Merge one delta.
+
+        Raises:
+            LoadError: a delta before this one has been lost on its way.
+        """
+        known = self._workers[worker]
+        known.reports += 1
+        if delta.get("number", known.reports) != known.reports:
+            raise LoadError(f"worker {known.name}: report {known.reports} did not arrive.")
+        for wire in delta["cells"]:
+            key = (wire["stage"], wire["kind"])
+            self._add_cell(key, wire)
+            known.due[key] = known.due.get(key, 0) + wire["due"]
+        if "connects" in delta:
+            self._connects.add(*unpack(delta["connects"]))
+        for example in delta.get("examples", ()):
+            self._examples.setdefault((example["subset"], example["reason"]), Example(**example))
+        if "generator" in delta:
+            known.generator = delta["generator"]
+
+    def lose(self, worker: str, detail: str, until_s: float | None = None) -> str:
+        """Account for a vanished worker: what of its share is unreported becomes unsent, reason ``LOST``.
+
+        Args:
+            worker: its id.
+            detail: what is known of it.
+            until_s: the run was cut here (seconds from its start); None: the schedule's end.
+
+        Returns:
+            The line that names it.
+        """
+        known = self._workers[worker]
+        missing = 0
+        for stage in range(len(self._plan.stages)):
+            for kind, due in enumerate(due_by_kind(self._plan, known.share, stage, until_s)):
+                key = (stage, kind)
+                gone = due - known.due.get(key, 0)
+                if gone > 0:
+                    cell = self._cells[key]
+                    cell.numbers["due"] += gone
+                    known.due[key] = due
+                    missing += gone
+        line = f"{known.name}: {detail}; {missing} requests that it did not report count as unsent"
+        self._lost.append(line)
+        return line
+
+    def _add_cell(self, key: tuple[int, int], wire: Wire) -> None:
+        cell = self._cells[key]
+        for name in _NUMBERS:
+            cell.numbers[name] += wire[name]
+        for reason, count in wire["reasons"].items():
+            cell.reasons[reason] = cell.reasons.get(reason, 0) + count
+        cell.service.add(*unpack(wire["service"]))
+        cell.lag.add(*unpack(wire["lag"]))
+        numbers, counts = unpack(wire["response"])
+        seconds, buckets = np.divmod(numbers, LENGTH)
+        for second in count_distinct(seconds)[0].tolist():
+            here = seconds == second
+            cell.response.add(buckets[here], counts[here])
+            self._recent.add(buckets[here], counts[here])
+            entry = self._second(key[0], second)
+            entry.answered += int(counts[here].sum())
+            if entry.tally is not None:
+                entry.tally.add(buckets[here], counts[here])
+        for second, count in zip(*(part.tolist() for part in unpack(wire["bad_seconds"])), strict=True):
+            self._second(key[0], second).bad += count
+
+    def progress(self) -> dict[str, Any]:
+        """Counts so far, and percentiles (µs) since the last call."""
+        totals = {name: sum(cell.numbers[name] for cell in self._cells.values()) for name in _NUMBERS}
+        recent = {"p50": self._recent.percentile(50), "p99": self._recent.percentile(99)}
+        self._recent = Tally()
+        return {
+            "due": totals["due"],
+            "sent": totals["sent"],
+            "answered": totals["answered"],
+            "bad": totals["failed"] + totals["misrouted"] + totals["unsent"],
+            **recent,
+        }
+
+    def _second(self, stage: int, second: int) -> _Second:
+        key = (stage, second)
+        entry = self._seconds.get(key)
+        if entry is None:
+            entry = self._seconds[key] = _Second()
+            self._open.add(key)
+            at = self._starts[stage] + second
+            if at > self._latest:
+                self._latest = at
+                self._settle(at - self._plan.connections.read_timeout_s - 5)
+        return entry
+
+    def _settle(self, before_s: float) -> None:
+        """Reduce seconds that are over for good to their two figures: memory stays constant."""
+        for key in [key for key in self._open if self._starts[key[0]] + key[1] < before_s]:
+            self._open.remove(key)
+            entry = self._seconds[key]
+            if entry.answered and entry.tally is not None:
+                entry.p50 = entry.tally.percentile(50)
+                entry.maximum = entry.tally.percentile(100)
+            entry.tally = None
+
+    def outcome(self, reason: str | None = None) -> LoadOutcome:
+        """The merged outcome; *reason* says why the run was cut short, None if it was not.
+
+        Raises:
+            LoadError: the books do not balance, which would be a fault in the generator.
+        """
+        self._settle(float("inf"))
+        stages = tuple(self._stage(number, reason) for number in range(len(self._plan.stages)))
+        seconds = tuple(
+            Second(
+                stage=self._plan.stages[stage].name,
+                second=second,
+                due=entry.answered + entry.bad,
+                answered=entry.answered,
+                bad=entry.bad,
+                response_time_p50=entry.p50,
+                response_time_max=entry.maximum,
+            )
+            for (stage, second), entry in sorted(self._seconds.items())
+        )
+        return LoadOutcome(
+            stages=stages,
+            generator=self._generator(),
+            examples=tuple(self._examples.values()),
+            seconds=seconds,
+            lost_workers=tuple(self._lost),
+            complete=reason is None,
+            reason=reason,
+        )
+
+    def _stage(self, number: int, reason: str | None) -> StageOutcome:
+        stage = self._plan.stages[number]
+        subsets = []
+        for kind, request in enumerate(self._plan.requests):
+            cell = self._cells[number, kind]
+            counts = self._balanced(cell, f"{stage.name}, {request.name}", strict=reason is None)
+            subsets.append(
+                SubsetOutcome(
+                    name=request.name,
+                    counts=counts,
+                    response_time=cell.response.encode(),
+                    service_time=cell.service.encode(),
+                    lag=cell.lag.encode(),
+                )
+            )
+        intended = schedule.count(stage.schedule, stage.duration_s, salt=salt_of(self._plan, number))
+        due = sum(subset.counts.due for subset in subsets)
+        if intended is not None and self._workers and all(w.share.total == 1 for w in self._workers.values()):
+            # Users that do not share: each has the whole schedule for itself.
+            intended *= len(self._workers)
+        if reason is None and intended is not None and due != intended:
+            raise LoadError(f"stage {stage.name}: {intended} requests were planned and {due} became due.")
+        return StageOutcome(
+            name=stage.name,
+            kind=stage.kind,
+            duration_s=stage.duration_s,
+            open_loop=not isinstance(stage.schedule, Closed),
+            intended=due if intended is None else intended,
+            subsets=tuple(subsets),
+        )
+
+    def _balanced(self, cell: _Cell, where: str, *, strict: bool) -> Counts:
+        """Check that each due request has exactly one ending; with lost workers the rest is unsent."""
+        numbers = dict(cell.numbers)
+        reasons = dict(cell.reasons)
+        ended = numbers["answered"] + numbers["failed"] + numbers["misrouted"]
+        if self._lost or not strict:
+            # Sent, and the worker died before it could say what came back; or due, and nothing is known.
+            numbers["sent"] = ended
+            gone = numbers["due"] - numbers["sent"] - numbers["unsent"]
+            if gone > 0:
+                why = LOST if self._lost else "stopped"
+                numbers["unsent"] += gone
+                reasons[why] = reasons.get(why, 0) + gone
+        if numbers["due"] != numbers["sent"] + numbers["unsent"] or numbers["sent"] != ended:
+            raise LoadError(f"the generator's books do not balance ({where}): {numbers}.")
+        return Counts(**numbers, reasons=dict(sorted(reasons.items())))
+
+    def _generator(self) -> Generator:
+        told = [worker.generator for worker in self._workers.values() if worker.generator]
+
+        def total(name: str) -> float:
+            return float(sum(wire.get(name, 0) for wire in told))
+
+        samples = total("in_flight_samples")
+        switches = [wire.get("switches") for wire in told]
+        # The workers' means add up: each saw its own connections.
+        means = [
+            wire["in_flight_sum"] / wire["in_flight_samples"]
+            for wire in told
+            if wire.get("in_flight_samples")
+        ]
+        return Generator(
+            cpu_seconds=total("cpu_seconds"),
+            requests=int(total("requests")),
+            workers=len(self._workers),
+            connects=int(total("connects")),
+            connect_time=self._connects.encode() if self._connects.total else None,
+            involuntary_context_switches=(
+                sum(int(count or 0) for count in switches) if told and None not in switches else None
+            ),
+            mean_in_flight=sum(means) if samples else None,
+            in_flight_samples=int(samples) or None,
+            reconnects=int(total("reconnects")),
+        )

@@ -1,0 +1,78 @@
+"""The null-target floor: what the engine itself, on this machine, adds to every latency it reports."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from bench.errors import LoadError
+from bench.load.outcome import LoadOutcome
+from bench.load.plan import LoadPlan, Stage, Target
+from bench.load.run.launcher import Launcher
+from bench.load.run.runner import run_load
+from bench.scenario.traffic import Schedule, scaled
+
+_DURATION_S: Final = 3.0
+_WARM_UP_S: Final = 0.5
+
+
+def measure_floor(
+    plan: LoadPlan, folder: Path, *, duration_s: float = _DURATION_S, launcher: Launcher | None = None
+) -> LoadOutcome:
+    """Send the first measured stage of *plan* to a stub that answers at once, in a process of its own.
+
+    Same engine, same schedule, same connections, same checks; without TLS, and for *duration_s* only. With a
+    *launcher* both run where it says. Of a plan with workers elsewhere, it sends the share of those here.
+
+    Raises:
+        LoadError: the plan measures nothing, or the stub did not start.
+    """
+    measured = next((stage for stage in plan.stages if stage.kind == "measure"), None)
+    if measured is None:
+        raise LoadError("the plan has no measured stage, so there is no floor to measure.")
+    folder.mkdir(parents=True, exist_ok=True)
+    plan, schedule = _share_of_this_machine(plan, measured.schedule)
+    stages = (
+        Stage(name="warm-up", kind="warm_up", duration_s=_WARM_UP_S, schedule=schedule),
+        Stage(name="floor", kind="measure", duration_s=duration_s, schedule=schedule),
+    )
+    path = (folder / "stub-plan.json").resolve()
+    path.write_text(plan.model_dump_json(), encoding="utf-8")
+    module = ["-m", "bench.load.run.stub"]
+    command = (
+        [sys.executable, *module, str(path)]
+        if launcher is None
+        else launcher.command("stub", [*module, launcher.give(path)], {"PYTHONUNBUFFERED": "1"})
+    )
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).resolve().parents[3],
+        # Ctrl-C at a terminal goes to every process of its group: this one is ended by us.
+        start_new_session=True,
+    ) as stub:
+        try:
+            line = stub.stdout.readline().strip() if stub.stdout is not None else ""
+            if not line.isdigit():
+                raise LoadError("the stub for the null-target floor did not start.")
+            target = Target(address="127.0.0.1", port=int(line), host=plan.target.host)
+            return run_load(
+                plan.model_copy(update={"target": target, "stages": stages}), folder, launcher=launcher
+            )
+        finally:
+            stub.kill()
+
+
+def _share_of_this_machine(plan: LoadPlan, schedule: Schedule) -> tuple[LoadPlan, Schedule]:
+    """What the workers here send of a plan that others share: the stub is out of the others' reach."""
+    if not plan.remote_workers:
+        return plan, schedule
+    share = plan.workers / (plan.workers + plan.remote_workers)
+    count = max(plan.workers, round(plan.connections.count * share))
+    connections = plan.connections.model_copy(update={"count": count})
+    here = {"remote_workers": 0, "master_bind": "127.0.0.1", "master_port": None, "connections": connections}
+    return plan.model_copy(update=here), scaled(schedule, share)

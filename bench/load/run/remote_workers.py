@@ -1,0 +1,61 @@
+"""Workers that are to come from other machines: how long they are awaited, and what if they do not come."""
+
+from __future__ import annotations
+
+import socket
+
+import psutil
+
+from bench.errors import LoadError
+from bench.load.events import WorkersAwaited
+from bench.load.plan import LoadPlan
+from bench.load.run.starting import MASTER_PORT
+
+
+class Awaited:
+    """Keeps count of the workers that have come."""
+
+    def __init__(self, plan: LoadPlan) -> None:
+        self._plan = plan
+        self._expected = plan.workers + plan.remote_workers
+        self._port = plan.master_port or MASTER_PORT
+        self._present = 0
+
+    @property
+    def any(self) -> bool:
+        """Whether anybody is to come at all."""
+        return self._plan.remote_workers > 0
+
+    def arrived(self, present: int) -> WorkersAwaited:
+        """So many are there now; returns what to tell."""
+        self._present = present
+        return WorkersAwaited(present, self._expected, self._plan.master_bind, self._port)
+
+    def patience_s(self, start_s: float) -> float:
+        """How long a run may take to begin, if a start alone may take *start_s*."""
+        return start_s + (self._plan.await_workers_s if self.any else 0.0)
+
+    def check(self, waited_s: float) -> None:
+        """See that they have come in time.
+
+        Raises:
+            LoadError: they have not.
+        """
+        plan = self._plan
+        if not self.any or self._present >= self._expected or waited_s <= plan.await_workers_s:
+            return
+        raise LoadError(
+            f"{self._present} of {self._expected} workers came to {plan.master_bind}:{self._port} within"
+            f" {plan.await_workers_s:g} s; {plan.workers} of them are this machine's own.",
+            remedy="Run `egress-bench worker --master HOST` on each other machine, HOST being this one as"
+            " seen from there, and let no firewall stand in between.",
+        )
+
+
+def address_seen_from_elsewhere() -> str:
+    """An address of this machine that others may reach; its name if it has none but loopback."""
+    for addresses in psutil.net_if_addrs().values():
+        for each in addresses:
+            if each.family == socket.AF_INET and not each.address.startswith("127."):
+                return str(each.address)
+    return socket.gethostname()

@@ -1,0 +1,122 @@
+"""Starts the Locust processes of a run: one, or a master and its workers; here or where a launcher says."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import bench
+from bench.errors import LoadError
+from bench.load.plan import LoadPlan
+from bench.load.run.child import Child
+from bench.load.run.launcher import Launcher
+from bench.load.run.locust_outputs import Surface
+
+MASTER_PORT: Final = 5557
+"""Where remote workers look for their master, unless told otherwise."""
+_SOURCE: Final = Path(bench.__file__).resolve().parent
+
+
+def start_locust(
+    plan: LoadPlan,
+    folder: Path,
+    ends: Mapping[str, int],
+    surface: Surface,
+    launcher: Launcher | None,
+) -> Iterator[Child]:
+    """Start Locust; each child is yielded as soon as it exists.
+
+    Args:
+        plan: lies in ``folder/plan.json``.
+        folder: gets each process's output.
+        ends: the pipes' ends that are theirs: EVENTS, CONTROL and LIFELINE.
+        surface: what Locust itself shows and writes.
+        launcher: where it runs; None: here.
+
+    Raises:
+        LoadError: more workers than connections.
+    """
+    total = plan.workers + plan.remote_workers
+    if plan.connections.count < total:
+        raise LoadError(
+            f"{plan.connections.count} connections cannot be shared among {total} workers.",
+            remedy="Use more connections or fewer workers.",
+        )
+    starter = _Starter(folder, ends, launcher)
+    users = ["-u", str(total), "-r", str(total), *surface.options()]
+    # The web UI's requests must not hold up the loop that keeps the due times: it stays with a master.
+    if total == 1 and surface.web is None:
+        yield starter.start("locust", users)
+        return
+    port = plan.master_port or (
+        # Elsewhere no port can be tried, and the place is this run's alone.
+        MASTER_PORT if plan.remote_workers or launcher is not None else free_port(plan.master_bind)
+    )
+    bind = ["--master-bind-host", plan.master_bind, "--master-bind-port", str(port)]
+    yield starter.start("master", ["--master", "--expect-workers", str(total), *bind, *users])
+    host = "127.0.0.1" if plan.master_bind in ("0.0.0.0", "*") else plan.master_bind  # noqa: S104 - compared only
+    for number in range(1, plan.workers + 1):
+        options = ["--worker", "--master-host", host, "--master-port", str(port)]
+        yield starter.start(f"worker-{number}", options, is_worker=True)
+
+
+class _Starter:
+    def __init__(self, folder: Path, ends: Mapping[str, int], launcher: Launcher | None) -> None:
+        self._folder = folder
+        self._ends = ends
+        self._launcher = launcher
+
+    def start(self, name: str, options: Sequence[str], *, is_worker: bool = False) -> Child:
+        """Start one process."""
+        if self._launcher is not None:
+            return self._launch(self._launcher, name, options, is_worker=is_worker)
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(_SOURCE.parent), os.environ.get("PYTHONPATH")])),
+            "PYTHONUNBUFFERED": "1",
+        }
+        # Locust reads LOCUST_* variables as options; those of the user's shell are not for this run.
+        for variable in [variable for variable in environment if variable.startswith("LOCUST_")]:
+            del environment[variable]
+        ends = {"LIFELINE": self._ends["LIFELINE"]} if is_worker else self._ends
+        environment |= {f"EGRESS_BENCH_{end}": str(fd) for end, fd in ends.items()}
+        environment["EGRESS_BENCH_PLAN"] = str(self._folder / "plan.json")
+        locustfile = str(_SOURCE / "load" / "locust" / "entry" / "locustfile.py")
+        command = [sys.executable, "-m", "locust", "-f", locustfile, "--loglevel", "WARNING", *options]
+        # In the folder, so that no locust.conf or pyproject.toml of the caller's has a say.
+        return Child(
+            name,
+            command,
+            self._folder / f"{name}.log",
+            environment=environment,
+            folder=self._folder,
+            fds=list(ends.values()),
+        )
+
+    def _launch(self, launcher: Launcher, name: str, options: Sequence[str], *, is_worker: bool) -> Child:
+        """Start one process elsewhere, tied to this one by its standard input and output."""
+        arguments = ["-m", "bench.load.run.contained", "worker" if is_worker else "conductor"]
+        environment = {"PYTHONUNBUFFERED": "1"}
+        if not is_worker:
+            environment["EGRESS_BENCH_PLAN"] = launcher.give(self._folder / "plan.json")
+        return Child(
+            name,
+            launcher.command(name, [*arguments, "--loglevel", "WARNING", *options], environment),
+            self._folder / f"{name}.log",
+            environment=os.environ,
+            folder=self._folder,
+            stdin=self._ends["LIFELINE" if is_worker else "CONTROL"],
+            stdout=None if is_worker else self._ends["EVENTS"],
+        )
+
+
+def free_port(host: str) -> int:
+    """A port on *host* that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1" if host == "*" else host, 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,56 @@
+"""``egress-bench worker``: joins a run that a master elsewhere conducts; it gets the plan from there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import bench
+from bench.errors import LoadError
+from bench.load.run.starting import MASTER_PORT
+
+
+def run_worker(master: str, *, port: int = MASTER_PORT, processes: int = 1) -> int:
+    """Serve *master* with so many processes until it dismisses them; their output is ours.
+
+    Returns:
+        0, or the largest exit code of the processes.
+
+    Raises:
+        LoadError: *processes* is not positive.
+        KeyboardInterrupt: passed on after all processes ended.
+    """
+    if processes < 1:
+        raise LoadError(f"{processes} worker processes make no load.", remedy="Give 1 or more.")
+    source = Path(bench.__file__).resolve().parent
+    command = [
+        sys.executable,
+        "-m",
+        "locust",
+        "-f",
+        str(source / "load" / "locust" / "entry" / "locustfile.py"),
+    ]
+    command += ["--worker", "--master-host", master, "--master-port", str(port), "--loglevel", "WARNING"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
+    environment["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [str(source.parent), os.environ.get("PYTHONPATH")])
+    )
+    life_end, life = os.pipe()
+    environment["EGRESS_BENCH_LIFELINE"] = str(life_end)
+    children = [
+        subprocess.Popen(command, env=environment, pass_fds=(life_end,), stdin=subprocess.DEVNULL)
+        for _ in range(processes)
+    ]
+    try:
+        codes = [child.wait() for child in children]
+    finally:
+        os.close(life)
+        os.close(life_end)
+        for child in children:
+            if child.poll() is None:
+                child.send_signal(signal.SIGKILL)
+            child.wait()
+    return max(abs(code) for code in codes)

@@ -1,0 +1,259 @@
+"""The account of a trial: what each hop has counted before the load, and after all of it was answered.
+
+Nothing is asked while requests are measured, so the counters cost the load nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import psutil
+
+from bench.errors import BenchError, MeasurementError
+from bench.ledger.balance import Account, Balance, Damage, Fault, lost
+from bench.ledger.counters import Upstream, Window
+from bench.ledger.reconcile import Books, ClientCounts, NodeBook, ProxyBook, account_of_counters
+from bench.load.outcome import LoadOutcome
+from bench.load.plan import LoadPlan
+from bench.measure.request_matching import Matcher
+from bench.measure.topology import Topology
+from bench.result import LedgerBook, LedgerLevel, LedgerResult
+from bench.stack.nginx import FLUSH_INTERVAL_S
+from bench.stack.protocol import Component, Stack
+from bench.telemetry.access_log import LogMark, wait_until_flushed
+from bench.telemetry.admin import Admin
+
+_COUNTERS = (
+    r"^(http\..*\.(downstream_rq_(total|completed|active|rx_reset)|rq_total|no_route|no_cluster"
+    r"|rq_direct_response)|http\..*\.fault\.aborts_injected|cluster\..*\.upstream_(rq|cx)_.*|server\.uptime)$"
+)
+_OWN = ("http.admin.", "http.async-client.")
+"""Envoy's own HTTP, which no request of the load passes."""
+_MANAGER = (".downstream_rq_total", "http.")
+_ACTIVE = ".downstream_rq_active"
+_SETTLE_S = 1.0
+"""So long may requests still be under way in a proxy after the client is done with all of its own."""
+_POLL_S = 0.02
+_LOST = ("connection", "EPIPE", "broken pipe")
+"""How reasons begin of failed requests that may never have reached the sidecar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """All hops at one moment; a proxy that did not answer has no counters."""
+
+    counters: Mapping[str, Mapping[str, int]]
+    instances: Mapping[str, str]
+    """Proxy -> what tells one life of its process from the next."""
+    logs: Mapping[str, LogMark]
+    """Part -> the end of its access log."""
+
+
+class Bookkeeper:
+    """Keeps the account of the trials on one stack."""
+
+    def __init__(self, stack: Stack, topology: Topology, matcher: Matcher | None = None) -> None:
+        """Keep the account at level ``counters``; with a *matcher* also at level ``full``."""
+        self._stack = stack
+        self._topology = topology
+        self._matcher = matcher
+
+    def read(self) -> Readings:
+        """Read all hops; takes some 20 ms.
+
+        Raises:
+            StackError: a part that must run does not.
+        """
+        names = (self._topology.sidecar, self._topology.gateway)
+        parts = [self._stack.component(name) for name in names]
+        return Readings(
+            counters={part.name: _counters(part) for part in parts},
+            instances={part.name: _instance(part) for part in parts},
+            logs={
+                part.name: LogMark.at_end(part.access_log)
+                for part in self._stack.components()
+                if part.access_log is not None
+            },
+        )
+
+    def close(self, before: Readings, load: LoadPlan, outcome: LoadOutcome) -> LedgerResult:
+        """Close the books of a trial whose load is over."""
+        ended_at = time.monotonic()
+        self._settle()
+        nodes = [part for part in self._stack.components() if part.role == "node"]
+        time.sleep(max(0.0, ended_at + 1.5 * FLUSH_INTERVAL_S - time.monotonic()))
+        account = self._account(before, nodes, load.run_id, outcome)
+        if not account.is_balanced or self._matcher is not None:
+            # A busy machine may flush late: look again when the logs are quiet for sure.
+            self._flush()
+            account = self._account(before, nodes, load.run_id, outcome)
+        counts = client_counts(outcome)
+        books = [book_of(balance, "counters") for balance in account.balances]
+        if self._matcher is None:
+            return LedgerResult(level="counters", books=tuple(books), requests=counts.due)
+        try:
+            found = self._matcher.match(before.logs, load, outcome, counts)
+        except MeasurementError as error:
+            damage = Damage(Fault.LOG_TRUNCATED, str(error))
+            books.append(book_of(lost("matching", "due", "matched", (damage,)), "full"))
+            return LedgerResult(level="full", books=tuple(books), requests=counts.due)
+        books += [book_of(balance, "full") for balance in found.account.balances]
+        return LedgerResult(
+            level="full",
+            books=tuple(books),
+            requests=counts.due,
+            matching_s=found.seconds,
+            log_bytes=found.log_bytes,
+            matched=found.matched,
+            misrouted=found.misrouted,
+            misroute_upper_bound=found.upper_bound,
+            connections=found.connections,
+        )
+
+    def _account(
+        self, before: Readings, nodes: list[Component], run_id: str, outcome: LoadOutcome
+    ) -> Account:
+        after = self.read()
+        topology = self._topology
+        gateway = _proxy_book(topology.gateway, topology.gateway_clusters, before, after)
+        return account_of_counters(
+            Books(
+                client=client_counts(outcome),
+                sidecar=_proxy_book(topology.sidecar, topology.sidecar_clusters, before, after),
+                gateway=gateway,
+                to_gateway=topology.to_gateway,
+                nodes=tuple(_node_book(node, before.logs.get(node.name), run_id) for node in nodes),
+                cluster_nodes=_without_idle(topology.cluster_nodes, gateway.window),
+            )
+        )
+
+    def _settle(self) -> None:
+        """Wait until no proxy has a request under way; what stays is named by the books."""
+        deadline = time.monotonic() + _SETTLE_S
+        for name in (self._topology.sidecar, self._topology.gateway):
+            part = self._stack.component(name)
+            while time.monotonic() < deadline:
+                counters = _counters(part)
+                if not any(
+                    value
+                    for key, value in counters.items()
+                    if key.endswith(_ACTIVE) and not key.startswith(_OWN)
+                ):
+                    break
+                time.sleep(_POLL_S)
+
+    def _flush(self) -> None:
+        try:
+            wait_until_flushed(
+                [part.access_log for part in self._stack.components() if part.access_log is not None],
+                quiet_s=2 * FLUSH_INTERVAL_S,
+            )
+        except MeasurementError:
+            # Somebody else calls the nodes: the books will show it.
+            return
+
+
+def client_counts(outcome: LoadOutcome) -> ClientCounts:
+    """What the generator says of a whole trial, all stages together."""
+    counts = [subset.counts for stage in outcome.stages for subset in stage.subsets]
+    ended: dict[str, int] = {}
+    for part in counts:
+        for reason, count in part.reasons.items():
+            ended[reason] = ended.get(reason, 0) + count
+    bad = sum(part.failed + part.misrouted for part in counts)
+    return ClientCounts(
+        due=sum(part.due for part in counts),
+        sent=sum(part.sent for part in counts),
+        answered=sum(part.answered for part in counts),
+        unsent=sum(part.unsent for part in counts),
+        failed={"no right answer": bad} if bad else {},
+        # Reasons are told of failed and of unsent ones alike: no more than the failed can be meant.
+        not_connected=min(
+            bad, sum(count for reason, count in ended.items() if reason.lower().startswith(_LOST))
+        ),
+    )
+
+
+def book_of(balance: Balance, level: LedgerLevel) -> LedgerBook:
+    """A book as it stands in the result."""
+    return LedgerBook(
+        level=level,
+        book=balance.book,
+        left_name=balance.left_name,
+        left=balance.left,
+        right_name=balance.right_name,
+        right=balance.right,
+        named={str(residual.cause): residual.count for residual in balance.residuals},
+        unexplained=balance.unexplained,
+        state=balance.state,
+        damages=tuple(f"{damage.fault}: {damage.detail}" for damage in balance.damages),
+        examples=balance.examples,
+        remarks=balance.remarks,
+    )
+
+
+def _counters(part: Component) -> Mapping[str, int]:
+    """Its counters; none if it does not answer: the books then say that they are missing."""
+    if part.admin_url is None:
+        return {}
+    try:
+        with Admin(part.admin_url, name=part.name, timeout_s=2.0) as admin:
+            return admin.stats(_COUNTERS)
+    except BenchError:
+        return {}
+
+
+def _instance(part: Component) -> str:
+    if part.pid is None:
+        return part.container or ""
+    try:
+        return f"process {part.pid}, started at {psutil.Process(part.pid).create_time():.2f}"
+    except psutil.Error:
+        return f"process {part.pid}, ended"
+
+
+def _proxy_book(proxy: str, clusters: tuple[str, ...], before: Readings, after: Readings) -> ProxyBook:
+    window = Window(
+        proxy,
+        before.counters[proxy],
+        after.counters[proxy],
+        before.instances[proxy],
+        after.instances[proxy],
+    )
+    ending, beginning = _MANAGER
+    managers = tuple(
+        name.removeprefix(beginning).removesuffix(ending)
+        for name in window.after
+        if name.startswith(beginning) and name.endswith(ending) and not name.startswith(_OWN)
+    )
+    return ProxyBook(window, managers, clusters)
+
+
+def _without_idle(
+    cluster_nodes: Mapping[str, tuple[str, ...]], window: Window
+) -> Mapping[str, tuple[str, ...]]:
+    """Leave out clusters that sent nothing, as long as each node stays in some book.
+
+    A cluster of all subsets together shares its nodes with each of them, and would make one book of all.
+    """
+    kept = {cluster: nodes for cluster, nodes in cluster_nodes.items() if Upstream.of(window, cluster).total}
+    covered = {node for nodes in kept.values() for node in nodes}
+    for cluster, nodes in sorted(cluster_nodes.items(), key=lambda item: len(item[1])):
+        if not covered.issuperset(nodes):
+            kept[cluster] = nodes
+            covered.update(nodes)
+    return kept
+
+
+def _node_book(node: Component, mark: LogMark | None, run_id: str) -> NodeBook:
+    if mark is None:
+        missing = Damage(Fault.LOG_TRUNCATED, f"{node.name} keeps no access log")
+        return NodeBook(node.name, 0, damages=(missing,))
+    try:
+        found = mark.count_since(f'"id":"{run_id}/'.encode())
+    except MeasurementError as error:
+        return NodeBook(node.name, 0, damages=(Damage(Fault.LOG_TRUNCATED, f"{node.name}: {error.what}"),))
+    torn = (Damage(Fault.LOG_TRUNCATED, f"{node.name}: the last line has no end"),) if found.is_torn else ()
+    return NodeBook(node.name, found.lines, found.lines - found.marked, torn)

@@ -1,0 +1,68 @@
+"""How an experiment ends: whatever stops it, what was measured until then is kept."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import BenchError, StackError
+from bench.measure.reporting import write_report
+from bench.measure.run_record import Journal
+from bench.result import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that is over."""
+
+    result: Result
+    folder: Path
+    report: Path | None
+
+
+class InterruptedRunError(BenchError):
+    """The user stopped the run; what was measured until then is kept."""
+
+    exit_code = 130
+    """As shells tell an end by Ctrl-C."""
+
+
+@contextlib.contextmanager
+def kept(journal: Journal) -> Iterator[None]:
+    """Whatever stops what is done within: result and report of what there is are on disk.
+
+    Raises:
+        InterruptedRunError: Ctrl-C or SIGTERM.
+        StackError: the operating system refused something: the disk can be full at any moment.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        _keep(journal, "interrupted by the user")
+        raise InterruptedRunError(
+            "interrupted; everything is stopped.", remedy=f"What was measured is in {journal.folder}."
+        ) from None
+    except BenchError as error:
+        _keep(journal, str(error))
+        raise
+    except OSError as error:
+        explained = StackError(
+            f"the system refuses: {error.strerror or error}.",
+            where=str(error.filename) if error.filename is not None else None,
+            remedy="Make room on the disk, or name another folder with --out or TMPDIR.",
+        )
+        _keep(journal, str(explained))
+        raise explained from error
+
+
+def _keep(journal: Journal, reason: str) -> None:
+    """Result and report of an aborted run; a second failure here must not hide the first.
+
+    Where the disk is full the result stays as it was written before: aborted, and with all trials until then.
+    """
+    with contextlib.suppress(BenchError, OSError):
+        journal.abort(reason)
+        if journal.has_findings:
+            write_report(journal.folder)

@@ -1,0 +1,187 @@
+"""Level ``full`` of a trial's account: every request id looked up in the logs of all hops."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from bench.certs.material import Material
+from bench.errors import InputError, MeasurementError
+from bench.ledger import peers, tally
+from bench.ledger.balance import Account
+from bench.ledger.bounds import misroute_upper_bound
+from bench.ledger.matching import ClientIds, Logs, account_of_ids
+from bench.ledger.peers import Certificate, PeerWatch, judge_peers
+from bench.ledger.reconcile import ClientCounts
+from bench.ledger.tally import Ids, LogTally, Span, tally_log
+from bench.load.engine.arrivals import SEQUENCES, kinds_of
+from bench.load.outcome import LoadOutcome
+from bench.load.plan import LoadPlan
+from bench.measure.topology import Topology
+from bench.result import ConnectionProof
+from bench.scenario.models import Traffic
+from bench.scenario.traffic import Closed
+from bench.telemetry.access_log import LogMark
+
+# ``time`` of the handshake's log counts microseconds, that of the ledger seconds.
+SIDECAR_LOG: Mapping[str, str] = MappingProxyType(
+    {
+        "at": "%START_TIME(%s.%6f)%",
+        "id": "%REQ(X-BENCH-ID)%",
+        "status": "%RESPONSE_CODE%",
+        "flags": "%RESPONSE_FLAGS%",
+        "cluster": "%UPSTREAM_CLUSTER_RAW%",
+        "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+    }
+)
+"""What the sidecar's access log must hold to be matched; no more, since a run has millions of lines."""
+GATEWAY_LOG: Mapping[str, str] = MappingProxyType(
+    {
+        **SIDECAR_LOG,
+        "upstream_connection": "%UPSTREAM_CONNECTION_ID%",
+        "peer_subject": "%UPSTREAM_PEER_SUBJECT%",
+    }
+)
+"""The same of the gateway's, with the TLS connection to the node."""
+_PROXY_FIELDS = ("id", "at", "status", "flags", "cluster", "attempts")
+_NODE_BOOK = "node of each request"
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """What matching brought."""
+
+    account: Account
+    connections: ConnectionProof
+    matched: int
+    misrouted: int
+    upper_bound: float | None
+    seconds: float
+    log_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """Matches the logs of the trials of one stack."""
+
+    topology: Topology
+    server: Certificate
+    """Of the nodes."""
+    client: Certificate
+    """Of the gateway."""
+
+    @classmethod
+    def of(cls, topology: Topology, material: Material) -> Matcher:
+        """Expect the certificates of *material* at both ends."""
+        server, client = material.server, material.client
+        return cls(
+            topology,
+            Certificate(server.subject, server.serial),
+            Certificate(client.subject, client.serial),
+        )
+
+    def match(
+        self, logs: Mapping[str, LogMark], load: LoadPlan, outcome: LoadOutcome, counts: ClientCounts
+    ) -> Matched:
+        """Read and match everything that was logged since the marks.
+
+        Args:
+            logs: part -> where its log stood before the load.
+            load: what was sent.
+            outcome: what the generator says of it.
+            counts: the same, added up.
+
+        Raises:
+            MeasurementError: a log is missing, or was rotated or truncated.
+        """
+        began = time.monotonic()
+        topology = self.topology
+        client = _client_ids(load, outcome, counts)
+        names = {topology.sidecar, topology.gateway, *_nodes(topology)}
+        for name in sorted(names - logs.keys()):
+            raise MeasurementError(f"{name} keeps no access log: its requests cannot be matched.")
+        at_nodes = {name: PeerWatch(name, load.run_id, peers.NODE_FIELDS) for name in _nodes(topology)}
+        at_gateway = PeerWatch(topology.gateway, load.run_id, peers.GATEWAY_FIELDS)
+        nodes = tuple(
+            tally_log(name, logs[name].chunks(), client.ids, fields=tally.NODE_FIELDS, watch=watch)
+            for name, watch in at_nodes.items()
+        )
+        account = account_of_ids(
+            client,
+            Logs(
+                sidecar=_tally(topology.sidecar, logs, client.ids),
+                gateway=_tally(topology.gateway, logs, client.ids, at_gateway),
+                nodes=nodes,
+                to_gateway=frozenset(topology.to_gateway),
+                cluster_nodes=topology.cluster_nodes,
+            ),
+        )
+        right = next(book for book in account.balances if book.book == _NODE_BOOK)
+        seen = right.left or 0
+        misrouted = seen - (right.right or 0)
+        return Matched(
+            account=account,
+            connections=self._prove(at_gateway, at_nodes.values()),
+            matched=seen,
+            misrouted=misrouted,
+            upper_bound=misroute_upper_bound(misrouted, seen),
+            seconds=time.monotonic() - began,
+            log_bytes=sum(logs[name].bytes_since() for name in names),
+        )
+
+    def _prove(self, at_gateway: PeerWatch, at_nodes: Iterable[PeerWatch]) -> ConnectionProof:
+        judged = judge_peers(
+            at_gateway.peers,
+            frozenset().union(*(watch.peers for watch in at_nodes)),
+            server=self.server,
+            client=self.client,
+        )
+        return ConnectionProof(
+            connections_of_gateway=judged.of_gateway,
+            connections_of_nodes=judged.of_nodes,
+            right_servers=judged.right_servers,
+            right_clients=judged.right_clients,
+            expected_server=self.server.subject,
+            expected_client=str(self.client),
+            examples=judged.examples,
+        )
+
+
+def require_matchable(traffic: Traffic) -> None:
+    """Say at once if the ids of this traffic cannot be known.
+
+    Raises:
+        InputError: a closed loop of several workers leaves holes in the sequence that nobody can tell.
+    """
+    if isinstance(traffic.schedule, Closed) and traffic.workers > 1:
+        raise InputError(
+            "the ids of a closed loop of several workers are not consecutive and cannot be matched.",
+            remedy="Use one worker, an open schedule, or `--ledger counters`.",
+        )
+
+
+def _tally(name: str, logs: Mapping[str, LogMark], ids: Ids, watch: PeerWatch | None = None) -> LogTally:
+    return tally_log(name, logs[name].chunks(), ids, fields=_PROXY_FIELDS, watch=watch)
+
+
+def _nodes(topology: Topology) -> tuple[str, ...]:
+    return tuple(sorted({node for nodes in topology.cluster_nodes.values() for node in nodes}))
+
+
+def _client_ids(load: LoadPlan, outcome: LoadOutcome, counts: ClientCounts) -> ClientIds:
+    due = {stage.name: sum(part.counts.due for part in stage.subsets) for stage in outcome.stages}
+    sizes = [due.get(stage.name, 0) for stage in load.stages]
+    spans = tuple(Span(number * SEQUENCES, size) for number, size in enumerate(sizes) if size)
+    kinds = [kinds_of(load, number, size).astype(np.uint8) for number, size in enumerate(sizes) if size]
+    return ClientIds(
+        Ids(load.run_id, spans),
+        counts.sent,
+        counts.unsent,
+        counts.not_connected,
+        wanted=np.concatenate(kinds) if kinds else np.zeros(0, np.uint8),
+        wants=tuple(kind.expect.nodes for kind in load.requests),
+    )

@@ -1,0 +1,1 @@
+"""Clusters: endpoints, load balancing, connection pools, and TLS towards a service."""

@@ -1,0 +1,380 @@
+"""Clusters: one for each port of each service, and one more for each of its subsets."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from envoy_data_plane.envoy.config.cluster.v3 import (
+    Cluster,
+    ClusterCustomClusterType,
+    ClusterDiscoveryType,
+    ClusterDnsLookupFamily,
+    ClusterEdsClusterConfig,
+    ClusterLbPolicy,
+    ClusterOriginalDstLbConfig,
+)
+from envoy_data_plane.envoy.config.core.v3 import TypedExtensionConfig
+from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
+from envoy_data_plane.envoy.extensions.clusters.common.dns.v3 import DnsLookupFamily
+from envoy_data_plane.envoy.extensions.clusters.dns.v3 import DnsCluster
+from envoy_data_plane.envoy.extensions.clusters.dynamic_forward_proxy.v3 import (
+    ClusterConfig as DynamicForwardProxy,
+)
+from envoy_data_plane.envoy.extensions.common.dynamic_forward_proxy.v3 import DnsCacheConfig
+from envoy_data_plane.envoy.extensions.network.dns_resolver.cares.v3 import CaresDnsResolverConfig
+
+from bench.errors import Position, UnsupportedError
+from bench.istio.models.destination_rule import DestinationRule, PortTrafficPolicy, Subset, TrafficPolicy
+from bench.istio.models.fields import camel_case
+from bench.istio.problem import Path
+from bench.istio.registry.destination_rules import MergedRule
+from bench.istio.registry.services import Endpoint, Origin, Protocol, Resolution, Service, ServicePort
+from bench.istio.resource import Resource
+from bench.translate.cluster.connection_pool import (
+    apply_pool,
+    circuit_breakers,
+    connect_timeout,
+    connection_options,
+    initial_http,
+    packed_http_options,
+)
+from bench.translate.cluster.endpoints import load_assignment, subset_endpoints
+from bench.translate.cluster.load_balancer import DYNAMIC_TYPE, apply_load_balancer, common_lb_config
+from bench.translate.cluster.outlier import outlier_detection
+from bench.translate.cluster.traffic_policy import port_policy, subset_policy
+from bench.translate.cluster.upstream_tls import UpstreamTls, collect_secrets, transport_socket, upstream_tls
+from bench.translate.context import Context
+from bench.translate.messages import pack, variant
+from bench.translate.names import BLACK_HOLE, PASSTHROUGH, cluster_name, sni_cluster_name
+
+_DNS_REFRESH = timedelta(seconds=60)
+_DNS_JITTER = timedelta(milliseconds=100)
+_DNS_QUERIES = 100
+"""istiod's mesh defaults for DNS clusters."""
+
+
+_TEMPLATE = Cluster()
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltCluster:
+    """A cluster and, if they come by EDS, its endpoints."""
+
+    cluster: Cluster
+    endpoints: ClusterLoadAssignment | None = None
+
+
+def build_clusters(context: Context, only: Container[str] | None = None) -> list[BuiltCluster]:
+    """Build the clusters of a proxy, all or those named in *only*, sorted by name.
+
+    A subset gets a cluster for every port of its service. A cluster by DNS without any endpoint is left out,
+    as istiod does; one by EDS stays and is empty.
+    """
+    built: dict[str, BuiltCluster] = {}
+    for service in context.view.services:
+        if service.external_name is not None:
+            continue
+        for port in service.ports:
+            if port.protocol is Protocol.UDP:
+                continue
+            for each in _clusters_of_port(context, service, port, only):
+                built.setdefault(each.cluster.name, each)
+    if context.intercepts and context.view.is_sidecar:
+        built[PASSTHROUGH] = BuiltCluster(_passthrough(context))
+        built[BLACK_HOLE] = BuiltCluster(
+            Cluster(
+                name=BLACK_HOLE,
+                type=ClusterDiscoveryType.STATIC,
+                connect_timeout=context.semantics.connect_timeout,
+            )
+        )
+    return [built[name] for name in sorted(built)]
+
+
+def _clusters_of_port(
+    context: Context, service: Service, port: ServicePort, only: Container[str] | None
+) -> Iterator[BuiltCluster]:
+    endpoints = context.view.endpoints(service, port)
+    merged = context.view.rule(service)
+    subsets = merged.rule.subsets if merged is not None else ()
+    for subset in (None, *subsets):
+        builder = _Builder(context, service, port, merged, subset)
+        if only is not None and builder.name not in only:
+            continue
+        members = endpoints if subset is None else subset_endpoints(endpoints, subset.labels)
+        built = builder.build(members)
+        if built is not None:
+            yield built
+
+
+class _Builder:
+    """Builds the cluster of one subset of one port."""
+
+    def __init__(
+        self,
+        context: Context,
+        service: Service,
+        port: ServicePort,
+        merged: MergedRule | None,
+        subset: Subset | None,
+    ) -> None:
+        self.context = context
+        self.service = service
+        self.port = port
+        self.merged = merged
+        self.subset = subset
+        self.rule: DestinationRule | None = merged.rule if merged is not None else None
+        self.name = cluster_name(service.host, port.number, subset.name if subset is not None else "")
+
+    def build(self, endpoints: list[Endpoint]) -> BuiltCluster | None:
+        policy = subset_policy(self.rule, self.subset, self.port.number)
+        semantics = self.context.semantics
+        pool = policy.connection_pool if policy is not None else None
+        outlier = policy.outlier_detection if policy is not None else None
+        balancer = policy.load_balancer if policy is not None else None
+        cluster = variant(
+            _TEMPLATE,
+            name=self.name,
+            connect_timeout=connect_timeout(pool, semantics.connect_timeout),
+            circuit_breakers=circuit_breakers(
+                pool, policy.retry_budget if policy is not None else None, semantics.default_limit
+            ),
+            upstream_connection_options=connection_options(pool),
+            common_lb_config=common_lb_config(
+                outlier, balancer, semantics, has_preference=bool(self._preferred_labels)
+            ),
+            outlier_detection=outlier_detection(outlier, semantics) if outlier is not None else None,
+        )
+        separate = self._set_discovery(cluster, endpoints, policy)
+        if separate is None:
+            return None
+        if balancer is not None and balancer.zone_aware_lb_setting is not None:
+            raise UnsupportedError(
+                "zoneAwareLbSetting needs a mesh that knows in which zone each of its proxies is.",
+                where=self._where("load_balancer"),
+                remedy="Write localityLbSetting instead.",
+            )
+        apply_load_balancer(cluster, balancer, self.port.protocol, semantics)
+        if cluster.type is ClusterDiscoveryType.ORIGINAL_DST:
+            self._demand_interception()
+            separate = ()
+        http = initial_http(self.port.protocol, is_sidecar=self.context.view.is_sidecar)
+        if pool is not None:
+            apply_pool(http, pool)
+        tls = self._tls(policy, is_http2=http.http2 is not None)
+        if tls is not None:
+            http.auto_sni, http.auto_san = tls.auto_sni, tls.auto_san
+        cluster.transport_socket = transport_socket(
+            tls,
+            policy.proxy_protocol.version
+            if policy is not None and policy.proxy_protocol is not None
+            else None,
+        )
+        cluster.typed_extension_protocol_options = packed_http_options(http)
+        self._note_origins(cluster)
+        return BuiltCluster(cluster, separate[0] if separate else None)
+
+    @property
+    def _preferred_labels(self) -> tuple[str, ...]:
+        """Istio 1.0 knows nothing of them."""
+        return self.service.preferred_labels if self.context.view.is_current else ()
+
+    def _note_origins(self, cluster: Cluster) -> None:
+        origins = self.context.origins
+        origins.note(cluster, service=self.service.locate_port(self.port))
+        if self.merged is None:
+            return
+        if self.subset is not None:
+            source, index = self.merged.subset_source(self.subset.name)
+            origins.note(cluster, subset=lambda: source.position(("spec", "subsets", index)))
+        if subset_policy(self.rule, self.subset, self.port.number) is not None:
+            origins.note(cluster, policy=self._where, tls=lambda: self._where("tls"))
+
+    def _set_discovery(
+        self, cluster: Cluster, endpoints: list[Endpoint], policy: TrafficPolicy | None
+    ) -> tuple[ClusterLoadAssignment, ...] | None:
+        """Set how the cluster finds its endpoints; give those that come by EDS, None for no cluster."""
+        resolution = self.service.resolution
+        if resolution is Resolution.PASSTHROUGH and self.context.view.is_sidecar:
+            cluster.type = ClusterDiscoveryType.ORIGINAL_DST
+            if self.port.target_port is not None and self.port.target_port != self.port.number:
+                cluster.original_dst_lb_config = ClusterOriginalDstLbConfig(
+                    upstream_port_override=self.port.target_port
+                )
+            return ()
+        if resolution is Resolution.DYNAMIC_DNS:
+            self._resolve_on_demand(cluster)
+            return ()
+        by_dns = resolution in {Resolution.DNS, Resolution.DNS_ROUND_ROBIN}
+        assignment = load_assignment(
+            self.name,
+            endpoints,
+            policy,
+            self.context.view,
+            by_dns=by_dns,
+            preferred=self._preferred_labels,
+        )
+        if by_dns:
+            if not endpoints:
+                return None
+            cluster.cluster_type = _dns_type(is_round_robin=resolution is Resolution.DNS_ROUND_ROBIN)
+            cluster.load_assignment = assignment
+            return ()
+        if self.context.config_source == "static":
+            cluster.type = ClusterDiscoveryType.STATIC
+            cluster.load_assignment = assignment
+            return ()
+        cluster.type = ClusterDiscoveryType.EDS
+        cluster.eds_cluster_config = ClusterEdsClusterConfig(service_name=self.name)
+        return (assignment,)
+
+    def _resolve_on_demand(self, cluster: Cluster) -> None:
+        """Resolve whatever name a request has. istiod leaves the load balancing of such a cluster alone."""
+        if not self.context.intercepts:
+            raise UnsupportedError(
+                f"resolution DYNAMIC_DNS of {self.service.host} resolves whatever name comes, which no "
+                f"stand-in "
+                f"can answer for; {self.context.view.name} has interception none.",
+                where=self.service.where,
+                remedy="Write each host with resolution DNS or STATIC, or set interception to redirect.",
+            )
+        cache = DnsCacheConfig(
+            name=f"{self.service.host}_dfp_dns_cache", dns_lookup_family=ClusterDnsLookupFamily.V4_ONLY
+        )
+        cluster.common_lb_config = None
+        cluster.cluster_type = ClusterCustomClusterType(
+            name=DYNAMIC_TYPE, typed_config=pack(DynamicForwardProxy(dns_cache_config=cache))
+        )
+
+    def _demand_interception(self) -> None:
+        if self.context.intercepts:
+            return
+        what = f"resolution NONE of {self.service.host}"
+        where = self.service.where
+        if self.service.resolution is not Resolution.PASSTHROUGH:
+            what = f"load balancing PASSTHROUGH for {self.service.host}"
+            where = self._where("load_balancer")
+        elif self.service.is_headless:
+            what = f"the headless Service {self.service.host}"
+        raise UnsupportedError(
+            f"{what} sends connections where the client meant them to go, which only a proxy with "
+            f"interception knows; {self.context.view.name} has interception none.",
+            where=where,
+            remedy="Name the endpoints (resolution STATIC or DNS), or set interception to redirect.",
+        )
+
+    def _where(self, block: str | None = None) -> Position:
+        """Give the place of the closest setting for this cluster, of those that have *block* if one does."""
+        if self.merged is None:
+            return self.service.where
+        places = list(self._settings())
+        if block is not None:
+            having = [
+                (resource, path) for resource, path, policy in places if getattr(policy, block) is not None
+            ]
+            if having:
+                resource, path = having[0]
+                return resource.position((*path, camel_case(block)))
+        if places:
+            resource, path, _ = places[0]
+            return resource.position(path)
+        return self.merged.policy_source.position(("spec",))
+
+    def _settings(
+        self,
+    ) -> Iterator[tuple[Resource[DestinationRule], Path, TrafficPolicy | PortTrafficPolicy]]:
+        """Give each setting that this cluster falls under and its place, the closest first."""
+        if self.merged is None:
+            return
+        sources: list[tuple[Resource[DestinationRule], Path, TrafficPolicy | None]] = []
+        if self.subset is not None:
+            source, index = self.merged.subset_source(self.subset.name)
+            sources.append((source, ("spec", "subsets", index, "trafficPolicy"), self.subset.traffic_policy))
+        top = self.merged.policy_source
+        sources.append((top, ("spec", "trafficPolicy"), self.merged.rule.traffic_policy))
+        for resource, path, policy in sources:
+            for index, setting in enumerate(policy.port_level_settings if policy is not None else ()):
+                if setting.port is not None and setting.port.number == self.port.number:
+                    yield resource, (*path, "portLevelSettings", index), setting
+            if policy is not None:
+                yield resource, path, policy
+
+    def _tls(self, policy: TrafficPolicy | None, *, is_http2: bool) -> UpstreamTls | None:
+        settings = policy.tls if policy is not None else None
+        subset = self.subset.name if self.subset is not None else ""
+        if settings is None:
+            self._warn_about_lost_tls()
+            return None
+        tls = upstream_tls(
+            settings,
+            semantics=self.context.semantics,
+            default_names=self.service.identities(self.context.view.registry.inventory.domain),
+            is_external_service=self.service.origin is Origin.SERVICE_ENTRY,
+            sni_of_mesh=sni_cluster_name(self.service.host, self.port.number, subset),
+            is_http2=is_http2,
+            material=self.context.material,
+            locate=partial(self._where, "tls"),
+        )
+        if tls is None:
+            return None
+        collect_secrets(tls, self.context.secrets)
+        if tls.ca is None:
+            self.context.warn(
+                "tls-not-verified",
+                self._where("tls"),
+                f"the cluster {self.name} does not verify the server's certificate.",
+                "Name caCertificates to verify it.",
+            )
+        return tls
+
+    def _warn_about_lost_tls(self) -> None:
+        """A cluster never loses its TLS silently: say so where a closer setting takes it away as a whole."""
+        if self.rule is None:
+            return
+        top, _ = port_policy(self.rule.traffic_policy, self.port.number)
+        candidates = [top, self.rule.traffic_policy]
+        if self.subset is not None:
+            candidates.append(self.subset.traffic_policy)
+        if any(
+            each is not None and each.tls is not None and each.tls.mode != "DISABLE" for each in candidates
+        ):
+            self.context.warn(
+                "tls-dropped",
+                self._where(),
+                f"the cluster {self.name} speaks plain text: a setting closer to its port replaces the "
+                "policy that has tls, and says nothing of tls itself.",
+                "Repeat tls in that setting, or write mode DISABLE there.",
+            )
+
+
+def _dns_type(*, is_round_robin: bool) -> ClusterCustomClusterType:
+    """Build DNS discovery: all addresses of a name, or (round robin) one at a time.
+
+    istiod still writes the older fields on the cluster, which Envoy 1.40 warns of.
+    """
+    resolver = CaresDnsResolverConfig(udp_max_queries=_DNS_QUERIES)
+    config = DnsCluster(
+        dns_refresh_rate=_DNS_REFRESH,
+        dns_jitter=_DNS_JITTER,
+        respect_dns_ttl=True,
+        dns_lookup_family=DnsLookupFamily.V4_ONLY,
+        typed_dns_resolver_config=TypedExtensionConfig(
+            name="envoy.network.dns_resolver.cares", typed_config=pack(resolver)
+        ),
+        all_addresses_in_single_endpoint=is_round_robin,
+    )
+    return ClusterCustomClusterType(name="envoy.clusters.dns", typed_config=pack(config))
+
+
+def _passthrough(context: Context) -> Cluster:
+    """The cluster for unknown destinations of an intercepted sidecar."""
+    return Cluster(
+        name=PASSTHROUGH,
+        type=ClusterDiscoveryType.ORIGINAL_DST,
+        lb_policy=ClusterLbPolicy.CLUSTER_PROVIDED,
+        connect_timeout=context.semantics.connect_timeout,
+        circuit_breakers=circuit_breakers(None, None, context.semantics.default_limit),
+    )

@@ -1,0 +1,1 @@
+"""Translated resources as the files that Envoy reads."""

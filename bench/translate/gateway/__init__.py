@@ -1,0 +1,1 @@
+"""What a gateway gets: servers merged by port, their listeners and routes."""

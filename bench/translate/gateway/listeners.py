@@ -1,0 +1,168 @@
+"""Listeners of a gateway: one for each bind address and port of its servers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from envoy_data_plane.envoy.config.listener.v3 import FilterChain, Listener
+
+from bench.errors import UnsupportedError
+from bench.istio.models.virtual_service import L4MatchAttributes, TLSMatchAttributes
+from bench.istio.registry.hosts import overlap
+from bench.istio.registry.services import Protocol
+from bench.istio.registry.virtual_services import BoundVirtualService
+from bench.translate.context import Context
+from bench.translate.gateway.servers import (
+    MergedServers,
+    PlacedServer,
+    is_http_server,
+    is_passthrough,
+    is_tls_server,
+)
+from bench.translate.listener.chains import build_listener, chain_match
+from bench.translate.listener.downstream_tls import downstream_tls
+from bench.translate.listener.filters import http_manager, tcp_filters
+from bench.translate.names import listener_name
+
+_HANDSHAKE_TIMEOUT = timedelta(seconds=15)
+
+
+def gateway_listeners(context: Context, merged: MergedServers) -> list[Listener]:
+    """Build the listeners of a gateway, sorted by name.
+
+    A server without any route for its connections gets no chain, and a socket without any chain no listener:
+    whoever connects is refused.
+    """
+    listeners: list[Listener] = []
+    for (bind, port), servers in sorted(merged.by_socket.items()):
+        chains = _chains(context, bind, port, servers)
+        if chains:
+            listeners.append(build_listener(context, bind, port, chains))
+        else:
+            context.warn(
+                "no-listener",
+                servers[0].where,
+                f"nothing is bound to {bind}:{port}, so there is no listener.",
+                "Bind a VirtualService with a tcp or tls route to this Gateway.",
+            )
+    return listeners
+
+
+def _chains(context: Context, bind: str, port: int, servers: Sequence[PlacedServer]) -> list[FilterChain]:
+    stat_prefix = f"outbound_{listener_name(bind, port)}"
+    chains: list[FilterChain] = []
+    sni_taken: set[str] = set()
+    first = servers[0]
+    if first.protocol.is_http:
+        speaks_grpc_web = any(server.protocol is Protocol.GRPC_WEB for server in servers)
+        manager = http_manager(
+            context, stat_prefix=stat_prefix, route_config=first.route_name, speaks_grpc_web=speaks_grpc_web
+        )
+        chain = _chain(FilterChain(filters=[manager]))
+        context.origins.note(chain, server=tuple(placed.locate for placed in servers))
+        return [chain]
+    for placed in servers:
+        if is_http_server(placed.server):
+            manager = http_manager(
+                context, stat_prefix=placed.server.name or stat_prefix, route_config=placed.route_name
+            )
+            chain = FilterChain(
+                filter_chain_match=chain_match(server_names=placed.sni_hosts),
+                filters=[manager],
+                transport_socket=downstream_tls(context, placed),
+            )
+            context.origins.note(chain, server=placed.locate)
+            chains.append(_chain(chain))
+        elif is_passthrough(placed.server):
+            chains += _passthrough_chains(context, placed, sni_taken)
+        else:
+            chains += _tcp_chain(context, placed)
+    return chains
+
+
+def _chain(chain: FilterChain) -> FilterChain:
+    chain.transport_socket_connect_timeout = _HANDSHAKE_TIMEOUT
+    return chain
+
+
+def _bound(context: Context, placed: PlacedServer) -> list[BoundVirtualService]:
+    """Give the VirtualServices that are bound to the server's Gateway and share a host with it."""
+    return [
+        each
+        for each in context.view.virtual_services(placed.gateway_name)
+        if any(_admits(written, each) for written in placed.hosts)
+    ]
+
+
+def _admits(written: str, virtual_service: BoundVirtualService) -> bool:
+    namespace, slash, host = written.rpartition("/")
+    if slash and namespace not in {"*", virtual_service.namespace}:
+        return False
+    return any(overlap(host.lower(), theirs) for theirs in virtual_service.hosts)
+
+
+def _holds(match: L4MatchAttributes | TLSMatchAttributes, placed: PlacedServer) -> bool:
+    if match.port and match.port != placed.server.port.number:
+        return False
+    return not match.gateways or placed.gateway_name in match.gateways
+
+
+def _tcp_chain(context: Context, placed: PlacedServer) -> list[FilterChain]:
+    """Pass on to the first TCP rule that fits; end TLS first where the server does."""
+    for virtual_service in _bound(context, placed):
+        for route in virtual_service.tcp:
+            if route.match and not any(_holds(match, placed) for match in route.match):
+                continue
+            filters = tcp_filters(
+                context,
+                route.route,
+                port=placed.server.port.number,
+                protocol=placed.protocol,
+                stat_prefix=f"{virtual_service.name}.{virtual_service.namespace}",
+            )
+            chain = FilterChain(filters=filters)
+            context.origins.note(chain, server=placed.locate, rule=virtual_service.locate)
+            if is_tls_server(placed.server):
+                chain.filter_chain_match = chain_match(server_names=placed.sni_hosts)
+                chain.transport_socket = downstream_tls(context, placed)
+            return [_chain(chain)]
+    return []
+
+
+def _passthrough_chains(context: Context, placed: PlacedServer, taken: set[str]) -> list[FilterChain]:
+    """Build one chain for each SNI match of the bound TLS rules, unless the SNI is taken already."""
+    tls = placed.server.tls
+    if tls is not None and tls.mode == "AUTO_PASSTHROUGH":
+        raise UnsupportedError(
+            "tls mode AUTO_PASSTHROUGH joins clusters of a multi-network mesh, which does not exist here.",
+            where=placed.where,
+            remedy="Use PASSTHROUGH with tls routes.",
+        )
+    chains: list[FilterChain] = []
+    for virtual_service in _bound(context, placed):
+        for route in virtual_service.tls:
+            for match in route.match:
+                if not _holds(match, placed):
+                    continue
+                if not taken.isdisjoint(match.sni_hosts):
+                    context.warn(
+                        "sni-taken",
+                        virtual_service.where,
+                        f"a tls match of {virtual_service.namespace}/{virtual_service.name} has no "
+                        "effect: its SNI is matched already.",
+                    )
+                    continue
+                taken.update(match.sni_hosts)
+                filters = tcp_filters(
+                    context,
+                    route.route,
+                    port=placed.server.port.number,
+                    protocol=placed.protocol,
+                    stat_prefix=f"{virtual_service.name}.{virtual_service.namespace}",
+                )
+                condition = chain_match(server_names=match.sni_hosts)
+                chain = FilterChain(filter_chain_match=condition, filters=filters)
+                context.origins.note(chain, server=placed.locate, rule=virtual_service.locate)
+                chains.append(_chain(chain))
+    return chains

@@ -1,0 +1,1 @@
+"""Listeners: filter chains, network filters, and TLS that a proxy ends."""

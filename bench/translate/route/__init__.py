@@ -1,0 +1,1 @@
+"""Routes: conditions, actions, and what a route changes of a request."""

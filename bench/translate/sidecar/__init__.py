@@ -1,0 +1,1 @@
+"""What a sidecar gets: its listeners and routes."""

@@ -1,0 +1,1 @@
+"""Single calls before any load: walkthrough, request matrix, controls of mutual TLS."""

@@ -1,0 +1,215 @@
+"""Single calls, made here or where a pod's client runs: what is asked, and what came back.
+
+``python -m bench.verify.calls`` makes the calls that it reads as JSON from standard input and writes the
+answers to standard output. It needs httpx and nothing else of the suite.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import httpx
+
+from bench.errors import MeasurementError
+
+_TIMEOUT_S = 10.0
+_MOST_BYTES = 16 << 20
+"""Of a body; what comes after is read and dropped."""
+_CONNECT_S = 1.0
+"""Far longer than the handshake of a node that can be reached, which the other calls show to answer."""
+_PATIENCE_S = 120.0
+"""For all calls of one table together, somewhere else."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTls:
+    """TLS as a client does it; files of the place where the call is made."""
+
+    ca: str
+    server_name: str
+    """The name that the server's certificate must have, whatever address is called."""
+    certificate: str | None = None
+    private_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request; or, with method ``CONNECT-ONLY``, one TLS handshake that asks for nothing."""
+
+    url: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
+    tls: ClientTls | None = None
+    exactly: tuple[tuple[str, str], ...] = ()
+    """Headers in their order and spelling, and none but these; instead of ``headers``. Plain HTTP only."""
+
+
+CONNECT_ONLY = "CONNECT-ONLY"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back; without a status the call could not be made, for the reason in ``error``."""
+
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Names in small letters."""
+    text: str = ""
+    error: str | None = None
+
+
+class Place(Protocol):
+    """Where calls can be made; see ``bench.stack.protocol.ClientPlace``."""
+
+    def command(self, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+        """The command that runs Python there."""
+
+
+def make_calls(calls: Sequence[Call], place: Place | None = None, *, at_once: int = 1) -> list[Answer]:
+    """Make *calls* at *place* or, without one, here; so many *at_once*, the answers in the calls' order.
+
+    Raises:
+        MeasurementError: the place cannot make calls at all.
+    """
+    if place is None:
+        return _make_here(calls, at_once)
+    command = place.command("caller", ["-m", "bench.verify.calls", str(at_once)], {})
+    try:
+        done = subprocess.run(
+            command,
+            input=json.dumps([asdict(call) for call in calls]).encode(),
+            capture_output=True,
+            timeout=_PATIENCE_S,
+            check=False,
+        )
+        answers = [Answer(**answer) for answer in json.loads(done.stdout)] if done.returncode == 0 else None
+    except (OSError, subprocess.TimeoutExpired, ValueError, TypeError) as error:
+        raise MeasurementError(f"calls cannot be made from the pod: {error}.") from error
+    if answers is None or len(answers) != len(calls):
+        said = done.stderr.decode("utf-8", "replace").strip()
+        raise MeasurementError(
+            f"calls cannot be made from the pod ({done.returncode}). It said:\n{said or '(nothing)'}"
+        )
+    return answers
+
+
+def _make_here(calls: Sequence[Call], at_once: int) -> list[Answer]:
+    with ThreadPoolExecutor(max_workers=8) as aside, ThreadPoolExecutor(max_workers=at_once) as pool:
+        # Whoever is kept out waits for its whole timeout: side by side.
+        made = [(aside if _is_connect(call) else pool).submit(make_call, call) for call in calls]
+        return [each.result() for each in made]
+
+
+def _is_connect(call: Call) -> bool:
+    return call.method == CONNECT_ONLY
+
+
+def make_call(call: Call) -> Answer:
+    """Make one call here."""
+    if _is_connect(call):
+        return _connect(httpx.URL(call.url))
+    if call.exactly:
+        return _exactly(call)
+    try:
+        with (
+            httpx.Client(timeout=_TIMEOUT_S, trust_env=False, verify=_context(call.tls)) as client,
+            client.stream(
+                call.method,
+                call.url,
+                headers=dict(call.headers),
+                content=call.body or None,
+                extensions={"sni_hostname": call.tls.server_name} if call.tls is not None else None,
+            ) as answer,
+        ):
+            return _read(answer)
+    except httpx.HTTPError as error:
+        kind = type(error).__name__
+        return Answer(error=f"{kind}: {error}" if str(error) else kind)
+
+
+def _read(answer: httpx.Response) -> Answer:
+    """Read an answer to its end, but not for ever: the client's own timeout starts anew with each byte."""
+    deadline = time.monotonic() + _TIMEOUT_S
+    kept = bytearray()
+    for piece in answer.iter_bytes():
+        if len(kept) < _MOST_BYTES:
+            kept += piece
+        if time.monotonic() > deadline:
+            return Answer(error=f"{answer.status_code}, and no end of the answer within {_TIMEOUT_S:g} s")
+    text = kept.decode(answer.encoding or "utf-8", "replace")
+    return Answer(answer.status_code, dict(answer.headers), text)
+
+
+def _exactly(call: Call) -> Answer:
+    """Send what the call says and nothing that a client adds by habit, such as ``Accept``."""
+    parts = urlsplit(call.url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_TIMEOUT_S)
+    target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+    try:
+        with contextlib.closing(connection):
+            connection.putrequest(call.method, target, skip_host=True, skip_accept_encoding=True)
+            for name, value in call.exactly:
+                connection.putheader(name, value)
+            connection.endheaders(call.body.encode() or None)
+            answer = connection.getresponse()
+            headers = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, headers, answer.read().decode("utf-8", "replace"))
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return Answer(error=f"{type(error).__name__}: {error}")
+
+
+def _connect(url: httpx.URL) -> Answer:
+    """Shake hands with whoever is there, verified or not.
+
+    A handshake, because a proxy in between takes any TCP connection before it knows what to do with it.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((url.host, url.port or 443), _CONNECT_S) as raw,
+            context.wrap_socket(raw, server_hostname=url.host),
+        ):
+            return Answer(text="connected")
+    except OSError as error:
+        return Answer(error=error.strerror or str(error) or type(error).__name__)
+
+
+def _context(tls: ClientTls | None) -> ssl.SSLContext | bool:
+    if tls is None:
+        # Reading the system's trust bundle for each plain call would take most of the time of a call.
+        return False
+    context = ssl.create_default_context(cafile=tls.ca)
+    if tls.certificate is not None and tls.private_key is not None:
+        context.load_cert_chain(tls.certificate, tls.private_key)
+    return context
+
+
+def _call_of(wire: dict[str, Any]) -> Call:
+    tls = wire.pop("tls")
+    return Call(**wire, tls=ClientTls(**tls) if tls is not None else None)
+
+
+def main() -> None:
+    """Answer on standard output what is asked on standard input."""
+    at_once = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+    calls = [_call_of(wire) for wire in json.load(sys.stdin)]
+    json.dump([asdict(answer) for answer in _make_here(calls, at_once)], sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
