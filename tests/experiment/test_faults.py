@@ -380,11 +380,11 @@ def test_a_machine_that_stays_too_busy_makes_no_alarm_no_clean_run_and_no_pass(t
 
     assert proving.left == []
     assert (missed.detected, missed.limited) == (False, LATE)
-    journal = SimpleNamespace(faults=FaultsResult(clean_runs=2), save=lambda: None)
-    _add_clean(journal, 3, clean)
-    assert (journal.faults.clean_runs, journal.faults.false_alarms) == (2, ())
-    assert LATE in journal.faults.limited[0]
-    verdict = _judge_faults(journal.faults.model_copy(update={"faults": (missed,)}))
+    record = SimpleNamespace(faults=FaultsResult(clean_runs=2), save=lambda: None)
+    _add_clean(record, 3, clean)
+    assert (record.faults.clean_runs, record.faults.false_alarms) == (2, ())
+    assert LATE in record.faults.limited[0]
+    verdict = _judge_faults(record.faults.model_copy(update={"faults": (missed,)}))
     assert verdict.state == "generator-limited"
     assert "node killed, 1 clean runs" in verdict.sentence
 
