@@ -48,7 +48,10 @@ def test_its_output_and_its_end_are_told(tmp_path: Path) -> None:
 
 
 def test_what_it_leaves_ends_with_it(tmp_path: Path) -> None:
-    code = "import subprocess as s, sys; print(s.Popen([sys.executable, '-c', 'import time; time.sleep(99)']).pid)"
+    code = (
+        "import subprocess, sys;"
+        "print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(99)']).pid)"
+    )
     child = start(tmp_path, code)
     assert child.wait(60)
 
