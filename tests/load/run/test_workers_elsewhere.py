@@ -25,8 +25,8 @@ from bench.load.run.null_target import measure_floor
 from bench.load.run.remote_workers import Awaited
 from bench.load.run.runner import run_load
 from bench.load.run.starting import free_port
+from tests.load.run.test_run import by_header, locust_processes, two_subsets
 from tests.load.stubs import ROOT, Stub, always, counts, ident_of
-from tests.load.test_run import by_header, locust_processes, two_subsets
 
 
 @contextmanager
