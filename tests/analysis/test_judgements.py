@@ -17,7 +17,7 @@ from bench.result import (
     SubsetResult,
     VerificationLine,
 )
-from tests.histograms import an_outcome
+from tests.support.histograms import an_outcome
 
 EMPTY = Latency(samples=0)
 FULL = Latency(samples=100_000, p50=1_000, p90=1_500, p99=2_000, p999=4_000, maximum=9_000, mean=1_100)

@@ -11,7 +11,7 @@ from bench.analysis.bounds import rule_of_three
 from bench.analysis.histogram import HIGHEST, Histogram
 from bench.analysis.latency import merge, percentile, summarise, summarise_values
 from bench.errors import MeasurementError
-from tests import histograms
+from tests.support import histograms
 
 durations = st.one_of(st.integers(0, 5_000), st.integers(0, 2_000_000), st.integers(0, HIGHEST))
 

@@ -1,7 +1,7 @@
 """Outcomes of subsets add up without losing a request."""
 
 from bench.analysis.subsets import add_up, combine
-from tests.histograms import an_outcome
+from tests.support.histograms import an_outcome
 
 A = an_outcome(
     due=10,

@@ -25,7 +25,7 @@ from bench.result import (
     VerificationLine,
     write_result,
 )
-from tests.histograms import an_outcome
+from tests.support.histograms import an_outcome
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ORDER = ("static", "eds", "eds", "static")

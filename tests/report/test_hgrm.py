@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.report.hgrm import percentile_table
-from tests import histograms
+from tests.support import histograms
 
 
 def theirs(histogram):

@@ -8,7 +8,7 @@ from bench.analysis.latency import merge, summarise
 from bench.errors import MeasurementError
 from bench.report.samples import SecondRow, read_blobs, write_samples
 from bench.result import Latency, SubsetResult, TrialResult
-from tests.histograms import an_outcome, blob
+from tests.support.histograms import an_outcome, blob
 
 EMPTY = Latency(samples=0)
 NOTHING = SubsetResult(
