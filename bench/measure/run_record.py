@@ -82,7 +82,7 @@ class RunRecord:
         Raises:
             InputError: the disk is full or the folder was taken away.
         """
-        write_samples(self.folder, trial.result, trial.tallies, trial.seconds)
+        write_samples(self.folder, trial.result, trial.subsets, trial.seconds)
         self.trials.append(trial)
         self.save()
 

@@ -6,23 +6,23 @@ from collections.abc import Iterable, Sequence
 
 from bench.analysis.generator_health import judge_delivery, judge_generator, little_in_flight
 from bench.analysis.latency import merge, summarise
-from bench.analysis.tally import Tally, combine, judge_balance
+from bench.analysis.subsets import combine, judge_balance
 from bench.load.outcome import LoadOutcome
 from bench.measure.trial_result import Trial
-from bench.result import FailureExample, GeneratorResult, Latency, RunWarning, SubsetResult
+from bench.result import FailureExample, GeneratorResult, Latency, RunWarning, SubsetOutcome, SubsetResult
 from bench.units import format_micros
 
 
 def totals_of(trials: Iterable[Trial]) -> tuple[SubsetResult, ...]:
     """Each subset over all *trials*, and the whole as the last; empty without trials."""
-    by_subset: dict[str, list[Tally]] = {}
+    by_subset: dict[str, list[SubsetOutcome]] = {}
     for trial in trials:
-        for tally in trial.tallies:
-            by_subset.setdefault(tally.name, []).append(tally)
+        for subset in trial.subsets:
+            by_subset.setdefault(subset.name, []).append(subset)
     if not by_subset:
         return ()
-    everything = [tally for tallies in by_subset.values() for tally in tallies]
-    return (*(combine(name, tallies) for name, tallies in by_subset.items()), combine("all", everything))
+    everything = [part for parts in by_subset.values() for part in parts]
+    return (*(combine(name, parts) for name, parts in by_subset.items()), combine("all", everything))
 
 
 def generator_of(trials: Sequence[Trial], baseline: LoadOutcome | None) -> GeneratorResult | None:
@@ -38,7 +38,7 @@ def generator_of(trials: Sequence[Trial], baseline: LoadOutcome | None) -> Gener
     return GeneratorResult(
         cpu_us_per_request=cpu * 1e6 / requests if requests else None,
         cpu_share=cpu / (wall * workers) if wall else None,
-        lag=summarise(merge(tally.lag for trial in trials for tally in trial.tallies)),
+        lag=summarise(merge(subset.lag for trial in trials for subset in trial.subsets)),
         connects=sum(part.connects for part in parts),
         workers=workers,
         mean_in_flight=_weighted(in_flight, [trial.result.duration_s for trial in trials]),
@@ -96,8 +96,8 @@ def warnings_of(
     if totals:
         found += judge_delivery(totals[-1])
     for trial in trials:
-        for tally in trial.tallies:
-            found += judge_balance(tally)
+        for subset in trial.subsets:
+            found += judge_balance(subset)
         found += _lost(trial)
         found += _throttled(trial)
     return tuple(dict.fromkeys(found))
