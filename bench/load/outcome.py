@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bench.result.reasons import ReasonCode
+
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -25,7 +27,7 @@ class Counts(_Model):
     misrouted: int = 0
     """Answered well-formed by a node that must not answer this request."""
     reasons: dict[str, int] = Field(default_factory=dict)
-    """Why requests failed, were misrouted or stayed unsent, e.g. ``status 503``: count."""
+    """Why requests failed, were misrouted or stayed unsent: ``Reason.key``, e.g. ``status:503`` -> count."""
 
 
 class SubsetOutcome(_Model):
@@ -41,6 +43,14 @@ class SubsetOutcome(_Model):
     """sent - due."""
 
 
+class EndedIds(_Model):
+    """Which requests ended in one way: unsent, or on a connection that ended or fell silent under them."""
+
+    code: ReasonCode
+    sequences: str
+    """Their sequence numbers, ascending, as base64 of little-endian 8-byte integers."""
+
+
 class StageOutcome(_Model):
     """One stage over all workers."""
 
@@ -52,6 +62,11 @@ class StageOutcome(_Model):
     intended: int
     """Requests that the schedule holds."""
     subsets: tuple[SubsetOutcome, ...]
+    ended: tuple[EndedIds, ...] = ()
+    """Ids of all unsent requests, and of those whose connection ended or fell silent before the whole answer.
+    What a lost worker did not report is not among them."""
+    has_all_ended: bool = True
+    """False: there were more ids than are kept, and the rest is only counted."""
 
 
 class Example(_Model):
@@ -60,6 +75,7 @@ class Example(_Model):
     stage: str
     subset: str
     reason: str
+    """``Reason.key``."""
     request: str
     response: str
     """As received, cut at 4 KiB; empty if nothing came."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from bench.load.run.runner import run_load
 from bench.measure.bookkeeper import Bookkeeper
 from bench.measure.meter import Meter, Reading, UpstreamTls
 from bench.report.samples import SecondRow
-from bench.result import ComponentCost, FailureExample, LedgerResult, TrialResult
+from bench.result import ComponentCost, FailureExample, LedgerResult, Reason, TrialResult
 from bench.scenario.models import Scenario, Subset, Traffic
 from bench.scenario.traffic import Constant, Schedule, mean_rate
 from bench.stack.protocol import Stack
@@ -209,7 +210,7 @@ def finished_trial(
             FailureExample(
                 trial=plan.name,
                 subset=example.subset,
-                reason=example.reason,
+                reason=Reason.of(example.reason).text,
                 request=example.request,
                 response=example.response,
             )
@@ -287,11 +288,18 @@ def _tally(subset: SubsetOutcome) -> Tally:
         unsent=counts.unsent,
         failed=counts.failed,
         misrouted=counts.misrouted,
-        reasons=counts.reasons,
+        reasons=_texts(counts.reasons),
         response_time=subset.response_time,
         service_time=subset.service_time,
         lag=subset.lag,
     )
+
+
+def _texts(reasons: Mapping[str, int]) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for key, count in reasons.items():
+        found[Reason.of(key).text] += count
+    return dict(found)
 
 
 def _arrival_rate(stage: StageOutcome) -> float | None:
