@@ -235,7 +235,7 @@ def test_all_is_well_means_no_finding():
 
 
 def test_wrong_answers_that_no_rule_explains_are_an_alarm_all_the_same():
-    (finding,) = diagnose(clean(reasons={("v1", "status 418"): 3}))
+    (finding,) = diagnose(clean(reasons={("v1", "status:418"): 3}))
 
     assert (finding.cause, finding.requests) == (Cause.WRONG_ANSWERS, 3)
 
@@ -312,7 +312,7 @@ def test_an_expired_certificate_is_told_from_an_untrusted_one():
         ("certificate_has_expired", Cause.EXPIRED_CERTIFICATE),
         ("unable_to_get_local_issuer_certificate", Cause.UNTRUSTED_SERVER),
     ):
-        evidence = clean(reasons={("v1", "status 503"): 1})
+        evidence = clean(reasons={("v1", "status:503"): 1})
         broken = gateway_line("r/0", "c1", status=503, flags="UF", failure=failure + text)
         nodes = {**evidence.nodes, "n1": evidence.nodes["n1"][1:]}
 
