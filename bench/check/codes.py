@@ -45,6 +45,7 @@ CODES = {
     "EB0009": "A match that never gets a request, which Istio does not report",
     "EB0010": "TLS of a subset without a CA to check the server against",
     "EB0011": "A setting of a subset or port that istiod would warn about",
+    "EB0015": "A delegate, or a gateway in a match, that is not there",
     "EB0100": "Files alone cannot do it",
     "EB0101": "A route to a cluster that does not exist (503 NC)",
     "EB0102": "A route to a cluster without endpoints (503 UH)",

@@ -10,10 +10,12 @@ from typing import Literal
 
 from bench.certs.material import Material
 from bench.certs.workloads import files_of
+from bench.check.finding import Finding
+from bench.check.rules.dead_references import dead_references
+from bench.check.rules.surroundings import Surroundings
 from bench.errors import InputError
 from bench.istio.inventory import Inventory, Proxy
-from bench.istio.problem import InvalidResourcesError
-from bench.istio.references import find_dangling
+from bench.istio.problem import InvalidResourcesError, Problem
 from bench.istio.registry import Registry, build_registry
 from bench.placement import ConfigFile, Placement
 from bench.scenario.load import LoadedScenario
@@ -137,8 +139,8 @@ def prepare(loaded: LoadedScenario) -> Prepared:
     """
     inventory = inventory_of(loaded.scenario)
     # istiod accepts a reference to what may come later; a benchmark of it would measure 503s.
-    if dangling := find_dangling(loaded.resources, domain=inventory.domain):
-        raise InvalidResourcesError(dangling)
+    if dead := dead_references(Surroundings(loaded.resources, inventory)):
+        raise InvalidResourcesError([_problem(each) for each in dead])
     registry = build_registry(loaded.resources, inventory)
     sources: tuple[ConfigSource, ...] = ("static", "eds")
     configs = {
@@ -150,6 +152,10 @@ def prepare(loaded: LoadedScenario) -> Prepared:
     for proxy in inventory.proxies:
         _require_files(loaded, configs[proxy, "static"])
     return Prepared(loaded=loaded, registry=registry, configs=configs)
+
+
+def _problem(found: Finding) -> Problem:
+    return Problem(found.position, f"{found.resource}: {found.reason}", found.remedy, resource=found.resource)
 
 
 def _require_listener(loaded: LoadedScenario, config: ProxyConfig) -> None:
