@@ -9,7 +9,7 @@ import warnings
 import pytest
 
 from bench.errors import StackError
-from bench.stack.compose.engine import connect
+from bench.stack.engine import connect
 from bench.stack.images.supply import supply_all
 
 NO_ENGINE = "no Docker engine answers"

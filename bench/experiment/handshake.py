@@ -20,8 +20,8 @@ from bench.preparation import Variation
 from bench.result import HandshakeKind, HandshakeMode, HandshakeResult
 from bench.scenario.models import Handshake
 from bench.scenario.traffic import Constant
-from bench.stack.nginx import FLUSH_INTERVAL_S
-from bench.stack.protocol import Stack
+from bench.stack import Stack
+from bench.stack.nodes import FLUSH_INTERVAL_S
 from bench.telemetry.access_log import EnvoyEntry, read_envoy_log, read_node_log, wait_until_flushed
 from bench.telemetry.handshake import GATEWAY_FIELDS, collect_handshakes
 

@@ -27,10 +27,10 @@ from bench.preparation import Prepared, Variation
 from bench.report.folder import slug
 from bench.result import HANDSHAKE_KINDS, LedgerLevel, VerificationLine
 from bench.scenario.traffic import mean_rate
+from bench.stack import Stack
 from bench.stack.artifacts import save_config, save_logs
 from bench.stack.backend import Backend
-from bench.stack.nginx import FLUSH_INTERVAL_S
-from bench.stack.protocol import Stack
+from bench.stack.nodes import FLUSH_INTERVAL_S
 from bench.telemetry.access_log import wait_until_flushed
 from bench.translate.config import ConfigSource
 from bench.verify.matrix import MatrixCheck

@@ -21,7 +21,7 @@ from bench.report.samples import SecondRow
 from bench.result import ComponentCost, FailureExample, LedgerResult, TrialResult
 from bench.scenario.models import Scenario, Subset, Traffic
 from bench.scenario.traffic import Constant, Schedule, mean_rate
-from bench.stack.protocol import Stack
+from bench.stack import Stack
 from bench.telemetry.memory import MemorySampler
 from bench.translate.config import ConfigSource
 from bench.verify.walkthrough import client_address

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.errors import StackError
-from bench.stack.runfolder import ProcessMark, RunFolder
+from bench.stack.runs.folder import ProcessMark, RunFolder
 
 TAIL_BYTES = 4096
 

@@ -12,7 +12,7 @@ from bench.routing.decision import Delivered, LocalAnswer, NoConnection, Outcome
 from bench.routing.matrix import Case, Matrix, request_matrix
 from bench.routing.router import Router
 from bench.scenario.load import LoadedScenario
-from bench.stack.protocol import Stack
+from bench.stack import Stack
 from bench.verify.calls import Answer, Call, make_calls
 from bench.verify.walkthrough import client_address
 

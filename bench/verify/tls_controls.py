@@ -15,8 +15,7 @@ import yaml
 from bench.certs.material import WRONG, Material
 from bench.result import VerificationLine
 from bench.scenario.models import Scenario, Subset
-from bench.stack.faults import PartFaults
-from bench.stack.protocol import ClientPlace, Stack
+from bench.stack import ClientPlace, ComponentFaults, Stack
 from bench.telemetry.admin import Admin
 from bench.verify.calls import Call, make_calls
 from bench.verify.walkthrough import client_address
@@ -32,7 +31,7 @@ _AGAIN_S = 0.05
 
 
 def verify_gateway(
-    stack: Stack, faults: PartFaults, scenario: Scenario, material: Material
+    stack: Stack, faults: ComponentFaults, scenario: Scenario, material: Material
 ) -> tuple[VerificationLine, ...]:
     """Give all nodes each wrong certificate in turn, and at last the right one, and call each subset.
 
@@ -79,7 +78,7 @@ def _checks(stack: Stack, gateway: str) -> _Checks | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _use(stack: Stack, faults: PartFaults, scenario: Scenario, certificates: Path) -> None:
+def _use(stack: Stack, faults: ComponentFaults, scenario: Scenario, certificates: Path) -> None:
     for node in scenario.nodes:
         faults.use_certificates(node, certificates)
     stack.check_alive()

@@ -17,7 +17,7 @@ from bench.placement import Address
 from bench.preparation import CERTIFIED_ADDRESS
 from bench.result import VerificationLine
 from bench.scenario.models import Expect, Scenario
-from bench.stack.protocol import Component, Stack
+from bench.stack import Component, Stack
 from bench.verify.calls import CONNECT_ONLY, Answer, Call, ClientTls, make_calls
 
 _NODE_HEADER = "x-node"

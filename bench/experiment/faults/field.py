@@ -17,8 +17,7 @@ from bench.load.plan import LoadPlan
 from bench.measure.topology import Topology
 from bench.placement import Address, ConfigFile
 from bench.scenario.models import Scenario
-from bench.stack.faults import PartFaults
-from bench.stack.protocol import Stack
+from bench.stack import ComponentFaults, Stack
 from bench.verify.calls import Call, make_calls
 from bench.verify.walkthrough import client_address
 
@@ -47,7 +46,7 @@ class Field:
     """One stack under load, open to faults."""
 
     stack: Stack
-    parts: PartFaults
+    parts: ComponentFaults
     scenario: Scenario
     topology: Topology
     material: Material
