@@ -22,12 +22,14 @@ from bench.result.load import (
     SubsetResult,
     TrialResult,
 )
+from bench.result.reasons import UNANSWERED, Reason, ReasonCode
 from bench.result.storage import RESULT_FILE, read_result, write_result
 
 __all__ = [
     "HANDSHAKE_KINDS",
     "RESULT_FILE",
     "SCHEMA_VERSION",
+    "UNANSWERED",
     "Comparison",
     "ComponentCost",
     "ConnectionProof",
@@ -44,6 +46,8 @@ __all__ = [
     "LedgerLevel",
     "LedgerResult",
     "LimitCheck",
+    "Reason",
+    "ReasonCode",
     "Result",
     "RunWarning",
     "SubsetResult",

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from bench.child import Child
 from bench.errors import LoadError
 from bench.load.engine.arrivals import Share, stage_starts
 from bench.load.events import LoadEvent, Progress, StageEnded, StageStarted, WorkerLost
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import LoadPlan
-from bench.load.run.child import Child
 from bench.load.run.launcher import Launcher
 from bench.load.run.locust_outputs import Surface
 from bench.load.run.merge import Merger
@@ -298,7 +298,7 @@ class _Run:
         code = dead.exit_code()
         how = f" {dead.name} ended with {code}." if code is not None else ""
         return GeneratorError(
-            f"{what}{how} Its last output:\n{dead.tail() or '(none)'}", remedy=f"\nSee {self._folder}."
+            f"{what}{how} Its last output:\n{dead.last_output() or '(none)'}", remedy=f"\nSee {self._folder}."
         )
 
     # --- telling

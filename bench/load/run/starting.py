@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 import bench
+from bench.child import Child
 from bench.errors import LoadError
 from bench.load.plan import LoadPlan
-from bench.load.run.child import Child
 from bench.load.run.launcher import Launcher
 from bench.load.run.locust_outputs import Surface
 
@@ -91,10 +91,10 @@ class _Starter:
         return Child(
             name,
             command,
-            self._folder / f"{name}.log",
+            log=self._folder / f"{name}.log",
             environment=environment,
             folder=self._folder,
-            fds=list(ends.values()),
+            inherited=list(ends.values()),
         )
 
     def _launch(self, launcher: Launcher, name: str, options: Sequence[str], *, is_worker: bool) -> Child:
@@ -106,7 +106,7 @@ class _Starter:
         return Child(
             name,
             launcher.command(name, [*arguments, "--loglevel", "WARNING", *options], environment),
-            self._folder / f"{name}.log",
+            log=self._folder / f"{name}.log",
             environment=os.environ,
             folder=self._folder,
             stdin=self._ends["LIFELINE" if is_worker else "CONTROL"],
