@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.errors import StackError
-from bench.stack.component_file import write_components
 from bench.stack.components import ComponentTable
 from bench.stack.guard import Guard
 from bench.stack.placing import require_sound
 from bench.stack.protocol import StackSpec
+from bench.stack.runs.components import write_components
 from bench.stack.runs.folder import RunFolder
 
 

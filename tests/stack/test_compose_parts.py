@@ -11,7 +11,6 @@ from docker.errors import DockerException
 
 from bench.errors import StackError
 from bench.stack import NodeSpec, ProxySpec, ResourceLimits
-from bench.stack.compose import engine as engine_module
 from bench.stack.compose.command import Compose, compose_environment, find_compose, up_error
 from bench.stack.compose.composefile import Mount, Service, render_compose_file
 from bench.stack.compose.containers import has_oom_kills
@@ -19,6 +18,7 @@ from bench.stack.compose.layout import EXTERNAL, MESH, bind_addresses, lay_out, 
 from bench.stack.compose.services import redirect_rules
 from bench.stack.compose.subnets import choose_subnets, free_subnets
 from bench.stack.engine import connect
+from bench.stack.engine import connection as engine_module
 from bench.stack.images.definitions import COMPOSE_FILE, read_definition
 from bench.stack.images.recipes import recipe
 from bench.stack.images.rootfs import Rootfs, libraries_of

@@ -18,8 +18,9 @@ from bench.errors import BenchError, StackError
 from bench.stack.binaries import find_envoy, find_nginx
 from bench.stack.interrupts import TerminatedError, terminations_raise
 from bench.stack.local import LocalStack
-from bench.stack.runs import PROGRAMS, clear, end_run, find_runs, find_stale_runs, supervised_folder
+from bench.stack.runs import clear, end_run, find_runs, find_stale_runs, supervised_folder
 from bench.stack.runs.folder import PREFIX, PROCESSES, ProcessMark, RunFolder
+from bench.stack.runs.stale import PROGRAMS
 from tests.stack.egress_path import call, egress_spec
 
 pytestmark = [pytest.mark.envoy, pytest.mark.nginx]

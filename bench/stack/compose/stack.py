@@ -11,7 +11,6 @@ from docker import DockerClient
 from bench.errors import StackError
 from bench.placement import Address, ConfigFile
 from bench.stack import nodes, proxies
-from bench.stack.component_file import write_components
 from bench.stack.compose.client import ContainerClient
 from bench.stack.compose.command import Compose, find_compose, find_docker
 from bench.stack.compose.containers import Container
@@ -23,6 +22,7 @@ from bench.stack.engine.connection import connect
 from bench.stack.images.supply import ImageSet, supply_all
 from bench.stack.placing import match_listeners, proxies_in_order
 from bench.stack.protocol import ClientPlace, Component, NodeSpec, ProxySpec, StackSpec
+from bench.stack.runs.components import write_components
 from bench.stack.runs.folder import RunFolder
 from bench.stack.runs.stale import end_processes
 from bench.stack.supervised import SupervisedStack

@@ -13,7 +13,6 @@ from bench.errors import StackError
 from bench.placement import Address, ConfigFile, Placement
 from bench.stack import nodes, proxies
 from bench.stack.binaries import Binary, find_envoy, find_nginx
-from bench.stack.component_file import write_components
 from bench.stack.local.ports import address_of, listen, require_free
 from bench.stack.placing import (
     endpoints_of,
@@ -24,6 +23,7 @@ from bench.stack.placing import (
 )
 from bench.stack.processes import Process, stop_all
 from bench.stack.protocol import ClientPlace, Component, NodeSpec, ProxySpec, StackSpec
+from bench.stack.runs.components import write_components
 from bench.stack.runs.folder import RunFolder
 from bench.stack.runs.stale import end_processes
 from bench.stack.supervised import SupervisedStack, write_errors_explained

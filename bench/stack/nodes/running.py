@@ -7,10 +7,10 @@ import socket
 import ssl
 from pathlib import Path
 
+from bench.child import tail
 from bench.placement import Address
 from bench.stack.binaries import Binary
 from bench.stack.nodes.files import NodeFolder
-from bench.stack.processes import tail
 
 _CRASH = re.compile(r"\[alert\].* worker process \d+ exited on signal")
 

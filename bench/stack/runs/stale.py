@@ -17,8 +17,8 @@ from pathlib import Path
 import psutil
 
 from bench.errors import StackError
-from bench.stack.component_file import read_components
 from bench.stack.protocol import Component
+from bench.stack.runs.components import read_components
 from bench.stack.runs.containers import marked_project
 from bench.stack.runs.folder import PREFIX, ProcessMark, RunFolder
 
