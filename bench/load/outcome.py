@@ -4,41 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
+
+from bench.result import SubsetOutcome
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Counts(_Model):
-    """Where each due request ended: ``due = sent + unsent``, ``sent = answered + failed + misrouted``."""
-
-    due: int = 0
-    sent: int = 0
-    answered: int = 0
-    """Right status, right node, right body."""
-    unsent: int = 0
-    """Due, and never put on a connection."""
-    failed: int = 0
-    """Sent, and no right answer: transport error, timeout, wrong status, wrong body."""
-    misrouted: int = 0
-    """Answered well-formed by a node that must not answer this request."""
-    reasons: dict[str, int] = Field(default_factory=dict)
-    """Why requests failed, were misrouted or stayed unsent, e.g. ``status 503``: count."""
-
-
-class SubsetOutcome(_Model):
-    """One kind of request in one stage. Histograms are HDR V2 blobs in base64, microseconds."""
-
-    name: str
-    counts: Counts
-    response_time: str
-    """done - due."""
-    service_time: str
-    """done - sent; a request that opens its own connection counts as sent when it begins to connect."""
-    lag: str
-    """sent - due."""
 
 
 class StageOutcome(_Model):

@@ -12,7 +12,7 @@ from bench.analysis.compare import comparisons_of
 from bench.analysis.generator_health import judge_delivery, judge_generator, little_in_flight
 from bench.analysis.latency import merge, summarise
 from bench.analysis.limits import check_limits
-from bench.analysis.tally import Tally, combine, judge_balance
+from bench.analysis.subsets import combine, judge_balance
 from bench.load.outcome import LoadOutcome
 from bench.measure.trial import Trial
 from bench.report.folder import prepare_folder
@@ -26,6 +26,7 @@ from bench.result import (
     Latency,
     Result,
     RunWarning,
+    SubsetOutcome,
     SubsetResult,
     VerificationLine,
     write_result,
@@ -90,7 +91,7 @@ class Journal:
         Raises:
             InputError: the disk is full or the folder was taken away.
         """
-        write_samples(self.folder, trial.result, trial.tallies, trial.seconds)
+        write_samples(self.folder, trial.result, trial.subsets, trial.seconds)
         self.trials.append(trial)
         self.save()
 
@@ -156,14 +157,14 @@ class Journal:
 
 
 def _totals(trials: Iterable[Trial]) -> tuple[SubsetResult, ...]:
-    by_subset: dict[str, list[Tally]] = {}
+    by_subset: dict[str, list[SubsetOutcome]] = {}
     for trial in trials:
-        for tally in trial.tallies:
-            by_subset.setdefault(tally.name, []).append(tally)
+        for subset in trial.subsets:
+            by_subset.setdefault(subset.name, []).append(subset)
     if not by_subset:
         return ()
-    everything = [tally for tallies in by_subset.values() for tally in tallies]
-    return (*(combine(name, tallies) for name, tallies in by_subset.items()), combine("all", everything))
+    everything = [part for parts in by_subset.values() for part in parts]
+    return (*(combine(name, parts) for name, parts in by_subset.items()), combine("all", everything))
 
 
 def _generator(trials: list[Trial], floor: LoadOutcome | None) -> GeneratorResult | None:
@@ -179,7 +180,7 @@ def _generator(trials: list[Trial], floor: LoadOutcome | None) -> GeneratorResul
     return GeneratorResult(
         cpu_us_per_request=cpu * 1e6 / requests if requests else None,
         cpu_share=cpu / (wall * workers) if wall else None,
-        lag=summarise(merge(tally.lag for trial in trials for tally in trial.tallies)),
+        lag=summarise(merge(subset.lag for trial in trials for subset in trial.subsets)),
         connects=sum(part.connects for part in parts),
         workers=workers,
         mean_in_flight=_weighted(in_flight, [trial.result.duration_s for trial in trials]),
@@ -236,8 +237,8 @@ def _warnings(
     if totals:
         found += judge_delivery(totals[-1])
     for trial in trials:
-        for tally in trial.tallies:
-            found += judge_balance(tally)
+        for subset in trial.subsets:
+            found += judge_balance(subset)
         found += _lost(trial)
         found += _throttled(trial)
     return tuple(dict.fromkeys(found))

@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from bench.analysis.tally import Tally, add_up, combine
+from bench.analysis.subsets import add_up, combine
 from bench.errors import MeasurementError
 from bench.load.events import LoadEvent, StageEnded, StageStarted
-from bench.load.outcome import LoadOutcome, StageOutcome, SubsetOutcome
+from bench.load.outcome import LoadOutcome, StageOutcome
 from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
 from bench.load.run.locust_outputs import Surface
 from bench.load.run.runner import run_load
 from bench.measure.bookkeeper import Bookkeeper
 from bench.measure.meter import Meter, Reading, UpstreamTls
 from bench.report.samples import SecondRow
-from bench.result import ComponentCost, FailureExample, LedgerResult, TrialResult
+from bench.result import ComponentCost, FailureExample, LedgerResult, SubsetOutcome, TrialResult
 from bench.scenario.models import Scenario, Subset, Traffic
 from bench.scenario.traffic import Constant, Schedule, mean_rate
 from bench.stack import Stack
@@ -69,7 +69,7 @@ class Trial:
     """One trial done: the result and what stands behind it."""
 
     result: TrialResult
-    tallies: tuple[Tally, ...]
+    subsets: tuple[SubsetOutcome, ...]
     """The measured stage by subset."""
     seconds: tuple[SecondRow, ...]
     examples: tuple[FailureExample, ...]
@@ -183,7 +183,7 @@ def finished_trial(
 ) -> Trial:
     """Put together what a trial brought; what was not read stays unknown."""
     measured = measured_stage(plan, outcome)
-    tallies = _told_together([_tally(subset) for subset in measured.subsets])
+    subsets = _families(measured.subsets)
     return Trial(
         result=TrialResult(
             name=plan.name,
@@ -194,16 +194,16 @@ def finished_trial(
             started_at=started_at.isoformat(timespec="milliseconds"),
             duration_s=measured.duration_s,
             arrival_rate=_arrival_rate(measured),
-            achieved_rate=sum(tally.sent for tally in tallies) / measured.duration_s,
-            subsets=tuple(combine(tally.name, [tally]) for tally in tallies),
-            total=combine("all", tallies),
+            achieved_rate=sum(subset.counts.sent for subset in subsets) / measured.duration_s,
+            subsets=tuple(combine(subset.name, [subset]) for subset in subsets),
+            total=combine("all", subsets),
             costs=(*(readings.costs if readings is not None else ()), _generator_cost(outcome)),
             new_upstream_connections=readings.tls.connections if readings is not None else None,
             handshakes=readings.tls.handshakes if readings is not None else None,
             sessions_reused=readings.tls.resumed if readings is not None else None,
             ledger=ledger,
         ),
-        tallies=tallies,
+        subsets=subsets,
         seconds=_seconds(plan, outcome),
         examples=tuple(
             FailureExample(
@@ -220,11 +220,11 @@ def finished_trial(
     )
 
 
-def _told_together(tallies: Sequence[Tally]) -> tuple[Tally, ...]:
+def _families(subsets: Sequence[SubsetOutcome]) -> tuple[SubsetOutcome, ...]:
     """Add up kinds of one family, ``matrix: …``: a table of subsets has no room for a whole matrix."""
-    families: dict[str, list[Tally]] = {}
-    for tally in tallies:
-        families.setdefault(tally.name.partition(":")[0], []).append(tally)
+    families: dict[str, list[SubsetOutcome]] = {}
+    for subset in subsets:
+        families.setdefault(subset.name.partition(":")[0], []).append(subset)
     return tuple(
         parts[0] if len(parts) == 1 and ":" not in parts[0].name else add_up(name, parts)
         for name, parts in families.items()
@@ -274,23 +274,6 @@ def _kind(name: str, subset: Subset, traffic: Traffic) -> RequestKind:
             nodes=subset.expect.nodes,
             body_contains=subset.expect.body_contains,
         ),
-    )
-
-
-def _tally(subset: SubsetOutcome) -> Tally:
-    counts = subset.counts
-    return Tally(
-        name=subset.name,
-        due=counts.due,
-        sent=counts.sent,
-        answered=counts.answered,
-        unsent=counts.unsent,
-        failed=counts.failed,
-        misrouted=counts.misrouted,
-        reasons=counts.reasons,
-        response_time=subset.response_time,
-        service_time=subset.service_time,
-        lag=subset.lag,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.result.counts import Counts, SubsetOutcome
 from bench.result.document import (
     SCHEMA_VERSION,
     Fingerprint,
@@ -33,6 +34,7 @@ __all__ = [
     "Comparison",
     "ComponentCost",
     "ConnectionProof",
+    "Counts",
     "FailureExample",
     "FaultResult",
     "FaultsResult",
@@ -50,6 +52,7 @@ __all__ = [
     "ReasonCode",
     "Result",
     "RunWarning",
+    "SubsetOutcome",
     "SubsetResult",
     "TrialResult",
     "VerificationLine",

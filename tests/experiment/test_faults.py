@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from bench.analysis.histogram import Histogram, bucket_of
 from bench.analysis.verdict import _judge_faults, judge
 from bench.errors import InputError
 from bench.experiment.faults.diagnosis import Cause, Finding, diagnose
@@ -17,7 +18,6 @@ from bench.experiment.faults.evidence import Evidence
 from bench.experiment.faults.lateness import generator_limit
 from bench.experiment.faults.load import Observed, Proving, _Watch, every_fault
 from bench.experiment.faults.run import _add_clean, _judge, _try, choose
-from bench.load.engine.histogram import Tally, bucket_of
 from bench.load.events import Progress
 from bench.measure.topology import Topology
 from bench.report.build import write_report
@@ -412,7 +412,7 @@ def test_requests_that_healing_breaks_are_no_sign_of_the_fault():
 @pytest.mark.parametrize(("lag_us", "is_late"), [(300, False), (80_000, True)])
 def test_lateness_is_the_generators_lag_in_the_measured_stage(lag_us, is_late):
     def stage(kind, micros):
-        tally = Tally()
+        tally = Histogram()
         tally.add(np.array([bucket_of(np.array(micros))]), np.array([100]))
         part = SimpleNamespace(lag=tally.encode())
         return SimpleNamespace(kind=kind, subsets=(part,))

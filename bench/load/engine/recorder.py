@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from bench.analysis.histogram import LENGTH, Ints, bucket_of, count_distinct
 from bench.load.engine.check import Ending, Verdict
-from bench.load.engine.histogram import LENGTH, Ints, bucket_of, count_distinct
 from bench.load.plan import LoadPlan
 
 FULL: Final = 3 * 4096

@@ -12,7 +12,7 @@ import numpy as np
 from locust.env import Environment
 from locust.stats import StatsEntry, StatsError, bucket_response_time
 
-from bench.load.engine.histogram import LENGTH, count_distinct, highest_of
+from bench.analysis.histogram import LENGTH, count_distinct, highest_of
 from bench.load.engine.recorder import Wire, unpack
 from bench.load.plan import LoadPlan
 

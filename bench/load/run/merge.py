@@ -7,13 +7,14 @@ from typing import Any, Final
 
 import numpy as np
 
+from bench.analysis.histogram import LENGTH, Histogram, count_distinct
 from bench.errors import LoadError
 from bench.load.engine import schedule
 from bench.load.engine.arrivals import Share, due_by_kind, salt_of, stage_starts
-from bench.load.engine.histogram import LENGTH, Tally, count_distinct
 from bench.load.engine.recorder import Wire, unpack
-from bench.load.outcome import Counts, Example, Generator, LoadOutcome, Second, StageOutcome, SubsetOutcome
+from bench.load.outcome import Example, Generator, LoadOutcome, Second, StageOutcome
 from bench.load.plan import LoadPlan
+from bench.result import Counts, SubsetOutcome
 from bench.scenario.traffic import Closed
 
 LOST: Final = "worker lost"
@@ -25,16 +26,16 @@ _NUMBERS: Final = ("due", "sent", "answered", "failed", "misrouted", "unsent")
 class _Cell:
     numbers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_NUMBERS, 0))
     reasons: dict[str, int] = field(default_factory=dict)
-    response: Tally = field(default_factory=Tally)
-    service: Tally = field(default_factory=Tally)
-    lag: Tally = field(default_factory=Tally)
+    response: Histogram = field(default_factory=Histogram)
+    service: Histogram = field(default_factory=Histogram)
+    lag: Histogram = field(default_factory=Histogram)
 
 
 @dataclass(slots=True)
 class _Second:
     answered: int = 0
     bad: int = 0
-    tally: Tally | None = field(default_factory=Tally)
+    tally: Histogram | None = field(default_factory=Histogram)
     """None once the second is old and only its figures are kept."""
     p50: int | None = None
     maximum: int | None = None
@@ -63,9 +64,9 @@ class Merger:
         """Seconds to which something may still be added."""
         self._latest = 0.0
         self._workers: dict[str, _Worker] = {}
-        self._connects = Tally()
+        self._connects = Histogram()
         self._examples: dict[tuple[str, str], Example] = {}
-        self._recent = Tally()
+        self._recent = Histogram()
         self._lost: list[str] = []
         self._starts = stage_starts(plan)
 
@@ -145,7 +146,7 @@ class Merger:
         """Counts so far, and percentiles (µs) since the last call."""
         totals = {name: sum(cell.numbers[name] for cell in self._cells.values()) for name in _NUMBERS}
         recent = {"p50": self._recent.percentile(50), "p99": self._recent.percentile(99)}
-        self._recent = Tally()
+        self._recent = Histogram()
         return {
             "due": totals["due"],
             "sent": totals["sent"],

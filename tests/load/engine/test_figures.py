@@ -12,21 +12,20 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.errors import LoadError
-from bench.load.engine import schedule
-from bench.load.engine.arrivals import SEQUENCES, Share, arrivals, due_by_kind
-from bench.load.engine.check import Verdict
-from bench.load.engine.histogram import (
+from bench.analysis.histogram import (
     DIGITS,
     HIGHEST,
     LENGTH,
     LOWEST,
-    Tally,
+    Histogram,
     bucket_of,
     count_distinct,
-    decode,
     highest_of,
 )
+from bench.errors import LoadError
+from bench.load.engine import schedule
+from bench.load.engine.arrivals import SEQUENCES, Share, arrivals, due_by_kind
+from bench.load.engine.check import Verdict
 from bench.load.engine.recorder import Recorder, pack, unpack
 from bench.load.engine.request import PreparedKind
 from bench.load.plan import LoadPlan, RequestKind, Stage, Target
@@ -90,7 +89,7 @@ def test_percentiles_are_within_a_thousandth_of_sorted_raw_samples() -> None:
         cell.due += len(seconds[start : start + 5000])
         merger.add("w", recorder.take())
     outcome = merger.outcome("not all of the plan")
-    tally = decode(outcome.stages[0].subsets[0].response_time)
+    tally = Histogram.decode(outcome.stages[0].subsets[0].response_time)
     raw = np.rint(seconds * 1e6)
 
     assert seconds.size == tally.total
@@ -100,7 +99,7 @@ def test_percentiles_are_within_a_thousandth_of_sorted_raw_samples() -> None:
 
 
 def test_a_blob_is_read_by_hdr_histogram_with_the_same_percentiles() -> None:
-    tally = Tally()
+    tally = Histogram()
     values = np.random.default_rng(3).integers(1, 5_000_000, 50_000)
     tally.add(*np.unique(bucket_of(values), return_counts=True))
     histogram = HdrHistogram.decode(tally.encode())
@@ -108,13 +107,13 @@ def test_a_blob_is_read_by_hdr_histogram_with_the_same_percentiles() -> None:
     assert histogram.get_total_count() == 50_000
     for percent in (50, 90, 99, 99.9):
         assert tally.percentile(percent) == histogram.get_value_at_percentile(percent)
-    assert abs(tally.mean() - values.mean()) < 0.001 * values.mean()
+    assert abs(tally.mean - values.mean()) < 0.001 * values.mean()
 
 
 def test_an_empty_histogram_has_no_percentiles() -> None:
-    assert Tally().percentile(50) is None
-    assert Tally().mean() is None
-    assert decode(Tally().encode()).total == 0
+    assert Histogram().percentile(50) is None
+    assert Histogram().mean is None
+    assert Histogram.decode(Histogram().encode()).total == 0
 
 
 @pytest.mark.parametrize("each", SCHEDULES, ids=lambda s: s.kind)
@@ -330,7 +329,7 @@ def test_failures_are_counted_by_reason_with_one_example_each() -> None:
         ("queue full", "GET", 4096),
     ]
     # Late is late, also for what then failed; what was never sent has no lag.
-    assert (decode(subset.lag).total, decode(subset.response_time).total) == (7, 0)
+    assert (Histogram.decode(subset.lag).total, Histogram.decode(subset.response_time).total) == (7, 0)
     assert (outcome.seconds[0].due, outcome.seconds[0].bad, outcome.seconds[0].answered) == (10, 10, 0)
 
 

@@ -10,7 +10,7 @@ import pytest
 from bench.check.codes import CODES
 from bench.check.finding import Level
 from bench.check.rules.analyze import ISTIO_RULES, OWN_RULES
-from tests.istio.analyzer.snippets import DR, ENTRY, GATEWAY, INVENTORY, RULE, TO, findings_in, route, told
+from tests.check.rules.snippets import DR, ENTRY, GATEWAY, INVENTORY, RULE, TO, findings_in, route, told
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.istio.analyzer.snippets import ENTRY, GATEWAY, INVENTORY, RULE, TO, told
+from tests.check.rules.snippets import ENTRY, GATEWAY, INVENTORY, RULE, TO, told
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ import psutil
 import pytest
 from hdrh.histogram import HdrHistogram
 
+from bench.analysis.histogram import LENGTH, Histogram
 from bench.errors import LoadError
-from bench.load.engine.histogram import LENGTH, Tally
 from bench.load.engine.recorder import unpack
 from bench.load.events import Progress, WorkerLost, WorkersAwaited
 from bench.load.outcome import LoadOutcome
@@ -25,8 +25,8 @@ from bench.load.run.null_target import measure_floor
 from bench.load.run.remote_workers import Awaited
 from bench.load.run.runner import run_load
 from bench.load.run.starting import free_port
+from tests.load.run.test_run import by_header, locust_processes, two_subsets
 from tests.load.stubs import ROOT, Stub, always, counts, ident_of
-from tests.load.test_run import by_header, locust_processes, two_subsets
 
 
 @contextmanager
@@ -54,13 +54,13 @@ def test_three_workers_parts_are_the_whole_and_of_one_killed_nothing_is_forgotte
     tmp_path: Path, monkeypatch
 ) -> None:
     """The parts are added up by another implementation of HDR histograms."""
-    parts: dict[str, dict[tuple[int, int], Tally]] = {}
+    parts: dict[str, dict[tuple[int, int], Histogram]] = {}
     add = merge.Merger.add
 
     def keep(self, worker, delta) -> None:
         for wire in delta["cells"]:
             numbers, tallied = unpack(wire["response"])
-            part = parts.setdefault(worker, {}).setdefault((wire["stage"], wire["kind"]), Tally())
+            part = parts.setdefault(worker, {}).setdefault((wire["stage"], wire["kind"]), Histogram())
             # One by one: a bucket may stand there for two seconds.
             for number, count in zip(numbers % LENGTH, tallied, strict=True):
                 part.add(np.array([number]), np.array([count]))
@@ -115,7 +115,7 @@ def test_three_workers_parts_are_the_whole_and_of_one_killed_nothing_is_forgotte
     assert len(seen) == len(set(seen)) >= 150 + sum(subset.counts.answered for subset in main.subsets)
 
 
-def check_union(outcome: LoadOutcome, parts: list[dict[tuple[int, int], Tally]]) -> None:
+def check_union(outcome: LoadOutcome, parts: list[dict[tuple[int, int], Histogram]]) -> None:
     """The whole is the union of the parts, bucket by bucket."""
     for number, stage in enumerate(outcome.stages):
         for kind, subset in enumerate(stage.subsets):

@@ -17,15 +17,15 @@ from bench.errors import LoadError
 from bench.load.run.contained import main
 from bench.load.run.null_target import measure_floor
 from bench.load.run.runner import run_load
+from tests.load.run.test_run import by_header, two_subsets, wait_until_gone
 from tests.load.stubs import ROOT, Stub, always, counts
-from tests.load.test_run import by_header, two_subsets, wait_until_gone
 
 RUNNER = """
 import sys
 from pathlib import Path
 from bench.load.plan import LoadPlan
 from bench.load.run.runner import run_load
-from tests.load.test_launcher import Elsewhere
+from tests.load.run.test_launcher import Elsewhere
 plan = LoadPlan.model_validate_json(Path(sys.argv[1]).read_text())
 run_load(plan, Path(sys.argv[2]), launcher=Elsewhere(Path(sys.argv[3])),
          on_event=lambda event: print(type(event).__name__, flush=True))

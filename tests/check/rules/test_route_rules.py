@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.istio.analyzer.snippets import RULE, TO, findings_in, route, told
+from tests.check.rules.snippets import RULE, TO, findings_in, route, told
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ import httpx
 import psutil
 import pytest
 
+from bench.analysis.histogram import Histogram
 from bench.errors import LoadError
-from bench.load.engine.histogram import decode
 from bench.load.events import Progress, StageEnded, StageStarted, WorkerLost
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
@@ -148,8 +148,8 @@ def test_an_outage_is_seen_by_every_request_that_was_due_during_it(tmp_path: Pat
 
     main = outcome.stages[1]
     assert sum(subset.counts.answered for subset in main.subsets) == 1000
-    tally = decode(main.subsets[0].response_time)
-    tally.merge(decode(main.subsets[1].response_time))
+    tally = Histogram.decode(main.subsets[0].response_time)
+    tally.merge(Histogram.decode(main.subsets[1].response_time))
     assert tally.percentile(90) == pytest.approx(250_000, rel=0.2)
     assert tally.percentile(99) == pytest.approx(475_000, rel=0.1)
     assert main.subsets[0].counts.unsent == 0
@@ -169,7 +169,7 @@ def test_a_busy_caller_does_not_hold_the_generator_up(tmp_path: Path) -> None:
         outcome = run_load(plan, tmp_path, on_event=watch)
 
     assert sum(subset.counts.answered for subset in outcome.stages[1].subsets) == 480
-    assert decode(outcome.stages[1].subsets[0].lag).percentile(90) < 100_000
+    assert Histogram.decode(outcome.stages[1].subsets[0].lag).percentile(90) < 100_000
 
 
 def test_locust_settings_lying_around_are_not_ours(tmp_path: Path, monkeypatch) -> None:
@@ -203,7 +203,7 @@ def test_answers_that_come_after_their_stage_count_where_they_were_due(tmp_path:
         plan = two_subsets(stub.port, rate=100, warm_s=0.3, main_s=0.4, connections=settings)
         outcome = run_load(plan, tmp_path)
 
-    warm, main = (decode(stage.subsets[0].service_time) for stage in outcome.stages)
+    warm, main = (Histogram.decode(stage.subsets[0].service_time) for stage in outcome.stages)
     assert tuple(sum(s.counts.answered for s in stage.subsets) for stage in outcome.stages) == (30, 40)
     assert warm.percentile(0) > 290_000
     assert main.percentile(50) < 100_000
@@ -341,7 +341,7 @@ def test_three_workers_share_the_schedule_and_one_of_them_is_killed(tmp_path: Pa
     warm, main = outcome.stages
     assert (warm.intended, sum(s.counts.answered for s in warm.subsets)) == (300, 300)
     for subset in main.subsets:
-        tally = decode(subset.response_time)
+        tally = Histogram.decode(subset.response_time)
         assert tally.total == subset.counts.answered
         assert {"worker lost": subset.counts.unsent} == subset.counts.reasons
         assert subset.counts.due == subset.counts.sent + subset.counts.unsent
@@ -387,7 +387,7 @@ def test_the_floor_is_the_same_schedule_against_a_target_that_does_nothing(tmp_p
 
     counts(outcome)
     assert [sum(s.counts.answered for s in stage.subsets) for stage in outcome.stages] == [250, 400]
-    assert decode(outcome.stages[1].subsets[0].response_time).percentile(50) < 20_000
+    assert Histogram.decode(outcome.stages[1].subsets[0].response_time).percentile(50) < 20_000
 
 
 LOCUSTFILE = """

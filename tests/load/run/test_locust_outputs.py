@@ -18,8 +18,8 @@ from bench.load.outcome import LoadOutcome
 from bench.load.run.locust_outputs import NO_SURFACE, Address, Surface
 from bench.load.run.runner import run_load
 from bench.load.run.starting import free_port
+from tests.load.run.test_run import by_header, locust_processes, two_subsets
 from tests.load.stubs import Stub, always, counts
-from tests.load.test_run import by_header, locust_processes, two_subsets
 
 
 def totals(outcome: LoadOutcome) -> dict[str, int]:
