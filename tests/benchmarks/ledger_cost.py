@@ -36,7 +36,7 @@ from bench.load.run.runner import run_load
 from bench.measure.bookkeeper import Bookkeeper
 from bench.measure.request_matching import GATEWAY_LOG, SIDECAR_LOG, Matcher
 from bench.measure.topology import topology_of
-from bench.measure.trial import TrialPlan, load_plan, stack_target
+from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
 from bench.placement import ConfigFile
 from bench.preparation import Prepared, Variation, make_material, prepare
 from bench.result import LedgerResult

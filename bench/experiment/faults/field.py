@@ -17,10 +17,11 @@ from bench.load.plan import LoadPlan
 from bench.measure.topology import Topology
 from bench.placement import Address, ConfigFile
 from bench.scenario.models import Scenario
+from bench.stack.client_address import client_address
 from bench.stack.faults import PartFaults
+from bench.stack.nginx import NODE_HEADER
 from bench.stack.protocol import Stack
 from bench.verify.calls import Call, make_calls
-from bench.verify.walkthrough import client_address
 
 Tree = dict[str, Any]
 """A configuration file as YAML has it."""
@@ -180,7 +181,7 @@ class Field:
         ]
         answers = make_calls(calls, self.stack.client(traffic.client), at_once=len(calls))
         for (name, subset), answer in zip(traffic.subsets.items(), answers, strict=True):
-            node = answer.headers.get("x-node")
+            node = answer.headers.get(NODE_HEADER)
             marker = subset.expect.body_contains
             if answer.status is None:
                 yield f"{name}: {answer.error}"

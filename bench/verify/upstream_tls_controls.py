@@ -1,7 +1,7 @@
 """The gateway's end of mutual TLS: nodes with a wrong certificate, each of which it must refuse.
 
-The nodes' own end, clients with a wrong certificate, is in ``verification``. This needs nodes that change
-their certificate, so it has a stack of its own that carries no load.
+The nodes' own end, clients with a wrong certificate, is in ``client_tls_controls``. This needs nodes that
+change their certificate, so it has a stack of its own that carries no load.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import yaml
 from bench.certs.material import WRONG, Material
 from bench.result import VerificationLine
 from bench.scenario.models import Scenario, Subset
+from bench.stack.client_address import client_address
 from bench.stack.faults import PartFaults
+from bench.stack.nginx import NODE_HEADER
 from bench.stack.protocol import ClientPlace, Stack
 from bench.telemetry.admin import Admin
-from bench.verify.calls import Call, make_calls
-from bench.verify.walkthrough import client_address
+from bench.verify.calls import Call, Caller, make_calls
 
 _REFUSED = r"\.ssl\.fail_verify_(error|san)$"
 """Counters of handshakes in which Envoy did not trust the other side."""
@@ -32,7 +33,12 @@ _AGAIN_S = 0.05
 
 
 def verify_gateway(
-    stack: Stack, faults: PartFaults, scenario: Scenario, material: Material
+    stack: Stack,
+    faults: PartFaults,
+    scenario: Scenario,
+    material: Material,
+    *,
+    call: Caller = make_calls,
 ) -> tuple[VerificationLine, ...]:
     """Give all nodes each wrong certificate in turn, and at last the right one, and call each subset.
 
@@ -48,9 +54,9 @@ def verify_gateway(
         for kind in WRONG:
             _use(stack, faults, scenario, material.wrong(kind))
             accepts = not checks.trust or (kind == "wrong-san" and not checks.names)
-            lines += [each.ask(admin, kind, accepts=accepts) for each in _knocks(stack, scenario)]
+            lines += [each.ask(admin, kind, accepts=accepts) for each in _probes(stack, scenario, call)]
         _use(stack, faults, scenario, material.live)
-        lines += [each.ask(admin, "right", accepts=True) for each in _knocks(stack, scenario)]
+        lines += [each.ask(admin, "right", accepts=True) for each in _probes(stack, scenario, call)]
     return tuple(lines)
 
 
@@ -86,7 +92,7 @@ def _use(stack: Stack, faults: PartFaults, scenario: Scenario, certificates: Pat
 
 
 @dataclass(frozen=True, slots=True)
-class _Knock:
+class _Probe:
     """One subset, called through the path."""
 
     name: str
@@ -94,15 +100,16 @@ class _Knock:
     call: Call
     place: ClientPlace | None
     """Where the client is."""
+    caller: Caller
 
     def ask(self, admin: Admin, kind: str, *, accepts: bool) -> VerificationLine:
         """Call, until the connections from before are gone, whose end may be met first, and judge."""
         right = str(self.subset.expect.status)
         for _ in range(_TRIES):
             before = _refusals(admin)
-            (answer,) = make_calls([self.call], self.place)
+            (answer,) = self.caller([self.call], self.place)
             refused = _refusals(admin) - before
-            node = answer.headers.get("x-node")
+            node = answer.headers.get(NODE_HEADER)
             passed = (
                 str(answer.status) == right and node is not None
                 if accepts
@@ -128,11 +135,11 @@ def _refusals(admin: Admin) -> int:
     return sum(admin.stats(_REFUSED).values())
 
 
-def _knocks(stack: Stack, scenario: Scenario) -> list[_Knock]:
+def _probes(stack: Stack, scenario: Scenario, caller: Caller) -> list[_Probe]:
     traffic = scenario.traffic
     host, port = client_address(stack.component(traffic.client), traffic.port)
     return [
-        _Knock(
+        _Probe(
             name,
             subset,
             Call(
@@ -142,6 +149,7 @@ def _knocks(stack: Stack, scenario: Scenario) -> list[_Knock]:
                 body=subset.body,
             ),
             stack.client(traffic.client),
+            caller,
         )
         for name, subset in traffic.subsets.items()
         if subset.expect.nodes

@@ -8,17 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from bench.certs.keys import KeysAhead, generate_keys
-from bench.certs.material import SET_KEYS, Material, write_material
+from bench.certs.material import Material
 from bench.certs.workloads import files_of
-from bench.environment import machine
 from bench.errors import InputError
 from bench.istio.inventory import Inventory, Proxy
 from bench.istio.problem import InvalidResourcesError
 from bench.istio.references import find_dangling
 from bench.istio.registry import Registry, build_registry
 from bench.placement import ConfigFile, Placement
-from bench.result import Fingerprint
 from bench.scenario.load import LoadedScenario
 from bench.scenario.models import Scenario, resources_of
 from bench.stack.protocol import GENERATOR, Allowance, NodeSpec, ProxySpec, StackSpec
@@ -26,10 +23,6 @@ from bench.translate.config import ConfigSource, ProxyConfig, TranslationWarning
 from bench.translate.files.options import AccessLogOptions, RenderOptions
 from bench.translate.files.render import render
 from bench.translate.translate import translate
-
-CERTIFIED_ADDRESS = "127.0.0.1"
-"""What the server certificate always names: where the nodes of a local stack really listen. Controls demand
-this name wherever a node is, since a container's address is not known when certificates are made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,37 +178,6 @@ def _require_files(loaded: LoadedScenario, config: ProxyConfig) -> None:
             )
 
 
-def begin_keys(loaded: LoadedScenario) -> KeysAhead:
-    """Begin to make the keys of the scenario's certificates, which takes seconds of this machine's cores."""
-    return KeysAhead([loaded.scenario.tls.key] * SET_KEYS)
-
-
-def make_material(loaded: LoadedScenario, folder: Path, keys: KeysAhead | None = None) -> Material:
-    """Make the scenario's certificates below *folder*, for its own names and the addresses really used.
-
-    With *keys* they have those.
-    """
-    tls = loaded.scenario.tls
-    names = [name.partition(":")[2] for name in tls.server_names]
-    return write_material(
-        folder,
-        names=[*names, *([] if CERTIFIED_ADDRESS in names else [CERTIFIED_ADDRESS])],
-        key_type=tls.key,
-        make_keys=keys.take if keys is not None else generate_keys,
-        client_name=tls.client_name,
-        identities=_identities(loaded.scenario.inventory) if tls.workload is not None else None,
-        workload_key_type=tls.workload.key if tls.workload is not None else "rsa-2048",
-    )
-
-
-def _identities(inventory: Inventory) -> dict[str, str]:
-    """Give each proxy the identity of its service account, which by default has the proxy's name."""
-    return {
-        name: f"spiffe://{inventory.domain}/ns/{proxy.namespace}/sa/{proxy.service_account or name}"
-        for name, proxy in inventory.proxies.items()
-    }
-
-
 def _allowances(scenario: Scenario) -> dict[str, Allowance]:
     kinds = {name: str(_stack_role(proxy)) for name, proxy in scenario.inventory.proxies.items()}
     kinds |= dict.fromkeys(scenario.nodes, "node")
@@ -240,14 +202,3 @@ def _hash(files: Sequence[ConfigFile]) -> str:
     for file in files:
         digest.update(file.path.encode() + b"\0" + file.text.encode() + b"\0")
     return digest.hexdigest()[:16]
-
-
-def fingerprint_of(prepared: Prepared, stack: str, versions: Mapping[str, str]) -> Fingerprint:
-    """What makes the results of a scenario comparable."""
-    return Fingerprint(
-        machine=machine(),
-        versions=dict(versions),
-        scenario_hash=prepared.loaded.content_hash(),
-        config_hashes=prepared.config_hashes(),
-        stack=stack,
-    )
