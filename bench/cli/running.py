@@ -57,8 +57,8 @@ def run(
     """Do the main job: translate, start, verify, load, measure, report."""
     with make_console(quiet=quiet, as_json=as_json) as console:
         from bench.environment import process_age_s
+        from bench.experiment.options import RunOptions
         from bench.experiment.run import run as run_experiment
-        from bench.experiment.session import RunOptions
         from bench.preparation import begin_keys
         from bench.scenario.load import load_scenario
         from bench.scenario.overrides import override
@@ -115,8 +115,8 @@ def drive(
 ) -> None:
     """Put the scenario's load on a system that runs elsewhere, and verify every answer."""
     with make_console(quiet=quiet, as_json=as_json) as console:
-        from bench.experiment.drive import DriveOptions
-        from bench.experiment.drive import drive as drive_target
+        from bench.experiment.drive.flow import drive as drive_target
+        from bench.experiment.drive.target import DriveOptions
         from bench.scenario.load import load_scenario
         from bench.scenario.overrides import override
 

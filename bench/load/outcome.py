@@ -7,10 +7,19 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from bench.result import SubsetOutcome
+from bench.result.reasons import ReasonCode
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EndedIds(_Model):
+    """Which requests ended in one way: unsent, or on a connection that ended or fell silent under them."""
+
+    code: ReasonCode
+    sequences: str
+    """Their sequence numbers, ascending, as base64 of little-endian 8-byte integers."""
 
 
 class StageOutcome(_Model):
@@ -24,6 +33,11 @@ class StageOutcome(_Model):
     intended: int
     """Requests that the schedule holds."""
     subsets: tuple[SubsetOutcome, ...]
+    ended: tuple[EndedIds, ...] = ()
+    """Ids of all unsent requests, and of those whose connection ended or fell silent before the whole answer.
+    What a lost worker did not report is not among them."""
+    has_all_ended: bool = True
+    """False: there were more ids than are kept, and the rest is only counted."""
 
 
 class Example(_Model):
@@ -32,6 +46,7 @@ class Example(_Model):
     stage: str
     subset: str
     reason: str
+    """``Reason.key``."""
     request: str
     response: str
     """As received, cut at 4 KiB; empty if nothing came."""

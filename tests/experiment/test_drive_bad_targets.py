@@ -6,7 +6,8 @@ import time
 import pytest
 
 from bench.errors import LoadError
-from bench.experiment.drive import DriveOptions, drive
+from bench.experiment.drive.flow import drive
+from bench.experiment.drive.target import DriveOptions
 from bench.scenario.load import load_scenario
 from bench.verify import calls
 from tests.load.stubs import Stub, always, read_request, reset

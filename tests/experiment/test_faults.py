@@ -235,7 +235,7 @@ def test_all_is_well_means_no_finding():
 
 
 def test_wrong_answers_that_no_rule_explains_are_an_alarm_all_the_same():
-    (finding,) = diagnose(clean(reasons={("v1", "status 418"): 3}))
+    (finding,) = diagnose(clean(reasons={("v1", "status:418"): 3}))
 
     assert (finding.cause, finding.requests) == (Cause.WRONG_ANSWERS, 3)
 
@@ -312,7 +312,7 @@ def test_an_expired_certificate_is_told_from_an_untrusted_one():
         ("certificate_has_expired", Cause.EXPIRED_CERTIFICATE),
         ("unable_to_get_local_issuer_certificate", Cause.UNTRUSTED_SERVER),
     ):
-        evidence = clean(reasons={("v1", "status 503"): 1})
+        evidence = clean(reasons={("v1", "status:503"): 1})
         broken = gateway_line("r/0", "c1", status=503, flags="UF", failure=failure + text)
         nodes = {**evidence.nodes, "n1": evidence.nodes["n1"][1:]}
 
@@ -380,11 +380,11 @@ def test_a_machine_that_stays_too_busy_makes_no_alarm_no_clean_run_and_no_pass(t
 
     assert proving.left == []
     assert (missed.detected, missed.limited) == (False, LATE)
-    journal = SimpleNamespace(faults=FaultsResult(clean_runs=2), save=lambda: None)
-    _add_clean(journal, 3, clean)
-    assert (journal.faults.clean_runs, journal.faults.false_alarms) == (2, ())
-    assert LATE in journal.faults.limited[0]
-    verdict = _judge_faults(journal.faults.model_copy(update={"faults": (missed,)}))
+    record = SimpleNamespace(faults=FaultsResult(clean_runs=2), save=lambda: None)
+    _add_clean(record, 3, clean)
+    assert (record.faults.clean_runs, record.faults.false_alarms) == (2, ())
+    assert LATE in record.faults.limited[0]
+    verdict = _judge_faults(record.faults.model_copy(update={"faults": (missed,)}))
     assert verdict.state == "generator-limited"
     assert "node killed, 1 clean runs" in verdict.sentence
 

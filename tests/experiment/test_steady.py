@@ -1,6 +1,6 @@
 """Blocks are interleaved so that neither place nor drift favours a side."""
 
-from bench.experiment.steady import steady_plans
+from bench.experiment.steady.plans import steady_plans
 from bench.scenario.load import load_scenario
 
 SHIPPED = "scenarios/egress-mtls"

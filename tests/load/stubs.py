@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Self
 
 from bench.errors import LoadError
+from bench.load.engine.arrivals import SEQUENCES
+from bench.load.engine.recorder import unpack_sequences
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
+from bench.result.reasons import Reason, ReasonCode
 from bench.scenario.traffic import Connections, Constant
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -191,6 +194,19 @@ def send(plan: LoadPlan, *, files: int | None = None, portable: bool = False) ->
     if "error" in answer:
         raise LoadError(answer["error"])
     return LoadOutcome.model_validate(answer)
+
+
+def texts(result) -> dict[str, int]:
+    """The reasons in *result*, counts of a subset, as people read them."""
+    return {Reason.of(key).text: count for key, count in result.reasons.items()}
+
+
+def ended(outcome: LoadOutcome) -> dict[ReasonCode, list[int]]:
+    """Numbers within the last stage of the requests that ended badly, by code."""
+    stage = outcome.stages[-1]
+    assert stage.has_all_ended
+    first = (len(outcome.stages) - 1) * SEQUENCES
+    return {each.code: (unpack_sequences(each.sequences) - first).tolist() for each in stage.ended}
 
 
 def counts(outcome: LoadOutcome):

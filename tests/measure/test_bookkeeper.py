@@ -14,10 +14,10 @@ from bench.errors import InputError
 from bench.load.run.runner import run_load
 from bench.measure.bookkeeper import Bookkeeper
 from bench.measure.request_matching import Matcher, require_matchable
-from bench.measure.trial import TrialPlan, load_plan, stack_target
+from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
 from bench.scenario.load import load_scenario
 from bench.scenario.traffic import Closed, Constant
-from bench.stack.nginx import FLUSH_INTERVAL_S
+from bench.stack.nodes import FLUSH_INTERVAL_S
 from tests.report.synthetic import make_run
 from tests.support.waiting import wait_until
 

@@ -8,7 +8,7 @@ import pytest
 
 from bench.errors import LoadError, StackError
 from bench.measure.ending import InterruptedRunError, kept
-from bench.measure.run_record import Journal
+from bench.measure.run_record import RunRecord
 from bench.result import FaultsResult, Fingerprint, read_result
 from bench.scenario.load import load_scenario
 
@@ -17,8 +17,8 @@ NOTHING = Fingerprint(machine={}, versions={}, scenario_hash="", config_hashes={
 
 
 @pytest.fixture
-def journal(tmp_path):
-    return Journal.open(
+def record(tmp_path):
+    return RunRecord.open(
         load_scenario(ROOT / "scenarios" / "egress-mtls"),
         out=tmp_path,
         command="egress-bench run",
@@ -27,8 +27,8 @@ def journal(tmp_path):
     )
 
 
-def test_a_result_that_nobody_ended_says_that_it_was_cut_off(journal):
-    assert read_result(journal.folder).state == "aborted"
+def test_a_result_that_nobody_ended_says_that_it_was_cut_off(record):
+    assert read_result(record.folder).state == "aborted"
 
 
 @pytest.mark.parametrize(
@@ -40,38 +40,38 @@ def test_a_result_that_nobody_ended_says_that_it_was_cut_off(journal):
     ],
     ids=["interrupted", "an error of ours", "a full disk"],
 )
-def test_what_was_measured_is_kept_with_the_reason(journal, raised, becomes, reason):
-    journal.faults = FaultsResult(clean_runs=1)
+def test_what_was_measured_is_kept_with_the_reason(record, raised, becomes, reason):
+    record.faults = FaultsResult(clean_runs=1)
 
-    with pytest.raises(becomes), kept(journal):
+    with pytest.raises(becomes), kept(record):
         raise raised
 
-    result = read_result(journal.folder)
+    result = read_result(record.folder)
     assert (result.state, result.faults.clean_runs) == ("aborted", 1)
     assert reason in result.reason
-    assert (journal.folder / "report.html").is_file()
+    assert (record.folder / "report.html").is_file()
 
 
-def test_without_a_finding_there_is_no_report(journal):
-    with pytest.raises(LoadError), kept(journal):
+def test_without_a_finding_there_is_no_report(record):
+    with pytest.raises(LoadError), kept(record):
         raise LoadError("nothing was measured.")
 
-    assert read_result(journal.folder).reason == "nothing was measured."
-    assert not (journal.folder / "report.html").exists()
+    assert read_result(record.folder).reason == "nothing was measured."
+    assert not (record.folder / "report.html").exists()
 
 
-def test_a_second_failure_does_not_hide_the_first(journal, monkeypatch):
+def test_a_second_failure_does_not_hide_the_first(record, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("bench.measure.run_record.write_result", full)
 
-    with pytest.raises(LoadError, match="the first"), kept(journal):
+    with pytest.raises(LoadError, match="the first"), kept(record):
         raise LoadError("the first.")
 
 
-def test_what_ends_well_passes_through(journal):
-    with kept(journal):
+def test_what_ends_well_passes_through(record):
+    with kept(record):
         pass
 
-    assert journal.complete().state == "complete"
+    assert record.complete().state == "complete"

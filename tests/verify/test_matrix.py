@@ -7,11 +7,12 @@ import pytest
 from bench.experiment.faults.routing import _swap_routes
 from bench.load.plan import Expectation
 from bench.load.run.runner import run_load
-from bench.measure.trial import TrialPlan, finished_trial, load_plan, stack_target
+from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
+from bench.measure.trial_result import finished_trial
 from bench.scenario.load import load_scenario
 from bench.scenario.traffic import Constant
 from bench.verify.matrix import MATRIX, MatrixCheck
-from bench.verify.tls_controls import verify_gateway
+from bench.verify.upstream_tls_controls import verify_gateway
 
 pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.xdist_group("ground")]
 
@@ -65,8 +66,8 @@ def test_the_gateway_refuses_what_it_must_and_says_what_it_does_not_check(ground
 
 def test_a_gateway_that_trusts_anybody_fails_its_controls(ground, monkeypatch):
     """The same check on a gateway whose expectation says it verifies, and whose nodes are never wrong."""
-    monkeypatch.setattr("bench.verify.tls_controls._use", lambda *_: None)
-    monkeypatch.setattr("bench.verify.tls_controls._TRIES", 1)
+    monkeypatch.setattr("bench.verify.upstream_tls_controls._use", lambda *_: None)
+    monkeypatch.setattr("bench.verify.upstream_tls_controls._TRIES", 1)
 
     lines = verify_gateway(ground.stack, ground.parts, ground.scenario, ground.material)
 

@@ -28,6 +28,7 @@ from bench.load.engine.request import PreparedKind
 from bench.load.engine.timer import LoopTimer, Timer, TimerFd, has_timerfd
 from bench.load.engine.usage import Toll
 from bench.load.plan import LoadPlan
+from bench.result.reasons import Reason, ReasonCode
 
 _BATCH: Final = 128
 _TURN_S: Final = 0.002
@@ -114,7 +115,7 @@ class Engine:
         self._next_report = at + _REPORT_S
         self._turn()
 
-    def stop(self, reason: str = "stopped") -> None:
+    def stop(self) -> None:
         """End the schedule now: nothing more becomes due, what is in flight has two seconds to come back."""
         if self._is_finished:
             return
@@ -124,7 +125,7 @@ class Engine:
         self._boundary = _NEVER
         self._drain_until = time.monotonic()
         self._pool.hurry(_LAST_WAIT_S)
-        self._give_up_queue(reason)
+        self._give_up_queue(ReasonCode.STOPPED)
         if not self._is_started:
             self._finish()
 
@@ -276,7 +277,7 @@ class Engine:
             elif len(queue) < limit:
                 queue.append((due, cell, ident))
             else:
-                self._recorder.ended_badly(cell, due, NAN, Verdict("unsent", "queue full"))
+                self._recorder.ended_badly(cell, ident, due, NAN, _unsent(ReasonCode.QUEUE_FULL))
 
     def _give(self, conn: Connection, due: float, cell: Cell, ident: bytes) -> None:
         conn.cell = cell
@@ -343,17 +344,17 @@ class Engine:
 
     def _look_for_the_end(self, now: float) -> None:
         if now > self._drain_until:
-            self._give_up_queue("still waiting for a connection at the end")
+            self._give_up_queue(ReasonCode.NO_CONNECTION)
         if self._cursor.stage >= len(self._plan.stages) and not self._queue and not self._pool.busy:
             self._finish()
         elif now >= self._next_report or self._recorder.is_full(FULL):
             self._next_report = now + _REPORT_S
             self._report()
 
-    def _give_up_queue(self, reason: str) -> None:
+    def _give_up_queue(self, code: ReasonCode) -> None:
         while self._queue:
-            due, cell, _ = self._queue.popleft()
-            self._recorder.ended_badly(cell, due, NAN, Verdict("unsent", reason))
+            due, cell, ident = self._queue.popleft()
+            self._recorder.ended_badly(cell, ident, due, NAN, _unsent(code))
 
     def _report(self) -> None:
         self._cursor.account()
@@ -375,6 +376,10 @@ class Engine:
             return
         self.close()
         self._on_fatal(error)
+
+
+def _unsent(code: ReasonCode) -> Verdict:
+    return Verdict("unsent", Reason(code))
 
 
 def _nothing(_timeout: float, _maximum: int) -> list[tuple[int, int]]:

@@ -18,9 +18,10 @@ from bench.load.engine.poller import READ, WRITE, Poller
 from bench.load.engine.reader import ProtocolError, Reader
 from bench.load.engine.recorder import Cell, Recorder
 from bench.load.engine.request import PreparedKind
-from bench.load.engine.transport import Dialer, reason_of
+from bench.load.engine.transport import Dialer, broken_before_answer, broken_in_answer, not_connected
 from bench.load.engine.usage import Toll
 from bench.load.plan import LoadPlan
+from bench.result.reasons import Reason, ReasonCode
 
 READ_SIZE: Final = 65_536
 NAN: Final = math.nan
@@ -109,7 +110,7 @@ class Pool:
             self._opening -= 1
             self.free.append(conn)
             return
-        self._recorder.ended_badly(cell, conn.due, NAN, Verdict("unsent", reason_of(error)))
+        self._recorder.ended_badly(cell, conn.ident, conn.due, NAN, Verdict("unsent", not_connected(error)))
         if self.is_closed_loop:
             self._rest(conn, time.monotonic() + _REST_S)
         else:
@@ -217,12 +218,12 @@ class Pool:
         conn.keep(data)
         try:
             if not data and not reader.finish():
-                self.broken(conn, ConnectionError("connection closed before the answer"))
+                self._end(conn, _failed(ReasonCode.CLOSED))
                 return False
             if data and not reader.feed(data):
                 return False
         except ProtocolError as error:
-            self._end(conn, Verdict("failed", str(error)))
+            self._end(conn, Verdict("failed", error.reason))
             return False
         verdict = kind.check.judge(reader, conn.body, conn.ident)
         if verdict is None:
@@ -253,9 +254,7 @@ class Pool:
         if conn.cell is None:
             self.close(conn)
             return
-        reason = str(error) if type(error) is ConnectionError else reason_of(error)
-        if conn.received:
-            reason += " in the middle of the answer"
+        reason = broken_in_answer(error) if conn.received else broken_before_answer(error)
         self._end(conn, Verdict("failed", reason))
 
     def _end(self, conn: Connection, verdict: Verdict) -> None:
@@ -268,7 +267,13 @@ class Pool:
 
     def _record(self, conn: Connection, cell: Cell, verdict: Verdict) -> None:
         self._recorder.ended_badly(
-            cell, conn.due, conn.sent, verdict, request=conn.request(), response=bytes(conn.received)
+            cell,
+            conn.ident,
+            conn.due,
+            conn.sent,
+            verdict,
+            request=conn.request(),
+            response=bytes(conn.received),
         )
 
     # --- time
@@ -288,7 +293,7 @@ class Pool:
                     self._not_opened(conn, TimeoutError())
             elif conn.cell is not None:
                 if now - conn.sent > self._read_timeout_s:
-                    self._end(conn, Verdict("failed", "timeout"))
+                    self._end(conn, _failed(ReasonCode.TIMEOUT))
             elif settings.idle_timeout_s is not None and now - conn.idle_since > settings.idle_timeout_s:
                 self.close(conn)
 
@@ -311,3 +316,7 @@ class Pool:
         self._resting = [conn for conn in self._resting if conn.rests_until > now]
         self.free.extend(rested)
         return bool(rested)
+
+
+def _failed(code: ReasonCode) -> Verdict:
+    return Verdict("failed", Reason(code))

@@ -11,12 +11,16 @@ import numpy as np
 
 from bench.analysis.histogram import LENGTH, Ints, bucket_of, count_distinct
 from bench.load.engine.check import Ending, Verdict
+from bench.load.engine.request import SEQUENCE_DIGITS
 from bench.load.plan import LoadPlan
+from bench.result.reasons import UNANSWERED, Reason, ReasonCode
 
 FULL: Final = 3 * 4096
 """Clocks in a cell's buffer after which it should be emptied."""
 EXAMPLE_BYTES: Final = 4096
 _EXAMPLES: Final = 100
+_NAMED: Final = UNANSWERED | {ReasonCode.TIMEOUT, ReasonCode.ANSWER_CUT}
+"""Failures whose ids are reported one by one: the proxies may know another story of them."""
 
 Wire = dict[str, Any]
 """A message between processes: only what JSON and msgpack both know."""
@@ -30,6 +34,7 @@ class Cell:
         "bad",
         "clocks",
         "due",
+        "ended",
         "endings",
         "kind",
         "kind_index",
@@ -56,7 +61,9 @@ class Cell:
         self.due = 0
         self.sent = 0
         self.endings: dict[Ending, int] = {"failed": 0, "misrouted": 0, "unsent": 0}
-        self.reasons: dict[str, int] = {}
+        self.reasons: dict[Reason, int] = {}
+        self.ended: dict[ReasonCode, list[int]] = {}
+        """Sequence numbers of unsent requests and of those that failed as ``_NAMED`` says."""
 
 
 class Recorder:
@@ -68,7 +75,7 @@ class Recorder:
             [Cell(number, index, kind, math.ceil(stage.duration_s) - 1) for index, kind in enumerate(kinds)]
             for number, stage in enumerate(plan.stages)
         ]
-        self._seen: set[tuple[str, str]] = set()
+        self._seen: set[tuple[str, Reason]] = set()
         self._examples: list[Wire] = []
         self._connects: list[float] = []
 
@@ -89,6 +96,7 @@ class Recorder:
     def ended_badly(
         self,
         cell: Cell,
+        ident: bytes,
         due: float,
         sent: float,
         verdict: Verdict,
@@ -96,18 +104,21 @@ class Recorder:
         request: bytes = b"",
         response: bytes = b"",
     ) -> None:
-        """Record a request that got no right answer; *sent* is NaN if it was never sent."""
+        """Record request *ident*, which got no right answer; *sent* is NaN if it was never sent."""
+        reason = verdict.reason
         cell.bad.append((due, sent))
         cell.endings[verdict.ending] += 1
-        cell.reasons[verdict.reason] = cell.reasons.get(verdict.reason, 0) + 1
-        key = (self._plan.requests[cell.kind_index].name, verdict.reason)
+        cell.reasons[reason] = cell.reasons.get(reason, 0) + 1
+        if verdict.ending == "unsent" or reason.code in _NAMED:
+            cell.ended.setdefault(reason.code, []).append(int(ident[-SEQUENCE_DIGITS:]))
+        key = (self._plan.requests[cell.kind_index].name, reason)
         if key not in self._seen and len(self._seen) < _EXAMPLES:
             self._seen.add(key)
             self._examples.append(
                 {
                     "stage": self._plan.stages[cell.stage].name,
                     "subset": key[0],
-                    "reason": verdict.reason,
+                    "reason": reason.key,
                     "request": request[:EXAMPLE_BYTES].decode("latin-1"),
                     "response": response[:EXAMPLE_BYTES].decode("latin-1"),
                 }
@@ -145,13 +156,18 @@ def _empty(cell: Cell) -> Wire | None:
         "due": cell.due,
         "sent": cell.sent,
         "answered": answered,
-        "reasons": cell.reasons,
+        "reasons": {reason.key: count for reason, count in cell.reasons.items()},
+        "ended": {
+            str(code): pack_sequences(np.asarray(numbers, dtype=np.int64))
+            for code, numbers in cell.ended.items()
+        },
         "failed": cell.endings["failed"],
         "misrouted": cell.endings["misrouted"],
         "unsent": cell.endings["unsent"],
     }
     cell.due = cell.sent = 0
     cell.reasons = {}
+    cell.ended = {}
     cell.endings = {"failed": 0, "misrouted": 0, "unsent": 0}
     due, sent, done = clocks[:, 0], clocks[:, 1], clocks[:, 2]
     second = _seconds(cell, due)
@@ -177,6 +193,16 @@ def pack(numbers: Ints) -> list[str]:
         base64.b64encode(distinct.astype("<i8").tobytes()).decode("ascii"),
         base64.b64encode(counts.astype("<i4").tobytes()).decode("ascii"),
     ]
+
+
+def pack_sequences(numbers: Ints) -> str:
+    """Sequence numbers, ascending, as base64 of little-endian 8-byte integers."""
+    return base64.b64encode(np.sort(numbers).astype("<i8").tobytes()).decode("ascii")
+
+
+def unpack_sequences(text: str) -> Ints:
+    """Inverse of ``pack_sequences``."""
+    return np.frombuffer(base64.b64decode(text), dtype="<i8").astype(np.int64)
 
 
 def unpack(wire: list[str]) -> tuple[Ints, Ints]:

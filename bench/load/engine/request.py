@@ -9,7 +9,8 @@ from bench.errors import LoadError
 from bench.load.engine.check import Check
 from bench.load.plan import LoadPlan, RequestKind
 
-IDENT: Final = "{run_id}/{sequence:013d}"
+SEQUENCE_DIGITS: Final = 13
+IDENT: Final = f"{{run_id}}/{{sequence:0{SEQUENCE_DIGITS}d}}"
 """How a request is named: fixed width, so that the digits can be patched in."""
 _DIGITS: Final = [b"%03d" % number for number in range(1000)]
 _MEMORY: Final = 256

@@ -89,7 +89,7 @@ class Member:
         """End early."""
         self._reason = reason
         if self._engine is not None:
-            self._engine.stop(reason)
+            self._engine.stop()
         else:
             self._over.set()
 

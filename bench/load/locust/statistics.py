@@ -15,6 +15,7 @@ from locust.stats import StatsEntry, StatsError, bucket_response_time
 from bench.analysis.histogram import LENGTH, count_distinct, highest_of
 from bench.load.engine.recorder import Wire, unpack
 from bench.load.plan import LoadPlan
+from bench.result.reasons import Reason
 
 
 def feed(environment: Environment, plan: LoadPlan, delta: Wire) -> None:
@@ -27,8 +28,8 @@ def feed(environment: Environment, plan: LoadPlan, delta: Wire) -> None:
         if batch is not None:
             stats.entries[name, request.method].extend(batch)
             stats.total.extend(batch)
-        for reason, count in wire["reasons"].items():
-            _fail(stats, name, request.method, reason, count)
+        for key, count in wire["reasons"].items():
+            _fail(stats, name, request.method, Reason.of(key).text, count)
 
 
 def _batch(stats: Any, name: str, method: str, wire: Wire) -> StatsEntry | None:

@@ -7,18 +7,22 @@ from typing import Any, Final
 
 import numpy as np
 
-from bench.analysis.histogram import LENGTH, Histogram, count_distinct
+from bench.analysis.histogram import LENGTH, Histogram, Ints, count_distinct
 from bench.errors import LoadError
 from bench.load.engine import schedule
 from bench.load.engine.arrivals import Share, due_by_kind, salt_of, stage_starts
-from bench.load.engine.recorder import Wire, unpack
-from bench.load.outcome import Example, Generator, LoadOutcome, Second, StageOutcome
+from bench.load.engine.recorder import Wire, pack_sequences, unpack, unpack_sequences
+from bench.load.outcome import EndedIds, Example, Generator, LoadOutcome, Second, StageOutcome
 from bench.load.plan import LoadPlan
 from bench.result import Counts, SubsetOutcome
+from bench.result.reasons import Reason, ReasonCode
 from bench.scenario.traffic import Closed
 
-LOST: Final = "worker lost"
+LOST: Final = Reason(ReasonCode.WORKER_LOST).key
 """Reason of requests of which nobody knows any more whether they were sent."""
+_STOPPED: Final = Reason(ReasonCode.STOPPED).key
+ENDED_KEPT: Final = 2_000_000
+"""Ids of requests that ended badly which are kept of one stage; beyond, they are only counted."""
 _NUMBERS: Final = ("due", "sent", "answered", "failed", "misrouted", "unsent")
 
 
@@ -29,6 +33,28 @@ class _Cell:
     response: Histogram = field(default_factory=Histogram)
     service: Histogram = field(default_factory=Histogram)
     lag: Histogram = field(default_factory=Histogram)
+
+
+@dataclass(slots=True)
+class _Ended:
+    """Ids of one stage by the way in which they ended."""
+
+    sequences: dict[str, list[Ints]] = field(default_factory=dict)
+    kept: int = 0
+    has_all: bool = True
+
+    def add(self, code: str, sequences: Ints) -> None:
+        if self.kept + sequences.size > ENDED_KEPT:
+            self.has_all = False
+            return
+        self.kept += sequences.size
+        self.sequences.setdefault(code, []).append(sequences)
+
+    def told(self) -> tuple[EndedIds, ...]:
+        return tuple(
+            EndedIds(code=ReasonCode(code), sequences=pack_sequences(np.concatenate(parts)))
+            for code, parts in sorted(self.sequences.items())
+        )
 
 
 @dataclass(slots=True)
@@ -59,6 +85,7 @@ class Merger:
         self._cells = {
             (stage, kind): _Cell() for stage in range(len(plan.stages)) for kind in range(len(plan.requests))
         }
+        self._ended = [_Ended() for _ in plan.stages]
         self._seconds: dict[tuple[int, int], _Second] = {}
         self._open: set[tuple[int, int]] = set()
         """Seconds to which something may still be added."""
@@ -127,6 +154,8 @@ class Merger:
             cell.numbers[name] += wire[name]
         for reason, count in wire["reasons"].items():
             cell.reasons[reason] = cell.reasons.get(reason, 0) + count
+        for code, sequences in wire["ended"].items():
+            self._ended[key[0]].add(code, unpack_sequences(sequences))
         cell.service.add(*unpack(wire["service"]))
         cell.lag.add(*unpack(wire["lag"]))
         numbers, counts = unpack(wire["response"])
@@ -236,6 +265,8 @@ class Merger:
             open_loop=not isinstance(stage.schedule, Closed),
             intended=due if intended is None else intended,
             subsets=tuple(subsets),
+            ended=self._ended[number].told(),
+            has_all_ended=self._ended[number].has_all,
         )
 
     def _balanced(self, cell: _Cell, where: str, *, strict: bool) -> Counts:
@@ -248,7 +279,7 @@ class Merger:
             numbers["sent"] = ended
             gone = numbers["due"] - numbers["sent"] - numbers["unsent"]
             if gone > 0:
-                why = LOST if self._lost else "stopped"
+                why = LOST if self._lost else _STOPPED
                 numbers["unsent"] += gone
                 reasons[why] = reasons.get(why, 0) + gone
         if numbers["due"] != numbers["sent"] + numbers["unsent"] or numbers["sent"] != ended:

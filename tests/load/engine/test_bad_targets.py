@@ -9,8 +9,21 @@ import pytest
 
 from bench.errors import LoadError
 from bench.load.plan import Expectation
+from bench.result.reasons import Reason, ReasonCode
 from bench.scenario.traffic import Closed, Connections
-from tests.load.stubs import Stub, always, counts, good, ident_of, plan_for, read_request, reset, send
+from tests.load.stubs import (
+    Stub,
+    always,
+    counts,
+    ended,
+    good,
+    ident_of,
+    plan_for,
+    read_request,
+    reset,
+    send,
+    texts,
+)
 
 
 def test_right_answers_are_answered_and_nothing_else() -> None:
@@ -72,7 +85,7 @@ def test_a_target_that_goes_away_leaves_unsent_requests() -> None:
     result = counts(outcome)
     assert result.due == 50
     assert result.answered >= 1
-    assert "connection refused" in result.reasons
+    assert "connection refused" in texts(result)
 
 
 def test_a_reset_in_the_middle_of_an_answer_is_a_failure_with_its_example() -> None:
@@ -87,7 +100,7 @@ def test_a_reset_in_the_middle_of_an_answer_is_a_failure_with_its_example() -> N
 
     result = counts(outcome)
     assert result.due == result.failed == 15
-    assert result.reasons == {"connection reset in the middle of the answer": 15}
+    assert texts(result) == {"connection reset in the middle of the answer": 15}
     example = outcome.examples[0]
     assert example.request.startswith("GET / HTTP/1.1\r\nHost: test\r\n")
     assert example.response.startswith("HTTP/1.1 200 OK")
@@ -95,9 +108,41 @@ def test_a_reset_in_the_middle_of_an_answer_is_a_failure_with_its_example() -> N
 
 def test_a_connection_closed_before_the_answer_is_a_failure() -> None:
     with Stub(lambda conn, number: read_request(conn)) as stub:
-        result = counts(send(plan_for(stub.port, rate=50)))
+        outcome = send(plan_for(stub.port, rate=50))
 
-    assert result.reasons == {"connection closed before the answer": 15}
+    assert texts(counts(outcome)) == {"connection closed before the answer": 15}
+    assert ended(outcome) == {ReasonCode.CLOSED: list(range(15))}
+
+
+def test_a_reset_before_the_answer_is_told_from_one_within_it() -> None:
+    """Only of the former may the request never have reached anybody."""
+
+    def serve(conn, number) -> None:
+        read_request(conn)
+        if number > 1:
+            conn.sendall(b"HTTP/1.1 200 OK\r\n")
+            time.sleep(0.02)
+        reset(conn)
+
+    with Stub(serve) as stub:
+        outcome = send(plan_for(stub.port, rate=50, connections=Connections(count=1, read_timeout_s=2)))
+
+    assert texts(counts(outcome)) == {
+        "connection reset before the answer": 1,
+        "connection reset in the middle of the answer": 14,
+    }
+    assert ended(outcome) == {ReasonCode.RESET: [0], ReasonCode.ANSWER_CUT: list(range(1, 15))}
+
+
+def test_a_close_in_the_middle_of_an_answer_counts_like_a_reset() -> None:
+    def serve(conn, number) -> None:
+        conn.sendall(good(read_request(conn))[:-5])
+
+    with Stub(serve) as stub:
+        outcome = send(plan_for(stub.port, rate=50))
+
+    assert texts(counts(outcome)) == {"connection closed in the middle of the answer": 15}
+    assert ended(outcome) == {ReasonCode.ANSWER_CUT: list(range(15))}
 
 
 @pytest.mark.parametrize(
@@ -109,7 +154,7 @@ def test_what_is_not_http_is_a_failure_at_once(nonsense) -> None:
         outcome = send(plan_for(stub.port, rate=50))
 
     assert counts(outcome).failed == 15
-    assert all("HTTP" in reason for reason in counts(outcome).reasons)
+    assert all("HTTP" in reason for reason in texts(counts(outcome)))
 
 
 def test_an_answer_without_end_times_out() -> None:
@@ -122,11 +167,11 @@ def test_an_answer_without_end_times_out() -> None:
 
     started = time.monotonic()
     with Stub(serve) as stub:
-        result = counts(
-            send(plan_for(stub.port, rate=20, connections=Connections(count=8, read_timeout_s=0.4)))
-        )
+        outcome = send(plan_for(stub.port, rate=20, connections=Connections(count=8, read_timeout_s=0.4)))
 
-    assert result.reasons == {"timeout": 6}
+    result = counts(outcome)
+    assert texts(result) == {"timeout": 6}
+    assert ended(outcome) == {ReasonCode.TIMEOUT: [0, 1, 2, 3, 4, 5]}
     assert time.monotonic() - started < 8
 
 
@@ -147,7 +192,7 @@ def test_silence_times_out_and_later_requests_keep_their_due_time() -> None:
         outcome = send(plan_for(stub.port, rate=50, connections=settings))
 
     result = counts(outcome)
-    assert (result.due, result.answered, result.reasons) == (15, 14, {"timeout": 1})
+    assert (result.due, result.answered, texts(result)) == (15, 14, {"timeout": 1})
     # The second request was due 20 ms after the start and could be sent 500 ms later.
     slowest = max(second.response_time_max or 0 for second in outcome.seconds)
     assert 450_000 < slowest < 700_000
@@ -188,8 +233,8 @@ def test_each_wrong_answer_is_named(answer, reason, ending) -> None:
         outcome = send(plan_for(stub.port, rate=50, require_id=True))
 
     result = counts(outcome)
-    assert ({reason: 15}, 15) == (result.reasons, getattr(result, ending))
-    assert [reason] == [example.reason for example in outcome.examples]
+    assert ({reason: 15}, 15) == (texts(result), getattr(result, ending))
+    assert [reason] == [Reason.of(example.reason).text for example in outcome.examples]
 
 
 def test_one_wrong_answer_among_many_right_ones_is_found() -> None:
@@ -210,7 +255,7 @@ def test_one_wrong_answer_among_many_right_ones_is_found() -> None:
         result = counts(send(plan_for(stub.port, rate=1000)))
 
     assert result.due == 300
-    assert result.reasons == {"wrong body": 1, "answered by nginx02": 1, "answer to another request": 1}
+    assert texts(result) == {"wrong body": 1, "answered by nginx02": 1, "answer to another request": 1}
 
 
 @pytest.mark.parametrize(
@@ -301,10 +346,13 @@ def test_what_does_not_fit_into_the_queue_is_unsent() -> None:
 
     with Stub(serve) as stub:
         settings = Connections(count=1, queue_limit=2, read_timeout_s=2)
-        result = counts(send(plan_for(stub.port, rate=100, connections=settings)))
+        outcome = send(plan_for(stub.port, rate=100, connections=settings))
 
+    result = counts(outcome)
+    unsent = ended(outcome)[ReasonCode.QUEUE_FULL]
+    assert len(set(unsent)) == len(unsent) == result.unsent
     assert result.due == 30
-    assert {"queue full": result.unsent} == result.reasons
+    assert {"queue full": result.unsent} == texts(result)
     assert 4 <= result.answered <= 7
 
 
@@ -371,7 +419,7 @@ def test_a_closed_loop_against_a_dead_target_does_not_storm() -> None:
         stub._serve = serve
         result = counts(send(plan_for(stub.port, schedule=Closed(kind="closed"), duration_s=0.5)))
 
-    assert "connection refused" in result.reasons
+    assert "connection refused" in texts(result)
     assert result.due < 100
 
 

@@ -26,10 +26,12 @@ from bench.errors import LoadError
 from bench.load.engine import schedule
 from bench.load.engine.arrivals import SEQUENCES, Share, arrivals, due_by_kind
 from bench.load.engine.check import Verdict
-from bench.load.engine.recorder import Recorder, pack, unpack
+from bench.load.engine.recorder import Recorder, pack, unpack, unpack_sequences
 from bench.load.engine.request import PreparedKind
 from bench.load.plan import LoadPlan, RequestKind, Stage, Target
+from bench.load.run import merge
 from bench.load.run.merge import LOST, Merger
+from bench.result.reasons import Reason, ReasonCode
 from bench.scenario.traffic import Closed, Constant, Jitter, Poisson, Ramp, Steps
 
 SCHEDULES = [
@@ -315,22 +317,51 @@ def test_failures_are_counted_by_reason_with_one_example_each() -> None:
     cell.due, cell.sent = 10, 7
     for number in range(10):
         sent = math.nan if number >= 7 else number / 10 + 0.5
-        verdict = Verdict("unsent", "queue full") if number >= 7 else Verdict("failed", "status 503")
-        recorder.ended_badly(cell, number / 10, sent, verdict, request=b"GET", response=b"x" * 9999)
+        verdict = (
+            Verdict("unsent", Reason(ReasonCode.QUEUE_FULL))
+            if number >= 7
+            else Verdict("failed", Reason(ReasonCode.STATUS, "503"))
+        )
+        recorder.ended_badly(
+            cell, b"t/%013d" % number, number / 10, sent, verdict, request=b"GET", response=b"x" * 9999
+        )
     merger = Merger(plan)
     merger.add_worker("w", Share())
     merger.add("w", recorder.take())
     outcome = merger.outcome()
     subset = outcome.stages[0].subsets[0]
 
-    assert subset.counts.reasons == {"queue full": 3, "status 503": 7}
+    assert subset.counts.reasons == {"queue-full": 3, "status:503": 7}
     assert [(example.reason, example.request, len(example.response)) for example in outcome.examples] == [
-        ("status 503", "GET", 4096),
-        ("queue full", "GET", 4096),
+        ("status:503", "GET", 4096),
+        ("queue-full", "GET", 4096),
     ]
+    # Somebody answered the others: their ids are of no use to the ledger.
+    (ended,) = outcome.stages[0].ended
+    assert ended.code is ReasonCode.QUEUE_FULL
+    assert unpack_sequences(ended.sequences).tolist() == [7, 8, 9]
+    assert outcome.stages[0].has_all_ended
     # Late is late, also for what then failed; what was never sent has no lag.
     assert (Histogram.decode(subset.lag).total, Histogram.decode(subset.response_time).total) == (7, 0)
     assert (outcome.seconds[0].due, outcome.seconds[0].bad, outcome.seconds[0].answered) == (10, 10, 0)
+
+
+def test_ids_beyond_the_bound_are_counted_and_the_gap_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merge, "ENDED_KEPT", 5)
+    plan = plan_of((Constant(arrival_rate=10), 1.0), weights=(1.0,))
+    recorder = recorder_for(plan)
+    merger = Merger(plan)
+    merger.add_worker("w", Share())
+    for number in range(10):
+        recorder.cells[0][0].due += 1
+        verdict = Verdict("unsent", Reason(ReasonCode.NO_CONNECTION))
+        recorder.ended_badly(recorder.cells[0][0], b"t/%013d" % number, number / 10, math.nan, verdict)
+        merger.add("w", recorder.take())
+    (stage,) = merger.outcome().stages
+
+    assert stage.subsets[0].counts.reasons == {"no-connection": 10}
+    assert not stage.has_all_ended
+    assert unpack_sequences(stage.ended[0].sequences).tolist() == [0, 1, 2, 3, 4]
 
 
 def allocated_by_the_load() -> int:

@@ -25,7 +25,7 @@ from bench.load.run.null_target import measure_floor
 from bench.load.run.runner import GeneratorError, run_load
 from bench.load.run.starting import free_port
 from bench.scenario.traffic import Closed, Connections, Constant, Poisson
-from tests.load.stubs import ROOT, Stub, always, counts, good, ident_of
+from tests.load.stubs import ROOT, Stub, always, counts, good, ident_of, texts
 
 CALLER = """
 import sys, threading
@@ -343,7 +343,7 @@ def test_three_workers_share_the_schedule_and_one_of_them_is_killed(tmp_path: Pa
     for subset in main.subsets:
         tally = Histogram.decode(subset.response_time)
         assert tally.total == subset.counts.answered
-        assert {"worker lost": subset.counts.unsent} == subset.counts.reasons
+        assert {"worker lost": subset.counts.unsent} == texts(subset.counts)
         assert subset.counts.due == subset.counts.sent + subset.counts.unsent
     answered = sum(subset.counts.answered for subset in main.subsets)
     assert 900 == main.intended == sum(subset.counts.due for subset in main.subsets)

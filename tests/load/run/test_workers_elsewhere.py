@@ -26,7 +26,7 @@ from bench.load.run.remote_workers import Awaited
 from bench.load.run.runner import run_load
 from bench.load.run.starting import free_port
 from tests.load.run.test_run import by_header, locust_processes, two_subsets
-from tests.load.stubs import ROOT, Stub, always, counts, ident_of
+from tests.load.stubs import ROOT, Stub, always, counts, ident_of, texts
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def test_three_workers_parts_are_the_whole_and_of_one_killed_nothing_is_forgotte
     missing = sum(subset.counts.unsent for subset in main.subsets)
     assert done[0] + missing == 225
     assert missing > 0
-    assert all(subset.counts.reasons == {"worker lost": subset.counts.unsent} for subset in main.subsets)
+    assert all(texts(subset.counts) == {"worker lost": subset.counts.unsent} for subset in main.subsets)
     assert f"pid {killed[0]}: vanished in the middle of the run; {missing} requests" in lost[0].detail
     assert outcome.lost_workers == (lost[0].detail,)
     # What was counted was really answered, once.
