@@ -18,8 +18,8 @@ from bench.measure.meter import Meter
 from bench.measure.request_matching import Matcher
 from bench.measure.topology import Topology
 from bench.measure.trial import Bookkeeping, LoadRunner, StackMeter
-from bench.stack.nginx import FLUSH_INTERVAL_S
-from bench.stack.protocol import Stack
+from bench.stack import Stack
+from bench.stack.nodes import FLUSH_INTERVAL_S
 from bench.telemetry.access_log import wait_until_flushed
 from bench.verify.calls import Caller, make_calls
 

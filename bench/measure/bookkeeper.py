@@ -20,8 +20,8 @@ from bench.load.plan import LoadPlan
 from bench.measure.request_matching import Matcher
 from bench.measure.topology import Topology
 from bench.result import UNANSWERED, LedgerBook, LedgerLevel, LedgerResult, Reason
-from bench.stack.nginx import FLUSH_INTERVAL_S
-from bench.stack.protocol import Component, Stack
+from bench.stack import Component, Stack
+from bench.stack.nodes import FLUSH_INTERVAL_S
 from bench.telemetry.access_log import LogMark, wait_until_flushed
 from bench.telemetry.admin import Admin
 

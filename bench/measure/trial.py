@@ -19,7 +19,7 @@ from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
 from bench.measure.trial_result import StackReadings, Trial, cut_short, finished_trial, measured_stage
 from bench.result import ComponentCost, LedgerResult
 from bench.scenario.models import Scenario
-from bench.stack.protocol import Stack
+from bench.stack import Stack
 from bench.telemetry.memory import MemorySampler
 
 

@@ -18,7 +18,7 @@ from bench.istio.registry import Registry, build_registry
 from bench.placement import ConfigFile, Placement
 from bench.scenario.load import LoadedScenario
 from bench.scenario.models import Scenario, resources_of
-from bench.stack.protocol import GENERATOR, Allowance, NodeSpec, ProxySpec, StackSpec
+from bench.stack import GENERATOR, NodeSpec, ProxySpec, ResourceLimits, StackSpec
 from bench.translate.config import ConfigSource, ProxyConfig, TranslationWarning
 from bench.translate.files.options import AccessLogOptions, RenderOptions
 from bench.translate.files.render import render
@@ -80,7 +80,7 @@ class Prepared:
             certificates=material.live,
             files={path: material.live / made for path, made in scenario.tls.files.items()},
             ports=dict(scenario.ports),
-            allowances=_allowances(scenario),
+            resource_limits=_resource_limits(scenario),
             workers=scenario.traffic.workers,
             names=(scenario.traffic.host.partition(":")[0],),
         )
@@ -178,13 +178,13 @@ def _require_files(loaded: LoadedScenario, config: ProxyConfig) -> None:
             )
 
 
-def _allowances(scenario: Scenario) -> dict[str, Allowance]:
+def _resource_limits(scenario: Scenario) -> dict[str, ResourceLimits]:
     kinds = {name: str(_stack_role(proxy)) for name, proxy in scenario.inventory.proxies.items()}
     kinds |= dict.fromkeys(scenario.nodes, "node")
     kinds[GENERATOR] = "generator"
     found = {name: resources_of(scenario, name, kind) for name, kind in kinds.items()}
     return {
-        name: Allowance(cpus=each.cpus, memory_bytes=each.memory, cpuset=each.cpuset)
+        name: ResourceLimits(cpus=each.cpus, memory_bytes=each.memory, cpuset=each.cpuset)
         for name, each in found.items()
     }
 

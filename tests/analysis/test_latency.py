@@ -1,13 +1,10 @@
 """Percentiles are what their definition says, to 0.1 %."""
 
-import math
-
 import pytest
 from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.analysis.bounds import rule_of_three
 from bench.analysis.histogram import HIGHEST, Histogram
 from bench.analysis.latency import merge, percentile, summarise, summarise_values
 from bench.errors import MeasurementError
@@ -142,15 +139,3 @@ def test_plain_values_are_summarised_alike():
     assert summarise_values([5] * 30) == summarise(merge([blob([5] * 30)]))
     with pytest.raises(MeasurementError, match="-1 µs"):
         summarise_values([-1])
-
-
-@given(st.integers(1, 10**9))
-def test_the_rule_of_three_is_never_below_the_exact_bound(trials):
-    bound = rule_of_three(trials)
-
-    assert bound is not None
-    assert bound >= -math.expm1(math.log(0.05) / trials)
-
-
-def test_no_trials_no_bound():
-    assert rule_of_three(0) is None

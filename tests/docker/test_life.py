@@ -13,12 +13,12 @@ import pytest
 
 from bench.errors import StackError
 from bench.placement import ConfigFile
+from bench.stack import ResourceLimits
 from bench.stack.compose import project as project_module
-from bench.stack.compose.composefile import FOLDER_LABEL, OWNER_LABEL, RUN_LABEL
 from bench.stack.compose.stack import ComposeStack
+from bench.stack.engine.labels import FOLDER_LABEL, OWNER_LABEL, RUN_LABEL
 from bench.stack.images.supply import supply
-from bench.stack.protocol import Allowance
-from bench.stack.stale_runs import end_orphans, find_runs
+from bench.stack.runs import end_orphans, find_runs
 from bench.verify.calls import Call, make_calls
 from tests.stack.egress_path import (
     HOST,
@@ -113,7 +113,8 @@ def test_a_proxy_ended_for_want_of_memory_is_named_so(images, material):
         return [*files, ConfigFile(bootstrap.path, json.dumps(document))]
 
     spec = dataclasses.replace(
-        egress_spec(material.live, gateway=large), allowances={"egress": Allowance(memory_bytes=32 << 20)}
+        egress_spec(material.live, gateway=large),
+        resource_limits={"egress": ResourceLimits(memory_bytes=32 << 20)},
     )
 
     with pytest.raises(StackError, match=r"(?s)egress .*want of memory.*32 MiB.*resources"):
@@ -122,7 +123,7 @@ def test_a_proxy_ended_for_want_of_memory_is_named_so(images, material):
 
 def test_a_node_whose_workers_are_ended_for_want_of_memory_is_named_so_at_once(images, material):
     spec = dataclasses.replace(
-        egress_spec(material.live), allowances={"nginx01": Allowance(memory_bytes=6 << 20)}
+        egress_spec(material.live), resource_limits={"nginx01": ResourceLimits(memory_bytes=6 << 20)}
     )
 
     with pytest.raises(StackError, match=r"(?s)worker of nginx01 .*want of memory.*6 MiB.*resources"):
@@ -165,10 +166,10 @@ def test_an_image_of_something_else_is_refused(engine, images):
 def test_limits_are_those_of_the_specification_and_stacks_stand_side_by_side(stack, images, material):
     spec = dataclasses.replace(
         egress_spec(material.live),
-        allowances={
-            "egress": Allowance(cpus=0.5, memory_bytes=256 << 20),
-            "sidecar": Allowance(cpuset="0"),
-            "generator": Allowance(cpus=1.0),
+        resource_limits={
+            "egress": ResourceLimits(cpus=0.5, memory_bytes=256 << 20),
+            "sidecar": ResourceLimits(cpuset="0"),
+            "generator": ResourceLimits(cpus=1.0),
         },
         workers=2,
     )

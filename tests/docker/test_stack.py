@@ -12,8 +12,8 @@ from bench.load.run.runner import run_load
 from bench.scenario.traffic import Constant
 from bench.stack.artifacts import save_config, save_logs
 from bench.stack.compose.command import find_compose
-from bench.stack.compose.composefile import PART_LABEL, RUN_LABEL
-from bench.stack.stale_runs import find_runs
+from bench.stack.engine.labels import PART_LABEL, RUN_LABEL
+from bench.stack.runs import find_runs
 from bench.telemetry.admin import Admin
 from bench.telemetry.containers import read_containers
 from bench.telemetry.memory import MemorySampler

@@ -17,7 +17,7 @@ from bench.measure.request_matching import Matcher, require_matchable
 from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
 from bench.scenario.load import load_scenario
 from bench.scenario.traffic import Closed, Constant
-from bench.stack.nginx import FLUSH_INTERVAL_S
+from bench.stack.nodes import FLUSH_INTERVAL_S
 from tests.report.synthetic import make_run
 
 pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.xdist_group("ground")]

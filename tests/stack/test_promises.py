@@ -13,7 +13,7 @@ from bench.scenario.traffic import Constant
 from bench.stack.artifacts import save_config, save_logs
 from bench.stack.compose.stack import ComposeStack
 from bench.stack.local import LocalStack
-from bench.stack.stale_runs import find_runs
+from bench.stack.runs import find_runs
 from bench.telemetry.admin import Admin
 from bench.verify.calls import Call, make_calls
 from tests.stack.egress_path import HOST, NODES, call, eds_file, egress_spec, entrance, gateway_files

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.load.engine.request import REQUEST_ID
-from bench.stack.nginx import ID_HEADER
+from bench.stack.nodes import ID_HEADER
 
 NGINX = """
 worker_processes 1; master_process off; daemon off;
