@@ -9,14 +9,13 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
-import urllib.request
 
 import pytest
 import yaml
 
 from bench.commands.translation import write_translation
 from bench.errors import InputError
+from tests.support.envoy import running_command
 from tests.translate.conftest import WALKTHROUGH, issue_certificates, walkthrough_inventory
 
 
@@ -44,31 +43,15 @@ def folder(tmp_path):
 
 @pytest.mark.envoy
 @pytest.mark.parametrize(("role", "source"), [("egress", "static"), ("egress", "eds")])
-def test_the_printed_command_starts_envoy(folder, tmp_path, envoy, role, source):
+def test_the_printed_command_starts_envoy(folder, tmp_path, role, source):
     """As printed, with nothing added but the place of the admin address that this test reads."""
     written = write_translation(folder, role=role, config_source=source, out=tmp_path / "out")
     assert written.warnings == ()
     assert written.files[-1].name == "bootstrap.yaml"
     words = shlex.split(written.command)
     assert words[0] == "envoy"
-    admin = tmp_path / "admin"
-    with (tmp_path / "log").open("wb") as log:
-        command = [envoy, *words[1:], "--admin-address-path", str(admin)]
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            deadline = time.monotonic() + 15
-            ready = ""
-            while ready != "LIVE" and time.monotonic() < deadline:
-                time.sleep(0.05)
-                if process.poll() is None and admin.exists() and admin.read_text():
-                    with urllib.request.urlopen(
-                        f"http://{admin.read_text()}/server_info", timeout=5
-                    ) as answer:
-                        ready = yaml.safe_load(answer.read())["state"]
-        finally:
-            process.terminate()
-            process.wait(10)
-    assert ready == "LIVE", (tmp_path / "log").read_text()
+    with running_command(words[1:], tmp_path / "running") as envoy:
+        assert yaml.safe_load(envoy.get("/server_info"))["state"] == "LIVE"
 
 
 def test_translating_again_touches_only_what_changed(folder, tmp_path):

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import docker
 import pytest
@@ -29,6 +28,7 @@ from tests.stack.egress_path import (
     listener,
     sidecar_files,
 )
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
 
@@ -47,13 +47,6 @@ time.sleep(60)
 def left(engine, project):
     wanted = {"label": f"{RUN_LABEL}={project}"}
     return [*engine.api.containers(all=True, filters=wanted), *engine.api.networks(filters=wanted)]
-
-
-def wait_until(is_so, timeout_s=20.0):
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_a_killed_run_leaves_no_container_no_network_and_no_folder(engine, images, material):

@@ -2,7 +2,6 @@
 
 import stat
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -22,13 +21,6 @@ from tests.stack.egress_path import HOST, call_node, entrance
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
 BIND = ("0.0.0.0", 80)
-
-
-def wait_until(is_so, timeout_s=5.0):
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def from_the_pod(stack, *calls):

@@ -22,6 +22,7 @@ from bench.stack.runs import clear, end_run, find_runs, find_stale_runs, supervi
 from bench.stack.runs.folder import PREFIX, PROCESSES, ProcessMark, RunFolder
 from bench.stack.runs.stale import PROGRAMS
 from tests.stack.egress_path import call, egress_spec
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.envoy, pytest.mark.nginx]
 
@@ -50,13 +51,6 @@ def parts_below(parent):
 def run_folders(parent):
     """Not everything there: Python's own probe for a folder to write to may be killed half-way too."""
     return list(parent.glob(f"{PREFIX}*"))
-
-
-def wait_until(fact, timeout_s=15.0):
-    deadline = time.monotonic() + timeout_s
-    while not fact():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def is_gone(pid):

@@ -33,15 +33,9 @@ from tests.stack.egress_path import (
     gateway_files,
     sidecar_files,
 )
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.envoy, pytest.mark.nginx]
-
-
-def wait_until(fact, timeout_s=10.0):
-    deadline = time.monotonic() + timeout_s
-    while not fact():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def is_gone(process):
