@@ -48,6 +48,7 @@ CODES = {
     "EB0012": "A file or document that cannot be read",
     "EB0013": "A file or a kind of resource that is not read here",
     "EB0014": "A field of the metadata that has no effect",
+    "EB0015": "A delegate, or a gateway in a match, that is not there",
     "EB0100": "Files alone cannot do it",
     "EB0101": "A route to a cluster that does not exist (503 NC)",
     "EB0102": "A route to a cluster without endpoints (503 UH)",

@@ -9,10 +9,11 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bench.check.rules.dead_references import dead_references
+from bench.check.rules.surroundings import Surroundings
 from bench.errors import InputError
 from bench.istio.kinds import KINDS
 from bench.istio.load import load_text, survey_text
-from bench.istio.references import find_dangling
 from bench.istio.resource import Resources
 from bench.istio.validation.names import check_wildcard_domain, host_covers, hosts_overlap
 
@@ -130,7 +131,7 @@ def test_any_spec_of_any_kind_loads_or_gives_a_clear_error(kind: str, spec: Any)
     resources = attempt(text)
 
     if resources is not None:
-        find_dangling(resources)
+        dead_references(Surroundings(resources))
         assert [resource.name for resource in resources] == ["a"]
     survey = survey_text(text, "f.yaml")
     assert bool(survey.problems) == (resources is None)

@@ -5,12 +5,22 @@ Source of the rules: istio ``virtualservice/gateways.go``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from bench.check.finding import Finding, Level, finding
 from bench.check.rules.surroundings import Surroundings
 from bench.istio.models.gateway import Gateway
-from bench.istio.models.virtual_service import VirtualService
+from bench.istio.models.virtual_service import (
+    HTTPMatchRequest,
+    HTTPRoute,
+    L4MatchAttributes,
+    TCPRoute,
+    TLSMatchAttributes,
+    TLSRoute,
+    VirtualService,
+)
+from bench.istio.problem import Path
 from bench.istio.registry.hosts import MESH, expand_gateway, overlap
 from bench.istio.resource import Resource
 
@@ -30,9 +40,34 @@ def check_gateway_bindings(surroundings: Surroundings) -> Iterator[Finding]:
             # A dotted name is the legacy form, which istiod still reads and istioctl does not find.
             gateway = surroundings.gateway(name, virtual_service.namespace)
             if gateway is None:
-                yield _missing(surroundings, virtual_service, index, name)
+                yield _missing(surroundings, virtual_service, ("spec", "gateways", index), name)
             if gateway is None or not _shares_a_host(virtual_service, gateway):
                 yield _without_host(virtual_service, index, name, gateway)
+
+
+def check_gateways_of_matches(surroundings: Surroundings) -> Iterator[Finding]:
+    """EB0015 for an entry of ``gateways`` in a match that is not there; istioctl does not look."""
+    for virtual_service in surroundings.resources.virtual_services:
+        for path, name in _names_in_matches(virtual_service.spec):
+            if name == MESH or GENERATED in name:
+                continue
+            if surroundings.gateway(name, virtual_service.namespace) is None:
+                missing = _missing(surroundings, virtual_service, path, name)
+                yield replace(missing, code="EB0015", level=Level.WARNING)
+
+
+def _names_in_matches(spec: VirtualService) -> Iterator[tuple[Path, str]]:
+    kinds: tuple[tuple[str, Sequence[HTTPRoute | TLSRoute | TCPRoute]], ...] = (
+        ("http", spec.http),
+        ("tls", spec.tls),
+        ("tcp", spec.tcp),
+    )
+    for kind, rules in kinds:
+        for number, rule in enumerate(rules):
+            matches: Sequence[HTTPMatchRequest | TLSMatchAttributes | L4MatchAttributes] = rule.match
+            for index, match in enumerate(matches):
+                for place, name in enumerate(match.gateways):
+                    yield ("spec", kind, number, "match", index, "gateways", place), name
 
 
 def _generated(virtual_service: Resource[VirtualService], index: int, name: str) -> Finding:
@@ -47,7 +82,7 @@ def _generated(virtual_service: Resource[VirtualService], index: int, name: str)
 
 
 def _missing(
-    surroundings: Surroundings, virtual_service: Resource[VirtualService], index: int, name: str
+    surroundings: Surroundings, virtual_service: Resource[VirtualService], path: Path, name: str
 ) -> Finding:
     wanted = expand_gateway(name, virtual_service.namespace)
     local = wanted.partition("/")[2]
@@ -61,7 +96,7 @@ def _missing(
         Level.ERROR,
         "IST0101",
         virtual_service,
-        ("spec", "gateways", index),
+        path,
         reason=f"there is no Gateway {wanted}: the rules never reach a gateway by this entry.",
         remedy=remedy,
     )

@@ -49,7 +49,7 @@ def _owners(
     surroundings: Surroundings, virtual_service: Resource[VirtualService], host: str
 ) -> frozenset[str] | None:
     """Give the namespaces whose rules count for *host*; ``None`` is every one."""
-    if host.endswith(f".svc.{surroundings.domain}"):
+    if surroundings.semantics == "istio-1.0" or host.endswith(f".svc.{surroundings.domain}"):
         return None
     owners = {virtual_service.namespace, surroundings.root_namespace}
     owners |= {known.namespace for known in surroundings.hosts.get(host, ())}
