@@ -85,4 +85,4 @@ def translate(
 
 def _notice(problem: Problem) -> TranslationWarning:
     code = "input" if problem.code is Code.REFUSED else problem.code.value
-    return TranslationWarning(code, problem.where, problem.what, problem.remedy or "")
+    return TranslationWarning(code, problem.where, problem.sentence, problem.remedy or "")

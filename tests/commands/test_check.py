@@ -205,9 +205,9 @@ def test_explain_needs_an_inventory(tmp_path: Path) -> None:
 
 
 def test_the_way_through_the_scenario_of_this_suite_ends_at_its_node() -> None:
-    journey = explain_folder(SCENARIO, "http://nginx.external.svc.cluster.local/", headers=["want: v2"])
+    trace = explain_folder(SCENARIO, "http://nginx.external.svc.cluster.local/", headers=["want: v2"])
 
-    (ending,) = journey.endings()
+    (ending,) = trace.endings()
     assert ending.proxies == ("sleep", "egress")
     assert [each.address for each in ending.outcome.endpoints] == ["192.168.0.64:443"]
 
@@ -223,10 +223,10 @@ def test_a_thousand_hosts_have_no_finding_and_their_way_is_found(tmp_path: Path)
     read = read_folder(tmp_path)
 
     report = check(read)
-    journey = explain(read.registry(), read.resources, parse_request("http://h500.test/"), "client")
+    trace = explain(read.registry(), read.resources, parse_request("http://h500.test/"), "client")
 
     assert (report.findings, report.notes) == ((), ())
-    assert [ending.outcome.kind for ending in journey.endings()] == ["endpoint"]
+    assert [ending.outcome.kind for ending in trace.endings()] == ["endpoint"]
 
 
 def _host(number: int) -> str:
