@@ -8,7 +8,7 @@ import time
 import pytest
 
 from bench.errors import LoadError
-from bench.load.plan import Expectation
+from bench.load import Expectation
 from bench.result.reasons import Reason, ReasonCode
 from bench.scenario.traffic import Closed, Connections
 from tests.load.stubs import (

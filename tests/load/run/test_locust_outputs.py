@@ -13,8 +13,7 @@ import httpx
 import pytest
 
 from bench.errors import InputError
-from bench.load.events import Progress
-from bench.load.outcome import LoadOutcome
+from bench.load import LoadOutcome, Progress
 from bench.load.run.locust_outputs import NO_LOCUST_OUTPUTS, Address, LocustOutputs
 from bench.load.run.runner import run_load
 from bench.load.run.starting import free_port
