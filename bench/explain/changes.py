@@ -8,8 +8,8 @@ from dataclasses import replace
 from envoy_data_plane.envoy.config.core.v3 import HeaderValueOption, HeaderValueOptionHeaderAppendAction
 from envoy_data_plane.envoy.config.route.v3 import Route, RouteAction, WeightedClusterClusterWeight
 
-from bench.explain.matching import pattern
 from bench.explain.request import Request, normal_path
+from bench.istio.regex import compile_pattern
 
 
 def sent_on(
@@ -44,10 +44,9 @@ def _add(headers: dict[str, str], options: Iterable[HeaderValueOption]) -> None:
 def _rewritten(request: Request, route: Route, action: RouteAction) -> str:
     path = request.path
     match = route.match
-    if action.regex_rewrite is not None and action.regex_rewrite.pattern is not None:
-        compiled = pattern(action.regex_rewrite.pattern.regex)
-        if compiled is not None:
-            path = compiled.sub(_substitution(action.regex_rewrite.substitution), path)
+    rewrite = action.regex_rewrite
+    if rewrite is not None and rewrite.pattern is not None:
+        path = compile_pattern(rewrite.pattern.regex).replace_all(path, rewrite.substitution)
     elif action.prefix_rewrite and match is not None:
         if match.prefix is not None:
             path = action.prefix_rewrite + path[len(match.prefix) :]
@@ -55,10 +54,6 @@ def _rewritten(request: Request, route: Route, action: RouteAction) -> str:
             path = action.prefix_rewrite
     path = normal_path(path) if path.startswith("/") else path
     return f"{path}?{request.query}" if request.query else path
-
-
-def _substitution(text: str) -> str:
-    return text.replace("\\0", "\\g<0>")
 
 
 def describe_changes(before: Request, after: Request) -> list[str]:

@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from functools import lru_cache
 
 from envoy_data_plane.envoy.config.route.v3 import HeaderMatcher, QueryParameterMatcher, RouteMatch
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 
 from bench.explain.request import Request
-
-_POSIX = {
-    "[:alnum:]": "0-9A-Za-z",
-    "[:alpha:]": "A-Za-z",
-    "[:digit:]": "0-9",
-    "[:lower:]": "a-z",
-    "[:upper:]": "A-Z",
-    "[:space:]": r"\s",
-    "[:xdigit:]": "0-9A-Fa-f",
-    "[:word:]": r"\w",
-}
-
-
-@lru_cache(maxsize=1024)
-def pattern(regex: str) -> re.Pattern[str] | None:
-    """Compile RE2 syntax for Python; ``None`` for what Python cannot express."""
-    text = regex.replace(r"\z", r"\Z")
-    for name, members in _POSIX.items():
-        text = text.replace(name, members)
-    try:
-        return re.compile(text, re.ASCII)
-    except re.error:
-        return None
+from bench.istio.regex import compile_pattern
 
 
 def text_mismatch(matcher: StringMatcher, value: str) -> str | None:
@@ -58,8 +34,7 @@ def text_mismatch(matcher: StringMatcher, value: str) -> str | None:
 
 
 def _regex_mismatch(regex: str, value: str) -> str | None:
-    compiled = pattern(regex)
-    if compiled is not None and compiled.fullmatch(value):
+    if compile_pattern(regex).takes(value):
         return None
     return f"must match the whole pattern {regex}"
 

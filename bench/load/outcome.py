@@ -4,41 +4,22 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
+
+from bench.result import SubsetOutcome
+from bench.result.reasons import ReasonCode
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Counts(_Model):
-    """Where each due request ended: ``due = sent + unsent``, ``sent = answered + failed + misrouted``."""
+class EndedIds(_Model):
+    """Which requests ended in one way: unsent, or on a connection that ended or fell silent under them."""
 
-    due: int = 0
-    sent: int = 0
-    answered: int = 0
-    """Right status, right node, right body."""
-    unsent: int = 0
-    """Due, and never put on a connection."""
-    failed: int = 0
-    """Sent, and no right answer: transport error, timeout, wrong status, wrong body."""
-    misrouted: int = 0
-    """Answered well-formed by a node that must not answer this request."""
-    reasons: dict[str, int] = Field(default_factory=dict)
-    """Why requests failed, were misrouted or stayed unsent, e.g. ``status 503``: count."""
-
-
-class SubsetOutcome(_Model):
-    """One kind of request in one stage. Histograms are HDR V2 blobs in base64, microseconds."""
-
-    name: str
-    counts: Counts
-    response_time: str
-    """done - due."""
-    service_time: str
-    """done - sent; a request that opens its own connection counts as sent when it begins to connect."""
-    lag: str
-    """sent - due."""
+    code: ReasonCode
+    sequences: str
+    """Their sequence numbers, ascending, as base64 of little-endian 8-byte integers."""
 
 
 class StageOutcome(_Model):
@@ -52,6 +33,11 @@ class StageOutcome(_Model):
     intended: int
     """Requests that the schedule holds."""
     subsets: tuple[SubsetOutcome, ...]
+    ended: tuple[EndedIds, ...] = ()
+    """Ids of all unsent requests, and of those whose connection ended or fell silent before the whole answer.
+    What a lost worker did not report is not among them."""
+    has_all_ended: bool = True
+    """False: there were more ids than are kept, and the rest is only counted."""
 
 
 class Example(_Model):
@@ -60,6 +46,7 @@ class Example(_Model):
     stage: str
     subset: str
     reason: str
+    """``Reason.key``."""
     request: str
     response: str
     """As received, cut at 4 KiB; empty if nothing came."""

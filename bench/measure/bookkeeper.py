@@ -19,9 +19,9 @@ from bench.load.outcome import LoadOutcome
 from bench.load.plan import LoadPlan
 from bench.measure.request_matching import Matcher
 from bench.measure.topology import Topology
-from bench.result import LedgerBook, LedgerLevel, LedgerResult
-from bench.stack.nginx import FLUSH_INTERVAL_S
-from bench.stack.protocol import Component, Stack
+from bench.result import UNANSWERED, LedgerBook, LedgerLevel, LedgerResult, Reason
+from bench.stack import Component, Stack
+from bench.stack.nodes import FLUSH_INTERVAL_S
 from bench.telemetry.access_log import LogMark, wait_until_flushed
 from bench.telemetry.admin import Admin
 
@@ -36,8 +36,6 @@ _ACTIVE = ".downstream_rq_active"
 _SETTLE_S = 1.0
 """So long may requests still be under way in a proxy after the client is done with all of its own."""
 _POLL_S = 0.02
-_LOST = ("connection", "EPIPE", "broken pipe")
-"""How reasons begin of failed requests that may never have reached the sidecar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +169,7 @@ def client_counts(outcome: LoadOutcome) -> ClientCounts:
         failed={"no right answer": bad} if bad else {},
         # Reasons are told of failed and of unsent ones alike: no more than the failed can be meant.
         not_connected=min(
-            bad, sum(count for reason, count in ended.items() if reason.lower().startswith(_LOST))
+            bad, sum(count for key, count in ended.items() if Reason.of(key).code in UNANSWERED)
         ),
     )
 

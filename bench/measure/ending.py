@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.errors import BenchError, StackError
 from bench.measure.reporting import write_report
-from bench.measure.run_record import Journal
+from bench.measure.run_record import RunRecord
 from bench.result import Result
 
 
@@ -30,7 +30,7 @@ class InterruptedRunError(BenchError):
 
 
 @contextlib.contextmanager
-def kept(journal: Journal) -> Iterator[None]:
+def kept(record: RunRecord) -> Iterator[None]:
     """Whatever stops what is done within: result and report of what there is are on disk.
 
     Raises:
@@ -40,12 +40,12 @@ def kept(journal: Journal) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        _keep(journal, "interrupted by the user")
+        _keep(record, "interrupted by the user")
         raise InterruptedRunError(
-            "interrupted; everything is stopped.", remedy=f"What was measured is in {journal.folder}."
+            "interrupted; everything is stopped.", remedy=f"What was measured is in {record.folder}."
         ) from None
     except BenchError as error:
-        _keep(journal, str(error))
+        _keep(record, str(error))
         raise
     except OSError as error:
         explained = StackError(
@@ -53,16 +53,16 @@ def kept(journal: Journal) -> Iterator[None]:
             where=str(error.filename) if error.filename is not None else None,
             remedy="Make room on the disk, or name another folder with --out or TMPDIR.",
         )
-        _keep(journal, str(explained))
+        _keep(record, str(explained))
         raise explained from error
 
 
-def _keep(journal: Journal, reason: str) -> None:
+def _keep(record: RunRecord, reason: str) -> None:
     """Result and report of an aborted run; a second failure here must not hide the first.
 
     Where the disk is full the result stays as it was written before: aborted, and with all trials until then.
     """
     with contextlib.suppress(BenchError, OSError):
-        journal.abort(reason)
-        if journal.has_findings:
-            write_report(journal.folder)
+        record.abort(reason)
+        if record.has_findings:
+            write_report(record.folder)

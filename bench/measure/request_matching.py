@@ -9,11 +9,11 @@ from types import MappingProxyType
 
 import numpy as np
 
+from bench.analysis.bounds import misroute_upper_bound
 from bench.certs.material import Material
 from bench.errors import InputError, MeasurementError
 from bench.ledger import peers, tally
 from bench.ledger.balance import Account
-from bench.ledger.bounds import misroute_upper_bound
 from bench.ledger.matching import ClientIds, Logs, account_of_ids
 from bench.ledger.peers import Certificate, PeerWatch, judge_peers
 from bench.ledger.reconcile import ClientCounts

@@ -2,80 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Protocol, Self
 
-from bench.analysis.tally import Tally, add_up, combine
-from bench.errors import MeasurementError
 from bench.load.events import LoadEvent, StageEnded, StageStarted
-from bench.load.outcome import LoadOutcome, StageOutcome, SubsetOutcome
-from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
-from bench.load.run.locust_outputs import Surface
+from bench.load.outcome import LoadOutcome
+from bench.load.plan import LoadPlan
+from bench.load.run.launcher import Launcher
+from bench.load.run.locust_outputs import LocustOutputs
 from bench.load.run.runner import run_load
-from bench.measure.bookkeeper import Bookkeeper
-from bench.measure.meter import Meter, Reading, UpstreamTls
-from bench.report.samples import SecondRow
-from bench.result import ComponentCost, FailureExample, LedgerResult, TrialResult
-from bench.scenario.models import Scenario, Subset, Traffic
-from bench.scenario.traffic import Constant, Schedule, mean_rate
-from bench.stack.protocol import Stack
+from bench.measure.bookkeeper import Readings
+from bench.measure.meter import Reading
+from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
+from bench.measure.trial_result import StackReadings, Trial, cut_short, finished_trial, measured_stage
+from bench.result import ComponentCost, LedgerResult
+from bench.scenario.models import Scenario
+from bench.stack import Stack
 from bench.telemetry.memory import MemorySampler
-from bench.translate.config import ConfigSource
-from bench.verify.walkthrough import client_address
-
-Experiment = Literal["steady", "handshake"]
 
 
-@dataclass(frozen=True, slots=True)
-class TrialPlan:
-    """What one trial does, beside what the scenario says."""
+class LoadRunner(Protocol):
+    """Puts load on a target; see ``bench.load.run.runner.run_load``."""
 
-    name: str
-    experiment: Experiment
-    config_source: ConfigSource | None
-    """None where the configuration is not ours."""
-    schedule: Schedule
-    measure_s: float
-    block: int = 1
-    position: int = 1
-    """Place within the block, from 1."""
-    extra: tuple[RequestKind, ...] = ()
-    """Requests mixed into the traffic; told together, under the name before their colon."""
-    requires_id: bool = True
-    """Whether an answer must echo the request's id; nodes that are not ours may not."""
+    def __call__(
+        self,
+        plan: LoadPlan,
+        folder: Path,
+        *,
+        on_event: Callable[[LoadEvent], None] | None = None,
+        locust_outputs: LocustOutputs | None = None,
+        launcher: Launcher | None = None,
+    ) -> LoadOutcome:
+        """What the load brought."""
 
 
-@dataclass(frozen=True, slots=True)
-class StackReadings:
-    """What was read of the stack while it was under load."""
+class StackMeter(Protocol):
+    """Reads a stack at one moment; see ``bench.measure.meter.Meter``."""
 
-    costs: tuple[ComponentCost, ...]
-    """Of the measured stage."""
-    tls: UpstreamTls
-    """What the gateway's clusters counted in the measured stage."""
-    whole_tls: UpstreamTls
-    """The same from before the warm-up until everything was answered."""
-    measured_from_us: int
-    """When the measured stage began, microseconds since the epoch, as access logs count."""
-    peak_memory_bytes: int | None
-    """Largest sum over all processes of the run."""
+    def read(self) -> Reading:
+        """Everything, at once."""
+
+    def costs(
+        self, before: Reading, after: Reading, requests: int, peaks: Mapping[str, int]
+    ) -> tuple[ComponentCost, ...]:
+        """What each part used between two readings."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One trial done: the result and what stands behind it."""
+class Bookkeeping(Protocol):
+    """Keeps the account of trials on one stack; see ``bench.measure.bookkeeper.Bookkeeper``."""
 
-    result: TrialResult
-    tallies: tuple[Tally, ...]
-    """The measured stage by subset."""
-    seconds: tuple[SecondRow, ...]
-    examples: tuple[FailureExample, ...]
-    outcome: LoadOutcome
-    readings: StackReadings | None
-    """None where the path is not ours."""
+    def read(self) -> Readings:
+        """All hops before the load."""
+
+    def close(self, before: Readings, load: LoadPlan, outcome: LoadOutcome) -> LedgerResult:
+        """The account of a trial whose load is over."""
 
 
 def run_trial(
@@ -85,14 +71,16 @@ def run_trial(
     *,
     run_id: str,
     folder: Path,
-    bookkeeper: Bookkeeper | None = None,
-    surface: Surface | None = None,
+    meter: StackMeter,
+    books: Bookkeeping,
+    locust_outputs: LocustOutputs | None = None,
     beside: Sequence[Stack] = (),
+    run_load: LoadRunner = run_load,
 ) -> Trial:
     """Put load on *stack* and return what was measured; *folder* gets the generator's own files.
 
-    With a *bookkeeper* the trial has its account; *surface* is what Locust itself shows and writes. The
-    memory of the run is also that of the stacks *beside*.
+    *locust_outputs* is what Locust itself shows and writes. The memory of the run is also that of the stacks
+    *beside*.
 
     Raises:
         LoadError: the generator could not do its job.
@@ -101,46 +89,44 @@ def run_trial(
     """
     started_at = datetime.now(UTC)
     load = load_plan(scenario, plan, stack_target(stack, scenario), run_id)
-    client = stack.client(scenario.traffic.client)
     edges: dict[str, Reading] = {}
     parts = {part.name: part.pid for part in stack.components()}
     containers = _containers_of([stack, *beside])
-    with (
-        Meter(stack, scenario.traffic.gateway) as meter,
-        MemorySampler(parts, containers=containers or ()) as memory,
-    ):
 
-        def on_event(event: LoadEvent) -> None:
-            match event:
-                case StageStarted(kind="measure"):
-                    edges["first"] = meter.read()
-                case StageEnded(kind="measure"):
-                    edges["last"] = meter.read()
-                case _:
-                    stack.check_alive()
+    def on_event(event: LoadEvent) -> None:
+        match event:
+            case StageStarted(kind="measure"):
+                edges["first"] = meter.read()
+            case StageEnded(kind="measure"):
+                edges["last"] = meter.read()
+            case _:
+                stack.check_alive()
 
-        opening = bookkeeper.read() if bookkeeper is not None else None
+    with MemorySampler(parts, containers=containers or ()) as memory:
+        opening = books.read()
         before = meter.read()
-        outcome = run_load(load, folder, on_event=on_event, launcher=client, surface=surface)
+        outcome = run_load(
+            load,
+            folder,
+            on_event=on_event,
+            launcher=stack.client(scenario.traffic.client),
+            locust_outputs=locust_outputs,
+        )
         stack.check_alive()
         after = meter.read()
-        memory.stop()
-        measured = measured_stage(plan, outcome)
-        if "first" not in edges or "last" not in edges:
-            raise _cut_short(plan, outcome)
-        first, last = edges["first"], edges["last"]
-        readings = StackReadings(
-            costs=meter.costs(first, last, sum(part.counts.sent for part in measured.subsets), memory.peaks),
-            tls=first.tls_until(last),
-            whole_tls=before.tls_until(after),
-            measured_from_us=first.wall_us,
-            # Without the containers it would be the memory of something else.
-            peak_memory_bytes=memory.peak_bytes if containers is not None else None,
-        )
-    ledger = None
-    if bookkeeper is not None and opening is not None:
-        ledger = bookkeeper.close(opening, load, outcome)
-    return finished_trial(plan, started_at, outcome, readings, ledger)
+    measured = measured_stage(plan, outcome)
+    if "first" not in edges or "last" not in edges:
+        raise cut_short(plan, outcome)
+    first, last = edges["first"], edges["last"]
+    readings = StackReadings(
+        costs=meter.costs(first, last, sum(part.counts.sent for part in measured.subsets), memory.peaks),
+        tls=first.tls_until(last),
+        whole_tls=before.tls_until(after),
+        measured_from_us=first.wall_us,
+        # Without the containers it would be the memory of something else.
+        peak_memory_bytes=memory.peak_bytes if containers is not None else None,
+    )
+    return finished_trial(plan, started_at, outcome, readings, books.close(opening, load, outcome))
 
 
 def _containers_of(stacks: Sequence[Stack]) -> list[int] | None:
@@ -152,177 +138,3 @@ def _containers_of(stacks: Sequence[Stack]) -> list[int] | None:
             return None
         found += pids
     return found
-
-
-def measured_stage(plan: TrialPlan, outcome: LoadOutcome) -> StageOutcome:
-    """The measured stage of a trial's load.
-
-    Raises:
-        MeasurementError: the load ended before it.
-    """
-    measured = next((stage for stage in outcome.stages if stage.kind == "measure"), None)
-    if measured is None:
-        raise _cut_short(plan, outcome)
-    return measured
-
-
-def _cut_short(plan: TrialPlan, outcome: LoadOutcome) -> MeasurementError:
-    return MeasurementError(
-        f"{plan.name}: the load ended before its measured stage was over"
-        f"{f' ({outcome.reason})' if outcome.reason else ''}.",
-        remedy="See the generator's output in the result folder's logs.",
-    )
-
-
-def finished_trial(
-    plan: TrialPlan,
-    started_at: datetime,
-    outcome: LoadOutcome,
-    readings: StackReadings | None = None,
-    ledger: LedgerResult | None = None,
-) -> Trial:
-    """Put together what a trial brought; what was not read stays unknown."""
-    measured = measured_stage(plan, outcome)
-    tallies = _told_together([_tally(subset) for subset in measured.subsets])
-    return Trial(
-        result=TrialResult(
-            name=plan.name,
-            experiment=plan.experiment,
-            config_source=plan.config_source,
-            block=plan.block,
-            position=plan.position,
-            started_at=started_at.isoformat(timespec="milliseconds"),
-            duration_s=measured.duration_s,
-            arrival_rate=_arrival_rate(measured),
-            achieved_rate=sum(tally.sent for tally in tallies) / measured.duration_s,
-            subsets=tuple(combine(tally.name, [tally]) for tally in tallies),
-            total=combine("all", tallies),
-            costs=(*(readings.costs if readings is not None else ()), _generator_cost(outcome)),
-            new_upstream_connections=readings.tls.connections if readings is not None else None,
-            handshakes=readings.tls.handshakes if readings is not None else None,
-            sessions_reused=readings.tls.resumed if readings is not None else None,
-            ledger=ledger,
-        ),
-        tallies=tallies,
-        seconds=_seconds(plan, outcome),
-        examples=tuple(
-            FailureExample(
-                trial=plan.name,
-                subset=example.subset,
-                reason=example.reason,
-                request=example.request,
-                response=example.response,
-            )
-            for example in outcome.examples
-        ),
-        outcome=outcome,
-        readings=readings,
-    )
-
-
-def _told_together(tallies: Sequence[Tally]) -> tuple[Tally, ...]:
-    """Add up kinds of one family, ``matrix: …``: a table of subsets has no room for a whole matrix."""
-    families: dict[str, list[Tally]] = {}
-    for tally in tallies:
-        families.setdefault(tally.name.partition(":")[0], []).append(tally)
-    return tuple(
-        parts[0] if len(parts) == 1 and ":" not in parts[0].name else add_up(name, parts)
-        for name, parts in families.items()
-    )
-
-
-def stack_target(stack: Stack, scenario: Scenario) -> Target:
-    """Where the client beside the scenario's sidecar sends its requests."""
-    traffic = scenario.traffic
-    address, port = client_address(stack.component(traffic.client), traffic.port)
-    return Target(address=address, port=port, host=traffic.host)
-
-
-def load_plan(scenario: Scenario, plan: TrialPlan, target: Target, run_id: str) -> LoadPlan:
-    """What the generator is asked to do in one trial."""
-    traffic = scenario.traffic
-    rate = mean_rate(plan.schedule)
-    # A ramp or steps belong to the measured stage; the warm-up runs at their mean rate.
-    warm_up = plan.schedule if rate is None else Constant(arrival_rate=rate)
-    return LoadPlan(
-        run_id=run_id,
-        target=target,
-        requests=(
-            *(_kind(name, subset, traffic) for name, subset in traffic.subsets.items()),
-            *plan.extra,
-        ),
-        stages=(
-            Stage(name="warm-up", kind="warm_up", duration_s=traffic.warm_up_s, schedule=warm_up),
-            Stage(name="measure", kind="measure", duration_s=plan.measure_s, schedule=plan.schedule),
-        ),
-        connections=traffic.connections,
-        workers=traffic.workers,
-        require_id=plan.requires_id,
-    )
-
-
-def _kind(name: str, subset: Subset, traffic: Traffic) -> RequestKind:
-    return RequestKind(
-        name=name,
-        weight=subset.weight,
-        method=subset.method,
-        path=subset.path or traffic.path,
-        headers=tuple(subset.headers.items()),
-        body=subset.body,
-        expect=Expectation(
-            status=subset.expect.status,
-            nodes=subset.expect.nodes,
-            body_contains=subset.expect.body_contains,
-        ),
-    )
-
-
-def _tally(subset: SubsetOutcome) -> Tally:
-    counts = subset.counts
-    return Tally(
-        name=subset.name,
-        due=counts.due,
-        sent=counts.sent,
-        answered=counts.answered,
-        unsent=counts.unsent,
-        failed=counts.failed,
-        misrouted=counts.misrouted,
-        reasons=counts.reasons,
-        response_time=subset.response_time,
-        service_time=subset.service_time,
-        lag=subset.lag,
-    )
-
-
-def _arrival_rate(stage: StageOutcome) -> float | None:
-    return stage.intended / stage.duration_s if stage.open_loop else None
-
-
-def _generator_cost(outcome: LoadOutcome) -> ComponentCost:
-    generator = outcome.generator
-    return ComponentCost(
-        component="generator",
-        role="generator",
-        cpu_seconds=generator.cpu_seconds,
-        cpu_us_per_request=generator.cpu_seconds * 1e6 / generator.requests if generator.requests else None,
-        memory_bytes=None,
-    )
-
-
-def _seconds(plan: TrialPlan, outcome: LoadOutcome) -> tuple[SecondRow, ...]:
-    kinds = {stage.name: stage.kind for stage in outcome.stages}
-    return tuple(
-        SecondRow(
-            trial=plan.name,
-            experiment=plan.experiment,
-            stage=second.stage,
-            kind=kinds[second.stage],
-            second=second.second,
-            due=second.due,
-            answered=second.answered,
-            bad=second.bad,
-            response_time_p50=second.response_time_p50,
-            response_time_max=second.response_time_max,
-        )
-        for second in outcome.seconds
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.analysis.bounds import rule_of_three
+from bench.analysis.bounds import misroute_upper_bound
 from bench.analysis.compare import compare_blocks
 from bench.analysis.handshake import doubts, mode_doubts
 from bench.analysis.verdict import misrouted_anywhere, whole
@@ -48,7 +48,7 @@ def _correctness(result: Result, total: SubsetResult | None) -> Answer:
     is_right = total.answered == total.due > 0 and right == calls
     proof = ""
     if total.misrouted == 0 and total.answered:
-        proof = f" (with 95 % confidence {bound(rule_of_three(total.answered))})"
+        proof = f" (with 95 % confidence {bound(misroute_upper_bound(0, total.answered))})"
     return Answer(
         "Correctness",
         f"{total.answered:,} of {total.due:,} due requests were answered by the right subset;"

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pandas as pd
-from hdrh.histogram import HdrHistogram
 
 from bench.analysis.compare import compare_blocks
+from bench.analysis.histogram import Histogram
 from bench.analysis.latency import merge
 from bench.analysis.verdict import judge
 from bench.errors import InputError
@@ -140,13 +140,13 @@ def _curves(folder: Path, result: Result) -> list[Curve]:
     return curves
 
 
-def all_samples(folder: Path, result: Result, clock: Clock) -> HdrHistogram:
+def all_samples(folder: Path, result: Result, clock: Clock) -> Histogram:
     """The samples of all subsets and steady trials in one histogram; empty where none were stored."""
     subsets = tuple(subset.name for subset in result.totals[:-1])
     return _merged(folder, result, subsets or tuple(subset.name for subset in result.totals), clock)
 
 
-def _merged(folder: Path, result: Result, subsets: tuple[str, ...], clock: Clock) -> HdrHistogram:
+def _merged(folder: Path, result: Result, subsets: tuple[str, ...], clock: Clock) -> Histogram:
     return merge(
         blob
         for trial in result.trials

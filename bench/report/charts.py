@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from hdrh.histogram import HdrHistogram
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
 
 from bench.analysis.compare import BlockComparison
-from bench.analysis.latency import ENOUGH_BEYOND, recorded
+from bench.analysis.histogram import Histogram
+from bench.analysis.latency import ENOUGH_BEYOND
 from bench.report.svg import BAD, BAND, INK, MUTED, PAPER, SERIES, styled, to_svg
 from bench.units import format_micros
 
@@ -27,7 +27,7 @@ class Curve:
     """One distribution in the percentile plot."""
 
     label: str
-    histogram: HdrHistogram
+    histogram: Histogram
     colour: int
     """Index into the page's series colours."""
     dashed: bool = False
@@ -35,7 +35,7 @@ class Curve:
 
 def percentile_plot(curves: Sequence[Curve]) -> str | None:
     """Time by percentile, on an axis that gives each further nine the same room. None without samples."""
-    filled = [curve for curve in curves if curve.histogram.get_total_count() > ENOUGH_BEYOND]
+    filled = [curve for curve in curves if curve.histogram.total > ENOUGH_BEYOND]
     if not filled:
         return None
     with styled():
@@ -69,8 +69,8 @@ def percentile_plot(curves: Sequence[Curve]) -> str | None:
         return to_svg(figure, "percentiles", "Time by percentile")
 
 
-def _nines(histogram: HdrHistogram) -> tuple[np.ndarray, np.ndarray]:
-    buckets = recorded(histogram)
+def _nines(histogram: Histogram) -> tuple[np.ndarray, np.ndarray]:
+    buckets = histogram.recorded
     below = np.cumsum(buckets.counts)
     samples = int(below[-1])
     # The lowest percent is a near-vertical line that would take half of the height.

@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Literal
 
 from bench.analysis.latency import merge
-from bench.analysis.tally import Tally
 from bench.errors import InputError, MeasurementError
 from bench.report.folder import slug
 from bench.report.hgrm import percentile_table
-from bench.result import TrialResult
+from bench.result import SubsetOutcome, TrialResult
 
 Clock = Literal["response_time", "service_time", "lag"]
 CLOCKS: tuple[Clock, ...] = ("response_time", "service_time", "lag")
@@ -51,7 +50,7 @@ def samples_folder(folder: Path, trial: TrialResult) -> Path:
 
 
 def write_samples(
-    folder: Path, trial: TrialResult, tallies: Sequence[Tally], seconds: Iterable[SecondRow] = ()
+    folder: Path, trial: TrialResult, subsets: Sequence[SubsetOutcome], seconds: Iterable[SecondRow] = ()
 ) -> None:
     """Store what was recorded in the measured stage of *trial*, and its seconds.
 
@@ -62,11 +61,11 @@ def write_samples(
     home = samples_folder(folder, trial)
     try:
         home.mkdir(parents=True)
-        for tally in tallies:
-            stem = _stem(tally.name)
-            (home / f"{stem}.hlog").write_text(_log(trial, tally), encoding="utf-8")
+        for subset in subsets:
+            stem = _stem(subset.name)
+            (home / f"{stem}.hlog").write_text(_log(trial, subset), encoding="utf-8")
             for clock in CLOCKS:
-                table = percentile_table(merge([getattr(tally, clock)]))
+                table = percentile_table(merge([getattr(subset, clock)]))
                 (home / f"{stem}.{clock}.hgrm").write_text(table, encoding="utf-8")
         _append_seconds(folder / "samples" / "timeseries.csv", seconds)
     except FileExistsError as error:
@@ -89,18 +88,18 @@ def _stem(subset: str) -> str:
     return plain if plain == subset else f"{plain}-{zlib.crc32(subset.encode()):08x}"
 
 
-def _log(trial: TrialResult, tally: Tally) -> str:
+def _log(trial: TrialResult, subset: SubsetOutcome) -> str:
     """HdrHistogram log format 1.2; hdrh's own writer knows no tags and rounds the maximum to whole units."""
     start = datetime.fromisoformat(trial.started_at).timestamp()
     lines = [
-        f"#[subset {tally.name} of {trial.experiment}, {trial.name}; microseconds]",
+        f"#[subset {subset.name} of {trial.experiment}, {trial.name}; microseconds]",
         "#[Histogram log format version 1.2]",
         f"#[StartTime: {start:.3f} (seconds since epoch), {trial.started_at}]",
         '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"',
     ]
     for clock in CLOCKS:
-        blob = getattr(tally, clock)
-        maximum = merge([blob]).get_max_value()
+        blob = getattr(subset, clock)
+        maximum = merge([blob]).maximum or 0
         lines.append(f"Tag={clock},{start:.3f},{trial.duration_s:.3f},{maximum:.3f},{blob}")
     return "\n".join(lines) + "\n"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.analysis.compare import compare_blocks
 from bench.analysis.handshake import mode_doubts
 from bench.analysis.ledger import summarise_ledger
+from bench.analysis.part_costs import cpu_us_of_part, parts_of
 from bench.analysis.verdict import judge
 from bench.report.calls import call_rows, mark, stacks_of
 from bench.report.text import bound, micros, with_unit
@@ -118,21 +119,9 @@ def _cost_lines(result: Result) -> list[str]:
 
 
 def cpu_per_request(result: Result) -> list[tuple[str, float | None]]:
-    """Median CPU time per request over the steady trials, µs, for each part in order of appearance."""
-    values: dict[str, list[float | None]] = {}
-    for trial in result.trials:
-        if trial.experiment == "steady":
-            for cost in trial.costs:
-                values.setdefault(cost.component, []).append(cost.cpu_us_per_request)
-    return [(name, _median(found)) for name, found in values.items()]
-
-
-def _median(values: Sequence[float | None]) -> float | None:
-    known = sorted(value for value in values if value is not None)
-    if not known:
-        return None
-    middle = len(known) // 2
-    return known[middle] if len(known) % 2 else (known[middle - 1] + known[middle]) / 2
+    """CPU time per request over the steady trials, µs, for each part in order of appearance."""
+    steady = [trial for trial in result.trials if trial.experiment == "steady"]
+    return [(name, cpu_us_of_part(steady, name)) for name in parts_of(steady)]
 
 
 def _set_up(handshake: HandshakeResult) -> str:

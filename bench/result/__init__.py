@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.result.counts import Counts, SubsetOutcome
 from bench.result.document import (
     SCHEMA_VERSION,
     Fingerprint,
@@ -22,15 +23,18 @@ from bench.result.load import (
     SubsetResult,
     TrialResult,
 )
+from bench.result.reasons import UNANSWERED, Reason, ReasonCode
 from bench.result.storage import RESULT_FILE, read_result, write_result
 
 __all__ = [
     "HANDSHAKE_KINDS",
     "RESULT_FILE",
     "SCHEMA_VERSION",
+    "UNANSWERED",
     "Comparison",
     "ComponentCost",
     "ConnectionProof",
+    "Counts",
     "FailureExample",
     "FaultResult",
     "FaultsResult",
@@ -44,8 +48,11 @@ __all__ = [
     "LedgerLevel",
     "LedgerResult",
     "LimitCheck",
+    "Reason",
+    "ReasonCode",
     "Result",
     "RunWarning",
+    "SubsetOutcome",
     "SubsetResult",
     "TrialResult",
     "VerificationLine",

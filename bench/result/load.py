@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
-
 from bench.result.base import Model
+from bench.result.counts import Counts
 from bench.result.ledger import LedgerResult
 
 
@@ -23,17 +22,10 @@ class Latency(Model):
     mean: float | None = None
 
 
-class SubsetResult(Model):
+class SubsetResult(Counts):
     """One subset, or the whole, of one stage."""
 
     name: str
-    due: int
-    sent: int
-    answered: int
-    unsent: int
-    failed: int
-    misrouted: int
-    reasons: dict[str, int] = Field(default_factory=dict)
     response_time: Latency
     service_time: Latency
     lag: Latency
@@ -60,7 +52,7 @@ class TrialResult(Model):
     """One execution of load against one stack: warm-up and a measured stage."""
 
     name: str
-    """E.g. ``block 2, 1st: static``."""
+    """E.g. ``1: static``: its place among the run's trials, and its stack."""
     experiment: Literal["steady", "handshake"]
     config_source: Literal["static", "eds"] | None
     """None where the path is not ours."""

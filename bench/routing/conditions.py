@@ -71,7 +71,7 @@ def compile_match(match: HTTPMatchRequest, doubt: str = "") -> Matcher:  # noqa:
 
     def add(test: Test | None, make: Callable[[Test], Condition], what: str) -> None:
         if test is None:
-            doubts.append(_doubtful(f"the regex of {what} may mean something else to RE2"))
+            doubts.append(_doubtful(f"the regex of {what} is not RE2, which no proxy takes"))
         else:
             conditions.append(make(test))
 

@@ -4,23 +4,48 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
+
+import re2
 
 from bench.istio.models.virtual_service import StringMatch
 
 Test = Callable[[str], bool]
+_GROUP = re.compile(r"\\([0-9])")
 
-# What RE2 and Python's re read differently, or RE2 refuses: look-around, backreferences, conditionals,
-# comments, possessive and atomic forms, \Z, and RE2's own classes that Python does not know.
-_DIFFERENT = re.compile(
-    r"""\(\?[=!<>#(]      # look-around, atomic, comment, conditional; (?P<name> and (?: are the same in both
-    |\(\?P=               # backreference by name
-    |\\[1-9ZGkKpPCQEz]    # backreference; \Z, \z, \p{..}, \C, \Q..\E
-    |\[\[:|\[\^\[:        # [[:alpha:]]
-    |[*+?}]\+             # possessive
-    |\(\?[a-zA-Z]*[aLuUx] # flags with another meaning
-    """,
-    re.VERBOSE,
-)
+
+class FullMatch:
+    """A pattern of RE2, compiled by the engine that proxies use, for matches of a whole text."""
+
+    def __init__(self, pattern: str) -> None:
+        options = re2.Options()
+        options.log_errors = False
+        self._compiled: Any = re2.compile(pattern.encode(errors="surrogateescape"), options)
+
+    def __call__(self, text: str) -> bool:
+        """Whether *text* is matched from end to end."""
+        return self._compiled.fullmatch(text.encode(errors="surrogateescape")) is not None
+
+    def sub(self, substitution: str, text: str) -> str:
+        """Put *substitution*, of plain text and groups' numbers, in the place of each match in *text*."""
+        pieces = _GROUP.split(substitution)
+        source = text.encode(errors="surrogateescape")
+        output, position = b"", 0
+        for match in self._compiled.finditer(source):
+            if match.end() == match.start() == position and position:
+                continue  # RE2 passes over an empty match that touches the one before.
+            output += source[position : match.start()]
+            output += b"".join(
+                (match.group(int(piece)) or b"") if index % 2 else piece.encode()
+                for index, piece in enumerate(pieces)
+            )
+            position = match.end()
+        return (output + source[position:]).decode(errors="surrogateescape")
+
+    @property
+    def groups(self) -> int:
+        """How many groups the pattern has."""
+        return int(self._compiled.groups)
 
 
 def is_present_only(match: StringMatch) -> bool:
@@ -28,14 +53,11 @@ def is_present_only(match: StringMatch) -> bool:
     return (match.exact is None and match.prefix is None and match.regex is None) or match.regex == "*"
 
 
-def compile_regex(pattern: str) -> re.Pattern[str] | None:
-    """*pattern* as RE2 reads it, for a match of the whole text; None when Python cannot stand in for RE2."""
-    if _DIFFERENT.search(pattern):
-        return None
+def compile_regex(pattern: str) -> FullMatch | None:
+    """*pattern* for a match of the whole text; None when it is no RE2, which no proxy takes."""
     try:
-        # Envoy's dot does not match a line feed and its classes are ASCII; neither can be in a header.
-        return re.compile(pattern, re.ASCII)
-    except re.error:
+        return FullMatch(pattern)
+    except re2.error:
         return None
 
 
@@ -50,9 +72,5 @@ def compile_test(match: StringMatch, *, ignore_case: bool = False) -> Test | Non
             return lambda text: text.lower().startswith(prefix)
         return lambda text: text.startswith(prefix)
     if match.regex is not None and match.regex != "*":
-        compiled = compile_regex(match.regex)
-        if compiled is None:
-            return None
-        fullmatch = compiled.fullmatch
-        return lambda text: fullmatch(text) is not None
+        return compile_regex(match.regex)
     return lambda _text: True

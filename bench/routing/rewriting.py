@@ -108,15 +108,16 @@ def replaced_prefix(replacement: str, uri: StringMatch | None) -> PathChange:
 
 def _by_regex(pattern: str, substitution: str) -> PathChange:
     compiled = compile_regex(pattern)
-    if compiled is None or compiled.fullmatch("") is not None or re.search(r"\\[^0-9\\]|\\$", substitution):
-        reason = f"the rewrite {pattern!r} to {substitution!r} may mean something else to RE2"
+    places = [int(number) for number in re.findall(r"\\([0-9])", substitution)]
+    is_clear = not re.search(r"\\[^0-9]|\\$", substitution)
+    if compiled is None or not is_clear or max(places, default=0) > compiled.groups:
+        reason = f"the rewrite {pattern!r} to {substitution!r} is faulty, and nobody refuses it"
 
         def doubt(_path: str) -> str:
             raise CannotJudgeError(reason)
 
         return doubt
-    template = re.sub(r"\\([0-9])", r"\\g<\1>", substitution)
-    return lambda path: compiled.sub(template, path)
+    return lambda path: compiled.sub(substitution, path)
 
 
 _PLAIN = re.compile(r"/[A-Za-z0-9\-_~!$&'()*+,;=:@/]*")

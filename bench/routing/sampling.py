@@ -7,6 +7,7 @@ out, so a construct that it reads wrongly yields None, never a wrong sample.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from re import _constants as codes  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
@@ -28,10 +29,14 @@ def sample(pattern: str) -> str | None:
     if compiled is None:
         return None
     try:
-        text = _sequence(parser.parse(pattern, re.ASCII), {})
+        with warnings.catch_warnings():
+            # Python warns of what RE2 reads otherwise; the check below finds out.
+            warnings.simplefilter("ignore")
+            tree = parser.parse(pattern, re.ASCII)
+        text = _sequence(tree, {})
     except (_NoSampleError, re.error, RecursionError):
         return None
-    return text if compiled.fullmatch(text) is not None else None
+    return text if compiled(text) else None
 
 
 class _NoSampleError(Exception):

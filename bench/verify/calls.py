@@ -78,6 +78,15 @@ class Place(Protocol):
         """The command that runs Python there."""
 
 
+class Caller(Protocol):
+    """Makes calls; see :func:`make_calls`."""
+
+    def __call__(
+        self, calls: Sequence[Call], place: Place | None = None, *, at_once: int = 1
+    ) -> Sequence[Answer]:
+        """The answers in the order of the calls."""
+
+
 def make_calls(calls: Sequence[Call], place: Place | None = None, *, at_once: int = 1) -> list[Answer]:
     """Make *calls* at *place* or, without one, here; so many *at_once*, the answers in the calls' order.
 

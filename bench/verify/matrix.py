@@ -12,9 +12,10 @@ from bench.routing.decision import Delivered, LocalAnswer, NoConnection, Outcome
 from bench.routing.matrix import Case, Matrix, request_matrix
 from bench.routing.router import Router
 from bench.scenario.load import LoadedScenario
-from bench.stack.protocol import Stack
-from bench.verify.calls import Answer, Call, make_calls
-from bench.verify.walkthrough import client_address
+from bench.stack import Stack
+from bench.stack.client_address import client_address
+from bench.stack.nodes import NODE_HEADER
+from bench.verify.calls import Answer, Call, Caller, make_calls
 
 MATRIX = "request matrix"
 """Name of the line that sums up."""
@@ -25,7 +26,6 @@ _AT_ONCE = 8
 """Calls that end at nobody wait for a timeout each; none depends on another."""
 _MOST_LINES = 20
 """So many wrong calls are told in full."""
-_NODE_HEADER = "x-node"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class MatrixCheck:
         left = len(matrix.cases) - len(asked) + matrix.left_out + len(matrix.unjudged)
         return cls(client, asked, nodes, left)
 
-    def verify(self, stack: Stack) -> tuple[VerificationLine, ...]:
+    def verify(self, stack: Stack, *, call: Caller = make_calls) -> tuple[VerificationLine, ...]:
         """Ask everything of *stack*: one line that sums up, and one for each wrong answer.
 
         Raises:
@@ -69,7 +69,7 @@ class MatrixCheck:
         ports = {port: client_address(sidecar, port) for port in {each.request.port for each in self.cases}}
         calls = [_call(case, ports[case.request.port]) for case in self.cases]
         place = stack.client(self.client)
-        answers = make_calls(calls, place, at_once=_AT_ONCE)
+        answers = call(calls, place, at_once=_AT_ONCE)
         wrong = [
             self._line(case, answer)
             for case, answer in zip(self.cases, answers, strict=True)
@@ -88,7 +88,9 @@ class MatrixCheck:
         )
         return (whole, *wrong[:_MOST_LINES])
 
-    def mixable(self, stack: Stack, *, port: int, weight: float) -> tuple[RequestKind, ...]:
+    def mixable(
+        self, stack: Stack, *, port: int, weight: float, call: Caller = make_calls
+    ) -> tuple[RequestKind, ...]:
         """The certain cases at one port as traffic, together of *weight*; errors as ``verify``.
 
         The status that a node answers with is its own affair: it is taken from *stack*, where each case was
@@ -102,7 +104,7 @@ class MatrixCheck:
             and isinstance(case.decision.outcome, Delivered | LocalAnswer)
             and not any(hop.delay for branch in case.decision.branches for hop in branch.hops)
         ]
-        answers = make_calls([_call(case, address) for case in cases], stack.client(self.client))
+        answers = call([_call(case, address) for case in cases], stack.client(self.client))
         return tuple(
             _kind(case, answer.status, self._nodes_of(case), weight / len(cases), number)
             for number, (case, answer) in enumerate(zip(cases, answers, strict=True), 1)
@@ -122,7 +124,7 @@ class MatrixCheck:
         )
 
     def _fits_one(self, outcome: Outcome, answer: Answer, method: str) -> bool:
-        node = answer.headers.get(_NODE_HEADER)
+        node = answer.headers.get(NODE_HEADER)
         match outcome:
             case Delivered():
                 # Where it went is what counts: what the node thinks of the path is its own affair.
@@ -152,7 +154,7 @@ class MatrixCheck:
         headers = "".join(f" -H '{name}: {value}'" for name, value in request.headers)
         method = "" if request.method == "GET" else f"-X {request.method} "
         query = f"?{request.query}" if request.query else ""
-        node = answer.headers.get(_NODE_HEADER)
+        node = answer.headers.get(NODE_HEADER)
         came = f"{answer.status}{f' from {node}' if node else ' from a proxy'}"
         return VerificationLine(
             name=f"matrix: {case.name}",
@@ -177,7 +179,7 @@ class MatrixCheck:
 
 def _is_out_of_reach(answer: Answer) -> bool:
     """The sidecar itself must say that it cannot connect to a node beyond its network."""
-    return answer.status == 503 and _NODE_HEADER not in answer.headers
+    return answer.status == 503 and NODE_HEADER not in answer.headers
 
 
 def _outcomes(case: Case) -> Iterator[Outcome]:

@@ -4,7 +4,7 @@ import pytest
 
 from bench.analysis.generator_health import judge_delivery, judge_generator, little_in_flight
 from bench.analysis.limits import LIMITS, check_limits
-from bench.analysis.tally import Tally, judge_balance
+from bench.analysis.subsets import judge_balance
 from bench.analysis.verdict import judge
 from bench.errors import InputError
 from bench.result import (
@@ -17,6 +17,7 @@ from bench.result import (
     SubsetResult,
     VerificationLine,
 )
+from tests.support.histograms import an_outcome
 
 EMPTY = Latency(samples=0)
 FULL = Latency(samples=100_000, p50=1_000, p90=1_500, p99=2_000, p999=4_000, maximum=9_000, mean=1_100)
@@ -120,8 +121,8 @@ def test_few_samples_in_flight_accuse_nobody():
 def test_unsent_requests_and_unbalanced_counts_are_told():
     assert judge_delivery(a_subset()) == ()
     assert "5 of 100,000" in judge_delivery(a_subset(unsent=5))[0].message
-    assert judge_balance(Tally("v1", 2, 2, 2, 0, 0, 0, "", "", "")) == ()
-    assert judge_balance(Tally("v1", 3, 2, 2, 0, 0, 0, "", "", ""))[0].code == "counts-do-not-balance"
+    assert judge_balance(an_outcome(answered=2)) == ()
+    assert judge_balance(an_outcome(answered=2, due=3))[0].code == "counts-do-not-balance"
 
 
 def a_result(**changes):

@@ -1,32 +1,20 @@
 """Percentiles are what their definition says, to 0.1 %."""
 
-import math
-
 import pytest
 from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.analysis.bounds import rule_of_three
-from bench.analysis.latency import (
-    HIGHEST_US,
-    merge,
-    new_histogram,
-    percentile,
-    recorded,
-    summarise,
-    summarise_values,
-)
+from bench.analysis.histogram import HIGHEST, Histogram
+from bench.analysis.latency import merge, percentile, summarise, summarise_values
 from bench.errors import MeasurementError
+from tests.support import histograms
 
-durations = st.one_of(st.integers(0, 5_000), st.integers(0, 2_000_000), st.integers(0, HIGHEST_US))
+durations = st.one_of(st.integers(0, 5_000), st.integers(0, 2_000_000), st.integers(0, HIGHEST))
 
 
 def blob(values) -> str:
-    histogram = new_histogram()
-    for value in values:
-        assert histogram.record_value(value)
-    return histogram.encode().decode()
+    return histograms.blob(*values)
 
 
 def by_definition(values, permille):
@@ -71,18 +59,19 @@ def test_merging_is_the_same_as_recording_together(parts):
 
     apart = merge(blob(part) for part in parts)
 
-    assert apart.get_total_count() == together.get_total_count()
+    assert apart.total == together.total
     assert summarise(apart) == summarise(together)
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(durations, max_size=100))
 def test_the_fast_reader_sees_what_the_librarys_own_iterator_sees(values):
-    histogram = merge([blob(values)])
+    buckets = merge([blob(values)]).recorded
 
-    buckets = recorded(histogram)
-
-    theirs = [(item.value_iterated_to, item.count_added_in_this_iter_step) for item in histogram]
+    theirs = [
+        (item.value_iterated_to, item.count_added_in_this_iter_step)
+        for item in HdrHistogram.decode(blob(values))
+    ]
     assert theirs == list(zip(buckets.highest.tolist(), buckets.counts.tolist(), strict=True))
 
 
@@ -108,7 +97,7 @@ def test_the_rank_is_rounded_up_and_never_to_the_nearest():
 
     assert percentile(merge([blob(values)]), 670) == 22
     assert by_definition(values, 670) == 22
-    assert merge([blob(values)]).get_value_at_percentile(67) == 21
+    assert HdrHistogram.decode(blob(values)).get_value_at_percentile(67) == 21
 
 
 def test_a_damaged_histogram_is_named_and_never_skipped():
@@ -123,15 +112,23 @@ def test_garbage_is_a_measurement_error(garbage):
 
 
 def test_values_beyond_an_hour_are_refused_rather_than_lost():
-    longer = HdrHistogram(1, HIGHEST_US * 1000, 3)
-    longer.record_value(HIGHEST_US * 100)
+    longer = HdrHistogram(1, HIGHEST * 1000, 3)
+    longer.record_value(HIGHEST * 100)
 
     with pytest.raises(MeasurementError):
         merge([longer.encode().decode()])
 
 
+def test_another_number_of_digits_is_refused_rather_than_misread():
+    coarse = HdrHistogram(1, HIGHEST, 2)
+    coarse.record_value(5)
+
+    with pytest.raises(ValueError, match="other settings"):
+        Histogram.decode(coarse.encode().decode())
+
+
 def test_a_histogram_with_a_wider_range_merges_exactly():
-    wider = HdrHistogram(1, HIGHEST_US * 24, 3)
+    wider = HdrHistogram(1, HIGHEST * 24, 3)
     for value in range(100, 5100):
         wider.record_value(value)
 
@@ -142,15 +139,3 @@ def test_plain_values_are_summarised_alike():
     assert summarise_values([5] * 30) == summarise(merge([blob([5] * 30)]))
     with pytest.raises(MeasurementError, match="-1 µs"):
         summarise_values([-1])
-
-
-@given(st.integers(1, 10**9))
-def test_the_rule_of_three_is_never_below_the_exact_bound(trials):
-    bound = rule_of_three(trials)
-
-    assert bound is not None
-    assert bound >= -math.expm1(math.log(0.05) / trials)
-
-
-def test_no_trials_no_bound():
-    assert rule_of_three(0) is None

@@ -5,15 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.experiment.faults.field import Field, find_pair
-from bench.measure.request_matching import SIDECAR_LOG
-from bench.measure.topology import topology_of
-from bench.preparation import Variation, make_material, prepare
-from bench.scenario.load import load_scenario
-from bench.scenario.overrides import override
-from bench.stack.faults import LocalFaults
-from bench.stack.local import LocalStack
-from bench.telemetry.handshake import GATEWAY_FIELDS
+from tests.support.ground import ground
+
+__all__ = ["ground"]
 
 SHORT = {
     "key: rsa-4096": "key: ecdsa-p256",
@@ -25,21 +19,6 @@ SHORT = {
     # Two busy cores must not fail a test of correctness.
     "response_time_p99_ms: 50": "response_time_p50_ms: 1000",
 }
-
-
-@pytest.fixture(scope="module")
-def ground(pytestconfig, tmp_path_factory):
-    """The walkthrough's stack with EDS and with every access log, open to faults; healed after each test."""
-    shipped = load_scenario(pytestconfig.rootpath / "scenarios" / "egress-mtls")
-    loaded = override(shipped, rate=None, measure_s=None, blocks=None, workers=None, key="ecdsa-p256")
-    prepared = prepare(loaded)
-    material = make_material(loaded, tmp_path_factory.mktemp("keys") / "material")
-    logs = {**GATEWAY_FIELDS, "at": SIDECAR_LOG["at"]}
-    topology = topology_of(prepared, "eds")
-    spec = prepared.stack_spec("ground", "eds", material, Variation(access_log=logs, sidecar_access_log=logs))
-    with LocalStack(spec) as stack:
-        pair = find_pair(loaded.scenario, topology)
-        yield Field(stack, LocalFaults(stack), loaded.scenario, topology, material, pair)
 
 
 @pytest.fixture

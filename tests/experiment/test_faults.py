@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from bench.analysis.histogram import Histogram, bucket_of
 from bench.analysis.verdict import _judge_faults, judge
 from bench.errors import InputError
 from bench.experiment.faults.diagnosis import Cause, Finding, diagnose
@@ -17,7 +18,6 @@ from bench.experiment.faults.evidence import Evidence
 from bench.experiment.faults.lateness import generator_limit
 from bench.experiment.faults.load import Observed, Proving, _Watch, every_fault
 from bench.experiment.faults.run import _add_clean, _judge, _try, choose
-from bench.load.engine.histogram import Tally, bucket_of
 from bench.load.events import Progress
 from bench.measure.topology import Topology
 from bench.report.build import write_report
@@ -235,7 +235,7 @@ def test_all_is_well_means_no_finding():
 
 
 def test_wrong_answers_that_no_rule_explains_are_an_alarm_all_the_same():
-    (finding,) = diagnose(clean(reasons={("v1", "status 418"): 3}))
+    (finding,) = diagnose(clean(reasons={("v1", "status:418"): 3}))
 
     assert (finding.cause, finding.requests) == (Cause.WRONG_ANSWERS, 3)
 
@@ -312,7 +312,7 @@ def test_an_expired_certificate_is_told_from_an_untrusted_one():
         ("certificate_has_expired", Cause.EXPIRED_CERTIFICATE),
         ("unable_to_get_local_issuer_certificate", Cause.UNTRUSTED_SERVER),
     ):
-        evidence = clean(reasons={("v1", "status 503"): 1})
+        evidence = clean(reasons={("v1", "status:503"): 1})
         broken = gateway_line("r/0", "c1", status=503, flags="UF", failure=failure + text)
         nodes = {**evidence.nodes, "n1": evidence.nodes["n1"][1:]}
 
@@ -380,11 +380,11 @@ def test_a_machine_that_stays_too_busy_makes_no_alarm_no_clean_run_and_no_pass(t
 
     assert proving.left == []
     assert (missed.detected, missed.limited) == (False, LATE)
-    journal = SimpleNamespace(faults=FaultsResult(clean_runs=2), save=lambda: None)
-    _add_clean(journal, 3, clean)
-    assert (journal.faults.clean_runs, journal.faults.false_alarms) == (2, ())
-    assert LATE in journal.faults.limited[0]
-    verdict = _judge_faults(journal.faults.model_copy(update={"faults": (missed,)}))
+    record = SimpleNamespace(faults=FaultsResult(clean_runs=2), save=lambda: None)
+    _add_clean(record, 3, clean)
+    assert (record.faults.clean_runs, record.faults.false_alarms) == (2, ())
+    assert LATE in record.faults.limited[0]
+    verdict = _judge_faults(record.faults.model_copy(update={"faults": (missed,)}))
     assert verdict.state == "generator-limited"
     assert "node killed, 1 clean runs" in verdict.sentence
 
@@ -412,7 +412,7 @@ def test_requests_that_healing_breaks_are_no_sign_of_the_fault():
 @pytest.mark.parametrize(("lag_us", "is_late"), [(300, False), (80_000, True)])
 def test_lateness_is_the_generators_lag_in_the_measured_stage(lag_us, is_late):
     def stage(kind, micros):
-        tally = Tally()
+        tally = Histogram()
         tally.add(np.array([bucket_of(np.array(micros))]), np.array([100]))
         part = SimpleNamespace(lag=tally.encode())
         return SimpleNamespace(kind=kind, subsets=(part,))

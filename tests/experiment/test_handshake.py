@@ -3,10 +3,11 @@
 import pytest
 
 from bench.errors import MeasurementError
-from bench.experiment.handshake import handshake_plans, handshake_result, handshake_variations, judge_mode
+from bench.experiment.handshake.plans import handshake_plans, handshake_variations
+from bench.experiment.handshake.reading import handshake_result, judge_mode
 from bench.load.outcome import Generator, LoadOutcome
 from bench.measure.meter import UpstreamTls
-from bench.measure.trial import StackReadings, Trial
+from bench.measure.trial_result import StackReadings, Trial
 from bench.result import ComponentCost, Latency, SubsetResult, TrialResult
 from bench.scenario.models import Handshake
 from bench.telemetry.access_log import EnvoyEntry

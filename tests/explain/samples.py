@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from envoy_data_plane.envoy.config.route.v3 import HeaderMatcher, RouteConfiguration, RouteMatch
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 
+from bench.istio.regex import compile_pattern
 from bench.translate import ProxyConfig
 from bench.translate.messages import unpack
 
@@ -110,11 +111,13 @@ def _text(text: StringMatcher) -> str | None:
 
 def text_matching(regex: str) -> str | None:
     """Find a text that *regex* matches, by taking out its operators; good enough for what people write."""
-    plain = re.sub(r"\[([^\]\^])[^\]]*\](\{\d+(,\d*)?\})?", r"\1", regex)
+    pattern = compile_pattern(regex)
+    regex_without_flags = re.sub(r"\(\?[a-zA-Z]+\)|\\[QE]", "", regex)
+    plain = re.sub(r"\[([^\]\^])[^\]]*\](\{\d+(,\d*)?\})?", r"\1", regex_without_flags)
     plain = re.sub(r"\\d(\{\d+(,\d*)?\})?", "1", plain).replace(r"\w", "a").replace(r"\.", ".")
     candidates = [plain, re.sub(r"[\^\$\(\)\?\+]|\.\*|\*", "", plain).replace("|", ""), "x", "/", "1", "abc"]
     candidates += [part for part in re.split(r"[|()]", re.sub(r"[\^\$\?\+]|\.\*", "", plain)) if part]
     for candidate in candidates:
-        if re.fullmatch(regex, candidate):
+        if pattern.takes(candidate):
             return candidate
     return None

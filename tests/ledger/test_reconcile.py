@@ -3,7 +3,6 @@
 import pytest
 
 from bench.ledger.balance import Cause, Fault
-from bench.ledger.bounds import misroute_upper_bound
 from bench.ledger.counters import Window
 from bench.ledger.reconcile import Books, ClientCounts, NodeBook, ProxyBook, account_of_counters
 
@@ -228,17 +227,3 @@ def test_probes_that_are_known_are_taken_out():
     )
 
     assert account.is_balanced
-
-
-@pytest.mark.parametrize(
-    ("wrong", "judged", "low", "high"), [(0, 2_000_000, 1.49e-6, 1.5e-6), (0, 1, 0.94, 0.96)]
-)
-def test_the_bound_of_misroutes_is_the_rule_of_three(wrong, judged, low, high):
-    bound = misroute_upper_bound(wrong, judged)
-
-    assert low < bound < high
-
-
-def test_nothing_judged_has_no_bound():
-    assert misroute_upper_bound(0, 0) is None
-    assert misroute_upper_bound(5, 5) == 1.0

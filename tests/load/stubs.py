@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Self
 
 from bench.errors import LoadError
+from bench.load.engine.arrivals import SEQUENCES
+from bench.load.engine.recorder import unpack_sequences
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
+from bench.result.reasons import Reason, ReasonCode
 from bench.scenario.traffic import Connections, Constant
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,7 +82,7 @@ def read_request(conn: socket.socket) -> bytes:
     return data
 
 
-def ident_of(request: bytes) -> bytes:
+def request_id_of(request: bytes) -> bytes:
     return request.split(b"x-bench-id: ")[1].split(b"\r\n")[0]
 
 
@@ -87,7 +90,7 @@ def good(request: bytes, body: bytes = b"<h1>v1!</h1>", node: bytes = b"nginx01"
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nX-Node: %s\r\nx-bench-id: %s\r\n\r\n%s" % (
         len(body),
         node,
-        ident_of(request),
+        request_id_of(request),
         body,
     )
 
@@ -191,6 +194,19 @@ def send(plan: LoadPlan, *, files: int | None = None, portable: bool = False) ->
     if "error" in answer:
         raise LoadError(answer["error"])
     return LoadOutcome.model_validate(answer)
+
+
+def texts(result) -> dict[str, int]:
+    """The reasons in *result*, counts of a subset, as people read them."""
+    return {Reason.of(key).text: count for key, count in result.reasons.items()}
+
+
+def ended(outcome: LoadOutcome) -> dict[ReasonCode, list[int]]:
+    """Numbers within the last stage of the requests that ended badly, by code."""
+    stage = outcome.stages[-1]
+    assert stage.has_all_ended
+    first = (len(outcome.stages) - 1) * SEQUENCES
+    return {each.code: (unpack_sequences(each.sequences) - first).tolist() for each in stage.ended}
 
 
 def counts(outcome: LoadOutcome):

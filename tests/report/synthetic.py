@@ -9,9 +9,9 @@ import numpy as np
 
 from bench.analysis.compare import comparisons_of
 from bench.analysis.generator_health import judge_generator
-from bench.analysis.latency import new_histogram, summarise_values
+from bench.analysis.latency import summarise_values
 from bench.analysis.limits import check_limits
-from bench.analysis.tally import Tally, combine
+from bench.analysis.subsets import combine
 from bench.report.folder import prepare_folder
 from bench.report.samples import SecondRow, write_samples
 from bench.result import (
@@ -25,34 +25,16 @@ from bench.result import (
     VerificationLine,
     write_result,
 )
+from tests.support.histograms import an_outcome
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ORDER = ("static", "eds", "eds", "static")
 
 
-def _blob(values):
-    histogram = new_histogram()
-    for value in np.asarray(values, dtype=int).tolist():
-        histogram.record_value(value)
-    return histogram.encode().decode()
-
-
-def _tally(name, random, count, median):
+def _subset(name, random, count, median):
     service = np.exp(random.normal(np.log(median), 0.28, count)) + random.pareto(3.2, count) * 60
     lag = np.exp(random.normal(np.log(35), 0.6, count))
-    tally = Tally(
-        name=name,
-        due=count,
-        sent=count,
-        answered=count,
-        unsent=0,
-        failed=0,
-        misrouted=0,
-        response_time=_blob(service + lag),
-        service_time=_blob(service),
-        lag=_blob(lag),
-    )
-    return tally, service + lag
+    return an_outcome(name, response=service + lag, service=service, lag=lag), service + lag
 
 
 def _costs(random, experiment):
@@ -78,10 +60,10 @@ def _costs(random, experiment):
 
 def _trial(folder, random, number, experiment, source, *, rate, seconds):
     median = 900 if experiment == "steady" else 3_100
-    tallies, times = [], []
+    subsets, times = [], []
     for name in ("v1", "v2"):
-        tally, values = _tally(name, random, rate * seconds // 2, median)
-        tallies.append(tally)
+        subset, values = _subset(name, random, rate * seconds // 2, median)
+        subsets.append(subset)
         times.append(values)
     every = np.concatenate(times)
     random.shuffle(every)
@@ -96,8 +78,8 @@ def _trial(folder, random, number, experiment, source, *, rate, seconds):
         duration_s=seconds,
         arrival_rate=rate,
         achieved_rate=rate,
-        subsets=tuple(combine(tally.name, [tally]) for tally in tallies),
-        total=combine("all", tallies),
+        subsets=tuple(combine(subset.name, [subset]) for subset in subsets),
+        total=combine("all", subsets),
         costs=_costs(random, experiment),
         new_upstream_connections=rate * seconds if experiment == "handshake" else 2,
         handshakes=rate * seconds if experiment == "handshake" else 2,
@@ -118,8 +100,8 @@ def _trial(folder, random, number, experiment, source, *, rate, seconds):
         )
         for second in range(seconds)
     ]
-    write_samples(folder, trial, tallies, rows)
-    return trial, tallies
+    write_samples(folder, trial, subsets, rows)
+    return trial, subsets
 
 
 def _mode(random, name, median):
@@ -170,12 +152,12 @@ def make_run(root: Path, *, rate=400, seconds=15, order=ORDER, seed=7, **changes
     folder = prepare_folder(root, "synthetic-test-data", f"seed{seed}", START)
     trials, steady = [], []
     for number, source in enumerate(order, start=1):
-        trial, tallies = _trial(folder, random, number, "steady", source, rate=rate, seconds=seconds)
+        trial, subsets = _trial(folder, random, number, "steady", source, rate=rate, seconds=seconds)
         trials.append(trial)
-        steady += tallies
+        steady += subsets
     trial, _ = _trial(folder, random, len(order) + 1, "handshake", "static", rate=60, seconds=8)
     trials.append(trial)
-    subsets = [[tally for tally in steady if tally.name == name] for name in ("v1", "v2")]
+    parts = [[subset for subset in steady if subset.name == name] for name in ("v1", "v2")]
     whole = combine("all", steady)
     lag = whole.lag
     generator = GeneratorResult(
@@ -208,7 +190,7 @@ def make_run(root: Path, *, rate=400, seconds=15, order=ORDER, seed=7, **changes
         stack_ready_s={"static": 1.21, "eds": 1.34},
         verification=VERIFICATION,
         trials=tuple(trials),
-        totals=(*(combine(parts[0].name, parts) for parts in subsets), whole),
+        totals=(*(combine(part[0].name, part) for part in parts), whole),
         comparisons=comparisons_of(trials),
         handshake=HandshakeResult(
             key="RSA-4096",

@@ -4,11 +4,11 @@ import pytest
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 
-from bench.analysis.latency import merge, new_histogram, summarise
-from bench.analysis.tally import Tally
+from bench.analysis.latency import merge, summarise
 from bench.errors import MeasurementError
 from bench.report.samples import SecondRow, read_blobs, write_samples
 from bench.result import Latency, SubsetResult, TrialResult
+from tests.support.histograms import an_outcome, blob
 
 EMPTY = Latency(samples=0)
 NOTHING = SubsetResult(
@@ -23,13 +23,6 @@ NOTHING = SubsetResult(
     service_time=EMPTY,
     lag=EMPTY,
 )
-
-
-def blob(*values) -> str:
-    histogram = new_histogram()
-    for value in values:
-        histogram.record_value(value)
-    return histogram.encode().decode()
 
 
 def a_trial(name="block 1, 1st: static"):
@@ -49,12 +42,12 @@ def a_trial(name="block 1, 1st: static"):
     )
 
 
-def a_tally(name="v1"):
-    return Tally(name, 2, 2, 2, 0, 0, 0, blob(1000, 2000), blob(900, 1900), blob(5, 7))
+def a_subset(name="v1"):
+    return an_outcome(name, response=(1000, 2000), service=(900, 1900), lag=(5, 7))
 
 
 def test_what_was_stored_is_read_back_for_each_clock(tmp_path):
-    write_samples(tmp_path, a_trial(), [a_tally()])
+    write_samples(tmp_path, a_trial(), [a_subset()])
 
     found = read_blobs(tmp_path, a_trial(), "v1", "service_time")
 
@@ -63,7 +56,7 @@ def test_what_was_stored_is_read_back_for_each_clock(tmp_path):
 
 
 def test_the_librarys_own_reader_understands_the_log(tmp_path):
-    write_samples(tmp_path, a_trial(), [a_tally()])
+    write_samples(tmp_path, a_trial(), [a_subset()])
     log = tmp_path / "samples" / "steady-block-1-1st-static" / "v1.hlog"
 
     reader = HistogramLogReader(str(log), HdrHistogram(1, 3_600_000_000, 3))
@@ -78,7 +71,7 @@ def test_the_librarys_own_reader_understands_the_log(tmp_path):
 
 
 def test_percentile_files_stand_beside_the_logs(tmp_path):
-    write_samples(tmp_path, a_trial(), [a_tally()])
+    write_samples(tmp_path, a_trial(), [a_subset()])
 
     table = (tmp_path / "samples" / "steady-block-1-1st-static" / "v1.response_time.hgrm").read_text()
 
@@ -87,7 +80,7 @@ def test_percentile_files_stand_beside_the_logs(tmp_path):
 
 
 def test_subsets_that_differ_only_in_capitals_get_files_of_their_own(tmp_path):
-    write_samples(tmp_path, a_trial(), [a_tally("v1"), a_tally("V1")])
+    write_samples(tmp_path, a_trial(), [a_subset("v1"), a_subset("V1")])
 
     logs = {path.name.lower() for path in tmp_path.rglob("*.hlog")}
 
@@ -96,10 +89,10 @@ def test_subsets_that_differ_only_in_capitals_get_files_of_their_own(tmp_path):
 
 
 def test_a_second_trial_of_the_same_name_overwrites_nothing(tmp_path):
-    write_samples(tmp_path, a_trial(), [a_tally()])
+    write_samples(tmp_path, a_trial(), [a_subset()])
 
     with pytest.raises(MeasurementError, match="stored already"):
-        write_samples(tmp_path, a_trial(), [a_tally()])
+        write_samples(tmp_path, a_trial(), [a_subset()])
 
 
 def test_seconds_of_all_trials_share_one_table(tmp_path):

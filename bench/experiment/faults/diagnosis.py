@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from bench.result import Reason, ReasonCode
 from bench.telemetry.access_log import EnvoyEntry, NodeEntry
 
 if TYPE_CHECKING:
@@ -67,7 +68,6 @@ _STRAY = 0.05
 """Below this part of a subset's requests, misroutes are strays."""
 _EXPIRED = "certificate has expired"
 _VERIFY_FAILED = "CERTIFICATE_VERIFY_FAILED"
-_BROKEN_OFF = "in the middle of the answer"
 _NOT_CONNECTED = "connection_timeout"
 """In Envoy's response code details."""
 
@@ -164,7 +164,9 @@ def _node_slow(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _truncated(evidence: Evidence) -> Iterator[Finding]:
-    count = sum(number for (_, reason), number in evidence.reasons.items() if _BROKEN_OFF in reason)
+    count = sum(
+        number for (_, key), number in evidence.reasons.items() if _code(key) is ReasonCode.ANSWER_CUT
+    )
     if not count or evidence.died or evidence.restarted:
         return
     broken = [entry for entry in evidence.gateway if entry.status == 200 and _is_failure(entry)]
@@ -176,7 +178,7 @@ def _truncated(evidence: Evidence) -> Iterator[Finding]:
 
 def _wrong_page(evidence: Evidence) -> Iterator[Finding]:
     for (subset, reason), count in evidence.reasons.items():
-        if reason != "wrong body":
+        if _code(reason) is not ReasonCode.WRONG_BODY:
             continue
         body = evidence.bodies.get((subset, reason), "")
         answering = [node for node in evidence.nodes if f"x-node: {node}" in body.lower()]
@@ -262,7 +264,7 @@ def _tls(evidence: Evidence) -> Iterator[Finding]:
 def _general(evidence: Evidence) -> Iterator[Finding]:
     if evidence.bad:
         (subset, reason), _ = max(evidence.reasons.items(), key=lambda item: item[1])
-        yield Finding(Cause.WRONG_ANSWERS, "client", f"{subset}: {reason}", evidence.bad)
+        yield Finding(Cause.WRONG_ANSWERS, "client", f"{subset}: {Reason.of(reason).text}", evidence.bad)
     elif not evidence.ledger.is_balanced:
         wrong = next((book for book in evidence.ledger.books if book.state != "balanced"), None)
         detail = (
@@ -352,3 +354,7 @@ def _rises(entries: Iterable[EnvoyEntry]) -> dict[int, float]:
         return {}
     usual = min(list(quick.values())[:_MANY_WINDOWS])
     return {window: value - usual for window, value in quick.items()}
+
+
+def _code(key: str) -> ReasonCode:
+    return Reason.of(key).code

@@ -17,10 +17,10 @@ from bench.load.plan import LoadPlan
 from bench.measure.topology import Topology
 from bench.placement import Address, ConfigFile
 from bench.scenario.models import Scenario
-from bench.stack.faults import PartFaults
-from bench.stack.protocol import Stack
+from bench.stack import ComponentFaults, Stack
+from bench.stack.client_address import client_address
+from bench.stack.nodes import NODE_HEADER
 from bench.verify.calls import Call, make_calls
-from bench.verify.walkthrough import client_address
 
 Tree = dict[str, Any]
 """A configuration file as YAML has it."""
@@ -47,7 +47,7 @@ class Field:
     """One stack under load, open to faults."""
 
     stack: Stack
-    parts: PartFaults
+    parts: ComponentFaults
     scenario: Scenario
     topology: Topology
     material: Material
@@ -180,7 +180,7 @@ class Field:
         ]
         answers = make_calls(calls, self.stack.client(traffic.client), at_once=len(calls))
         for (name, subset), answer in zip(traffic.subsets.items(), answers, strict=True):
-            node = answer.headers.get("x-node")
+            node = answer.headers.get(NODE_HEADER)
             marker = subset.expect.body_contains
             if answer.status is None:
                 yield f"{name}: {answer.error}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.analysis.generator_health import LAG_LIMIT_US
-from bench.load.engine.histogram import decode
+from bench.analysis.histogram import Histogram
 from bench.load.outcome import LoadOutcome
 from bench.units import format_micros
 
@@ -15,7 +15,10 @@ def generator_limit(outcome: LoadOutcome) -> str | None:
     connections are free, of which a load of this kind has many.
     """
     lags = [
-        decode(subset.lag) for stage in outcome.stages if stage.kind == "measure" for subset in stage.subsets
+        Histogram.decode(subset.lag)
+        for stage in outcome.stages
+        if stage.kind == "measure"
+        for subset in stage.subsets
     ]
     worst = max((lag.percentile(99.0) or 0 for lag in lags), default=0)
     if worst <= LAG_LIMIT_US:

@@ -22,7 +22,7 @@ from bench.load.plan import LoadPlan
 from bench.load.run.runner import run_load
 from bench.measure.bookkeeper import Bookkeeper
 from bench.measure.request_matching import Matcher
-from bench.measure.trial import TrialPlan, load_plan, stack_target
+from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
 from bench.scenario.traffic import Constant
 
 WARM_UP_S = 0.5

@@ -13,17 +13,18 @@ from bench.experiment.faults.field import Field, find_pair
 from bench.experiment.faults.kinds import Fault
 from bench.experiment.faults.load import WARM_UP_S, Observed, Proving, every_fault
 from bench.measure.ending import Finished, kept
+from bench.measure.fingerprint import fingerprint_of
 from bench.measure.reporting import write_report
 from bench.measure.request_matching import SIDECAR_LOG
-from bench.measure.run_record import Journal
+from bench.measure.run_record import RunRecord
 from bench.measure.topology import topology_of
 from bench.observer import Observer
-from bench.preparation import Prepared, Variation, fingerprint_of, make_material, prepare
+from bench.preparation import Prepared, Variation, make_material, prepare
 from bench.result import FaultResult, FaultsResult
 from bench.scenario.load import LoadedScenario
 from bench.stack.artifacts import save_config
 from bench.stack.backend import Backend
-from bench.stack.private_folder import guarded_folder
+from bench.stack.runs import supervised_folder
 from bench.telemetry.handshake import GATEWAY_FIELDS
 
 CLEAN_RUNS = 2
@@ -63,7 +64,7 @@ def prove(loaded: LoadedScenario, options: FaultsOptions, observer: Observer) ->
     observer.plan(_planned_s(faults, options.clean))
     observer.stage("translating the Istio resources", 1)
     prepared = prepare(loaded)
-    journal = Journal.open(
+    record = RunRecord.open(
         loaded,
         out=options.out,
         command=options.command,
@@ -71,12 +72,12 @@ def prove(loaded: LoadedScenario, options: FaultsOptions, observer: Observer) ->
         started_at=started_at,
         name=f"{loaded.scenario.name}-faults",
     )
-    journal.faults = FaultsResult()
-    journal.save()
-    with kept(journal):
-        _prove(prepared, faults, options, journal, observer)
+    record.faults = FaultsResult()
+    record.save()
+    with kept(record):
+        _prove(prepared, faults, options, record, observer)
     observer.stage("writing the report", 2)
-    return Finished(journal.complete(), journal.folder, write_report(journal.folder))
+    return Finished(record.complete(), record.folder, write_report(record.folder))
 
 
 def choose(names: Sequence[str], *, with_network: bool = False) -> tuple[Fault, ...]:
@@ -95,37 +96,37 @@ def choose(names: Sequence[str], *, with_network: bool = False) -> tuple[Fault, 
 
 
 def _prove(
-    prepared: Prepared, faults: Sequence[Fault], options: FaultsOptions, journal: Journal, observer: Observer
+    prepared: Prepared, faults: Sequence[Fault], options: FaultsOptions, record: RunRecord, observer: Observer
 ) -> None:
     scenario = prepared.loaded.scenario
     topology = topology_of(prepared, "eds")
     pair = find_pair(scenario, topology)
     logging = Variation(access_log={**GATEWAY_FIELDS, **_AT}, sidecar_access_log={**GATEWAY_FIELDS, **_AT})
-    with guarded_folder(f"{scenario.name} keys") as private:
+    with supervised_folder(f"{scenario.name} keys") as private:
         observer.stage(f"making certificates ({scenario.tls.key})", 2)
         material = make_material(prepared.loaded, private / "material")
         observer.stage("starting the stack", 1)
         stack = options.backend.make_stack(prepared.stack_spec("faults", "eds", material, logging))
         with stack:
-            save_config(stack, journal.folder / "config" / "faults")
+            save_config(stack, record.folder / "config" / "faults")
             parts = options.backend.make_faults(stack)
             ground = Field(stack, parts, scenario, topology, material, pair)
             ground.await_recovery()
-            proving = Proving(ground, journal.folder / "logs" / "generator")
+            proving = Proving(ground, record.folder / "logs" / "generator")
             for number in range(1, options.clean + 1):
                 observer.stage(f"clean run {number} of {options.clean}", _load_s(_CLEAN_S))
-                seen = _try(proving, f"{journal.run_id}.c{number}", None, observer)
-                _add_clean(journal, number, seen)
+                seen = _try(proving, f"{record.run_id}.c{number}", None, observer)
+                _add_clean(record, number, seen)
             for number, fault in enumerate(faults, 1):
                 observer.stage(f"fault {number} of {len(faults)}: {fault.title}", _load_s(fault.measure_s))
                 obstacle = fault.obstacle(ground)
                 if obstacle is not None:
-                    _add_fault(journal, _impossible(fault, obstacle))
+                    _add_fault(record, _impossible(fault, obstacle))
                     observer.note(f"– {fault.title}: not possible here: {obstacle}")
                     continue
-                seen = _try(proving, f"{journal.run_id}.f{number}", fault, observer)
+                seen = _try(proving, f"{record.run_id}.f{number}", fault, observer)
                 found = _judge(fault, seen)
-                _add_fault(journal, found)
+                _add_fault(record, found)
                 observer.note(_line(found))
 
 
@@ -189,28 +190,28 @@ def _impossible(fault: Fault, why: str) -> FaultResult:
     )
 
 
-def _add_clean(journal: Journal, number: int, seen: Observed) -> None:
-    known = journal.faults or FaultsResult()
+def _add_clean(record: RunRecord, number: int, seen: Observed) -> None:
+    known = record.faults or FaultsResult()
     if seen.findings and seen.limited is not None:
         told = f"clean run {number}: {seen.limited}; it looked like: {seen.findings[0].cause}"
-        journal.faults = known.model_copy(update={"limited": (*known.limited, told)})
-        journal.save()
+        record.faults = known.model_copy(update={"limited": (*known.limited, told)})
+        record.save()
         return
     alarms = tuple(f"clean run {number}: {each.cause}: {each.detail}" for each in seen.findings)
-    journal.faults = known.model_copy(
+    record.faults = known.model_copy(
         update={
             "clean_runs": known.clean_runs + 1,
             "clean_requests": known.clean_requests + seen.requests,
             "false_alarms": known.false_alarms + alarms,
         }
     )
-    journal.save()
+    record.save()
 
 
-def _add_fault(journal: Journal, found: FaultResult) -> None:
-    known = journal.faults or FaultsResult()
-    journal.faults = known.model_copy(update={"faults": (*known.faults, found)})
-    journal.save()
+def _add_fault(record: RunRecord, found: FaultResult) -> None:
+    known = record.faults or FaultsResult()
+    record.faults = known.model_copy(update={"faults": (*known.faults, found)})
+    record.save()
 
 
 def _line(found: FaultResult) -> str:

@@ -22,6 +22,7 @@ from bench.istio.models.virtual_service import (
     Percent,
     StringMatch,
 )
+from bench.istio.regex import pattern_fault
 from bench.istio.validation.findings import Findings
 from bench.istio.validation.headers import (
     check_cors_name,
@@ -31,7 +32,6 @@ from bench.istio.validation.headers import (
 )
 from bench.istio.validation.names import check_dns_label, check_labels
 from bench.istio.validation.ports import check_fraction, check_port, refuse_durations
-from bench.istio.validation.re2 import check_pattern
 from bench.istio.validation.routes import check_destination, check_gateways, check_weights
 
 _RETRY_CONDITIONS = frozenset(
@@ -163,7 +163,7 @@ def _check_string(match: StringMatch, findings: Findings) -> None:
 
 def _check_regex(match: StringMatch, findings: Findings) -> None:
     if match.regex is not None:
-        findings.refuse(check_pattern(match.regex), "regex")
+        findings.refuse(pattern_fault(match.regex), "regex")
 
 
 def _check_cors(cors: CorsPolicy, findings: Findings) -> None:
@@ -318,7 +318,7 @@ def _check_rewrite(rewrite: HTTPRewrite, findings: Findings) -> None:
         if not pattern.match or not pattern.rewrite:
             findings.refuse("both match and rewrite are required", "uriRegexRewrite")
         else:
-            findings.refuse(check_pattern(pattern.match), "uriRegexRewrite", "match")
+            findings.refuse(pattern_fault(pattern.match), "uriRegexRewrite", "match")
 
 
 def _check_authority(route: HTTPRoute, findings: Findings) -> None:

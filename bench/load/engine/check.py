@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from bench.load.engine.reader import BodyListener, Reader
 from bench.load.plan import Expectation, LoadPlan, RequestKind
+from bench.result.reasons import Reason, ReasonCode
 
 Ending = Literal["failed", "misrouted", "unsent"]
 
@@ -16,7 +17,7 @@ class Verdict:
     """How a request ended that was not answered rightly."""
 
     ending: Ending
-    reason: str
+    reason: Reason
 
 
 @dataclass(slots=True)
@@ -81,27 +82,31 @@ class Check:
         return BodyCheck(self._exact, self._marker)
 
     def judge(  # noqa: PLR0911 - one return for each rule, in order
-        self, answer: Reader, body: BodyCheck | None, ident: bytes
+        self, answer: Reader, body: BodyCheck | None, request_id: bytes
     ) -> Verdict | None:
-        """Say what is wrong with a complete *answer* to request *ident*; None if nothing is.
+        """Say what is wrong with a complete *answer* to request *request_id*; None if nothing is.
 
         A node that must not answer is a misroute whatever else it says; then status, id, node name, body.
         """
         names_node = self._nodes or self._by_proxy
         node = answer.header(self._node_header) if names_node else None
         if node is not None and node not in self._nodes:
-            return Verdict("misrouted", f"answered by {node.decode('latin-1')}")
+            return Verdict("misrouted", Reason(ReasonCode.WRONG_NODE, node.decode("latin-1")))
         if answer.status != self._status:
-            return Verdict("failed", f"status {answer.status}")
+            return _failed(ReasonCode.STATUS, str(answer.status))
         echoes = [value for name, value in answer.headers if name == self._id_header]
-        if any(echo != ident for echo in echoes):
-            return Verdict("failed", "answer to another request")
+        if any(echo != request_id for echo in echoes):
+            return _failed(ReasonCode.WRONG_ID)
         if self._require_id and not echoes:
-            return Verdict("failed", f"no {self._id_header.decode('latin-1')} in the answer")
+            return _failed(ReasonCode.NO_ID, self._id_header.decode("latin-1"))
         if self._nodes and node is None:
-            return Verdict("failed", f"no {self._node_header.decode('latin-1')} in the answer")
+            return _failed(ReasonCode.NO_NODE, self._node_header.decode("latin-1"))
         if body is not None and not body.passed:
-            return Verdict("failed", "wrong body")
+            return _failed(ReasonCode.WRONG_BODY)
         if answer.leftover:
-            return Verdict("failed", "bytes after the answer")
+            return _failed(ReasonCode.EXTRA_BYTES)
         return None
+
+
+def _failed(code: ReasonCode, detail: str = "") -> Verdict:
+    return Verdict("failed", Reason(code, detail))

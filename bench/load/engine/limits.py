@@ -5,8 +5,9 @@ from __future__ import annotations
 import resource
 
 from bench.errors import LoadError
-from bench.load.engine.transport import reason_of
+from bench.load.engine.transport import not_connected
 from bench.load.plan import LoadPlan
+from bench.result.reasons import ReasonCode
 
 
 def check_descriptors(connections: int) -> None:
@@ -30,9 +31,9 @@ def check_descriptors(connections: int) -> None:
 def cannot_connect(plan: LoadPlan, error: BaseException) -> LoadError:
     """The error for a target to which not one connection could be opened."""
     target = f"{plan.target.address}:{plan.target.port}"
-    reason = reason_of(error)
-    if reason.startswith("TLS"):
+    reason = not_connected(error)
+    if reason.code is ReasonCode.TLS:
         remedy = "Check the server name, the CA, and the client certificate."
     else:
         remedy = "Start the target first, or check address and port."
-    return LoadError(f"cannot connect to {target}: {reason}.", remedy=remedy)
+    return LoadError(f"cannot connect to {target}: {reason.text}.", remedy=remedy)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from bench.result.reasons import Reason, ReasonCode
+
 HEADER_LIMIT: Final = 65_536
 """Bytes of status line and headers, or of trailers, after which a peer is no longer believed."""
 KEEP: Final = 65_536
@@ -27,6 +29,20 @@ _HEAD, _SIZED, _CHUNK_SIZE, _CHUNK_DATA, _CHUNK_END, _TRAILERS, _UNTIL_CLOSE, _D
 
 class ProtocolError(Exception):
     """The peer does not speak HTTP/1.1, or stopped in the middle. Few distinct texts: they are counted."""
+
+    @property
+    def reason(self) -> Reason:
+        """As the reason for which a request failed."""
+        return Reason(ReasonCode.PROTOCOL, str(self))
+
+
+class AnswerCutError(ProtocolError):
+    """The peer closed in the middle of its answer."""
+
+    @property
+    def reason(self) -> Reason:
+        """As the reason for which a request failed."""
+        return Reason(ReasonCode.ANSWER_CUT, "closed")
 
 
 class BodyListener:
@@ -123,7 +139,7 @@ class Reader:
             return True
         if self._state == _HEAD and not self._buffer and not self.informational:
             return False
-        raise ProtocolError("connection closed in the middle of the answer")
+        raise AnswerCutError("connection closed in the middle of the answer")
 
     def header(self, name: bytes) -> bytes | None:
         """First value of header *name* (in lower case), or None."""

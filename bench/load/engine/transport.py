@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 from bench.errors import LoadError
 from bench.load.plan import LoadPlan, TargetTls
+from bench.result.reasons import Reason, ReasonCode
 
 _IN_PROGRESS: Final = {0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN}
 
@@ -225,34 +226,54 @@ def client_context(tls: TargetTls) -> ssl.SSLContext:
     return context
 
 
-def reason_of(error: BaseException) -> str:  # noqa: PLR0911 - one return for each kind
-    """A short, stable name for a failed connection, good for counting."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"TLS: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS: {(error.reason or str(error)).lower().replace('_', ' ')}"
+def not_connected(error: BaseException) -> Reason:
+    """Why a connection did not come about."""
     match error:
-        case ConnectionRefusedError():
-            return "connection refused"
-        case ConnectionResetError() | BrokenPipeError():
-            return "connection reset"
+        case ssl.SSLError():
+            return Reason(ReasonCode.TLS, _said_by_openssl(error))
         case TimeoutError():
-            return "connect timeout"
-        case OSError(errno=code) if code in _NAMES:
-            return _NAMES[code]
-        case OSError(errno=code) if code is not None:
-            return errno.errorcode.get(code, str(code))
+            return Reason(ReasonCode.CONNECT_TIMEOUT)
+        case OSError(errno=code) if code in _NOT_CONNECTED:
+            return _NOT_CONNECTED[code]
+    return Reason(ReasonCode.CONNECT_FAILED, _name_of(error))
+
+
+def broken_before_answer(error: OSError) -> Reason:
+    """Why a connection ended under its request before the first byte of an answer."""
+    if isinstance(error, ConnectionResetError | BrokenPipeError):
+        return Reason(ReasonCode.RESET)
+    return Reason(ReasonCode.BROKEN, _name_of(error))
+
+
+def broken_in_answer(error: OSError) -> Reason:
+    """Why a connection ended under its request after an answer had begun."""
+    is_reset = isinstance(error, ConnectionResetError | BrokenPipeError)
+    return Reason(ReasonCode.ANSWER_CUT, "reset" if is_reset else f"broken ({_name_of(error)})")
+
+
+def _said_by_openssl(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return str(error.verify_message)
+    return (error.reason or str(error)).lower().replace("_", " ")
+
+
+def _name_of(error: BaseException) -> str:
+    """A short, stable name, good for counting."""
+    if isinstance(error, ssl.SSLError):
+        return _said_by_openssl(error)
+    if isinstance(error, OSError) and error.errno is not None:
+        return errno.errorcode.get(error.errno, str(error.errno))
     return type(error).__name__
 
 
-_NAMES: Final = {
-    errno.ECONNREFUSED: "connection refused",
-    errno.ECONNRESET: "connection reset",
-    errno.EPIPE: "connection reset",
-    errno.EHOSTUNREACH: "host unreachable",
-    errno.ENETUNREACH: "network unreachable",
-    errno.ETIMEDOUT: "connect timeout",
-    errno.EADDRNOTAVAIL: "no free local port",
-    errno.EMFILE: "too many open files",
-    errno.ENFILE: "too many open files",
+_NOT_CONNECTED: Final = {
+    errno.ECONNREFUSED: Reason(ReasonCode.REFUSED),
+    errno.ECONNRESET: Reason(ReasonCode.CONNECT_RESET),
+    errno.EPIPE: Reason(ReasonCode.CONNECT_RESET),
+    errno.EHOSTUNREACH: Reason(ReasonCode.UNREACHABLE, "host"),
+    errno.ENETUNREACH: Reason(ReasonCode.UNREACHABLE, "network"),
+    errno.ETIMEDOUT: Reason(ReasonCode.CONNECT_TIMEOUT),
+    errno.EADDRNOTAVAIL: Reason(ReasonCode.NO_LOCAL_PORT),
+    errno.EMFILE: Reason(ReasonCode.TOO_MANY_FILES),
+    errno.ENFILE: Reason(ReasonCode.TOO_MANY_FILES),
 }

@@ -12,23 +12,24 @@ import numpy as np
 from locust.env import Environment
 from locust.stats import StatsEntry, StatsError, bucket_response_time
 
-from bench.load.engine.histogram import LENGTH, count_distinct, highest_of
+from bench.analysis.histogram import LENGTH, count_distinct, highest_of
 from bench.load.engine.recorder import Wire, unpack
 from bench.load.plan import LoadPlan
+from bench.result.reasons import Reason
 
 
 def feed(environment: Environment, plan: LoadPlan, delta: Wire) -> None:
     """Add what *delta* holds to the statistics of this Locust process."""
     stats = environment.stats
-    for wire in delta["cells"]:
+    for wire in delta["buckets"]:
         request = plan.requests[wire["kind"]]
         name = f"{request.path} [{request.name}]"
         batch = _batch(stats, name, request.method, wire)
         if batch is not None:
             stats.entries[name, request.method].extend(batch)
             stats.total.extend(batch)
-        for reason, count in wire["reasons"].items():
-            _fail(stats, name, request.method, reason, count)
+        for key, count in wire["reasons"].items():
+            _fail(stats, name, request.method, Reason.of(key).text, count)
 
 
 def _batch(stats: Any, name: str, method: str, wire: Wire) -> StatsEntry | None:

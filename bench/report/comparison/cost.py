@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from statistics import median
 
 from bench.analysis.compare import compare_blocks
+from bench.analysis.part_costs import cpu_us_of_part, memory_bytes_of_part
 from bench.analysis.verdict import judge
 from bench.report.comparison.tables import Row, figure_table, letters, steady
 from bench.report.document import Note, Part, Section, Table
@@ -25,26 +25,11 @@ def costs(results: Sequence[Result]) -> Section:
     )
 
     def cpu(result: Result, component: str, source: str | None) -> float | None:
-        values = [
-            cost.cpu_us_per_request
-            for trial in steady(result)
-            if trial.config_source == source
-            for cost in trial.costs
-            if cost.component == component
-        ]
-        known = [value for value in values if value is not None]
-        return median(known) if known and len(known) == len(values) else None
+        trials = [trial for trial in steady(result) if trial.config_source == source]
+        return cpu_us_of_part(trials, component)
 
     def memory(result: Result, component: str) -> float | None:
-        return max(
-            (
-                cost.memory_bytes
-                for trial in steady(result)
-                for cost in trial.costs
-                if cost.component == component and cost.memory_bytes is not None
-            ),
-            default=None,
-        )
+        return memory_bytes_of_part(steady(result), component)
 
     cpus = figure_table(
         ("part", "config source"),

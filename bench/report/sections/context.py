@@ -140,8 +140,8 @@ def reading() -> Section:
                     (
                         "misroute rate, 95 %",
                         (
-                            "With no misroute in n answers the true rate is below 3/n with 95 % confidence"
-                            " (rule of three)."
+                            "The exact (Clopper-Pearson) upper bound: with 95 % confidence the true rate of"
+                            " misroutes lies below it. Without a misroute in n answers it is about 3/n."
                         ),
                     ),
                     (

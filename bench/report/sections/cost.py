@@ -5,10 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 from bench.analysis.compare import ENOUGH_BLOCKS, BlockComparison, compare_blocks
+from bench.analysis.part_costs import cpu_us_of_part, memory_bytes_of_part
 from bench.report.document import Chart, Note, Part, Section, Table
 from bench.report.folding import fold
 from bench.report.text import UNKNOWN, micros, signed, with_unit, without_unit
-from bench.result import Result
+from bench.result import Result, TrialResult
 from bench.units import format_bytes
 
 
@@ -116,38 +117,29 @@ def _block_table(result: Result) -> Table:
 
 def components(result: Result) -> Section:
     """CPU time per request and peak memory of each part: steady trials by source, others by themselves."""
-    rows = [
-        {
-            "component": cost.component,
-            "role": cost.role,
-            # Handshake trials differ in what they do: a median over them would be of nothing.
-            "trials": f"steady, {trial.config_source}" if trial.experiment == "steady" else trial.name,
-            "cpu": cost.cpu_us_per_request,
-            "memory": cost.memory_bytes,
-        }
-        for trial in result.trials
-        for cost in trial.costs
-    ]
     lead = "CPU is the user and system time of each process, so it survives a noisy machine."
-    if not rows:
+    # Handshake trials differ in what they do: a median over them would be of nothing.
+    groups: dict[str, list[TrialResult]] = {}
+    for trial in result.trials:
+        name = f"steady, {trial.config_source}" if trial.experiment == "steady" else trial.name
+        groups.setdefault(name, []).append(trial)
+    parts = {cost.component: cost.role for trial in result.trials for cost in trial.costs}
+    if not parts:
         nothing = Note("Costs were not measured in this run.")
         return Section("components", "Cost of each part", (nothing,), lead)
-    frame = pd.DataFrame(rows).astype({"cpu": "float64", "memory": "float64"})
-    grouped = frame.groupby(["component", "role", "trials"], sort=False)
-    cpu = grouped["cpu"].median().unstack("trials", sort=False)  # noqa: PD010 - a Series, one value for each cell
-    memory = frame.groupby(["component", "role"], sort=False)["memory"].max()
     table = Table(
-        columns=("part", "role", *(str(name) for name in cpu.columns), "peak memory"),
+        columns=("part", "role", *groups, "peak memory"),
         rows=tuple(
             (
-                str(key[0]),
-                str(key[1]),
-                *(micros(None if pd.isna(value) else float(value)) for value in values),
-                format_bytes(None if pd.isna(memory[key]) else float(memory[key])),
+                part,
+                role,
+                *(micros(cpu_us_of_part(trials, part)) for trials in groups.values()),
+                format_bytes(memory_bytes_of_part(result.trials, part)),
             )
-            for key, values in zip(cpu.index, cpu.to_numpy(), strict=True)
+            for part, role in parts.items()
         ),
         numbers_from=2,
-        caption="Microseconds of CPU per request, median of the trials; memory: the largest of all trials.",
+        caption="Microseconds of CPU per request, median of the trials; memory: the largest of all trials."
+        " Unknown if one of the trials does not know it.",
     )
     return Section("components", "Cost of each part", (table,), lead)

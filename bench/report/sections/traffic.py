@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.analysis.bounds import rule_of_three
+from bench.analysis.bounds import misroute_upper_bound
 from bench.report.calls import call_rows, mark, stacks_of
 from bench.report.document import Chart, Listing, Note, Part, Section, Table
 from bench.report.folding import fold
@@ -125,11 +125,10 @@ def _counts(subset: SubsetResult) -> tuple[str, ...]:
 
 
 def misroute_rate(subset: SubsetResult) -> str:
-    """What the counts say about the rate of misroutes: an upper bound, or the rate seen."""
+    """What the counts say about the rate of misroutes: the rate seen, if any, and its upper bound."""
     seen = subset.answered + subset.misrouted
-    if subset.misrouted:
-        return f"{share(subset.misrouted / seen)} seen"
-    return bound(rule_of_three(seen))
+    limit = bound(misroute_upper_bound(subset.misrouted, seen))
+    return f"{share(subset.misrouted / seen)} seen, {limit}" if subset.misrouted else limit
 
 
 def _trial_counts(result: Result) -> Table:

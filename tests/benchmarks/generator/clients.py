@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.analysis.histogram import Histogram
 from bench.load.engine import schedule
-from bench.load.engine.histogram import Tally, decode
 from bench.load.events import StageEnded, StageStarted
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
@@ -140,11 +140,11 @@ def plan(site: Site, connections: int, *stages: tuple[str, float, Schedule]) -> 
     )
 
 
-def total_of(outcome: LoadOutcome, stage: int, which: str) -> Tally:
+def total_of(outcome: LoadOutcome, stage: int, which: str) -> Histogram:
     """One distribution over all subsets of a stage."""
-    tally = Tally()
+    tally = Histogram()
     for subset in outcome.stages[stage].subsets:
-        tally.merge(decode(getattr(subset, which)))
+        tally.merge(Histogram.decode(getattr(subset, which)))
     return tally
 
 

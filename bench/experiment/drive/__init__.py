@@ -1,0 +1,1 @@
+"""The same load and verification against a system that runs elsewhere."""

@@ -1,0 +1,62 @@
+"""What an experiment works with beside its stacks; tests put others in their place."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bench.load.outcome import LoadOutcome
+from bench.load.plan import LoadPlan
+from bench.load.run.launcher import Launcher
+from bench.load.run.null_target import measure_null_target_baseline
+from bench.load.run.runner import run_load
+from bench.measure.bookkeeper import Bookkeeper
+from bench.measure.meter import Meter
+from bench.measure.request_matching import Matcher
+from bench.measure.topology import Topology
+from bench.measure.trial import Bookkeeping, LoadRunner, StackMeter
+from bench.stack import Stack
+from bench.stack.nodes import FLUSH_INTERVAL_S
+from bench.telemetry.access_log import wait_until_flushed
+from bench.verify.calls import Caller, make_calls
+
+
+class BaselineRunner(Protocol):
+    """Measures the generator on a target that answers at once; see ``bench.load.run.null_target``."""
+
+    def __call__(self, plan: LoadPlan, folder: Path, *, launcher: Launcher | None = None) -> LoadOutcome:
+        """What it brought."""
+
+
+class BooksOpener(Protocol):
+    """Keeps the account of the trials on one stack; see ``bench.measure.bookkeeper``."""
+
+    def __call__(self, stack: Stack, topology: Topology, matcher: Matcher | None = None) -> Bookkeeping:
+        """The books of one stack."""
+
+
+def await_logs(paths: Sequence[Path]) -> None:
+    """Return when these access logs have grown no more for two of the nodes' flush intervals."""
+    wait_until_flushed(paths, quiet_s=2 * FLUSH_INTERVAL_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Instruments:
+    """By default the real ones."""
+
+    clock: Callable[[], float] = time.monotonic
+    """Seconds, for spans."""
+    run_load: LoadRunner = run_load
+    measure_baseline: BaselineRunner = measure_null_target_baseline
+    call: Caller = make_calls
+    """Makes the single calls of the verification."""
+    open_meter: Callable[[Stack, str], StackMeter] = Meter
+    """Reads a stack at the edges of the measured stage; told the gateway's name."""
+    keep_books: BooksOpener = Bookkeeper
+    await_logs: Callable[[Sequence[Path]], None] = await_logs
+
+
+REAL = Instruments()

@@ -1,0 +1,35 @@
+"""What the command line says of a run."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.certs.keys import KeysAhead
+from bench.load.run.locust_outputs import NO_LOCUST_OUTPUTS, LocustOutputs
+from bench.result import LedgerLevel
+from bench.stack.backend import Backend
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What the command line says of a run."""
+
+    out: Path
+    """Where the result folder is made."""
+    command: str
+    """As typed, for the report."""
+    backend: Backend
+    began: float = field(default_factory=time.monotonic)
+    """When the command began, on the clock of the run's instruments: what the first verified request is timed
+    from."""
+    keys: KeysAhead | None = None
+    """Keys for the certificates that are being made since then."""
+    with_handshake: bool = True
+    mix_matrix: bool = False
+    """Let a tenth of the steady trials' requests be those of the request matrix."""
+    ledger: LedgerLevel = "counters"
+    """Level of the accounts of the steady trials; those of handshakes are kept at level ``counters``."""
+    locust_outputs: LocustOutputs = NO_LOCUST_OUTPUTS
+    """What Locust itself shows and writes, for each trial."""

@@ -1,0 +1,105 @@
+"""What the experiments of one run share, and what each of them does with a stack or a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from bench.certs.material import Material
+from bench.errors import MeasurementError
+from bench.experiment.instruments import Instruments
+from bench.experiment.options import RunOptions
+from bench.measure.request_matching import Matcher
+from bench.measure.run_record import RunRecord
+from bench.measure.topology import topology_of
+from bench.measure.trial import run_trial
+from bench.measure.trial_plan import TrialPlan
+from bench.measure.trial_result import Trial
+from bench.observer import Observer
+from bench.preparation import Prepared, Variation
+from bench.report.folder import slug
+from bench.scenario.models import Scenario
+from bench.scenario.traffic import mean_rate
+from bench.stack import Stack
+from bench.stack.artifacts import save_config
+from bench.translate.config import ConfigSource
+
+AROUND_TRIAL_S = 2.0
+"""Start and end of the generator around a trial; for the progress bar only."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """Scenario, options, record and instruments of one run: passed to each experiment, owned by none."""
+
+    prepared: Prepared
+    options: RunOptions
+    record: RunRecord
+    observer: Observer
+    material: Material
+    instruments: Instruments
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario that is run."""
+        return self.prepared.loaded.scenario
+
+    def start_stack(
+        self, running: ExitStack, name: str, source: ConfigSource, variation: Variation | None = None
+    ) -> Stack:
+        """Start a stack that stops with *running*; note how long it took, and keep what it runs with."""
+        self.observer.stage(f"starting stack {name}", 1)
+        stack = self.options.backend.make_stack(
+            self.prepared.stack_spec(name, source, self.material, variation)
+        )
+        clock = self.instruments.clock
+        began = clock()
+        running.enter_context(stack)
+        self.record.stack_ready_s[name] = clock() - began
+        save_config(stack, self.record.folder / "config" / name)
+        return stack
+
+    def next_run_id(self) -> str:
+        """Of the next trial's requests: unique within the logs of a stack."""
+        return f"{self.record.run_id}.{len(self.record.trials)}"
+
+    def run_trial(
+        self, stacks: Mapping[str, Stack], name: str, plan: TrialPlan, *, is_matched: bool = False
+    ) -> Trial:
+        """Run a trial on the stack *name*, beside which the others stand idle; it is kept when this returns.
+
+        With *is_matched* its account has level ``full``.
+
+        Raises:
+            MeasurementError: the load ended early.
+            StackError, LoadError: a part or the generator did not do what it must.
+        """
+        stack, scenario, instruments = stacks[name], self.scenario, self.instruments
+        rate = mean_rate(plan.schedule)
+        speed = f"{rate:g} requests/s" if rate is not None else "as fast as answers come"
+        self.observer.stage(
+            f"{plan.name}, {speed}", scenario.traffic.warm_up_s + plan.measure_s + AROUND_TRIAL_S
+        )
+        topology = topology_of(self.prepared, plan.config_source or "static")
+        matcher = Matcher.of(topology, self.material) if is_matched else None
+        with instruments.open_meter(stack, scenario.traffic.gateway) as meter:
+            trial = run_trial(
+                stack,
+                scenario,
+                plan,
+                run_id=self.next_run_id(),
+                folder=self.record.folder / "logs" / "generator" / slug(plan.name),
+                meter=meter,
+                books=instruments.keep_books(stack, topology, matcher),
+                locust_outputs=self.options.locust_outputs.for_trial(slug(plan.name)),
+                beside=[other for each, other in stacks.items() if each != name],
+                run_load=instruments.run_load,
+            )
+        self.record.add_trial(trial)
+        if not trial.outcome.complete:
+            raise MeasurementError(
+                f"{plan.name}: the load ended early: {trial.outcome.reason}.",
+                remedy=f"What was measured is in {self.record.folder}.",
+            )
+        return trial

@@ -1,0 +1,53 @@
+"""The calls before any load, on the stacks of a run: made, noted, their logs kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from bench.errors import BenchError
+from bench.experiment.run_context import RunContext
+from bench.result import VerificationLine
+from bench.stack import Stack
+from bench.stack.artifacts import save_logs
+from bench.verify.client_tls_controls import Identities
+from bench.verify.matrix import MatrixCheck
+from bench.verify.path_calls import path_requests
+from bench.verify.upstream_tls_controls import verify_gateway
+from bench.verify.walkthrough import verify
+
+
+class WrongPathError(BenchError):
+    """The path does not lead where the scenario says."""
+
+
+def verify_stack(run: RunContext, name: str, stack: Stack) -> None:
+    """Call everything on one stack."""
+    run.observer.stage(f"verifying the path on stack {name}, call by call", 1)
+    call = run.instruments.call
+    lines = list(verify(stack, run.scenario, Identities.of(run.material), call=call))
+    _note_first_verified(run, lines)
+    lines += MatrixCheck.of(run.prepared.loaded).verify(stack, call=call)
+    run.record.verification += [line.model_copy(update={"stack": name}) for line in lines]
+    run.instruments.await_logs(
+        [part.access_log for part in stack.components() if part.access_log is not None]
+    )
+    save_logs(stack, run.record.folder / "logs" / f"{name}-verification")
+
+
+def verify_gateway_on(run: RunContext) -> None:
+    """Let the gateway meet nodes with wrong certificates, on a stack that carries no load."""
+    with ExitStack() as aside:
+        stack = run.start_stack(aside, "controls", "static")
+        faults = run.options.backend.make_faults(stack)
+        run.observer.stage("verifying what the gateway refuses", 2)
+        lines = verify_gateway(stack, faults, run.scenario, run.material, call=run.instruments.call)
+    run.record.verification += [line.model_copy(update={"stack": "controls"}) for line in lines]
+
+
+def _note_first_verified(run: RunContext, lines: Sequence[VerificationLine]) -> None:
+    """Note when a request through the path had its right answer from a node for the first time."""
+    through = {request.name for request in path_requests(run.scenario) if request.expect.nodes}
+    if run.record.first_verified_s is None and any(line.passed and line.name in through for line in lines):
+        run.record.first_verified_s = run.instruments.clock() - run.options.began
+        run.observer.note(f"first verified request after {run.record.first_verified_s:.1f} s")

@@ -1,0 +1,152 @@
+"""What follows from all trials of a run together: totals, the generator's own figures, warnings, examples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bench.analysis.generator_health import judge_delivery, judge_generator, little_in_flight
+from bench.analysis.latency import merge, summarise
+from bench.analysis.subsets import combine, judge_balance
+from bench.load.outcome import LoadOutcome
+from bench.measure.trial_result import Trial
+from bench.result import FailureExample, GeneratorResult, Latency, RunWarning, SubsetOutcome, SubsetResult
+from bench.units import format_micros
+
+
+def totals_of(trials: Iterable[Trial]) -> tuple[SubsetResult, ...]:
+    """Each subset over all *trials*, and the whole as the last; empty without trials."""
+    by_subset: dict[str, list[SubsetOutcome]] = {}
+    for trial in trials:
+        for subset in trial.subsets:
+            by_subset.setdefault(subset.name, []).append(subset)
+    if not by_subset:
+        return ()
+    everything = [part for parts in by_subset.values() for part in parts]
+    return (*(combine(name, parts) for name, parts in by_subset.items()), combine("all", everything))
+
+
+def generator_of(trials: Sequence[Trial], baseline: LoadOutcome | None) -> GeneratorResult | None:
+    """The generator over all measured stages of the steady trials."""
+    if not trials:
+        return None
+    parts = [trial.outcome.generator for trial in trials]
+    requests = sum(part.requests for part in parts)
+    cpu = sum(part.cpu_seconds for part in parts)
+    wall = sum(trial.result.duration_s for trial in trials)
+    workers = max(part.workers for part in parts)
+    in_flight = [part.mean_in_flight for part in parts]
+    return GeneratorResult(
+        cpu_us_per_request=cpu * 1e6 / requests if requests else None,
+        cpu_share=cpu / (wall * workers) if wall else None,
+        lag=summarise(merge(subset.lag for trial in trials for subset in trial.subsets)),
+        connects=sum(part.connects for part in parts),
+        workers=workers,
+        mean_in_flight=_weighted(in_flight, [trial.result.duration_s for trial in trials]),
+        little_in_flight=_weighted(
+            [
+                little_in_flight(
+                    trial.result.total.answered,
+                    trial.result.duration_s,
+                    trial.result.total.service_time.mean,
+                )
+                for trial in trials
+            ],
+            [trial.result.duration_s for trial in trials],
+        ),
+        floor=_baseline(baseline),
+        involuntary_context_switches=_sum(part.involuntary_context_switches for part in parts),
+        reconnects=sum(part.reconnects for part in parts),
+    )
+
+
+def _in_flight_samples(trials: Sequence[Trial]) -> int | None:
+    return _sum(
+        trial.outcome.generator.in_flight_samples for trial in trials if trial.result.experiment == "steady"
+    )
+
+
+def _baseline(outcome: LoadOutcome | None) -> Latency | None:
+    if outcome is None:
+        return None
+    subsets = [subset for stage in outcome.stages if stage.kind == "measure" for subset in stage.subsets]
+    return summarise(merge(subset.response_time for subset in subsets))
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    """The sum; None as soon as one value is unknown."""
+    known = list(values)
+    return sum(value for value in known if value is not None) if None not in known else None
+
+
+def _weighted(values: list[float | None], weights: list[float]) -> float | None:
+    """The mean of *values* by *weights*; None as soon as one of them is unknown."""
+    known = [value for value in values if value is not None]
+    if len(known) != len(values) or not known:
+        return None
+    return sum(value * weight for value, weight in zip(known, weights, strict=True)) / sum(weights)
+
+
+def warnings_of(
+    trials: Sequence[Trial], totals: tuple[SubsetResult, ...], generator: GeneratorResult | None
+) -> tuple[RunWarning, ...]:
+    """What a reader of these numbers must know, each once."""
+    found: list[RunWarning] = []
+    if generator is not None:
+        found += judge_generator(generator, in_flight_samples=_in_flight_samples(trials))
+    if totals:
+        found += judge_delivery(totals[-1])
+    for trial in trials:
+        for subset in trial.subsets:
+            found += judge_balance(subset)
+        found += _lost(trial)
+        found += _throttled(trial)
+    return tuple(dict.fromkeys(found))
+
+
+def _lost(trial: Trial) -> Iterable[RunWarning]:
+    for worker in trial.outcome.lost_workers:
+        yield RunWarning(
+            code="worker-lost",
+            message=f"{trial.result.name}: a load worker vanished: {worker}.",
+            advice="Its requests up to then are counted or stand as unsent; repeat the run.",
+        )
+    if not trial.outcome.complete:
+        yield RunWarning(
+            code="load-cut-short",
+            message=f"{trial.result.name}: the load ended early: {trial.outcome.reason or 'why is unknown'}.",
+            advice="Its counts hold what was due until then.",
+        )
+    total = trial.result.total
+    bad = total.failed + total.misrouted + total.unsent
+    if trial.result.experiment == "handshake" and bad:
+        yield RunWarning(
+            code="handshake-losses",
+            message=f"{trial.result.name}: {bad:,} of {total.due:,} requests failed or were never sent"
+            f" ({', '.join(total.reasons) or 'no reason known'}).",
+            advice="The handshake figures leave them out; lower handshake.arrival_rate.",
+        )
+
+
+def _throttled(trial: Trial) -> Iterable[RunWarning]:
+    """CPU limits that held a part back, beside the latency that they caused."""
+    total = trial.result.total
+    for cost in trial.result.costs:
+        if not cost.throttled_periods:
+            continue
+        yield RunWarning(
+            code="cpu-throttled",
+            message=f"{trial.result.name}: the CPU limit of {cost.component} held it back in"
+            f" {cost.throttled_periods:,} of {cost.cpu_periods:,} periods,"
+            f" {cost.throttled_s or 0:.2f} s in all; response time"
+            f" p50 {format_micros(total.response_time.p50)}, p99 {format_micros(total.response_time.p99)}.",
+            advice="This latency is the limit's: raise it under resources to see the path's own.",
+        )
+
+
+def examples_of(trials: Sequence[Trial]) -> tuple[FailureExample, ...]:
+    """The first request of each kind of failure."""
+    seen: dict[tuple[str, str], FailureExample] = {}
+    for trial in trials:
+        for example in trial.examples:
+            seen.setdefault((example.subset, example.reason), example)
+    return tuple(seen.values())

@@ -1,0 +1,82 @@
+"""What a trial does, and what the generator is asked to do for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
+from bench.scenario.models import Scenario, Subset, Traffic
+from bench.scenario.traffic import Constant, Schedule, mean_rate
+from bench.stack import Stack
+from bench.stack.client_address import client_address
+from bench.stack.nodes import NODE_HEADER
+from bench.translate.config import ConfigSource
+
+Experiment = Literal["steady", "handshake"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialPlan:
+    """What one trial does, beside what the scenario says."""
+
+    name: str
+    experiment: Experiment
+    config_source: ConfigSource | None
+    """None where the configuration is not ours."""
+    schedule: Schedule
+    measure_s: float
+    block: int = 1
+    position: int = 1
+    """Place within the block, from 1."""
+    extra: tuple[RequestKind, ...] = ()
+    """Requests mixed into the traffic; told together, under the name before their colon."""
+    requires_id: bool = True
+    """Whether an answer must echo the request's id; nodes that are not ours may not."""
+
+
+def stack_target(stack: Stack, scenario: Scenario) -> Target:
+    """Where the client beside the scenario's sidecar sends its requests."""
+    traffic = scenario.traffic
+    address, port = client_address(stack.component(traffic.client), traffic.port)
+    return Target(address=address, port=port, host=traffic.host)
+
+
+def load_plan(scenario: Scenario, plan: TrialPlan, target: Target, run_id: str) -> LoadPlan:
+    """What the generator is asked to do in one trial."""
+    traffic = scenario.traffic
+    rate = mean_rate(plan.schedule)
+    # A ramp or steps belong to the measured stage; the warm-up runs at their mean rate.
+    warm_up = plan.schedule if rate is None else Constant(arrival_rate=rate)
+    return LoadPlan(
+        run_id=run_id,
+        target=target,
+        requests=(
+            *(_kind(name, subset, traffic) for name, subset in traffic.subsets.items()),
+            *plan.extra,
+        ),
+        stages=(
+            Stage(name="warm-up", kind="warm_up", duration_s=traffic.warm_up_s, schedule=warm_up),
+            Stage(name="measure", kind="measure", duration_s=plan.measure_s, schedule=plan.schedule),
+        ),
+        connections=traffic.connections,
+        workers=traffic.workers,
+        require_id=plan.requires_id,
+        node_header=NODE_HEADER,
+    )
+
+
+def _kind(name: str, subset: Subset, traffic: Traffic) -> RequestKind:
+    return RequestKind(
+        name=name,
+        weight=subset.weight,
+        method=subset.method,
+        path=subset.path or traffic.path,
+        headers=tuple(subset.headers.items()),
+        body=subset.body,
+        expect=Expectation(
+            status=subset.expect.status,
+            nodes=subset.expect.nodes,
+            body_contains=subset.expect.body_contains,
+        ),
+    )

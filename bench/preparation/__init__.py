@@ -1,0 +1,17 @@
+"""From a scenario to what a stack needs: registry, translated proxies, stack specifications, certificates.
+
+It lies below measuring, because `up` needs it too, and above stack and translation, which know nothing of
+each other.
+"""
+
+from bench.preparation.material import CERTIFIED_ADDRESS, begin_keys, make_material
+from bench.preparation.prepared import Prepared, Variation, prepare
+
+__all__ = [
+    "CERTIFIED_ADDRESS",
+    "Prepared",
+    "Variation",
+    "begin_keys",
+    "make_material",
+    "prepare",
+]

@@ -1,0 +1,45 @@
+"""The certificates of a scenario: keys that are made ahead, and the names that its nodes and proxies bear."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.certs.keys import KeysAhead, generate_keys
+from bench.certs.material import SET_KEYS, Material, write_material
+from bench.istio.inventory import Inventory
+from bench.scenario.load import LoadedScenario
+
+CERTIFIED_ADDRESS = "127.0.0.1"
+"""What the server certificate always names: where the nodes of a local stack really listen. Controls demand
+this name wherever a node is, since a container's address is not known when certificates are made."""
+
+
+def begin_keys(loaded: LoadedScenario) -> KeysAhead:
+    """Begin to make the keys of the scenario's certificates, which takes seconds of this machine's cores."""
+    return KeysAhead([loaded.scenario.tls.key] * SET_KEYS)
+
+
+def make_material(loaded: LoadedScenario, folder: Path, keys: KeysAhead | None = None) -> Material:
+    """Make the scenario's certificates below *folder*, for its own names and the addresses really used.
+
+    With *keys* they have those.
+    """
+    tls = loaded.scenario.tls
+    names = [name.partition(":")[2] for name in tls.server_names]
+    return write_material(
+        folder,
+        names=[*names, *([] if CERTIFIED_ADDRESS in names else [CERTIFIED_ADDRESS])],
+        key_type=tls.key,
+        make_keys=keys.take if keys is not None else generate_keys,
+        client_name=tls.client_name,
+        identities=_identities(loaded.scenario.inventory) if tls.workload is not None else None,
+        workload_key_type=tls.workload.key if tls.workload is not None else "rsa-2048",
+    )
+
+
+def _identities(inventory: Inventory) -> dict[str, str]:
+    """Give each proxy the identity of its service account, which by default has the proxy's name."""
+    return {
+        name: f"spiffe://{inventory.domain}/ns/{proxy.namespace}/sa/{proxy.service_account or name}"
+        for name, proxy in inventory.proxies.items()
+    }

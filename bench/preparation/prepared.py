@@ -1,0 +1,205 @@
+"""From a scenario to what a stack needs: resources, registry, translated proxies, stack specifications."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from bench.certs.material import Material
+from bench.certs.workloads import files_of
+from bench.check.finding import Finding
+from bench.check.rules.dead_references import dead_references
+from bench.check.rules.surroundings import Surroundings
+from bench.errors import InputError
+from bench.istio.inventory import Proxy
+from bench.istio.problem import InvalidResourcesError, Problem
+from bench.istio.registry import Registry
+from bench.placement import ConfigFile, Placement
+from bench.scenario.folder import inventory_of
+from bench.scenario.load import LoadedScenario
+from bench.scenario.models import Scenario, resources_of
+from bench.stack import GENERATOR, NodeSpec, ProxySpec, ResourceLimits, StackSpec
+from bench.translate.config import ConfigSource, ProxyConfig, TranslationWarning
+from bench.translate.files.options import AccessLogOptions, RenderOptions
+from bench.translate.files.render import render
+from bench.translate.translate import translate
+
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """What one stack of a run does differently from the Istio resources as written."""
+
+    access_log: Mapping[str, str] | None = None
+    """Fields of the gateway's access log; None: no log."""
+    sidecar_access_log: Mapping[str, str] | None = None
+    """Fields of the access log of the client's sidecar; None: no log."""
+    max_requests_per_connection: int | None = None
+    """Of the gateway towards the nodes."""
+    max_session_keys: int | None = None
+    """TLS sessions that the gateway keeps to resume with nodes; 0: none. None: one, Envoy's default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A scenario, read and translated for both config sources."""
+
+    loaded: LoadedScenario
+    registry: Registry
+    configs: Mapping[tuple[str, ConfigSource], ProxyConfig] = field(default_factory=dict)
+    """Proxy name and config source -> its Envoy resources."""
+
+    @property
+    def warnings(self) -> tuple[TranslationWarning, ...]:
+        """What translation found worth saying, each once."""
+        return tuple(dict.fromkeys(w for config in self.configs.values() for w in config.warnings))
+
+    def config_hashes(self) -> dict[str, str]:
+        """``proxy config_source`` -> hash of its files with Istio's own addresses, equal on every machine."""
+        placement = Placement(config_root="/config", log_root="/logs")
+        return {
+            f"{proxy} {source}": _hash(render(config, placement, RenderOptions(node_id=proxy)))
+            for (proxy, source), config in self.configs.items()
+        }
+
+    def stack_spec(
+        self, name: str, source: ConfigSource, material: Material, variation: Variation | None = None
+    ) -> StackSpec:
+        """The specification of one stack of this scenario."""
+        scenario = self.loaded.scenario
+        proxies = scenario.inventory.proxies
+        gateways_first = sorted(proxies, key=lambda proxy: proxies[proxy].role != "gateway")
+        return StackSpec(
+            name=name,
+            proxies=tuple(
+                self._proxy_spec(proxy, source, material, variation or Variation())
+                for proxy in gateways_first
+            ),
+            nodes=tuple(
+                NodeSpec(name=node, plays=spec.plays, page=spec.page) for node, spec in scenario.nodes.items()
+            ),
+            certificates=material.live,
+            files={path: material.live / made for path, made in scenario.tls.files.items()},
+            ports=dict(scenario.ports),
+            resource_limits=_resource_limits(scenario),
+            workers=scenario.traffic.workers,
+            names=(scenario.traffic.host.partition(":")[0],),
+        )
+
+    def _proxy_spec(
+        self, name: str, source: ConfigSource, material: Material, variation: Variation
+    ) -> ProxySpec:
+        proxy = self.loaded.scenario.inventory.proxies[name]
+        config = self.configs[name, source]
+        options = RenderOptions(node_id=name)
+        if name == self.loaded.scenario.traffic.gateway:
+            log = AccessLogOptions(variation.access_log) if variation.access_log is not None else None
+            options = replace(
+                options,
+                access_log=log,
+                max_requests_per_connection=variation.max_requests_per_connection,
+                max_session_keys=variation.max_session_keys,
+            )
+        elif name == self.loaded.scenario.traffic.client and variation.sidecar_access_log is not None:
+            options = replace(options, access_log=AccessLogOptions(variation.sidecar_access_log))
+        return ProxySpec(
+            name=name,
+            role=_stack_role(proxy),
+            ip=proxy.ip,
+            listeners=config.listener_addresses,
+            render=_renderer(config, options),
+            concurrency=resources_of(
+                self.loaded.scenario, name, "egress" if proxy.role == "gateway" else "sidecar"
+            ).concurrency,
+            intercepts=proxy.role == "sidecar" and proxy.interception == "redirect",
+            files=self._workload_files(name, material),
+            file_watches=config.file_watches,
+        )
+
+    def _workload_files(self, proxy: str, material: Material) -> dict[str, Path]:
+        names = self.loaded.scenario.tls.workload
+        if names is None:
+            return {}
+        written = (names.certificate, names.private_key, names.ca)
+        return dict(zip(written, files_of(proxy, material.live), strict=True))
+
+
+def prepare(loaded: LoadedScenario) -> Prepared:
+    """Build the registry and translate every proxy of the inventory for both config sources.
+
+    Raises:
+        InputError: the resources ask for something that cannot be translated, or contradict the scenario.
+    """
+    inventory = inventory_of(loaded.scenario)
+    # istiod accepts a reference to what may come later; a benchmark of it would measure 503s.
+    if dead := dead_references(Surroundings(loaded.resources, inventory)):
+        raise InvalidResourcesError([_problem(each) for each in dead])
+    registry = loaded.registry()
+    sources: tuple[ConfigSource, ...] = ("static", "eds")
+    configs = {
+        (proxy, source): translate(registry, proxy, config_source=source)
+        for proxy in inventory.proxies
+        for source in sources
+    }
+    _require_listener(loaded, configs[loaded.scenario.traffic.client, "static"])
+    for proxy in inventory.proxies:
+        _require_files(loaded, configs[proxy, "static"])
+    return Prepared(loaded=loaded, registry=registry, configs=configs)
+
+
+def _problem(found: Finding) -> Problem:
+    return Problem(found.position, f"{found.resource}: {found.reason}", found.remedy, resource=found.resource)
+
+
+def _require_listener(loaded: LoadedScenario, config: ProxyConfig) -> None:
+    port = loaded.scenario.traffic.port
+    ports = sorted({address[1] for address in config.listener_addresses})
+    if port not in ports:
+        listed = ", ".join(map(str, ports)) or "none"
+        raise InputError(
+            f"the client calls port {port}, and {config.proxy} has no listener there; its ports: {listed}.",
+            where=loaded.position("traffic", "url"),
+            remedy="Call a port that the Istio resources open for it.",
+        )
+
+
+def _require_files(loaded: LoadedScenario, config: ProxyConfig) -> None:
+    tls = loaded.scenario.tls
+    made = set(tls.files)
+    if tls.workload is not None:
+        made |= {tls.workload.certificate, tls.workload.private_key, tls.workload.ca}
+    for name in config.files:
+        if name not in made and not Path(name).is_file():
+            raise InputError(
+                f"the configuration of {config.proxy} names {name}, which neither exists nor is made.",
+                where=loaded.position("tls", "files"),
+                remedy=f"Say what it is: add `{name}: ca.crt`, client.crt or client.key.",
+            )
+
+
+def _resource_limits(scenario: Scenario) -> dict[str, ResourceLimits]:
+    kinds = {name: str(_stack_role(proxy)) for name, proxy in scenario.inventory.proxies.items()}
+    kinds |= dict.fromkeys(scenario.nodes, "node")
+    kinds[GENERATOR] = "generator"
+    found = {name: resources_of(scenario, name, kind) for name, kind in kinds.items()}
+    return {
+        name: ResourceLimits(cpus=each.cpus, memory_bytes=each.memory, cpuset=each.cpuset)
+        for name, each in found.items()
+    }
+
+
+def _stack_role(proxy: Proxy) -> Literal["sidecar", "egress"]:
+    return "egress" if proxy.role == "gateway" else "sidecar"
+
+
+def _renderer(config: ProxyConfig, options: RenderOptions) -> Callable[[Placement], Sequence[ConfigFile]]:
+    return lambda placement: render(config, placement, options)
+
+
+def _hash(files: Sequence[ConfigFile]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.path.encode() + b"\0" + file.text.encode() + b"\0")
+    return digest.hexdigest()[:16]

@@ -1,0 +1,122 @@
+"""The nodes' end of mutual TLS: clients with a wrong certificate, each of which every node must refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.certs.material import Material
+from bench.preparation import CERTIFIED_ADDRESS
+from bench.result import VerificationLine
+from bench.scenario.models import Scenario
+from bench.stack import Component
+from bench.stack.nodes import NODE_HEADER
+from bench.verify.calls import Answer, Call, ClientTls
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A client certificate and its key."""
+
+    certificate: Path
+    private_key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """What the TLS controls present to the nodes."""
+
+    ca: Path
+    """The CA that signed the nodes' certificates."""
+    right: Identity
+    foreign: Identity
+    """Signed by another CA, otherwise the same."""
+    expired: Identity
+    not_yet_valid: Identity
+
+    @classmethod
+    def of(cls, material: Material) -> Identities:
+        """Those that were made for a scenario."""
+        return cls(
+            ca=material.live / "ca.crt",
+            right=_identity(material.live),
+            foreign=_identity(material.wrong("other-ca")),
+            expired=_identity(material.wrong("expired")),
+            not_yet_valid=_identity(material.wrong("not-yet-valid")),
+        )
+
+
+def _identity(folder: Path) -> Identity:
+    return Identity(certificate=folder / "client.crt", private_key=folder / "client.key")
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTlsControl:
+    """One way to knock at a node's TLS port, and the answer that nginx must give."""
+
+    name: str
+    node: Component
+    ca: Path | None
+    """None: no TLS at all."""
+    identity: Identity | None
+    status: int
+    marker: str
+
+    @property
+    def call(self) -> Call:
+        """What is asked, directly of the node."""
+        host, port = next(iter(self.node.addresses.values()))
+        identity = self.identity
+        if self.ca is None:
+            return Call(url=f"http://{host}:{port}/")
+        return Call(
+            url=f"https://{host}:{port}/",
+            tls=ClientTls(
+                ca=str(self.ca),
+                server_name=CERTIFIED_ADDRESS,
+                certificate=str(identity.certificate) if identity is not None else None,
+                private_key=str(identity.private_key) if identity is not None else None,
+            ),
+        )
+
+    def judge(self, answer: Answer) -> VerificationLine:
+        """What the table says of the answer."""
+        if answer.status is None:
+            got, answered, passed = answer.error or "nothing", None, False
+        else:
+            marked = self.marker in answer.text
+            got = f"{answer.status}{f' {self.marker}' if marked else ', other page'}"
+            answered = answer.headers.get(NODE_HEADER)
+            passed = answer.status == self.status and marked and answered == self.node.name
+        return VerificationLine(
+            name=f"{self.node.name}, {self.name}",
+            sent=f"{'http' if self.ca is None else 'https'}://{self.node.name}/ directly",
+            expected=f"{self.status} {self.marker}",
+            got=got,
+            node=answered,
+            passed=passed,
+        )
+
+
+def client_tls_controls(
+    nodes: Sequence[Component], scenario: Scenario, identities: Identities
+) -> Iterator[ClientTlsControl]:
+    """Each wrong certificate, the right one, and no TLS at all, at every node."""
+    for node in nodes:
+        for name, identity, status, marker in (
+            ("no client certificate", None, 400, "No required SSL certificate was sent"),
+            ("certificate of another CA", identities.foreign, 400, "The SSL certificate error"),
+            ("expired certificate", identities.expired, 400, "The SSL certificate error"),
+            ("certificate not yet valid", identities.not_yet_valid, 400, "The SSL certificate error"),
+            ("right certificate", identities.right, 200, f"{scenario.nodes[node.name].page}!"),
+        ):
+            yield ClientTlsControl(name, node, identities.ca, identity, status, marker)
+        yield ClientTlsControl(
+            name="plain HTTP to its TLS port",
+            node=node,
+            ca=None,
+            identity=None,
+            status=400,
+            marker="The plain HTTP request was sent to HTTPS port",
+        )

@@ -1,0 +1,102 @@
+"""The scenario's own requests, one of each subset, and its controls: what each asks for and must get."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.result import VerificationLine
+from bench.scenario.models import Expect, Scenario
+from bench.stack.nodes import NODE_HEADER
+from bench.verify.calls import Answer, Call, ClientTls
+
+
+@dataclass(frozen=True, slots=True)
+class PathRequest:
+    """One request through the path and the answer it must get."""
+
+    name: str
+    method: str
+    host: str
+    path: str
+    headers: Mapping[str, str]
+    body: str
+    expect: Expect
+
+
+@dataclass(frozen=True, slots=True)
+class PathCheck:
+    """One request through the path, sent to *base*, and its line of the table."""
+
+    request: PathRequest
+    base: str
+    """``http://ADDRESS:PORT`` or ``https://ADDRESS:PORT``; the Host header is the request's own."""
+    tls: ClientTls | None = None
+
+    @property
+    def call(self) -> Call:
+        """What is asked."""
+        request = self.request
+        return Call(
+            url=f"{self.base}{request.path}",
+            method=request.method,
+            headers={"host": request.host, **request.headers},
+            body=request.body,
+            tls=self.tls,
+        )
+
+    def judge(self, answer: Answer) -> VerificationLine:
+        """What the table says of the answer."""
+        expect = self.request.expect
+        if answer.status is None:
+            return self._line(got=answer.error or "nothing", node=None, passed=False)
+        node = answer.headers.get(NODE_HEADER)
+        right_status = answer.status == expect.status
+        right_node = node in expect.nodes if expect.nodes else node is None
+        right_body = expect.body_contains is None or expect.body_contains in answer.text
+        got = f"{answer.status}{_from((node,) if node else ())}"
+        if right_status and not right_body:
+            got += ", wrong body"
+        return self._line(got=got, node=node, passed=right_status and right_node and right_body)
+
+    def _line(self, *, got: str, node: str | None, passed: bool) -> VerificationLine:
+        request = self.request
+        method = "" if request.method == "GET" else f"-X {request.method} "
+        headers = "".join(f" -H '{key}: {value}'" for key, value in request.headers.items())
+        return VerificationLine(
+            name=request.name,
+            sent=f"{method}http://{request.host}{request.path}{headers}",
+            expected=f"{request.expect.status}{_from(request.expect.nodes)}",
+            got=got,
+            node=node,
+            passed=passed,
+        )
+
+
+def path_requests(scenario: Scenario) -> Iterator[PathRequest]:
+    """The scenario's own requests, one of each subset, and its controls."""
+    traffic = scenario.traffic
+    for name, subset in traffic.subsets.items():
+        yield PathRequest(
+            name=f"{name} from {traffic.client}",
+            method=subset.method,
+            host=traffic.host,
+            path=subset.path or traffic.path,
+            headers=subset.headers,
+            body=subset.body,
+            expect=subset.expect,
+        )
+    for control in scenario.controls:
+        yield PathRequest(
+            name=control.name,
+            method=control.method,
+            host=control.host or traffic.host,
+            path=control.path or traffic.path,
+            headers=control.headers,
+            body="",
+            expect=control.expect,
+        )
+
+
+def _from(nodes: Sequence[str]) -> str:
+    return f" from {' or '.join(nodes)}" if nodes else " from a proxy"

@@ -1,0 +1,128 @@
+"""The command line: each command has help and stands in the README; errors are one paragraph, exit code 2."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from bench import cli
+from bench.cli.options import StackKind
+from bench.cli.parts import each_image, make_locust_outputs
+from bench.errors import InputError
+from tests.report.synthetic import make_run
+
+COMMANDS = sorted(get_command(cli.app).commands)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help_and_stands_in_the_readme(command):
+    shown = CliRunner().invoke(cli.app, [command, "--help"])
+
+    assert shown.exit_code == 0
+    assert re.search(r"\n  \S.+\.", shown.output)
+    assert f"egress-bench {command}" in Path("README.md").read_text()
+
+
+def test_help_appears_within_three_tenths_of_a_second():
+    """CPU time of the whole process, the best of three: a busy machine must not fail it."""
+    best = float("inf")
+    for _ in range(3):
+        before = os.times()
+        subprocess.run([sys.executable, "-m", "bench", "--help"], check=True, stdout=subprocess.DEVNULL)
+        after = os.times()
+        spent = (after.children_user - before.children_user) + (
+            after.children_system - before.children_system
+        )
+        best = min(best, spent)
+
+    assert best <= 0.3
+
+
+def run_main(monkeypatch, capsys, *arguments):
+    """Run a command in this process; return exit code, stdout, stderr."""
+    monkeypatch.setattr(sys, "argv", ["egress-bench", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    shown = capsys.readouterr()
+    return ended.value.code, shown.out, shown.err
+
+
+def test_a_missing_scenario_is_one_paragraph_and_exit_code_2(monkeypatch, capsys, tmp_path):
+    code, out, err = run_main(monkeypatch, capsys, "run", tmp_path / "nowhere")
+
+    assert code == 2
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+def test_an_error_is_a_document_with_json(monkeypatch, capsys, tmp_path):
+    code, out, _ = run_main(monkeypatch, capsys, "run", tmp_path / "nowhere", "--json")
+
+    assert code == 2
+    assert '"what": "there is no scenario here."' in out
+
+
+def test_a_result_folder_that_cannot_be_written_is_found_before_anything_starts(
+    monkeypatch, capsys, tmp_path
+):
+    (tmp_path / "file").touch()
+    began = time.monotonic()
+
+    code, _, err = run_main(monkeypatch, capsys, "run", "--out", tmp_path / "file" / "below")
+
+    assert code == 2
+    assert "cannot be written" in err
+    assert "starting stack" not in err
+    assert time.monotonic() - began < 30
+
+
+def test_nothing_stands_where_nothing_was_started(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    code, out, _ = run_main(monkeypatch, capsys, "status")
+
+    assert code == 0
+    assert "nothing stands" in out
+
+
+def test_an_image_without_containers_is_refused_and_so_are_two_results_in_one_document():
+    with pytest.raises(InputError, match="--stack docker"):
+        each_image(StackKind.LOCAL, ["envoy:1"], as_json=False)
+    with pytest.raises(InputError, match="--json prints one result"):
+        each_image(StackKind.DOCKER, ["envoy:1", "envoy:2"], as_json=True)
+    assert each_image(StackKind.DOCKER, ["envoy:1", "envoy:2"], as_json=False) == [
+        "envoy:1",
+        "envoy:2",
+    ]
+    assert each_image(StackKind.LOCAL, None, as_json=True) == [None]
+
+
+def test_two_results_are_compared_and_one_is_rebuilt(monkeypatch, capsys, tmp_path):
+    folders = [make_run(tmp_path, rate=50, seconds=2, seed=seed) for seed in (1, 2)]
+
+    compared = run_main(monkeypatch, capsys, "report", *folders, "--out", tmp_path / "both")
+    rebuilt = run_main(monkeypatch, capsys, "report", folders[0])
+    refused = run_main(monkeypatch, capsys, "report", folders[0], "--out", tmp_path / "one")
+
+    assert compared == (0, f"{tmp_path / 'both' / 'comparison.html'}\n", "")
+    assert rebuilt == (0, f"{folders[0] / 'report.html'}\n", "")
+    assert refused[0] == 2
+    assert "--out is for a comparison" in refused[2]
+
+
+def test_locusts_own_surface_stays_out_of_containers():
+    with pytest.raises(InputError, match="stay in its container"):
+        make_locust_outputs(Path("a"), None, web_ui=False, web_bind=None, stack=StackKind.DOCKER)
+
+    asked = make_locust_outputs(None, None, web_ui=False, web_bind="0.0.0.0:9000")
+    assert str(asked.web) == "0.0.0.0:9000"
+    assert str(make_locust_outputs(None, None, web_ui=True, web_bind=None).web) == "127.0.0.1:8089"
+    assert not make_locust_outputs(None, None, web_ui=False, web_bind=None, stack=StackKind.DOCKER)

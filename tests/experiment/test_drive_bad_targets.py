@@ -1,0 +1,104 @@
+"""`drive` at a target that does everything wrong: told in words, quickly, and no load is sent."""
+
+import socket
+import time
+
+import pytest
+
+from bench.errors import LoadError
+from bench.experiment.drive.flow import drive
+from bench.experiment.drive.target import DriveOptions
+from bench.scenario.load import load_scenario
+from bench.verify import calls
+from tests.load.stubs import Stub, always, read_request, reset
+
+
+class Quiet:
+    """An observer without a word."""
+
+    def __getattr__(self, name):
+        return lambda *_: None
+
+
+def options(tmp_path, port):
+    return DriveOptions(target=f"http://127.0.0.1:{port}", out=tmp_path / "out", command="drive")
+
+
+def cut(conn, number):
+    read_request(conn)
+    conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
+    reset(conn)
+
+
+def endless(conn, number):
+    read_request(conn)
+    conn.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while True:
+        conn.sendall(b"1\r\nx\r\n")
+        time.sleep(0.005)
+
+
+def huge(conn, number):
+    read_request(conn)
+    conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 200000000\r\n\r\n")
+    for _ in range(200):
+        conn.sendall(b"x" * 1_000_000)
+
+
+def silent(conn, number):
+    read_request(conn)
+    time.sleep(5)
+
+
+@pytest.mark.parametrize(
+    ("serve", "says"),
+    [
+        (cut, "ReadError"),
+        (always(lambda request: b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), "RemoteProtocolError"),
+        (endless, "200, and no end of the answer within 1 s"),
+        (silent, "ReadTimeout"),
+        (huge, "200"),
+    ],
+)
+def test_a_wrong_answer_is_told_with_what_came_and_gets_no_load(short, tmp_path, monkeypatch, serve, says):
+    monkeypatch.setattr(calls, "_TIMEOUT_S", 10.0 if serve is huge else 1.0)
+    began = time.monotonic()
+    with Stub(serve) as stub:
+        finished = drive(load_scenario(short), options(tmp_path, stub.port), Quiet())
+
+    assert finished.result.state == "aborted"
+    assert finished.result.trials == ()
+    assert (
+        "6 of 6 verification calls were wrong, the first: v1 from sleep: expected" in finished.result.reason
+    )
+    assert says in finished.result.reason
+    assert time.monotonic() - began < 40
+    assert finished.report.exists()
+
+
+def test_nobody_there_is_told_likewise(short, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+    finished = drive(load_scenario(short), options(tmp_path, port), Quiet())
+
+    assert "Connection refused" in finished.result.reason
+
+
+def right(request):
+    ident = b""
+    if b"x-bench-id: " in request:
+        ident = b"x-bench-id: " + request.split(b"x-bench-id: ")[1].split(b"\r\n")[0] + b"\r\n"
+    for name, node in ((b"v1", b"nginx01"), (b"v2", b"nginx02")):
+        if b"want: " + name in request and b"Host: other" not in request and b"host: other" not in request:
+            head = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\nX-Node: " + node + b"\r\n"
+            return head + ident + b"\r\n<h1>" + name + b"!</h1>"
+    return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+
+
+def test_more_connections_than_descriptors_names_limit_and_remedy(short, tmp_path):
+    path = short / "scenario.yaml"
+    path.write_text(path.read_text().replace("count: 16", "count: 5000000"))
+
+    with Stub(always(right)) as stub, pytest.raises(LoadError, match=r"5000000 connections .*`ulimit -n"):
+        drive(load_scenario(short), options(tmp_path, stub.port), Quiet())

@@ -1,0 +1,107 @@
+"""Locust elsewhere, tied to the runner by its standard streams alone: here a plain process stands for it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from bench.errors import LoadError
+from bench.load.run.contained import main
+from bench.load.run.null_target import measure_null_target_baseline
+from bench.load.run.runner import run_load
+from tests.load.run.test_run import by_header, two_subsets, wait_until_gone
+from tests.load.stubs import ROOT, Stub, always, counts
+
+RUNNER = """
+import sys
+from pathlib import Path
+from bench.load.plan import LoadPlan
+from bench.load.run.runner import run_load
+from tests.load.run.test_launcher import Elsewhere
+plan = LoadPlan.model_validate_json(Path(sys.argv[1]).read_text())
+run_load(plan, Path(sys.argv[2]), launcher=Elsewhere(Path(sys.argv[3])),
+         on_event=lambda event: print(type(event).__name__, flush=True))
+"""
+
+
+class Elsewhere:
+    """Another folder of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.names: list[str] = []
+        folder.mkdir(exist_ok=True)
+
+    def command(self, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+        self.names.append(name)
+        variables = [f"{key}={value}" for key, value in environment.items()]
+        return ["env", f"PYTHONPATH={ROOT}", *variables, sys.executable, *arguments]
+
+    def give(self, file: Path) -> str:
+        return shutil.copy(file, self.folder / f"given-{file.name}")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_elsewhere_counts_as_one_here(tmp_path: Path, workers: int) -> None:
+    place = Elsewhere(tmp_path / "there")
+    with Stub(always(by_header)) as stub:
+        outcome = run_load(
+            two_subsets(stub.port, main_s=1, workers=workers), tmp_path / "load", launcher=place
+        )
+
+    counts(outcome)
+    assert outcome.complete
+    assert [sum(s.counts.answered for s in stage.subsets) for stage in outcome.stages] == [150, 300]
+    assert place.names == (["locust"] if workers == 1 else ["master", "worker-1", "worker-2"])
+    assert not wait_until_gone(place.folder)
+
+
+def test_the_floor_is_measured_there_too(tmp_path: Path) -> None:
+    place = Elsewhere(tmp_path / "there")
+
+    outcome = measure_null_target_baseline(
+        two_subsets(1, rate=200), tmp_path / "baseline", duration_s=0.5, launcher=place
+    )
+
+    counts(outcome)
+    assert place.names == ["stub", "locust"]
+
+
+def test_it_ends_when_the_runner_is_killed(tmp_path: Path) -> None:
+    plan = tmp_path / "asked.json"
+    with Stub(always(by_header)) as stub:
+        plan.write_text(two_subsets(stub.port, main_s=30).model_dump_json())
+        words = [str(plan), str(tmp_path / "load"), str(tmp_path / "there")]
+        with subprocess.Popen(
+            [sys.executable, "-c", RUNNER, *words], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        ) as runner:
+            assert runner.stdout is not None
+            assert runner.stdout.readline().strip() == "StageStarted"
+            runner.send_signal(signal.SIGKILL)
+
+        assert not wait_until_gone(tmp_path / "there")
+
+
+def test_a_place_that_cannot_run_it_is_told_with_its_words(tmp_path: Path) -> None:
+    class Broken(Elsewhere):
+        def command(self, name, arguments, environment):
+            return [sys.executable, "-c", "import sys; sys.exit('no such container')"]
+
+    began = time.monotonic()
+    with pytest.raises(LoadError, match="no such container"):
+        run_load(two_subsets(1), tmp_path / "load", launcher=Broken(tmp_path / "there"))
+    assert time.monotonic() - began < 10
+
+
+def test_a_role_that_it_does_not_have_is_refused() -> None:
+    with pytest.raises(SystemExit, match="none of coordinator, worker"):
+        main(["boss"])
+    assert os.fstat(0)

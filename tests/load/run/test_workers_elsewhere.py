@@ -1,0 +1,168 @@
+"""Workers on several machines: here each is an `egress-bench worker` process of its own, on loopback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from hdrh.histogram import HdrHistogram
+
+from bench.analysis.histogram import LENGTH, Histogram
+from bench.errors import LoadError
+from bench.load.engine.recorder import unpack
+from bench.load.events import Progress, RemoteWorkersStatus, WorkerLost
+from bench.load.outcome import LoadOutcome
+from bench.load.plan import LoadPlan
+from bench.load.run import merge
+from bench.load.run.null_target import measure_null_target_baseline
+from bench.load.run.remote_workers import RemoteWorkers
+from bench.load.run.runner import run_load
+from bench.load.run.starting import free_port
+from tests.load.run.test_run import by_header, locust_processes, two_subsets
+from tests.load.stubs import ROOT, Stub, always, counts, request_id_of, texts
+
+
+@contextmanager
+def workers(count: int, port: int) -> Iterator[list[subprocess.Popen]]:
+    """So many `egress-bench worker` processes, as they run on other machines."""
+    command = [sys.executable, "-m", "bench", "worker", "--master", "127.0.0.1", "--port", str(port)]
+    started = [
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        for _ in range(count)
+    ]
+    try:
+        yield started
+    finally:
+        for each in started:
+            each.terminate()
+            each.communicate(timeout=10)
+
+
+def remote_plan(port: int, master: int, **more) -> LoadPlan:
+    return two_subsets(port, workers=1, remote_workers=3, master_port=master, **more)
+
+
+@pytest.mark.slow
+def test_three_workers_parts_are_the_whole_and_of_one_killed_nothing_is_forgotten(
+    tmp_path: Path, monkeypatch
+) -> None:
+    """The parts are added up by another implementation of HDR histograms."""
+    parts: dict[str, dict[tuple[int, int], Histogram]] = {}
+    add = merge.Merger.add
+
+    def keep(self, worker, delta) -> None:
+        for wire in delta["buckets"]:
+            numbers, tallied = unpack(wire["response"])
+            part = parts.setdefault(worker, {}).setdefault((wire["stage"], wire["kind"]), Histogram())
+            # One by one: a bucket may stand there for two seconds.
+            for number, count in zip(numbers % LENGTH, tallied, strict=True):
+                part.add(np.array([number]), np.array([count]))
+        add(self, worker, delta)
+
+    monkeypatch.setattr(merge.Merger, "add", keep)
+    port = free_port("127.0.0.1")
+    seen: list[bytes] = []
+    remote: list[RemoteWorkersStatus] = []
+    lost: list[WorkerLost] = []
+    killed: list[int] = []
+
+    def answer(request: bytes) -> bytes:
+        seen.append(request_id_of(request))
+        return by_header(request)
+
+    with Stub(always(answer)) as stub, workers(3, port) as started:
+
+        def watch(event) -> None:
+            if isinstance(event, RemoteWorkersStatus):
+                remote.append(event)
+            if isinstance(event, WorkerLost):
+                lost.append(event)
+            if isinstance(event, Progress) and event.answered > 250 and not killed:
+                child = psutil.Process(started[1].pid).children()[0]
+                killed.append(child.pid)
+                child.kill()
+
+        outcome = run_load(remote_plan(stub.port, port, warm_s=0.5, main_s=3), tmp_path, on_event=watch)
+        codes = [each.wait(10) for each in started]
+
+    counts(outcome)
+    warm, main = outcome.stages
+    assert (remote[0].present, remote[0].expected, remote[-1].present) == (0, 4, 4)
+    assert ([codes[0], codes[2]], codes[1] != 0) == ([0, 0], True)
+    assert (outcome.generator.workers, len(parts)) == (4, 4)
+    check_union(outcome, list(parts.values()))
+    assert sum(subset.counts.answered for subset in warm.subsets) == 150
+    # Who lived had its quarter; what the dead one did not report is named and counted.
+    done = sorted(
+        sum(part.total for (stage, _), part in each.items() if stage == 1) for each in parts.values()
+    )
+    assert done[1:] == [225, 225, 225]
+    assert sum(subset.counts.due for subset in main.subsets) == main.intended == 900
+    missing = sum(subset.counts.unsent for subset in main.subsets)
+    assert done[0] + missing == 225
+    assert missing > 0
+    assert all(texts(subset.counts) == {"worker lost": subset.counts.unsent} for subset in main.subsets)
+    assert f"pid {killed[0]}: vanished in the middle of the run; {missing} requests" in lost[0].detail
+    assert outcome.lost_workers == (lost[0].detail,)
+    # What was counted was really answered, once.
+    assert len(seen) == len(set(seen)) >= 150 + sum(subset.counts.answered for subset in main.subsets)
+
+
+def check_union(outcome: LoadOutcome, parts: list[dict[tuple[int, int], Histogram]]) -> None:
+    """The whole is the union of the parts, bucket by bucket."""
+    for number, stage in enumerate(outcome.stages):
+        for kind, subset in enumerate(stage.subsets):
+            union = HdrHistogram(1, 3_600_000_000, 3)
+            for part in parts:
+                if (number, kind) in part:
+                    union.decode_and_add(part[number, kind].encode())
+            assert union.get_total_count() == subset.counts.answered
+            assert buckets(HdrHistogram.decode(subset.response_time)) == buckets(union)
+
+
+def buckets(histogram: HdrHistogram) -> dict[int, int]:
+    return {
+        item.value_iterated_to: item.count_at_value_iterated_to for item in histogram.get_recorded_iterator()
+    }
+
+
+def test_workers_that_do_not_come_are_one_clear_error(tmp_path: Path) -> None:
+    port = free_port("127.0.0.1")
+    began = time.monotonic()
+
+    with pytest.raises(LoadError) as caught:
+        run_load(remote_plan(1, port, remote_workers_timeout_s=2), tmp_path)
+
+    assert f"of 4 workers came to 127.0.0.1:{port} within 2 s; 1 of them are" in str(caught.value)
+    assert "Run `egress-bench worker --master HOST` on each other machine" in str(caught.value)
+    assert time.monotonic() - began < 20
+    assert not locust_processes(tmp_path)
+
+
+def test_it_is_told_how_many_came_in_time() -> None:
+    remote = RemoteWorkers(remote_plan(1, 7000, remote_workers_timeout_s=30))
+
+    assert remote.arrived(2) == RemoteWorkersStatus(present=2, expected=4, host="127.0.0.1", port=7000)
+    remote.check(29)
+    with pytest.raises(LoadError, match=r"^2 of 4 workers came to 127\.0\.0\.1:7000 within 30 s"):
+        remote.check(31)
+    remote.arrived(4)
+    remote.check(31)
+    assert remote.patience_s(60) == 90
+
+
+def test_the_floor_is_that_of_the_workers_here(tmp_path: Path) -> None:
+    """Workers elsewhere cannot reach the stub: theirs is left out, and so is their share of the rate."""
+    plan = remote_plan(1, free_port("127.0.0.1"), rate=400)
+
+    outcome = measure_null_target_baseline(plan, tmp_path, duration_s=1)
+
+    assert outcome.generator.workers == 1
+    assert outcome.stages[1].intended == 100
