@@ -2,8 +2,8 @@
 
 MLRsearch, RFC 9971: short trials, sums of good and bad seconds for each load, a ladder of targets from coarse
 to fine. Nothing is kept between calls: everything follows from the trials, so a search can be replayed,
-resumed and read from a result. Where a later trial turns an earlier, coarser judgement over (a spoiled trial), the
-search goes back to the coarse target by itself.
+resumed and read from a result. Where a later trial turns a coarser judgement over (a spoiled one), the search
+goes back to the coarse target by itself.
 """
 
 from __future__ import annotations
