@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bench.errors import Position, UnsupportedError
-from bench.istio.problem import Problem
+from bench.istio.problem import Code, Problem
 
 
 class Refusal(StrEnum):
@@ -180,7 +180,8 @@ class TranslationWarning:
 def notice_of(problem: Problem) -> TranslationWarning:
     """Pass on what reading the resources found."""
     data = (("what", problem.what), ("remedy", problem.remedy or ""))
-    return TranslationWarning(Notice.INPUT, problem.where, data)
+    code = Notice.INPUT if problem.code is Code.REFUSED else problem.code
+    return TranslationWarning(code, problem.where, data)
 
 
 class RefusedError(UnsupportedError):
