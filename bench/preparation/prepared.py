@@ -14,16 +14,18 @@ from bench.check.finding import Finding
 from bench.check.rules.dead_references import dead_references
 from bench.check.rules.surroundings import Surroundings
 from bench.errors import InputError
-from bench.istio.inventory import Inventory, Proxy
+from bench.istio.inventory import Proxy
 from bench.istio.problem import InvalidResourcesError, Problem
-from bench.istio.registry import Registry, build_registry
+from bench.istio.registry import Registry
 from bench.placement import ConfigFile, Placement
+from bench.scenario.folder import inventory_of
 from bench.scenario.load import LoadedScenario
 from bench.scenario.models import Scenario, resources_of
 from bench.stack import GENERATOR, NodeSpec, ProxySpec, ResourceLimits, StackSpec
-from bench.translate.config import ConfigSource, ProxyConfig, TranslationWarning
+from bench.translate.config import ConfigSource, ProxyConfig
 from bench.translate.files.options import AccessLogOptions, RenderOptions
 from bench.translate.files.render import render
+from bench.translate.notices import TranslationWarning
 from bench.translate.translate import translate
 
 
@@ -125,12 +127,6 @@ class Prepared:
         return dict(zip(written, files_of(proxy, material.live), strict=True))
 
 
-def inventory_of(scenario: Scenario) -> Inventory:
-    """Give the scenario's inventory with the names of the workload certificates that the suite makes."""
-    made = scenario.tls.workload
-    return scenario.inventory if made is None else scenario.inventory.model_copy(update={"workload": made})
-
-
 def prepare(loaded: LoadedScenario) -> Prepared:
     """Build the registry and translate every proxy of the inventory for both config sources.
 
@@ -141,7 +137,7 @@ def prepare(loaded: LoadedScenario) -> Prepared:
     # istiod accepts a reference to what may come later; a benchmark of it would measure 503s.
     if dead := dead_references(Surroundings(loaded.resources, inventory)):
         raise InvalidResourcesError([_problem(each) for each in dead])
-    registry = build_registry(loaded.resources, inventory)
+    registry = loaded.registry()
     sources: tuple[ConfigSource, ...] = ("static", "eds")
     configs = {
         (proxy, source): translate(registry, proxy, config_source=source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.istio.naming import resolve_gateway, resolve_host
+from bench.istio.hosts import expand_gateway, expand_host
 
 
 @pytest.mark.parametrize(
@@ -21,8 +21,8 @@ from bench.istio.naming import resolve_gateway, resolve_host
     ],
 )
 def test_only_names_without_a_dot_are_completed(host: str, full: str) -> None:
-    assert full == resolve_host(host, "shop")
+    assert full == expand_host(host, "shop", "cluster.local")
 
 
 def test_a_dot_stands_for_the_own_namespace_of_a_gateway() -> None:
-    assert resolve_gateway("./out", "shop") == "shop/out"
+    assert expand_gateway("./out", "shop") == "shop/out"

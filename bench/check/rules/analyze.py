@@ -20,7 +20,7 @@ from bench.check.rules.gateways import (
 )
 from bench.check.rules.injection import check_injection
 from bench.check.rules.mesh_hosts import check_mesh_hosts
-from bench.check.rules.schema import check_schema_warnings, refusals
+from bench.check.rules.schema import check_notices, check_schema_warnings, refusals
 from bench.check.rules.server_verification import check_server_verification
 from bench.check.rules.service_entries import check_addresses, check_protocols
 from bench.check.rules.services import check_port_names
@@ -60,7 +60,7 @@ ISTIO_RULES: tuple[Rule, ...] = (
 )
 """Rules with Istio's own codes."""
 
-OWN_RULES: tuple[Rule, ...] = (check_shared_hosts,)
+OWN_RULES: tuple[Rule, ...] = (check_notices, check_shared_hosts)
 """Rules of this suite that need nothing but the resources."""
 
 SUPPRESS = "galley.istio.io/analyze-suppress"
