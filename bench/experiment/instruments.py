@@ -11,7 +11,7 @@ from typing import Protocol
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import LoadPlan
 from bench.load.run.launcher import Launcher
-from bench.load.run.null_target import measure_floor
+from bench.load.run.null_target import measure_null_target_baseline
 from bench.load.run.runner import run_load
 from bench.measure.bookkeeper import Bookkeeper
 from bench.measure.meter import Meter
@@ -50,7 +50,7 @@ class Instruments:
     clock: Callable[[], float] = time.monotonic
     """Seconds, for spans."""
     run_load: LoadRunner = run_load
-    measure_baseline: BaselineRunner = measure_floor
+    measure_baseline: BaselineRunner = measure_null_target_baseline
     call: Caller = make_calls
     """Makes the single calls of the verification."""
     open_meter: Callable[[Stack, str], StackMeter] = Meter

@@ -44,7 +44,7 @@ def run(
         Whatever is raised after the first trial, its result and report are on disk.
     """
     started_at = datetime.now(UTC)
-    options.surface.check()
+    options.locust_outputs.check()
     if options.ledger == "full":
         require_matchable(loaded.scenario.traffic)
     observer.plan(_planned_s(loaded, options))
@@ -61,8 +61,10 @@ def run(
     for warning in record.warnings:
         observer.warning(warning)
     record.save()
-    if options.surface.web is not None:
-        observer.note(f"Locust's web UI: http://{options.surface.web}/ while load runs, anew for each trial")
+    if options.locust_outputs.web is not None:
+        observer.note(
+            f"Locust's web UI: http://{options.locust_outputs.web}/ while load runs, anew for each trial"
+        )
     with kept(record):
         try:
             _measure(prepared, options, record, observer, instruments)

@@ -92,7 +92,7 @@ class RunContext:
                 folder=self.record.folder / "logs" / "generator" / slug(plan.name),
                 meter=meter,
                 books=instruments.keep_books(stack, topology, matcher),
-                surface=self.options.surface.for_trial(slug(plan.name)),
+                locust_outputs=self.options.locust_outputs.for_trial(slug(plan.name)),
                 beside=[other for each, other in stacks.items() if each != name],
                 run_load=instruments.run_load,
             )

@@ -22,14 +22,13 @@ from pathlib import Path
 
 from bench.certs.material import write_material
 from bench.commands.check import check
-from bench.commands.folder import inspect_folder
 from bench.explain.explain import explain
 from bench.explain.request import parse_request
 from bench.istio.load import load_text
-from bench.istio.registry import build_registry
 from bench.report.build import write_report
 from bench.routing.request import Request
 from bench.routing.router import Router
+from bench.scenario.read import read_folder
 from bench.stack.local import LocalStack
 from tests.commands.test_check import _host
 from tests.istio.test_load import ENTRY
@@ -67,19 +66,15 @@ def thousand_hosts(root: Path) -> Path:
 
 
 def checked(root: Path) -> Callable[[], object]:
-    inspected = inspect_folder(thousand_hosts(root))
+    inspected = read_folder(thousand_hosts(root))
     return lambda: check(inspected)
 
 
 def explained(root: Path) -> Callable[[], object]:
-    inspected = inspect_folder(thousand_hosts(root))
+    inspected = read_folder(thousand_hosts(root))
     request = parse_request("http://h500.test/")
 
-    def once() -> object:
-        registry = build_registry(inspected.survey.resources, inspected.inventory)
-        return explain(registry, inspected.survey.resources, request, "client")
-
-    return once
+    return lambda: explain(inspected.registry(), inspected.resources, request, "client")
 
 
 def loaded(_: Path) -> Callable[[], object]:

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -17,6 +18,8 @@ from bench.commands.translation import write_translation
 from bench.errors import InputError
 from tests.support.envoy import running_command
 from tests.translate.conftest import WALKTHROUGH, issue_certificates, walkthrough_inventory
+
+SCENARIO = Path(__file__).parent.parent.parent / "scenarios" / "egress-mtls"
 
 
 @pytest.fixture
@@ -70,15 +73,10 @@ def test_translating_again_touches_only_what_changed(folder, tmp_path):
     assert set(out.rglob("*.yaml")) == set(third.files)
 
 
-def test_the_scenario_holds_the_inventory_and_the_folder_istio(folder, tmp_path):
+def test_the_scenario_holds_the_inventory_and_the_folder_istio(tmp_path):
     """A scenario's own layout works, too."""
-    scenario = tmp_path / "scenario"
-    (scenario / "istio").mkdir(parents=True)
-    (folder / "mesh.yaml").rename(scenario / "istio" / "mesh.yaml")
-    inventory = yaml.safe_load((folder / "inventory.yaml").read_text())
-    (scenario / "scenario.yaml").write_text(yaml.safe_dump({"name": "x", "inventory": inventory}))
-    written = write_translation(scenario, role="sidecar", config_source="static", out=tmp_path / "out")
-    assert written.proxy == "client"
+    written = write_translation(SCENARIO, role="sidecar", config_source="static", out=tmp_path / "out")
+    assert written.proxy == "sleep"
 
 
 def test_missing_certificates_are_told(folder, tmp_path):
@@ -120,7 +118,7 @@ def test_no_inventory_and_no_writable_place_are_explained(folder, tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
         write_translation(folder, role="egress", config_source="static", out=blocked / "out")
     (folder / "inventory.yaml").unlink()
-    with pytest.raises(InputError, match="neither inventory"):
+    with pytest.raises(InputError, match="neither an inventory"):
         write_translation(folder, role="egress", config_source="static", out=tmp_path / "out")
 
 

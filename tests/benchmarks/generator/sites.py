@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.load.engine.request import IDENT
+from bench.load.engine.request import REQUEST_ID
 from bench.stack.nodes import ID_HEADER
 
 NGINX = """
@@ -57,7 +57,7 @@ class Site:
     @property
     def headers(self) -> list[dict[str, str]]:
         """Of each kind of request; all clients send an id, only ours another one each time."""
-        always = {ID_HEADER: IDENT.format(run_id="bench", sequence=0)}
+        always = {ID_HEADER: REQUEST_ID.format(run_id="bench", sequence=0)}
         return [{"Host": self.host, "want": want, **always} for want in self.wants] or [always]
 
 
