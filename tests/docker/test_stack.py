@@ -105,7 +105,7 @@ def test_everything_carries_the_label_of_the_run(stack):
     assert sorted(network["Name"].rpartition("_")[2] for network in networks) == ["external", "mesh"]
     assert all(network["Internal"] for network in networks)
     (run,) = [run for run in find_runs() if run.folder == stack.folder]
-    assert run.parts == tuple(stack.components())
+    assert run.components == tuple(stack.components())
 
 
 def test_load_from_the_pod_is_checked_and_counted_as_anywhere(stack, tmp_path):
