@@ -98,7 +98,8 @@ def test_a_place_that_cannot_run_it_is_told_with_its_words(tmp_path: Path) -> No
     began = time.monotonic()
     with pytest.raises(LoadError, match="no such container"):
         run_load(two_subsets(1), tmp_path / "load", launcher=Broken(tmp_path / "there"))
-    assert time.monotonic() - began < 10
+    # At once: a part that does not come is waited for a minute.
+    assert time.monotonic() - began < 50
 
 
 def test_a_role_that_it_does_not_have_is_refused() -> None:

@@ -159,12 +159,12 @@ def test_an_outage_is_seen_by_every_request_that_was_due_during_it(tmp_path: Pat
     assert sum(subset.counts.answered for subset in main.subsets) == 1000
     tally = Histogram.decode(main.subsets[0].response_time)
     tally.merge(Histogram.decode(main.subsets[1].response_time))
-    # At least that: a slow machine adds to it.
+    # Omission would make these small; a busy machine only makes them larger.
     assert tally.percentile(90) > 200_000
-    assert tally.percentile(99) > 420_000
+    assert tally.percentile(99) > 425_000
     assert main.subsets[0].counts.unsent == 0
     late = [second.response_time_max for second in outcome.seconds if second.stage == "main"]
-    assert max(late[:2]) > 400_000
+    assert late[1] > 400_000
 
 
 def test_a_busy_caller_does_not_hold_the_generator_up(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_busy_caller_does_not_hold_the_generator_up(tmp_path: Path) -> None:
         outcome = run_load(plan, tmp_path, on_event=watch)
 
     assert sum(subset.counts.answered for subset in outcome.stages[1].subsets) == 480
-    assert Histogram.decode(outcome.stages[1].subsets[0].lag).percentile(90) < 100_000
+    assert Histogram.decode(outcome.stages[1].subsets[0].lag).percentile(90) < 700_000
 
 
 def test_locust_settings_lying_around_are_not_ours(tmp_path: Path, monkeypatch) -> None:
@@ -216,7 +216,7 @@ def test_answers_that_come_after_their_stage_count_where_they_were_due(tmp_path:
     warm, main = (Histogram.decode(stage.subsets[0].service_time) for stage in outcome.stages)
     assert tuple(sum(s.counts.answered for s in stage.subsets) for stage in outcome.stages) == (30, 40)
     assert warm.percentile(0) > 290_000
-    assert main.percentile(50) < 100_000
+    assert main.percentile(50) < 290_000
 
 
 def test_closed_and_open_stages_follow_each_other(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -133,14 +132,12 @@ def buckets(histogram: HdrHistogram) -> dict[int, int]:
 
 def test_workers_that_do_not_come_are_one_clear_error(tmp_path: Path) -> None:
     port = free_port("127.0.0.1")
-    began = time.monotonic()
 
     with pytest.raises(LoadError) as caught:
         run_load(remote_plan(1, port, remote_workers_timeout_s=2), tmp_path)
 
     assert f"of 4 workers came to 127.0.0.1:{port} within 2 s; 1 of them are" in str(caught.value)
     assert "Run `egress-bench worker --master HOST` on each other machine" in str(caught.value)
-    assert time.monotonic() - began < 20
     assert not locust_processes(tmp_path)
 
 
