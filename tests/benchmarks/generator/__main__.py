@@ -21,8 +21,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench.load.events import StageStarted
-from bench.load.run.runner import run_load
+from bench.load import StageStarted
+from bench.load.run import run_load
 from bench.scenario.traffic import Constant
 from tests.benchmarks.generator.clients import ONE_KIND, Measured, clients, plan, total_of
 from tests.benchmarks.generator.figures import markdown

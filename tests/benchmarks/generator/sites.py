@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.load.engine.request import REQUEST_ID
-from bench.stack.nodes import ID_HEADER
+from bench.headers import ID_HEADER
+from bench.load.engine import REQUEST_ID
 
 NGINX = """
 worker_processes 1; master_process off; daemon off;
