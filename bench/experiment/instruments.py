@@ -55,7 +55,7 @@ class Instruments:
     clock: Callable[[], float] = time.monotonic
     """Seconds, for spans."""
     run_load: LoadRunner = run_load
-    measure_baseline: BaselineRunner = measure_floor
+    measure_baseline: BaselineRunner = measure_null_target_baseline
     call: Caller = make_calls
     """Makes single calls."""
     make_verifier: Callable[[LoadedScenario, Material], Verifying] = Verifier

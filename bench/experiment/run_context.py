@@ -22,8 +22,8 @@ from bench.preparation import Prepared, Variation
 from bench.report.folder import slug
 from bench.scenario.models import Scenario
 from bench.scenario.traffic import mean_rate
+from bench.stack import Stack
 from bench.stack.artifacts import save_config
-from bench.stack.protocol import Stack
 from bench.translate.config import ConfigSource
 from bench.verify.verifier import Verifying
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from bench.errors import BenchError
 from bench.experiment.run_context import RunContext
 from bench.result import VerificationLine
+from bench.stack import Stack
 from bench.stack.artifacts import save_logs
 from bench.stack.protocol import Stack
 from bench.verify.path_calls import path_requests

@@ -15,13 +15,12 @@ from bench.errors import BenchError, MeasurementError
 from bench.ledger.balance import Account, Balance, Damage, Fault, lost
 from bench.ledger.counters import Upstream, Window
 from bench.ledger.reconcile import Books, ClientCounts, NodeBook, ProxyBook, account_of_counters
-from bench.load.outcome import LoadOutcome
-from bench.load.plan import LoadPlan
+from bench.load import LoadOutcome, LoadPlan
 from bench.measure.request_matching import Matcher
 from bench.measure.topology import Topology
 from bench.result import UNANSWERED, LedgerBook, LedgerLevel, LedgerResult, Reason
-from bench.stack.nginx import FLUSH_INTERVAL_S
-from bench.stack.protocol import Component, Stack
+from bench.stack import Component, Stack
+from bench.stack.nodes import FLUSH_INTERVAL_S
 from bench.telemetry.access_log import LogMark, wait_until_flushed
 from bench.telemetry.admin import Admin
 

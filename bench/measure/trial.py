@@ -21,7 +21,7 @@ from bench.measure.meter import Reading
 from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
 from bench.measure.trial_result import StackReadings, Trial, finished_trial
 from bench.scenario.models import Scenario
-from bench.stack.protocol import Stack
+from bench.stack import Stack
 from bench.telemetry.memory import MemorySampler
 
 

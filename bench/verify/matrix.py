@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from bench.load.plan import Expectation, RequestKind
+from bench.headers import NODE_HEADER
+from bench.load import Expectation, RequestKind
 from bench.placement import Address
 from bench.result import VerificationLine
 from bench.routing.decision import Delivered, LocalAnswer, NoConnection, Outcome
 from bench.routing.matrix import Case, Matrix, request_matrix
 from bench.routing.router import Router
 from bench.scenario.load import LoadedScenario
+from bench.stack import Stack
 from bench.stack.client_address import client_address
 from bench.stack.nginx import NODE_HEADER
 from bench.stack.protocol import Stack

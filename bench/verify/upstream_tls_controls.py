@@ -13,12 +13,11 @@ from pathlib import Path
 import yaml
 
 from bench.certs.material import WRONG, Material
+from bench.headers import NODE_HEADER
 from bench.result import VerificationLine
 from bench.scenario.models import Scenario, Subset
+from bench.stack import ClientPlace, ComponentFaults, Stack
 from bench.stack.client_address import client_address
-from bench.stack.faults import PartFaults
-from bench.stack.nginx import NODE_HEADER
-from bench.stack.protocol import ClientPlace, Stack
 from bench.telemetry.admin import Admin
 from bench.verify.calls import Call, make_calls
 
@@ -80,7 +79,7 @@ def _checks(stack: Stack, gateway: str) -> _Checks | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _use(stack: Stack, faults: PartFaults, scenario: Scenario, certificates: Path) -> None:
+def _use(stack: Stack, faults: ComponentFaults, scenario: Scenario, certificates: Path) -> None:
     for node in scenario.nodes:
         faults.use_certificates(node, certificates)
     stack.check_alive()

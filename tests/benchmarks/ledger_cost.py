@@ -32,7 +32,7 @@ from typing import Any
 import httpx
 import yaml
 
-from bench.load.run.runner import run_load
+from bench.load.run import run_load
 from bench.measure.bookkeeper import Bookkeeper
 from bench.measure.request_matching import GATEWAY_LOG, SIDECAR_LOG, Matcher
 from bench.measure.topology import topology_of
@@ -43,8 +43,8 @@ from bench.result import LedgerResult
 from bench.scenario.load import load_scenario
 from bench.scenario.overrides import override
 from bench.scenario.traffic import Constant
+from bench.stack import ProxySpec, Stack, StackSpec
 from bench.stack.local import LocalStack
-from bench.stack.protocol import ProxySpec, Stack, StackSpec
 from bench.telemetry.usage import read_usage
 
 SCENARIO = Path(__file__).resolve().parents[2] / "scenarios" / "egress-mtls"

@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from typer.testing import CliRunner
 
 from bench import cli
 from bench.cli.options import StackKind
-from bench.cli.parts import each_image, make_surface
+from bench.cli.parts import each_image, make_locust_outputs
 from bench.errors import InputError
 from tests.report.synthetic import make_run
 
@@ -74,14 +73,12 @@ def test_a_result_folder_that_cannot_be_written_is_found_before_anything_starts(
     monkeypatch, capsys, tmp_path
 ):
     (tmp_path / "file").touch()
-    began = time.monotonic()
 
     code, _, err = run_main(monkeypatch, capsys, "run", "--out", tmp_path / "file" / "below")
 
     assert code == 2
     assert "cannot be written" in err
     assert "starting stack" not in err
-    assert time.monotonic() - began < 30
 
 
 def test_nothing_stands_where_nothing_was_started(monkeypatch, capsys, tmp_path):
@@ -120,9 +117,9 @@ def test_two_results_are_compared_and_one_is_rebuilt(monkeypatch, capsys, tmp_pa
 
 def test_locusts_own_surface_stays_out_of_containers():
     with pytest.raises(InputError, match="stay in its container"):
-        make_surface(Path("a"), None, web_ui=False, web_bind=None, stack=StackKind.DOCKER)
+        make_locust_outputs(Path("a"), None, web_ui=False, web_bind=None, stack=StackKind.DOCKER)
 
-    asked = make_surface(None, None, web_ui=False, web_bind="0.0.0.0:9000")
+    asked = make_locust_outputs(None, None, web_ui=False, web_bind="0.0.0.0:9000")
     assert str(asked.web) == "0.0.0.0:9000"
-    assert str(make_surface(None, None, web_ui=True, web_bind=None).web) == "127.0.0.1:8089"
-    assert not make_surface(None, None, web_ui=False, web_bind=None, stack=StackKind.DOCKER)
+    assert str(make_locust_outputs(None, None, web_ui=True, web_bind=None).web) == "127.0.0.1:8089"
+    assert not make_locust_outputs(None, None, web_ui=False, web_bind=None, stack=StackKind.DOCKER)

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Self
 
 from bench.errors import LoadError
+from bench.load import Expectation, LoadOutcome, LoadPlan, RequestKind, Stage, Target
 from bench.load.engine.arrivals import SEQUENCES
-from bench.load.engine.recorder import unpack_sequences
-from bench.load.outcome import LoadOutcome
-from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
+from bench.load.packing import unpack_sequences
 from bench.result.reasons import Reason, ReasonCode
 from bench.scenario.traffic import Connections, Constant
 
@@ -82,7 +81,7 @@ def read_request(conn: socket.socket) -> bytes:
     return data
 
 
-def ident_of(request: bytes) -> bytes:
+def request_id_of(request: bytes) -> bytes:
     return request.split(b"x-bench-id: ")[1].split(b"\r\n")[0]
 
 
@@ -90,7 +89,7 @@ def good(request: bytes, body: bytes = b"<h1>v1!</h1>", node: bytes = b"nginx01"
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nX-Node: %s\r\nx-bench-id: %s\r\n\r\n%s" % (
         len(body),
         node,
-        ident_of(request),
+        request_id_of(request),
         body,
     )
 

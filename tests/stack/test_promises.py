@@ -2,21 +2,21 @@
 
 import os
 import signal
-import time
 
 import pytest
 
 from bench.errors import StackError
-from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
-from bench.load.run.runner import run_load
+from bench.load import Expectation, LoadPlan, RequestKind, Stage, Target
+from bench.load.run import run_load
 from bench.scenario.traffic import Constant
 from bench.stack.artifacts import save_config, save_logs
 from bench.stack.compose.stack import ComposeStack
 from bench.stack.local import LocalStack
-from bench.stack.stale_runs import find_runs
+from bench.stack.runs import find_runs
 from bench.telemetry.admin import Admin
 from bench.verify.calls import Call, make_calls
 from tests.stack.egress_path import HOST, NODES, call, eds_file, egress_spec, entrance, gateway_files
+from tests.support.waiting import wait_until
 
 KINDS = (
     pytest.param("local", marks=[pytest.mark.envoy, pytest.mark.nginx]),
@@ -48,13 +48,6 @@ def make_stack(kind, request, material):
 def either(make_stack):
     with make_stack() as running:
         yield running
-
-
-def wait_until(is_so, timeout_s=10.0):
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def asked_from_the_pod(stack, *headers):
@@ -120,6 +113,7 @@ def test_what_ran_can_be_kept_without_any_key(either, tmp_path):
 
     kept = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert {"config/nginx01/nginx.conf", "config/egress/eds/v1.yaml", "config/sidecar/rds.yaml"} <= kept
+    assert "config/egress/bootstrap.yaml" in kept
     assert {"logs/nginx01.access.log", "logs/sidecar.log"} <= kept
     assert not any("PRIVATE KEY" in (tmp_path / name).read_text() for name in kept)
 
@@ -129,7 +123,7 @@ def test_a_dead_part_is_named_and_the_end_leaves_nothing(make_stack, kind):
     with stack:
         folder = stack.folder
         (run,) = [each for each in find_runs() if each.folder == folder]
-        assert run.parts == tuple(stack.components())
+        assert run.components == tuple(stack.components())
         stack.check_alive()
         if kind == "local":
             os.kill(stack.component("egress").pid, signal.SIGKILL)

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 
-from bench.analysis.histogram import LENGTH, Ints, bucket_of, count_distinct
+from bench.analysis.histogram import LENGTH, Ints, bucket_of
 from bench.load.engine.check import Ending, Verdict
 from bench.load.engine.request import SEQUENCE_DIGITS
+from bench.load.messages import BucketDelta, Delta
+from bench.load.outcome import Example
+from bench.load.packing import pack, pack_sequences
 from bench.load.plan import LoadPlan
 from bench.result.reasons import UNANSWERED, Reason, ReasonCode
 
 FULL: Final = 3 * 4096
-"""Clocks in a cell's buffer after which it should be emptied."""
+"""Clocks in a bucket's buffer after which it should be emptied."""
 EXAMPLE_BYTES: Final = 4096
 _EXAMPLES: Final = 100
 _NAMED: Final = UNANSWERED | {ReasonCode.TIMEOUT, ReasonCode.ANSWER_CUT}
 """Failures whose ids are reported one by one: the proxies may know another story of them."""
 
-Wire = dict[str, Any]
-"""A message between processes: only what JSON and msgpack both know."""
 
-
-class Cell:
+class Bucket:
     """One kind of request in one stage."""
 
     __slots__ = (
@@ -65,29 +64,38 @@ class Cell:
         self.ended: dict[ReasonCode, list[int]] = {}
         """Sequence numbers of unsent requests and of those that failed as ``_NAMED`` says."""
 
+    def clear(self) -> None:
+        """Forget what was reported."""
+        self.clocks.clear()
+        self.bad.clear()
+        self.due = self.sent = 0
+        self.reasons = {}
+        self.ended = {}
+        self.endings = {"failed": 0, "misrouted": 0, "unsent": 0}
+
 
 class Recorder:
-    """All cells of one worker, and what they have to tell since they were last asked."""
+    """All buckets of one worker, and what they have to tell since they were last asked."""
 
     def __init__(self, plan: LoadPlan, kinds: list[Any]) -> None:
         self._plan = plan
-        self.cells = [
-            [Cell(number, index, kind, math.ceil(stage.duration_s) - 1) for index, kind in enumerate(kinds)]
+        self.buckets = [
+            [Bucket(number, index, kind, math.ceil(stage.duration_s) - 1) for index, kind in enumerate(kinds)]
             for number, stage in enumerate(plan.stages)
         ]
         self._seen: set[tuple[str, Reason]] = set()
-        self._examples: list[Wire] = []
+        self._examples: list[Example] = []
         self._connects: list[float] = []
 
     def begin(self, starts: list[float]) -> None:
         """Fix the monotonic start of each stage."""
-        for cells, start in zip(self.cells, starts, strict=False):
-            for cell in cells:
-                cell.start = start
+        for buckets, start in zip(self.buckets, starts, strict=False):
+            for bucket in buckets:
+                bucket.start = start
 
     def is_full(self, limit: int) -> bool:
-        """Whether a cell holds *limit* clocks or more."""
-        return any(len(cell.clocks) >= limit for cells in self.cells for cell in cells)
+        """Whether a bucket holds *limit* clocks or more."""
+        return any(len(bucket.clocks) >= limit for buckets in self.buckets for bucket in buckets)
 
     def connected(self, seconds: float) -> None:
         """Record the time that one connection took to open."""
@@ -95,8 +103,8 @@ class Recorder:
 
     def ended_badly(
         self,
-        cell: Cell,
-        ident: bytes,
+        bucket: Bucket,
+        request_id: bytes,
         due: float,
         sent: float,
         verdict: Verdict,
@@ -104,35 +112,36 @@ class Recorder:
         request: bytes = b"",
         response: bytes = b"",
     ) -> None:
-        """Record request *ident*, which got no right answer; *sent* is NaN if it was never sent."""
+        """Record request *request_id*, which got no right answer; *sent* is NaN if it was never sent."""
         reason = verdict.reason
-        cell.bad.append((due, sent))
-        cell.endings[verdict.ending] += 1
-        cell.reasons[reason] = cell.reasons.get(reason, 0) + 1
+        bucket.bad.append((due, sent))
+        bucket.endings[verdict.ending] += 1
+        bucket.reasons[reason] = bucket.reasons.get(reason, 0) + 1
         if verdict.ending == "unsent" or reason.code in _NAMED:
-            cell.ended.setdefault(reason.code, []).append(int(ident[-SEQUENCE_DIGITS:]))
-        key = (self._plan.requests[cell.kind_index].name, reason)
+            bucket.ended.setdefault(reason.code, []).append(int(request_id[-SEQUENCE_DIGITS:]))
+        key = (self._plan.requests[bucket.kind_index].name, reason)
         if key not in self._seen and len(self._seen) < _EXAMPLES:
             self._seen.add(key)
             self._examples.append(
-                {
-                    "stage": self._plan.stages[cell.stage].name,
-                    "subset": key[0],
-                    "reason": reason.key,
-                    "request": request[:EXAMPLE_BYTES].decode("latin-1"),
-                    "response": response[:EXAMPLE_BYTES].decode("latin-1"),
-                }
+                Example(
+                    stage=self._plan.stages[bucket.stage].name,
+                    subset=key[0],
+                    reason=reason.key,
+                    request=request[:EXAMPLE_BYTES].decode("latin-1"),
+                    response=response[:EXAMPLE_BYTES].decode("latin-1"),
+                )
             )
 
-    def take(self) -> Wire:
+    def take(self) -> Delta:
         """Everything since the last call, as counts; the raw clocks are gone afterwards."""
-        delta: Wire = {"cells": [wire for cells in self.cells for cell in cells if (wire := _empty(cell))]}
-        if self._connects:
-            delta["connects"] = pack(_micros(np.asarray(self._connects)))
-            self._connects.clear()
-        if self._examples:
-            delta["examples"] = self._examples
-            self._examples = []
+        filled = (_empty(bucket) for buckets in self.buckets for bucket in buckets)
+        delta = Delta(
+            buckets=tuple(each for each in filled if each is not None),
+            connects=pack(_micros(np.asarray(self._connects))) if self._connects else None,
+            examples=tuple(self._examples),
+        )
+        self._connects.clear()
+        self._examples = []
         return delta
 
 
@@ -141,72 +150,39 @@ def _micros(seconds: Any) -> Ints:
     return bucket_of(whole)
 
 
-def _empty(cell: Cell) -> Wire | None:
-    """Turn a cell's raw clocks into counts per bucket and forget them."""
-    answered = len(cell.clocks) // 3
-    if not (answered or cell.bad or cell.due or cell.sent):
+def _empty(bucket: Bucket) -> BucketDelta | None:
+    """Turn raw clocks into counts and forget them."""
+    answered = len(bucket.clocks) // 3
+    if not (answered or bucket.bad or bucket.due or bucket.sent):
         return None
-    clocks = np.asarray(cell.clocks, dtype=np.float64).reshape(-1, 3)
-    cell.clocks.clear()
-    bad = np.asarray(cell.bad, dtype=np.float64).reshape(-1, 2)
-    cell.bad.clear()
-    wire: Wire = {
-        "stage": cell.stage,
-        "kind": cell.kind_index,
-        "due": cell.due,
-        "sent": cell.sent,
-        "answered": answered,
-        "reasons": {reason.key: count for reason, count in cell.reasons.items()},
-        "ended": {
-            str(code): pack_sequences(np.asarray(numbers, dtype=np.int64))
-            for code, numbers in cell.ended.items()
-        },
-        "failed": cell.endings["failed"],
-        "misrouted": cell.endings["misrouted"],
-        "unsent": cell.endings["unsent"],
-    }
-    cell.due = cell.sent = 0
-    cell.reasons = {}
-    cell.ended = {}
-    cell.endings = {"failed": 0, "misrouted": 0, "unsent": 0}
+    clocks = np.asarray(bucket.clocks, dtype=np.float64).reshape(-1, 3)
+    bad = np.asarray(bucket.bad, dtype=np.float64).reshape(-1, 2)
     due, sent, done = clocks[:, 0], clocks[:, 1], clocks[:, 2]
-    second = _seconds(cell, due)
-    # Second and bucket in one number: the response times of the stage are the sum over its seconds.
-    wire["response"] = pack(second * LENGTH + _micros(done - due))
-    wire["service"] = pack(_micros(done - sent))
+    second = _seconds(bucket, due)
     late = bad[~np.isnan(bad[:, 1])]
-    wire["lag"] = pack(_micros(np.concatenate([sent - due, late[:, 1] - late[:, 0]])))
-    wire["bad_seconds"] = pack(_seconds(cell, bad[:, 0]))
-    return wire
+    delta = BucketDelta(
+        stage=bucket.stage,
+        kind=bucket.kind_index,
+        due=bucket.due,
+        sent=bucket.sent,
+        answered=answered,
+        **bucket.endings,
+        reasons={reason.key: count for reason, count in bucket.reasons.items()},
+        ended={
+            code: pack_sequences(np.asarray(numbers, dtype=np.int64))
+            for code, numbers in bucket.ended.items()
+        },
+        # Second and bucket in one number: the response times of the stage are the sum over its seconds.
+        response=pack(second * LENGTH + _micros(done - due)),
+        service=pack(_micros(done - sent)),
+        lag=pack(_micros(np.concatenate([sent - due, late[:, 1] - late[:, 0]]))),
+        bad_seconds=pack(_seconds(bucket, bad[:, 0])),
+    )
+    bucket.clear()
+    return delta
 
 
-def _seconds(cell: Cell, due: Any) -> Ints:
+def _seconds(bucket: Bucket, due: Any) -> Ints:
     """Whole seconds from the stage's start; what a closed loop sends at the very end belongs to the last."""
-    whole: Ints = np.floor(np.asarray(due) - cell.start).astype(np.int64)
-    return np.clip(whole, 0, cell.last_second)
-
-
-def pack(numbers: Ints) -> list[str]:
-    """Distinct *numbers* and how often each occurs, as base64 of little-endian 8- and 4-byte integers."""
-    distinct, counts = count_distinct(numbers)
-    return [
-        base64.b64encode(distinct.astype("<i8").tobytes()).decode("ascii"),
-        base64.b64encode(counts.astype("<i4").tobytes()).decode("ascii"),
-    ]
-
-
-def pack_sequences(numbers: Ints) -> str:
-    """Sequence numbers, ascending, as base64 of little-endian 8-byte integers."""
-    return base64.b64encode(np.sort(numbers).astype("<i8").tobytes()).decode("ascii")
-
-
-def unpack_sequences(text: str) -> Ints:
-    """Inverse of ``pack_sequences``."""
-    return np.frombuffer(base64.b64decode(text), dtype="<i8").astype(np.int64)
-
-
-def unpack(wire: list[str]) -> tuple[Ints, Ints]:
-    """Inverse of ``pack``: distinct numbers and their counts."""
-    distinct = np.frombuffer(base64.b64decode(wire[0]), dtype="<i8").astype(np.int64)
-    counts = np.frombuffer(base64.b64decode(wire[1]), dtype="<i4").astype(np.int64)
-    return distinct, counts
+    whole: Ints = np.floor(np.asarray(due) - bucket.start).astype(np.int64)
+    return np.clip(whole, 0, bucket.last_second)

@@ -11,14 +11,16 @@ from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
 
 from bench.errors import Position
-from bench.istio.registry.hosts import is_ip
+from bench.istio.cluster_names import BLACK_HOLE, PASSTHROUGH
+from bench.istio.hosts import is_ip
 from bench.istio.registry.services import ANY_ADDRESS, Origin, Protocol, Resolution, Service, ServicePort
 from bench.translate.context import Context
 from bench.translate.listener.chains import build_listener, chain_match
 from bench.translate.listener.filters import TCP_PROXY, http_manager
 from bench.translate.listener.layer4 import tcp_chains, tls_chains
 from bench.translate.messages import pack
-from bench.translate.names import BLACK_HOLE, PASSTHROUGH, VIRTUAL_OUTBOUND, listener_name, sidecar_route_name
+from bench.translate.names import VIRTUAL_OUTBOUND, listener_name, sidecar_route_name
+from bench.translate.notices import Notice
 from bench.translate.sidecar.routes import sidecar_route_config, single_service_route_config
 
 _OUTBOUND_PORT = 15001
@@ -176,11 +178,11 @@ def _add(
     blocks = [address for address in service.addresses if "/" in address] if bind == ANY_ADDRESS else []
     if blocks and not context.intercepts:
         context.warn(
-            "address-block-unreachable",
+            Notice.ADDRESS_BLOCK_UNREACHABLE,
             service.where,
-            f"{service.host} stands for the addresses {', '.join(blocks)}, and port {port.number} only takes "
-            "connections to them; without interception none will come.",
-            "Name single addresses, each gets a listener of its own.",
+            host=service.host,
+            blocks=", ".join(blocks),
+            port=port.number,
         )
     if protocol.is_tls:
         socket.add(tls_chains(context, service, port, virtual_services, blocks=blocks, bind=bind))

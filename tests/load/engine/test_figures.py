@@ -23,12 +23,13 @@ from bench.analysis.histogram import (
     highest_of,
 )
 from bench.errors import LoadError
+from bench.load import LoadPlan, RequestKind, Stage, Target
 from bench.load.engine import schedule
 from bench.load.engine.arrivals import SEQUENCES, Share, arrivals, due_by_kind
 from bench.load.engine.check import Verdict
-from bench.load.engine.recorder import Recorder, pack, unpack, unpack_sequences
+from bench.load.engine.recorder import Recorder
 from bench.load.engine.request import PreparedKind
-from bench.load.plan import LoadPlan, RequestKind, Stage, Target
+from bench.load.packing import pack, unpack, unpack_sequences
 from bench.load.run import merge
 from bench.load.run.merge import LOST, Merger
 from bench.result.reasons import Reason, ReasonCode
@@ -81,14 +82,14 @@ def test_percentiles_are_within_a_thousandth_of_sorted_raw_samples() -> None:
     )
     plan = plan_of((Constant(arrival_rate=1), 10))
     recorder = recorder_for(plan)
-    cell = recorder.cells[0][0]
+    bucket = recorder.buckets[0][0]
     merger = Merger(plan)
     merger.add_worker("w", Share())
     for start in range(0, seconds.size, 5000):
         for value in seconds[start : start + 5000].tolist():
-            cell.add((1.0, 1.0, 1.0 + value))
-        cell.sent += len(seconds[start : start + 5000])
-        cell.due += len(seconds[start : start + 5000])
+            bucket.add((1.0, 1.0, 1.0 + value))
+        bucket.sent += len(seconds[start : start + 5000])
+        bucket.due += len(seconds[start : start + 5000])
         merger.add("w", recorder.take())
     outcome = merger.outcome("not all of the plan")
     tally = Histogram.decode(outcome.stages[0].subsets[0].response_time)
@@ -226,11 +227,11 @@ def test_a_closed_stage_goes_on_until_it_is_left() -> None:
 
 
 def _answer(recorder: Recorder, number: int, *, kind: int = 0, lost: int = 0) -> None:
-    cell = recorder.cells[0][kind]
+    bucket = recorder.buckets[0][kind]
     for i in range(number):
-        cell.add((i / 1000, i / 1000 + 0.00001, i / 1000 + 0.001 * (1 + i % 7)))
-    cell.sent += number + lost
-    cell.due += number + lost
+        bucket.add((i / 1000, i / 1000 + 0.00001, i / 1000 + 0.001 * (1 + i % 7)))
+    bucket.sent += number + lost
+    bucket.due += number + lost
 
 
 def test_merged_histograms_are_the_union_of_the_parts() -> None:
@@ -245,9 +246,9 @@ def test_merged_histograms_are_the_union_of_the_parts() -> None:
         part = recorder_for(plan)
         for recorder, mine in ((one, clocks[index::3]), (part, clocks[index::3])):
             for clock in mine:
-                recorder.cells[0][0].add(clock)
-            recorder.cells[0][0].sent += len(mine)
-            recorder.cells[0][0].due += len(mine)
+                recorder.buckets[0][0].add(clock)
+            recorder.buckets[0][0].sent += len(mine)
+            recorder.buckets[0][0].due += len(mine)
         parts.add(str(index), part.take())
     whole.add("all", one.take())
 
@@ -285,10 +286,10 @@ def test_a_report_that_got_lost_is_an_error() -> None:
     merger = Merger(plan)
     merger.add_worker("w", Share())
     recorder = recorder_for(plan)
-    merger.add("w", {**recorder.take(), "number": 1})
+    merger.add("w", recorder.take().model_copy(update={"number": 1}))
 
     with pytest.raises(LoadError, match="did not arrive"):
-        merger.add("w", {**recorder.take(), "number": 3})
+        merger.add("w", recorder.take().model_copy(update={"number": 3}))
 
 
 def test_what_a_lost_worker_did_not_report_is_unsent() -> None:
@@ -313,8 +314,8 @@ def test_what_a_lost_worker_did_not_report_is_unsent() -> None:
 def test_failures_are_counted_by_reason_with_one_example_each() -> None:
     plan = plan_of((Constant(arrival_rate=10), 1.0), weights=(1.0,))
     recorder = recorder_for(plan)
-    cell = recorder.cells[0][0]
-    cell.due, cell.sent = 10, 7
+    bucket = recorder.buckets[0][0]
+    bucket.due, bucket.sent = 10, 7
     for number in range(10):
         sent = math.nan if number >= 7 else number / 10 + 0.5
         verdict = (
@@ -323,7 +324,7 @@ def test_failures_are_counted_by_reason_with_one_example_each() -> None:
             else Verdict("failed", Reason(ReasonCode.STATUS, "503"))
         )
         recorder.ended_badly(
-            cell, b"t/%013d" % number, number / 10, sent, verdict, request=b"GET", response=b"x" * 9999
+            bucket, b"t/%013d" % number, number / 10, sent, verdict, request=b"GET", response=b"x" * 9999
         )
     merger = Merger(plan)
     merger.add_worker("w", Share())
@@ -353,9 +354,9 @@ def test_ids_beyond_the_bound_are_counted_and_the_gap_is_told(monkeypatch: pytes
     merger = Merger(plan)
     merger.add_worker("w", Share())
     for number in range(10):
-        recorder.cells[0][0].due += 1
+        recorder.buckets[0][0].due += 1
         verdict = Verdict("unsent", Reason(ReasonCode.NO_CONNECTION))
-        recorder.ended_badly(recorder.cells[0][0], b"t/%013d" % number, number / 10, math.nan, verdict)
+        recorder.ended_badly(recorder.buckets[0][0], b"t/%013d" % number, number / 10, math.nan, verdict)
         merger.add("w", recorder.take())
     (stage,) = merger.outcome().stages
 
@@ -378,13 +379,13 @@ def test_memory_does_not_grow_with_time() -> None:
     merger.add_worker("w", Share())
     random = np.random.default_rng(1)
     durations = random.lognormal(-7, 0.5, 500).tolist()
-    cell = recorder.cells[0][0]
+    bucket = recorder.buckets[0][0]
     tracemalloc.start()
     sizes = []
     for second in range(360):
         for number, duration in enumerate(durations[: 500 if second < 120 or second % 20 == 0 else 50]):
             due = second + number / 500
-            cell.add((due, due, due + duration))
+            bucket.add((due, due, due + duration))
         merger.add("w", recorder.take())
         merger.progress()
         if second in (119, 359):

@@ -1,0 +1,285 @@
+"""The stack as processes on loopback: nothing but Envoy, nginx and Python is needed."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.errors import StackError
+from bench.placement import Address, ConfigFile, Placement
+from bench.stack import nodes, proxies
+from bench.stack.binaries import Binary, find_envoy, find_nginx
+from bench.stack.local.ports import address_of, listen, require_free
+from bench.stack.placing import (
+    endpoints_of,
+    match_listeners,
+    place,
+    proxies_in_order,
+    wished_port,
+)
+from bench.stack.processes import Process, stop_all
+from bench.stack.protocol import ClientPlace, Component, NodeSpec, ProxySpec, StackSpec
+from bench.stack.runs.components import write_components
+from bench.stack.runs.folder import RunFolder
+from bench.stack.runs.stale import end_processes
+from bench.stack.supervised import SupervisedStack, write_errors_explained
+from bench.stack.watches import require_watches, watch_limit, watches_in_use
+
+_POLL_S = 0.005
+
+
+class LocalStack(SupervisedStack):
+    """Sidecar, gateway and nodes as child processes of this one.
+
+    Every port is chosen by the system unless ``spec.ports`` wishes otherwise, so any number of stacks stand
+    side by side. Whatever ends this process, a guard process stops all parts and deletes the run folder.
+    """
+
+    def __init__(
+        self,
+        spec: StackSpec,
+        *,
+        envoy_binary: Binary | None = None,
+        nginx_binary: Binary | None = None,
+        start_timeout_s: float = 20.0,
+        stop_grace_s: float = 3.0,
+        parent: Path | None = None,
+    ) -> None:
+        """Prepare; nothing starts yet.
+
+        Args:
+            spec: what to start.
+            envoy_binary: default: ``find_envoy()``.
+            nginx_binary: default: ``find_nginx()``.
+            start_timeout_s: for each part, until it must answer.
+            stop_grace_s: for all parts together, before they are killed.
+            parent: where the run folder is made; default: the system's folder for temporary files.
+        """
+        super().__init__(spec, start_timeout_s=start_timeout_s, poll_s=_POLL_S, parent=parent)
+        self._envoy = envoy_binary
+        self._nginx = nginx_binary
+        self._stop_grace_s = stop_grace_s
+        self._processes: dict[str, Process] = {}
+        self._proxy_folders: dict[str, proxies.ProxyFolder] = {}
+
+    def process(self, name: str) -> Process:
+        """The process of a part; raises ``StackError`` if there is none of that name."""
+        self.component(name)
+        return self._processes[name]
+
+    def start_again(self, name: str) -> None:
+        """Start a part that has ended, on the addresses that it had; raises ``StackError`` as ``start``."""
+        known = self.component(name)
+        if self._processes[name].exit_code() is None:
+            raise StackError(f"{name} still runs.")
+        with write_errors_explained(self.folder):
+            if known.kind == "nginx":
+                self._start_node_again(known)
+            else:
+                self._start_proxy_again(known)
+            self._excused.discard(name)
+            write_components(self._running_folder(), self.components())
+
+    def check_alive(self) -> None:
+        """Raise ``StackError`` with its last output if a part has died."""
+        for process in list(self._processes.values()):
+            if process.exit_code() is not None and process.name not in self._excused:
+                raise self._why_dead(process)
+        for component in self.components():
+            if component.kind == "nginx" and (crash := nodes.crash_in(component.log)):
+                raise StackError(f"a worker of {component.name} crashed: {crash}")
+
+    def write_config(self, proxy: str, files: Sequence[ConfigFile]) -> None:
+        """Replace files of a running proxy, each by rename, in the order given."""
+        self.component(proxy)
+        if proxy not in self._proxy_folders:
+            raise StackError(f"{proxy} is a node: only a proxy's files can be replaced.")
+        proxies.write_files(self._proxy_folders[proxy], proxy, files)
+
+    def own_files(self) -> Sequence[Path]:
+        """None: each part's files say it all."""
+        return ()
+
+    def containers(self) -> Sequence[int] | None:
+        """None at all."""
+        return ()
+
+    def client(self, proxy: str) -> ClientPlace | None:
+        """Here: the listeners are on loopback."""
+        self.component(proxy)
+        return None
+
+    def _find_programs(self) -> None:
+        _require_no_redirection(self.spec)
+        require_watches(self.spec, limit=watch_limit(), in_use=watches_in_use())
+        self._nginx = self._nginx or find_nginx()
+        self._envoy = self._envoy or find_envoy()
+
+    def _start_parts(self) -> None:
+        for proxy in self.spec.proxies:
+            for address in proxy.listeners:
+                # Port 0 is always free.
+                require_free(wished_port(self.spec, proxy.name, proxy.listeners, address), proxy.name)
+        endpoints = self._start_nodes(self._nginx or find_nginx())
+        for proxy in proxies_in_order(self.spec):
+            endpoints |= self._start_proxy(proxy, self._envoy or find_envoy(), endpoints)
+
+    def _end_parts(self, folder: RunFolder, *, is_interrupted: bool) -> None:
+        stop_all(list(self._processes.values()), grace_s=self._stop_grace_s)
+        if is_interrupted:
+            # Ctrl-C can hit the moment in which a process exists and is not in the list yet.
+            end_processes(folder)
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._processes.clear()
+        self._proxy_folders.clear()
+
+    def _start_nodes(self, binary: Binary) -> dict[Address, Address]:
+        """Start all nodes, then wait for each: they get ready side by side."""
+        addresses = {node.name: self._start_node(node, binary) for node in self.spec.nodes}
+        for node in self.spec.nodes:
+            process, address = self._processes[node.name], addresses[node.name]
+            self._wait(process, lambda at=address: nodes.answers(at, timeout_s=0.5))  # type: ignore[misc]
+            folder = nodes.NodeFolder(self.folder / node.name)
+            self._components[node.name] = Component(
+                name=node.name,
+                kind="nginx",
+                role="node",
+                pid=process.pid,
+                addresses={node.plays: address},
+                admin_url=None,
+                log=folder.log,
+                access_log=folder.access_log,
+                config=folder.config,
+            )
+        return {node.plays: addresses[node.name] for node in self.spec.nodes}
+
+    def _start_node(self, node: NodeSpec, binary: Binary) -> Address:
+        folder = nodes.NodeFolder(self.folder / node.name)
+        port = wished_port(self.spec, node.name, [node.plays], node.plays)
+        opened: socket.socket
+        with contextlib.closing(listen(port, node.name)) as opened:
+            address = address_of(opened)
+            nodes.write_node(
+                folder,
+                name=node.name,
+                page=node.page,
+                address=address,
+                certificates=self.spec.certificates,
+                binary=binary,
+            )
+            self._processes[node.name] = Process(
+                node.name,
+                nodes.node_command(folder, binary),
+                log=folder.log,
+                folder=self._running_folder(),
+                environment=nodes.inherit(opened.fileno()),
+                inherited=[opened.fileno()],
+            )
+        return address
+
+    def _start_proxy(
+        self, proxy: ProxySpec, binary: Binary, endpoints: dict[Address, Address]
+    ) -> dict[Address, Address]:
+        folder = proxies.ProxyFolder(self.folder / proxy.name)
+        folder.make()
+        placement = place(
+            self.spec,
+            proxy,
+            config_root=folder.config_root,
+            log_root=folder.log_root,
+            endpoints=endpoints,
+        )
+        proxies.write_files(folder, proxy.name, proxy.render(placement))
+        return endpoints_of(proxy, self._launch_proxy(proxy, folder, placement, binary))
+
+    def _launch_proxy(
+        self, proxy: ProxySpec, folder: proxies.ProxyFolder, placement: Placement, binary: Binary
+    ) -> dict[Address, Address]:
+        """Start Envoy on files that are written, and return the addresses of its listeners."""
+        process = self._processes[proxy.name] = Process(
+            proxy.name,
+            proxies.envoy_command(folder, binary, concurrency=proxy.concurrency),
+            log=folder.log,
+            folder=self._running_folder(),
+        )
+        self._wait(process, lambda: proxies.admin_address(folder) is not None)
+        admin = proxies.admin_address(folder)
+        assert admin is not None  # noqa: S101 - waited for
+        self._wait(process, lambda: proxies.is_live(admin))
+        try:
+            refused, listeners = proxies.refusals(admin), proxies.listener_addresses(admin)
+        except ConnectionError as error:
+            # It was live a moment ago: whoever ended it in between is told by its exit.
+            raise self._why_silent(process) from error
+        if refused:
+            raise proxies.refusal_error(process, refused)
+        real = match_listeners(proxy, listeners)
+        if real is None:
+            raise proxies.missing_listener_error(process, proxy, listeners)
+        self._proxy_folders[proxy.name] = folder
+        self._placements[proxy.name] = placement
+        self._components[proxy.name] = Component(
+            name=proxy.name,
+            kind="envoy",
+            role=proxy.role,
+            pid=process.pid,
+            addresses=real,
+            admin_url=f"http://{admin[0]}:{admin[1]}",
+            log=folder.log,
+            access_log=folder.log_root / proxies.ACCESS_LOG,
+            config=folder.config_root,
+        )
+        return real
+
+    def _start_node_again(self, known: Component) -> None:
+        folder = nodes.NodeFolder(self.folder / known.name)
+        address = next(iter(known.addresses.values()))
+        process = self._processes[known.name] = Process(
+            known.name,
+            nodes.node_command(folder, self._nginx or find_nginx()),
+            log=folder.log,
+            folder=self._running_folder(),
+        )
+        self._wait(process, lambda: nodes.answers(address, timeout_s=0.5))
+        self._components[known.name] = dataclasses.replace(known, pid=process.pid)
+
+    def _start_proxy_again(self, known: Component) -> None:
+        proxy = next(each for each in self.spec.proxies if each.name == known.name)
+        placement = dataclasses.replace(self._placements[known.name], listeners=dict(known.addresses))
+        folder = self._proxy_folders[known.name]
+        folder.admin_address.unlink(missing_ok=True)
+        proxies.write_files(folder, proxy.name, proxy.render(placement))
+        self._launch_proxy(proxy, folder, placement, self._envoy or find_envoy())
+
+    def _why_silent(self, process: Process) -> StackError:
+        """What to say of a part that answered before and does not now."""
+        deadline = time.monotonic() + 1.0
+        while process.exit_code() is None and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+        if process.exit_code() is not None:
+            return self._why_dead(process)
+        return StackError(f"{process.name} stopped answering. Its last output:\n{process.last_output()}")
+
+    def _why_dead(self, process: Process) -> StackError:
+        """Told apart: a part that never got ready was refused by its program, a later death is a death."""
+        if process.name in self._components:
+            return process.died()
+        if process.name in (proxy.name for proxy in self.spec.proxies):
+            return proxies.refusal_error(process)
+        return process.died(" before it was ready")
+
+
+def _require_no_redirection(spec: StackSpec) -> None:
+    for proxy in spec.proxies:
+        if proxy.intercepts:
+            raise StackError(
+                f"{proxy.name} has interception redirect: processes share this machine's network, and nothing"
+                " is redirected there.",
+                remedy="Run it with `--stack docker`, or set interception to none.",
+            )
