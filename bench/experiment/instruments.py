@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.certs.material import Material
-from bench.load.outcome import LoadOutcome
-from bench.load.plan import LoadPlan
-from bench.load.run.launcher import Launcher
-from bench.load.run.null_target import measure_floor
-from bench.load.run.runner import run_load
+from bench.load import LoadOutcome, LoadPlan
+from bench.load.run import Launcher, measure_null_target_baseline, run_load
 from bench.measure.bookkeeper import Bookkeeper
 from bench.measure.ground import Bookkeeping, StackMeter
 from bench.measure.meter import Meter
@@ -22,8 +19,8 @@ from bench.measure.request_matching import Matcher
 from bench.measure.topology import Topology
 from bench.measure.trial import LoadRunner
 from bench.scenario.load import LoadedScenario
-from bench.stack.nginx import FLUSH_INTERVAL_S
-from bench.stack.protocol import Stack
+from bench.stack import Stack
+from bench.stack.nodes import FLUSH_INTERVAL_S
 from bench.telemetry.access_log import wait_until_flushed
 from bench.verify.calls import Caller, make_calls
 from bench.verify.verifier import Verifier, Verifying

@@ -60,8 +60,10 @@ def run(
     for warning in record.warnings:
         observer.warning(warning)
     record.save()
-    if options.surface.web is not None:
-        observer.note(f"Locust's web UI: http://{options.surface.web}/ while load runs, anew for each trial")
+    if options.locust_outputs.web is not None:
+        observer.note(
+            f"Locust's web UI: http://{options.locust_outputs.web}/ while load runs, anew for each trial"
+        )
     with kept(record, write_report=instruments.write_report):
         try:
             _measure(prepared, options, record, observer, instruments)

@@ -93,7 +93,7 @@ class RunContext:
                 plan,
                 run_id=self.next_run_id(),
                 folder=self.record.folder / "logs" / "generator" / slug(plan.name),
-                surface=self.options.surface.for_trial(slug(plan.name)),
+                locust_outputs=self.options.locust_outputs.for_trial(slug(plan.name)),
                 run_load=instruments.run_load,
             )
         self.record.add_trial(trial)

@@ -10,7 +10,6 @@ from bench.experiment.run_context import RunContext
 from bench.result import VerificationLine
 from bench.stack import Stack
 from bench.stack.artifacts import save_logs
-from bench.stack.protocol import Stack
 from bench.verify.path_calls import path_requests
 
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from bench.errors import StackError
-from bench.load.outcome import LoadOutcome
-from bench.load.plan import LoadPlan
+from bench.load import LoadOutcome, LoadPlan
 from bench.measure.bookkeeper import Readings
 from bench.measure.meter import Reading
 from bench.result import ComponentCost, LedgerResult
-from bench.stack.protocol import Stack
+from bench.stack import Stack
 
 
 class StackMeter(Protocol):

@@ -10,12 +10,8 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.errors import BenchError, LoadError
-from bench.load.events import LoadEvent, StageEnded, StageStarted
-from bench.load.outcome import Generator, LoadOutcome
-from bench.load.plan import LoadPlan
-from bench.load.run.launcher import Launcher
-from bench.load.run.locust_outputs import Surface
-from bench.load.run.runner import run_load
+from bench.load import Generator, LoadEvent, LoadOutcome, LoadPlan, StageEnded, StageStarted
+from bench.load.run import Launcher, LocustOutputs, run_load
 from bench.measure.ground import Ground
 from bench.measure.meter import Reading
 from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
@@ -35,7 +31,7 @@ class LoadRunner(Protocol):
         *,
         on_event: Callable[[LoadEvent], None] | None = None,
         stop: threading.Event | None = None,
-        surface: Surface | None = None,
+        locust_outputs: LocustOutputs | None = None,
         launcher: Launcher | None = None,
     ) -> LoadOutcome:
         """What the load brought."""
@@ -89,13 +85,13 @@ def run_trial(
     *,
     run_id: str,
     folder: Path,
-    surface: Surface | None = None,
+    locust_outputs: LocustOutputs | None = None,
     run_load: LoadRunner = run_load,
 ) -> Trial:
     """Put load on a stack and return what was measured; *folder* gets the generator's own files.
 
     Whatever dies under way ends the load, and the trial holds what there is until then; ``Trial.failure`` is
-    what it was. *surface* is what Locust itself shows and writes. The run's memory includes the idle stacks.
+    what it was. *locust_outputs* is what Locust itself shows and writes. The run's memory includes the idle stacks.
 
     Raises:
         StackError, MeasurementError: the stack could not be read before the load.
@@ -117,7 +113,7 @@ def run_trial(
                 on_event=watch.on_event,
                 stop=watch.stop,
                 launcher=stack.client(scenario.traffic.client),
-                surface=surface,
+                locust_outputs=locust_outputs,
             )
         except (LoadError, KeyboardInterrupt) as error:
             # The runner writes what it has before it raises.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bench.analysis.subsets import add_up, combine
-from bench.load.outcome import LoadOutcome, StageOutcome
+from bench.load import LoadOutcome, StageOutcome
 from bench.measure.meter import UpstreamTls
 from bench.measure.trial_plan import TrialPlan
 from bench.report.samples import SecondRow

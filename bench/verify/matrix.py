@@ -15,8 +15,6 @@ from bench.routing.router import Router
 from bench.scenario.load import LoadedScenario
 from bench.stack import Stack
 from bench.stack.client_address import client_address
-from bench.stack.nginx import NODE_HEADER
-from bench.stack.protocol import Stack
 from bench.verify.calls import Answer, Call, make_calls
 
 MATRIX = "request matrix"

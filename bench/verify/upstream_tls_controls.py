@@ -32,7 +32,7 @@ _AGAIN_S = 0.05
 
 
 def verify_gateway(
-    stack: Stack, faults: PartFaults, scenario: Scenario, material: Material
+    stack: Stack, faults: ComponentFaults, scenario: Scenario, material: Material
 ) -> tuple[VerificationLine, ...]:
     """Give all nodes each wrong certificate in turn, and at last the right one, and call each subset.
 

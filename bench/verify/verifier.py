@@ -6,11 +6,10 @@ import functools
 from typing import Protocol
 
 from bench.certs.material import Material
-from bench.load.plan import RequestKind
+from bench.load import RequestKind
 from bench.result import VerificationLine
 from bench.scenario.load import LoadedScenario
-from bench.stack.faults import PartFaults
-from bench.stack.protocol import Stack
+from bench.stack import ComponentFaults, Stack
 from bench.verify.client_tls_controls import Identities
 from bench.verify.matrix import MatrixCheck
 from bench.verify.upstream_tls_controls import verify_gateway
@@ -26,7 +25,7 @@ class Verifying(Protocol):
     def ask_matrix(self, stack: Stack) -> tuple[VerificationLine, ...]:
         """The request matrix that follows from the resources."""
 
-    def probe_gateway(self, stack: Stack, faults: PartFaults) -> tuple[VerificationLine, ...]:
+    def probe_gateway(self, stack: Stack, faults: ComponentFaults) -> tuple[VerificationLine, ...]:
         """The gateway's end of TLS, at nodes with wrong certificates: on a stack that carries no load."""
 
     def mixable(self, stack: Stack, *, port: int, weight: float) -> tuple[RequestKind, ...]:
@@ -52,7 +51,7 @@ class Verifier:
         """See :meth:`bench.verify.matrix.MatrixCheck.verify`."""
         return self._matrix.verify(stack)
 
-    def probe_gateway(self, stack: Stack, faults: PartFaults) -> tuple[VerificationLine, ...]:
+    def probe_gateway(self, stack: Stack, faults: ComponentFaults) -> tuple[VerificationLine, ...]:
         """See :func:`bench.verify.upstream_tls_controls.verify_gateway`."""
         return verify_gateway(stack, faults, self._loaded.scenario, self._material)
 

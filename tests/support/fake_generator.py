@@ -2,8 +2,7 @@
 
 import math
 
-from bench.load.events import Progress, StageEnded, StageStarted
-from bench.load.outcome import Generator, LoadOutcome, StageOutcome
+from bench.load import Generator, LoadOutcome, Progress, StageEnded, StageOutcome, StageStarted
 from bench.measure.bookkeeper import Readings
 from bench.measure.meter import Reading
 from bench.result import Counts, LedgerBook, LedgerResult, SubsetOutcome
@@ -28,7 +27,7 @@ class FakeGenerator:
         self.lag = lag
         self.plans = []
 
-    def __call__(self, plan, folder, *, on_event=None, stop=None, surface=None, launcher=None):
+    def __call__(self, plan, folder, *, on_event=None, stop=None, locust_outputs=None, launcher=None):
         self.plans.append(plan)
         stages = []
         told = on_event or (lambda _: None)
@@ -45,7 +44,7 @@ class FakeGenerator:
         return self._outcome(plan, stages)
 
     def baseline(self, plan, folder, *, launcher=None):
-        """Stands for ``measure_floor``."""
+        """Stands for ``measure_null_target_baseline``."""
         return self(plan, folder)
 
     def _stage(self, plan, stage, share):
