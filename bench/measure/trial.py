@@ -91,7 +91,8 @@ def run_trial(
     """Put load on a stack and return what was measured; *folder* gets the generator's own files.
 
     Whatever dies under way ends the load, and the trial holds what there is until then; ``Trial.failure`` is
-    what it was. *locust_outputs* is what Locust itself shows and writes. The run's memory includes the idle stacks.
+    what it was. *locust_outputs* is what Locust itself shows and writes. The run's memory includes that of
+    the idle stacks.
 
     Raises:
         StackError, MeasurementError: the stack could not be read before the load.
