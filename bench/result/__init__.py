@@ -20,6 +20,7 @@ from bench.result.load import (
     FailureExample,
     GeneratorResult,
     Latency,
+    StageCounts,
     SubsetResult,
     TrialResult,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "ReasonCode",
     "Result",
     "RunWarning",
+    "StageCounts",
     "SubsetOutcome",
     "SubsetResult",
     "TrialResult",
