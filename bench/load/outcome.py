@@ -87,6 +87,13 @@ class Second(_Model):
     """Microseconds."""
 
 
+class LostShare(_Model):
+    """Every *total*-th request of each stage, beginning with number *index*."""
+
+    index: int
+    total: int
+
+
 class LoadOutcome(_Model):
     """All that one trial of load brought."""
 
@@ -94,6 +101,8 @@ class LoadOutcome(_Model):
     generator: Generator
     examples: tuple[Example, ...] = ()
     seconds: tuple[Second, ...] = ()
+    lost_shares: tuple[LostShare, ...] = ()
+    """The shares of workers that vanished: of their ids nobody can tell which were sent."""
     lost_workers: tuple[str, ...] = ()
     """Workers that vanished in the middle, each with what is known of it."""
     complete: bool = True

@@ -9,7 +9,15 @@ from bench.analysis.latency import merge, summarise
 from bench.analysis.subsets import combine, judge_balance
 from bench.load.outcome import LoadOutcome
 from bench.measure.trial_result import Trial
-from bench.result import FailureExample, GeneratorResult, Latency, RunWarning, SubsetOutcome, SubsetResult
+from bench.result import (
+    FailureExample,
+    GeneratorResult,
+    Latency,
+    Reason,
+    RunWarning,
+    SubsetOutcome,
+    SubsetResult,
+)
 from bench.units import format_micros
 
 
@@ -53,7 +61,7 @@ def generator_of(trials: Sequence[Trial], baseline: LoadOutcome | None) -> Gener
             ],
             [trial.result.duration_s for trial in trials],
         ),
-        floor=_baseline(baseline),
+        null_target_baseline=_baseline(baseline),
         involuntary_context_switches=_sum(part.involuntary_context_switches for part in parts),
         reconnects=sum(part.reconnects for part in parts),
     )
@@ -117,12 +125,11 @@ def _lost(trial: Trial) -> Iterable[RunWarning]:
             advice="Its counts hold what was due until then.",
         )
     total = trial.result.total
-    bad = total.failed + total.misrouted + total.unsent
-    if trial.result.experiment == "handshake" and bad:
+    if trial.result.experiment == "handshake" and total.bad:
         yield RunWarning(
             code="handshake-losses",
-            message=f"{trial.result.name}: {bad:,} of {total.due:,} requests failed or were never sent"
-            f" ({', '.join(total.reasons) or 'no reason known'}).",
+            message=f"{trial.result.name}: {total.bad:,} of {total.due:,} requests failed or were never sent"
+            f" ({', '.join(Reason.of(key).text for key in total.reasons) or 'no reason known'}).",
             advice="The handshake figures leave them out; lower handshake.arrival_rate.",
         )
 

@@ -195,10 +195,12 @@ def test_what_the_generator_adds_by_itself_stands_beside_its_lag(folder):
 
     page = page_after(
         folder,
-        generator=generator.model_copy(update={"floor": floor, "involuntary_context_switches": 17}),
+        generator=generator.model_copy(
+            update={"null_target_baseline": floor, "involuntary_context_switches": 17}
+        ),
     )
 
-    assert "floor 1,000 120 120 120 – 120" in page.text
+    assert "null-target baseline 1,000 120 120 120 – 120" in page.text
     assert "involuntary context switches 17" in page.text
 
 
@@ -321,7 +323,7 @@ def test_unknown_values_are_dashes_and_never_zero(folder):
 def test_what_went_wrong_stands_on_the_page(folder):
     result = read_result(folder)
     whole = result.totals[-1].model_copy(
-        update={"answered": 4_797, "failed": 2, "misrouted": 1, "reasons": {"status 503": 2, "wrong node": 1}}
+        update={"answered": 4_797, "failed": 2, "misrouted": 1, "reasons": {"status:503": 2, "wrong-node:nginx02": 1}}
     )
     page = page_after(
         folder,
@@ -431,7 +433,7 @@ def test_the_first_request_of_each_kind_of_failure_is_shown_whole(folder):
     example = FailureExample(
         trial="block 1, 1st: static",
         subset="v1",
-        reason="wrong node: nginx02",
+        reason="wrong-node:nginx02",
         request="GET / HTTP/1.1\r\nwant: v1\r\n\r\n",
         response="HTTP/1.1 200 OK\r\nx-node: nginx02\r\n\r\n<h1>v2!</h1>\r\n```",
     )
