@@ -8,7 +8,8 @@ PEERS  := $(VENV)/.peers
 .DEFAULT_GOAL := help
 # Folders have these names, too: without .PHONY make would find nothing to do.
 .PHONY: help install check format test bench lock clean conformance conformance-validation conformance-analyze \
-        conformance-explain benchmark-generator benchmark-translate benchmark-check benchmark-proof benchmark-ledger
+        conformance-explain benchmark-generator benchmark-translate benchmark-check benchmark-proof benchmark-ledger \
+        benchmark-search
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +68,9 @@ benchmark-generator: $(READY) $(PEERS) ## CPU and requests/s of ours, wrk, hey, 
 
 benchmark-proof: $(READY) ## 2,000,000 requests, each id matched at every hop: about 11 minutes (REQUESTS=N)
 	$(BIN)/python -m tests.benchmarks.proof --requests $(or $(REQUESTS),2000000)
+
+benchmark-search: $(READY) ## capacity searches on simulated targets: ours, Nighthawk's rules, bisection (about 2 minutes)
+	$(BIN)/python -m tests.benchmarks.search
 
 benchmark-ledger: $(READY) ## what the ledger costs by level: interleaved blocks on one stack, about 4 minutes
 	$(BIN)/python -m tests.benchmarks.ledger_cost

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import StackError
-from bench.stack.compose.engine import connect
+from bench.stack.engine import connect
 from bench.stack.images.supply import supply_all
 
 NO_ENGINE = "no Docker engine answers"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 
 from bench.child import Child
+from tests.support.waiting import wait_until
 
 
 def start(tmp_path: Path, code: str, **more) -> Child:
@@ -56,10 +56,9 @@ def test_what_it_leaves_ends_with_it(tmp_path: Path) -> None:
     assert child.wait(60)
 
     orphan = int(child.last_output())
-    deadline = time.monotonic() + 30
-    while psutil.pid_exists(orphan) and psutil.Process(orphan).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(
+        lambda: not psutil.pid_exists(orphan) or psutil.Process(orphan).status() == psutil.STATUS_ZOMBIE
+    )
 
 
 def test_a_stopped_one_still_obeys(tmp_path: Path) -> None:

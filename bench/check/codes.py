@@ -45,6 +45,10 @@ CODES = {
     "EB0009": "A match that never gets a request, which Istio does not report",
     "EB0010": "TLS of a subset without a CA to check the server against",
     "EB0011": "A setting of a subset or port that istiod would warn about",
+    "EB0012": "A file or document that cannot be read",
+    "EB0013": "A file or a kind of resource that is not read here",
+    "EB0014": "A field of the metadata that has no effect",
+    "EB0015": "A delegate, or a gateway in a match, that is not there",
     "EB0100": "Files alone cannot do it",
     "EB0101": "A route to a cluster that does not exist (503 NC)",
     "EB0102": "A route to a cluster without endpoints (503 UH)",
@@ -56,5 +60,5 @@ CODES = {
     "EB0108": "Envoy refuses the translation",
     "EB0109": "A part that has no effect on a proxy",
 }
-"""Code -> title. ``IST....`` are Istio's own, ``EB....`` of this suite: up to 0099 lints, from 0100 "
-"effects."""
+"""Code -> title. ``IST....`` are Istio's own, ``EB....`` of this suite: up to 0099 lints, from 0100
+effects."""

@@ -39,7 +39,8 @@ class Finding:
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.position}: {self.level.word} {self.code} {self.resource}: {self.reason} {self.remedy}"
+        resource = f"{self.resource}: " if self.resource else ""
+        return f"{self.position}: {self.level.word} {self.code} {resource}{self.reason} {self.remedy}"
 
 
 def finding(

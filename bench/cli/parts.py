@@ -12,7 +12,7 @@ from bench.errors import InputError
 
 if TYPE_CHECKING:
     from bench.console import Console
-    from bench.load.run.locust_outputs import Address, Surface
+    from bench.load.run.locust_outputs import Address, LocustOutputs
     from bench.scenario.load import LoadedScenario
     from bench.stack.backend import Backend
 
@@ -53,31 +53,31 @@ def make_backend(
             return docker_backend(loaded.scenario, console.note, envoy_image=envoy_image)
 
 
-def make_surface(
+def make_locust_outputs(
     csv: Path | None,
     html: Path | None,
     *,
     web_ui: bool,
     web_bind: str | None,
     stack: StackKind = StackKind.LOCAL,
-) -> Surface:
+) -> LocustOutputs:
     """What Locust itself shall show and write.
 
     Raises:
         InputError: *web_bind* is no address, or Locust runs where nobody sees what it shows.
     """
-    from bench.load.run.locust_outputs import WEB_PORT, Address, Surface
+    from bench.load.run.locust_outputs import WEB_PORT, Address, LocustOutputs
 
     web = None
     if web_ui or web_bind is not None:
         web = Address.parse(web_bind or str(WEB_PORT), port=WEB_PORT, option="--web-bind")
-    surface = Surface(csv=csv, html=html, web=web)
-    if surface and stack is StackKind.DOCKER:
+    locust_outputs = LocustOutputs(csv=csv, html=html, web=web)
+    if locust_outputs and stack is StackKind.DOCKER:
         raise InputError(
             "Locust's own files and web UI would stay in its container.",
             remedy="Leave out --locust-csv, --locust-html and --web-ui, or run with --stack local.",
         )
-    return surface
+    return locust_outputs
 
 
 def make_master_bind(text: str | None) -> Address | None:

@@ -15,6 +15,7 @@ from bench.cli.options import (
     RoleName,
 )
 from bench.cli.parts import make_console
+from bench.errors import BenchError
 
 
 def translate(
@@ -41,7 +42,13 @@ def translate(
 
 
 def check(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of Istio YAML, or of a scenario.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DIR...",
+            help="Folders of Istio YAML, a scenario, files, or - for standard input: all are one mesh.",
+        ),
+    ],
     *,
     fail_on: Annotated[FailOnName, typer.Option(help="Findings of this level end with code 1.")] = (
         FailOnName.ERROR
@@ -51,18 +58,23 @@ def check(
 ) -> None:
     """Tell what is wrong with Istio YAML, and what that does to requests, before anything runs."""
     with make_console(as_json=as_json or as_sarif) as console:
-        from bench.commands.check import check_folder, exit_code
+        from bench.commands.check import check_sources, exit_code, report_of
         from bench.environment import package_version
 
-        report = check_folder(folder)
+        version = package_version("egress-bench")
+        try:
+            report = check_sources(paths)
+        except BenchError as error:
+            if as_sarif:
+                # Whoever uploads the document gets one whatever came.
+                console.document(report_of(error).sarif(version=version))
+            raise
         console.findings(report.worst_first())
         for note in report.notes:
             console.note(f"note: {note}")
         console.say(report.summary())
-        console.document(
-            report.sarif(version=package_version("egress-bench")) if as_sarif else report.document()
-        )
-        raise typer.Exit(exit_code(report.findings, fail_on.value))
+        console.document(report.sarif(version=version) if as_sarif else report.document())
+        raise typer.Exit(exit_code(report, fail_on.value))
 
 
 def explain(

@@ -22,7 +22,14 @@ from bench.cli.options import (
     WebBind,
     WebUi,
 )
-from bench.cli.parts import as_typed, each_image, make_backend, make_console, make_master_bind, make_surface
+from bench.cli.parts import (
+    as_typed,
+    each_image,
+    make_backend,
+    make_console,
+    make_locust_outputs,
+    make_master_bind,
+)
 
 
 def run(
@@ -66,7 +73,9 @@ def run(
         loaded = override(
             load_scenario(scenario), rate=rate, measure_s=measure, blocks=blocks, workers=workers, key=key
         )
-        surface = make_surface(locust_csv, locust_html, web_ui=web_ui, web_bind=web_bind, stack=stack)
+        locust_outputs = make_locust_outputs(
+            locust_csv, locust_html, web_ui=web_ui, web_bind=web_bind, stack=stack
+        )
         codes: list[int] = []
         for image in each_image(stack, envoy_image, as_json=as_json):
             began = time.monotonic() - (0.0 if codes else process_age_s())
@@ -80,7 +89,7 @@ def run(
                 with_handshake=handshake,
                 ledger=ledger.value,
                 mix_matrix=mix_matrix,
-                surface=surface,
+                locust_outputs=locust_outputs,
             )
             finished = run_experiment(loaded, options, console)
             codes.append(console.finish(finished.result, finished.report))
@@ -129,7 +138,7 @@ def drive(
             certificate=certificate,
             private_key=private_key,
             server_name=server_name,
-            surface=make_surface(locust_csv, locust_html, web_ui=web_ui, web_bind=web_bind),
+            locust_outputs=make_locust_outputs(locust_csv, locust_html, web_ui=web_ui, web_bind=web_bind),
             remote_workers=remote_workers,
             master_bind=make_master_bind(master_bind),
             await_workers_s=await_workers,
@@ -175,7 +184,7 @@ def worker(
     port: Annotated[int | None, typer.Option(help="Its port, if not the usual one.")] = None,
     processes: Annotated[int, typer.Option(help="Worker processes to start here.")] = 1,
 ) -> None:
-    """Join a run that another machine conducts."""
+    """Join a run that another machine coordinates."""
     from bench.load.run.starting import MASTER_PORT
     from bench.load.run.worker import run_worker
 

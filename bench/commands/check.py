@@ -11,11 +11,13 @@ from bench.check.effects.find import effects_of
 from bench.check.effects.survey import Survey, survey
 from bench.check.finding import Finding, Level, in_order
 from bench.check.rules.analyze import analyze
+from bench.check.rules.schema import unreadable
 from bench.check.rules.surroundings import Surroundings
 from bench.check.sarif import sarif
 from bench.commands.envoy_validation import Validation, validate
-from bench.commands.folder import InspectedFolder, inspect_folder
 from bench.errors import BenchError, Position
+from bench.scenario.folder import Folder
+from bench.scenario.read import read_sources
 from bench.stack.binaries import find_envoy
 
 SCHEMA_VERSION = 1
@@ -29,6 +31,8 @@ class CheckReport:
     findings: tuple[Finding, ...]
     notes: tuple[str, ...] = ()
     """What could not be looked at, and why."""
+    is_readable: bool = True
+    """False: the files have faults that leave open what they say."""
 
     def worst_first(self) -> list[Finding]:
         """Give the findings by level, each level by file and line."""
@@ -71,42 +75,56 @@ class CheckReport:
         return sarif(self.findings, version=version)
 
 
-def check_folder(folder: Path) -> CheckReport:
-    """Analyze the resources in *folder*, and what their translation does to requests.
+def check_sources(paths: Sequence[Path]) -> CheckReport:
+    """Analyze the resources in folders and files together, and what their translation does to requests.
 
     Raises:
-        InputError: there is nothing to check: no folder, no Istio YAML, no readable file, a bad inventory.
+        InputError: there is nothing to check: no such folder, nothing of Istio, a file that cannot be opened.
     """
-    return check(inspect_folder(folder))
+    return check(read_sources(paths))
 
 
-def check(inspected: InspectedFolder) -> CheckReport:
+def report_of(error: BenchError) -> CheckReport:
+    """Give the report of a folder that cannot be read at all: `--sarif` has a document for it, too."""
+    where = error.where if isinstance(error.where, Position) else Position(str(error.where or "."), 1)
+    found = Finding(Level.ERROR, "EB0012", where, "", error.what, error.remedy or "Correct it.")
+    return CheckReport((found,), is_readable=False)
+
+
+def check(read: Folder) -> CheckReport:
     """Analyze what was read, and let Envoy, where there is one, validate the translation of each proxy.
 
     Effects and validation need an inventory, and resources that a cluster would accept.
     """
-    resources, problems = inspected.survey.resources, inspected.survey.problems
-    inventory = inspected.inventory
+    if read.unreadable:
+        found = tuple(unreadable(read.unreadable))
+        return CheckReport(
+            in_order(found), ("Nothing else is looked at until the files can be read.",), is_readable=False
+        )
+    resources, problems, inventory = read.resources, read.survey.problems, read.inventory
     known = inventory is not None or bool(resources.pods)
     surroundings = Surroundings(resources, inventory, workloads_are_known=known)
     findings = list(analyze(surroundings, problems))
     notes: list[str] = []
     if inventory is None:
         notes.append(
-            "Without an inventory.yaml or a scenario.yaml it is not known which proxies exist: effects "
-            "on requests "
-            "were not looked at."
+            "Without an inventory.yaml or a scenario.yaml it is not known which proxies exist: effects on "
+            "requests were not looked at."
         )
     elif problems:
         notes.append("Effects on requests are looked at when every resource is one that a cluster accepts.")
     else:
-        registry = inspected.registry(inventory)
-        found = survey(registry, resources)
-        findings += effects_of(found, connections=inspected.connections)
-        validation = _by_envoy(found, Position(inspected.inventory_file, 1))
+        translated = survey(read.registry(), resources)
+        findings += effects_of(translated, connections=_connections(read))
+        validation = _by_envoy(translated, read.inventory_position("proxies"))
         findings += validation.findings
         notes += validation.notes
     return CheckReport(in_order(findings), tuple(notes))
+
+
+def _connections(read: Folder) -> int | None:
+    """Give what the planned load keeps busy; None without a plan."""
+    return read.scenario.traffic.connections.count if read.scenario is not None else None
 
 
 def _by_envoy(found: Survey, fallback: Position) -> Validation:
@@ -117,7 +135,9 @@ def _by_envoy(found: Survey, fallback: Position) -> Validation:
     return validate(found, envoy, fallback)
 
 
-def exit_code(findings: Sequence[Finding], fail_on: FailOn = "error") -> int:
-    """Give 1 when a finding of the level *fail_on* or worse stands, else 0."""
+def exit_code(report: CheckReport, fail_on: FailOn = "error") -> int:
+    """Give 2 for files that cannot be read, 1 when a finding is of the level *fail_on* or worse, else 0."""
+    if not report.is_readable:
+        return 2
     limit = Level.WARNING if fail_on == "warning" else Level.ERROR
-    return int(any(finding.level >= limit for finding in findings))
+    return int(any(finding.level >= limit for finding in report.findings))

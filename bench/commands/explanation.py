@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.commands.folder import inspect_folder
-from bench.errors import InputError
 from bench.explain.explain import explain
 from bench.explain.request import parse_request
 from bench.explain.trace import Journey
-from bench.istio.problem import InvalidResourcesError
+from bench.scenario.read import read_folder
 
 
 def explain_folder(
@@ -24,15 +22,6 @@ def explain_folder(
         UnsupportedError: files alone cannot do what a resource on the way asks for.
     """
     request = parse_request(url, headers, method)
-    inspected = inspect_folder(folder)
-    if inspected.survey.problems:
-        raise InvalidResourcesError(inspected.survey.problems)
-    if inspected.inventory is None:
-        raise InputError(
-            "there is neither an inventory.yaml nor a scenario.yaml, so it is not known which proxies exist.",
-            where=str(folder),
-            remedy="Write an inventory.yaml with the proxies beside the Istio YAML.",
-        )
-    resources = inspected.survey.resources
-    registry = inspected.registry(inspected.inventory)
-    return explain(registry, resources, request, proxy)
+    read = read_folder(folder)
+    read.require_resources()
+    return explain(read.registry(), read.resources, request, proxy)

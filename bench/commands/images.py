@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
-from bench.stack.compose.engine import connect
+from bench.stack.engine import connect
 from bench.stack.images.pins import Default, pin
 from bench.stack.images.recipes import ROLES
 from bench.stack.images.supply import Image, supply_built

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.errors import InputError
-from bench.stack.stale_runs import Run, find_runs
+from bench.stack.runs import Run, find_runs
 
 _LOOK_EVERY_S = 0.2
 

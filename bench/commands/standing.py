@@ -11,10 +11,9 @@ from bench.observer import Observer
 from bench.preparation import make_material, prepare
 from bench.scenario.load import LoadedScenario
 from bench.scenario.models import Scenario
+from bench.stack import Stack, StackSpec
 from bench.stack.client_address import client_address
-from bench.stack.private_folder import guarded_folder
-from bench.stack.protocol import Stack, StackSpec
-from bench.stack.stale_runs import Run, clear, end_orphans, end_run, find_runs
+from bench.stack.runs import Run, clear, end_orphans, end_run, find_runs, supervised_folder
 from bench.translate.config import ConfigSource
 
 _LOOK_EVERY_S = 0.5
@@ -44,7 +43,7 @@ def stand(
     """
     prepared = prepare(loaded)
     scenario = loaded.scenario
-    with guarded_folder(f"{scenario.name} keys") as private:
+    with supervised_folder(f"{scenario.name} keys") as private:
         material = make_material(loaded, private / "material")
         with make_stack(prepared.stack_spec(scenario.name, source, material)) as stack:
             observer.note("\n".join(_ways_in(stack, scenario)))

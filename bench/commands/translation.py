@@ -8,13 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import ValidationError
-
-from bench.errors import InputError
+from bench.errors import InputError, Position
 from bench.istio.inventory import Inventory
-from bench.istio.load import load_folder
-from bench.istio.registry import build_registry
+from bench.scenario.read import read_folder
 from bench.stack.watches import watch_limit
 from bench.translate import (
     Address,
@@ -30,8 +26,6 @@ from bench.translate.files.tls_secrets import SYSTEM_ROOTS
 
 Role = Literal["sidecar", "egress"]
 _INVENTORY_ROLES = {"sidecar": "sidecar", "egress": "gateway"}
-_INVENTORY_FILES = (("inventory.yaml", None), ("scenario.yaml", "inventory"))
-_ISTIO_FOLDER = "istio"
 _ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - what listeners are called, not a socket
 
 
@@ -63,8 +57,7 @@ def write_translation(
 ) -> Translation:
     """Translate the Istio YAML in *folder* for one proxy into Envoy files below *out*.
 
-    The inventory stands in ``inventory.yaml``, or as a part of ``scenario.yaml``; a scenario keeps its
-    Istio YAML in the folder ``istio``. Without *proxy* there must be one proxy of that role. Files whose
+    Without *proxy* there must be one proxy of that role. Files whose
     content stays the same are not touched, others are replaced by a rename, so that a running Envoy notices
     exactly what changed; files of an earlier translation that have no successor are removed.
 
@@ -72,11 +65,11 @@ def write_translation(
         InputError: the folder, the inventory or a resource is wrong, or *out* cannot be written.
         UnsupportedError: files alone cannot do what a resource asks for.
     """
-    inventory, inventory_file = read_inventory(folder)
-    name = _choose_proxy(inventory, role, proxy, inventory_file)
-    registry = build_registry(
-        load_folder(istio_folder(folder)), inventory, inventory_file=str(inventory_file)
-    )
+    read = read_folder(folder)
+    read.require_resources()
+    inventory = read.require_inventory()
+    name = _choose_proxy(inventory, role, proxy, read.inventory_position("proxies"))
+    registry = read.registry()
     config = translate(registry, name, config_source=config_source)
     root = out.resolve()
     binds = {
@@ -100,71 +93,21 @@ def write_translation(
     return Translation(name, root, written, command, _warnings(config, binds))
 
 
-def istio_folder(folder: Path) -> Path:
-    """Give the folder that holds the Istio YAML: *folder* itself, or its ``istio`` if there is one."""
-    inner = folder / _ISTIO_FOLDER
-    return inner if inner.is_dir() else folder
-
-
-def read_inventory(folder: Path) -> tuple[Inventory, Path]:
-    """Read the inventory that lies in *folder*; give the file that it stands in, too.
-
-    Raises:
-        InputError: there is none, or it is wrong.
-    """
-    for name, part in _INVENTORY_FILES:
-        file = folder / name
-        if not file.is_file():
-            continue
-        try:
-            data: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"is no YAML: {error}", where=str(file)) from error
-        if part is not None:
-            data = _inventory_part(data, part)
-        if not isinstance(data, dict):
-            raise InputError(
-                f"has no {part or 'mapping at its top'}.", where=str(file), remedy="It must name the proxies."
-            )
-        try:
-            return Inventory.model_validate(data), file
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(step) for step in first["loc"])
-            raise InputError(f"{place}: {first['msg']}.", where=str(file)) from error
-    raise InputError(
-        "has neither inventory.yaml nor scenario.yaml.",
-        where=str(folder),
-        remedy="Write inventory.yaml with semantics and proxies (role, namespace, labels, ip).",
-    )
-
-
-def _inventory_part(data: Any, part: str) -> Any:
-    """Take the inventory out of a scenario, with the workload certificates that its ``tls`` names."""
-    if not isinstance(data, dict):
-        return None
-    inventory, tls = data.get(part), data.get("tls")
-    made = tls.get("workload") if isinstance(tls, dict) else None
-    if not isinstance(inventory, dict) or not isinstance(made, dict):
-        return inventory
-    return {**inventory, "workload": {name: made[name] for name in made if name != "key"}}
-
-
-def _choose_proxy(inventory: Inventory, role: Role, proxy: str | None, file: Path) -> str:
+def _choose_proxy(inventory: Inventory, role: Role, proxy: str | None, where: Position) -> str:
     wanted = _INVENTORY_ROLES[role]
     names = [name for name, each in inventory.proxies.items() if each.role == wanted]
     if proxy is not None:
         if proxy not in names:
             raise InputError(
                 f"has no {role} proxy {proxy!r}.",
-                where=str(file),
+                where=where,
                 remedy=f"It has {', '.join(names) or 'none'}.",
             )
         return proxy
     if len(names) != 1:
         raise InputError(
             f"has {len(names) or 'no'} proxies of the role {role}.",
-            where=str(file),
+            where=where,
             remedy=f"Choose one with --proxy: {', '.join(names)}."
             if names
             else f"Add one with role: {wanted}.",

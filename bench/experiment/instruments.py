@@ -11,15 +11,15 @@ from typing import Protocol
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import LoadPlan
 from bench.load.run.launcher import Launcher
-from bench.load.run.null_target import measure_floor
+from bench.load.run.null_target import measure_null_target_baseline
 from bench.load.run.runner import run_load
 from bench.measure.bookkeeper import Bookkeeper
 from bench.measure.meter import Meter
 from bench.measure.request_matching import Matcher
 from bench.measure.topology import Topology
 from bench.measure.trial import Bookkeeping, LoadRunner, StackMeter
-from bench.stack.nginx import FLUSH_INTERVAL_S
-from bench.stack.protocol import Stack
+from bench.stack import Stack
+from bench.stack.nodes import FLUSH_INTERVAL_S
 from bench.telemetry.access_log import wait_until_flushed
 from bench.verify.calls import Caller, make_calls
 
@@ -50,7 +50,7 @@ class Instruments:
     clock: Callable[[], float] = time.monotonic
     """Seconds, for spans."""
     run_load: LoadRunner = run_load
-    measure_baseline: BaselineRunner = measure_floor
+    measure_baseline: BaselineRunner = measure_null_target_baseline
     call: Caller = make_calls
     """Makes the single calls of the verification."""
     open_meter: Callable[[Stack, str], StackMeter] = Meter

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.certs.keys import KeysAhead
-from bench.load.run.locust_outputs import NO_SURFACE, Surface
+from bench.load.run.locust_outputs import NO_LOCUST_OUTPUTS, LocustOutputs
 from bench.result import LedgerLevel
 from bench.stack.backend import Backend
 
@@ -31,5 +31,5 @@ class RunOptions:
     """Let a tenth of the steady trials' requests be those of the request matrix."""
     ledger: LedgerLevel = "counters"
     """Level of the accounts of the steady trials; those of handshakes are kept at level ``counters``."""
-    surface: Surface = NO_SURFACE
+    locust_outputs: LocustOutputs = NO_LOCUST_OUTPUTS
     """What Locust itself shows and writes, for each trial."""

@@ -25,7 +25,7 @@ from bench.preparation import Prepared, make_material, prepare
 from bench.result import RunWarning
 from bench.scenario.load import LoadedScenario
 from bench.stack.backend import Backend
-from bench.stack.private_folder import guarded_folder
+from bench.stack.runs import supervised_folder
 
 _PREPARATION_S = 6.0
 _REPORT_S = 4.0
@@ -44,7 +44,7 @@ def run(
         Whatever is raised after the first trial, its result and report are on disk.
     """
     started_at = datetime.now(UTC)
-    options.surface.check()
+    options.locust_outputs.check()
     if options.ledger == "full":
         require_matchable(loaded.scenario.traffic)
     observer.plan(_planned_s(loaded, options))
@@ -61,8 +61,10 @@ def run(
     for warning in record.warnings:
         observer.warning(warning)
     record.save()
-    if options.surface.web is not None:
-        observer.note(f"Locust's web UI: http://{options.surface.web}/ while load runs, anew for each trial")
+    if options.locust_outputs.web is not None:
+        observer.note(
+            f"Locust's web UI: http://{options.locust_outputs.web}/ while load runs, anew for each trial"
+        )
     with kept(record):
         try:
             _measure(prepared, options, record, observer, instruments)
@@ -81,7 +83,7 @@ def _measure(
     instruments: Instruments,
 ) -> None:
     scenario = prepared.loaded.scenario
-    with guarded_folder(f"{scenario.name} keys") as private:
+    with supervised_folder(f"{scenario.name} keys") as private:
         observer.stage(f"making certificates ({scenario.tls.key})", 2)
         material = make_material(prepared.loaded, private / "material", options.keys)
         _keep_certificates(material, record.folder / "config" / "certificates")

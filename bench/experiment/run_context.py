@@ -21,8 +21,8 @@ from bench.preparation import Prepared, Variation
 from bench.report.folder import slug
 from bench.scenario.models import Scenario
 from bench.scenario.traffic import mean_rate
+from bench.stack import Stack
 from bench.stack.artifacts import save_config
-from bench.stack.protocol import Stack
 from bench.translate.config import ConfigSource
 
 AROUND_TRIAL_S = 2.0
@@ -92,7 +92,7 @@ class RunContext:
                 folder=self.record.folder / "logs" / "generator" / slug(plan.name),
                 meter=meter,
                 books=instruments.keep_books(stack, topology, matcher),
-                surface=self.options.surface.for_trial(slug(plan.name)),
+                locust_outputs=self.options.locust_outputs.for_trial(slug(plan.name)),
                 beside=[other for each, other in stacks.items() if each != name],
                 run_load=instruments.run_load,
             )

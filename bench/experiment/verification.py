@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from bench.errors import BenchError
 from bench.experiment.run_context import RunContext
 from bench.result import VerificationLine
+from bench.stack import Stack
 from bench.stack.artifacts import save_logs
-from bench.stack.protocol import Stack
 from bench.verify.client_tls_controls import Identities
 from bench.verify.matrix import MatrixCheck
 from bench.verify.path_calls import path_requests

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 from bench.errors import InputError
 from bench.explain.connections import Connection
 from bench.explain.narrow import narrowed
@@ -12,6 +10,7 @@ from bench.explain.request import Request
 from bench.explain.resources import Sources
 from bench.explain.trace import Journey
 from bench.explain.walk import Walk
+from bench.istio.hosts import is_ip
 from bench.istio.registry import ProxyView, Registry
 from bench.istio.resource import Resources
 
@@ -32,7 +31,7 @@ def explain(registry: Registry, resources: Resources, request: Request, proxy: s
         request.port,
         _address(small, request, name),
         has_tls=request.scheme == "https",
-        sni=request.host if request.scheme == "https" and not _is_ip(request.host) else "",
+        sni=request.host if request.scheme == "https" and not is_ip(request.host.strip("[]")) else "",
     )
     hop = Walk(Proxies(small, Sources(resources, small.services))).arrive(name, request, connection)
     return Journey(request, hop)
@@ -56,17 +55,9 @@ def default_proxy(registry: Registry) -> str:
     )
 
 
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text.strip("[]"))
-    except ValueError:
-        return False
-    return True
-
-
 def _address(registry: Registry, request: Request, name: str) -> str:
     """Give the IP that the client connects to, where the registry knows it."""
-    if _is_ip(request.destination):
+    if is_ip(request.destination.strip("[]")):
         return request.destination
     view = ProxyView(registry, name)
     for host in possible_names(request.destination, view.namespace, registry.inventory.domain):

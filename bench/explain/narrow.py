@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from bench.explain.proxies import possible_names
 from bench.explain.request import Request, host_of
+from bench.istio.hosts import covers, is_wildcard
 from bench.istio.inventory import Proxy
 from bench.istio.registry import Registry
-from bench.istio.registry.hosts import covers, is_wildcard
 from bench.istio.registry.services import Protocol, Service
 from bench.istio.registry.virtual_services import BoundVirtualService
 

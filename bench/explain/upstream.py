@@ -12,7 +12,7 @@ from bench.explain.connections import Connection
 from bench.explain.proxies import Proxies, TranslatedProxy
 from bench.explain.request import Request
 from bench.explain.trace import Branch, Endpoint, Hop, Origin, Outcome, Step
-from bench.translate.names import BLACK_HOLE, PASSTHROUGH
+from bench.istio.cluster_names import BLACK_HOLE, parse_cluster_name
 
 Arrive = Callable[[str, Request, Connection], Hop]
 """Goes on at another proxy."""
@@ -76,9 +76,9 @@ class Upstream:
 
     def _endpoint_origins(self, cluster: str, addresses: Container[str]) -> tuple[Origin, ...]:
         """Name what declares the endpoints of *cluster* among *addresses*; a gateway has none."""
-        _, number, _, host = [*cluster.split("|", maxsplit=3), "", "", ""][:4]
-        service = self.here.view.service(host)
-        port = service.port(int(number)) if service is not None and number.isdecimal() else None
+        named = parse_cluster_name(cluster)
+        service = self.here.view.service(named.host) if named is not None else None
+        port = service.port(named.port) if service is not None and named is not None else None
         if service is None or port is None:
             return ()
         return self.here.sources.origins(
@@ -165,29 +165,31 @@ def _numbered(ports: Sequence[int]) -> str:
 
 def why_missing(here: TranslatedProxy, proxies: Proxies, name: str) -> str:
     """Say which part of a cluster's name leads nowhere for this proxy."""
-    if name == PASSTHROUGH:
+    named = parse_cluster_name(name)
+    if named is None:
         return "only a proxy with interception knows where the client wanted to go"
-    _, port, subset, host = [*name.split("|", maxsplit=3), "", "", ""][:4]
+    port, subset, host = named.port, named.subset, named.host
     declared = [service for service in proxies.registry.services if service.host == host]
     if not declared:
         return f"no Service and no ServiceEntry has the host {host}"
     seen = [service for service in declared if service.is_visible_in(here.proxy.namespace)]
     if not seen:
         return f"{host} is not exported to the namespace {here.proxy.namespace} of {here.name}"
-    known = [each.name for each in here.config.clusters if each.name.endswith(f"|{host}")]
-    ports = sorted({int(each.split("|")[1]) for each in known})
-    if int(port) not in ports:
-        having = [service for service in declared if any(each.number == int(port) for each in service.ports)]
+    all_named = (parse_cluster_name(each.name) for each in here.config.clusters)
+    known = [each for each in all_named if each is not None and each.host == host]
+    ports = sorted({each.port for each in known})
+    if port not in ports:
+        having = [service for service in declared if any(each.number == port for each in service.ports)]
         text = f"for {here.name}, {host} has " + (
             f"{_numbered(ports)}, not {port}" if ports else f"no port {port}"
         )
         if having:
             other = having[0]
-            place = next(other.locate_port(each)() for each in other.ports if each.number == int(port))
+            place = next(other.locate_port(each)() for each in other.ports if each.number == port)
             text += f"; {other.origin.value} {other.namespace}/{other.name} ({place}) has it, but a "
             text += "Kubernetes Service of the same host takes its place"
         return text
-    subsets = sorted({each.split("|")[2] for each in known} - {""})
+    subsets = sorted({each.subset for each in known} - {""})
     if subset and subset not in subsets:
         listed = f"has the subsets {', '.join(subsets)}" if subsets else "has no subsets"
         return f"for {here.name}, {host} {listed}, not {subset}: no DestinationRule that it sees defines it"

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from bench.istio.decode import FieldFault, decode, describe, nearest, unknown_fields
 from bench.istio.documents import Document
 from bench.istio.kinds import ISTIO_GROUP, ISTIO_VERSIONS, KINDS, OTHER_ISTIO_KINDS, Kind
-from bench.istio.problem import Path, Problem, Stage, path_text
+from bench.istio.problem import Code, Path, Problem, Stage, path_text
 from bench.istio.resource import DEFAULT_NAMESPACE, Resource
 from bench.istio.validation.findings import Finding
 from bench.istio.validation.resource import inspect
@@ -63,7 +63,8 @@ class Collector:
         stage: Stage = "reading",
         resource: str = "",
     ) -> None:
-        self.problems.append(Problem(document.position(path), what, remedy, stage, resource))
+        code = Code.REFUSED if resource else Code.UNREADABLE
+        self.problems.append(Problem(document.position(path), what, remedy, stage, resource, code))
 
     def _add_object(self, document: Document, data: Any, root: Path) -> None:
         if not isinstance(data, dict):
@@ -83,7 +84,7 @@ class Collector:
             return
         kind = _known_kind(kind_name, api_version)
         if kind is None:
-            self._unknown_kind(document, kind_name, api_version, root)
+            self._unknown_kind(document, data, root)
             return
         resource = self._resource(kind, data, document, root)
         if resource is not None:
@@ -100,7 +101,8 @@ class Collector:
         for index, item in enumerate(items):
             self._add_object(document, item, (*root, "items", index))
 
-    def _unknown_kind(self, document: Document, kind_name: str, api_version: str, root: Path) -> None:
+    def _unknown_kind(self, document: Document, data: dict[str, Any], root: Path) -> None:
+        kind_name, api_version = data["kind"], data["apiVersion"]
         if api_version.split("/", maxsplit=1)[0] == ISTIO_GROUP and kind_name not in OTHER_ISTIO_KINDS:
             if kind_name in KINDS:
                 field, what = "apiVersion", f"{kind_name} is not served as {api_version}."
@@ -109,10 +111,14 @@ class Collector:
                 field, what = "kind", f"Istio has no kind {kind_name}."
                 remedy = nearest(kind_name, [name for name, kind in KINDS.items() if kind.is_istio])
             where = document.position((*root, field))
-            self.problems.append(Problem(where, what, remedy, "schema"))
+            self.problems.append(Problem(where, what, remedy, "schema", code=Code.UNREADABLE))
             return
         where = document.position((*root, "kind"))
-        self.warnings.append(Problem(where, f"{kind_name} ({api_version}) is not read here and was skipped."))
+        what = f"{kind_name} ({api_version}) is not read here and was skipped."
+        metadata, _ = _metadata(data)
+        title = _title(kind_name, metadata.get("namespace") or DEFAULT_NAMESPACE, metadata.get("name"))
+        remedy = "It has no effect here: write what it does as a resource that is read, or leave it out."
+        self.warnings.append(Problem(where, what, remedy, resource=title, code=Code.SKIPPED_KIND))
 
     def _keep(self, resource: Resource[Any]) -> None:
         identity = (resource.kind, resource.namespace, resource.name)
@@ -134,7 +140,7 @@ class Collector:
         metadata, faults = _metadata(data)
         name = metadata.get("name") or ""
         namespace = (metadata.get("namespace") or DEFAULT_NAMESPACE) if kind.is_namespaced else ""
-        title = f"{kind_name} {namespace}/{name}".removesuffix("/").replace(" /", " ") if name else kind_name
+        title = _title(kind_name, namespace, name)
         self._warn_about_metadata(document, data.get("metadata"), title, root)
         if kind.is_istio:
             faults += unknown_fields((), data, ("apiVersion", "kind", "metadata", "spec", "status"))
@@ -175,9 +181,11 @@ class Collector:
             return
         for fault in unknown_fields(("metadata",), metadata, _METADATA_FIELDS):
             where = document.position(root + fault.path)
-            what = f"{title}: {path_text(fault.path)} is no known field and has no effect."
+            what = f"{title}: {path_text(fault.path)} is not a known field and has no effect."
+            if fault.path == ("metadata",):
+                what = f"{title}: metadata {fault.what}"
             near = nearest(str(fault.path[-1]), _METADATA_FIELDS)
-            self.warnings.append(Problem(where, what, near))
+            self.warnings.append(Problem(where, what, near, resource=title, code=Code.UNKNOWN_METADATA))
 
     def _inspect(self, resource: Resource[Any]) -> None:
         findings = inspect(resource)
@@ -185,18 +193,26 @@ class Collector:
         of_schema = {finding.path for finding in findings.refusals if finding.stage == "schema"}
         for finding in findings.refusals:
             if finding.stage == "schema" or finding.path not in of_schema:
-                self.problems.append(_as_problem(resource, finding))
-        self.warnings += (_as_problem(resource, finding) for finding in findings.warnings)
+                self.problems.append(_as_problem(resource, finding, Code.REFUSED))
+        self.warnings += (
+            _as_problem(resource, finding, Code.ADMITTED_WITH_WARNING) for finding in findings.warnings
+        )
 
 
-def _as_problem(resource: Resource[Any], finding: Finding) -> Problem:
+def _as_problem(resource: Resource[Any], finding: Finding, code: Code) -> Problem:
     what = f"{resource.title}:{_field(finding.path)}: {finding.what}."
     where = resource.position(finding.path)
-    return Problem(where, what, stage=finding.stage, resource=resource.title)
+    return Problem(where, what, stage=finding.stage, resource=resource.title, code=code)
 
 
 def _field(path: Path) -> str:
     return f" {path_text(path)}" if path else ""
+
+
+def _title(kind: str, namespace: str, name: str | None) -> str:
+    if not name:
+        return kind
+    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
 
 
 def _known_kind(kind_name: str, api_version: str) -> Kind | None:

@@ -22,6 +22,10 @@ _TYPE_NAMES = {
     "model_type": "an object",
 }
 
+MOST_UNKNOWN_FIELDS = 20
+"""Of one object that are named one by one."""
+_LONGEST_WORD = 100
+"""Characters up to which a misspelt word is compared with the known ones."""
 
 _BOUNDS = {
     "greater_than": ("more than", "gt"),
@@ -46,7 +50,21 @@ def decode(model: type[BaseModel], data: Any, root: Path) -> BaseModel | list[Fi
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        return [_fault(model, details, root) for details in error.errors(include_url=False)]
+        return list(_faults(model, error.errors(include_url=False), root))
+
+
+def _faults(model: type[BaseModel], errors: Iterable[ErrorDetails], root: Path) -> Iterator[FieldFault]:
+    unknown: dict[Path, int] = {}
+    for details in errors:
+        if details["type"] == "extra_forbidden":
+            holder = root + tuple(details["loc"][:-1])
+            unknown[holder] = unknown.get(holder, 0) + 1
+            if unknown[holder] > MOST_UNKNOWN_FIELDS:
+                continue
+        yield _fault(model, details, root)
+    for holder, count in unknown.items():
+        if count > MOST_UNKNOWN_FIELDS:
+            yield _more_unknown_fields(holder, count)
 
 
 def _fault(model: type[BaseModel], error: ErrorDetails, root: Path) -> FieldFault:
@@ -88,14 +106,24 @@ def _unknown_field(path: Path, name: str, known: tuple[str, ...]) -> FieldFault:
     remedy = nearest(name, known)
     if remedy is None and known:
         remedy = f"Known here: {', '.join(sorted(known))}."
-    return FieldFault(path, "is no known field.", remedy, is_unknown_field=True)
+    return FieldFault(path, "is not a known field.", remedy, is_unknown_field=True)
+
+
+def _more_unknown_fields(holder: Path, count: int) -> FieldFault:
+    more = count - MOST_UNKNOWN_FIELDS
+    return FieldFault(holder, f"has {more} more fields that are not known.", is_unknown_field=True)
 
 
 def unknown_fields(path: Path, written: Any, known: tuple[str, ...]) -> Iterator[FieldFault]:
     """A fault for each key of *written* that is not *known*."""
+    count = 0
     for name in written:
         if name not in known:
-            yield _unknown_field((*path, name), name, known)
+            count += 1
+            if count <= MOST_UNKNOWN_FIELDS:
+                yield _unknown_field((*path, name), name, known)
+    if count > MOST_UNKNOWN_FIELDS:
+        yield _more_unknown_fields(path, count)
 
 
 def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
@@ -103,9 +131,11 @@ def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | No
 
     *cutoff* is how alike they must be, 0 to 1.
     """
-    by_small_letters = {str(name).lower(): name for name in known}
-    near = difflib.get_close_matches(word.lower(), by_small_letters, n=1, cutoff=cutoff)
-    return f"Did you mean {by_small_letters[near[0]]}?" if near else None
+    if len(word) > _LONGEST_WORD:
+        return None
+    by_lower_case = {str(name).lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), by_lower_case, n=1, cutoff=cutoff)
+    return f"Did you mean {by_lower_case[near[0]]}?" if near else None
 
 
 def _field_names(model: type[BaseModel], loc: Path) -> Iterator[str]:

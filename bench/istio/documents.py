@@ -24,7 +24,7 @@ from yaml.events import (
 )
 
 from bench.errors import Position
-from bench.istio.problem import Path, Problem
+from bench.istio.problem import Code, Path, Problem
 from bench.istio.scalars import key_text, resolve
 
 DEEPEST_NESTING = 100
@@ -52,6 +52,8 @@ class Document:
     offset: int
     """Lines in the file before :attr:`text`."""
     _root: Any = field(default=None, repr=False)
+    _entries: dict[int, dict[str, tuple[Any, Any]]] = field(default_factory=dict, repr=False)
+    """Node -> what stands under each of its keys: thousands of faults in one mapping stay linear."""
 
     def position(self, path: Path = ()) -> Position:
         """``file:line`` of the field at *path*, or of the nearest one above it that is written."""
@@ -66,11 +68,23 @@ class Document:
         if node is not False and node is not None:
             line = node.start_mark.line + self.offset + 1
             for part in path:
-                mark, node = _child(node, part)
+                mark, node = self._child(node, part)
                 if mark is None:
                     break
                 line = mark.line + self.offset + 1
         return Position(self.file, line)
+
+    def _child(self, node: Any, part: str | int) -> tuple[Any, Any]:
+        """Give the mark and the node of *part* below *node*; no mark when it is not written."""
+        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            child = node.value[part]
+            return child.start_mark, child
+        if not isinstance(node, yaml.MappingNode) or not isinstance(part, str):
+            return None, None
+        entries = self._entries.get(id(node))
+        if entries is None:
+            entries = self._entries[id(node)] = _entries_of(node)
+        return entries.get(part, (None, None))
 
 
 class _DocumentError(Exception):
@@ -92,7 +106,7 @@ def read_documents(text: str, file: str, report: Callable[[Problem], None]) -> I
         parser = _Loader(text)
     except UnicodeEncodeError as error:
         line = text.count("\n", 0, error.start) + 1
-        report(Problem(Position(file, line), "a character here is no Unicode text.", "Remove it."))
+        report(_unreadable(Position(file, line), "a character here is not Unicode text.", "Remove it."))
         return
     builder = _Builder(parser)
     try:
@@ -116,7 +130,7 @@ def read_documents(text: str, file: str, report: Callable[[Problem], None]) -> I
 
 def _report_all(faults: list[_DocumentError], file: str, report: Callable[[Problem], None]) -> None:
     for fault in faults:
-        report(Problem(Position(file, fault.line), fault.what, fault.remedy))
+        report(_unreadable(Position(file, fault.line), fault.what, fault.remedy))
 
 
 class _Builder:
@@ -247,12 +261,9 @@ def _first_wins(sources: list[dict[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _child(node: Any, part: str | int) -> tuple[Any, Any]:
-    """The mark and the node of *part* below *node*; no mark when it is not written."""
-    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-        child = node.value[part]
-        return child.start_mark, child
-    # What is written in the mapping itself comes before what is merged into it.
+def _entries_of(node: Any) -> dict[str, tuple[Any, Any]]:
+    """Index mark and value by key; what is written in the mapping itself comes before what is merged in."""
+    entries: dict[str, tuple[Any, Any]] = {}
     mappings, seen = [node], set()
     while mappings:
         mapping = mappings.pop(0)
@@ -264,9 +275,11 @@ def _child(node: Any, part: str | int) -> tuple[Any, Any]:
                 continue
             if key.value == _MERGE:
                 mappings += value.value if isinstance(value, yaml.SequenceNode) else [value]
-            elif key.value == part or (not key.style and key_text(resolve(key.value)) == part):
-                return key.start_mark, value
-    return None, None
+                continue
+            entries.setdefault(key.value, (key.start_mark, value))
+            if not key.style and (name := key_text(resolve(key.value))) is not None:
+                entries.setdefault(name, (key.start_mark, value))
+    return entries
 
 
 def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
@@ -278,13 +291,16 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
         if "'\\t'" in what or _begins_with_tab(text, mark.line):
             remedy = "YAML is indented with spaces: replace the tab."
         said = f"{context}: {what}" if context else what
-        return Problem(Position(file, mark.line + 1), f"no valid YAML: {said}.", remedy)
+        return _unreadable(Position(file, mark.line + 1), f"not valid YAML: {said}.", remedy)
     # A reader's error (a control character) has an offset in UTF-8 and no mark.
     offset = getattr(error, "position", 0) or 0
     line = text.encode("utf-8", "surrogatepass")[:offset].count(b"\n") + 1
-    return Problem(
-        Position(file, line), f"no valid YAML: {getattr(error, 'reason', error)}.", "Remove the character."
-    )
+    reason = getattr(error, "reason", error)
+    return _unreadable(Position(file, line), f"not valid YAML: {reason}.", "Remove the character.")
+
+
+def _unreadable(where: Position, what: str, remedy: str | None) -> Problem:
+    return Problem(where, what, remedy, code=Code.UNREADABLE)
 
 
 def _begins_with_tab(text: str, line: int) -> bool:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.errors import InputError, Position
+from bench.errors import InputError
 from bench.istio.collect import Collector
 from bench.istio.documents import read_documents
+from bench.istio.files import find_files, read_text, shown
 from bench.istio.kinds import KINDS
-from bench.istio.problem import InvalidResourcesError, Problem
+from bench.istio.problem import Code, InvalidResourcesError, Problem
 from bench.istio.resource import Resources
-
-NOT_ISTIO = frozenset({"scenario.yaml", "scenario.yml", "inventory.yaml", "inventory.yml"})
-"""Files of this suite that may lie beside the Istio YAML."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,24 +23,47 @@ class Survey:
     """Every resource that could be read, those that Istio refuses too."""
     problems: tuple[Problem, ...]
     """In the order of files and lines."""
+    files: tuple[Path, ...] = ()
+    """What was read."""
+
+    @property
+    def unreadable(self) -> tuple[Problem, ...]:
+        """The problems after which nobody knows what else stands in the files."""
+        return tuple(problem for problem in self.problems if problem.code is Code.UNREADABLE)
+
+    @property
+    def has_istio(self) -> bool:
+        """Whether a resource of Istio was found, or one that was refused."""
+        refused = any(problem.code is Code.REFUSED for problem in self.problems)
+        return refused or any(KINDS[resource.kind].is_istio for resource in self.resources)
 
 
 def load_folder(path: Path) -> Resources:
-    """Load every ``*.yaml`` and ``*.yml`` file in *path*, by name; not those in folders below it.
+    """Load every YAML and JSON file in *path* and in the folders below it, by name.
 
     Raises:
         InvalidResourcesError: something in the files is wrong; it names all of it.
         InputError: there is no such folder, a file cannot be read, or there is no Istio YAML in it.
     """
-    resources = _trusted(survey_folder(path))
-    if not any(KINDS[resource.kind].is_istio for resource in resources):
+    survey = survey_folder(path)
+    resources = _trusted(survey)
+    require_istio(survey, str(path))
+    return resources
+
+
+def require_istio(survey: Survey, where: str) -> None:
+    """Stop where no resource of Istio was found.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not survey.has_istio:
         kinds = ", ".join(name for name, kind in KINDS.items() if kind.is_istio)
         raise InputError(
             "there is no Istio resource in this folder.",
-            where=str(path),
+            where=where,
             remedy=f"Put YAML files with {kinds} there.",
         )
-    return resources
 
 
 def load_text(text: str, file: str) -> Resources:
@@ -55,26 +76,32 @@ def load_text(text: str, file: str) -> Resources:
 
 
 def survey_folder(path: Path) -> Survey:
-    """As :func:`load_folder`, but problems are returned and a folder without Istio YAML is none.
+    """As :func:`load_folder`, but problems are returned and a folder without Istio YAML is allowed.
 
     Raises:
         InputError: there is no such folder, or a file cannot be read.
     """
-    if not path.is_dir():
-        raise InputError(
-            "there is no such folder.", where=str(path), remedy="Name a folder with Istio YAML files."
-        )
+    found = find_files(path)
+    return survey_files(found.files, found.ignored)
+
+
+def survey_files(files: Iterable[Path], ignored: Iterable[Problem] = ()) -> Survey:
+    """Load *files*, ``-`` being standard input; *ignored* is what lies beside them and is not read.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
     collector = Collector()
-    for file in sorted(path.iterdir()):
-        if _is_read(file):
-            text = _read(file, collector.report)
-            if text is not None:
-                _collect(text, str(file), collector)
-        elif file.is_dir() and not file.name.startswith(".") and any(map(_is_read, file.iterdir())):
-            collector.warnings.append(
-                Problem(Position(str(file), 1), "this folder has YAML files, which are not read.")
-            )
-    return _survey(collector)
+    collector.warnings += ignored
+    files = tuple(files)
+    for file in files:
+        try:
+            text = read_text(file)
+        except InvalidResourcesError as error:
+            collector.problems += error.problems
+        else:
+            _collect(text, shown(file), collector)
+    return _survey(collector, files)
 
 
 def survey_text(text: str, file: str) -> Survey:
@@ -89,32 +116,14 @@ def _collect(text: str, file: str, collector: Collector) -> None:
         collector.add(document)
 
 
-def _survey(collector: Collector) -> Survey:
+def _survey(collector: Collector, files: tuple[Path, ...] = ()) -> Survey:
     problems = collector.problems
-    files = {file: index for index, file in enumerate(dict.fromkeys(p.where.file for p in problems))}
-    problems.sort(key=lambda problem: (files[problem.where.file], problem.where.line))
-    return Survey(Resources(tuple(collector.resources), tuple(collector.warnings)), tuple(problems))
+    order = {file: index for index, file in enumerate(dict.fromkeys(p.where.file for p in problems))}
+    problems.sort(key=lambda problem: (order[problem.where.file], problem.where.line))
+    return Survey(Resources(tuple(collector.resources), tuple(collector.warnings)), tuple(problems), files)
 
 
 def _trusted(survey: Survey) -> Resources:
     if survey.problems:
         raise InvalidResourcesError(survey.problems)
     return survey.resources
-
-
-def _is_read(file: Path) -> bool:
-    is_yaml = file.suffix in (".yaml", ".yml") and not file.name.startswith(".")
-    return is_yaml and file.name not in NOT_ISTIO and file.is_file()
-
-
-def _read(file: Path, report: Callable[[Problem], None]) -> str | None:
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}.", where=str(file)) from error
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        where = Position(str(file), data.count(b"\n", 0, error.start) + 1)
-        report(Problem(where, f"byte 0x{data[error.start]:02x} is no UTF-8.", "Save the file in UTF-8."))
-        return None

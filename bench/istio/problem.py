@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Literal
 
 from bench.errors import InputError, Position
@@ -13,6 +14,25 @@ Path = tuple[str | int, ...]
 
 Stage = Literal["reading", "schema", "webhook"]
 """Who refuses: this loader; the API server, by the definition of the resource; istiod."""
+
+
+class Code(StrEnum):
+    """What kind of problem it is; decisions hang on this, never on the words."""
+
+    REFUSED = "refused"
+    """A cluster, or this suite, refuses the resource."""
+    UNREADABLE = "unreadable"
+    """Not YAML, not a resource, or not text: nothing can be said of what stands there."""
+    NOT_READ = "not-read"
+    """A file that is left alone, since it is not a regular file."""
+    SKIPPED_KIND = "skipped-kind"
+    """A resource of a kind that this suite does not model."""
+    UNKNOWN_METADATA = "unknown-metadata"
+    """A field of ``metadata`` that Kubernetes does not know and drops."""
+    ADMITTED_WITH_WARNING = "admitted-with-warning"
+    """istiod's webhook accepts it and warns."""
+    NO_EFFECT = "no-effect"
+    """Istio accepts it and does nothing with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +45,7 @@ class Problem:
     stage: Stage = field(default="reading", compare=False)
     resource: str = field(default="", compare=False)
     """``VirtualService shop/web``; empty when the fault is of no resource."""
+    code: Code = field(default=Code.REFUSED, compare=False)
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}{f' {self.remedy}' if self.remedy else ''}"

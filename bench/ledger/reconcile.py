@@ -24,7 +24,7 @@ class ClientCounts:
     """Of the failed: those whose connection ended before the first byte of an answer. The sidecar may never
     have read them."""
     unreported: int = 0
-    """Of the unsent: those of workers that died before they could tell; some of them were sent."""
+    """Of the failed and unsent: those of workers that died before they could tell what became of them."""
     in_flight: int = 0
     """Sent, and neither answered nor given up."""
 
@@ -110,10 +110,11 @@ def _client_to_sidecar(books: Books) -> Balance:
     seen = sum(Downstream.of(books.sidecar.window, p).total for p in books.sidecar.listeners)
     gap = books.client.sent - (seen - books.sidecar.foreign)
     excused = min(max(gap, 0), books.client.unanswered)
+    # A worker that died could not report what it had sent last, nor whether that was read.
+    unknown = max(-books.client.unreported, min(books.client.unreported, gap - excused))
     residuals = [
         Residual(Cause.NOT_CONNECTED, excused),
-        # What a worker had sent before it died stands among the unsent: it could not report it.
-        Residual(Cause.WORKER_LOST, -min(max(-gap, 0), books.client.unreported)),
+        Residual(Cause.WORKER_LOST, unknown),
         Residual(Cause.FOREIGN, -books.sidecar.foreign),
     ]
     return balance(Book.CLIENT_TO_SIDECAR, books.client.sent, seen, residuals, remarks=_on_trust(excused))

@@ -50,7 +50,7 @@ class WorkerLost:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkersAwaited:
+class RemoteWorkersStatus:
     """Workers are to come from elsewhere; told at the start and whenever one has come."""
 
     present: int
@@ -61,4 +61,4 @@ class WorkersAwaited:
     port: int
 
 
-LoadEvent = StageStarted | StageEnded | Progress | WorkerLost | WorkersAwaited
+LoadEvent = StageStarted | StageEnded | Progress | WorkerLost | RemoteWorkersStatus

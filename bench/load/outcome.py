@@ -15,7 +15,7 @@ class _Model(BaseModel):
 
 
 class EndedIds(_Model):
-    """Which requests ended in one way: unsent, or on a connection that ended or fell silent under them."""
+    """Which requests ended in one way without a right answer."""
 
     code: ReasonCode
     sequences: str
@@ -34,7 +34,7 @@ class StageOutcome(_Model):
     """Requests that the schedule holds."""
     subsets: tuple[SubsetOutcome, ...]
     ended: tuple[EndedIds, ...] = ()
-    """Ids of all unsent requests, and of those whose connection ended or fell silent before the whole answer.
+    """Ids of all requests without a right answer: those with one are the rest.
     What a lost worker did not report is not among them."""
     has_all_ended: bool = True
     """False: there were more ids than are kept, and the rest is only counted."""

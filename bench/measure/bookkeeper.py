@@ -31,8 +31,8 @@ from bench.result import (
     Reason,
     ReasonCode,
 )
-from bench.stack.nginx import FLUSH_INTERVAL_S
-from bench.stack.protocol import Component, Stack
+from bench.stack import Component, Stack
+from bench.stack.nodes import FLUSH_INTERVAL_S
 from bench.telemetry.access_log import LogMark, wait_until_flushed
 from bench.telemetry.admin import Admin
 

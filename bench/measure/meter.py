@@ -9,7 +9,7 @@ from typing import Self
 
 from bench.errors import MeasurementError
 from bench.result import ComponentCost
-from bench.stack.protocol import Component, Stack
+from bench.stack import Component, Stack
 from bench.telemetry.admin import Admin, Snapshot, difference, total
 from bench.telemetry.containers import Throttling, read_containers, read_throttling
 from bench.telemetry.usage import Usage, read_usage

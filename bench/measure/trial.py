@@ -11,7 +11,7 @@ from bench.load.events import LoadEvent, StageEnded, StageStarted
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import LoadPlan
 from bench.load.run.launcher import Launcher
-from bench.load.run.locust_outputs import Surface
+from bench.load.run.locust_outputs import LocustOutputs
 from bench.load.run.runner import run_load
 from bench.measure.bookkeeper import Readings
 from bench.measure.meter import Reading
@@ -19,7 +19,7 @@ from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
 from bench.measure.trial_result import StackReadings, Trial, cut_short, finished_trial, measured_stage
 from bench.result import ComponentCost, LedgerResult
 from bench.scenario.models import Scenario
-from bench.stack.protocol import Stack
+from bench.stack import Stack
 from bench.telemetry.memory import MemorySampler
 
 
@@ -32,7 +32,7 @@ class LoadRunner(Protocol):
         folder: Path,
         *,
         on_event: Callable[[LoadEvent], None] | None = None,
-        surface: Surface | None = None,
+        locust_outputs: LocustOutputs | None = None,
         launcher: Launcher | None = None,
     ) -> LoadOutcome:
         """What the load brought."""
@@ -73,13 +73,14 @@ def run_trial(
     folder: Path,
     meter: StackMeter,
     books: Bookkeeping,
-    surface: Surface | None = None,
+    locust_outputs: LocustOutputs | None = None,
     beside: Sequence[Stack] = (),
     run_load: LoadRunner = run_load,
 ) -> Trial:
     """Put load on *stack* and return what was measured; *folder* gets the generator's own files.
 
-    *surface* is what Locust itself shows and writes. The run's memory is also that of the stacks *beside*.
+    *locust_outputs* is what Locust itself shows and writes. The memory of the run is also that of the stacks
+    *beside*.
 
     Raises:
         LoadError: the generator could not do its job.
@@ -105,7 +106,11 @@ def run_trial(
         opening = books.read()
         before = meter.read()
         outcome = run_load(
-            load, folder, on_event=on_event, launcher=stack.client(scenario.traffic.client), surface=surface
+            load,
+            folder,
+            on_event=on_event,
+            launcher=stack.client(scenario.traffic.client),
+            locust_outputs=locust_outputs,
         )
         stack.check_alive()
         after = meter.read()

@@ -8,9 +8,9 @@ from typing import Literal
 from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
 from bench.scenario.models import Scenario, Subset, Traffic
 from bench.scenario.traffic import Constant, Schedule, mean_rate
+from bench.stack import Stack
 from bench.stack.client_address import client_address
-from bench.stack.nginx import NODE_HEADER
-from bench.stack.protocol import Stack
+from bench.stack.nodes import NODE_HEADER
 from bench.translate.config import ConfigSource
 
 Experiment = Literal["steady", "handshake"]

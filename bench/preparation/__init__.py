@@ -5,14 +5,13 @@ each other.
 """
 
 from bench.preparation.material import CERTIFIED_ADDRESS, begin_keys, make_material
-from bench.preparation.prepared import Prepared, Variation, inventory_of, prepare
+from bench.preparation.prepared import Prepared, Variation, prepare
 
 __all__ = [
     "CERTIFIED_ADDRESS",
     "Prepared",
     "Variation",
     "begin_keys",
-    "inventory_of",
     "make_material",
     "prepare",
 ]

@@ -10,15 +10,18 @@ from typing import Literal
 
 from bench.certs.material import Material
 from bench.certs.workloads import files_of
+from bench.check.finding import Finding
+from bench.check.rules.dead_references import dead_references
+from bench.check.rules.surroundings import Surroundings
 from bench.errors import InputError
-from bench.istio.inventory import Inventory, Proxy
-from bench.istio.problem import InvalidResourcesError
-from bench.istio.references import find_dangling
-from bench.istio.registry import Registry, build_registry
+from bench.istio.inventory import Proxy
+from bench.istio.problem import InvalidResourcesError, Problem
+from bench.istio.registry import Registry
 from bench.placement import ConfigFile, Placement
+from bench.scenario.folder import inventory_of
 from bench.scenario.load import LoadedScenario
 from bench.scenario.models import Scenario, resources_of
-from bench.stack.protocol import GENERATOR, Allowance, NodeSpec, ProxySpec, StackSpec
+from bench.stack import GENERATOR, NodeSpec, ProxySpec, ResourceLimits, StackSpec
 from bench.translate.config import ConfigSource, ProxyConfig, TranslationWarning
 from bench.translate.files.options import AccessLogOptions, RenderOptions
 from bench.translate.files.render import render
@@ -80,7 +83,7 @@ class Prepared:
             certificates=material.live,
             files={path: material.live / made for path, made in scenario.tls.files.items()},
             ports=dict(scenario.ports),
-            allowances=_allowances(scenario),
+            resource_limits=_resource_limits(scenario),
             workers=scenario.traffic.workers,
             names=(scenario.traffic.host.partition(":")[0],),
         )
@@ -123,12 +126,6 @@ class Prepared:
         return dict(zip(written, files_of(proxy, material.live), strict=True))
 
 
-def inventory_of(scenario: Scenario) -> Inventory:
-    """Give the scenario's inventory with the names of the workload certificates that the suite makes."""
-    made = scenario.tls.workload
-    return scenario.inventory if made is None else scenario.inventory.model_copy(update={"workload": made})
-
-
 def prepare(loaded: LoadedScenario) -> Prepared:
     """Build the registry and translate every proxy of the inventory for both config sources.
 
@@ -137,9 +134,9 @@ def prepare(loaded: LoadedScenario) -> Prepared:
     """
     inventory = inventory_of(loaded.scenario)
     # istiod accepts a reference to what may come later; a benchmark of it would measure 503s.
-    if dangling := find_dangling(loaded.resources, domain=inventory.domain):
-        raise InvalidResourcesError(dangling)
-    registry = build_registry(loaded.resources, inventory)
+    if dead := dead_references(Surroundings(loaded.resources, inventory)):
+        raise InvalidResourcesError([_problem(each) for each in dead])
+    registry = loaded.registry()
     sources: tuple[ConfigSource, ...] = ("static", "eds")
     configs = {
         (proxy, source): translate(registry, proxy, config_source=source)
@@ -150,6 +147,10 @@ def prepare(loaded: LoadedScenario) -> Prepared:
     for proxy in inventory.proxies:
         _require_files(loaded, configs[proxy, "static"])
     return Prepared(loaded=loaded, registry=registry, configs=configs)
+
+
+def _problem(found: Finding) -> Problem:
+    return Problem(found.position, f"{found.resource}: {found.reason}", found.remedy, resource=found.resource)
 
 
 def _require_listener(loaded: LoadedScenario, config: ProxyConfig) -> None:
@@ -178,13 +179,13 @@ def _require_files(loaded: LoadedScenario, config: ProxyConfig) -> None:
             )
 
 
-def _allowances(scenario: Scenario) -> dict[str, Allowance]:
+def _resource_limits(scenario: Scenario) -> dict[str, ResourceLimits]:
     kinds = {name: str(_stack_role(proxy)) for name, proxy in scenario.inventory.proxies.items()}
     kinds |= dict.fromkeys(scenario.nodes, "node")
     kinds[GENERATOR] = "generator"
     found = {name: resources_of(scenario, name, kind) for name, kind in kinds.items()}
     return {
-        name: Allowance(cpus=each.cpus, memory_bytes=each.memory, cpuset=each.cpuset)
+        name: ResourceLimits(cpus=each.cpus, memory_bytes=each.memory, cpuset=each.cpuset)
         for name, each in found.items()
     }
 

@@ -1,1 +1,26 @@
-"""Where Envoy and nginx run: local processes, Docker Compose, or a fake, behind one Protocol."""
+"""Where Envoy and nginx run: what a stack is told and what it promises. Its rooms have faces of their own."""
+
+from bench.stack.faults import ComponentFaults, NetworkFaults
+from bench.stack.protocol import (
+    GENERATOR,
+    ClientPlace,
+    Component,
+    NodeSpec,
+    ProxySpec,
+    ResourceLimits,
+    Stack,
+    StackSpec,
+)
+
+__all__ = [
+    "GENERATOR",
+    "ClientPlace",
+    "Component",
+    "ComponentFaults",
+    "NetworkFaults",
+    "NodeSpec",
+    "ProxySpec",
+    "ResourceLimits",
+    "Stack",
+    "StackSpec",
+]

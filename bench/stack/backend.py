@@ -12,7 +12,7 @@ from typing import Any
 from bench.environment import versions
 from bench.scenario.models import Scenario
 from bench.stack.binaries import find_envoy, find_nginx
-from bench.stack.faults import PartFaults
+from bench.stack.faults import ComponentFaults
 from bench.stack.protocol import Stack, StackSpec
 
 
@@ -22,7 +22,7 @@ class Backend:
 
     kind: str
     make_stack: Callable[[StackSpec], Stack]
-    make_faults: Callable[[Any], PartFaults]
+    make_faults: Callable[[Any], ComponentFaults]
     """Faults over one of its stacks."""
     versions: Callable[[], Mapping[str, str]]
     """What runs there, for the fingerprint; raises ``StackError`` if a part is missing."""
@@ -32,8 +32,7 @@ class Backend:
 
 def local_backend() -> Backend:
     """Processes of this machine."""
-    from bench.stack.faults import LocalFaults  # noqa: PLC0415
-    from bench.stack.local import LocalStack  # noqa: PLC0415 - a run needs one kind
+    from bench.stack.local import LocalFaults, LocalStack  # noqa: PLC0415 - a run needs one kind
 
     return Backend(
         "local", LocalStack, LocalFaults, lambda: versions(envoy=find_envoy().path, nginx=find_nginx().path)
@@ -55,9 +54,9 @@ def docker_backend(
     """
     # The SDK is heavy, and the local stack does not need it.
     from bench.stack.compose.command import find_compose, find_docker  # noqa: PLC0415
-    from bench.stack.compose.engine import connect  # noqa: PLC0415
     from bench.stack.compose.faults import ContainerFaults  # noqa: PLC0415
     from bench.stack.compose.stack import ComposeStack  # noqa: PLC0415
+    from bench.stack.engine.connection import connect  # noqa: PLC0415
     from bench.stack.images.recipes import Role  # noqa: PLC0415
     from bench.stack.images.supply import supply_all  # noqa: PLC0415
 

@@ -12,7 +12,7 @@ from bench.placement import Placement
 from bench.stack.protocol import Component, StackSpec
 
 
-class Roster(abc.ABC):
+class ComponentTable(abc.ABC):
     """The running parts by name; as a context it starts and stops them. See ``Stack`` for the promises."""
 
     def __init__(self, spec: StackSpec) -> None:

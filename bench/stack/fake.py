@@ -8,15 +8,14 @@ from typing import Literal
 
 from bench.errors import StackError
 from bench.placement import Address, ConfigFile
-from bench.stack.components import Roster
-from bench.stack.placing import endpoints_of, place, proxies_in_order, require_sound, wished_port
-from bench.stack.ports import LOOPBACK
+from bench.stack.components import ComponentTable
+from bench.stack.placing import LOOPBACK, endpoints_of, place, proxies_in_order, require_sound, wished_port
 from bench.stack.protocol import ClientPlace, Component, ProxySpec, StackSpec
 
 FIRST_PORT = 20_001
 
 
-class FakeStack(Roster):
+class FakeStack(ComponentTable):
     """Keeps the promises of ``Stack`` without a process: renders files, hands out addresses, records calls.
 
     Ports count up from 20001 in start order, admin ports included. Files are kept in ``files``; a part can be

@@ -90,8 +90,8 @@ def watch(folder: str, parent: int) -> None:
         if ready and not os.read(sys.stdin.fileno(), 1):
             break
 
-    from bench.stack.runfolder import RunFolder  # noqa: PLC0415
-    from bench.stack.stale_runs import end_containers, end_processes  # noqa: PLC0415 - psutil is heavy
+    from bench.stack.runs.folder import RunFolder  # noqa: PLC0415
+    from bench.stack.runs.stale import end_containers, end_processes  # noqa: PLC0415 - psutil is heavy
 
     run_folder = RunFolder(Path(folder))
     with contextlib.suppress(Exception):

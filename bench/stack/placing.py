@@ -9,8 +9,9 @@ from typing import TypeVar
 
 from bench.errors import StackError
 from bench.placement import Address, Placement
-from bench.stack.ports import LOOPBACK
 from bench.stack.protocol import ProxySpec, Role, StackSpec
+
+LOOPBACK = "127.0.0.1"
 
 T = TypeVar("T", bound=Hashable)
 

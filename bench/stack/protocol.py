@@ -51,7 +51,7 @@ class ProxySpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class ResourceLimits:
     """What one part may use. None: as much as there is."""
 
     cpus: float | None = None
@@ -75,7 +75,7 @@ class StackSpec:
     ports: Mapping[str, int] = field(default_factory=dict)
     """Fixed port wishes. Component name -> port of its first listener; ``NAME:PORT``, with the port as
     translated (a node: as played) -> port of that listener, e.g. ``sleep:80``. Absent: the system chooses."""
-    allowances: Mapping[str, Allowance] = field(default_factory=dict)
+    resource_limits: Mapping[str, ResourceLimits] = field(default_factory=dict)
     """Component name, or ``GENERATOR`` -> what it may use. Only containers can be held to it."""
     names: tuple[str, ...] = ()
     """Host names that a client calls: where connections are redirected, its DNS must know them."""
@@ -84,7 +84,7 @@ class StackSpec:
 
 
 GENERATOR = "generator"
-"""The name under which ``StackSpec.allowances`` knows the load generator."""
+"""The name under which ``StackSpec.resource_limits`` knows the load generator."""
 
 
 class ClientPlace(Protocol):

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.errors import StackError
-from bench.stack.component_file import write_parts
-from bench.stack.components import Roster
+from bench.stack.components import ComponentTable
 from bench.stack.guard import Guard
 from bench.stack.placing import require_sound
 from bench.stack.protocol import StackSpec
-from bench.stack.runfolder import RunFolder
+from bench.stack.runs.components import write_components
+from bench.stack.runs.folder import RunFolder
 
 
 class Awaited(Protocol):
@@ -32,7 +32,7 @@ class Awaited(Protocol):
         """Its last lines of output."""
 
 
-class GuardedStack(Roster):
+class SupervisedStack(ComponentTable):
     """The life of such a stack; what its parts are is said by the class that is made of it."""
 
     def __init__(
@@ -67,7 +67,7 @@ class GuardedStack(Roster):
             self._folder.make(self.spec.name)
             with write_errors_explained(self._folder.path):
                 self._start_parts()
-                write_parts(self._folder, self.components())
+                write_components(self._folder, self.components())
         except BaseException:
             self._stop(is_interrupted=True)
             raise

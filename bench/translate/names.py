@@ -1,26 +1,14 @@
-"""How Istio names Envoy's resources, and how those names become file names and back."""
+"""How Istio names Envoy's resources other than clusters, and how those names become file names and back."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
-BLACK_HOLE = "BlackHoleCluster"
-PASSTHROUGH = "PassthroughCluster"
 VIRTUAL_OUTBOUND = "virtualOutbound"
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._@-]")
 _ENCODED = re.compile(r"%([0-9A-F]{2})")
-
-
-def cluster_name(host: str, port: int, subset: str = "") -> str:
-    """Name an outbound cluster: ``outbound|port|subset|host``; the port is always the service port."""
-    return f"outbound|{port}|{subset}|{host}"
-
-
-def sni_cluster_name(host: str, port: int, subset: str = "") -> str:
-    """Name a cluster as the SNI of Istio's own mutual TLS: ``outbound_.port_.subset_.host``."""
-    return f"outbound_.{port}_.{subset}_.{host}"
 
 
 def listener_name(bind: str, port: int) -> str:

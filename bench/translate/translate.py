@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.errors import UnsupportedError
-from bench.istio.problem import Problem
+from bench.istio.problem import Code, Problem
 from bench.istio.registry import ProxyView, Registry
 from bench.translate.cluster.clusters import build_clusters
 from bench.translate.config import (
@@ -84,4 +84,5 @@ def translate(
 
 
 def _notice(problem: Problem) -> TranslationWarning:
-    return TranslationWarning("input", problem.where, problem.what, problem.remedy or "")
+    code = "input" if problem.code is Code.REFUSED else problem.code.value
+    return TranslationWarning(code, problem.where, problem.what, problem.remedy or "")

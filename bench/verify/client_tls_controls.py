@@ -10,8 +10,8 @@ from bench.certs.material import Material
 from bench.preparation import CERTIFIED_ADDRESS
 from bench.result import VerificationLine
 from bench.scenario.models import Scenario
-from bench.stack.nginx import NODE_HEADER
-from bench.stack.protocol import Component
+from bench.stack import Component
+from bench.stack.nodes import NODE_HEADER
 from bench.verify.calls import Answer, Call, ClientTls
 
 

@@ -12,9 +12,9 @@ from bench.routing.decision import Delivered, LocalAnswer, NoConnection, Outcome
 from bench.routing.matrix import Case, Matrix, request_matrix
 from bench.routing.router import Router
 from bench.scenario.load import LoadedScenario
+from bench.stack import Stack
 from bench.stack.client_address import client_address
-from bench.stack.nginx import NODE_HEADER
-from bench.stack.protocol import Stack
+from bench.stack.nodes import NODE_HEADER
 from bench.verify.calls import Answer, Call, Caller, make_calls
 
 MATRIX = "request matrix"

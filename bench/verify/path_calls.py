@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.result import VerificationLine
 from bench.scenario.models import Expect, Scenario
-from bench.stack.nginx import NODE_HEADER
+from bench.stack.nodes import NODE_HEADER
 from bench.verify.calls import Answer, Call, ClientTls
 
 

@@ -15,10 +15,9 @@ import yaml
 from bench.certs.material import WRONG, Material
 from bench.result import VerificationLine
 from bench.scenario.models import Scenario, Subset
+from bench.stack import ClientPlace, ComponentFaults, Stack
 from bench.stack.client_address import client_address
-from bench.stack.faults import PartFaults
-from bench.stack.nginx import NODE_HEADER
-from bench.stack.protocol import ClientPlace, Stack
+from bench.stack.nodes import NODE_HEADER
 from bench.telemetry.admin import Admin
 from bench.verify.calls import Call, Caller, make_calls
 
@@ -34,7 +33,7 @@ _AGAIN_S = 0.05
 
 def verify_gateway(
     stack: Stack,
-    faults: PartFaults,
+    faults: ComponentFaults,
     scenario: Scenario,
     material: Material,
     *,
@@ -85,7 +84,7 @@ def _checks(stack: Stack, gateway: str) -> _Checks | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _use(stack: Stack, faults: PartFaults, scenario: Scenario, certificates: Path) -> None:
+def _use(stack: Stack, faults: ComponentFaults, scenario: Scenario, certificates: Path) -> None:
     for node in scenario.nodes:
         faults.use_certificates(node, certificates)
     stack.check_alive()

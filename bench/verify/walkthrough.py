@@ -11,8 +11,8 @@ from typing import Protocol
 
 from bench.result import VerificationLine
 from bench.scenario.models import Scenario
+from bench.stack import Component, Stack
 from bench.stack.client_address import client_address
-from bench.stack.protocol import Component, Stack
 from bench.verify.calls import CONNECT_ONLY, Answer, Call, Caller, make_calls
 from bench.verify.client_tls_controls import Identities, client_tls_controls
 from bench.verify.path_calls import PathCheck, path_requests

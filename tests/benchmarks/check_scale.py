@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from bench.commands.check import check
-from bench.commands.folder import inspect_folder
 from bench.explain.explain import explain
 from bench.explain.request import parse_request
+from bench.scenario.read import read_folder
 
 _T = TypeVar("_T")
 _INVENTORY = """
@@ -60,7 +60,7 @@ def main() -> None:
         (root / "in.yaml").write_text("---\n".join(_HOST.replace("NUMBER", str(n)) for n in range(hosts)))
         (root / "inventory.yaml").write_text(_INVENTORY)
         print(f"{hosts} hosts         CPU: ours   Envoy   by the clock")
-        inspected = _timed("load", lambda: inspect_folder(root))
+        inspected = _timed("load", lambda: read_folder(root))
         report = _timed("check", lambda: check(inspected))
         inventory = inspected.inventory
         assert inventory is not None

@@ -43,8 +43,8 @@ from bench.result import LedgerResult
 from bench.scenario.load import load_scenario
 from bench.scenario.overrides import override
 from bench.scenario.traffic import Constant
+from bench.stack import ProxySpec, Stack, StackSpec
 from bench.stack.local import LocalStack
-from bench.stack.protocol import ProxySpec, Stack, StackSpec
 from bench.telemetry.usage import read_usage
 
 SCENARIO = Path(__file__).resolve().parents[2] / "scenarios" / "egress-mtls"

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from bench import cli
 from bench.cli.options import StackKind
-from bench.cli.parts import each_image, make_surface
+from bench.cli.parts import each_image, make_locust_outputs
 from bench.errors import InputError
 from tests.report.synthetic import make_run
 
@@ -120,9 +120,9 @@ def test_two_results_are_compared_and_one_is_rebuilt(monkeypatch, capsys, tmp_pa
 
 def test_locusts_own_surface_stays_out_of_containers():
     with pytest.raises(InputError, match="stay in its container"):
-        make_surface(Path("a"), None, web_ui=False, web_bind=None, stack=StackKind.DOCKER)
+        make_locust_outputs(Path("a"), None, web_ui=False, web_bind=None, stack=StackKind.DOCKER)
 
-    asked = make_surface(None, None, web_ui=False, web_bind="0.0.0.0:9000")
+    asked = make_locust_outputs(None, None, web_ui=False, web_bind="0.0.0.0:9000")
     assert str(asked.web) == "0.0.0.0:9000"
-    assert str(make_surface(None, None, web_ui=True, web_bind=None).web) == "127.0.0.1:8089"
-    assert not make_surface(None, None, web_ui=False, web_bind=None, stack=StackKind.DOCKER)
+    assert str(make_locust_outputs(None, None, web_ui=True, web_bind=None).web) == "127.0.0.1:8089"
+    assert not make_locust_outputs(None, None, web_ui=False, web_bind=None, stack=StackKind.DOCKER)

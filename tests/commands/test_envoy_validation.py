@@ -10,7 +10,7 @@ import yaml
 
 from bench.check.finding import Finding
 from bench.commands import check as checking
-from bench.commands.check import check_folder, exit_code
+from bench.commands.check import CheckReport, check_sources, exit_code
 from bench.commands.envoy_validation import in_words
 from bench.errors import StackError
 
@@ -69,7 +69,7 @@ def refusals(folder: Path, text: str) -> list[Finding]:
     """Check *text* in a new folder; give what is said in Envoy's name."""
     (folder / "in.yaml").write_text(text)
     (folder / "inventory.yaml").write_text(INVENTORY)
-    return [each for each in check_folder(folder).findings if each.code == "EB0108"]
+    return [each for each in check_sources([folder]).findings if each.code == "EB0108"]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_what_envoy_refuses_is_an_error_at_the_line_that_asked_for_it(
     assert reason in found[0].reason
     line = (tmp_path / "in.yaml").read_text().splitlines()[found[0].position.line - 1]
     assert line.endswith("# refused")
-    assert exit_code(found) == 1
+    assert exit_code(CheckReport(tuple(found))) == 1
 
 
 def test_the_culprit_is_found_among_hundreds_within_seconds(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_the_culprit_is_found_among_hundreds_within_seconds(tmp_path: Path) -> N
 @pytest.mark.parametrize("folder", [*GOLDEN.iterdir(), *CASES.iterdir()], ids=lambda folder: folder.name)
 def test_envoy_refuses_nothing_that_runs_although_no_certificate_exists(folder: Path) -> None:
     """Real Envoys run with the translation of each of these cases elsewhere in these tests."""
-    report = check_folder(folder)
+    report = check_sources([folder])
 
     assert [each for each in report.findings if each.code == "EB0108"] == []
     assert not [note for note in report.notes if "Envoy" in note]
@@ -123,10 +123,10 @@ def test_without_envoy_the_rest_is_checked_and_a_note_says_so(
     monkeypatch.setattr(checking, "find_envoy", none)
     (tmp_path / "in.yaml").write_text(BASE + RULE)
     (tmp_path / "inventory.yaml").write_text(INVENTORY)
-    report = check_folder(tmp_path)
+    report = check_sources([tmp_path])
 
     assert report.notes == ("Envoy did not validate the translation: there is no envoy. Install it.",)
-    assert exit_code(report.findings) == 0
+    assert exit_code(report) == 0
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_an_envoy_that_ends_without_a_verdict_accuses_nobody(
     folder.mkdir()
     (folder / "in.yaml").write_text(BASE)
     (folder / "inventory.yaml").write_text(INVENTORY)
-    report = check_folder(folder)
+    report = check_sources([folder])
 
     assert report.findings == ()
     assert len(report.notes) == len(yaml.safe_load(INVENTORY)["proxies"])

@@ -9,15 +9,17 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
-import urllib.request
+from pathlib import Path
 
 import pytest
 import yaml
 
 from bench.commands.translation import write_translation
 from bench.errors import InputError
+from tests.support.envoy import running_command
 from tests.translate.conftest import WALKTHROUGH, issue_certificates, walkthrough_inventory
+
+SCENARIO = Path(__file__).parent.parent.parent / "scenarios" / "egress-mtls"
 
 
 @pytest.fixture
@@ -44,31 +46,15 @@ def folder(tmp_path):
 
 @pytest.mark.envoy
 @pytest.mark.parametrize(("role", "source"), [("egress", "static"), ("egress", "eds")])
-def test_the_printed_command_starts_envoy(folder, tmp_path, envoy, role, source):
+def test_the_printed_command_starts_envoy(folder, tmp_path, role, source):
     """As printed, with nothing added but the place of the admin address that this test reads."""
     written = write_translation(folder, role=role, config_source=source, out=tmp_path / "out")
     assert written.warnings == ()
     assert written.files[-1].name == "bootstrap.yaml"
     words = shlex.split(written.command)
     assert words[0] == "envoy"
-    admin = tmp_path / "admin"
-    with (tmp_path / "log").open("wb") as log:
-        command = [envoy, *words[1:], "--admin-address-path", str(admin)]
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            deadline = time.monotonic() + 15
-            ready = ""
-            while ready != "LIVE" and time.monotonic() < deadline:
-                time.sleep(0.05)
-                if process.poll() is None and admin.exists() and admin.read_text():
-                    with urllib.request.urlopen(
-                        f"http://{admin.read_text()}/server_info", timeout=5
-                    ) as answer:
-                        ready = yaml.safe_load(answer.read())["state"]
-        finally:
-            process.terminate()
-            process.wait(10)
-    assert ready == "LIVE", (tmp_path / "log").read_text()
+    with running_command(words[1:], tmp_path / "running") as envoy:
+        assert yaml.safe_load(envoy.get("/server_info"))["state"] == "LIVE"
 
 
 def test_translating_again_touches_only_what_changed(folder, tmp_path):
@@ -87,15 +73,10 @@ def test_translating_again_touches_only_what_changed(folder, tmp_path):
     assert set(out.rglob("*.yaml")) == set(third.files)
 
 
-def test_the_scenario_holds_the_inventory_and_the_folder_istio(folder, tmp_path):
+def test_the_scenario_holds_the_inventory_and_the_folder_istio(tmp_path):
     """A scenario's own layout works, too."""
-    scenario = tmp_path / "scenario"
-    (scenario / "istio").mkdir(parents=True)
-    (folder / "mesh.yaml").rename(scenario / "istio" / "mesh.yaml")
-    inventory = yaml.safe_load((folder / "inventory.yaml").read_text())
-    (scenario / "scenario.yaml").write_text(yaml.safe_dump({"name": "x", "inventory": inventory}))
-    written = write_translation(scenario, role="sidecar", config_source="static", out=tmp_path / "out")
-    assert written.proxy == "client"
+    written = write_translation(SCENARIO, role="sidecar", config_source="static", out=tmp_path / "out")
+    assert written.proxy == "sleep"
 
 
 def test_missing_certificates_are_told(folder, tmp_path):
@@ -137,7 +118,7 @@ def test_no_inventory_and_no_writable_place_are_explained(folder, tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
         write_translation(folder, role="egress", config_source="static", out=blocked / "out")
     (folder / "inventory.yaml").unlink()
-    with pytest.raises(InputError, match="neither inventory"):
+    with pytest.raises(InputError, match="neither an inventory"):
         write_translation(folder, role="egress", config_source="static", out=tmp_path / "out")
 
 

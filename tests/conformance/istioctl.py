@@ -13,7 +13,7 @@ from typing import Any
 from bench.check.rules.coverage import covers_match
 from bench.check.rules.destination_rules import services_of
 from bench.check.rules.surroundings import Surroundings, selects
-from bench.istio.registry.hosts import MESH, covers, expand_gateway, is_wildcard
+from bench.istio.hosts import MESH, covers, expand_gateway, is_wildcard
 from bench.istio.resource import Resource
 from bench.istio.validation.findings import Findings
 from bench.istio.validation.unused_rules import warn_about_unused_rules

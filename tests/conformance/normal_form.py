@@ -10,9 +10,10 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from bench.istio.cluster_names import BLACK_HOLE, PASSTHROUGH
 from bench.translate import ProxyConfig, TlsMaterial
 from bench.translate.messages import to_plain
-from bench.translate.names import BLACK_HOLE, PASSTHROUGH, VIRTUAL_OUTBOUND
+from bench.translate.names import VIRTUAL_OUTBOUND
 
 LEFT_OUT = (
     "listener: bind_to_port, traffic_direction, listener_filters, accept limits, connect timeouts",

@@ -9,6 +9,7 @@ from bench.stack.compose.faults import ContainerFaults
 from bench.verify.calls import CONNECT_ONLY, Call, make_calls
 from tests.docker.kernel import has_netem
 from tests.stack.egress_path import call
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
 
@@ -16,13 +17,6 @@ pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
 @pytest.fixture
 def faults(stack):
     return ContainerFaults(stack)
-
-
-def wait_until(is_so, timeout_s=8.0):
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def status(stack, want):

@@ -6,19 +6,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import docker
 import pytest
 
 from bench.errors import StackError
 from bench.placement import ConfigFile
+from bench.stack import ResourceLimits
 from bench.stack.compose import project as project_module
-from bench.stack.compose.composefile import FOLDER_LABEL, OWNER_LABEL, RUN_LABEL
 from bench.stack.compose.stack import ComposeStack
+from bench.stack.engine.labels import FOLDER_LABEL, OWNER_LABEL, RUN_LABEL
 from bench.stack.images.supply import supply
-from bench.stack.protocol import Allowance
-from bench.stack.stale_runs import end_orphans, find_runs
+from bench.stack.runs import end_orphans, find_runs
 from bench.verify.calls import Call, make_calls
 from tests.stack.egress_path import (
     HOST,
@@ -29,6 +28,7 @@ from tests.stack.egress_path import (
     listener,
     sidecar_files,
 )
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
 
@@ -47,13 +47,6 @@ time.sleep(60)
 def left(engine, project):
     wanted = {"label": f"{RUN_LABEL}={project}"}
     return [*engine.api.containers(all=True, filters=wanted), *engine.api.networks(filters=wanted)]
-
-
-def wait_until(is_so, timeout_s=20.0):
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_a_killed_run_leaves_no_container_no_network_and_no_folder(engine, images, material):
@@ -113,7 +106,8 @@ def test_a_proxy_ended_for_want_of_memory_is_named_so(images, material):
         return [*files, ConfigFile(bootstrap.path, json.dumps(document))]
 
     spec = dataclasses.replace(
-        egress_spec(material.live, gateway=large), allowances={"egress": Allowance(memory_bytes=32 << 20)}
+        egress_spec(material.live, gateway=large),
+        resource_limits={"egress": ResourceLimits(memory_bytes=32 << 20)},
     )
 
     with pytest.raises(StackError, match=r"(?s)egress .*want of memory.*32 MiB.*resources"):
@@ -122,7 +116,7 @@ def test_a_proxy_ended_for_want_of_memory_is_named_so(images, material):
 
 def test_a_node_whose_workers_are_ended_for_want_of_memory_is_named_so_at_once(images, material):
     spec = dataclasses.replace(
-        egress_spec(material.live), allowances={"nginx01": Allowance(memory_bytes=6 << 20)}
+        egress_spec(material.live), resource_limits={"nginx01": ResourceLimits(memory_bytes=6 << 20)}
     )
 
     with pytest.raises(StackError, match=r"(?s)worker of nginx01 .*want of memory.*6 MiB.*resources"):
@@ -165,10 +159,10 @@ def test_an_image_of_something_else_is_refused(engine, images):
 def test_limits_are_those_of_the_specification_and_stacks_stand_side_by_side(stack, images, material):
     spec = dataclasses.replace(
         egress_spec(material.live),
-        allowances={
-            "egress": Allowance(cpus=0.5, memory_bytes=256 << 20),
-            "sidecar": Allowance(cpuset="0"),
-            "generator": Allowance(cpus=1.0),
+        resource_limits={
+            "egress": ResourceLimits(cpus=0.5, memory_bytes=256 << 20),
+            "sidecar": ResourceLimits(cpuset="0"),
+            "generator": ResourceLimits(cpus=1.0),
         },
         workers=2,
     )

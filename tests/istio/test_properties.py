@@ -9,12 +9,14 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bench.check.rules.dead_references import dead_references
+from bench.check.rules.surroundings import Surroundings
 from bench.errors import InputError
+from bench.istio.hosts import covers, overlap
 from bench.istio.kinds import KINDS
 from bench.istio.load import load_text, survey_text
-from bench.istio.references import find_dangling
 from bench.istio.resource import Resources
-from bench.istio.validation.names import check_wildcard_domain, host_covers, hosts_overlap
+from bench.istio.validation.names import check_wildcard_domain
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -130,7 +132,7 @@ def test_any_spec_of_any_kind_loads_or_gives_a_clear_error(kind: str, spec: Any)
     resources = attempt(text)
 
     if resources is not None:
-        find_dangling(resources)
+        dead_references(Surroundings(resources))
         assert [resource.name for resource in resources] == ["a"]
     survey = survey_text(text, "f.yaml")
     assert bool(survey.problems) == (resources is None)
@@ -162,7 +164,7 @@ _WILD = st.one_of(_HOSTS, _HOSTS.map(lambda host: f"*.{host}"), st.just("*"))
 @given(_WILD, _WILD)
 def test_covering_is_one_way_of_overlapping(one: str, other: str) -> None:
     assert check_wildcard_domain(one) is None
-    assert hosts_overlap(one, other) == hosts_overlap(other, one)
-    assert hosts_overlap(one, other) or not host_covers(one, other)
-    assert host_covers(one, one)
-    assert host_covers("*", one)
+    assert overlap(one, other) == overlap(other, one)
+    assert overlap(one, other) or not covers(one, other)
+    assert covers(one, one)
+    assert covers("*", one)

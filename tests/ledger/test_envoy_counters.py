@@ -3,14 +3,9 @@
 import contextlib
 import http.client
 import json
-import shutil
 import socket
-import subprocess
-import sys
 import threading
 import time
-import urllib.request
-from pathlib import Path
 
 import pytest
 
@@ -19,6 +14,8 @@ from bench.ledger.flags import cause_of_flags
 from bench.ledger.reconcile import ProxyBook, books_of_proxy
 from bench.ledger.tally import Ids, Span, tally_log
 from bench.result import Book, Cause
+from tests.support.envoy import running_envoy
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.envoy
 
@@ -182,36 +179,12 @@ class Proxy:
     def __init__(self, folder):
         self.upstreams = Upstreams()
         (folder / "envoy.json").write_text(json.dumps(configuration(self.upstreams)))
-        self.output = folder / "output.log"
-        beside = Path(sys.executable).parent / "envoy"
-        binary = str(beside) if beside.exists() else shutil.which("envoy")
-        with self.output.open("wb") as out:
-            self.process = subprocess.Popen(
-                [
-                    *(binary, "-c", str(folder / "envoy.json"), "--concurrency", "1"),
-                    *("--disable-hot-restart", "-l", "error", "--file-flush-interval-msec", "50"),
-                    *("--admin-address-path", str(folder / "admin")),
-                ],
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
-        deadline = time.monotonic() + 20
-        while True:
-            assert time.monotonic() < deadline, self.output.read_text()
-            assert self.process.poll() is None, self.output.read_text()
-            with contextlib.suppress(OSError, KeyError, IndexError, ValueError):
-                self.admin = (folder / "admin").read_text()
-                found = json.loads(self._ask("listeners?format=json"))["listener_statuses"][0]
-                self.port = found["local_address"]["socket_address"]["port_value"]
-                return
-            time.sleep(0.05)
-
-    def _ask(self, path):
-        with urllib.request.urlopen(f"http://{self.admin}/{path}", timeout=5) as answer:
-            return answer.read().decode()
+        self._started = contextlib.ExitStack()
+        self.envoy = self._started.enter_context(running_envoy(folder / "envoy.json", "-l", "error"))
+        (self.port,) = wait_until(self.envoy.ports).values()
 
     def stats(self):
-        pairs = (line.rpartition(": ") for line in self._ask("stats").splitlines())
+        pairs = (line.rpartition(": ") for line in self.envoy.get("/stats").splitlines())
         return {name: int(value) for name, _, value in pairs if value.isdigit()}
 
     def get(self, path, headers=None):
@@ -228,22 +201,19 @@ class Proxy:
 
     def settled(self):
         """Counters when nothing is under way any more."""
-        deadline = time.monotonic() + 5
-        while True:
+
+        def quiet():
             stats = self.stats()
-            if not stats["http.in.downstream_rq_active"] and not any(
-                stats.get(f"cluster.{name}.upstream_rq_active") for name in CLUSTERS
-            ):
-                return stats
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+            active = [stats.get(f"cluster.{name}.upstream_rq_active") for name in CLUSTERS]
+            return None if stats["http.in.downstream_rq_active"] or any(active) else stats
+
+        return wait_until(quiet)
 
     def lines(self):
-        return [json.loads(line) for line in self.output.read_text().splitlines() if line.startswith("{")]
+        return [json.loads(line) for line in self.envoy.log.read_text().splitlines() if line.startswith("{")]
 
     def close(self):
-        self.process.terminate()
-        self.process.wait(10)
+        self._started.close()
         self.upstreams.close()
 
 
@@ -385,14 +355,9 @@ def test_flags_and_attempts_in_the_log_mean_what_matching_believes(proxy, path, 
     proxy.settled()
     known = len(proxy.lines())
     proxy.get(path)
-    line = None
-    deadline = time.monotonic() + 10
-    while line is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-        # A line of an earlier test may come late.
-        line = next((one for one in proxy.lines()[known:] if one["path"] == path), None)
+    # A line of an earlier test may come late.
+    line = wait_until(lambda: next((one for one in proxy.lines()[known:] if one["path"] == path), None))
 
-    assert line is not None
     assert cause_of_flags(line["flags"]) is cause
     assert line["attempts"] == attempts
 
@@ -402,11 +367,9 @@ def test_a_real_log_is_read_by_the_fast_way_to_the_last_line(proxy):
     for number in range(30):
         path = ("/ok", "/none", "/refused")[number % 3]
         proxy.get(path, {"x-bench-id": f"my-run/{number:013d}"})
-    deadline = time.monotonic() + 5
-    while len(proxy.lines()) < known + 30 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until(lambda: len(proxy.lines()) >= known + 30)
     text = "".join(f"{json.dumps(line, separators=(',', ':'))}\n" for line in proxy.lines()[known:])
-    raw = [line for line in proxy.output.read_text().splitlines() if line.startswith("{")][known:]
+    raw = [line for line in proxy.envoy.log.read_text().splitlines() if line.startswith("{")][known:]
 
     tally = tally_log("gateway", ["\n".join(raw).encode(), b"\n"], Ids("my-run", (Span(0, 30),)))
 

@@ -82,7 +82,7 @@ def read_request(conn: socket.socket) -> bytes:
     return data
 
 
-def ident_of(request: bytes) -> bytes:
+def request_id_of(request: bytes) -> bytes:
     return request.split(b"x-bench-id: ")[1].split(b"\r\n")[0]
 
 
@@ -90,7 +90,7 @@ def good(request: bytes, body: bytes = b"<h1>v1!</h1>", node: bytes = b"nginx01"
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nX-Node: %s\r\nx-bench-id: %s\r\n\r\n%s" % (
         len(body),
         node,
-        ident_of(request),
+        request_id_of(request),
         body,
     )
 

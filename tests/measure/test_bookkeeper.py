@@ -18,8 +18,9 @@ from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
 from bench.result import Book, DamageCode, LedgerBook, LedgerResult, NoteCode, read_result
 from bench.scenario.load import load_scenario
 from bench.scenario.traffic import Closed, Constant
-from bench.stack.nginx import FLUSH_INTERVAL_S
+from bench.stack.nodes import FLUSH_INTERVAL_S
 from tests.report.synthetic import make_run
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.xdist_group("ground")]
 
@@ -120,10 +121,7 @@ def test_a_node_log_that_was_rotated_under_way_is_no_balance(ground, tmp_path):
     def rotate():
         node.access_log.rename(node.access_log.with_suffix(".1"))
         os.kill(node.pid, signal.SIGUSR1)
-        deadline = time.monotonic() + 10
-        while not node.access_log.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(node.access_log.exists)
 
     ledger = account(ground, tmp_path, "rotated", during=rotate)
 

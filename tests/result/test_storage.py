@@ -51,7 +51,7 @@ def test_a_folder_that_is_gone_is_an_input_error(tmp_path):
 
 def a_total(**fields):
     counts = dict.fromkeys(("due", "sent", "answered", "unsent", "failed", "misrouted"), 0)
-    times = dict.fromkeys(("response_time", "service_time", "lag"), {"samples": 0})
+    times = {clock: {"samples": 0} for clock in ("response_time", "service_time", "lag")}
     return {"name": "all", **counts, **times, **fields}
 
 

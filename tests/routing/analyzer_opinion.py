@@ -9,8 +9,8 @@ from bench.check.finding import Level
 from bench.check.rules.analyze import analyze
 from bench.check.rules.references import route_references
 from bench.check.rules.surroundings import Surroundings
+from bench.istio.hosts import covers
 from bench.istio.registry import build_registry
-from bench.istio.registry.hosts import covers
 from bench.routing.decision import LocalAnswer
 
 RULE_OF_HOP = re.compile(r"VirtualService default/(\S+), http\[(\d+)\].* \((\S+)\)")

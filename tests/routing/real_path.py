@@ -4,28 +4,19 @@ import asyncio
 import contextlib
 import http.client
 import json
-import shutil
 import socket
-import subprocess
-import sys
 import threading
-import time
-import urllib.request
-from pathlib import Path
 
 from bench.istio.registry import build_registry
 from bench.placement import Placement
 from bench.translate.files.options import AccessLogOptions, RenderOptions
 from bench.translate.files.render import render
 from bench.translate.translate import translate
+from tests.support.envoy import running_envoy
+from tests.support.waiting import wait_until
 
 LOOPBACK = "127.0.0.1"
 LOG_FIELDS = {"case": "%REQ(X-CASE)%", "route": "%ROUTE_NAME%", "flags": "%RESPONSE_FLAGS%"}
-
-
-def envoy_binary():
-    beside = Path(sys.executable).parent / "envoy"
-    return str(beside) if beside.exists() else shutil.which("envoy")
 
 
 class Upstreams:
@@ -90,9 +81,8 @@ class RealPath:
 
     def __init__(self, resources, inventory, folder, endpoints):
         self.folder = folder
-        self.processes = []
+        self.started = contextlib.ExitStack()
         self.listeners = {}
-        self.admins = {}
         self.connections = {}
         ips = {proxy.ip for proxy in inventory.proxies.values()}
         self.upstreams = Upstreams([endpoint for endpoint in endpoints if endpoint[0] not in ips])
@@ -128,42 +118,10 @@ class RealPath:
             target = root / "config" / file.path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(file.text)
-        command = [
-            envoy_binary(),
-            *("--config-path", str(root / "config" / "bootstrap.yaml")),
-            *("--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"),
-            *("--admin-address-path", str(root / "admin")),
-        ]
-        output = (root / "output.log").open("wb")
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-        output.close()
-        self.processes.append(process)
-        self._wait(name, process, root, binds)
-
-    def _wait(self, name, process, root, binds):
-        deadline = time.monotonic() + 20
-        while True:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"{name} does not run: {(root / 'output.log').read_text()[-2000:]}")
-            with contextlib.suppress(OSError, ValueError):
-                admin = (root / "admin").read_text().strip()
-                self.admins[name] = admin
-                if self.admin(name, "ready").strip() == "LIVE":
-                    found = json.loads(self.admin(name, "listeners?format=json"))
-                    bound = {
-                        status["name"]: status["local_address"]["socket_address"]
-                        for status in found.get("listener_statuses", [])
-                    }
-                    if len(bound) >= len(binds):
-                        self.listeners[name] = {
-                            bind: (LOOPBACK, bound[f"{bind[0]}_{bind[1]}"]["port_value"]) for bind in binds
-                        }
-                        return
-            time.sleep(0.05)
-
-    def admin(self, name, path):
-        with urllib.request.urlopen(f"http://{self.admins[name]}/{path}", timeout=5) as answer:
-            return answer.read().decode()
+        bootstrap = root / "config" / "bootstrap.yaml"
+        envoy = self.started.enter_context(running_envoy(bootstrap, "--log-level", "warning"))
+        bound = wait_until(lambda: ports if len(ports := envoy.ports()) >= len(binds) else None)
+        self.listeners[name] = {bind: (LOOPBACK, bound[f"{bind[0]}_{bind[1]}"]) for bind in binds}
 
     def address(self, proxy, port):
         return next((real for (_, number), real in self.listeners[proxy].items() if number == port), None)
@@ -211,12 +169,5 @@ class RealPath:
     def close(self):
         for connection in self.connections.values():
             connection.close()
-        for process in self.processes:
-            process.terminate()
-        for process in self.processes:
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        self.started.close()
         self.upstreams.close()

@@ -49,7 +49,7 @@ def test_the_shipped_scenario_is_the_walkthrough():
     [
         ("key: rsa-4096", "key: dsa", "tls.key must be one of rsa-4096, rsa-2048, ecdsa-p256"),
         ("arrival_rate: 500", "arrival_rate: -1", "must be more than 0"),
-        ("arrival_rate: 500", "arival_rate: 500", "arival_rate is no known field"),
+        ("arrival_rate: 500", "arival_rate: 500", "arival_rate is not a known field"),
         ('plays: "192.168.0.63:443"', 'plays: "192.168.0.63"', "is not ADDRESS:PORT"),
         ("nodes: [nginx01]", "nodes: [nginx09]", "expects node 'nginx09'"),
         ("url: http://", "url: https://", "is not an http:// URL"),

@@ -5,7 +5,7 @@ import ssl
 from http.client import HTTPConnection, HTTPSConnection
 
 from bench.placement import ConfigFile
-from bench.stack.protocol import NodeSpec, ProxySpec, StackSpec
+from bench.stack import NodeSpec, ProxySpec, StackSpec
 
 HOST = "nginx.external.svc.cluster.local"
 NAMES = ("192.168.0.63", "192.168.0.64", HOST, "127.0.0.1")

@@ -18,10 +18,11 @@ from bench.errors import BenchError, StackError
 from bench.stack.binaries import find_envoy, find_nginx
 from bench.stack.interrupts import TerminatedError, terminations_raise
 from bench.stack.local import LocalStack
-from bench.stack.private_folder import guarded_folder
-from bench.stack.runfolder import PREFIX, PROCESSES, ProcessMark, RunFolder
-from bench.stack.stale_runs import PROGRAMS, clear, end_run, find_leftovers, find_runs
+from bench.stack.runs import clear, end_run, find_runs, find_stale_runs, supervised_folder
+from bench.stack.runs.folder import PREFIX, PROCESSES, ProcessMark, RunFolder
+from bench.stack.runs.stale import PROGRAMS
 from tests.stack.egress_path import call, egress_spec
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.envoy, pytest.mark.nginx]
 
@@ -50,13 +51,6 @@ def parts_below(parent):
 def run_folders(parent):
     """Not everything there: Python's own probe for a folder to write to may be killed half-way too."""
     return list(parent.glob(f"{PREFIX}*"))
-
-
-def wait_until(fact, timeout_s=15.0):
-    deadline = time.monotonic() + timeout_s
-    while not fact():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def is_gone(pid):
@@ -191,7 +185,7 @@ def test_leftovers_of_a_suite_killed_together_with_its_guard_are_found_and_clear
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: all(is_gone(pid) for pid in parts[:2]))
 
-        (left,) = find_leftovers(tmp_path)
+        (left,) = find_stale_runs(tmp_path)
 
         assert left.name == "walkthrough"
         assert set(left.processes) == {*parts[2:], *workers}
@@ -215,8 +209,8 @@ def test_a_living_run_can_be_ended_from_outside(material, tmp_path):
 
 KEEPER = """
 import subprocess, sys, time
-from bench.stack.private_folder import adopt, guarded_folder
-with guarded_folder("keys") as folder:
+from bench.stack.runs import adopt, supervised_folder
+with supervised_folder("keys") as folder:
     (folder / "server.key").write_text("secret")
     worker = subprocess.Popen(["sh", "-c", "sleep 60 & wait"], start_new_session=True)
     adopt(folder, worker.pid, "worker")
@@ -253,9 +247,9 @@ def test_keys_that_stacks_share_go_with_the_suite(tmp_path, number):
 
 
 def test_a_shared_folder_goes_with_its_block_also_by_an_error(tmp_path):
-    with guarded_folder("keys", tmp_path) as folder:
+    with supervised_folder("keys", tmp_path) as folder:
         assert folder.is_dir()
-    with pytest.raises(ZeroDivisionError), guarded_folder("keys", tmp_path):
+    with pytest.raises(ZeroDivisionError), supervised_folder("keys", tmp_path):
         raise ZeroDivisionError
 
     assert run_folders(tmp_path) == []
@@ -293,7 +287,7 @@ def test_a_stranger_with_a_reused_process_id_is_left_alone(tmp_path):
         with (folder.path / PROCESSES).open("a") as file:
             file.write('{"pid": 1, "star')
 
-        (left,) = find_leftovers(tmp_path)
+        (left,) = find_stale_runs(tmp_path)
         clear(left)
 
         assert left.processes == ()
@@ -318,7 +312,7 @@ def test_a_folder_without_a_readable_owner_is_a_leftover(tmp_path):
     folder = RunFolder.create("torn", tmp_path)
     (folder.path / "owner.json").write_text("{")
 
-    (left,) = find_leftovers(tmp_path)
+    (left,) = find_stale_runs(tmp_path)
 
     assert left.name == folder.path.name
     clear(left)

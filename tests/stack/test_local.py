@@ -19,10 +19,10 @@ from bench.errors import StackError
 from bench.placement import ConfigFile
 from bench.stack.artifacts import save_config, save_logs
 from bench.stack.binaries import Binary, _files_of, find_envoy, find_nginx, probe
-from bench.stack.faults import LocalFaults, children_of
-from bench.stack.local import LocalStack
-from bench.stack.ports import address_of, listen
-from bench.stack.stale_runs import find_runs
+from bench.stack.local import LocalFaults, LocalStack
+from bench.stack.local.ports import address_of, listen
+from bench.stack.nodes import children_of
+from bench.stack.runs import find_runs
 from tests.stack.egress_path import (
     HOST,
     NODES,
@@ -33,15 +33,9 @@ from tests.stack.egress_path import (
     gateway_files,
     sidecar_files,
 )
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.envoy, pytest.mark.nginx]
-
-
-def wait_until(fact, timeout_s=10.0):
-    deadline = time.monotonic() + timeout_s
-    while not fact():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def is_gone(process):

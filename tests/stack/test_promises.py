@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 
 import pytest
 
@@ -13,10 +12,11 @@ from bench.scenario.traffic import Constant
 from bench.stack.artifacts import save_config, save_logs
 from bench.stack.compose.stack import ComposeStack
 from bench.stack.local import LocalStack
-from bench.stack.stale_runs import find_runs
+from bench.stack.runs import find_runs
 from bench.telemetry.admin import Admin
 from bench.verify.calls import Call, make_calls
 from tests.stack.egress_path import HOST, NODES, call, eds_file, egress_spec, entrance, gateway_files
+from tests.support.waiting import wait_until
 
 KINDS = (
     pytest.param("local", marks=[pytest.mark.envoy, pytest.mark.nginx]),
@@ -48,13 +48,6 @@ def make_stack(kind, request, material):
 def either(make_stack):
     with make_stack() as running:
         yield running
-
-
-def wait_until(is_so, timeout_s=10.0):
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def asked_from_the_pod(stack, *headers):

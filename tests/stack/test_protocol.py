@@ -10,7 +10,7 @@ from bench.placement import ConfigFile
 from bench.stack.compose.stack import ComposeStack
 from bench.stack.fake import FakeStack
 from bench.stack.local import LocalStack
-from bench.stack.ports import listen
+from bench.stack.local.ports import listen
 from tests.stack.egress_path import GATEWAY_IP, NODES, eds_file, egress_spec, gateway_files, sidecar_files
 
 KINDS = [

@@ -3,9 +3,9 @@
 import pytest
 
 from bench.errors import StackError
-from bench.stack import local
+from bench.stack import ProxySpec, StackSpec
 from bench.stack.local import LocalStack
-from bench.stack.protocol import ProxySpec, StackSpec
+from bench.stack.local import stack as local
 from bench.stack.watches import known_watches, require_watches, watches_in_use
 
 

@@ -8,8 +8,7 @@ from bench.measure.topology import topology_of
 from bench.preparation import Variation, make_material, prepare
 from bench.scenario.load import load_scenario
 from bench.scenario.overrides import override
-from bench.stack.faults import LocalFaults
-from bench.stack.local import LocalStack
+from bench.stack.local import LocalFaults, LocalStack
 from bench.telemetry.handshake import GATEWAY_FIELDS
 
 

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from bench.errors import MeasurementError
-from bench.stack import nginx
+from bench.stack import nodes
 from bench.telemetry.access_log import (
     REQUEST_FIELDS,
     LinesSince,
@@ -64,7 +64,7 @@ def test_a_nodes_line_is_read_to_the_microsecond(tmp_path):
 
 
 def test_a_node_writes_exactly_what_its_reader_needs():
-    assert set(nginx.ACCESS_LOG_FIELDS) == set(NODE_LINE)
+    assert set(nodes.ACCESS_LOG_FIELDS) == set(NODE_LINE)
 
 
 def test_an_envoy_line_without_upstream_keeps_unknown_as_unknown():

@@ -5,7 +5,7 @@ import functools
 
 import pytest
 
-from bench.stack import envoy, nginx
+from bench.stack import nodes, proxies
 from bench.stack.local import LocalStack
 from bench.telemetry.access_log import parse_envoy, read_envoy_log, read_node_log, wait_until_flushed
 from bench.telemetry.admin import Admin, total
@@ -13,7 +13,7 @@ from bench.telemetry.handshake import GATEWAY_FIELDS, collect_handshakes
 from tests.stack.egress_path import CERTIFICATE_FILES, call, egress_spec, gateway_files
 from tests.telemetry.test_access_log import ENVOY_LINE
 
-QUIET_S = max(envoy.FLUSH_INTERVAL_S, nginx.FLUSH_INTERVAL_S) * 1.5
+QUIET_S = max(proxies.FLUSH_INTERVAL_S, nodes.FLUSH_INTERVAL_S) * 1.5
 
 
 def gateway(**options):

@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import http.server
-import json
-import signal
 import ssl
-import subprocess
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
-
-import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from bench.istio.inventory import Inventory
 from bench.istio.load import load_text
 from bench.istio.registry import Registry, build_registry
 from bench.translate import ConfigFile
+from tests.support.authority import Authority, PrivateKey
 
 WALKTHROUGH = """
 apiVersion: v1
@@ -150,134 +138,16 @@ def write_files(files: Sequence[ConfigFile], root: Path) -> Path:
     return root / "bootstrap.yaml"
 
 
-@dataclass
-class RunningEnvoy:
-    """An Envoy with its admin address."""
-
-    process: subprocess.Popen[bytes]
-    admin: str
-    log: Path
-
-    def get(self, path: str) -> str:
-        with urllib.request.urlopen(f"http://{self.admin}{path}", timeout=5) as answer:
-            return answer.read().decode()
-
-    def stats(self, pattern: str) -> dict[str, int]:
-        found = json.loads(self.get(f"/stats?format=json&filter={pattern}"))["stats"]
-        return {each["name"]: each["value"] for each in found if "name" in each}
-
-    def ports(self) -> dict[str, int]:
-        listeners = json.loads(self.get("/listeners?format=json"))["listener_statuses"]
-        return {each["name"]: each["local_address"]["socket_address"]["port_value"] for each in listeners}
-
-
-@contextlib.contextmanager
-def running_envoy(binary: str, bootstrap: Path) -> Iterator[RunningEnvoy]:
-    """Run Envoy, as strict about its files as it can be, until the block ends."""
-    address, log = bootstrap.parent / "admin-address", bootstrap.parent / "envoy.log"
-    command = [
-        binary,
-        "-c",
-        str(bootstrap),
-        "--reject-unknown-dynamic-fields",
-        "--disable-hot-restart",
-        "--concurrency",
-        "1",
-        "--admin-address-path",
-        str(address),
-        "--drain-time-s",
-        "1",
-    ]
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
-    try:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            assert process.poll() is None, log.read_text()
-            if address.exists() and address.read_text():
-                running = RunningEnvoy(process, address.read_text(), log)
-                with contextlib.suppress(urllib.error.URLError, ConnectionError):
-                    if running.get("/ready").strip() == "LIVE":
-                        break
-            time.sleep(0.05)
-        else:
-            pytest.fail(f"Envoy is not ready: {log.read_text()}")
-        yield running
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-@dataclass(frozen=True)
-class Certificates:
-    """A CA, a server certificate for the shop and for loopback, and a client certificate, as files."""
-
-    folder: Path
-    ca_key: ec.EllipticCurvePrivateKey
-
-    @property
-    def ca(self) -> Path:
-        return self.folder / "ca.crt"
-
-    def pair(self, name: str) -> tuple[Path, Path]:
-        return self.folder / f"{name}.crt", self.folder / f"{name}.key"
-
-    def serial(self, name: str) -> int:
-        return x509.load_pem_x509_certificate(self.pair(name)[0].read_bytes()).serial_number
-
-
-_CA_NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test CA")])
-
-
-def issue_certificates(folder: Path, ca_key: ec.EllipticCurvePrivateKey | None = None) -> Certificates:
-    """Write certificates of a CA, a fresh one unless its key is given, into *folder*."""
-    folder.mkdir(parents=True, exist_ok=True)
-    issued = Certificates(folder, ca_key or ec.generate_private_key(ec.SECP256R1()))
-    issued.ca.write_bytes(_certificate(_CA_NAME, issued.ca_key, issued.ca_key, [], is_ca=True))
-    names: list[x509.GeneralName] = [x509.DNSName(SHOP), x509.IPAddress(ip_address("127.0.0.1"))]
-    for subject in ("server", "client"):
-        key = ec.generate_private_key(ec.SECP256R1())
-        certificate, private_key = issued.pair(subject)
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
-        certificate.write_bytes(_certificate(name, key, issued.ca_key, names if subject == "server" else []))
-        private_key.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
+def issue_certificates(folder: Path, ca_key: PrivateKey | None = None) -> Authority:
+    """Write a CA, a server certificate for the shop and for loopback, and a client certificate."""
+    issued = Authority(folder, key=ca_key)
+    issued.issue("server", [SHOP, "127.0.0.1"])
+    issued.issue("client")
     return issued
 
 
-def _certificate(
-    subject: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
-    ca_key: ec.EllipticCurvePrivateKey,
-    names: list[x509.GeneralName],
-    *,
-    is_ca: bool = False,
-) -> bytes:
-    now = datetime.now(UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(_CA_NAME)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
-    )
-    if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    return builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-
 @contextlib.contextmanager
-def tls_node(name: str, certificates: Certificates) -> Iterator[int]:
+def tls_node(name: str, certificates: Authority) -> Iterator[int]:
     """Serve over mutual TLS; answers say the node's name and the client certificate's serial number."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -302,7 +172,7 @@ def tls_node(name: str, certificates: Certificates) -> Iterator[int]:
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificates.pair("server"))
-    context.load_verify_locations(certificates.ca)
+    context.load_verify_locations(certificates.file)
     context.verify_mode = ssl.CERT_REQUIRED
     server = Server(("127.0.0.1", 0), Handler)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)

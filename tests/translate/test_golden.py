@@ -12,7 +12,8 @@ from bench.istio.inventory import Inventory
 from bench.istio.load import load_folder
 from bench.istio.registry import build_registry
 from bench.translate import ConfigFile, Placement, RenderOptions, render, translate
-from tests.translate.conftest import issue_certificates, running_envoy, write_files
+from tests.support.envoy import running_envoy
+from tests.translate.conftest import issue_certificates, write_files
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "translate"
 ROOT = "/etc/egress-bench"
@@ -72,7 +73,7 @@ def test_envoy_accepts_every_recorded_file(envoy, tmp_path, case, proxy, source)
         [envoy, "--mode", "validate", "-c", str(bootstrap)], capture_output=True, text=True, check=False
     )
     assert validated.returncode == 0, validated.stderr
-    with running_envoy(envoy, bootstrap) as running:
+    with running_envoy(bootstrap) as running:
         refused = running.stats("update_rejected|[lcrs]ds.*update_failure|dynamic_unknown_fields")
         assert {name: value for name, value in refused.items() if value} == {}
 

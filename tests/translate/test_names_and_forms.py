@@ -11,7 +11,7 @@ from envoy_data_plane.envoy.config.cluster.v3 import OutlierDetection
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.istio.registry.hosts import covers, expand_gateway, expand_host, narrower
+from bench.istio.hosts import covers, expand_gateway, expand_host, narrower
 from bench.istio.registry.services import Origin, Protocol, Service, ServicePort
 from bench.translate import translate
 from bench.translate.files.yaml_text import yaml_text

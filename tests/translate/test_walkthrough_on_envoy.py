@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,15 +21,15 @@ from bench.translate import (
     render_endpoints,
     translate,
 )
+from tests.support.authority import Authority
+from tests.support.envoy import RunningEnvoy, running_envoy
+from tests.support.waiting import wait_until
 from tests.translate.conftest import (
     SHOP,
     WALKTHROUGH,
-    Certificates,
-    RunningEnvoy,
     call,
     issue_certificates,
     registry_of,
-    running_envoy,
     tls_node,
     walkthrough_inventory,
     write_files,
@@ -46,7 +45,7 @@ class StandingPath:
     sidecar: RunningEnvoy
     gateway: RunningEnvoy
     port: int
-    certificates: Certificates
+    certificates: Authority
     gateway_root: Path
     nodes: dict[Address, Address]
 
@@ -62,7 +61,7 @@ def files_of(certificates: Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def standing_path(
-    envoy: str, root: Path, config_source: ConfigSource, semantics: str = "istio-1.0", **options: object
+    root: Path, config_source: ConfigSource, semantics: str = "istio-1.0", **options: object
 ) -> Iterator[StandingPath]:
     """Stand up two nodes, the gateway and the sidecar, each Envoy on ports that the system chooses."""
     certificates = root / "certs"
@@ -86,7 +85,7 @@ def standing_path(
                 files=files_of(certificates),
             )
             files = render(config, placement, RenderOptions(node_id=proxy, **options))
-            running[proxy] = stack.enter_context(running_envoy(envoy, write_files(files, root / proxy)))
+            running[proxy] = stack.enter_context(running_envoy(write_files(files, root / proxy)))
             if proxy == "egress":
                 endpoints["10.1.0.9", 80] = ("127.0.0.1", running[proxy].ports()["0.0.0.0_80"])
         yield StandingPath(
@@ -100,9 +99,9 @@ def standing_path(
 
 
 @pytest.mark.parametrize("config_source", ["static", "eds"])
-def test_requests_reach_the_subset_that_their_header_asks_for(envoy, tmp_path, config_source):
+def test_requests_reach_the_subset_that_their_header_asks_for(tmp_path, config_source):
     """The header picks the node, over mutual TLS, by either config source; everything else gets 404."""
-    with standing_path(envoy, tmp_path, config_source) as path:
+    with standing_path(tmp_path, config_source) as path:
         assert call(path.port, SHOP, {"want": "v1"})[1].startswith("v1 ")
         assert call(path.port, f"{SHOP}:80", {"WANT": "v2"})[1].startswith("v2 ")
         for headers in ({}, {"want": ""}, {"want": "v3"}, {"want": "V1"}):
@@ -128,9 +127,9 @@ def test_clusters_that_nothing_leads_to_can_be_left_out():
 
 
 @pytest.mark.parametrize(("name", "status"), [("shop.partners", 404), ("10.233.36.124", 404)])
-def test_names_that_only_the_sidecar_knows_end_at_the_gateway(envoy, tmp_path, name, status):
+def test_names_that_only_the_sidecar_knows_end_at_the_gateway(tmp_path, name, status):
     """The sidecar passes short names and the cluster IP on; the gateway only knows the full name."""
-    with standing_path(envoy, tmp_path, "static") as path:
+    with standing_path(tmp_path, "static") as path:
         assert call(path.port, name, {"want": "v1"})[0] == status
         assert path.gateway.stats("^http.outbound_0.0.0.0_80.downstream_rq_4xx") == {
             "http.outbound_0.0.0.0_80.downstream_rq_4xx": 1
@@ -138,9 +137,9 @@ def test_names_that_only_the_sidecar_knows_end_at_the_gateway(envoy, tmp_path, n
 
 
 @pytest.mark.parametrize(("semantics", "status"), [("istio-1.0", 404), ("current", 502)])
-def test_hosts_that_nobody_knows_end_at_the_sidecar(envoy, tmp_path, semantics, status):
+def test_hosts_that_nobody_knows_end_at_the_sidecar(tmp_path, semantics, status):
     """By the answer of the era; the absolute form of a name is another name, and the gateway sees neither."""
-    with standing_path(envoy, tmp_path, "static", semantics) as path:
+    with standing_path(tmp_path, "static", semantics) as path:
         for host in ("unknown.example", f"{SHOP}."):
             assert call(path.port, host, {"want": "v1"})[0] == status
         asked = path.gateway.stats("^http.outbound_0.0.0.0_80.downstream_rq_total")
@@ -152,12 +151,10 @@ def test_hosts_that_nobody_knows_end_at_the_sidecar(envoy, tmp_path, semantics, 
     [(False, "UF", "connect error"), (True, "UH", "no healthy upstream")],
     ids=["node down", "no endpoints"],
 )
-def test_a_subset_whose_nodes_are_gone_answers_503_and_the_log_says_why(
-    envoy, tmp_path, is_empty, flag, body
-):
+def test_a_subset_whose_nodes_are_gone_answers_503_and_the_log_says_why(tmp_path, is_empty, flag, body):
     """Refused connections and no endpoints at all are told apart."""
     log = AccessLogOptions({"flags": "%RESPONSE_FLAGS%"}, file="requests.log")
-    with standing_path(envoy, tmp_path, "eds", access_log=log) as path:
+    with standing_path(tmp_path, "eds", access_log=log) as path:
         config = translate(registry_of(WALKTHROUGH, walkthrough_inventory()), "egress", config_source="eds")
         wanted = next(e for e in config.endpoints if e.cluster_name == f"outbound|443|v1|{SHOP}")
         if is_empty:
@@ -170,39 +167,40 @@ def test_a_subset_whose_nodes_are_gone_answers_503_and_the_log_says_why(
         fresh = target.parent / ".new"
         fresh.write_text(file.text)
         fresh.rename(target)
-        deadline = time.monotonic() + 10
-        status, said = 200, ""
-        while status != 503 and time.monotonic() < deadline:
+
+        def refused() -> str | None:
             status, said = call(path.port, SHOP, {"want": "v1"})
-        assert (status, body in said) == (503, True)
+            return said if status == 503 else None
+
+        assert body in wait_until(refused)
         assert call(path.port, SHOP, {"want": "v2"})[0] == 200
     assert f'"flags":"{flag}"' in (tmp_path / "requests.log").read_text().replace(" ", "")
 
 
-def test_certificates_rotate_by_one_rename(envoy, tmp_path):
+def test_certificates_rotate_by_one_rename(tmp_path):
     """A rename of the symlink switches certificate, key and trust at once, without a mismatch in between."""
-    with standing_path(envoy, tmp_path, "eds", max_requests_per_connection=1) as path:
+    with standing_path(tmp_path, "eds", max_requests_per_connection=1) as path:
         first = path.certificates
         before = call(path.port, SHOP, {"want": "v1"})[1]
         assert int(before.split()[1], 16) == first.serial("client")
 
-        second = issue_certificates(first.folder.parent / "second", first.ca_key)
+        second = issue_certificates(first.folder.parent / "second", first.key)
         live = first.folder.parent / "live"
         (live.parent / "next").symlink_to("second")
         (live.parent / "next").rename(live)
 
-        deadline = time.monotonic() + 10
-        after = before
-        while after == before and time.monotonic() < deadline:
-            status, after = call(path.port, SHOP, {"want": "v1"})
+        def moved() -> str | None:
+            status, said = call(path.port, SHOP, {"want": "v1"})
             assert status == 200
-        assert int(after.split()[1], 16) == second.serial("client")
+            return said if said != before else None
+
+        assert int(wait_until(moved).split()[1], 16) == second.serial("client")
         assert set(path.gateway.stats("key_rotation_failed").values()) == {0}
 
 
-def test_each_request_shakes_hands_anew_when_connections_serve_one_request(envoy, tmp_path):
+def test_each_request_shakes_hands_anew_when_connections_serve_one_request(tmp_path):
     """The override reaches the clusters that originate TLS."""
-    with standing_path(envoy, tmp_path, "static", max_requests_per_connection=1) as path:
+    with standing_path(tmp_path, "static", max_requests_per_connection=1) as path:
         for _ in range(5):
             assert call(path.port, SHOP, {"want": "v1"})[0] == 200
         stats = path.gateway.stats("v1.*ssl.handshake")
@@ -210,30 +208,30 @@ def test_each_request_shakes_hands_anew_when_connections_serve_one_request(envoy
 
 
 @pytest.mark.parametrize(("max_session_keys", "resumed"), [(None, 4), (0, 0)])
-def test_sessions_are_resumed_unless_no_session_is_kept(envoy, tmp_path, max_session_keys, resumed):
+def test_sessions_are_resumed_unless_no_session_is_kept(tmp_path, max_session_keys, resumed):
     """What a handshake costs depends on it, so both must be possible."""
     options = {"max_requests_per_connection": 1, "max_session_keys": max_session_keys}
-    with standing_path(envoy, tmp_path, "static", **options) as path:
+    with standing_path(tmp_path, "static", **options) as path:
         for _ in range(5):
             assert call(path.port, SHOP, {"want": "v1"})[0] == 200
         assert list(path.gateway.stats("v1.*ssl.handshake").values()) == [5]
         assert list(path.gateway.stats("v1.*ssl.session_reused").values()) == [resumed]
 
 
-def test_an_access_log_has_the_fields_asked_for(envoy, tmp_path):
+def test_an_access_log_has_the_fields_asked_for(tmp_path):
     """Fields become keys of one JSON line for each request."""
     fields = {"status": "%RESPONSE_CODE%", "cluster": "%UPSTREAM_CLUSTER_RAW%", "want": "%REQ(WANT)%"}
     log = AccessLogOptions(fields, file="requests.log")
-    with standing_path(envoy, tmp_path, "static", access_log=log) as path:
+    with standing_path(tmp_path, "static", access_log=log) as path:
         call(path.port, SHOP, {"want": "v2"})
     lines = (tmp_path / "requests.log").read_text()
     assert f'"outbound|443|v2|{SHOP}"' in lines
     assert '"status":200' in lines.replace(" ", "")
 
 
-def test_an_endpoint_file_replaced_by_rename_moves_traffic_and_nothing_else(envoy, tmp_path):
+def test_an_endpoint_file_replaced_by_rename_moves_traffic_and_nothing_else(tmp_path):
     """Only the cluster whose file is replaced reads anything again."""
-    with standing_path(envoy, tmp_path, "eds") as path:
+    with standing_path(tmp_path, "eds") as path:
         config = translate(registry_of(WALKTHROUGH, walkthrough_inventory()), "egress", config_source="eds")
         wanted = next(e for e in config.endpoints if e.cluster_name == f"outbound|443|v1|{SHOP}")
         moved = {("192.0.2.63", 443): path.nodes["192.0.2.64", 443]}
@@ -244,20 +242,16 @@ def test_an_endpoint_file_replaced_by_rename_moves_traffic_and_nothing_else(envo
         attempts = path.gateway.stats("update_attempt")
         fresh.rename(target)
 
-        deadline = time.monotonic() + 10
-        answer = ""
-        while time.monotonic() < deadline and not answer.startswith("v2 "):
-            answer = call(path.port, SHOP, {"want": "v1"})[1]
-        assert answer.startswith("v2 ")
+        wait_until(lambda: call(path.port, SHOP, {"want": "v1"})[1].startswith("v2 "))
         changed = {k for k, v in path.gateway.stats("update_attempt").items() if v != attempts[k]}
         assert changed == {f"cluster.outbound|443|v1|{SHOP}.update_attempt"}
 
 
-def test_envoy_takes_as_many_inotify_instances_as_the_configuration_says(envoy, tmp_path):
+def test_envoy_takes_as_many_inotify_instances_as_the_configuration_says(tmp_path):
     """Machines allow few of them, and Envoy aborts when they run out: the number must be known before."""
     registry = registry_of(WALKTHROUGH, walkthrough_inventory())
     config = translate(registry, "egress", config_source="eds")
-    with standing_path(envoy, tmp_path, "eds") as path:
+    with standing_path(tmp_path, "eds") as path:
         folder = Path(f"/proc/{path.gateway.process.pid}/fd")
         links = [str(each.readlink()) for each in folder.iterdir()]
         assert sum("inotify" in link for link in links) == config.file_watches

@@ -12,6 +12,7 @@ from bench.check.effects.uses import Use
 from bench.check.finding import Finding, Level
 from bench.errors import Position
 from bench.explain.upstream import why_missing
+from bench.istio.cluster_names import parse_cluster_name
 from bench.istio.registry.services import Origin
 
 _MOST_KINDS = 2
@@ -64,7 +65,8 @@ def _missing(found: Survey, where: Position, name: str, uses: list[Use]) -> Find
 
 def _empty(found: Survey, where: Position, name: str, uses: list[Use]) -> Finding:
     # Without a rule of the user's nothing says that anybody calls this service.
-    _, port, subset, host = name.split("|", maxsplit=3)
+    named = parse_cluster_name(name)
+    host, port, subset = (named.host, named.port, named.subset) if named is not None else (name, 0, "")
     is_entry = any(
         service.host == host and service.origin is Origin.SERVICE_ENTRY for service in found.registry.services
     )

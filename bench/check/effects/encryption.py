@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 
 from bench.check.effects.survey import Survey
 from bench.check.effects.uses import Use
 from bench.check.finding import Finding, Level
 from bench.errors import Position
+from bench.istio.cluster_names import parse_cluster_name
+from bench.istio.hosts import covers, expand_host, is_ip, is_wildcard
 from bench.istio.models.destination_rule import DestinationRule, TrafficPolicy
 from bench.istio.problem import Path
 from bench.istio.registry import ProxyView
-from bench.istio.registry.hosts import covers, expand_host, is_wildcard
 from bench.istio.registry.services import Service
 from bench.istio.resource import Resource
 
@@ -47,7 +47,10 @@ def check_plain_text(found: Survey) -> Iterator[Finding]:
     for use in found.uses:
         if not use.has_rule and not use.here.is_sidecar:
             continue
-        host = use.cluster.rpartition("|")[2]
+        named = parse_cluster_name(use.cluster)
+        if named is None:
+            continue
+        host = named.host
         service = views[use.here.name].service(host)
         cluster = use.here.clusters.find(use.cluster)
         if service is None or cluster is None or _leads_to_gateway(found, use):
@@ -62,7 +65,7 @@ def check_plain_text(found: Survey) -> Iterator[Finding]:
             # Where a rule sends the host elsewhere, what is left is a port that nobody may call.
             is_left = not use.has_rule and (use.here.name, service.host) in ruled
             level = Level.INFO if is_left else Level.WARNING
-            yield from _out_of_reach(found, use, rule, service, level=level)
+            yield from _out_of_reach(found, use, rule, service, named.port, level=level)
 
 
 class _RulesByHost:
@@ -87,9 +90,8 @@ def _leads_to_gateway(found: Survey, use: Use) -> bool:
 
 
 def _out_of_reach(
-    found: Survey, use: Use, rule: Resource[DestinationRule], service: Service, *, level: Level
+    found: Survey, use: Use, rule: Resource[DestinationRule], service: Service, port: int, *, level: Level
 ) -> Iterator[Finding]:
-    port = int(use.cluster.split("|")[1])
     cluster = use.here.clusters.find(use.cluster)
     tls_path = originating_path(rule.spec, port)
     is_plain = cluster is not None and use.here.clusters.tls(cluster) is None
@@ -157,7 +159,7 @@ def check_server_names(found: Survey) -> Iterator[Finding]:
         if cluster is None or tls is None:
             continue
         host = use.sent_host
-        has_no_name = tls.follows_host and _is_ip(host)
+        has_no_name = tls.follows_host and is_ip(host.strip("[]"))
         is_unchecked = tls.is_verified and bool(tls.sni) and not tls.checks_name
         where = use.setting(cluster, "tls") if has_no_name or is_unchecked else None
         if where is None:
@@ -183,11 +185,3 @@ def check_server_names(found: Survey) -> Iterator[Finding]:
                 f"certificate of {tls.ca}, whatever name it is for.",
                 remedy=f"Write subjectAltNames: [{tls.sni}].",
             )
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True

@@ -16,7 +16,7 @@ from bench.errors import Position
 from bench.explain.connections import Connection, find_chain, find_listener
 from bench.explain.proxies import TranslatedProxy
 from bench.explain.request import host_of
-from bench.istio.registry.hosts import covers, is_wildcard, overlap
+from bench.istio.hosts import covers, is_wildcard, overlap
 from bench.translate.messages import unpack
 
 _MOST_HOSTS = 6

@@ -11,6 +11,7 @@ from bench.check.finding import Finding, Level
 from bench.errors import BenchError, Position
 from bench.explain.proxies import Proxies, TranslatedProxy
 from bench.explain.resources import Sources
+from bench.istio.problem import Code
 from bench.istio.registry import Registry
 from bench.istio.resource import Resources
 
@@ -65,15 +66,24 @@ def check_translation(found: Survey) -> Iterator[Finding]:
         )
 
 
-_TOLD_ELSEWHERE = frozenset({"tls-dropped", "tls-not-verified"})
-"""Warnings of the translation that EB0103 and IST0128 tell with more of their effect."""
+_REPORTED_ELSEWHERE = frozenset(
+    {
+        "tls-dropped",
+        "tls-not-verified",
+        Code.NOT_READ,
+        Code.SKIPPED_KIND,
+        Code.UNKNOWN_METADATA,
+        Code.ADMITTED_WITH_WARNING,
+    }
+)
+"""Codes of warnings that EB0103, IST0128, EB0013, EB0014 and IST0133 report once, and with their effect."""
 
 
 def check_left_out(found: Survey) -> Iterator[Finding]:
     """EB0109: what a resource asks for has no effect on a proxy, as Istio has it."""
     for here in found.translated:
         for warning in here.config.warnings:
-            if warning.code not in _TOLD_ELSEWHERE:
+            if warning.code not in _REPORTED_ELSEWHERE:
                 yield found.finding(
                     Level.WARNING,
                     "EB0109",

@@ -17,8 +17,8 @@ from bench.errors import Position
 from bench.explain.matching import describe_match
 from bench.explain.proxies import TranslatedProxy
 from bench.explain.request import host_of
+from bench.istio.cluster_names import BLACK_HOLE, PASSTHROUGH, parse_cluster_name
 from bench.translate.messages import unpack
-from bench.translate.names import BLACK_HOLE, PASSTHROUGH
 
 CATCH_ALL_HOSTS = ("block_all", "allow_any")
 
@@ -127,5 +127,7 @@ def _of_chain(here: TranslatedProxy, chain: FilterChain, proxy: TcpProxy) -> Ite
     named = " or ".join(match.server_names) if match is not None else ""
     for name in names:
         if name not in (BLACK_HOLE, PASSTHROUGH):
-            who = f"TLS connections for {named}" if named else f"connections that {name.split('|')[-1]} gets"
+            cluster = parse_cluster_name(name)
+            target = cluster.host if cluster is not None else name
+            who = f"TLS connections for {named}" if named else f"connections that {target} gets"
             yield Use(here, name, who, chain, is_http=False)

@@ -8,10 +8,11 @@ from bench.check.finding import Finding, in_order
 from bench.check.rules.annotations import check_annotations
 from bench.check.rules.claims import check_claims
 from bench.check.rules.credentials import check_credentials
+from bench.check.rules.dead_references import check_delegates
 from bench.check.rules.deprecation import check_deprecated_fields
 from bench.check.rules.destination_rules import check_destination_rules
 from bench.check.rules.destinations import check_destinations
-from bench.check.rules.gateway_bindings import check_gateway_bindings
+from bench.check.rules.gateway_bindings import check_gateway_bindings, check_gateways_of_matches
 from bench.check.rules.gateways import (
     check_gateway_conflicts,
     check_gateway_workloads,
@@ -19,7 +20,7 @@ from bench.check.rules.gateways import (
 )
 from bench.check.rules.injection import check_injection
 from bench.check.rules.mesh_hosts import check_mesh_hosts
-from bench.check.rules.schema import check_schema_warnings, refusals
+from bench.check.rules.schema import check_notices, check_schema_warnings, refusals
 from bench.check.rules.server_verification import check_server_verification
 from bench.check.rules.service_entries import check_addresses, check_protocols
 from bench.check.rules.services import check_port_names
@@ -38,12 +39,14 @@ ISTIO_RULES: tuple[Rule, ...] = (
     check_claims,
     check_conditions,
     check_credentials,
+    check_delegates,
     check_deprecated_fields,
     check_destination_rules,
     check_destinations,
     check_gateway_bindings,
     check_gateway_conflicts,
     check_gateway_workloads,
+    check_gateways_of_matches,
     check_injection,
     check_mesh_hosts,
     check_port_names,
@@ -57,7 +60,7 @@ ISTIO_RULES: tuple[Rule, ...] = (
 )
 """Rules with Istio's own codes."""
 
-OWN_RULES: tuple[Rule, ...] = (check_shared_hosts,)
+OWN_RULES: tuple[Rule, ...] = (check_notices, check_shared_hosts)
 """Rules of this suite that need nothing but the resources."""
 
 SUPPRESS = "galley.istio.io/analyze-suppress"

@@ -18,8 +18,8 @@ from bench.check.rules.surroundings import (
     scopes_of,
     selects,
 )
+from bench.istio.hosts import covers, is_wildcard
 from bench.istio.models.destination_rule import DestinationRule
-from bench.istio.registry.hosts import covers, is_wildcard
 from bench.istio.resource import Resource
 
 

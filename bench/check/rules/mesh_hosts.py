@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from bench.check.finding import Finding, Level, finding
 from bench.check.rules.surroundings import EVERYONE, Surroundings, scopes_of
+from bench.istio.hosts import MESH, is_wildcard, overlap
 from bench.istio.models.virtual_service import VirtualService
-from bench.istio.registry.hosts import MESH, is_wildcard, overlap
 from bench.istio.resource import Resource
 
 Claims = dict[tuple[str, str], list[Resource[VirtualService]]]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from bench.check.finding import Finding, Level, finding
 from bench.check.rules.surroundings import Surroundings
 from bench.istio.models.virtual_service import VirtualService
-from bench.istio.problem import Problem, path_text
+from bench.istio.problem import Code, Problem, path_text
 from bench.istio.validation.findings import Findings
 from bench.istio.validation.resource import inspect
 from bench.istio.validation.unused_rules import warn_about_unused_rules
@@ -26,6 +26,36 @@ def refusals(problems: Iterable[Problem]) -> Iterator[Finding]:
                 problem.what.removeprefix(f"{problem.resource}:").strip(),
                 problem.remedy or "A cluster refuses the resource as it is.",
             )
+
+
+_NOTICES = {
+    Code.NOT_READ: (Level.INFO, "EB0013"),
+    Code.SKIPPED_KIND: (Level.INFO, "EB0013"),
+    Code.UNKNOWN_METADATA: (Level.WARNING, "EB0014"),
+}
+"""What the reader noticed on its way -> how much it matters, and its code."""
+
+
+def unreadable(problems: Iterable[Problem]) -> Iterator[Finding]:
+    """EB0012 for each fault after which nobody knows what else the files say."""
+    for problem in problems:
+        yield Finding(
+            Level.ERROR,
+            "EB0012",
+            problem.where,
+            problem.resource,
+            problem.what,
+            problem.remedy or "Correct it.",
+        )
+
+
+def check_notices(surroundings: Surroundings) -> Iterator[Finding]:
+    """EB0013 and EB0014 for what lies in the files and is not read."""
+    for problem in surroundings.resources.warnings:
+        if problem.code in _NOTICES:
+            level, code = _NOTICES[problem.code]
+            remedy = problem.remedy or "Leave it out, or put it elsewhere."
+            yield Finding(level, code, problem.where, problem.resource, problem.what, remedy)
 
 
 def check_schema_warnings(surroundings: Surroundings) -> Iterator[Finding]:

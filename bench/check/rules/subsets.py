@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from bench.check.finding import Finding, Level, finding
 from bench.check.rules.references import Reference, references
 from bench.check.rules.surroundings import Surroundings
+from bench.istio.hosts import MESH, covers, is_wildcard
 from bench.istio.models.destination_rule import DestinationRule
 from bench.istio.models.virtual_service import VirtualService
-from bench.istio.registry.hosts import MESH, covers, is_wildcard
 from bench.istio.resource import Resource
 
 
@@ -49,7 +49,7 @@ def _owners(
     surroundings: Surroundings, virtual_service: Resource[VirtualService], host: str
 ) -> frozenset[str] | None:
     """Give the namespaces whose rules count for *host*; ``None`` is every one."""
-    if host.endswith(f".svc.{surroundings.domain}"):
+    if surroundings.semantics == "istio-1.0" or host.endswith(f".svc.{surroundings.domain}"):
         return None
     owners = {virtual_service.namespace, surroundings.root_namespace}
     owners |= {known.namespace for known in surroundings.hosts.get(host, ())}

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from bench.environment import machine, versions
 from bench.experiment.drive.target import DriveOptions, check_workers, client_tls, read_target, with_workers
 from bench.experiment.instruments import REAL, Instruments
-from bench.load.events import LoadEvent, WorkersAwaited
+from bench.load.events import LoadEvent, RemoteWorkersStatus
 from bench.load.plan import Target
 from bench.load.run.remote_workers import address_seen_from_elsewhere
 from bench.load.run.starting import MASTER_PORT
@@ -38,7 +38,7 @@ def drive(
         InterruptedRunError: Ctrl-C or SIGTERM.
     """
     target = read_target(loaded, options)
-    options.surface.check()
+    options.locust_outputs.check()
     check_workers(options)
     started_at = datetime.now(UTC)
     traffic = loaded.scenario.traffic
@@ -106,19 +106,21 @@ def _measure(
     record.baseline = instruments.measure_baseline(load, logs / "baseline")
     observer.stage(f"load on {options.target}", traffic.warm_up_s + traffic.measure_s)
     started_at = datetime.now(UTC)
-    if options.surface.web is not None:
-        observer.note(f"Locust's web UI: http://{options.surface.web}/ while the load runs")
+    if options.locust_outputs.web is not None:
+        observer.note(f"Locust's web UI: http://{options.locust_outputs.web}/ while the load runs")
 
     def on_event(event: LoadEvent) -> None:
-        if isinstance(event, WorkersAwaited):
+        if isinstance(event, RemoteWorkersStatus):
             observer.note(_whom_to_start(event))
 
-    outcome = instruments.run_load(load, logs / "target", on_event=on_event, surface=options.surface)
+    outcome = instruments.run_load(
+        load, logs / "target", on_event=on_event, locust_outputs=options.locust_outputs
+    )
     record.add_trial(finished_trial(plan, started_at, outcome))
     return None if outcome.complete else f"the load ended early: {outcome.reason}."
 
 
-def _whom_to_start(event: WorkersAwaited) -> str:
+def _whom_to_start(event: RemoteWorkersStatus) -> str:
     missing = event.expected - event.present
     if missing <= 0:
         return f"all {event.expected} workers are here"

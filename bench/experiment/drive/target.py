@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from bench.errors import InputError
 from bench.load.plan import LoadPlan, Target, TargetTls
-from bench.load.run.locust_outputs import NO_SURFACE, Address, Surface
+from bench.load.run.locust_outputs import NO_LOCUST_OUTPUTS, Address, LocustOutputs
 from bench.scenario.load import LoadedScenario
 from bench.verify.calls import ClientTls
 
@@ -28,7 +28,7 @@ class DriveOptions:
     private_key: Path | None = None
     server_name: str | None = None
     """Name to ask for and to check in the certificate; default: the scenario's host."""
-    surface: Surface = NO_SURFACE
+    locust_outputs: LocustOutputs = NO_LOCUST_OUTPUTS
     """What Locust itself shows and writes."""
     remote_workers: int = 0
     """Workers that join from other machines, beside those of this one."""
@@ -59,7 +59,7 @@ def with_workers(load: LoadPlan, options: DriveOptions) -> LoadPlan:
     return load.model_copy(
         update={
             "remote_workers": options.remote_workers,
-            "await_workers_s": options.await_workers_s,
+            "remote_workers_timeout_s": options.await_workers_s,
             "master_bind": options.master_bind.host,
             "master_port": options.master_bind.port,
         }

@@ -17,10 +17,9 @@ from bench.load.plan import LoadPlan
 from bench.measure.topology import Topology
 from bench.placement import Address, ConfigFile
 from bench.scenario.models import Scenario
+from bench.stack import ComponentFaults, Stack
 from bench.stack.client_address import client_address
-from bench.stack.faults import PartFaults
-from bench.stack.nginx import NODE_HEADER
-from bench.stack.protocol import Stack
+from bench.stack.nodes import NODE_HEADER
 from bench.verify.calls import Call, make_calls
 
 Tree = dict[str, Any]
@@ -48,7 +47,7 @@ class Field:
     """One stack under load, open to faults."""
 
     stack: Stack
-    parts: PartFaults
+    parts: ComponentFaults
     scenario: Scenario
     topology: Topology
     material: Material

@@ -6,7 +6,7 @@ from bench.errors import MeasurementError
 from bench.experiment.faults.diagnosis import Cause
 from bench.experiment.faults.field import Field
 from bench.experiment.faults.kinds import Fault
-from bench.stack.faults import NetworkFaults
+from bench.stack import NetworkFaults
 
 _SLOWER_MS = 20.0
 _SILENT_S = 2.0

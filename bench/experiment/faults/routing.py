@@ -12,7 +12,7 @@ from bench.experiment.faults.diagnosis import Cause
 from bench.experiment.faults.field import Field, Tree
 from bench.experiment.faults.kinds import Fault
 from bench.load.engine.arrivals import SEQUENCES, kinds_of
-from bench.load.engine.request import IDENT
+from bench.load.engine.request import REQUEST_ID
 from bench.load.plan import LoadPlan
 
 _ONE_IN = 10_000
@@ -71,7 +71,7 @@ def _deliver_twice(field: Field) -> None:
     first, _ = _clusters(field)
     load = field.running_load()
     sequence = _one_of(load, field.pair.first, after=0.6)
-    match = {"exact": IDENT.format(run_id=load.run_id, sequence=sequence)}
+    match = {"exact": REQUEST_ID.format(run_id=load.run_id, sequence=sequence)}
     mirror = {"request_mirror_policies": [{"cluster": first}]}
     field.edit_gateway("rds", lambda tree: _branch_off(tree, first, load.id_header, match, mirror))
 

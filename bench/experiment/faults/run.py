@@ -24,7 +24,7 @@ from bench.result import FaultResult, FaultsResult
 from bench.scenario.load import LoadedScenario
 from bench.stack.artifacts import save_config
 from bench.stack.backend import Backend
-from bench.stack.private_folder import guarded_folder
+from bench.stack.runs import supervised_folder
 from bench.telemetry.handshake import GATEWAY_FIELDS
 
 CLEAN_RUNS = 2
@@ -102,7 +102,7 @@ def _prove(
     topology = topology_of(prepared, "eds")
     pair = find_pair(scenario, topology)
     logging = Variation(access_log={**GATEWAY_FIELDS, **_AT}, sidecar_access_log={**GATEWAY_FIELDS, **_AT})
-    with guarded_folder(f"{scenario.name} keys") as private:
+    with supervised_folder(f"{scenario.name} keys") as private:
         observer.stage(f"making certificates ({scenario.tls.key})", 2)
         material = make_material(prepared.loaded, private / "material")
         observer.stage("starting the stack", 1)

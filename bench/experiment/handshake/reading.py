@@ -10,8 +10,8 @@ from bench.analysis.latency import summarise_values
 from bench.errors import MeasurementError
 from bench.measure.trial_result import StackReadings, Trial
 from bench.result import HandshakeKind, HandshakeMode, HandshakeResult
-from bench.stack.nginx import FLUSH_INTERVAL_S
-from bench.stack.protocol import Stack
+from bench.stack import Stack
+from bench.stack.nodes import FLUSH_INTERVAL_S
 from bench.telemetry.access_log import EnvoyEntry, read_envoy_log, read_node_log, wait_until_flushed
 from bench.telemetry.handshake import collect_handshakes
 

@@ -12,8 +12,8 @@ from bench.experiment.verification import WrongPathError, verify_gateway_on, ver
 from bench.measure.request_matching import GATEWAY_LOG, SIDECAR_LOG
 from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
 from bench.preparation import Variation
+from bench.stack import Stack
 from bench.stack.artifacts import save_logs
-from bench.stack.protocol import Stack
 from bench.translate.config import ConfigSource
 from bench.verify.matrix import MatrixCheck
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from bench.istio.hosts import expand_host, is_wildcard, most_specific
 from bench.istio.inventory import Semantics
 from bench.istio.models.destination_rule import DestinationRule
-from bench.istio.registry.hosts import expand_host, is_wildcard, most_specific
 from bench.istio.registry.services import Service
 from bench.istio.resource import Resource
 

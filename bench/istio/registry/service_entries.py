@@ -6,10 +6,10 @@ import ipaddress
 from collections.abc import Sequence
 from functools import partial
 
+from bench.istio.hosts import is_ip, is_wildcard
 from bench.istio.models.service_entry import ServiceEntry
 from bench.istio.models.workload_entry import WorkloadEntry
 from bench.istio.registry.distribution import preferred_labels
-from bench.istio.registry.hosts import is_ip, is_wildcard
 from bench.istio.registry.kubernetes import entry_endpoints, entry_labels
 from bench.istio.registry.protocols import parse_protocol
 from bench.istio.registry.services import PUBLIC, Endpoint, Origin, Resolution, Service, ServicePort

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from bench.istio.hosts import MESH, covers, is_wildcard
 from bench.istio.inventory import Proxy
 from bench.istio.registry.build import Registry
 from bench.istio.registry.destination_rules import MergedRule
-from bench.istio.registry.hosts import MESH, covers, is_wildcard
 from bench.istio.registry.services import Endpoint, Origin, Service, ServicePort
 from bench.istio.registry.virtual_services import BoundVirtualService
 

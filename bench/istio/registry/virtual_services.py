@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from bench.errors import Position
+from bench.istio.hosts import MESH, expand_gateway, expand_host
 from bench.istio.models.virtual_service import (
     Destination,
     HTTPRoute,
@@ -17,7 +18,6 @@ from bench.istio.models.virtual_service import (
 )
 from bench.istio.problem import Problem
 from bench.istio.registry.delegates import merge_routes
-from bench.istio.registry.hosts import MESH, expand_gateway, expand_host
 from bench.istio.registry.services import is_exported
 from bench.istio.resource import Resource
 

@@ -5,6 +5,7 @@ Source: the CEL rules of the custom resource definition, and istio ``ValidateDes
 
 from __future__ import annotations
 
+from bench.istio.hosts import is_ip
 from bench.istio.models.destination_rule import (
     ClientTLSSettings,
     ConnectionPoolSettings,
@@ -25,7 +26,6 @@ from bench.istio.validation.names import (
     check_fqdn,
     check_labels,
     check_wildcard_domain,
-    is_ip_address,
 )
 from bench.istio.validation.ports import check_duration, check_port, check_whole_percent, refuse_durations
 
@@ -199,6 +199,6 @@ def _check_config_map(credential: str, namespace: str) -> str | None:
 def _check_tunnel(tunnel: TunnelSettings, findings: Findings) -> None:
     if tunnel.protocol not in _TUNNEL_PROTOCOLS:
         findings.refuse(f'"{tunnel.protocol}" must be CONNECT or POST', "protocol")
-    if check_fqdn(tunnel.target_host) is not None and not is_ip_address(tunnel.target_host):
+    if check_fqdn(tunnel.target_host) is not None and not is_ip(tunnel.target_host):
         findings.refuse(f'"{tunnel.target_host}" is neither a DNS name nor an IP address', "targetHost")
     findings.refuse(check_port(tunnel.target_port), "targetPort")

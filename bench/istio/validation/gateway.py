@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.istio.hosts import is_ip
 from bench.istio.models.gateway import Gateway, Port, Server, ServerTLSSettings
 from bench.istio.validation.findings import Findings
 from bench.istio.validation.names import (
@@ -11,7 +12,6 @@ from bench.istio.validation.names import (
     check_partial_wildcard,
     check_unix_path,
     check_wildcard_domain,
-    is_ip_address,
 )
 from bench.istio.validation.ports import KNOWN_PROTOCOLS, check_port, protocol_family
 
@@ -80,7 +80,7 @@ def _check_host(host: str, findings: Findings) -> None:
         findings.refuse(check_dns_label(namespace, "namespace"))
     if name != "*" and "." not in name:
         findings.refuse(f'"{name}": short names are not allowed here')
-    if not is_ip_address(name):
+    if not is_ip(name):
         findings.refuse(check_wildcard_domain(name))
     findings.refuse(check_partial_wildcard(name))
 

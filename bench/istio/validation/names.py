@@ -10,6 +10,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 
+from bench.istio.hosts import is_ip
 from bench.istio.validation.findings import Findings
 
 _LABEL = r"[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?"
@@ -33,18 +34,9 @@ def is_dns_label(text: str) -> bool:
     return len(text) <= _LONGEST_LABEL and _DNS_LABEL.fullmatch(text) is not None
 
 
-def is_ip_address(text: str) -> bool:
-    """Whether *text* is an IPv4 or IPv6 address; a zone is allowed, brackets are not."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def check_ip_address(text: str) -> str | None:
     """Refuse what is no IP address."""
-    return None if is_ip_address(text) else f'"{text}" is no IP address'
+    return None if is_ip(text) else f'"{text}" is no IP address'
 
 
 def check_subnet(text: str) -> str | None:
@@ -53,7 +45,7 @@ def check_subnet(text: str) -> str | None:
         return check_ip_address(text)
     address, _, bits = text.partition("/")
     wrong = f'"{text}" is no subnet'
-    if "%" in address or not is_ip_address(address) or not _MASK.fullmatch(bits):
+    if "%" in address or not is_ip(address) or not _MASK.fullmatch(bits):
         return wrong
     if int(bits) > ipaddress.ip_address(address).max_prefixlen:
         return wrong
@@ -134,25 +126,6 @@ def check_unix_path(path: str) -> str | None:
     if not path.startswith("/") or path.endswith("/"):
         return f'"{path}" is no absolute path to a socket'
     return None
-
-
-def hosts_overlap(one: str, other: str) -> bool:
-    """Whether a name exists that both mean; compared with their case, as Istio does."""
-    if one.startswith("*") and other.startswith("*"):
-        short, long = sorted((one[1:], other[1:]), key=len)
-        return long.endswith(short)
-    if one.startswith("*"):
-        return other.endswith(one[1:])
-    if other.startswith("*"):
-        return one.endswith(other[1:])
-    return one == other
-
-
-def host_covers(outer: str, inner: str) -> bool:
-    """Whether every name that *inner* means is meant by *outer* too."""
-    if inner.startswith("*"):
-        return outer.startswith("*") and len(inner) >= len(outer) and inner[1:].endswith(outer[1:])
-    return inner.endswith(outer[1:]) if outer.startswith("*") else inner == outer
 
 
 def check_labels(labels: Mapping[str, str], findings: Findings) -> None:

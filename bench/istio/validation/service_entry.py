@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bench.istio.hosts import is_ip
 from bench.istio.models.service_entry import ServiceEntry, WorkloadSelector
 from bench.istio.validation.export_to import check_export_to
 from bench.istio.validation.findings import Findings
@@ -17,7 +18,6 @@ from bench.istio.validation.names import (
     check_partial_wildcard,
     check_subnet,
     check_wildcard_domain,
-    is_ip_address,
 )
 from bench.istio.validation.ports import KNOWN_PROTOCOLS, check_port, protocol_family
 from bench.istio.validation.workload_entry import check_port_names, check_workload_entry
@@ -173,7 +173,7 @@ def _check_by_name(entry: ServiceEntry, findings: Findings) -> None:
     port_names = {port.name for port in entry.ports}
     for index, endpoint in enumerate(entry.endpoints):
         inner = findings.within("endpoints", index)
-        if not is_ip_address(endpoint.address) and check_fqdn(endpoint.address) is not None:
+        if not is_ip(endpoint.address) and check_fqdn(endpoint.address) is not None:
             inner.refuse(f'"{endpoint.address}" is neither a DNS name nor an IP address', "address")
         check_labels(endpoint.labels, inner.within("labels"))
         check_port_names(endpoint, port_names, inner)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.istio.hosts import MESH, covers, is_ip, overlap
 from bench.istio.models.virtual_service import (
     L4MatchAttributes,
     TCPRoute,
@@ -11,7 +12,6 @@ from bench.istio.models.virtual_service import (
     TLSRoute,
     VirtualService,
 )
-from bench.istio.naming import MESH
 from bench.istio.validation.export_to import check_export_to
 from bench.istio.validation.findings import Findings
 from bench.istio.validation.headers import is_claim
@@ -21,9 +21,6 @@ from bench.istio.validation.names import (
     check_labels,
     check_subnet,
     check_wildcard_domain,
-    host_covers,
-    hosts_overlap,
-    is_ip_address,
 )
 from bench.istio.validation.ports import check_port
 from bench.istio.validation.routes import check_gateways, check_weights
@@ -72,7 +69,7 @@ def _check_hosts(service: VirtualService, findings: Findings, *, for_gateways: b
         else:
             wrong = check_wildcard_domain(host)
         if wrong is not None:
-            if not is_ip_address(host):
+            if not is_ip(host):
                 findings.refuse(wrong, "hosts", index)
         elif host == "*" and not for_gateways:
             findings.refuse("the star host is for gateways only", "hosts", index)
@@ -83,7 +80,7 @@ def _check_hosts(service: VirtualService, findings: Findings, *, for_gateways: b
 def _refuse_overlaps(hosts: Sequence[str], findings: Findings) -> None:
     for index, host in enumerate(hosts):
         for earlier in hosts[:index]:
-            if hosts_overlap(earlier, host):
+            if overlap(earlier, host):
                 findings.refuse(f'"{host}" overlaps with "{earlier}"', "hosts", index)
 
 
@@ -108,11 +105,11 @@ def _check_sni(name: str, service: VirtualService, findings: Findings) -> None:
     else:
         wrong = check_gateway_bound_domain(name, is_sni=True)
     if wrong is not None:
-        if is_ip_address(name):
+        if is_ip(name):
             findings.warn(f"{name} is an address: most clients send no address as server name")
         else:
             findings.refuse(wrong)
-    elif not any(host_covers(host, name) for host in service.hosts):
+    elif not any(covers(host, name) for host in service.hosts):
         findings.refuse(f'"{name}" lies within none of the hosts: {", ".join(service.hosts)}')
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 
+from bench.istio.hosts import is_ip
 from bench.istio.models.workload_entry import WorkloadEntry
 from bench.istio.validation.findings import Findings
 from bench.istio.validation.names import (
@@ -16,7 +17,6 @@ from bench.istio.validation.names import (
     check_labels,
     check_unix_path,
     is_dns_label,
-    is_ip_address,
 )
 from bench.istio.validation.ports import check_port
 
@@ -61,7 +61,7 @@ def check_workload_entry(
         findings.refuse(check_unix_path(address.removeprefix(UNIX_PREFIX)), "address")
         if entry.ports:
             findings.refuse("a socket has no ports", "ports")
-    elif address and not is_ip_address(address):
+    elif address and not is_ip(address):
         if not may_be_name:
             findings.refuse(f'"{address}" is no IP address', "address")
         elif check_fqdn(address) is not None:

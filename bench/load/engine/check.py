@@ -82,9 +82,9 @@ class Check:
         return BodyCheck(self._exact, self._marker)
 
     def judge(  # noqa: PLR0911 - one return for each rule, in order
-        self, answer: Reader, body: BodyCheck | None, ident: bytes
+        self, answer: Reader, body: BodyCheck | None, request_id: bytes
     ) -> Verdict | None:
-        """Say what is wrong with a complete *answer* to request *ident*; None if nothing is.
+        """Say what is wrong with a complete *answer* to request *request_id*; None if nothing is.
 
         A node that must not answer is a misroute whatever else it says; then status, id, node name, body.
         """
@@ -95,7 +95,7 @@ class Check:
         if answer.status != self._status:
             return _failed(ReasonCode.STATUS, str(answer.status))
         echoes = [value for name, value in answer.headers if name == self._id_header]
-        if any(echo != ident for echo in echoes):
+        if any(echo != request_id for echo in echoes):
             return _failed(ReasonCode.WRONG_ID)
         if self._require_id and not echoes:
             return _failed(ReasonCode.NO_ID, self._id_header.decode("latin-1"))

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.load.engine.check import BodyCheck
 from bench.load.engine.reader import Reader
-from bench.load.engine.recorder import EXAMPLE_BYTES, Cell
+from bench.load.engine.recorder import EXAMPLE_BYTES, Bucket
 from bench.load.engine.transport import Stream
 
 
@@ -20,10 +20,9 @@ class Connection:
 
     __slots__ = (
         "body",
-        "cell",
+        "bucket",
         "due",
         "fd",
-        "ident",
         "idle_since",
         "is_open",
         "left",
@@ -33,6 +32,7 @@ class Connection:
         "reader",
         "received",
         "recv",
+        "request_id",
         "rests_until",
         "send",
         "sent",
@@ -53,11 +53,11 @@ class Connection:
         """Connected, and TLS done."""
         self.slow = True
         """Something about this connection needs more than the fast path."""
-        self.cell: Cell | None = None
+        self.bucket: Bucket | None = None
         """What the request on it belongs to; None: idle."""
         self.due = 0.0
         self.sent = 0.0
-        self.ident = b""
+        self.request_id = b""
         self.out = b""
         """What the socket has not taken yet of the request."""
         self.reader: Reader | None = None
@@ -103,4 +103,8 @@ class Connection:
 
     def request(self) -> bytes:
         """The request on it, whole."""
-        return self.cell.kind.head + self.ident + self.cell.kind.tail if self.cell is not None else b""
+        return (
+            self.bucket.kind.head + self.request_id + self.bucket.kind.tail
+            if self.bucket is not None
+            else b""
+        )

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 
 from bench.load.engine.arrivals import Chunk, Share, arrivals, stage_starts
-from bench.load.engine.recorder import Cell, Recorder
-from bench.load.engine.request import Idents
+from bench.load.engine.recorder import Bucket, Recorder
+from bench.load.engine.request import RequestIds
 from bench.load.plan import LoadPlan
 
 _NEVER: Final = math.inf
@@ -29,14 +29,14 @@ class Cursor:
         "_kinds",
         "_recorder",
         "_series",
-        "_stage_cells",
+        "_stage_buckets",
         "_step",
         "at",
-        "cells",
+        "buckets",
         "due",
         "end",
-        "idents",
         "is_closed_loop",
+        "request_ids",
         "stage",
         "starts",
     )
@@ -54,16 +54,16 @@ class Cursor:
         """Stage whose time it is: -1 before the first, their number after the last."""
         self.due: list[float] = [_NEVER]
         self._kinds: list[int] = []
-        self._stage_cells: list[Cell] = []
-        self.cells: list[Cell] = []
+        self._stage_buckets: list[Bucket] = []
+        self.buckets: list[Bucket] = []
         """What each request of the chunk is counted in."""
         self.at = 0
         self.end = 0
         """How many requests the chunk has."""
-        self.idents: list[bytes] = []
+        self.request_ids: list[bytes] = []
         """Their ids."""
         self._step: Final = share.total
-        self._series: Final = Idents(plan.run_id).series
+        self._series: Final = RequestIds(plan.run_id).series
         self.is_closed_loop = False
 
     def begin(self, plan: LoadPlan, at: float) -> None:
@@ -76,8 +76,8 @@ class Cursor:
         """Count as due what was handed out, independently of what became of it."""
         kinds = self._kinds[self._accounted : self.at]
         if kinds:
-            for index, count in enumerate(np.bincount(kinds, minlength=len(self._stage_cells)).tolist()):
-                self._stage_cells[index].due += count
+            for index, count in enumerate(np.bincount(kinds, minlength=len(self._stage_buckets)).tolist()):
+                self._stage_buckets[index].due += count
             self._accounted = self.at
 
     def load(self, *, leave_stage: bool = False) -> None:
@@ -122,9 +122,9 @@ class Cursor:
         self.due.append(_NEVER)
         self._kinds = chunk.kinds
         self.end = len(chunk.kinds)
-        self._stage_cells = cells = self._recorder.cells[chunk.stage]
-        self.cells = [cells[kind] for kind in chunk.kinds]
-        self.idents = self._series(chunk.first, self._step, self.end)
+        self._stage_buckets = buckets = self._recorder.buckets[chunk.stage]
+        self.buckets = [buckets[kind] for kind in chunk.kinds]
+        self.request_ids = self._series(chunk.first, self._step, self.end)
         self.at = self._accounted = 0
         self.is_closed_loop = chunk.is_closed
         self._installed = chunk.stage

@@ -23,10 +23,10 @@ from bench.load.engine.cursor import Cursor
 from bench.load.engine.limits import cannot_connect, check_descriptors
 from bench.load.engine.poller import EDGE, READ, EpollPoller, WatcherPoller, has_epoll
 from bench.load.engine.pool import NAN, READ_SIZE, Pool
-from bench.load.engine.recorder import FULL, Cell, Recorder, Wire
+from bench.load.engine.recorder import FULL, Bucket, Recorder, Wire
 from bench.load.engine.request import PreparedKind
 from bench.load.engine.timer import LoopTimer, Timer, TimerFd, has_timerfd
-from bench.load.engine.usage import Toll
+from bench.load.engine.usage import GeneratorUsage
 from bench.load.plan import LoadPlan
 from bench.result.reasons import Reason, ReasonCode
 
@@ -68,12 +68,12 @@ class Engine:
         self._on_fatal = on_fatal
         self._recorder = Recorder(plan, [PreparedKind(plan, kind) for kind in plan.requests])
         self._cursor = Cursor(plan, share, self._recorder)
-        self._toll = Toll(plan)
+        self._usage = GeneratorUsage(plan)
         self._watchers = WatcherPoller(loop, self._ready)
         self._epoll = EpollPoller(loop, self._turn) if has_epoll() else None
-        self._pool = Pool(plan, share, self._epoll or self._watchers, self._recorder, self._toll)
+        self._pool = Pool(plan, share, self._epoll or self._watchers, self._recorder, self._usage)
         self._timer: Timer = self._make_timer()
-        self._queue: deque[tuple[float, Cell, bytes]] = deque()
+        self._queue: deque[tuple[float, Bucket, bytes]] = deque()
         self._boundary = _NEVER
         """When the next stage begins, or the last one ends."""
         self._drain_until = _NEVER
@@ -121,7 +121,7 @@ class Engine:
             return
         self._cursor.halt()
         self._cursor.stage = len(self._plan.stages)
-        self._toll.cross(self._cursor.stage)
+        self._usage.cross(self._cursor.stage)
         self._boundary = _NEVER
         self._drain_until = time.monotonic()
         self._pool.hurry(_LAST_WAIT_S)
@@ -200,28 +200,28 @@ class Engine:
         if done is None:
             return
         if self._queue:
-            due, cell, ident = self._queue.popleft()
+            due, bucket, request_id = self._queue.popleft()
         else:
             cursor = self._cursor
             at = cursor.at
             due = cursor.due[at]
             if due > done:
-                conn.cell = None
+                conn.bucket = None
                 conn.idle_since = done
                 self._pool.free.append(conn)
                 return
             due = due or done
-            cell = cursor.cells[at]
-            ident = cursor.idents[at]
+            bucket = cursor.buckets[at]
+            request_id = cursor.request_ids[at]
             cursor.at = at = at + 1
             if at == cursor.end:
                 cursor.load()
-        self._give(conn, due, cell, ident)
+        self._give(conn, due, bucket, request_id)
 
     def _take(self, conn: Connection, event: int) -> float | None:
         """When the answer of *conn* was there, if it is open and free now."""
-        cell = conn.cell
-        if event != READ or cell is None or conn.slow:
+        bucket = conn.bucket
+        if event != READ or bucket is None or conn.slow:
             now = _clock()
             return now if self._pool.handle(conn, event, now) else None
         recv = conn.recv
@@ -233,13 +233,13 @@ class Engine:
             self._pool.broken(conn, error)
             return None
         done = _clock()
-        kind = cell.kind
+        kind = bucket.kind
         rest = kind.rests.get(data[kind.cut])
-        if rest is not None and data == kind.good_head + conn.ident + rest:
-            add = cell.add
+        if rest is not None and data == kind.good_head + conn.request_id + rest:
+            add = bucket.add
             add((conn.due, conn.sent, done))
             return done
-        return done if self._pool.receive(conn, cell, data, done) else None
+        return done if self._pool.receive(conn, bucket, data, done) else None
 
     def _alarm(self, target: float, now: float) -> None:
         """Wake a little early: the rest is spun away, so that timer and scheduler latency do not add up."""
@@ -267,27 +267,27 @@ class Engine:
             due = cursor.due[at]
             if due > now or (cursor.is_closed_loop and not free):
                 return
-            cell = cursor.cells[at]
-            ident = cursor.idents[at]
+            bucket = cursor.buckets[at]
+            request_id = cursor.request_ids[at]
             cursor.at = at + 1
             if cursor.at == cursor.end:
                 cursor.load()
             if free:
-                self._give(free.popleft(), due or now, cell, ident)
+                self._give(free.popleft(), due or now, bucket, request_id)
             elif len(queue) < limit:
-                queue.append((due, cell, ident))
+                queue.append((due, bucket, request_id))
             else:
-                self._recorder.ended_badly(cell, ident, due, NAN, _unsent(ReasonCode.QUEUE_FULL))
+                self._recorder.ended_badly(bucket, request_id, due, NAN, _unsent(ReasonCode.QUEUE_FULL))
 
-    def _give(self, conn: Connection, due: float, cell: Cell, ident: bytes) -> None:
-        conn.cell = cell
+    def _give(self, conn: Connection, due: float, bucket: Bucket, request_id: bytes) -> None:
+        conn.bucket = bucket
         conn.due = due
-        conn.ident = ident
+        conn.request_id = request_id
         conn.sent = _clock()
         if conn.stream is None:
             self._pool.open(conn)
         else:
-            self._pool.write(conn, cell)
+            self._pool.write(conn, bucket)
 
     def _cross(self, now: float) -> None:
         """One stage is over, or the next begins, or both."""
@@ -295,7 +295,7 @@ class Engine:
         while now >= self._boundary:
             stage = cursor.stage + 1
             begins_closed = cursor.enter(stage)
-            self._toll.cross(stage)
+            self._usage.cross(stage)
             self._pool.is_closed_loop = cursor.is_closed_loop
             self._pool.use(self._watchers if cursor.is_closed_loop or self._epoll is None else self._epoll)
             if stage >= len(self._plan.stages):
@@ -327,10 +327,10 @@ class Engine:
         pool = self._pool
         if self._is_waiting and not pool.is_opening:
             self._is_waiting = False
-            if not self._toll.connects and pool.first_error is not None:
+            if not self._usage.connects and pool.first_error is not None:
                 raise cannot_connect(self._plan, pool.first_error)
             self._on_ready()
-        self._toll.sample(pool.busy)
+        self._usage.sample(pool.busy)
         if pool.wake_rested(now):
             self._run_turn()
         if now < self._next_scan:
@@ -353,13 +353,13 @@ class Engine:
 
     def _give_up_queue(self, code: ReasonCode) -> None:
         while self._queue:
-            due, cell, ident = self._queue.popleft()
-            self._recorder.ended_badly(cell, ident, due, NAN, _unsent(code))
+            due, bucket, request_id = self._queue.popleft()
+            self._recorder.ended_badly(bucket, request_id, due, NAN, _unsent(code))
 
     def _report(self) -> None:
         self._cursor.account()
         delta = self._recorder.take()
-        delta["generator"] = self._toll.tell(delta["cells"])
+        delta["generator"] = self._usage.tell(delta["buckets"])
         self._on_delta(delta)
 
     def _finish(self) -> None:

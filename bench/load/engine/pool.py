@@ -16,10 +16,10 @@ from bench.load.engine.check import Verdict
 from bench.load.engine.connection import Connection
 from bench.load.engine.poller import READ, WRITE, Poller
 from bench.load.engine.reader import ProtocolError, Reader
-from bench.load.engine.recorder import Cell, Recorder
+from bench.load.engine.recorder import Bucket, Recorder
 from bench.load.engine.request import PreparedKind
 from bench.load.engine.transport import Dialer, broken_before_answer, broken_in_answer, not_connected
-from bench.load.engine.usage import Toll
+from bench.load.engine.usage import GeneratorUsage
 from bench.load.plan import LoadPlan
 from bench.result.reasons import Reason, ReasonCode
 
@@ -32,11 +32,13 @@ _REST_S: Final = 0.05
 class Pool:
     """One worker's share of the connections; calls end in ``Recorder``."""
 
-    def __init__(self, plan: LoadPlan, share: Share, poller: Poller, recorder: Recorder, toll: Toll) -> None:
+    def __init__(
+        self, plan: LoadPlan, share: Share, poller: Poller, recorder: Recorder, usage: GeneratorUsage
+    ) -> None:
         self._settings = plan.connections
         self._poller = poller
         self._recorder = recorder
-        self._toll = toll
+        self._usage = usage
         self._dialer = Dialer(plan)
         self._read_timeout_s = plan.connections.read_timeout_s
         size = self._settings.count
@@ -105,12 +107,14 @@ class Pool:
     def _not_opened(self, conn: Connection, error: BaseException) -> None:
         self.first_error = self.first_error or error
         self.close(conn)
-        cell, conn.cell = conn.cell, None
-        if cell is None:
+        bucket, conn.bucket = conn.bucket, None
+        if bucket is None:
             self._opening -= 1
             self.free.append(conn)
             return
-        self._recorder.ended_badly(cell, conn.ident, conn.due, NAN, Verdict("unsent", not_connected(error)))
+        self._recorder.ended_badly(
+            bucket, conn.request_id, conn.due, NAN, Verdict("unsent", not_connected(error))
+        )
         if self.is_closed_loop:
             self._rest(conn, time.monotonic() + _REST_S)
         else:
@@ -127,8 +131,8 @@ class Pool:
         except OSError as error:
             self._not_opened(conn, error)
             return False
-        self._toll.connects += 1
-        self._toll.reconnects += conn.opened > 0
+        self._usage.connects += 1
+        self._usage.reconnects += conn.opened > 0
         conn.opened += 1
         self._recorder.connected(now - conn.opening_since)
         conn.is_open = True
@@ -137,19 +141,19 @@ class Pool:
         conn.left = 1 if not self._settings.keep_alive else (limit or 0)
         conn.slow = conn.left > 0
         conn.idle_since = now
-        if conn.cell is None:
+        if conn.bucket is None:
             self._opening -= 1
             return True
-        self.write(conn, conn.cell)
+        self.write(conn, conn.bucket)
         return False
 
     # --- writing
 
-    def write(self, conn: Connection, cell: Cell) -> None:
+    def write(self, conn: Connection, bucket: Bucket) -> None:
         """Put the request of *conn* onto its socket."""
-        kind = cell.kind
-        request = kind.head + conn.ident + kind.tail
-        cell.sent += 1
+        kind = bucket.kind
+        request = kind.head + conn.request_id + kind.tail
+        bucket.sent += 1
         send = conn.send
         try:
             taken = send(request)
@@ -197,20 +201,20 @@ class Pool:
         except OSError as error:
             self.broken(conn, error)
             return False
-        if conn.cell is None:
+        if conn.bucket is None:
             # The server closed an idle connection, or said something that nobody asked for.
             self.close(conn)
             return False
-        return self.receive(conn, conn.cell, data, now)
+        return self.receive(conn, conn.bucket, data, now)
 
-    def receive(self, conn: Connection, cell: Cell, data: bytes, now: float) -> bool:
+    def receive(self, conn: Connection, bucket: Bucket, data: bytes, now: float) -> bool:
         """Take a piece of an answer (empty: the peer closed); True when the connection is open and free."""
-        kind: PreparedKind = cell.kind
+        kind: PreparedKind = bucket.kind
         reader = conn.reader
         is_whole = reader is None
         if reader is None:
-            if data and kind.recognises(data, conn.ident):
-                cell.add((conn.due, conn.sent, now))
+            if data and kind.recognises(data, conn.request_id):
+                bucket.add((conn.due, conn.sent, now))
                 return self._settle(conn, keep=True)
             conn.body = kind.check.listener()
             conn.reader = reader = Reader(head=kind.check.head, listener=conn.body)
@@ -225,13 +229,13 @@ class Pool:
         except ProtocolError as error:
             self._end(conn, Verdict("failed", error.reason))
             return False
-        verdict = kind.check.judge(reader, conn.body, conn.ident)
+        verdict = kind.check.judge(reader, conn.body, conn.request_id)
         if verdict is None:
-            cell.add((conn.due, conn.sent, now))
+            bucket.add((conn.due, conn.sent, now))
             if is_whole and reader.keep_alive and not reader.informational and not conn.out:
-                kind.learn(data, conn.ident)
+                kind.learn(data, conn.request_id)
         else:
-            self._record(conn, cell, verdict)
+            self._record(conn, bucket, verdict)
         return self._settle(conn, keep=reader.keep_alive and not reader.leftover and not conn.out)
 
     def _settle(self, conn: Connection, *, keep: bool) -> bool:
@@ -244,14 +248,14 @@ class Pool:
         conn.slow = conn.left > 0
         if keep:
             return True
-        conn.cell = None
+        conn.bucket = None
         self.close(conn)
         self.free.append(conn)
         return False
 
     def broken(self, conn: Connection, error: OSError) -> None:
         """The connection failed; the request on it, if any, fails with it."""
-        if conn.cell is None:
+        if conn.bucket is None:
             self.close(conn)
             return
         reason = broken_in_answer(error) if conn.received else broken_before_answer(error)
@@ -259,16 +263,16 @@ class Pool:
 
     def _end(self, conn: Connection, verdict: Verdict) -> None:
         """The request on *conn* failed, and the connection is of no more use."""
-        if conn.cell is not None:
-            self._record(conn, conn.cell, verdict)
-        conn.cell = None
+        if conn.bucket is not None:
+            self._record(conn, conn.bucket, verdict)
+        conn.bucket = None
         self.close(conn)
         self.free.append(conn)
 
-    def _record(self, conn: Connection, cell: Cell, verdict: Verdict) -> None:
+    def _record(self, conn: Connection, bucket: Bucket, verdict: Verdict) -> None:
         self._recorder.ended_badly(
-            cell,
-            conn.ident,
+            bucket,
+            conn.request_id,
             conn.due,
             conn.sent,
             verdict,
@@ -291,9 +295,9 @@ class Pool:
             if not conn.is_open:
                 if now - conn.opening_since > settings.connect_timeout_s:
                     self._not_opened(conn, TimeoutError())
-            elif conn.cell is not None:
+            elif conn.bucket is not None:
                 if now - conn.sent > self._read_timeout_s:
-                    self._end(conn, _failed(ReasonCode.TIMEOUT))
+                    self._end(conn, _stalled() if conn.received else _failed(ReasonCode.TIMEOUT))
             elif settings.idle_timeout_s is not None and now - conn.idle_since > settings.idle_timeout_s:
                 self.close(conn)
 
@@ -320,3 +324,8 @@ class Pool:
 
 def _failed(code: ReasonCode) -> Verdict:
     return Verdict("failed", Reason(code))
+
+
+def _stalled() -> Verdict:
+    """No more of an answer that had begun: whoever gave it has read the request."""
+    return Verdict("failed", Reason(ReasonCode.ANSWER_CUT, "stalled"))

@@ -13,20 +13,18 @@ from bench.analysis.histogram import LENGTH, Ints, bucket_of, count_distinct
 from bench.load.engine.check import Ending, Verdict
 from bench.load.engine.request import SEQUENCE_DIGITS
 from bench.load.plan import LoadPlan
-from bench.result.reasons import UNANSWERED, Reason, ReasonCode
+from bench.result.reasons import Reason, ReasonCode
 
 FULL: Final = 3 * 4096
-"""Clocks in a cell's buffer after which it should be emptied."""
+"""Clocks in a bucket's buffer after which it should be emptied."""
 EXAMPLE_BYTES: Final = 4096
 _EXAMPLES: Final = 100
-_NAMED: Final = UNANSWERED | {ReasonCode.TIMEOUT, ReasonCode.ANSWER_CUT}
-"""Failures whose ids are reported one by one: the proxies may know another story of them."""
 
 Wire = dict[str, Any]
 """A message between processes: only what JSON and msgpack both know."""
 
 
-class Cell:
+class Bucket:
     """One kind of request in one stage."""
 
     __slots__ = (
@@ -63,16 +61,16 @@ class Cell:
         self.endings: dict[Ending, int] = {"failed": 0, "misrouted": 0, "unsent": 0}
         self.reasons: dict[Reason, int] = {}
         self.ended: dict[ReasonCode, list[int]] = {}
-        """Sequence numbers of unsent requests and of those that failed as ``_NAMED`` says."""
+        """Sequence numbers of all requests without a right answer: those with one are the rest."""
 
 
 class Recorder:
-    """All cells of one worker, and what they have to tell since they were last asked."""
+    """All buckets of one worker, and what they have to tell since they were last asked."""
 
     def __init__(self, plan: LoadPlan, kinds: list[Any]) -> None:
         self._plan = plan
-        self.cells = [
-            [Cell(number, index, kind, math.ceil(stage.duration_s) - 1) for index, kind in enumerate(kinds)]
+        self.buckets = [
+            [Bucket(number, index, kind, math.ceil(stage.duration_s) - 1) for index, kind in enumerate(kinds)]
             for number, stage in enumerate(plan.stages)
         ]
         self._seen: set[tuple[str, Reason]] = set()
@@ -81,13 +79,13 @@ class Recorder:
 
     def begin(self, starts: list[float]) -> None:
         """Fix the monotonic start of each stage."""
-        for cells, start in zip(self.cells, starts, strict=False):
-            for cell in cells:
-                cell.start = start
+        for buckets, start in zip(self.buckets, starts, strict=False):
+            for bucket in buckets:
+                bucket.start = start
 
     def is_full(self, limit: int) -> bool:
-        """Whether a cell holds *limit* clocks or more."""
-        return any(len(cell.clocks) >= limit for cells in self.cells for cell in cells)
+        """Whether a bucket holds *limit* clocks or more."""
+        return any(len(bucket.clocks) >= limit for buckets in self.buckets for bucket in buckets)
 
     def connected(self, seconds: float) -> None:
         """Record the time that one connection took to open."""
@@ -95,8 +93,8 @@ class Recorder:
 
     def ended_badly(
         self,
-        cell: Cell,
-        ident: bytes,
+        bucket: Bucket,
+        request_id: bytes,
         due: float,
         sent: float,
         verdict: Verdict,
@@ -104,19 +102,18 @@ class Recorder:
         request: bytes = b"",
         response: bytes = b"",
     ) -> None:
-        """Record request *ident*, which got no right answer; *sent* is NaN if it was never sent."""
+        """Record request *request_id*, which got no right answer; *sent* is NaN if it was never sent."""
         reason = verdict.reason
-        cell.bad.append((due, sent))
-        cell.endings[verdict.ending] += 1
-        cell.reasons[reason] = cell.reasons.get(reason, 0) + 1
-        if verdict.ending == "unsent" or reason.code in _NAMED:
-            cell.ended.setdefault(reason.code, []).append(int(ident[-SEQUENCE_DIGITS:]))
-        key = (self._plan.requests[cell.kind_index].name, reason)
+        bucket.bad.append((due, sent))
+        bucket.endings[verdict.ending] += 1
+        bucket.reasons[reason] = bucket.reasons.get(reason, 0) + 1
+        bucket.ended.setdefault(reason.code, []).append(int(request_id[-SEQUENCE_DIGITS:]))
+        key = (self._plan.requests[bucket.kind_index].name, reason)
         if key not in self._seen and len(self._seen) < _EXAMPLES:
             self._seen.add(key)
             self._examples.append(
                 {
-                    "stage": self._plan.stages[cell.stage].name,
+                    "stage": self._plan.stages[bucket.stage].name,
                     "subset": key[0],
                     "reason": reason.key,
                     "request": request[:EXAMPLE_BYTES].decode("latin-1"),
@@ -126,7 +123,9 @@ class Recorder:
 
     def take(self) -> Wire:
         """Everything since the last call, as counts; the raw clocks are gone afterwards."""
-        delta: Wire = {"cells": [wire for cells in self.cells for cell in cells if (wire := _empty(cell))]}
+        delta: Wire = {
+            "buckets": [wire for buckets in self.buckets for bucket in buckets if (wire := _empty(bucket))]
+        }
         if self._connects:
             delta["connects"] = pack(_micros(np.asarray(self._connects)))
             self._connects.clear()
@@ -141,49 +140,49 @@ def _micros(seconds: Any) -> Ints:
     return bucket_of(whole)
 
 
-def _empty(cell: Cell) -> Wire | None:
-    """Turn a cell's raw clocks into counts per bucket and forget them."""
-    answered = len(cell.clocks) // 3
-    if not (answered or cell.bad or cell.due or cell.sent):
+def _empty(bucket: Bucket) -> Wire | None:
+    """Turn a bucket's raw clocks into counts per bucket and forget them."""
+    answered = len(bucket.clocks) // 3
+    if not (answered or bucket.bad or bucket.due or bucket.sent):
         return None
-    clocks = np.asarray(cell.clocks, dtype=np.float64).reshape(-1, 3)
-    cell.clocks.clear()
-    bad = np.asarray(cell.bad, dtype=np.float64).reshape(-1, 2)
-    cell.bad.clear()
+    clocks = np.asarray(bucket.clocks, dtype=np.float64).reshape(-1, 3)
+    bucket.clocks.clear()
+    bad = np.asarray(bucket.bad, dtype=np.float64).reshape(-1, 2)
+    bucket.bad.clear()
     wire: Wire = {
-        "stage": cell.stage,
-        "kind": cell.kind_index,
-        "due": cell.due,
-        "sent": cell.sent,
+        "stage": bucket.stage,
+        "kind": bucket.kind_index,
+        "due": bucket.due,
+        "sent": bucket.sent,
         "answered": answered,
-        "reasons": {reason.key: count for reason, count in cell.reasons.items()},
+        "reasons": {reason.key: count for reason, count in bucket.reasons.items()},
         "ended": {
             str(code): pack_sequences(np.asarray(numbers, dtype=np.int64))
-            for code, numbers in cell.ended.items()
+            for code, numbers in bucket.ended.items()
         },
-        "failed": cell.endings["failed"],
-        "misrouted": cell.endings["misrouted"],
-        "unsent": cell.endings["unsent"],
+        "failed": bucket.endings["failed"],
+        "misrouted": bucket.endings["misrouted"],
+        "unsent": bucket.endings["unsent"],
     }
-    cell.due = cell.sent = 0
-    cell.reasons = {}
-    cell.ended = {}
-    cell.endings = {"failed": 0, "misrouted": 0, "unsent": 0}
+    bucket.due = bucket.sent = 0
+    bucket.reasons = {}
+    bucket.ended = {}
+    bucket.endings = {"failed": 0, "misrouted": 0, "unsent": 0}
     due, sent, done = clocks[:, 0], clocks[:, 1], clocks[:, 2]
-    second = _seconds(cell, due)
+    second = _seconds(bucket, due)
     # Second and bucket in one number: the response times of the stage are the sum over its seconds.
     wire["response"] = pack(second * LENGTH + _micros(done - due))
     wire["service"] = pack(_micros(done - sent))
     late = bad[~np.isnan(bad[:, 1])]
     wire["lag"] = pack(_micros(np.concatenate([sent - due, late[:, 1] - late[:, 0]])))
-    wire["bad_seconds"] = pack(_seconds(cell, bad[:, 0]))
+    wire["bad_seconds"] = pack(_seconds(bucket, bad[:, 0]))
     return wire
 
 
-def _seconds(cell: Cell, due: Any) -> Ints:
+def _seconds(bucket: Bucket, due: Any) -> Ints:
     """Whole seconds from the stage's start; what a closed loop sends at the very end belongs to the last."""
-    whole: Ints = np.floor(np.asarray(due) - cell.start).astype(np.int64)
-    return np.clip(whole, 0, cell.last_second)
+    whole: Ints = np.floor(np.asarray(due) - bucket.start).astype(np.int64)
+    return np.clip(whole, 0, bucket.last_second)
 
 
 def pack(numbers: Ints) -> list[str]:

@@ -10,7 +10,7 @@ from bench.load.engine.check import Check
 from bench.load.plan import LoadPlan, RequestKind
 
 SEQUENCE_DIGITS: Final = 13
-IDENT: Final = f"{{run_id}}/{{sequence:0{SEQUENCE_DIGITS}d}}"
+REQUEST_ID: Final = f"{{run_id}}/{{sequence:0{SEQUENCE_DIGITS}d}}"
 """How a request is named: fixed width, so that the digits can be patched in."""
 _DIGITS: Final = [b"%03d" % number for number in range(1000)]
 _MEMORY: Final = 256
@@ -43,30 +43,30 @@ class PreparedKind:
         self._known: dict[bytes, int] = {}
         """Right answers without their id -> where the id stood; -1: nowhere."""
 
-    def learn(self, answer: bytes, ident: bytes) -> None:
+    def learn(self, answer: bytes, request_id: bytes) -> None:
         """Remember a complete, verified, keep-alive *answer* that was framed by its own headers."""
-        where = answer.find(ident)
-        if where >= 0 and answer.find(ident, where + 1) >= 0:
+        where = answer.find(request_id)
+        if where >= 0 and answer.find(request_id, where + 1) >= 0:
             return
         if len(self._known) >= _MEMORY:
             self._known.clear()
         if where < 0:
             self._known[answer] = -1
             return
-        self._known[answer.replace(ident, b"", 1)] = where
-        self._expect(answer[:where], len(ident), answer[where + len(ident) :])
+        self._known[answer.replace(request_id, b"", 1)] = where
+        self._expect(answer[:where], len(request_id), answer[where + len(request_id) :])
 
-    def recognises(self, answer: bytes, ident: bytes) -> bool:
-        """Whether *answer* is one of the right answers seen before, with *ident* as its id."""
-        where = answer.find(ident)
+    def recognises(self, answer: bytes, request_id: bytes) -> bool:
+        """Whether *answer* is one of the right answers seen before, with *request_id* as its id."""
+        where = answer.find(request_id)
         if where < 0:
             return self._known.get(answer) == -1
-        if self._known.get(answer.replace(ident, b"", 1)) != where:
+        if self._known.get(answer.replace(request_id, b"", 1)) != where:
             return False
-        self._expect(answer[:where], len(ident), answer[where + len(ident) :])
+        self._expect(answer[:where], len(request_id), answer[where + len(request_id) :])
         return True
 
-    def _expect(self, head: bytes, ident_length: int, rest: bytes) -> None:
+    def _expect(self, head: bytes, id_length: int, rest: bytes) -> None:
         """Let the engine recognise *rest* behind *head*; seldom called, once for each new answer."""
         if head != self.good_head or len(self.rests) >= _VARIANTS:
             self.rests = {}
@@ -74,18 +74,18 @@ class PreparedKind:
         first = len(commonprefix(rests))  # noqa: RUF071 - bytes, not paths
         # Two that differ only behind the piece: the later one counts, the other goes the long way.
         self.rests = {each[first : first + _PIECE]: each for each in rests}
-        self.cut = slice(len(head) + ident_length + first, len(head) + ident_length + first + _PIECE)
+        self.cut = slice(len(head) + id_length + first, len(head) + id_length + first + _PIECE)
         self.good_head = head
 
 
-class Idents:
+class RequestIds:
     """The ids of a run's requests, made many at a time: formatting one costs three times as much."""
 
     def __init__(self, run_id: str) -> None:
         self._format = (run_id.replace("%", "%%") + "/%010d").encode("latin-1")
 
     def series(self, first: int, step: int, count: int) -> list[bytes]:
-        """*count* ids, of the sequence numbers *first*, *first* + *step* …; see ``IDENT``."""
+        """*count* ids, of the sequence numbers *first*, *first* + *step* …; see ``REQUEST_ID``."""
         made: list[bytes] = []
         number = first
         while len(made) < count:

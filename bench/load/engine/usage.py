@@ -8,7 +8,7 @@ from bench.load.engine.recorder import Wire
 from bench.load.plan import LoadPlan
 
 
-class Toll:
+class GeneratorUsage:
     """CPU time, context switches, connections, and samples of what is in flight."""
 
     def __init__(self, plan: LoadPlan) -> None:
@@ -37,9 +37,9 @@ class Toll:
             self._samples += 1
             self._in_flight += in_flight
 
-    def tell(self, cells: list[Wire]) -> Wire:
-        """All figures so far; *cells* are the counts reported with them."""
-        self._requests += sum(wire["sent"] for wire in cells if wire["stage"] in self._measured)
+    def tell(self, buckets: list[Wire]) -> Wire:
+        """All figures so far; *buckets* are the counts reported with them."""
+        self._requests += sum(wire["sent"] for wire in buckets if wire["stage"] in self._measured)
         return {
             "cpu_seconds": self._cpu_seconds,
             "switches": self._switches,

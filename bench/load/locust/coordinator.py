@@ -22,10 +22,10 @@ _LEAD_DISTRIBUTED_S: Final = 0.3
 
 
 class Orders(Protocol):
-    """The way from the conductor to a member."""
+    """The way from the coordinator to a participant."""
 
     def order(self, client: str, message: str, data: Wire) -> None:
-        """Deliver *data* to the member named in it, in the Locust process *client*."""
+        """Deliver *data* to the participant named in it, in the Locust process *client*."""
 
 
 @dataclass(slots=True)
@@ -40,8 +40,8 @@ class _Participant:
     is_over: bool = False
 
 
-class Conductor:
-    """Conducts one group of members through one plan; everything it learns goes to *tell*."""
+class Coordinator:
+    """Coordinates one group of participants through one plan; everything it learns goes to *tell*."""
 
     def __init__(
         self,
@@ -54,11 +54,11 @@ class Conductor:
     ) -> None:
         self._plan = plan
         self._is_solo = is_solo
-        """Each member has the whole plan for itself, from the moment it joins."""
+        """Each participant has the whole plan for itself, from the moment it joins."""
         self._orders = orders
         self._runner = runner
         self._tell = tell
-        self._members: dict[str, _Participant] = {}
+        self._participants: dict[str, _Participant] = {}
         self._has_begun = False
         self._is_over = False
         self._reason: str | None = None
@@ -67,38 +67,38 @@ class Conductor:
 
     @property
     def plan(self) -> LoadPlan:
-        """What is conducted."""
+        """What is coordinated."""
         return self._plan
 
     @property
     def size(self) -> int:
-        """Members that have joined."""
-        return len(self._members)
+        """Participants that have joined."""
+        return len(self._participants)
 
     @property
     def reason(self) -> str | None:
-        """Why the run is not complete; None if every member did all that it had to."""
-        if self._members and all(each.is_over for each in self._members.values()):
+        """Why the run is not complete; None if every participant did all that it had to."""
+        if self._participants and all(each.is_over for each in self._participants.values()):
             return self._reason
         return self._reason or "stopped"
 
     def receive(self, message: str, data: Wire, client: str) -> None:
-        """Take a message from a member."""
-        member = data["member"]
+        """Take a message from a participant."""
+        key = data["participant"]
         if message == "join":
             if not self._has_begun:
                 name = f"{data['host']} pid {data['pid']}"
-                self._members[member] = _Participant(client, data["boot"], name, data["pid"], data["host"])
+                self._participants[key] = _Participant(client, data["boot"], name, data["pid"], data["host"])
                 if self._is_solo:
-                    self._set_up(member, Share())
+                    self._set_up(key, Share())
             return
-        if member not in self._members or self._is_over:
+        if key not in self._participants or self._is_over:
             return
-        participant = self._members[member]
+        participant = self._participants[key]
         if message == "ready":
             participant.is_ready = True
             if self._is_solo:
-                self._go(member, time.monotonic() + random.uniform(0, _LEAD_S))  # noqa: S311 - a phase
+                self._go(key, time.monotonic() + random.uniform(0, _LEAD_S))  # noqa: S311 - a phase
             else:
                 self._start_if_ready()
         elif message == "done":
@@ -109,27 +109,27 @@ class Conductor:
             self._is_over = True
             self._tell({"type": "failed", "what": data["what"], "remedy": data["remedy"]})
 
-    def receive_delta(self, member: str, delta: Wire) -> None:
-        """Take counts from a member."""
-        if member in self._members:
-            self._tell({"type": "delta", "worker": member, "delta": delta})
+    def receive_delta(self, key: str, delta: Wire) -> None:
+        """Take counts from a participant."""
+        if key in self._participants:
+            self._tell({"type": "delta", "worker": key, "delta": delta})
 
     def begin(self) -> None:
         """Share the plan out among those who have joined."""
-        if self._has_begun or not self._members or self._is_solo:
+        if self._has_begun or not self._participants or self._is_solo:
             return
         self._has_begun = True
-        for index, member in enumerate(self._members):
-            self._set_up(member, Share(index, len(self._members)))
+        for index, key in enumerate(self._participants):
+            self._set_up(key, Share(index, len(self._participants)))
 
-    def _set_up(self, member: str, share: Share) -> None:
-        participant = self._members[member]
+    def _set_up(self, key: str, share: Share) -> None:
+        participant = self._participants[key]
         plan = self._plan
         if self._is_solo:
-            plan = plan.model_copy(update={"run_id": f"{plan.run_id}-{len(self._members)}"})
+            plan = plan.model_copy(update={"run_id": f"{plan.run_id}-{len(self._participants)}"})
         about = {"index": share.index, "total": share.total}
-        self._tell({"type": "worker", "worker": member, "name": participant.name, **about})
-        order = {"member": member, "plan": plan.model_dump(mode="json"), **about}
+        self._tell({"type": "worker", "worker": key, "name": participant.name, **about})
+        order = {"participant": key, "plan": plan.model_dump(mode="json"), **about}
         self._orders.order(participant.client, "setup", order)
 
     def stop(self, reason: str) -> None:
@@ -140,49 +140,53 @@ class Conductor:
             self._is_over = True
             self._tell({"type": "done", "reason": reason})
             return
-        for member, participant in self._members.items():
+        for key, participant in self._participants.items():
             if not participant.is_over:
-                self._orders.order(participant.client, "stop", {"member": member, "reason": reason})
+                self._orders.order(participant.client, "stop", {"participant": key, "reason": reason})
 
     def lose(self, pid: int, host: str, detail: str) -> None:
         """The Locust worker process *pid* on *host* is known to be gone."""
-        for member, participant in self._members.items():
+        for key, participant in self._participants.items():
             if (participant.pid, participant.host) == (pid, host):
-                self._lost(member, detail)
+                self._lost(key, detail)
 
-    def _lost(self, member: str, detail: str) -> None:
-        participant = self._members[member]
+    def _lost(self, key: str, detail: str) -> None:
+        participant = self._participants[key]
         if participant.is_over or not self._has_begun:
             return
         participant.is_over = True
-        self._tell({"type": "lost", "worker": member, "detail": detail})
+        self._tell({"type": "lost", "worker": key, "detail": detail})
         # Whoever has not been started would keep the others waiting.
         participant.is_ready = True
         self._start_if_ready()
         self._finish_if_over()
 
     def _start_if_ready(self) -> None:
-        if self._started_at is None and all(each.is_ready for each in self._members.values()):
+        if self._started_at is None and all(each.is_ready for each in self._participants.values()):
             self._start()
 
     def _start(self) -> None:
-        lead = _LEAD_S if len({each.client for each in self._members.values()}) == 1 else _LEAD_DISTRIBUTED_S
+        lead = (
+            _LEAD_S
+            if len({each.client for each in self._participants.values()}) == 1
+            else _LEAD_DISTRIBUTED_S
+        )
         at = time.monotonic() + lead
         self._started_at = at
         self._tell({"type": "go", "at": at})
-        for member, participant in self._members.items():
+        for key, participant in self._participants.items():
             if not participant.is_over:
-                self._go(member, at)
+                self._go(key, at)
 
-    def _go(self, member: str, at: float) -> None:
-        participant = self._members[member]
+    def _go(self, key: str, at: float) -> None:
+        participant = self._participants[key]
         # On another machine the monotonic clock is another one; the way there is short.
         same_clock = participant.boot == clock_id()
-        order = {"member": member, "at": at if same_clock else None, "in_s": at - time.monotonic()}
+        order = {"participant": key, "at": at if same_clock else None, "in_s": at - time.monotonic()}
         self._orders.order(participant.client, "go", order)
 
     def _finish_if_over(self) -> None:
-        if not (self._is_over or self._is_solo) and all(each.is_over for each in self._members.values()):
+        if not (self._is_over or self._is_solo) and all(each.is_over for each in self._participants.values()):
             self._is_over = True
             self._tell({"type": "done", "reason": self._reason})
 
@@ -193,7 +197,7 @@ class Conductor:
             clients = getattr(self._runner, "clients", None)
             if clients is None:
                 return
-            for member, participant in list(self._members.items()):
+            for key, participant in list(self._participants.items()):
                 node = clients.get(participant.client)
                 if node is None or node.state == STATE_MISSING:
-                    self._lost(member, "vanished in the middle of the run")
+                    self._lost(key, "vanished in the middle of the run")

@@ -1,4 +1,4 @@
-"""One EgressUser's side of a run: it owns an engine, and talks to the conductor through a link."""
+"""One EgressUser's side of a run: it owns an engine, and talks to the coordinator through a link."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from bench.load.plan import LoadPlan
 
 
 class Link(Protocol):
-    """The way from a member to its conductor."""
+    """The way from a participant to its coordinator."""
 
     def send(self, message: str, data: Wire) -> None:
         """Deliver *data*, in order."""
 
-    def send_delta(self, member: str, delta: Wire) -> None:
+    def send_delta(self, participant: str, delta: Wire) -> None:
         """Deliver counts, in order with the messages."""
 
 
-class Member:
+class Participant:
     """Joins, gets its share, connects, waits for the start, and runs until its share is done."""
 
     def __init__(self, environment: Environment, link: Link, group: str) -> None:
@@ -77,7 +77,7 @@ class Member:
                 on_fatal=self._on_fatal,
             )
             self._engine.connect()
-        except Exception as error:  # noqa: BLE001 - told to the conductor, which ends the run
+        except Exception as error:  # noqa: BLE001 - told to the coordinator, which ends the run
             self._on_fatal(error)
 
     def go(self, at: float | None, in_s: float) -> None:
@@ -94,7 +94,7 @@ class Member:
             self._over.set()
 
     def _about(self, **more: Any) -> Wire:
-        return {"member": self.id, "group": self.group, **more}
+        return {"participant": self.id, "group": self.group, **more}
 
     def _on_delta(self, delta: Wire) -> None:
         self._deltas += 1

@@ -1,4 +1,4 @@
-"""Ties members and conductor to one Locust process: messages, reports, and the pipes to the process above."""
+"""Ties participants and coordinator to one Locust process: messages, reports, pipes to the process above."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
 from bench.load.engine.arrivals import Share
 from bench.load.engine.recorder import Wire
-from bench.load.locust.coordinator import Conductor
-from bench.load.locust.participant import Member
+from bench.load.locust.coordinator import Coordinator
+from bench.load.locust.participant import Participant
 from bench.load.plan import LoadPlan
 from bench.load.run.merge import Merger
 
 PLAN: Final = "EGRESS_BENCH_PLAN"
 """Path of the plan."""
 EVENTS: Final = "EGRESS_BENCH_EVENTS"
-"""Descriptor to which the conductor writes JSON lines."""
+"""Descriptor to which the coordinator writes JSON lines."""
 CONTROL: Final = "EGRESS_BENCH_CONTROL"
-"""Descriptor from which the conductor reads commands, one a line."""
+"""Descriptor from which the coordinator reads commands, one a line."""
 LIFELINE: Final = "EGRESS_BENCH_LIFELINE"
 """Descriptor whose end means that the process above is gone, and with it the reason to live."""
 _REPORT_S: Final = 0.5
 _BEFORE_QUIT_S: Final = 0.05
 _ARRIVALS_S: Final = 0.2
-_FROM_MEMBER: Final = ("join", "ready", "done", "failed")
-_TO_MEMBER: Final = ("setup", "go", "stop")
+_FROM_PARTICIPANT: Final = ("join", "ready", "done", "failed")
+_TO_PARTICIPANT: Final = ("setup", "go", "stop")
 
 
 def plan_from_environment() -> LoadPlan | None:
@@ -46,14 +46,14 @@ def plan_from_environment() -> LoadPlan | None:
     return LoadPlan.model_validate_json(Path(path).read_text(encoding="utf-8")) if path else None
 
 
-class Session:
+class LocustProcess:
     """All that one Locust process knows about egress runs."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._runner: Any = environment.runner
-        self._members: dict[str, Member] = {}
-        self._conductors: dict[str, Conductor] = {}
+        self._participants: dict[str, Participant] = {}
+        self._coordinators: dict[str, Coordinator] = {}
         self._group_of: dict[str, str] = {}
         self._mergers: dict[str, Merger] = {}
         self._written: set[str] = set()
@@ -62,13 +62,13 @@ class Session:
         self._expected: int | None = None
         self._events_fd = _descriptor(EVENTS)
         if isinstance(self._runner, WorkerRunner):
-            for message in _TO_MEMBER:
+            for message in _TO_PARTICIPANT:
                 self._runner.register_message(f"egress-{message}", self._on_order)
             _listen(environment.events.report_to_master, self._fill_report)
             gevent.spawn(self._send_all)
         else:
             if isinstance(self._runner, MasterRunner):
-                for message in _FROM_MEMBER:
+                for message in _FROM_PARTICIPANT:
                     self._runner.register_message(f"egress-{message}", self._on_message)
                 _listen(environment.events.worker_report, self._read_report)
             for user_class in environment.user_classes:
@@ -81,7 +81,7 @@ class Session:
             _listen(environment.events.test_stopping, self._on_test_stopping)
             _listen(environment.events.test_stop, self._on_test_stop)
             if self._events_fd is not None:
-                plan = next(conductor.plan for conductor in self._conductors.values())
+                plan = next(coordinator.plan for coordinator in self._coordinators.values())
                 self._expected = plan.workers + plan.remote_workers
                 if isinstance(self._runner, MasterRunner):
                     gevent.spawn(self._count_arrivals)
@@ -91,35 +91,35 @@ class Session:
 
     def _add_group(self, group: str, plan: LoadPlan, *, is_solo: bool) -> None:
         self._mergers[group] = Merger(plan)
-        self._conductors[group] = Conductor(
+        self._coordinators[group] = Coordinator(
             plan, self, self._runner, lambda wire: self._tell(group, wire), is_solo=is_solo
         )
 
-    # --- members
+    # --- participants
 
     def take_part(self, group: str) -> None:
-        """Run one member of *group* in the current greenlet until its share is done."""
-        member = Member(self._environment, self, group)
-        self._members[member.id] = member
+        """Run one participant of *group* in the current greenlet until its share is done."""
+        participant = Participant(self._environment, self, group)
+        self._participants[participant.id] = participant
         try:
-            member.run()
+            participant.run()
         finally:
-            del self._members[member.id]
+            del self._participants[participant.id]
         raise StopUser
 
     def send(self, message: str, data: Wire) -> None:
-        """Member to conductor."""
+        """Participant to coordinator."""
         if isinstance(self._runner, WorkerRunner):
             self._outbox.put((message, data))
         else:
             self._deliver(message, data, "local")
 
-    def send_delta(self, member: str, delta: Wire) -> None:
-        """Member to conductor, with Locust's next report."""
+    def send_delta(self, participant: str, delta: Wire) -> None:
+        """Participant to coordinator, with Locust's next report."""
         if isinstance(self._runner, WorkerRunner):
-            self._pending.append({"member": member, "delta": delta})
+            self._pending.append({"participant": participant, "delta": delta})
         else:
-            self._deliver_delta(member, delta)
+            self._deliver_delta(participant, delta)
 
     def _send_all(self) -> None:
         """Engines call from the event loop itself, where nothing may wait: this greenlet sends."""
@@ -133,24 +133,24 @@ class Session:
         self._obey_order(msg.type.removeprefix("egress-"), msg.data)
 
     def _obey_order(self, message: str, data: Wire) -> None:
-        member = self._members.get(data["member"])
-        if member is None:
+        participant = self._participants.get(data["participant"])
+        if participant is None:
             return
         if message == "setup":
-            member.setup(data["plan"], Share(data["index"], data["total"]))
+            participant.setup(data["plan"], Share(data["index"], data["total"]))
         elif message == "go":
-            member.go(data["at"], data["in_s"])
+            participant.go(data["at"], data["in_s"])
         else:
-            member.stop(data["reason"])
+            participant.stop(data["reason"])
 
     def _fill_report(self, client_id: str, data: Wire) -> None:  # noqa: ARG002 - Locust's signature
         data["egress"] = self._pending
         self._pending = []
 
-    # --- conductor
+    # --- coordinator
 
     def order(self, client: str, message: str, data: Wire) -> None:
-        """Conductor to member."""
+        """Coordinator to participant."""
         if isinstance(self._runner, MasterRunner):
             self._runner.send_message(f"egress-{message}", data, client)
         else:
@@ -160,22 +160,22 @@ class Session:
         self._deliver(msg.type.removeprefix("egress-"), msg.data, msg.node_id)
 
     def _deliver(self, message: str, data: Wire, client: str) -> None:
-        conductor = self._conductors.get(data["group"])
-        if conductor is None:
+        coordinator = self._coordinators.get(data["group"])
+        if coordinator is None:
             return
-        self._group_of[data["member"]] = data["group"]
-        conductor.receive(message, data, client)
-        if message == "join" and self._expected is not None and conductor.size == self._expected:
-            conductor.begin()
+        self._group_of[data["participant"]] = data["group"]
+        coordinator.receive(message, data, client)
+        if message == "join" and self._expected is not None and coordinator.size == self._expected:
+            coordinator.begin()
 
     def _read_report(self, client_id: str, data: Wire) -> None:  # noqa: ARG002 - Locust's signature
         for entry in data.get("egress", ()):
-            self._deliver_delta(entry["member"], entry["delta"])
+            self._deliver_delta(entry["participant"], entry["delta"])
 
-    def _deliver_delta(self, member: str, delta: Wire) -> None:
-        group = self._group_of.get(member)
+    def _deliver_delta(self, participant: str, delta: Wire) -> None:
+        group = self._group_of.get(participant)
         if group is not None:
-            self._conductors[group].receive_delta(member, delta)
+            self._coordinators[group].receive_delta(participant, delta)
 
     def _count_arrivals(self) -> None:
         """Tell how many workers have come, until all have: Locust begins only then."""
@@ -190,12 +190,12 @@ class Session:
 
     def _on_spawned(self, user_count: int) -> None:  # noqa: ARG002 - Locust's signature
         if self._expected is None:
-            # Members join when their greenlets first run, a moment after they were spawned.
+            # Participants join when their greenlets first run, a moment after they were spawned.
             gevent.spawn_later(0.5, self._begin_all)
 
     def _begin_all(self) -> None:
-        for conductor in self._conductors.values():
-            conductor.begin()
+        for coordinator in self._coordinators.values():
+            coordinator.begin()
 
     def _tell(self, group: str, wire: Wire) -> None:
         if self._events_fd is not None:
@@ -234,17 +234,17 @@ class Session:
             self._environment.web_ui.stop()  # type: ignore[no-untyped-call]
 
     def _on_test_stopping(self, environment: Environment) -> None:  # noqa: ARG002 - Locust's signature
-        """Somebody pressed Stop in the web UI: the members must learn it before Locust kills them."""
+        """Somebody pressed Stop in the web UI: the participants must learn it before Locust kills them."""
         if self._events_fd is not None:
-            for conductor in self._conductors.values():
-                conductor.stop("stopped in Locust's web UI")
+            for coordinator in self._coordinators.values():
+                coordinator.stop("stopped in Locust's web UI")
 
     def _on_test_stop(self, environment: Environment) -> None:  # noqa: ARG002 - Locust's signature
         if self._events_fd is not None:
             return
         for group in self._mergers:
             if group not in self._written:
-                self._write_outcome(group, self._conductors[group].reason)
+                self._write_outcome(group, self._coordinators[group].reason)
 
     def _write_outcome(self, group: str, reason: str | None) -> None:
         outcome = self._mergers[group].outcome(reason)
@@ -265,24 +265,24 @@ class Session:
             while b"\n" in pending:
                 line, pending = pending.split(b"\n", 1)
                 command = json.loads(line)
-                for conductor in self._conductors.values():
+                for coordinator in self._coordinators.values():
                     if "stop" in command:
-                        conductor.stop(command["stop"])
+                        coordinator.stop(command["stop"])
                     else:
-                        conductor.lose(command["lost"], socket.gethostname(), command["detail"])
+                        coordinator.lose(command["lost"], socket.gethostname(), command["detail"])
 
 
-def of(environment: Environment) -> Session:
-    """The session of this Locust process."""
-    return _SESSIONS[environment]
+def of(environment: Environment) -> LocustProcess:
+    """What this Locust process knows."""
+    return _PROCESSES[environment]
 
 
-_SESSIONS: dict[Environment, Session] = {}
+_PROCESSES: dict[Environment, LocustProcess] = {}
 
 
 def _on_init(environment: Environment, **_: Any) -> None:
     locust.runners.WORKER_REPORT_INTERVAL = _REPORT_S
-    _SESSIONS[environment] = Session(environment)
+    _PROCESSES[environment] = LocustProcess(environment)
     lifeline = _descriptor(LIFELINE)
     # One descriptor may be both: whoever reads the commands then notices its end.
     if lifeline is not None and lifeline != _descriptor(CONTROL):

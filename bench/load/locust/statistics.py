@@ -21,7 +21,7 @@ from bench.result.reasons import Reason
 def feed(environment: Environment, plan: LoadPlan, delta: Wire) -> None:
     """Add what *delta* holds to the statistics of this Locust process."""
     stats = environment.stats
-    for wire in delta["cells"]:
+    for wire in delta["buckets"]:
         request = plan.requests[wire["kind"]]
         name = f"{request.path} [{request.name}]"
         batch = _batch(stats, name, request.method, wire)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from locust import User, constant, task
 
-from bench.load.locust import process as session
+from bench.load.locust import process
 from bench.load.plan import LoadPlan
 
 
@@ -35,7 +35,7 @@ class EgressUser(User):
     @task
     def drive(self) -> None:
         """Take part in the run until it is over."""
-        session.of(self.environment).take_part(type(self).__name__)
+        process.of(self.environment).take_part(type(self).__name__)
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)

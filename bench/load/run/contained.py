@@ -1,8 +1,8 @@
 """Locust whose only ties to the process above are standard input and output, as through ``docker exec``.
 
-``python -m bench.load.run.contained conductor OPTIONS…`` reads commands from standard input and writes events
-to standard output; ``… worker OPTIONS…`` does neither. Both end when standard input does. What Locust itself
-prints goes to standard error.
+``python -m bench.load.run.contained coordinator OPTIONS…`` reads commands from standard input and writes
+events to standard output; ``… worker OPTIONS…`` does neither. Both end when standard input does. What Locust
+itself prints goes to standard error.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-_ROLES: Final = ("conductor", "worker")
+_ROLES: Final = ("coordinator", "worker")
 
 
 def main(arguments: list[str]) -> None:
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
     for descriptor in (above, below):
         os.set_inheritable(descriptor, True)
     os.environ["EGRESS_BENCH_LIFELINE"] = str(above)
-    if role == "conductor":
+    if role == "coordinator":
         os.environ["EGRESS_BENCH_CONTROL"] = str(above)
         os.environ["EGRESS_BENCH_EVENTS"] = str(below)
     locustfile = str(Path(__file__).parents[1] / "locust" / "entry" / "locustfile.py")

@@ -57,7 +57,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Surface:
+class LocustOutputs:
     """Locust's own outputs. Their figures keep Locust's rounding, and hold the warm-up, too."""
 
     csv: Path | None = None
@@ -67,9 +67,9 @@ class Surface:
     """Where the web UI listens while load runs; None: no web UI."""
 
     def __bool__(self) -> bool:
-        return self != NO_SURFACE
+        return self != NO_LOCUST_OUTPUTS
 
-    def for_trial(self, name: str) -> Surface:
+    def for_trial(self, name: str) -> LocustOutputs:
         """The same for one of several loads: *name*, fit for a file, becomes part of each file's name."""
         return replace(
             self,
@@ -103,7 +103,7 @@ class Surface:
         return options
 
 
-NO_SURFACE: Final = Surface()
+NO_LOCUST_OUTPUTS: Final = LocustOutputs()
 
 
 def _make_folder_of(path: Path, option: str) -> None:

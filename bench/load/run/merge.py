@@ -12,7 +12,7 @@ from bench.errors import LoadError
 from bench.load.engine import schedule
 from bench.load.engine.arrivals import Share, due_by_kind, salt_of, stage_starts
 from bench.load.engine.recorder import Wire, pack_sequences, unpack, unpack_sequences
-from bench.load.outcome import EndedIds, Example, Generator, LoadOutcome, Second, StageOutcome
+from bench.load.outcome import EndedIds, Example, Generator, LoadOutcome, LostShare, Second, StageOutcome
 from bench.load.plan import LoadPlan
 from bench.result import Counts, SubsetOutcome
 from bench.result.reasons import Reason, ReasonCode
@@ -27,7 +27,7 @@ _NUMBERS: Final = ("due", "sent", "answered", "failed", "misrouted", "unsent")
 
 
 @dataclass(slots=True)
-class _Cell:
+class _Bucket:
     numbers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_NUMBERS, 0))
     reasons: dict[str, int] = field(default_factory=dict)
     response: Histogram = field(default_factory=Histogram)
@@ -82,8 +82,10 @@ class Merger:
 
     def __init__(self, plan: LoadPlan) -> None:
         self._plan = plan
-        self._cells = {
-            (stage, kind): _Cell() for stage in range(len(plan.stages)) for kind in range(len(plan.requests))
+        self._buckets = {
+            (stage, kind): _Bucket()
+            for stage in range(len(plan.stages))
+            for kind in range(len(plan.requests))
         }
         self._ended = [_Ended() for _ in plan.stages]
         self._seconds: dict[tuple[int, int], _Second] = {}
@@ -95,6 +97,8 @@ class Merger:
         self._examples: dict[tuple[str, str], Example] = {}
         self._recent = Histogram()
         self._lost: list[str] = []
+        self._gone: list[str] = []
+        """Ids of the lost workers."""
         self._starts = stage_starts(plan)
 
     def add_worker(self, worker: str, share: Share, name: str | None = None) -> None:
@@ -111,9 +115,9 @@ class Merger:
         known.reports += 1
         if delta.get("number", known.reports) != known.reports:
             raise LoadError(f"worker {known.name}: report {known.reports} did not arrive.")
-        for wire in delta["cells"]:
+        for wire in delta["buckets"]:
             key = (wire["stage"], wire["kind"])
-            self._add_cell(key, wire)
+            self._add_bucket(key, wire)
             known.due[key] = known.due.get(key, 0) + wire["due"]
         if "connects" in delta:
             self._connects.add(*unpack(delta["connects"]))
@@ -123,7 +127,7 @@ class Merger:
             known.generator = delta["generator"]
 
     def lose(self, worker: str, detail: str, until_s: float | None = None) -> str:
-        """Account for a vanished worker: what of its share is unreported becomes unsent, reason ``LOST``.
+        """Account for a vanished worker: what it had sent failed, the rest is unsent, reason ``LOST``.
 
         Args:
             worker: its id.
@@ -140,29 +144,30 @@ class Merger:
                 key = (stage, kind)
                 gone = due - known.due.get(key, 0)
                 if gone > 0:
-                    cell = self._cells[key]
-                    cell.numbers["due"] += gone
+                    bucket = self._buckets[key]
+                    bucket.numbers["due"] += gone
                     known.due[key] = due
                     missing += gone
         line = f"{known.name}: {detail}; {missing} requests that it did not report count as unsent"
         self._lost.append(line)
+        self._gone.append(worker)
         return line
 
-    def _add_cell(self, key: tuple[int, int], wire: Wire) -> None:
-        cell = self._cells[key]
+    def _add_bucket(self, key: tuple[int, int], wire: Wire) -> None:
+        bucket = self._buckets[key]
         for name in _NUMBERS:
-            cell.numbers[name] += wire[name]
+            bucket.numbers[name] += wire[name]
         for reason, count in wire["reasons"].items():
-            cell.reasons[reason] = cell.reasons.get(reason, 0) + count
+            bucket.reasons[reason] = bucket.reasons.get(reason, 0) + count
         for code, sequences in wire["ended"].items():
             self._ended[key[0]].add(code, unpack_sequences(sequences))
-        cell.service.add(*unpack(wire["service"]))
-        cell.lag.add(*unpack(wire["lag"]))
+        bucket.service.add(*unpack(wire["service"]))
+        bucket.lag.add(*unpack(wire["lag"]))
         numbers, counts = unpack(wire["response"])
         seconds, buckets = np.divmod(numbers, LENGTH)
         for second in count_distinct(seconds)[0].tolist():
             here = seconds == second
-            cell.response.add(buckets[here], counts[here])
+            bucket.response.add(buckets[here], counts[here])
             self._recent.add(buckets[here], counts[here])
             entry = self._second(key[0], second)
             entry.answered += int(counts[here].sum())
@@ -173,7 +178,7 @@ class Merger:
 
     def progress(self) -> dict[str, Any]:
         """Counts so far, and percentiles (µs) since the last call."""
-        totals = {name: sum(cell.numbers[name] for cell in self._cells.values()) for name in _NUMBERS}
+        totals = {name: sum(bucket.numbers[name] for bucket in self._buckets.values()) for name in _NUMBERS}
         recent = {"p50": self._recent.percentile(50), "p99": self._recent.percentile(99)}
         self._recent = Histogram()
         return {
@@ -231,6 +236,10 @@ class Merger:
             generator=self._generator(),
             examples=tuple(self._examples.values()),
             seconds=seconds,
+            lost_shares=tuple(
+                LostShare(index=self._workers[worker].share.index, total=self._workers[worker].share.total)
+                for worker in self._gone
+            ),
             lost_workers=tuple(self._lost),
             complete=reason is None,
             reason=reason,
@@ -240,15 +249,15 @@ class Merger:
         stage = self._plan.stages[number]
         subsets = []
         for kind, request in enumerate(self._plan.requests):
-            cell = self._cells[number, kind]
-            counts = self._balanced(cell, f"{stage.name}, {request.name}", strict=reason is None)
+            bucket = self._buckets[number, kind]
+            counts = self._balanced(bucket, f"{stage.name}, {request.name}", strict=reason is None)
             subsets.append(
                 SubsetOutcome(
                     name=request.name,
                     counts=counts,
-                    response_time=cell.response.encode(),
-                    service_time=cell.service.encode(),
-                    lag=cell.lag.encode(),
+                    response_time=bucket.response.encode(),
+                    service_time=bucket.service.encode(),
+                    lag=bucket.lag.encode(),
                 )
             )
         intended = schedule.count(stage.schedule, stage.duration_s, salt=salt_of(self._plan, number))
@@ -269,19 +278,21 @@ class Merger:
             has_all_ended=self._ended[number].has_all,
         )
 
-    def _balanced(self, cell: _Cell, where: str, *, strict: bool) -> Counts:
+    def _balanced(self, bucket: _Bucket, where: str, *, strict: bool) -> Counts:
         """Check that each due request has exactly one ending; with lost workers the rest is unsent."""
-        numbers = dict(cell.numbers)
-        reasons = dict(cell.reasons)
+        numbers = dict(bucket.numbers)
+        reasons = dict(bucket.reasons)
         ended = numbers["answered"] + numbers["failed"] + numbers["misrouted"]
         if self._lost or not strict:
+            why = LOST if self._lost else _STOPPED
             # Sent, and the worker died before it could say what came back; or due, and nothing is known.
-            numbers["sent"] = ended
-            gone = numbers["due"] - numbers["sent"] - numbers["unsent"]
-            if gone > 0:
-                why = LOST if self._lost else _STOPPED
-                numbers["unsent"] += gone
-                reasons[why] = reasons.get(why, 0) + gone
+            in_flight = max(0, numbers["sent"] - ended)
+            gone = max(0, numbers["due"] - numbers["sent"] - numbers["unsent"])
+            numbers["failed"] += in_flight
+            numbers["unsent"] += gone
+            ended += in_flight
+            if in_flight + gone:
+                reasons[why] = reasons.get(why, 0) + in_flight + gone
         if numbers["due"] != numbers["sent"] + numbers["unsent"] or numbers["sent"] != ended:
             raise LoadError(f"the generator's books do not balance ({where}): {numbers}.")
         return Counts(**numbers, reasons=dict(sorted(reasons.items())))

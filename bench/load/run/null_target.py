@@ -1,4 +1,4 @@
-"""The null-target floor: what the engine itself, on this machine, adds to every latency it reports."""
+"""The null-target baseline: what the engine itself, on this machine, adds to every latency it reports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DURATION_S: Final = 3.0
 _WARM_UP_S: Final = 0.5
 
 
-def measure_floor(
+def measure_null_target_baseline(
     plan: LoadPlan, folder: Path, *, duration_s: float = _DURATION_S, launcher: Launcher | None = None
 ) -> LoadOutcome:
     """Send the first measured stage of *plan* to a stub that answers at once, in a process of its own.
@@ -31,12 +31,12 @@ def measure_floor(
     """
     measured = next((stage for stage in plan.stages if stage.kind == "measure"), None)
     if measured is None:
-        raise LoadError("the plan has no measured stage, so there is no floor to measure.")
+        raise LoadError("the plan has no measured stage, so there is no baseline to measure.")
     folder.mkdir(parents=True, exist_ok=True)
     plan, schedule = _share_of_this_machine(plan, measured.schedule)
     stages = (
         Stage(name="warm-up", kind="warm_up", duration_s=_WARM_UP_S, schedule=schedule),
-        Stage(name="floor", kind="measure", duration_s=duration_s, schedule=schedule),
+        Stage(name="baseline", kind="measure", duration_s=duration_s, schedule=schedule),
     )
     path = (folder / "stub-plan.json").resolve()
     path.write_text(plan.model_dump_json(), encoding="utf-8")
@@ -58,7 +58,7 @@ def measure_floor(
         try:
             line = stub.stdout.readline().strip() if stub.stdout is not None else ""
             if not line.isdigit():
-                raise LoadError("the stub for the null-target floor did not start.")
+                raise LoadError("the stub for the null-target baseline did not start.")
             target = Target(address="127.0.0.1", port=int(line), host=plan.target.host)
             return run_load(
                 plan.model_copy(update={"target": target, "stages": stages}), folder, launcher=launcher

@@ -7,12 +7,12 @@ import socket
 import psutil
 
 from bench.errors import LoadError
-from bench.load.events import WorkersAwaited
+from bench.load.events import RemoteWorkersStatus
 from bench.load.plan import LoadPlan
 from bench.load.run.starting import MASTER_PORT
 
 
-class Awaited:
+class RemoteWorkers:
     """Keeps count of the workers that have come."""
 
     def __init__(self, plan: LoadPlan) -> None:
@@ -26,14 +26,14 @@ class Awaited:
         """Whether anybody is to come at all."""
         return self._plan.remote_workers > 0
 
-    def arrived(self, present: int) -> WorkersAwaited:
+    def arrived(self, present: int) -> RemoteWorkersStatus:
         """So many are there now; returns what to tell."""
         self._present = present
-        return WorkersAwaited(present, self._expected, self._plan.master_bind, self._port)
+        return RemoteWorkersStatus(present, self._expected, self._plan.master_bind, self._port)
 
     def patience_s(self, start_s: float) -> float:
         """How long a run may take to begin, if a start alone may take *start_s*."""
-        return start_s + (self._plan.await_workers_s if self.any else 0.0)
+        return start_s + (self._plan.remote_workers_timeout_s if self.any else 0.0)
 
     def check(self, waited_s: float) -> None:
         """See that they have come in time.
@@ -42,11 +42,11 @@ class Awaited:
             LoadError: they have not.
         """
         plan = self._plan
-        if not self.any or self._present >= self._expected or waited_s <= plan.await_workers_s:
+        if not self.any or self._present >= self._expected or waited_s <= plan.remote_workers_timeout_s:
             return
         raise LoadError(
             f"{self._present} of {self._expected} workers came to {plan.master_bind}:{self._port} within"
-            f" {plan.await_workers_s:g} s; {plan.workers} of them are this machine's own.",
+            f" {plan.remote_workers_timeout_s:g} s; {plan.workers} of them are this machine's own.",
             remedy="Run `egress-bench worker --master HOST` on each other machine, HOST being this one as"
             " seen from there, and let no firewall stand in between.",
         )

@@ -20,9 +20,9 @@ from bench.load.events import LoadEvent, Progress, StageEnded, StageStarted, Wor
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import LoadPlan
 from bench.load.run.launcher import Launcher
-from bench.load.run.locust_outputs import Surface
+from bench.load.run.locust_outputs import LocustOutputs
 from bench.load.run.merge import Merger
-from bench.load.run.remote_workers import Awaited
+from bench.load.run.remote_workers import RemoteWorkers
 from bench.load.run.starting import start_locust
 
 _PROGRESS_S: Final = 0.5
@@ -44,7 +44,7 @@ def run_load(
     *,
     on_event: Callable[[LoadEvent], None] | None = None,
     stop: threading.Event | None = None,
-    surface: Surface | None = None,
+    locust_outputs: LocustOutputs | None = None,
     launcher: Launcher | None = None,
 ) -> LoadOutcome:
     """Run *plan* and return what it brought; ``folder`` gets plan, outcome and Locust's output.
@@ -54,7 +54,7 @@ def run_load(
         folder: made if missing.
         on_event: called in this thread; what it raises ends the run and reaches the caller.
         stop: once set, the run ends early and the outcome holds what was due until then (``complete`` False).
-        surface: what Locust itself shows and writes; None: nothing.
+        locust_outputs: what Locust itself shows and writes; None: nothing.
         launcher: where Locust runs; None: in processes of this machine.
 
     Raises:
@@ -65,7 +65,7 @@ def run_load(
     folder.mkdir(parents=True, exist_ok=True)
     plan = _with_absolute_paths(plan)
     (folder / "plan.json").write_text(plan.model_dump_json(indent=1), encoding="utf-8")
-    run = _Run(plan, folder, on_event or (lambda _: None), surface or Surface(), launcher)
+    run = _Run(plan, folder, on_event or (lambda _: None), locust_outputs or LocustOutputs(), launcher)
     try:
         run.start()
         try:
@@ -85,13 +85,13 @@ class _Run:
         plan: LoadPlan,
         folder: Path,
         on_event: Callable[[LoadEvent], None],
-        surface: Surface,
+        outputs: LocustOutputs,
         launcher: Launcher | None,
     ) -> None:
         self._plan = plan
         self._folder = folder
         self._on_event = on_event
-        self._surface = surface
+        self._outputs = outputs
         self._launcher = launcher
         self._children: list[Child] = []
         self._merger = Merger(plan)
@@ -104,7 +104,7 @@ class _Run:
         self._is_done = False
         self._has_counts = False
         self._workers: set[str] = set()
-        self._awaited = Awaited(plan)
+        self._remote = RemoteWorkers(plan)
         self._lost: set[str] = set()
         self._buried: set[int] = set()
         self._stopped: str | None = None
@@ -121,7 +121,7 @@ class _Run:
 
     def start(self) -> None:
         """Start Locust: one process, or a master and its workers."""
-        for child in start_locust(self._plan, self._folder, self._theirs, self._surface, self._launcher):
+        for child in start_locust(self._plan, self._folder, self._theirs, self._outputs, self._launcher):
             self._children.append(child)
 
     def end(self) -> None:
@@ -158,8 +158,8 @@ class _Run:
         os.close(self._theirs.pop("CONTROL"))
         self._listener.start()
         started = time.monotonic()
-        if self._awaited.any:
-            self._on_event(self._awaited.arrived(0))
+        if self._remote.any:
+            self._on_event(self._remote.arrived(0))
         try:
             while not self._is_done:
                 if stop is not None and stop.is_set() and self._stopped is None:
@@ -183,8 +183,8 @@ class _Run:
         return self._merger.outcome(self._stopped)
 
     def _check_patience(self, waited_s: float) -> None:
-        self._awaited.check(waited_s)
-        if waited_s > self._awaited.patience_s(_START_S):
+        self._remote.check(waited_s)
+        if waited_s > self._remote.patience_s(_START_S):
             raise self._died(f"Locust was not ready within {waited_s:.0f} s.")
 
     def save_what_there_is(self) -> None:
@@ -242,8 +242,8 @@ class _Run:
     def _take(self, wire: dict[str, Any]) -> None:
         match wire["type"]:
             case "present":
-                told = self._awaited.arrived(wire["workers"])
-                if self._awaited.any:
+                told = self._remote.arrived(wire["workers"])
+                if self._remote.any:
                     self._on_event(told)
             case "worker":
                 self._workers.add(wire["worker"])
@@ -263,7 +263,7 @@ class _Run:
                 self._stopped = self._stopped or wire["reason"]
 
     def _watch_workers(self) -> None:
-        """Tell the conductor of workers of ours that ended; it would take it seconds to notice."""
+        """Tell the coordinator of workers of ours that ended; it would take it seconds to notice."""
         for child in self._children[1:]:
             code = child.exit_code()
             if code is not None and self._launcher is not None and self._workers:

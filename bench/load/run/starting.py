@@ -14,7 +14,7 @@ from bench.child import Child
 from bench.errors import LoadError
 from bench.load.plan import LoadPlan
 from bench.load.run.launcher import Launcher
-from bench.load.run.locust_outputs import Surface
+from bench.load.run.locust_outputs import LocustOutputs
 
 MASTER_PORT: Final = 5557
 """Where remote workers look for their master, unless told otherwise."""
@@ -25,7 +25,7 @@ def start_locust(
     plan: LoadPlan,
     folder: Path,
     ends: Mapping[str, int],
-    surface: Surface,
+    outputs: LocustOutputs,
     launcher: Launcher | None,
 ) -> Iterator[Child]:
     """Start Locust; each child is yielded as soon as it exists.
@@ -34,7 +34,7 @@ def start_locust(
         plan: lies in ``folder/plan.json``.
         folder: gets each process's output.
         ends: the pipes' ends that are theirs: EVENTS, CONTROL and LIFELINE.
-        surface: what Locust itself shows and writes.
+        outputs: what Locust itself shows and writes.
         launcher: where it runs; None: here.
 
     Raises:
@@ -47,9 +47,9 @@ def start_locust(
             remedy="Use more connections or fewer workers.",
         )
     starter = _Starter(folder, ends, launcher)
-    users = ["-u", str(total), "-r", str(total), *surface.options()]
+    users = ["-u", str(total), "-r", str(total), *outputs.options()]
     # The web UI's requests must not hold up the loop that keeps the due times: it stays with a master.
-    if total == 1 and surface.web is None:
+    if total == 1 and outputs.web is None:
         yield starter.start("locust", users)
         return
     port = plan.master_port or (
@@ -99,7 +99,7 @@ class _Starter:
 
     def _launch(self, launcher: Launcher, name: str, options: Sequence[str], *, is_worker: bool) -> Child:
         """Start one process elsewhere, tied to this one by its standard input and output."""
-        arguments = ["-m", "bench.load.run.contained", "worker" if is_worker else "conductor"]
+        arguments = ["-m", "bench.load.run.contained", "worker" if is_worker else "coordinator"]
         environment = {"PYTHONUNBUFFERED": "1"}
         if not is_worker:
             environment["EGRESS_BENCH_PLAN"] = launcher.give(self._folder / "plan.json")

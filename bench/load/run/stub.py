@@ -1,4 +1,4 @@
-"""A target that does nothing but answer rightly, for the null-target floor.
+"""A target that does nothing but answer rightly, for the null-target baseline.
 
 ``python -m bench.load.run.stub PLAN`` prints its port and serves until its standard input ends.
 """
@@ -15,7 +15,7 @@ from typing import Final
 from bench.load.engine.request import encode
 from bench.load.plan import LoadPlan, RequestKind
 
-_IDENT: Final = 13
+_ID_DIGITS: Final = 13
 
 
 def answer_to(plan: LoadPlan, kind: RequestKind) -> tuple[bytes, bytes]:
@@ -37,7 +37,7 @@ class Stub:
 
     def __init__(self, plan: LoadPlan) -> None:
         self._kinds = [(*encode(plan, kind), *answer_to(plan, kind), kind.name) for kind in plan.requests]
-        self._ident = len(plan.run_id) + 1 + _IDENT
+        self._request_id = len(plan.run_id) + 1 + _ID_DIGITS
         self._closes = not plan.connections.keep_alive
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
         self._listener.setblocking(False)
@@ -90,9 +90,9 @@ class Stub:
         answers = b""
         while pending:
             for head, tail, before, after, _ in self._kinds:
-                size = len(head) + self._ident + len(tail)
+                size = len(head) + self._request_id + len(tail)
                 if pending.startswith(head) and len(pending) >= size:
-                    answers += before + pending[len(head) : len(head) + self._ident] + after
+                    answers += before + pending[len(head) : len(head) + self._request_id] + after
                     del pending[:size]
                     break
             else:

@@ -1,4 +1,4 @@
-"""``egress-bench worker``: joins a run that a master elsewhere conducts; it gets the plan from there."""
+"""``egress-bench worker``: joins a run that a master elsewhere coordinates; it gets the plan from there."""
 
 from __future__ import annotations
 

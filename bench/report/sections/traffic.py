@@ -101,8 +101,8 @@ def correctness(result: Result) -> Section:
         parts += fold(_trial_counts(result), f"Every trial by itself: all answered in {whole} of {trials}")
     parts += [
         Listing(
-            f"Example of “{Reason.of(example.reason).text}” ({example.subset}; {example.trial}): what was sent,"
-            f" what came back.",
+            f"Example of “{Reason.of(example.reason).text}” ({example.subset}; {example.trial}):"
+            " what was sent, what came back.",
             f"{example.request.rstrip()}\n\n{example.response.rstrip() or '(nothing came back)'}",
         )
         for example in result.examples[:MOST_EXAMPLES]

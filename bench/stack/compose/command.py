@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.child import tail
 from bench.errors import StackError
-from bench.stack.processes import Process, tail
-from bench.stack.runfolder import RunFolder
+from bench.stack.processes import Process
+from bench.stack.runs.folder import RunFolder
 
 _SUBNET_CLASHES = ("Pool overlaps", "overlaps with other one", "could not find an available")
 _NAME_CLASHES = ("is already in use by container", "already exists")

@@ -12,15 +12,9 @@ import yaml
 
 from bench.errors import StackError
 from bench.stack.compose.layout import EXTERNAL, MESH, Layout
+from bench.stack.engine.labels import PART_LABEL
 from bench.stack.images.definitions import COMPOSE_FILE, read_definition
-from bench.stack.protocol import Allowance
-
-RUN_LABEL = "egress-bench.run"
-"""On everything that a run starts: its project."""
-PART_LABEL = "egress-bench.part"
-FOLDER_LABEL = "egress-bench.folder"
-"""The run folder: where it is gone, the run is."""
-OWNER_LABEL = "egress-bench.uid"
+from bench.stack.protocol import ResourceLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +48,7 @@ class Service:
     """The service whose network it shares."""
     after: Sequence[str] = ()
     """Services that are started before it."""
-    allowance: Allowance = field(default_factory=Allowance)
+    allowance: ResourceLimits = field(default_factory=ResourceLimits)
 
 
 def write_compose_file(
@@ -114,7 +108,7 @@ def _service(service: Service, patterns: Mapping[str, Any], labels: Mapping[str,
     return made | _limits(service.allowance)
 
 
-def _limits(allowance: Allowance) -> dict[str, Any]:
+def _limits(allowance: ResourceLimits) -> dict[str, Any]:
     limits: dict[str, Any] = {}
     if allowance.cpus is not None:
         limits["cpus"] = allowance.cpus

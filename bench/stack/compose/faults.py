@@ -10,13 +10,13 @@ from pathlib import Path
 from docker.errors import ContainerError
 
 from bench.errors import StackError
-from bench.stack.compose.composefile import RUN_LABEL
-from bench.stack.compose.engine import engine_errors_explained
 from bench.stack.compose.folders import KEYS, proxy_account, replace_server_certificate
 from bench.stack.compose.layout import EXTERNAL
 from bench.stack.compose.stack import ComposeStack
-from bench.stack.faults import await_new_workers, children_of, is_running
+from bench.stack.engine.connection import engine_errors_explained
+from bench.stack.engine.labels import RUN_LABEL
 from bench.stack.images.supply import LABEL, supply
+from bench.stack.nodes import await_new_workers, children_of, is_running
 
 _TC = "/usr/sbin/tc"
 _UNKNOWN_QDISC = "qdisc kind is unknown"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import bench
 from bench.placement import ConfigFile
-from bench.stack import envoy, nginx
+from bench.stack import nodes, proxies
 from bench.stack.binaries import Binary
 from bench.stack.protocol import NodeSpec
 
@@ -72,7 +72,7 @@ def proxy_account() -> Account:
 class PartFolder:
     """The folders of one proxy on this machine."""
 
-    proxy: envoy.ProxyFolder
+    proxy: proxies.ProxyFolder
 
     @property
     def admin(self) -> Path:
@@ -115,7 +115,7 @@ def write_proxy(
         OSError: likewise.
     """
     folder.make()
-    envoy.write_files(folder.proxy, name, rendered)
+    proxies.write_files(folder.proxy, name, rendered)
     text = "\n".join(file.text for file in rendered)
     for written, seen in seen_files(files).items():
         if seen in text:
@@ -126,10 +126,10 @@ def write_proxy(
 
 
 def write_node(
-    folder: nginx.NodeFolder, keys: Path, node: NodeSpec, port: int, *, certificates: Path, binary: Binary
+    folder: nodes.NodeFolder, keys: Path, node: NodeSpec, port: int, *, certificates: Path, binary: Binary
 ) -> None:
-    """Write a node's configuration and copies of its certificates; errors as ``nginx.write_node``."""
-    nginx.write_node(
+    """Write a node's configuration and copies of its certificates; errors as ``nodes.write_node``."""
+    nodes.write_node(
         folder,
         name=node.name,
         page=node.page,

@@ -10,17 +10,18 @@ from docker import DockerClient
 from bench.errors import StackError
 from bench.placement import Placement
 from bench.stack.compose.command import Compose, compose_environment, is_subnet_clash, up_error
-from bench.stack.compose.composefile import FOLDER_LABEL, OWNER_LABEL, RUN_LABEL, write_compose_file
+from bench.stack.compose.composefile import write_compose_file
 from bench.stack.compose.containers import containers_of, is_alive
 from bench.stack.compose.layout import Layout, lay_out
-from bench.stack.compose.mark import mark_containers
 from bench.stack.compose.services import StackFolders, services_of
 from bench.stack.compose.subnets import choose_subnets
-from bench.stack.compose.sweep import sweep
 from bench.stack.compose.writing import write_stack
+from bench.stack.engine.labels import FOLDER_LABEL, OWNER_LABEL, RUN_LABEL
+from bench.stack.engine.sweep import sweep
 from bench.stack.images.supply import ImageSet
 from bench.stack.protocol import StackSpec
-from bench.stack.runfolder import RunFolder
+from bench.stack.runs.containers import mark_containers
+from bench.stack.runs.folder import RunFolder
 
 _ATTEMPTS = 3
 """Somebody else may take a subnet between the look and the start."""

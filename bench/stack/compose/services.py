@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.stack import envoy, nginx
+from bench.stack import nodes, proxies
 from bench.stack.binaries import Binary
 from bench.stack.compose.client import IDLE
 from bench.stack.compose.composefile import Mount, Service
@@ -29,7 +29,7 @@ from bench.stack.compose.layout import Layout, Pod
 from bench.stack.images.recipes import ENVOY, NGINX, PACKAGES, PYTHON
 from bench.stack.images.supply import Image, ImageSet
 from bench.stack.placing import proxies_in_order
-from bench.stack.protocol import GENERATOR, Allowance, ProxySpec, StackSpec
+from bench.stack.protocol import GENERATOR, ProxySpec, ResourceLimits, StackSpec
 
 REDIRECT_RULES = "rules"
 _OUTBOUND_PORT = 15_001
@@ -64,11 +64,11 @@ class StackFolders:
 
     def proxy(self, name: str) -> PartFolder:
         """One proxy's folders."""
-        return PartFolder(envoy.ProxyFolder(self.path / name))
+        return PartFolder(proxies.ProxyFolder(self.path / name))
 
-    def node(self, name: str) -> nginx.NodeFolder:
+    def node(self, name: str) -> nodes.NodeFolder:
         """One node's folder."""
-        return nginx.NodeFolder(self.path / name)
+        return nodes.NodeFolder(self.path / name)
 
     def node_keys(self, name: str) -> Path:
         """Keys and certificates of one node."""
@@ -93,7 +93,7 @@ def services_of(
             part=node.name,
             image=images.nginx.id,
             user=account().text,
-            command=nginx.node_command(nginx.NodeFolder(Path(NODE)), _inside(images.nginx, NGINX))[1:],
+            command=nodes.node_command(nodes.NodeFolder(Path(NODE)), _inside(images.nginx, NGINX))[1:],
             mounts=(
                 Mount(folders.node(node.name).path, NODE, writable=True),
                 Mount(folders.node_keys(node.name), KEYS),
@@ -101,10 +101,10 @@ def services_of(
             addresses=layout.hosts[node.name],
             allowance=_allowance(spec, node.name),
         )
-    nodes = [layout.services[node.name] for node in spec.nodes]
+    node_services = [layout.services[node.name] for node in spec.nodes]
     gateways = [layout.services[proxy.name] for proxy in spec.proxies if proxy.role == "egress"]
     for proxy in proxies_in_order(spec):
-        after = nodes if proxy.role == "egress" else gateways
+        after = node_services if proxy.role == "egress" else gateways
         yield _proxy(spec, layout, images, folders, proxy, after=after)
         if proxy.role == "sidecar":
             yield from _beside(spec, layout, images, folders, proxy)
@@ -136,8 +136,8 @@ def _proxy(
     after: list[str],
 ) -> Service:
     folder = folders.proxy(proxy.name)
-    seen = envoy.ProxyFolder(Path(ROOT))
-    command = envoy.envoy_command(seen, _inside(images.envoy, ENVOY), concurrency=proxy.concurrency)
+    seen = proxies.ProxyFolder(Path(ROOT))
+    command = proxies.envoy_command(seen, _inside(images.envoy, ENVOY), concurrency=proxy.concurrency)
     return Service(
         name=layout.services[proxy.name],
         pattern=proxy.role,
@@ -214,9 +214,9 @@ def _aliases(spec: StackSpec, proxy: ProxySpec) -> tuple[str, ...]:
     return spec.names if is_redirected and proxy.name == gateways[0] else ()
 
 
-def _allowance(spec: StackSpec, name: str) -> Allowance:
-    allowances: Mapping[str, Allowance] = spec.allowances
-    return allowances.get(name, Allowance())
+def _allowance(spec: StackSpec, name: str) -> ResourceLimits:
+    resource_limits: Mapping[str, ResourceLimits] = spec.resource_limits
+    return resource_limits.get(name, ResourceLimits())
 
 
 def _inside(image: Image, program: str) -> Binary:

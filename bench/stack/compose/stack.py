@@ -10,22 +10,22 @@ from docker import DockerClient
 
 from bench.errors import StackError
 from bench.placement import Address, ConfigFile
-from bench.stack import envoy, nginx
-from bench.stack.component_file import write_parts
+from bench.stack import nodes, proxies
 from bench.stack.compose.client import ContainerClient
 from bench.stack.compose.command import Compose, find_compose, find_docker
 from bench.stack.compose.containers import Container
-from bench.stack.compose.engine import connect
 from bench.stack.compose.folders import proxy_account
 from bench.stack.compose.layout import node_address
 from bench.stack.compose.project import Project
 from bench.stack.compose.writing import seen_from_outside
+from bench.stack.engine.connection import connect
 from bench.stack.images.supply import ImageSet, supply_all
 from bench.stack.placing import match_listeners, proxies_in_order
 from bench.stack.protocol import ClientPlace, Component, NodeSpec, ProxySpec, StackSpec
-from bench.stack.runfolder import RunFolder
-from bench.stack.stale_runs import end_processes
-from bench.stack.supervised import GuardedStack
+from bench.stack.runs.components import write_components
+from bench.stack.runs.folder import RunFolder
+from bench.stack.runs.stale import end_processes
+from bench.stack.supervised import SupervisedStack
 from bench.stack.watches import require_watches, watch_limit
 
 _POLL_S = 0.02
@@ -42,7 +42,7 @@ class _Programs:
     engine: DockerClient
 
 
-class ComposeStack(GuardedStack):
+class ComposeStack(SupervisedStack):
     """Sidecar, gateway, nodes and client as containers of one Compose project.
 
     Each part has an address of its own, so the ports are those of the Istio resources, unless ``spec.ports``
@@ -108,7 +108,7 @@ class ComposeStack(GuardedStack):
             if proxy.name == name:
                 self._await_proxy(proxy)
         # It is another process now.
-        write_parts(self._running_folder(), self.components())
+        write_components(self._running_folder(), self.components())
 
     def check_alive(self) -> None:
         """Raise ``StackError`` with its last output if a part has died."""
@@ -121,7 +121,7 @@ class ComposeStack(GuardedStack):
                 raise self._why_dead(container)
         for node in self.spec.nodes:
             # Before it is ready, too: nginx replaces a worker that ends, over and over.
-            if crash := nginx.crash_in(self.project.folders.node(node.name).log):
+            if crash := nodes.crash_in(self.project.folders.node(node.name).log):
                 raise self._containers[node.name].crashed(crash)
 
     def write_config(self, proxy: str, files: Sequence[ConfigFile]) -> None:
@@ -129,7 +129,7 @@ class ComposeStack(GuardedStack):
         if self.component(proxy).kind != "envoy":
             raise StackError(f"{proxy} is a node: only a proxy's files can be replaced.")
         folder = self.project.folders.proxy(proxy).proxy
-        envoy.write_files(folder, proxy, files, owner=proxy_account().own)
+        proxies.write_files(folder, proxy, files, owner=proxy_account().own)
 
     def own_files(self) -> Sequence[Path]:
         """The Compose file."""
@@ -190,7 +190,7 @@ class ComposeStack(GuardedStack):
         folders, listed = project.folders, project.containers()
         names = [node.name for node in self.spec.nodes]
         for name in names + [proxy.name for proxy in proxies_in_order(self.spec)]:
-            allowance = self.spec.allowances.get(name)
+            allowance = self.spec.resource_limits.get(name)
             container = Container(
                 name,
                 listed[project.layout.services[name]][0],
@@ -216,7 +216,7 @@ class ComposeStack(GuardedStack):
     def _await_node(self, node: NodeSpec) -> None:
         folders = self.project.folders
         address = node_address(self.spec, self.project.layout, node)
-        self._wait(self._containers[node.name], lambda: nginx.answers(address, timeout_s=0.5))
+        self._wait(self._containers[node.name], lambda: nodes.answers(address, timeout_s=0.5))
         self._components[node.name] = Component(
             name=node.name,
             kind="nginx",
@@ -233,18 +233,18 @@ class ComposeStack(GuardedStack):
     def _await_proxy(self, proxy: ProxySpec) -> None:
         folder = self.project.folders.proxy(proxy.name)
         container = self._containers[proxy.name]
-        self._wait(container, lambda: envoy.is_live(folder.socket))
-        if refused := envoy.refusals(folder.socket):
+        self._wait(container, lambda: proxies.is_live(folder.socket))
+        if refused := proxies.refusals(folder.socket):
             container.catch_up()
-            raise envoy.refusal_error(container, refused)
-        found = envoy.listener_addresses(folder.socket)
+            raise proxies.refusal_error(container, refused)
+        found = proxies.listener_addresses(folder.socket)
         if proxy.intercepts:
             # The one listener that Istio does not name after its address.
             found = {name.replace(_OUTBOUND, f"{at[0]}_{at[1]}"): at for name, at in found.items()}
         real = match_listeners(proxy, found)
         if real is None:
             container.catch_up()
-            raise envoy.missing_listener_error(container, proxy, found)
+            raise proxies.missing_listener_error(container, proxy, found)
         self._components[proxy.name] = Component(
             name=proxy.name,
             kind="envoy",
@@ -253,7 +253,7 @@ class ComposeStack(GuardedStack):
             addresses=self._reached(proxy, real),
             admin_url=f"unix://{folder.socket}",
             log=folder.proxy.log,
-            access_log=folder.proxy.log_root / envoy.ACCESS_LOG,
+            access_log=folder.proxy.log_root / proxies.ACCESS_LOG,
             config=folder.proxy.config_root,
             container=container.id,
         )
@@ -274,6 +274,6 @@ class ComposeStack(GuardedStack):
     def _why_dead(self, container: Container) -> StackError:
         """Told apart: a part that never got ready was refused by its program, a later death is a death."""
         is_proxy = container.name in (proxy.name for proxy in self.spec.proxies)
-        if container.name not in self._components and is_proxy and envoy.reasons_in(container.log):
-            return envoy.refusal_error(container)
+        if container.name not in self._components and is_proxy and proxies.reasons_in(container.log):
+            return proxies.refusal_error(container)
         return container.died("" if container.name in self._components else " before it was ready")

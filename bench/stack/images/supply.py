@@ -17,7 +17,7 @@ from docker.models.images import Image as EngineImage
 
 from bench.errors import StackError
 from bench.stack.binaries import Binary
-from bench.stack.compose.engine import engine_errors_explained
+from bench.stack.engine.connection import engine_errors_explained
 from bench.stack.images.definitions import read_definition
 from bench.stack.images.pins import Default, default_image
 from bench.stack.images.recipes import ENVOY, NGINX, Recipe, Role, recipe

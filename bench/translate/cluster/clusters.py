@@ -27,6 +27,7 @@ from envoy_data_plane.envoy.extensions.common.dynamic_forward_proxy.v3 import Dn
 from envoy_data_plane.envoy.extensions.network.dns_resolver.cares.v3 import CaresDnsResolverConfig
 
 from bench.errors import Position, UnsupportedError
+from bench.istio.cluster_names import BLACK_HOLE, PASSTHROUGH, ClusterName, cluster_name
 from bench.istio.models.destination_rule import DestinationRule, PortTrafficPolicy, Subset, TrafficPolicy
 from bench.istio.models.fields import camel_case
 from bench.istio.problem import Path
@@ -48,7 +49,6 @@ from bench.translate.cluster.traffic_policy import port_policy, subset_policy
 from bench.translate.cluster.upstream_tls import UpstreamTls, collect_secrets, transport_socket, upstream_tls
 from bench.translate.context import Context
 from bench.translate.messages import pack, variant
-from bench.translate.names import BLACK_HOLE, PASSTHROUGH, cluster_name, sni_cluster_name
 
 _DNS_REFRESH = timedelta(seconds=60)
 _DNS_JITTER = timedelta(milliseconds=100)
@@ -313,7 +313,7 @@ class _Builder:
             semantics=self.context.semantics,
             default_names=self.service.identities(self.context.view.registry.inventory.domain),
             is_external_service=self.service.origin is Origin.SERVICE_ENTRY,
-            sni_of_mesh=sni_cluster_name(self.service.host, self.port.number, subset),
+            sni_of_mesh=ClusterName(self.service.host, self.port.number, subset).sni,
             is_http2=is_http2,
             material=self.context.material,
             locate=partial(self._where, "tls"),

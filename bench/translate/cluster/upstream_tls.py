@@ -30,8 +30,8 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 
 from bench.errors import InputError, Position, UnsupportedError
+from bench.istio.hosts import is_ip
 from bench.istio.models.destination_rule import ClientTLSSettings
-from bench.istio.registry.hosts import is_ip
 from bench.translate.config import TlsMaterial
 from bench.translate.files.tls_secrets import SYSTEM_ROOTS, SecretCollector
 from bench.translate.messages import pack

@@ -8,8 +8,8 @@ from datetime import timedelta
 from envoy_data_plane.envoy.config.listener.v3 import FilterChain, Listener
 
 from bench.errors import UnsupportedError
+from bench.istio.hosts import overlap
 from bench.istio.models.virtual_service import L4MatchAttributes, TLSMatchAttributes
-from bench.istio.registry.hosts import overlap
 from bench.istio.registry.services import Protocol
 from bench.istio.registry.virtual_services import BoundVirtualService
 from bench.translate.context import Context

@@ -15,7 +15,7 @@ from envoy_data_plane.envoy.config.route.v3 import (
     VirtualHostTlsRequirementType,
 )
 
-from bench.istio.registry.hosts import narrower, specificity
+from bench.istio.hosts import narrower, specificity
 from bench.istio.registry.virtual_services import BoundVirtualService
 from bench.translate.context import Context
 from bench.translate.gateway.servers import MergedServers, PlacedServer

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from envoy_data_plane.envoy.config.listener.v3 import FilterChain
 
+from bench.istio.hosts import MESH
 from bench.istio.models.virtual_service import L4MatchAttributes, TLSMatchAttributes
-from bench.istio.registry.hosts import MESH
 from bench.istio.registry.services import ANY_ADDRESS, Service, ServicePort
 from bench.istio.registry.virtual_services import BoundVirtualService
 from bench.translate.context import Context

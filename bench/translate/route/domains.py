@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.istio.registry.hosts import is_ip
+from bench.istio.hosts import is_ip
 from bench.istio.registry.services import ANY_ADDRESS, Service
 
 

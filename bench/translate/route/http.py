@@ -25,6 +25,7 @@ from envoy_data_plane.envoy.type.matcher.v3 import RegexMatchAndSubstitute, Rege
 from envoy_data_plane.envoy.type.v3 import FractionalPercent
 
 from bench.errors import Position, UnsupportedError
+from bench.istio.cluster_names import cluster_name
 from bench.istio.models.virtual_service import (
     Destination,
     HTTPDirectResponse,
@@ -38,7 +39,6 @@ from bench.istio.registry.services import Service, ServicePort
 from bench.istio.registry.virtual_services import BoundVirtualService, PlacedRoute
 from bench.translate.context import Context
 from bench.translate.messages import pack, variant
-from bench.translate.names import cluster_name
 from bench.translate.route.filters import cors_policy, http_fault, share
 from bench.translate.route.hashing import destination_hash, hash_settings, route_hash_policy
 from bench.translate.route.header_changes import HeaderChanges, header_changes

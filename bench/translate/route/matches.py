@@ -8,8 +8,8 @@ from envoy_data_plane.envoy.config.route.v3 import HeaderMatcher, QueryParameter
 from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher, StringMatcher
 
 from bench.errors import Position, UnsupportedError
+from bench.istio.hosts import MESH
 from bench.istio.models.virtual_service import HTTPMatchRequest, StringMatch
-from bench.istio.registry.hosts import MESH
 
 _CLAIM_PREFIX = "@request.auth.claims"
 _ANYTHING = "*"

@@ -11,14 +11,15 @@ from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
 
 from bench.errors import Position
-from bench.istio.registry.hosts import is_ip
+from bench.istio.cluster_names import BLACK_HOLE, PASSTHROUGH
+from bench.istio.hosts import is_ip
 from bench.istio.registry.services import ANY_ADDRESS, Origin, Protocol, Resolution, Service, ServicePort
 from bench.translate.context import Context
 from bench.translate.listener.chains import build_listener, chain_match
 from bench.translate.listener.filters import TCP_PROXY, http_manager
 from bench.translate.listener.layer4 import tcp_chains, tls_chains
 from bench.translate.messages import pack
-from bench.translate.names import BLACK_HOLE, PASSTHROUGH, VIRTUAL_OUTBOUND, listener_name, sidecar_route_name
+from bench.translate.names import VIRTUAL_OUTBOUND, listener_name, sidecar_route_name
 from bench.translate.sidecar.routes import sidecar_route_config, single_service_route_config
 
 _OUTBOUND_PORT = 15001

@@ -14,11 +14,12 @@ from envoy_data_plane.envoy.config.route.v3 import (
     VirtualHost,
 )
 
-from bench.istio.registry.hosts import MESH, covers, is_wildcard, most_specific, overlap
+from bench.istio.cluster_names import PASSTHROUGH
+from bench.istio.hosts import MESH, covers, is_wildcard, most_specific, overlap
 from bench.istio.registry.services import Service, ServicePort
 from bench.istio.registry.virtual_services import BoundVirtualService
 from bench.translate.context import Context
-from bench.translate.names import PASSTHROUGH, sidecar_route_name, virtual_host_name
+from bench.translate.names import sidecar_route_name, virtual_host_name
 from bench.translate.route.domains import host_domains, service_domains
 from bench.translate.route.http import RouteScope, default_route, routes_of, without_time_limit
 

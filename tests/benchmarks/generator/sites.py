@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.load.engine.request import IDENT
-from bench.stack.nginx import ID_HEADER
+from bench.load.engine.request import REQUEST_ID
+from bench.stack.nodes import ID_HEADER
 
 NGINX = """
 worker_processes 1; master_process off; daemon off;
@@ -57,7 +57,7 @@ class Site:
     @property
     def headers(self) -> list[dict[str, str]]:
         """Of each kind of request; all clients send an id, only ours another one each time."""
-        always = {ID_HEADER: IDENT.format(run_id="bench", sequence=0)}
+        always = {ID_HEADER: REQUEST_ID.format(run_id="bench", sequence=0)}
         return [{"Host": self.host, "want": want, **always} for want in self.wants] or [always]
 
 

@@ -17,9 +17,9 @@ from tests.load.stubs import (
     counts,
     ended,
     good,
-    ident_of,
     plan_for,
     read_request,
+    request_id_of,
     reset,
     send,
     texts,
@@ -223,7 +223,11 @@ def test_a_body_of_200_mb_is_read_in_constant_memory() -> None:
         (lambda r: good(r).replace(b"200 OK", b"503 No"), "status 503", "failed"),
         (lambda r: good(r, body=b"nothing"), "wrong body", "failed"),
         (lambda r: good(r).replace(b"X-Node", b"X-Nope"), "no x-node in the answer", "failed"),
-        (lambda r: good(r).replace(ident_of(r), b"r/0000000009999"), "answer to another request", "failed"),
+        (
+            lambda r: good(r).replace(request_id_of(r), b"r/0000000009999"),
+            "answer to another request",
+            "failed",
+        ),
         (lambda r: good(r).replace(b"x-bench-id", b"x-other"), "no x-bench-id in the answer", "failed"),
         (lambda r: good(r) + b"more", "bytes after the answer", "failed"),
     ],
@@ -248,7 +252,7 @@ def test_one_wrong_answer_among_many_right_ones_is_found() -> None:
         if len(seen) == 170:
             return good(request, node=b"nginx02")
         if len(seen) == 190:
-            return good(request).replace(ident_of(request), b"r/0000000000000")
+            return good(request).replace(request_id_of(request), b"r/0000000000000")
         return good(request)
 
     with Stub(always(answer)) as stub:

@@ -81,14 +81,14 @@ def test_percentiles_are_within_a_thousandth_of_sorted_raw_samples() -> None:
     )
     plan = plan_of((Constant(arrival_rate=1), 10))
     recorder = recorder_for(plan)
-    cell = recorder.cells[0][0]
+    bucket = recorder.buckets[0][0]
     merger = Merger(plan)
     merger.add_worker("w", Share())
     for start in range(0, seconds.size, 5000):
         for value in seconds[start : start + 5000].tolist():
-            cell.add((1.0, 1.0, 1.0 + value))
-        cell.sent += len(seconds[start : start + 5000])
-        cell.due += len(seconds[start : start + 5000])
+            bucket.add((1.0, 1.0, 1.0 + value))
+        bucket.sent += len(seconds[start : start + 5000])
+        bucket.due += len(seconds[start : start + 5000])
         merger.add("w", recorder.take())
     outcome = merger.outcome("not all of the plan")
     tally = Histogram.decode(outcome.stages[0].subsets[0].response_time)
@@ -226,11 +226,11 @@ def test_a_closed_stage_goes_on_until_it_is_left() -> None:
 
 
 def _answer(recorder: Recorder, number: int, *, kind: int = 0, lost: int = 0) -> None:
-    cell = recorder.cells[0][kind]
+    bucket = recorder.buckets[0][kind]
     for i in range(number):
-        cell.add((i / 1000, i / 1000 + 0.00001, i / 1000 + 0.001 * (1 + i % 7)))
-    cell.sent += number + lost
-    cell.due += number + lost
+        bucket.add((i / 1000, i / 1000 + 0.00001, i / 1000 + 0.001 * (1 + i % 7)))
+    bucket.sent += number + lost
+    bucket.due += number + lost
 
 
 def test_merged_histograms_are_the_union_of_the_parts() -> None:
@@ -245,9 +245,9 @@ def test_merged_histograms_are_the_union_of_the_parts() -> None:
         part = recorder_for(plan)
         for recorder, mine in ((one, clocks[index::3]), (part, clocks[index::3])):
             for clock in mine:
-                recorder.cells[0][0].add(clock)
-            recorder.cells[0][0].sent += len(mine)
-            recorder.cells[0][0].due += len(mine)
+                recorder.buckets[0][0].add(clock)
+            recorder.buckets[0][0].sent += len(mine)
+            recorder.buckets[0][0].due += len(mine)
         parts.add(str(index), part.take())
     whole.add("all", one.take())
 
@@ -291,7 +291,7 @@ def test_a_report_that_got_lost_is_an_error() -> None:
         merger.add("w", {**recorder.take(), "number": 3})
 
 
-def test_what_a_lost_worker_did_not_report_is_unsent() -> None:
+def test_what_a_lost_worker_had_sent_failed_and_what_it_did_not_report_is_unsent() -> None:
     plan = plan_of((Constant(arrival_rate=100), 1.0), weights=(1.0,))
     merger = Merger(plan)
     recorder = recorder_for(plan)
@@ -304,8 +304,9 @@ def test_what_a_lost_worker_did_not_report_is_unsent() -> None:
     line = merger.lose("1", "killed by signal 9")
     counts = merger.outcome().stages[0].subsets[0].counts
 
-    assert (counts.due, counts.sent, counts.answered, counts.unsent) == (100, 70, 70, 30)
+    assert (counts.due, counts.sent, counts.answered, counts.failed, counts.unsent) == (100, 73, 70, 3, 27)
     assert counts.reasons == {LOST: 30}
+    assert [(share.index, share.total) for share in merger.outcome().lost_shares] == [(1, 2)]
     assert line.startswith("worker 1: killed by signal 9")
     assert (line,) == merger.outcome().lost_workers
 
@@ -313,8 +314,8 @@ def test_what_a_lost_worker_did_not_report_is_unsent() -> None:
 def test_failures_are_counted_by_reason_with_one_example_each() -> None:
     plan = plan_of((Constant(arrival_rate=10), 1.0), weights=(1.0,))
     recorder = recorder_for(plan)
-    cell = recorder.cells[0][0]
-    cell.due, cell.sent = 10, 7
+    bucket = recorder.buckets[0][0]
+    bucket.due, bucket.sent = 10, 7
     for number in range(10):
         sent = math.nan if number >= 7 else number / 10 + 0.5
         verdict = (
@@ -323,7 +324,7 @@ def test_failures_are_counted_by_reason_with_one_example_each() -> None:
             else Verdict("failed", Reason(ReasonCode.STATUS, "503"))
         )
         recorder.ended_badly(
-            cell, b"t/%013d" % number, number / 10, sent, verdict, request=b"GET", response=b"x" * 9999
+            bucket, b"t/%013d" % number, number / 10, sent, verdict, request=b"GET", response=b"x" * 9999
         )
     merger = Merger(plan)
     merger.add_worker("w", Share())
@@ -336,10 +337,12 @@ def test_failures_are_counted_by_reason_with_one_example_each() -> None:
         ("status:503", "GET", 4096),
         ("queue-full", "GET", 4096),
     ]
-    # Somebody answered the others: their ids are of no use to the ledger.
-    (ended,) = outcome.stages[0].ended
-    assert ended.code is ReasonCode.QUEUE_FULL
-    assert unpack_sequences(ended.sequences).tolist() == [7, 8, 9]
+    assert {
+        str(part.code): unpack_sequences(part.sequences).tolist() for part in outcome.stages[0].ended
+    } == {
+        "queue-full": [7, 8, 9],
+        "status": [0, 1, 2, 3, 4, 5, 6],
+    }
     assert outcome.stages[0].has_all_ended
     # Late is late, also for what then failed; what was never sent has no lag.
     assert (Histogram.decode(subset.lag).total, Histogram.decode(subset.response_time).total) == (7, 0)
@@ -353,9 +356,9 @@ def test_ids_beyond_the_bound_are_counted_and_the_gap_is_told(monkeypatch: pytes
     merger = Merger(plan)
     merger.add_worker("w", Share())
     for number in range(10):
-        recorder.cells[0][0].due += 1
+        recorder.buckets[0][0].due += 1
         verdict = Verdict("unsent", Reason(ReasonCode.NO_CONNECTION))
-        recorder.ended_badly(recorder.cells[0][0], b"t/%013d" % number, number / 10, math.nan, verdict)
+        recorder.ended_badly(recorder.buckets[0][0], b"t/%013d" % number, number / 10, math.nan, verdict)
         merger.add("w", recorder.take())
     (stage,) = merger.outcome().stages
 
@@ -378,13 +381,13 @@ def test_memory_does_not_grow_with_time() -> None:
     merger.add_worker("w", Share())
     random = np.random.default_rng(1)
     durations = random.lognormal(-7, 0.5, 500).tolist()
-    cell = recorder.cells[0][0]
+    bucket = recorder.buckets[0][0]
     tracemalloc.start()
     sizes = []
     for second in range(360):
         for number, duration in enumerate(durations[: 500 if second < 120 or second % 20 == 0 else 50]):
             due = second + number / 500
-            cell.add((due, due, due + duration))
+            bucket.add((due, due, due + duration))
         merger.add("w", recorder.take())
         merger.progress()
         if second in (119, 359):

@@ -2,68 +2,34 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import ssl
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from bench.errors import LoadError
 from bench.load.plan import TargetTls
 from bench.scenario.traffic import Connections
 from tests.load.stubs import Stub, always, counts, good, plan_for, send
-
-
-def _name(common: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
-
-
-def _issue(folder: Path, name: str, issuer=None, *, san: str | None = None):
-    key = ec.generate_private_key(ec.SECP256R1())
-    now = dt.datetime.now(dt.UTC)
-    signer_name, signer_key = issuer or (_name(name), key)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(_name(name))
-        .issuer_name(signer_name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-    )
-    if san:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(san)]), critical=False)
-    certificate = builder.sign(signer_key, hashes.SHA256())
-    (folder / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / f"{name}.key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return _name(name), key
+from tests.support.authority import Authority
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("pki")
-    authority = _issue(folder, "ca")
-    _issue(folder, "other")
-    _issue(folder, "server", authority, san="gateway.test")
-    _issue(folder, "client", authority)
+    authority = Authority(folder)
+    Authority(folder, name="other")
+    authority.issue("server", ["gateway.test"])
+    authority.issue("client")
     return folder
 
 
 def _server(folder: Path, *, mutual: bool = False) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem", folder / "server.key")
+    context.load_cert_chain(folder / "server.crt", folder / "server.key")
     if mutual:
         context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(folder / "ca.pem")
+        context.load_verify_locations(folder / "ca.crt")
     return context
 
 
@@ -72,8 +38,8 @@ def _client(
 ) -> TargetTls:
     return TargetTls(
         server_name=name,
-        ca=str(folder / f"{ca}.pem"),
-        certificate=str(folder / "client.pem") if certificate else None,
+        ca=str(folder / f"{ca}.crt"),
+        certificate=str(folder / "client.crt") if certificate else None,
         private_key=str(folder / "client.key") if certificate else None,
     )
 
@@ -131,7 +97,7 @@ def test_a_target_that_hangs_up_during_the_handshake_is_one_clear_error(folder: 
 
 
 def test_a_missing_ca_file_is_named(folder: Path) -> None:
-    with pytest.raises(LoadError, match=r"nowhere\.pem cannot be used"):
+    with pytest.raises(LoadError, match=r"nowhere\.crt cannot be used"):
         send(plan_for(1, tls=_client(folder, ca="nowhere")))
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from bench.errors import LoadError
 from bench.load.run.contained import main
-from bench.load.run.null_target import measure_floor
+from bench.load.run.null_target import measure_null_target_baseline
 from bench.load.run.runner import run_load
 from tests.load.run.test_run import by_header, two_subsets, wait_until_gone
 from tests.load.stubs import ROOT, Stub, always, counts
@@ -67,7 +67,9 @@ def test_a_run_elsewhere_counts_as_one_here(tmp_path: Path, workers: int) -> Non
 def test_the_floor_is_measured_there_too(tmp_path: Path) -> None:
     place = Elsewhere(tmp_path / "there")
 
-    outcome = measure_floor(two_subsets(1, rate=200), tmp_path / "floor", duration_s=0.5, launcher=place)
+    outcome = measure_null_target_baseline(
+        two_subsets(1, rate=200), tmp_path / "baseline", duration_s=0.5, launcher=place
+    )
 
     counts(outcome)
     assert place.names == ["stub", "locust"]
@@ -100,6 +102,6 @@ def test_a_place_that_cannot_run_it_is_told_with_its_words(tmp_path: Path) -> No
 
 
 def test_a_role_that_it_does_not_have_is_refused() -> None:
-    with pytest.raises(SystemExit, match="none of conductor, worker"):
+    with pytest.raises(SystemExit, match="none of coordinator, worker"):
         main(["boss"])
     assert os.fstat(0)

@@ -15,7 +15,7 @@ import pytest
 from bench.errors import InputError
 from bench.load.events import Progress
 from bench.load.outcome import LoadOutcome
-from bench.load.run.locust_outputs import NO_SURFACE, Address, Surface
+from bench.load.run.locust_outputs import NO_LOCUST_OUTPUTS, Address, LocustOutputs
 from bench.load.run.runner import run_load
 from bench.load.run.starting import free_port
 from tests.load.run.test_run import by_header, locust_processes, two_subsets
@@ -55,10 +55,10 @@ def test_csv_html_and_web_ui_tell_our_counts(tmp_path: Path) -> None:
                 told = httpx.get(f"http://{web}/stats/requests", timeout=2).json()["stats"]
                 shown.append((told[-1]["num_requests"], event.answered + event.bad))
 
-    surface = Surface(csv=out / "csv", html=out / "page.html", web=web)
+    outputs = LocustOutputs(csv=out / "csv", html=out / "page.html", web=web)
     with Stub(always(with_one_bad)) as stub:
         plan = two_subsets(stub.port, warm_s=0.5, main_s=4)
-        outcome = run_load(plan, tmp_path / "load", on_event=watch, surface=surface)
+        outcome = run_load(plan, tmp_path / "load", on_event=watch, locust_outputs=outputs)
 
     counts(outcome)
     ours = totals(outcome)
@@ -84,7 +84,9 @@ def test_csv_html_and_web_ui_tell_our_counts(tmp_path: Path) -> None:
 def test_without_a_web_ui_one_process_writes_the_same_files(tmp_path: Path) -> None:
     with Stub(always(by_header)) as stub:
         plan = two_subsets(stub.port, warm_s=0.2, main_s=0.5)
-        outcome = run_load(plan, tmp_path, surface=Surface(csv=tmp_path / "it", html=tmp_path / "it.html"))
+        outcome = run_load(
+            plan, tmp_path, locust_outputs=LocustOutputs(csv=tmp_path / "it", html=tmp_path / "it.html")
+        )
 
     table = rows(tmp_path / "it_stats.csv")
     assert int(table["Aggregated"]["Request Count"]) == sum(totals(outcome).values()) == 210
@@ -106,7 +108,7 @@ def test_stop_in_the_web_ui_ends_the_load_and_keeps_what_was_measured(tmp_path: 
     began = time.monotonic()
     with Stub(always(by_header)) as stub:
         outcome = run_load(
-            two_subsets(stub.port, main_s=60), tmp_path, on_event=watch, surface=Surface(web=web)
+            two_subsets(stub.port, main_s=60), tmp_path, on_event=watch, locust_outputs=LocustOutputs(web=web)
         )
 
     counts(outcome)
@@ -140,20 +142,20 @@ def test_what_cannot_be_had_is_told_before_anything_starts(tmp_path: Path) -> No
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = Address("127.0.0.1", taken.getsockname()[1])
         with pytest.raises(InputError, match=rf"--web-bind {address}: .*in use"):
-            Surface(web=address).check()
+            LocustOutputs(web=address).check()
     with pytest.raises(InputError, match=r"nobody can listen there"):
-        Surface(web=Address("192.0.2.1", 8089)).check()
+        LocustOutputs(web=Address("192.0.2.1", 8089)).check()
     with pytest.raises(InputError, match=r"--locust-csv .* cannot be written"):
-        Surface(csv=tmp_path / "file" / "below" / "it").check()
+        LocustOutputs(csv=tmp_path / "file" / "below" / "it").check()
     with pytest.raises(InputError, match=r"--locust-html .* cannot be written \(is a folder"):
-        Surface(html=tmp_path).check()
+        LocustOutputs(html=tmp_path).check()
 
 
 def test_each_of_several_trials_has_files_of_its_own(tmp_path: Path) -> None:
-    surface = Surface(csv=tmp_path / "a", html=tmp_path / "b.html").for_trial("block-1-static")
+    outputs = LocustOutputs(csv=tmp_path / "a", html=tmp_path / "b.html").for_trial("block-1-static")
 
-    assert surface == Surface(
+    assert outputs == LocustOutputs(
         csv=tmp_path / "a-block-1-static", html=tmp_path / "b-block-1-static.html", web=None
     )
-    assert not NO_SURFACE
-    assert not NO_SURFACE.for_trial("x")
+    assert not NO_LOCUST_OUTPUTS
+    assert not NO_LOCUST_OUTPUTS.for_trial("x")

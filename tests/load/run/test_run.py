@@ -21,11 +21,11 @@ from bench.errors import LoadError
 from bench.load.events import Progress, StageEnded, StageStarted, WorkerLost
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
-from bench.load.run.null_target import measure_floor
+from bench.load.run.null_target import measure_null_target_baseline
 from bench.load.run.runner import GeneratorError, run_load
 from bench.load.run.starting import free_port
 from bench.scenario.traffic import Closed, Connections, Constant, Poisson
-from tests.load.stubs import ROOT, Stub, always, counts, good, ident_of, texts
+from tests.load.stubs import ROOT, Stub, always, counts, good, request_id_of, texts
 
 CALLER = """
 import sys, threading
@@ -88,7 +88,7 @@ def test_a_run_counts_every_request_once_and_tells_what_happens(tmp_path: Path) 
     seen = []
 
     def answer(request: bytes) -> bytes:
-        seen.append(ident_of(request).decode())
+        seen.append(request_id_of(request).decode())
         return by_header(request)
 
     events = []
@@ -136,7 +136,7 @@ def test_an_outage_is_seen_by_every_request_that_was_due_during_it(tmp_path: Pat
     begun = []
 
     def answer(request: bytes) -> bytes:
-        if b"/0010" in ident_of(request):
+        if b"/0010" in request_id_of(request):
             begun.append(begun[0] if begun else time.monotonic())
             until = begun[0] + 1.5
             if 1.0 < time.monotonic() - begun[0] < 1.5:
@@ -194,7 +194,7 @@ def test_fewer_connections_than_workers_is_one_clear_error(tmp_path: Path) -> No
 
 def test_answers_that_come_after_their_stage_count_where_they_were_due(tmp_path: Path) -> None:
     def answer(request: bytes) -> bytes:
-        if ident_of(request).startswith(b"t/000"):
+        if request_id_of(request).startswith(b"t/000"):
             time.sleep(0.3)
         return by_header(request)
 
@@ -323,7 +323,7 @@ def test_three_workers_share_the_schedule_and_one_of_them_is_killed(tmp_path: Pa
     killed = []
 
     def answer(request: bytes) -> bytes:
-        seen.append(ident_of(request))
+        seen.append(request_id_of(request))
         return by_header(request)
 
     def watch(event) -> None:
@@ -350,7 +350,7 @@ def test_three_workers_share_the_schedule_and_one_of_them_is_killed(tmp_path: Pa
     assert 600 <= answered < 900
     assert len(seen) == len(set(seen))
     # Every answer that was reported was really given.
-    assert len([ident for ident in seen if ident.startswith(b"t/001")]) >= answered
+    assert len([request_id for request_id in seen if request_id.startswith(b"t/001")]) >= answered
     assert 1 == len(lost) == len(outcome.lost_workers)
     assert f"pid {killed[0]}: killed by signal 9" in outcome.lost_workers[0]
     assert outcome.generator.workers == 3
@@ -371,7 +371,7 @@ def test_ctrl_c_at_the_terminal_does_not_reach_the_floors_target(tmp_path: Path)
     looking = threading.Thread(target=look)
     looking.start()
     try:
-        measure_floor(two_subsets(1, rate=100), tmp_path, duration_s=0.3)
+        measure_null_target_baseline(two_subsets(1, rate=100), tmp_path, duration_s=0.3)
     finally:
         over.set()
         looking.join()
@@ -383,7 +383,7 @@ def test_ctrl_c_at_the_terminal_does_not_reach_the_floors_target(tmp_path: Path)
 def test_the_floor_is_the_same_schedule_against_a_target_that_does_nothing(tmp_path: Path) -> None:
     plan = two_subsets(1, rate=500)
 
-    outcome = measure_floor(plan, tmp_path, duration_s=0.8)
+    outcome = measure_null_target_baseline(plan, tmp_path, duration_s=0.8)
 
     counts(outcome)
     assert [sum(s.counts.answered for s in stage.subsets) for stage in outcome.stages] == [250, 400]

@@ -17,16 +17,16 @@ from hdrh.histogram import HdrHistogram
 from bench.analysis.histogram import LENGTH, Histogram
 from bench.errors import LoadError
 from bench.load.engine.recorder import unpack
-from bench.load.events import Progress, WorkerLost, WorkersAwaited
+from bench.load.events import Progress, RemoteWorkersStatus, WorkerLost
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import LoadPlan
 from bench.load.run import merge
-from bench.load.run.null_target import measure_floor
-from bench.load.run.remote_workers import Awaited
+from bench.load.run.null_target import measure_null_target_baseline
+from bench.load.run.remote_workers import RemoteWorkers
 from bench.load.run.runner import run_load
 from bench.load.run.starting import free_port
 from tests.load.run.test_run import by_header, locust_processes, two_subsets
-from tests.load.stubs import ROOT, Stub, always, counts, ident_of, texts
+from tests.load.stubs import ROOT, Stub, always, counts, request_id_of, texts
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def test_three_workers_parts_are_the_whole_and_of_one_killed_nothing_is_forgotte
     add = merge.Merger.add
 
     def keep(self, worker, delta) -> None:
-        for wire in delta["cells"]:
+        for wire in delta["buckets"]:
             numbers, tallied = unpack(wire["response"])
             part = parts.setdefault(worker, {}).setdefault((wire["stage"], wire["kind"]), Histogram())
             # One by one: a bucket may stand there for two seconds.
@@ -69,19 +69,19 @@ def test_three_workers_parts_are_the_whole_and_of_one_killed_nothing_is_forgotte
     monkeypatch.setattr(merge.Merger, "add", keep)
     port = free_port("127.0.0.1")
     seen: list[bytes] = []
-    awaited: list[WorkersAwaited] = []
+    remote: list[RemoteWorkersStatus] = []
     lost: list[WorkerLost] = []
     killed: list[int] = []
 
     def answer(request: bytes) -> bytes:
-        seen.append(ident_of(request))
+        seen.append(request_id_of(request))
         return by_header(request)
 
     with Stub(always(answer)) as stub, workers(3, port) as started:
 
         def watch(event) -> None:
-            if isinstance(event, WorkersAwaited):
-                awaited.append(event)
+            if isinstance(event, RemoteWorkersStatus):
+                remote.append(event)
             if isinstance(event, WorkerLost):
                 lost.append(event)
             if isinstance(event, Progress) and event.answered > 250 and not killed:
@@ -94,7 +94,7 @@ def test_three_workers_parts_are_the_whole_and_of_one_killed_nothing_is_forgotte
 
     counts(outcome)
     warm, main = outcome.stages
-    assert (awaited[0].present, awaited[0].expected, awaited[-1].present) == (0, 4, 4)
+    assert (remote[0].present, remote[0].expected, remote[-1].present) == (0, 4, 4)
     assert ([codes[0], codes[2]], codes[1] != 0) == ([0, 0], True)
     assert (outcome.generator.workers, len(parts)) == (4, 4)
     check_union(outcome, list(parts.values()))
@@ -138,7 +138,7 @@ def test_workers_that_do_not_come_are_one_clear_error(tmp_path: Path) -> None:
     began = time.monotonic()
 
     with pytest.raises(LoadError) as caught:
-        run_load(remote_plan(1, port, await_workers_s=2), tmp_path)
+        run_load(remote_plan(1, port, remote_workers_timeout_s=2), tmp_path)
 
     assert f"of 4 workers came to 127.0.0.1:{port} within 2 s; 1 of them are" in str(caught.value)
     assert "Run `egress-bench worker --master HOST` on each other machine" in str(caught.value)
@@ -147,22 +147,22 @@ def test_workers_that_do_not_come_are_one_clear_error(tmp_path: Path) -> None:
 
 
 def test_it_is_told_how_many_came_in_time() -> None:
-    awaited = Awaited(remote_plan(1, 7000, await_workers_s=30))
+    remote = RemoteWorkers(remote_plan(1, 7000, remote_workers_timeout_s=30))
 
-    assert awaited.arrived(2) == WorkersAwaited(present=2, expected=4, host="127.0.0.1", port=7000)
-    awaited.check(29)
+    assert remote.arrived(2) == RemoteWorkersStatus(present=2, expected=4, host="127.0.0.1", port=7000)
+    remote.check(29)
     with pytest.raises(LoadError, match=r"^2 of 4 workers came to 127\.0\.0\.1:7000 within 30 s"):
-        awaited.check(31)
-    awaited.arrived(4)
-    awaited.check(31)
-    assert awaited.patience_s(60) == 90
+        remote.check(31)
+    remote.arrived(4)
+    remote.check(31)
+    assert remote.patience_s(60) == 90
 
 
 def test_the_floor_is_that_of_the_workers_here(tmp_path: Path) -> None:
     """Workers elsewhere cannot reach the stub: theirs is left out, and so is their share of the rate."""
     plan = remote_plan(1, free_port("127.0.0.1"), rate=400)
 
-    outcome = measure_floor(plan, tmp_path, duration_s=1)
+    outcome = measure_null_target_baseline(plan, tmp_path, duration_s=1)
 
     assert outcome.generator.workers == 1
     assert outcome.stages[1].intended == 100

@@ -10,19 +10,19 @@ import yaml
 from docker.errors import DockerException
 
 from bench.errors import StackError
-from bench.stack.compose import engine as engine_module
+from bench.stack import NodeSpec, ProxySpec, ResourceLimits
 from bench.stack.compose.command import Compose, compose_environment, find_compose, up_error
 from bench.stack.compose.composefile import Mount, Service, render_compose_file
 from bench.stack.compose.containers import has_oom_kills
-from bench.stack.compose.engine import connect
 from bench.stack.compose.layout import EXTERNAL, MESH, bind_addresses, lay_out, node_address
 from bench.stack.compose.services import redirect_rules
 from bench.stack.compose.subnets import choose_subnets, free_subnets
+from bench.stack.engine import connect
+from bench.stack.engine import connection as engine_module
 from bench.stack.images.definitions import COMPOSE_FILE, read_definition
 from bench.stack.images.recipes import recipe
 from bench.stack.images.rootfs import Rootfs, libraries_of
 from bench.stack.local import LocalStack
-from bench.stack.protocol import Allowance, NodeSpec, ProxySpec
 from tests.stack.egress_path import egress_spec
 
 MESH_NET = ipaddress.IPv4Network("172.20.0.0/26")
@@ -240,7 +240,7 @@ def test_the_compose_file_hardens_every_service_and_carries_limits_and_labels(la
         mounts=[Mount(tmp_path, "/config"), Mount(tmp_path, "/logs", writable=True)],
         addresses={MESH: "172.20.0.2", EXTERNAL: "172.20.0.66"},
         after=["nginx01"],
-        allowance=Allowance(cpus=0.5, memory_bytes=1 << 27, cpuset="0"),
+        allowance=ResourceLimits(cpus=0.5, memory_bytes=1 << 27, cpuset="0"),
     )
 
     document = yaml.safe_load(render_compose_file(layout, [service], {"egress-bench.run": "run"}))

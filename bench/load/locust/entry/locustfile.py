@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bench.load.locust import process as session
+from bench.load.locust import process
 from bench.load.locust.user import EgressUser
 
 
 class PlanUser(EgressUser):
     """Drives the plan named by the environment; workers get it from the master."""
 
-    plan = session.plan_from_environment()
+    plan = process.plan_from_environment()

@@ -1,18 +1,26 @@
-"""References that lead nowhere are found, with Istio's rules for short names."""
+"""References that lead nowhere are found, by the same rules for `run` and `check`."""
 
 from __future__ import annotations
 
 import pytest
 
+from bench.check.rules.dead_references import dead_references
+from bench.check.rules.surroundings import Surroundings
+from bench.istio.inventory import Inventory
 from bench.istio.load import load_text
-from bench.istio.naming import resolve_gateway, resolve_host
-from bench.istio.references import find_dangling
 
 GATEWAY = """\
 apiVersion: networking.istio.io/v1
 kind: Gateway
 metadata: {name: out, namespace: edge}
 spec: {servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]}
+---
+"""
+SERVICE = """\
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {ports: [{port: 80, name: http}]}
 ---
 """
 RULE = """\
@@ -32,8 +40,8 @@ def virtual_service(spec: str) -> str:
     )
 
 
-def dangling(text: str) -> list[str]:
-    return [str(problem) for problem in find_dangling(load_text(text, "f.yaml"))]
+def dangling(text: str, inventory: Inventory | None = None) -> list[str]:
+    return [str(found) for found in dead_references(Surroundings(load_text(text, "f.yaml"), inventory))]
 
 
 @pytest.mark.parametrize("reference", ["edge/out", "out.edge", "out.edge.svc.cluster.local", "mesh"])
@@ -53,8 +61,8 @@ def test_a_gateway_that_does_not_exist_is_named_with_its_line(reference: str) ->
 
     (problem,) = dangling(text)
 
-    assert problem.startswith("f.yaml:13: VirtualService shop/web: spec.gateways[1]: there is no Gateway")
-    assert problem.endswith(("Did you mean edge/out?", "There is edge/out."))
+    assert problem.startswith("f.yaml:13: error IST0101 VirtualService shop/web: there is no Gateway")
+    assert problem.endswith(("Write edge/out.", "Write the name of a Gateway as namespace/name, or mesh."))
 
 
 def test_gateways_of_matches_are_looked_at_too() -> None:
@@ -66,7 +74,8 @@ def test_gateways_of_matches_are_looked_at_too() -> None:
 
     (problem,) = dangling(text)
 
-    assert "spec.http[0].match[0].gateways[0]" in problem
+    assert problem.startswith("f.yaml:13: warning EB0015")
+    assert "there is no Gateway edge/in" in problem
 
 
 @pytest.mark.parametrize(
@@ -83,7 +92,7 @@ def test_a_subset_is_found_in_every_rule_that_applies_to_the_host(namespace: str
         "hosts: [web]\nhttp: [{route: [{destination: {host: web, subset: v2}}]}]"
     )
 
-    assert dangling(text) == []
+    assert dangling(SERVICE + text) == []
 
 
 def test_a_subset_of_another_host_does_not_count() -> None:
@@ -93,8 +102,8 @@ def test_a_subset_of_another_host_does_not_count() -> None:
 
     (problem,) = dangling(text)
 
-    assert 'no DestinationRule gives web.shop.svc.cluster.local the subset "v2"' in problem
-    assert problem.endswith("Define the subset, or remove the reference.")
+    assert 'the subset "v2" of "web", which no DestinationRule defines' in problem
+    assert problem.endswith("Add the subset to a DestinationRule with host web, or leave it out here.")
 
 
 def test_every_place_that_can_name_a_subset_is_looked_at() -> None:
@@ -115,7 +124,7 @@ def test_every_place_that_can_name_a_subset_is_looked_at() -> None:
 
     problems = dangling(text)
 
-    assert [problem.split('"')[1] for problem in problems] == ["v4", "v5", "v3", "v6", "v7"]
+    assert [problem.split('"')[1] for problem in problems] == ["v7", "v6", "v3", "v4", "v5"]
 
 
 def test_a_delegate_that_does_not_exist_is_named() -> None:
@@ -123,26 +132,16 @@ def test_a_delegate_that_does_not_exist_is_named() -> None:
     leaf = virtual_service("http: [{route: [{destination: {host: web}}]}]").replace("web,", "leaf,")
 
     (problem,) = dangling(text)
-    assert problem.endswith('there is no VirtualService "shop/leaf". There is shop/web.')
+    assert "there is no VirtualService shop/leaf" in problem
     assert dangling(text + "---\n" + leaf) == []
 
 
-@pytest.mark.parametrize(
-    ("host", "full"),
-    [
-        ("web", "web.shop.svc.cluster.local"),
-        ("Web", "web.shop.svc.cluster.local"),
-        ("web.other", "web.other"),
-        ("web.", "web."),
-        ("*", "*"),
-        ("10.0.0.1", "10.0.0.1"),
-        ("::1", "::1"),
-        ("", ""),
-    ],
-)
-def test_only_names_without_a_dot_are_completed(host: str, full: str) -> None:
-    assert full == resolve_host(host, "shop")
+def test_a_rule_of_a_namespace_where_no_client_looks_does_not_count() -> None:
+    host = "api.example.org"
+    text = RULE.format(n=1, namespace="edge", host=host) + virtual_service(
+        f"hosts: [{host}]\nhttp: [{{route: [{{destination: {{host: {host}, subset: v2}}}}]}}]"
+    )
 
-
-def test_a_dot_stands_for_the_own_namespace_of_a_gateway() -> None:
-    assert resolve_gateway("./out", "shop") == "shop/out"
+    (problem,) = dangling(text)
+    assert "DestinationRule edge/dr-1 does" in problem
+    assert dangling(text, Inventory(semantics="istio-1.0", proxies={})) == []

@@ -9,9 +9,8 @@ import psutil
 
 from bench.errors import StackError
 from bench.placement import Address
-
-LOOPBACK = "127.0.0.1"
-BACKLOG = 4096
+from bench.stack.nodes import BACKLOG
+from bench.stack.placing import LOOPBACK
 
 
 def listen(port: int, name: str) -> socket.socket:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from bench.errors import StackError
 from bench.placement import Address, ConfigFile, Placement
-from bench.stack import envoy, nginx
+from bench.stack import nodes, proxies
 from bench.stack.binaries import Binary, find_envoy, find_nginx
-from bench.stack.component_file import write_parts
+from bench.stack.local.ports import address_of, listen, require_free
 from bench.stack.placing import (
     endpoints_of,
     match_listeners,
@@ -21,18 +21,18 @@ from bench.stack.placing import (
     proxies_in_order,
     wished_port,
 )
-from bench.stack.ports import address_of, listen, require_free
 from bench.stack.processes import Process, stop_all
 from bench.stack.protocol import ClientPlace, Component, NodeSpec, ProxySpec, StackSpec
-from bench.stack.runfolder import RunFolder
-from bench.stack.stale_runs import end_processes
-from bench.stack.supervised import GuardedStack, write_errors_explained
+from bench.stack.runs.components import write_components
+from bench.stack.runs.folder import RunFolder
+from bench.stack.runs.stale import end_processes
+from bench.stack.supervised import SupervisedStack, write_errors_explained
 from bench.stack.watches import require_watches, watch_limit, watches_in_use
 
 _POLL_S = 0.005
 
 
-class LocalStack(GuardedStack):
+class LocalStack(SupervisedStack):
     """Sidecar, gateway and nodes as child processes of this one.
 
     Every port is chosen by the system unless ``spec.ports`` wishes otherwise, so any number of stacks stand
@@ -64,7 +64,7 @@ class LocalStack(GuardedStack):
         self._nginx = nginx_binary
         self._stop_grace_s = stop_grace_s
         self._processes: dict[str, Process] = {}
-        self._proxy_folders: dict[str, envoy.ProxyFolder] = {}
+        self._proxy_folders: dict[str, proxies.ProxyFolder] = {}
 
     def process(self, name: str) -> Process:
         """The process of a part; raises ``StackError`` if there is none of that name."""
@@ -82,7 +82,7 @@ class LocalStack(GuardedStack):
             else:
                 self._start_proxy_again(known)
             self._excused.discard(name)
-            write_parts(self._running_folder(), self.components())
+            write_components(self._running_folder(), self.components())
 
     def check_alive(self) -> None:
         """Raise ``StackError`` with its last output if a part has died."""
@@ -90,7 +90,7 @@ class LocalStack(GuardedStack):
             if process.exit_code() is not None and process.name not in self._excused:
                 raise self._why_dead(process)
         for component in self.components():
-            if component.kind == "nginx" and (crash := nginx.crash_in(component.log)):
+            if component.kind == "nginx" and (crash := nodes.crash_in(component.log)):
                 raise StackError(f"a worker of {component.name} crashed: {crash}")
 
     def write_config(self, proxy: str, files: Sequence[ConfigFile]) -> None:
@@ -98,7 +98,7 @@ class LocalStack(GuardedStack):
         self.component(proxy)
         if proxy not in self._proxy_folders:
             raise StackError(f"{proxy} is a node: only a proxy's files can be replaced.")
-        envoy.write_files(self._proxy_folders[proxy], proxy, files)
+        proxies.write_files(self._proxy_folders[proxy], proxy, files)
 
     def own_files(self) -> Sequence[Path]:
         """None: each part's files say it all."""
@@ -144,8 +144,8 @@ class LocalStack(GuardedStack):
         addresses = {node.name: self._start_node(node, binary) for node in self.spec.nodes}
         for node in self.spec.nodes:
             process, address = self._processes[node.name], addresses[node.name]
-            self._wait(process, lambda at=address: nginx.answers(at, timeout_s=0.5))  # type: ignore[misc]
-            folder = nginx.NodeFolder(self.folder / node.name)
+            self._wait(process, lambda at=address: nodes.answers(at, timeout_s=0.5))  # type: ignore[misc]
+            folder = nodes.NodeFolder(self.folder / node.name)
             self._components[node.name] = Component(
                 name=node.name,
                 kind="nginx",
@@ -160,12 +160,12 @@ class LocalStack(GuardedStack):
         return {node.plays: addresses[node.name] for node in self.spec.nodes}
 
     def _start_node(self, node: NodeSpec, binary: Binary) -> Address:
-        folder = nginx.NodeFolder(self.folder / node.name)
+        folder = nodes.NodeFolder(self.folder / node.name)
         port = wished_port(self.spec, node.name, [node.plays], node.plays)
         opened: socket.socket
         with contextlib.closing(listen(port, node.name)) as opened:
             address = address_of(opened)
-            nginx.write_node(
+            nodes.write_node(
                 folder,
                 name=node.name,
                 page=node.page,
@@ -175,10 +175,10 @@ class LocalStack(GuardedStack):
             )
             self._processes[node.name] = Process(
                 node.name,
-                nginx.node_command(folder, binary),
+                nodes.node_command(folder, binary),
                 log=folder.log,
                 folder=self._running_folder(),
-                environment=nginx.inherit(opened.fileno()),
+                environment=nodes.inherit(opened.fileno()),
                 inherited=[opened.fileno()],
             )
         return address
@@ -186,7 +186,7 @@ class LocalStack(GuardedStack):
     def _start_proxy(
         self, proxy: ProxySpec, binary: Binary, endpoints: dict[Address, Address]
     ) -> dict[Address, Address]:
-        folder = envoy.ProxyFolder(self.folder / proxy.name)
+        folder = proxies.ProxyFolder(self.folder / proxy.name)
         folder.make()
         placement = place(
             self.spec,
@@ -195,33 +195,33 @@ class LocalStack(GuardedStack):
             log_root=folder.log_root,
             endpoints=endpoints,
         )
-        envoy.write_files(folder, proxy.name, proxy.render(placement))
+        proxies.write_files(folder, proxy.name, proxy.render(placement))
         return endpoints_of(proxy, self._launch_proxy(proxy, folder, placement, binary))
 
     def _launch_proxy(
-        self, proxy: ProxySpec, folder: envoy.ProxyFolder, placement: Placement, binary: Binary
+        self, proxy: ProxySpec, folder: proxies.ProxyFolder, placement: Placement, binary: Binary
     ) -> dict[Address, Address]:
         """Start Envoy on files that are written, and return the addresses of its listeners."""
         process = self._processes[proxy.name] = Process(
             proxy.name,
-            envoy.envoy_command(folder, binary, concurrency=proxy.concurrency),
+            proxies.envoy_command(folder, binary, concurrency=proxy.concurrency),
             log=folder.log,
             folder=self._running_folder(),
         )
-        self._wait(process, lambda: envoy.admin_address(folder) is not None)
-        admin = envoy.admin_address(folder)
+        self._wait(process, lambda: proxies.admin_address(folder) is not None)
+        admin = proxies.admin_address(folder)
         assert admin is not None  # noqa: S101 - waited for
-        self._wait(process, lambda: envoy.is_live(admin))
+        self._wait(process, lambda: proxies.is_live(admin))
         try:
-            refused, listeners = envoy.refusals(admin), envoy.listener_addresses(admin)
+            refused, listeners = proxies.refusals(admin), proxies.listener_addresses(admin)
         except ConnectionError as error:
             # It was live a moment ago: whoever ended it in between is told by its exit.
             raise self._why_silent(process) from error
         if refused:
-            raise envoy.refusal_error(process, refused)
+            raise proxies.refusal_error(process, refused)
         real = match_listeners(proxy, listeners)
         if real is None:
-            raise envoy.missing_listener_error(process, proxy, listeners)
+            raise proxies.missing_listener_error(process, proxy, listeners)
         self._proxy_folders[proxy.name] = folder
         self._placements[proxy.name] = placement
         self._components[proxy.name] = Component(
@@ -232,21 +232,21 @@ class LocalStack(GuardedStack):
             addresses=real,
             admin_url=f"http://{admin[0]}:{admin[1]}",
             log=folder.log,
-            access_log=folder.log_root / envoy.ACCESS_LOG,
+            access_log=folder.log_root / proxies.ACCESS_LOG,
             config=folder.config_root,
         )
         return real
 
     def _start_node_again(self, known: Component) -> None:
-        folder = nginx.NodeFolder(self.folder / known.name)
+        folder = nodes.NodeFolder(self.folder / known.name)
         address = next(iter(known.addresses.values()))
         process = self._processes[known.name] = Process(
             known.name,
-            nginx.node_command(folder, self._nginx or find_nginx()),
+            nodes.node_command(folder, self._nginx or find_nginx()),
             log=folder.log,
             folder=self._running_folder(),
         )
-        self._wait(process, lambda: nginx.answers(address, timeout_s=0.5))
+        self._wait(process, lambda: nodes.answers(address, timeout_s=0.5))
         self._components[known.name] = dataclasses.replace(known, pid=process.pid)
 
     def _start_proxy_again(self, known: Component) -> None:
@@ -254,7 +254,7 @@ class LocalStack(GuardedStack):
         placement = dataclasses.replace(self._placements[known.name], listeners=dict(known.addresses))
         folder = self._proxy_folders[known.name]
         folder.admin_address.unlink(missing_ok=True)
-        envoy.write_files(folder, proxy.name, proxy.render(placement))
+        proxies.write_files(folder, proxy.name, proxy.render(placement))
         self._launch_proxy(proxy, folder, placement, self._envoy or find_envoy())
 
     def _why_silent(self, process: Process) -> StackError:
@@ -271,7 +271,7 @@ class LocalStack(GuardedStack):
         if process.name in self._components:
             return process.died()
         if process.name in (proxy.name for proxy in self.spec.proxies):
-            return envoy.refusal_error(process)
+            return proxies.refusal_error(process)
         return process.died(" before it was ready")
 
 

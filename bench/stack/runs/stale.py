@@ -17,10 +17,10 @@ from pathlib import Path
 import psutil
 
 from bench.errors import StackError
-from bench.stack.component_file import read_parts
-from bench.stack.compose.mark import marked_project
 from bench.stack.protocol import Component
-from bench.stack.runfolder import PREFIX, ProcessMark, RunFolder
+from bench.stack.runs.components import read_components
+from bench.stack.runs.containers import marked_project
+from bench.stack.runs.folder import PREFIX, ProcessMark, RunFolder
 
 PROGRAMS = frozenset({"envoy", "nginx"})
 
@@ -58,7 +58,7 @@ def find_runs(parent: Path | None = None) -> list[Run]:
     return runs
 
 
-def find_leftovers(parent: Path | None = None) -> list[Run]:
+def find_stale_runs(parent: Path | None = None) -> list[Run]:
     """List the runs whose owner is gone."""
     return [run for run in find_runs(parent) if not run.is_owner_running]
 
@@ -72,7 +72,7 @@ def describe(folder: Path) -> Run:
         owner=owner,
         is_owner_running=owner is not None and owner.is_running(),
         processes=tuple(sorted(process.pid for process in _members(run_folder))),
-        parts=read_parts(run_folder),
+        parts=read_components(run_folder),
     )
 
 
@@ -146,10 +146,14 @@ def end_containers(folder: RunFolder) -> None:
     Raises:
         StackError: the engine does not answer, or something cannot be removed.
     """
-    if marked_project(folder) is not None:
-        from bench.stack.compose.sweep import sweep_run  # noqa: PLC0415 - the SDK is heavy and seldom needed
+    project = marked_project(folder)
+    if project is None:
+        return
+    from bench.stack.engine.connection import connect  # noqa: PLC0415 - the SDK is heavy and seldom needed
+    from bench.stack.engine.sweep import sweep  # noqa: PLC0415
 
-        sweep_run(folder)
+    with contextlib.closing(connect()) as client:
+        sweep(client, project)
 
 
 def end_orphans() -> list[str]:
@@ -158,8 +162,8 @@ def end_orphans() -> list[str]:
     Raises:
         StackError: something cannot be removed.
     """
-    from bench.stack.compose.engine import connect  # noqa: PLC0415 - as above
-    from bench.stack.compose.sweep import orphans, sweep  # noqa: PLC0415
+    from bench.stack.engine.connection import connect  # noqa: PLC0415 - as above
+    from bench.stack.engine.sweep import orphans, sweep  # noqa: PLC0415
 
     try:
         client = connect()

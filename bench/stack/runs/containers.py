@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from bench.stack.runfolder import RunFolder
+from bench.stack.runs.folder import RunFolder
 
 MARK = "containers.json"
 

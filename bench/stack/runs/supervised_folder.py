@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.stack.guard import Guard
-from bench.stack.runfolder import ProcessMark, RunFolder
+from bench.stack.runs.folder import ProcessMark, RunFolder
 
 
 def adopt(folder: Path, pid: int, name: str) -> None:
@@ -22,7 +22,7 @@ def adopt(folder: Path, pid: int, name: str) -> None:
 
 
 @contextlib.contextmanager
-def guarded_folder(name: str, parent: Path | None = None) -> Iterator[Path]:
+def supervised_folder(name: str, parent: Path | None = None) -> Iterator[Path]:
     """Make a folder, 0700, that goes when the block ends, or this process, however it ends.
 
     Args:

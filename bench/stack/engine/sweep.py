@@ -11,25 +11,10 @@ from docker import DockerClient
 from docker.errors import APIError, NotFound
 
 from bench.errors import StackError
-from bench.stack.compose.composefile import FOLDER_LABEL, OWNER_LABEL, RUN_LABEL
-from bench.stack.compose.engine import connect, engine_errors_explained
-from bench.stack.compose.mark import marked_project
-from bench.stack.runfolder import RunFolder
+from bench.stack.engine.connection import engine_errors_explained
+from bench.stack.engine.labels import FOLDER_LABEL, OWNER_LABEL, RUN_LABEL
 
 _PATIENCE_S = 20.0
-
-
-def sweep_run(folder: RunFolder) -> None:
-    """Remove what a run's mark says; nothing if it has none.
-
-    Raises:
-        StackError: the engine does not answer, or something cannot be removed.
-    """
-    project = marked_project(folder)
-    if project is not None:
-        client = connect()
-        with contextlib.closing(client):
-            sweep(client, project)
 
 
 def sweep(client: DockerClient, project: str, *, patience_s: float = _PATIENCE_S) -> None:

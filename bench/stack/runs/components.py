@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.stack.protocol import Component
-from bench.stack.runfolder import RunFolder
+from bench.stack.runs.folder import RunFolder
 
 PARTS = "parts.json"
 
 
-def write_parts(folder: RunFolder, parts: Sequence[Component]) -> None:
+def write_components(folder: RunFolder, parts: Sequence[Component]) -> None:
     """Describe the parts; raises ``OSError`` if the file cannot be written."""
     text = json.dumps([_to_json(part) for part in parts], indent=1)
     # Whole or not at all: somebody may be reading.
@@ -22,7 +22,7 @@ def write_parts(folder: RunFolder, parts: Sequence[Component]) -> None:
     staged.replace(folder.path / PARTS)
 
 
-def read_parts(folder: RunFolder) -> tuple[Component, ...]:
+def read_components(folder: RunFolder) -> tuple[Component, ...]:
     """The parts of a run, in start order; empty while it is not ready, or if nothing readable is there."""
     try:
         found = json.loads((folder.path / PARTS).read_text(encoding="utf-8"))

@@ -1,0 +1,129 @@
+"""What a folder says, good or bad: one answer for every command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.errors import InputError, Position
+from bench.istio.documents import Document
+from bench.istio.inventory import Inventory
+from bench.istio.load import Survey
+from bench.istio.problem import InvalidResourcesError, Problem
+from bench.istio.problem import Path as FieldPath
+from bench.istio.registry import Registry, build_registry
+from bench.istio.resource import Resources
+from bench.scenario.models import Scenario
+
+INVENTORY = "inventory"
+"""The part of a scenario that an ``inventory.yaml`` has alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """What was named on the command line, read: good or bad."""
+
+    path: Path
+    """The folder, or the first of several things that were named."""
+    survey: Survey
+    scenario: Scenario | None = None
+    inventory: Inventory | None = None
+    """That of the scenario, with the workload certificates that its ``tls`` names, or that of an
+    ``inventory.yaml``; None without both, or where it has faults."""
+    document: Document | None = field(default=None, repr=False, compare=False)
+    """The text of the scenario, or of the inventory."""
+    istio: Path | None = None
+    """The folder of the Istio YAML."""
+    faults: tuple[Problem, ...] = ()
+    """What is wrong with scenario or inventory."""
+
+    @property
+    def resources(self) -> Resources:
+        """The Istio resources that could be read."""
+        return self.survey.resources
+
+    @property
+    def unreadable(self) -> tuple[Problem, ...]:
+        """The faults that leave open what the folder says: of syntax, of scenario, of inventory."""
+        return (*self.faults, *self.survey.unreadable)
+
+    @property
+    def inventory_root(self) -> FieldPath:
+        """The way to the inventory in :attr:`document`."""
+        return (INVENTORY,) if self.scenario is not None else ()
+
+    def position(self, *path: str | int) -> Position:
+        """``file:line`` of a field of the scenario, or of the inventory."""
+        return self.document.position(path) if self.document is not None else Position(str(self.path), 1)
+
+    def inventory_position(self, *path: str | int) -> Position:
+        """``file:line`` of a field of the inventory, in whichever file it stands."""
+        return self.position(*self.inventory_root, *path)
+
+    def require_readable(self) -> None:
+        """Stop at what nobody can read.
+
+        Raises:
+            InputError: a file has faults; it names all of them.
+        """
+        refuse(self.unreadable, "problems")
+
+    def require_resources(self) -> None:
+        """Stop at whatever is wrong in the files.
+
+        Raises:
+            InputError: a file has faults, or a cluster would refuse a resource; it names all of them.
+        """
+        self.require_readable()
+        if self.survey.problems:
+            raise InvalidResourcesError(self.survey.problems)
+
+    def require_inventory(self) -> Inventory:
+        """Give the inventory.
+
+        Raises:
+            InputError: there is none.
+        """
+        if self.inventory is None:
+            raise InputError(
+                "there is neither an inventory.yaml nor a scenario.yaml, so it is not known which proxies "
+                "exist.",
+                where=str(self.path),
+                remedy="Write an inventory.yaml with semantics and proxies (role, namespace, labels, ip) "
+                "beside the Istio YAML.",
+            )
+        return self.inventory
+
+    def registry(self) -> Registry:
+        """Unify resources and inventory, with the lines of the Services that the inventory adds.
+
+        Raises:
+            InputError: there is no inventory, or it contradicts the resources.
+        """
+        inventory = self.require_inventory()
+        return build_registry(
+            self.resources,
+            inventory,
+            inventory_file=self.inventory_position().file,
+            locate_fact=lambda index: self.inventory_position("services", index),
+        )
+
+
+def inventory_of(scenario: Scenario) -> Inventory:
+    """Give the scenario's inventory with the names of the workload certificates that the suite makes."""
+    made = scenario.tls.workload
+    return scenario.inventory if made is None else scenario.inventory.model_copy(update={"workload": made})
+
+
+def refuse(problems: Sequence[Problem], what: str) -> None:
+    """Raise one error that names every one of *problems*, if there is any.
+
+    Raises:
+        InputError: there is one.
+    """
+    if len(problems) == 1:
+        raise InputError(problems[0].what, where=problems[0].where, remedy=problems[0].remedy)
+    if problems:
+        lines = "\n".join(f"  {problem}" for problem in problems)
+        raise InputError(f"{len(problems)} {what} in the files:\n{lines}")

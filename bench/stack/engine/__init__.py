@@ -1,0 +1,6 @@
+"""The Docker engine: reach it, find and remove what runs left there."""
+
+from bench.stack.engine.connection import connect, engine_errors_explained
+from bench.stack.engine.sweep import orphans, sweep
+
+__all__ = ["connect", "engine_errors_explained", "orphans", "sweep"]

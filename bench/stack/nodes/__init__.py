@@ -1,0 +1,31 @@
+"""The other side: nginx as configured for one node, how it runs, and how it reloads."""
+
+from bench.stack.nodes.config import (
+    ACCESS_LOG,
+    ACCESS_LOG_FIELDS,
+    BACKLOG,
+    FLUSH_INTERVAL_S,
+    ID_HEADER,
+    NODE_HEADER,
+)
+from bench.stack.nodes.files import NodeFolder, write_node
+from bench.stack.nodes.running import answers, crash_in, inherit, node_command
+from bench.stack.nodes.workers import await_new_workers, children_of, is_running
+
+__all__ = [
+    "ACCESS_LOG",
+    "ACCESS_LOG_FIELDS",
+    "BACKLOG",
+    "FLUSH_INTERVAL_S",
+    "ID_HEADER",
+    "NODE_HEADER",
+    "NodeFolder",
+    "answers",
+    "await_new_workers",
+    "children_of",
+    "crash_in",
+    "inherit",
+    "is_running",
+    "node_command",
+    "write_node",
+]

@@ -1,0 +1,104 @@
+"""The folder of one proxy, its files, and the command that runs Envoy on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import StackError
+from bench.placement import ConfigFile
+from bench.stack.binaries import Binary
+
+BOOTSTRAP = "bootstrap.yaml"
+ACCESS_LOG = "access.log"
+FLUSH_INTERVAL_S = 0.2
+"""An access log line is in its file after at most this long."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyFolder:
+    """Where one proxy's files lie."""
+
+    path: Path
+
+    @property
+    def config_root(self) -> Path:
+        """The rendered files; Envoy watches this tree."""
+        return self.path / "config"
+
+    @property
+    def staging(self) -> Path:
+        """Where a file is written before it is renamed into place: same file system, watched by nobody."""
+        return self.path / "staging"
+
+    @property
+    def log_root(self) -> Path:
+        """Envoy's access logs."""
+        return self.path / "logs"
+
+    @property
+    def log(self) -> Path:
+        """What Envoy says."""
+        return self.path / "output.log"
+
+    @property
+    def admin_address(self) -> Path:
+        """The file into which Envoy writes the address of its admin API."""
+        return self.path / "admin.address"
+
+    def make(self) -> None:
+        """Create the folders."""
+        for folder in (self.path, self.config_root, self.staging, self.log_root):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def write_files(
+    folder: ProxyFolder,
+    proxy: str,
+    files: Sequence[ConfigFile],
+    *,
+    owner: Callable[[Path], None] = lambda _: None,
+) -> None:
+    """Write files in the given order, each by one rename, so that Envoy sees all of a file or nothing.
+
+    Raises:
+        StackError: a path leaves the configuration folder, or a file cannot be written.
+    """
+    for file in files:
+        target = folder.config_root / file.path
+        if Path(file.path).is_absolute() or ".." in Path(file.path).parts:
+            raise StackError(f"{proxy} may not write {file.path!r}: it lies outside its folder.")
+        try:
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            staged = folder.staging / target.name
+            staged.write_text(file.text, encoding="utf-8")
+            owner(staged)
+            staged.replace(target)
+        except OSError as error:
+            raise StackError(
+                f"{proxy}: {file.path} cannot be written: {error.strerror or error}.",
+                where=str(folder.config_root),
+                remedy="Make room on the disk, or set TMPDIR to a folder that has it.",
+            ) from error
+
+
+def envoy_command(folder: ProxyFolder, binary: Binary, *, concurrency: int) -> list[str]:
+    """The command that runs one Envoy in the foreground."""
+    return [
+        str(binary.path),
+        "--config-path",
+        str(folder.config_root / BOOTSTRAP),
+        "--concurrency",
+        str(concurrency),
+        "--admin-address-path",
+        str(folder.admin_address),
+        # Hot restart shares memory by a number that several Envoys on one machine would fight over.
+        "--disable-hot-restart",
+        # A misspelt field in a file is otherwise dropped in silence.
+        "--reject-unknown-dynamic-fields",
+        "--file-flush-interval-msec",
+        str(round(FLUSH_INTERVAL_S * 1000)),
+        "--log-level",
+        "warning",
+    ]
