@@ -18,10 +18,8 @@ from bench.ledger.client_ids import ClientIds, Ints, ends_of
 from bench.ledger.matching import Logs, account_of_ids
 from bench.ledger.peers import Certificate, PeerWatch, judge_peers
 from bench.ledger.tally import Ids, LogTally, Span, tally_log
-from bench.load.engine.arrivals import SEQUENCES, kinds_of
-from bench.load.engine.recorder import unpack_sequences
-from bench.load.outcome import LoadOutcome
-from bench.load.plan import LoadPlan
+from bench.load import LoadOutcome, LoadPlan, unpack_sequences
+from bench.load.engine import SEQUENCES, kinds_of
 from bench.measure.topology import Topology
 from bench.result import Book, ConnectionProof, ReasonCode
 from bench.scenario.models import Traffic

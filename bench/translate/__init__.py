@@ -5,9 +5,10 @@ resources; ``render`` puts the real ones in and writes files.
 """
 
 from bench.placement import Address, ConfigFile, Placement
-from bench.translate.config import ConfigSource, ProxyConfig, TlsMaterial, TranslationWarning
+from bench.translate.config import ConfigSource, ProxyConfig, TlsMaterial
 from bench.translate.files.options import AccessLogOptions, RenderOptions
 from bench.translate.files.render import render, render_endpoints
+from bench.translate.notices import Notice, Refusal, RefusedError, TranslationWarning
 from bench.translate.translate import translate
 
 __all__ = [
@@ -15,8 +16,11 @@ __all__ = [
     "Address",
     "ConfigFile",
     "ConfigSource",
+    "Notice",
     "Placement",
     "ProxyConfig",
+    "Refusal",
+    "RefusedError",
     "RenderOptions",
     "TlsMaterial",
     "TranslationWarning",

@@ -11,27 +11,14 @@ from envoy_data_plane.envoy.config.listener.v3 import Listener
 from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
 
-from bench.errors import Position
 from bench.istio.inventory import Inventory
 from bench.placement import Address
 from bench.translate.files.tls_secrets import SYSTEM_ROOTS
+from bench.translate.notices import TranslationWarning
 from bench.translate.origins import Origins
 
 ConfigSource = Literal["static", "eds"]
 """``static``: endpoints stand in the clusters. ``eds``: in files of their own, one for each cluster."""
-
-
-@dataclass(frozen=True, slots=True)
-class TranslationWarning:
-    """Something that the user may not expect, though it is what Istio does."""
-
-    code: str
-    where: Position
-    what: str
-    advice: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.what}{' ' if self.advice else ''}{self.advice}"
 
 
 @dataclass(frozen=True, slots=True)

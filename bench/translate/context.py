@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from bench.errors import Position
 from bench.istio.registry.view import ProxyView
-from bench.translate.config import ConfigSource, TlsMaterial, TranslationWarning
+from bench.translate.config import ConfigSource, TlsMaterial
 from bench.translate.files.tls_secrets import SecretCollector
+from bench.translate.notices import Notice, TranslationWarning
 from bench.translate.origins import Origins
 from bench.translate.semantics import Semantics
 
@@ -29,8 +30,8 @@ class Context:
         """Whether connections reach the proxy by redirection, their first destination known."""
         return self.view.proxy.interception == "redirect"
 
-    def warn(self, code: str, where: Position, what: str, advice: str = "") -> None:
+    def warn(self, code: Notice, where: Position, **data: object) -> None:
         """Note something that the user may not expect, once."""
-        warning = TranslationWarning(code, where, what, advice)
+        warning = TranslationWarning(code, where, tuple(data.items()))
         if warning not in self.warnings:
             self.warnings.append(warning)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from bench.errors import UnsupportedError
-from bench.istio.problem import Code, Problem
 from bench.istio.registry import ProxyView, Registry
 from bench.translate.cluster.clusters import build_clusters
 from bench.translate.config import (
     ConfigSource,
     ProxyConfig,
     TlsMaterial,
-    TranslationWarning,
     workload_material,
 )
 from bench.translate.context import Context
 from bench.translate.gateway.listeners import gateway_listeners
 from bench.translate.gateway.routes import gateway_route_configs
 from bench.translate.gateway.servers import merge_servers
+from bench.translate.notices import Refusal, RefusedError, notice_of
 from bench.translate.reachable import reachable_clusters
 from bench.translate.semantics import Semantics, semantics_named
 from bench.translate.sidecar.listeners import sidecar_listeners
@@ -56,13 +54,7 @@ def translate(
             and not context.intercepts
             and context.semantics.catch_all_host
         ):
-            raise UnsupportedError(
-                f"outbound ALLOW_ANY passes unknown hosts on to where the client sent them, which only "
-                f"a proxy with "
-                f"interception knows; {proxy} has interception none.",
-                where="inventory",
-                remedy="Set outbound to REGISTRY_ONLY, or interception to redirect.",
-            )
+            raise RefusedError(Refusal.ALLOW_ANY, "inventory", proxy=proxy)
         listeners, routes = sidecar_listeners(context)
     else:
         merged = merge_servers(context)
@@ -78,11 +70,6 @@ def translate(
         clusters=tuple(each.cluster for each in built),
         endpoints=tuple(each.endpoints for each in built if each.endpoints is not None),
         secrets=context.secrets.secrets(),
-        warnings=(*(_notice(each) for each in registry.notices), *context.warnings),
+        warnings=(*(notice_of(each) for each in registry.notices), *context.warnings),
         origins=context.origins,
     )
-
-
-def _notice(problem: Problem) -> TranslationWarning:
-    code = "input" if problem.code is Code.REFUSED else problem.code.value
-    return TranslationWarning(code, problem.where, problem.what, problem.remedy or "")

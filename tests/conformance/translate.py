@@ -16,21 +16,21 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from bench.errors import BenchError, UnsupportedError
+from bench.errors import BenchError
 from bench.istio.inventory import Inventory
 from bench.istio.load import load_folder
 from bench.istio.registry import build_registry
 from bench.istio.resource import Resources
-from bench.translate import ConfigSource, ProxyConfig, translate
-from bench.translate.files.differences import (
+from bench.translate import ConfigSource, ProxyConfig, RefusedError, translate
+from tests.conformance.compare import MISSING, Finding, compare
+from tests.conformance.differences import (
     NO_PASSTHROUGH,
     REAL_SOCKETS,
+    REFUSALS,
     REFUSED,
     SPELLINGS,
     Difference,
-    refusal_of,
 )
-from tests.conformance.compare import MISSING, Finding, compare
 from tests.conformance.normal_form import LEFT_OUT, MATERIAL, from_istiod, from_translation
 
 _NO_PROXY_FILES = frozenset({"analyze"})
@@ -81,8 +81,8 @@ def check_proxy(
     sources: tuple[ConfigSource, ...] = ("eds", "static")
     try:
         configs = [_translate(resources, inventory, proxy, source) for source in sources]
-    except UnsupportedError as error:
-        if refusal_of(error.what) is None:
+    except RefusedError as error:
+        if error.code not in REFUSALS:
             row.unexplained.append(f"refused, and not for a listed reason: {error}")
         else:
             row.deliberate.append((REFUSED, str(error)))
@@ -108,7 +108,7 @@ def _refuse_passthrough(
     """Expect ALLOW_ANY to be refused, then compare the rest as with REGISTRY_ONLY."""
     try:
         _translate(resources, inventory, row.proxy, "eds")
-    except UnsupportedError as error:
+    except RefusedError as error:
         row.deliberate.append((NO_PASSTHROUGH, str(error)))
     else:
         row.unexplained.append("ALLOW_ANY without interception is not refused")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bench.result import Cause, DamageCode, NoteCode, ReasonCode
 from tests.ledger.world import FIRST, RUN, SUBSETS, TO_GATEWAY, World, book, name, node_line, proxy_line
+from tests.support.effort import growth
 
 
 def residuals(balance):
@@ -397,3 +398,11 @@ def _spoil(world, log, spoil, at):
     else:
         other = "nginx02" if log != "nginx02" else "nginx01"
         world.nodes[other].append(node_line(at, other))
+
+
+def test_twice_the_lines_take_twice_the_work():
+    def matched(size):
+        world = World(size)
+        return lambda: world.account(chunk=1 << 16)
+
+    assert growth(matched, size=2_000) < 2.1

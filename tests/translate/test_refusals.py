@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.errors import BenchError, InputError, UnsupportedError
-from bench.translate import TlsMaterial, translate
+from bench.errors import BenchError, InputError
+from bench.translate import Refusal, RefusedError, TlsMaterial, translate
 from bench.translate.messages import to_plain
 from tests.translate.conftest import registry_of
 
@@ -65,52 +65,73 @@ TO_PAY = "route: [{destination: {host: pay.example.org}}]"
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "what", "remedy"),
+    ("text", "line", "code", "remedy"),
     [
-        (entry("NONE"), 6, "resolution NONE", "resolution STATIC or DNS"),
-        (entry("DYNAMIC_DNS", host="*.example.org"), 6, "DYNAMIC_DNS", "resolution DNS or STATIC"),
-        (entry() + rule("loadBalancer: {simple: PASSTHROUGH}"), 15, "PASSTHROUGH", "Name the endpoints"),
+        (entry("NONE"), 6, Refusal.RESOLUTION_NONE, "resolution STATIC or DNS"),
+        (entry("DYNAMIC_DNS", host="*.example.org"), 6, Refusal.DYNAMIC_DNS, "resolution DNS or STATIC"),
+        (
+            entry() + rule("loadBalancer: {simple: PASSTHROUGH}"),
+            15,
+            Refusal.PASSTHROUGH_BALANCING,
+            "Name the endpoints",
+        ),
         (
             entry() + rule("tls: {mode: MUTUAL, credentialName: c}"),
             15,
-            "credentialName 'c'",
+            Refusal.CREDENTIAL_NAME,
             "clientCertificate",
         ),
-        (entry() + rule("tls: {mode: ISTIO_MUTUAL}"), 15, "ISTIO_MUTUAL", "tls.workload"),
+        (
+            entry() + rule("tls: {mode: ISTIO_MUTUAL}"),
+            15,
+            Refusal.WORKLOAD_CERTIFICATES,
+            "tls.workload",
+        ),
         (
             entry() + route("redirect: {authority: a.example, redirectCode: 305}"),
             15,
-            "redirect with status 305",
+            Refusal.REDIRECT_CODE,
             "301",
         ),
-        (entry() + route("directResponse: {status: 600}"), 15, "status 600", "200 to 599"),
+        (
+            entry() + route("directResponse: {status: 600}"),
+            15,
+            Refusal.DIRECT_RESPONSE_STATUS,
+            "200 to 599",
+        ),
+        (
+            entry() + rule("loadBalancer: {zoneAwareLbSetting: {enabled: true}}"),
+            15,
+            Refusal.ZONE_AWARE,
+            "localityLbSetting",
+        ),
     ],
 )
-def test_a_sidecar_without_interception_refuses(text, line, what, remedy):
-    """The message names file and line, the thing, and what to write instead."""
-    with pytest.raises(UnsupportedError) as refused:
+def test_a_sidecar_without_interception_refuses(text, line, code, remedy):
+    """The message names file and line, and what to write instead."""
+    with pytest.raises(RefusedError) as refused:
         translate(registry_of(text, CLIENT), "client", config_source="static")
 
+    assert refused.value.code is code
     assert str(refused.value).startswith(f"input.yaml:{line}: ")
-    assert what in refused.value.what
     assert remedy in (refused.value.remedy or "")
 
 
 @pytest.mark.parametrize(
-    ("tls", "what"),
+    ("tls", "code"),
     [
-        ("{mode: SIMPLE, credentialName: c}", "credentialName 'c'"),
-        ("{mode: ISTIO_MUTUAL}", "ISTIO_MUTUAL"),
-        ("{mode: AUTO_PASSTHROUGH}", "AUTO_PASSTHROUGH"),
+        ("{mode: SIMPLE, credentialName: c}", Refusal.CREDENTIAL_NAME),
+        ("{mode: ISTIO_MUTUAL}", Refusal.WORKLOAD_CERTIFICATES),
+        ("{mode: AUTO_PASSTHROUGH}", Refusal.AUTO_PASSTHROUGH),
     ],
 )
-def test_a_gateway_refuses(tls, what):
+def test_a_gateway_refuses(tls, code):
     """So do servers whose certificates only an agent would have."""
-    with pytest.raises(UnsupportedError) as refused:
+    with pytest.raises(RefusedError) as refused:
         translate(registry_of(GATEWAY % tls, EGRESS), "egress", config_source="static")
 
     assert str(refused.value).startswith("input.yaml:")
-    assert what in refused.value.what
+    assert refused.value.code is code
 
 
 def test_a_gateway_refuses_claims_of_a_token():
@@ -118,14 +139,18 @@ def test_a_gateway_refuses_claims_of_a_token():
     match = "match: [{headers: {'@request.auth.claims.sub': {exact: x}}}]"
     virtual_service = route(f"{match}\n    {TO_PAY}").replace("  http:", "  gateways: [out]\n  http:")
     plain = GATEWAY.replace("protocol: HTTPS", "protocol: HTTP") % "{httpsRedirect: false}"
-    with pytest.raises(UnsupportedError, match="verified JWT"):
+    with pytest.raises(RefusedError) as refused:
         translate(registry_of(plain + virtual_service, EGRESS), "egress", config_source="static")
+
+    assert refused.value.code is Refusal.JWT_CLAIMS
 
 
 def test_allow_any_needs_interception():
     """Without it, the original destination is the listener itself."""
-    with pytest.raises(UnsupportedError, match="REGISTRY_ONLY"):
+    with pytest.raises(RefusedError) as refused:
         translate(registry_of(entry(), {**CLIENT, "outbound": "ALLOW_ANY"}), "client", config_source="static")
+
+    assert refused.value.code is Refusal.ALLOW_ANY
 
 
 @pytest.mark.parametrize("text", [entry("NONE"), entry() + rule("loadBalancer: {simple: PASSTHROUGH}")])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.translate import ProxyConfig, translate
+from bench.translate import Notice, ProxyConfig, translate
 from bench.translate.messages import to_plain
 from tests.translate.conftest import registry_of
 
@@ -226,7 +226,7 @@ def test_the_older_gateway_decides_the_protocol_of_a_port(tcp_first):
     config = gateway(*(servers if tcp_first else reversed(servers)), names=("alpha", "beta"))
     assert [each.name for each in config.listeners] == ([] if tcp_first else ["0.0.0.0_80"])
     assert [each.name for each in config.routes] == ([] if tcp_first else ["http.80"])
-    assert "server-left-out" in {each.code for each in config.warnings}
+    assert Notice.PORT_TAKEN in {each.code for each in config.warnings}
 
 
 def test_a_namespace_before_a_host_admits_only_rules_of_that_namespace():

@@ -26,7 +26,7 @@ from envoy_data_plane.envoy.extensions.clusters.dynamic_forward_proxy.v3 import 
 from envoy_data_plane.envoy.extensions.common.dynamic_forward_proxy.v3 import DnsCacheConfig
 from envoy_data_plane.envoy.extensions.network.dns_resolver.cares.v3 import CaresDnsResolverConfig
 
-from bench.errors import Position, UnsupportedError
+from bench.errors import Position
 from bench.istio.cluster_names import BLACK_HOLE, PASSTHROUGH, ClusterName, cluster_name
 from bench.istio.models.destination_rule import DestinationRule, PortTrafficPolicy, Subset, TrafficPolicy
 from bench.istio.models.fields import camel_case
@@ -49,6 +49,7 @@ from bench.translate.cluster.traffic_policy import port_policy, subset_policy
 from bench.translate.cluster.upstream_tls import UpstreamTls, collect_secrets, transport_socket, upstream_tls
 from bench.translate.context import Context
 from bench.translate.messages import pack, variant
+from bench.translate.notices import Notice, Refusal, RefusedError
 
 _DNS_REFRESH = timedelta(seconds=60)
 _DNS_JITTER = timedelta(milliseconds=100)
@@ -152,11 +153,7 @@ class _Builder:
         if separate is None:
             return None
         if balancer is not None and balancer.zone_aware_lb_setting is not None:
-            raise UnsupportedError(
-                "zoneAwareLbSetting needs a mesh that knows in which zone each of its proxies is.",
-                where=self._where("load_balancer"),
-                remedy="Write localityLbSetting instead.",
-            )
+            raise RefusedError(Refusal.ZONE_AWARE, self._where("load_balancer"))
         apply_load_balancer(cluster, balancer, self.port.protocol, semantics)
         if cluster.type is ClusterDiscoveryType.ORIGINAL_DST:
             self._demand_interception()
@@ -234,12 +231,11 @@ class _Builder:
     def _resolve_on_demand(self, cluster: Cluster) -> None:
         """Resolve whatever name a request has. istiod leaves the load balancing of such a cluster alone."""
         if not self.context.intercepts:
-            raise UnsupportedError(
-                f"resolution DYNAMIC_DNS of {self.service.host} resolves whatever name comes, which no "
-                f"stand-in "
-                f"can answer for; {self.context.view.name} has interception none.",
-                where=self.service.where,
-                remedy="Write each host with resolution DNS or STATIC, or set interception to redirect.",
+            raise RefusedError(
+                Refusal.DYNAMIC_DNS,
+                self.service.where,
+                host=self.service.host,
+                proxy=self.context.view.name,
             )
         cache = DnsCacheConfig(
             name=f"{self.service.host}_dfp_dns_cache", dns_lookup_family=ClusterDnsLookupFamily.V4_ONLY
@@ -252,19 +248,12 @@ class _Builder:
     def _demand_interception(self) -> None:
         if self.context.intercepts:
             return
-        what = f"resolution NONE of {self.service.host}"
-        where = self.service.where
+        code, where = Refusal.RESOLUTION_NONE, self.service.where
         if self.service.resolution is not Resolution.PASSTHROUGH:
-            what = f"load balancing PASSTHROUGH for {self.service.host}"
-            where = self._where("load_balancer")
+            code, where = Refusal.PASSTHROUGH_BALANCING, self._where("load_balancer")
         elif self.service.is_headless:
-            what = f"the headless Service {self.service.host}"
-        raise UnsupportedError(
-            f"{what} sends connections where the client meant them to go, which only a proxy with "
-            f"interception knows; {self.context.view.name} has interception none.",
-            where=where,
-            remedy="Name the endpoints (resolution STATIC or DNS), or set interception to redirect.",
-        )
+            code = Refusal.HEADLESS
+        raise RefusedError(code, where, host=self.service.host, proxy=self.context.view.name)
 
     def _where(self, block: str | None = None) -> Position:
         """Give the place of the closest setting for this cluster, of those that have *block* if one does."""
@@ -322,12 +311,7 @@ class _Builder:
             return None
         collect_secrets(tls, self.context.secrets)
         if tls.ca is None:
-            self.context.warn(
-                "tls-not-verified",
-                self._where("tls"),
-                f"the cluster {self.name} does not verify the server's certificate.",
-                "Name caCertificates to verify it.",
-            )
+            self.context.warn(Notice.TLS_NOT_VERIFIED, self._where("tls"), cluster=self.name)
         return tls
 
     def _warn_about_lost_tls(self) -> None:
@@ -341,13 +325,7 @@ class _Builder:
         if any(
             each is not None and each.tls is not None and each.tls.mode != "DISABLE" for each in candidates
         ):
-            self.context.warn(
-                "tls-dropped",
-                self._where(),
-                f"the cluster {self.name} speaks plain text: a setting closer to its port replaces the "
-                "policy that has tls, and says nothing of tls itself.",
-                "Repeat tls in that setting, or write mode DISABLE there.",
-            )
+            self.context.warn(Notice.TLS_DROPPED, self._where(), cluster=self.name)
 
 
 def _dns_type(*, is_round_robin: bool) -> ClusterCustomClusterType:

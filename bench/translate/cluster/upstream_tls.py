@@ -29,12 +29,13 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 )
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 
-from bench.errors import InputError, Position, UnsupportedError
+from bench.errors import InputError, Position
 from bench.istio.hosts import is_ip
 from bench.istio.models.destination_rule import ClientTLSSettings
 from bench.translate.config import TlsMaterial
 from bench.translate.files.tls_secrets import SYSTEM_ROOTS, SecretCollector
 from bench.translate.messages import pack
+from bench.translate.notices import Refusal, RefusedError
 from bench.translate.semantics import Semantics
 
 TLS_SOCKET = "envoy.transport_sockets.tls"
@@ -96,11 +97,11 @@ def upstream_tls(
             locate=locate,
         )
     if settings.credential_name:
-        raise UnsupportedError(
-            f"credentialName {settings.credential_name!r} names a Kubernetes secret, "
-            "which files cannot reach.",
-            where=locate(),
-            remedy="Write clientCertificate, privateKey and caCertificates with file names instead.",
+        raise RefusedError(
+            Refusal.CREDENTIAL_NAME,
+            locate,
+            name=settings.credential_name,
+            files="clientCertificate, privateKey",
         )
     certificate = None
     if settings.mode == "MUTUAL":
@@ -140,12 +141,7 @@ def _mesh_tls(
 ) -> UpstreamTls:
     chain, key, ca = material.workload_certificate, material.workload_private_key, material.workload_ca
     if chain is None or key is None or ca is None:
-        raise UnsupportedError(
-            "tls mode ISTIO_MUTUAL needs the certificates of the workload, which an agent would bring.",
-            where=locate(),
-            remedy="Name them as tls.workload of the scenario or workload of inventory.yaml (certificate, "
-            "private_key, ca), or write mode MUTUAL with file names.",
-        )
+        raise RefusedError(Refusal.WORKLOAD_CERTIFICATES, locate)
     return UpstreamTls(
         certificate=(chain, key),
         ca=ca,

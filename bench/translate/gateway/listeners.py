@@ -7,7 +7,6 @@ from datetime import timedelta
 
 from envoy_data_plane.envoy.config.listener.v3 import FilterChain, Listener
 
-from bench.errors import UnsupportedError
 from bench.istio.hosts import overlap
 from bench.istio.models.virtual_service import L4MatchAttributes, TLSMatchAttributes
 from bench.istio.registry.services import Protocol
@@ -24,6 +23,7 @@ from bench.translate.listener.chains import build_listener, chain_match
 from bench.translate.listener.downstream_tls import downstream_tls
 from bench.translate.listener.filters import http_manager, tcp_filters
 from bench.translate.names import listener_name
+from bench.translate.notices import Notice, Refusal, RefusedError
 
 _HANDSHAKE_TIMEOUT = timedelta(seconds=15)
 
@@ -40,12 +40,7 @@ def gateway_listeners(context: Context, merged: MergedServers) -> list[Listener]
         if chains:
             listeners.append(build_listener(context, bind, port, chains))
         else:
-            context.warn(
-                "no-listener",
-                servers[0].where,
-                f"nothing is bound to {bind}:{port}, so there is no listener.",
-                "Bind a VirtualService with a tcp or tls route to this Gateway.",
-            )
+            context.warn(Notice.NO_LISTENER, servers[0].where, bind=bind, port=port)
     return listeners
 
 
@@ -134,11 +129,7 @@ def _passthrough_chains(context: Context, placed: PlacedServer, taken: set[str])
     """Build one chain for each SNI match of the bound TLS rules, unless the SNI is taken already."""
     tls = placed.server.tls
     if tls is not None and tls.mode == "AUTO_PASSTHROUGH":
-        raise UnsupportedError(
-            "tls mode AUTO_PASSTHROUGH joins clusters of a multi-network mesh, which does not exist here.",
-            where=placed.where,
-            remedy="Use PASSTHROUGH with tls routes.",
-        )
+        raise RefusedError(Refusal.AUTO_PASSTHROUGH, placed.where)
     chains: list[FilterChain] = []
     for virtual_service in _bound(context, placed):
         for route in virtual_service.tls:
@@ -146,12 +137,8 @@ def _passthrough_chains(context: Context, placed: PlacedServer, taken: set[str])
                 if not _holds(match, placed):
                     continue
                 if not taken.isdisjoint(match.sni_hosts):
-                    context.warn(
-                        "sni-taken",
-                        virtual_service.where,
-                        f"a tls match of {virtual_service.namespace}/{virtual_service.name} has no "
-                        "effect: its SNI is matched already.",
-                    )
+                    name = f"{virtual_service.namespace}/{virtual_service.name}"
+                    context.warn(Notice.SNI_TAKEN, virtual_service.where, rule=name)
                     continue
                 taken.update(match.sni_hosts)
                 filters = tcp_filters(

@@ -14,6 +14,7 @@ from bench.istio.registry.workloads import selects
 from bench.istio.resource import Resource
 from bench.translate.context import Context
 from bench.translate.names import gateway_http_route_name, gateway_https_route_name
+from bench.translate.notices import Notice
 
 _PASSTHROUGH_MODES = frozenset({"PASSTHROUGH", "AUTO_PASSTHROUGH"})
 
@@ -140,13 +141,8 @@ class _Merger:
             with_gateway=self._context.semantics.gateway_in_route_name,
         )
 
-    def _skip(self, placed: PlacedServer, why: str) -> None:
-        self._context.warn(
-            "server-left-out",
-            placed.where,
-            f"this server of Gateway {placed.gateway_name} has no effect: {why}.",
-            "Give it a port or hosts of its own.",
-        )
+    def _skip(self, placed: PlacedServer, code: Notice, **data: object) -> None:
+        self._context.warn(code, placed.where, gateway=placed.gateway_name, **data)
 
     def _place(self, placed: PlacedServer) -> None:
         server, port = placed.server, placed.port
@@ -155,7 +151,7 @@ class _Merger:
             taken = [host for host in placed.hosts if known.get(host) == server.bind]
             known.update(dict.fromkeys(placed.hosts, server.bind))
             if taken:
-                self._skip(placed, f"an older server on port {port} has the host {taken[0]} already")
+                self._skip(placed, Notice.HOST_TAKEN, port=port, host=taken[0])
                 return
         if port not in self._ports:
             self._ports.add(port)
@@ -168,15 +164,15 @@ class _Merger:
             if current.server.bind == server.bind:
                 both_http = current.protocol.is_http and placed.protocol.is_http
                 if not both_http:
-                    self._skip(placed, f"an older {current.server.port.protocol} server has port {port}")
+                    self._skip(placed, Notice.PORT_TAKEN, protocol=current.server.port.protocol, port=port)
                     return
             self._keep(placed)
             return
         if not is_tls_server(server) and self._has_socket(placed):
-            self._skip(placed, f"an older TLS server has port {port}")
+            self._skip(placed, Notice.PORT_TAKEN, protocol="TLS", port=port)
             return
         if placed.route_name and placed.route_name in self.merged.by_route_name:
-            self._skip(placed, f"another server is called {server.port.name}")
+            self._skip(placed, Notice.PORT_NAME_TAKEN, name=server.port.name)
             return
         self._keep(placed)
 

@@ -11,12 +11,13 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
     TlsParametersTlsProtocol,
 )
 
-from bench.errors import InputError, UnsupportedError
+from bench.errors import InputError
 from bench.istio.models.gateway import ServerTLSSettings
 from bench.translate.cluster.upstream_tls import TLS_SOCKET, combined_validation
 from bench.translate.context import Context
 from bench.translate.gateway.servers import PlacedServer, is_http_server
 from bench.translate.messages import pack
+from bench.translate.notices import Notice, Refusal, RefusedError
 
 _VERSIONS = {
     "TLS_AUTO": TlsParametersTlsProtocol.TLS_AUTO,
@@ -59,12 +60,8 @@ def downstream_tls(context: Context, placed: PlacedServer) -> TransportSocket:
         raise InputError("a TLS server needs tls.", where=placed.where)
     where = placed.gateway.position(("spec", "servers", placed.index, "tls"))
     if settings.credential_name or settings.credential_names or settings.ca_cert_credential_name:
-        raise UnsupportedError(
-            f"credentialName {settings.credential_name or settings.ca_cert_credential_name!r} names a "
-            "Kubernetes secret, which files cannot reach.",
-            where=where,
-            remedy="Write serverCertificate, privateKey and caCertificates with file names instead.",
-        )
+        name = settings.credential_name or settings.ca_cert_credential_name
+        raise RefusedError(Refusal.CREDENTIAL_NAME, where, name=name, files="serverCertificate, privateKey")
     pairs, ca = _files(context, settings, placed)
     common = CommonTlsContext(
         alpn_protocols=[*_alpn_of_mesh(settings, placed), "h2", "http/1.1"],
@@ -97,12 +94,7 @@ def _files(
     if settings.mode == "ISTIO_MUTUAL":
         material = context.material
         if not (material.workload_certificate and material.workload_private_key and material.workload_ca):
-            raise UnsupportedError(
-                "tls mode ISTIO_MUTUAL needs the certificates of the workload, which an agent would bring.",
-                where=where,
-                remedy="Name them as tls.workload of the scenario or workload of inventory.yaml "
-                "(certificate, private_key, ca), or write mode MUTUAL with file names.",
-            )
+            raise RefusedError(Refusal.WORKLOAD_CERTIFICATES, where)
         return [(material.workload_certificate, material.workload_private_key)], material.workload_ca
     pairs = [(each.server_certificate, each.private_key) for each in settings.tls_certificates]
     if not pairs:
@@ -132,11 +124,8 @@ def _parameters(context: Context, settings: ServerTLSSettings, placed: PlacedSer
     ciphers = list(dict.fromkeys(name for name in settings.cipher_suites if name in KNOWN_CIPHERS))
     for name in settings.cipher_suites:
         if name not in KNOWN_CIPHERS:
-            context.warn(
-                "cipher-left-out",
-                placed.gateway.position(("spec", "servers", placed.index, "tls", "cipherSuites")),
-                f"the cipher suite {name} is not known to Envoy and left out.",
-            )
+            where = placed.gateway.position(("spec", "servers", placed.index, "tls", "cipherSuites"))
+            context.warn(Notice.CIPHER_LEFT_OUT, where, cipher=name)
     lowest, highest = _VERSIONS[settings.min_protocol_version], _VERSIONS[settings.max_protocol_version]
     if not ciphers and not lowest and not highest:
         return None

@@ -11,9 +11,10 @@ from envoy_data_plane.envoy.extensions.filters.http.fault.v3 import FaultAbort, 
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 from envoy_data_plane.envoy.type.v3 import FractionalPercent, FractionalPercentDenominatorType
 
-from bench.errors import InputError, Position, UnsupportedError
+from bench.errors import InputError, Position
 from bench.istio.grpc import GRPC_STATUSES
 from bench.istio.models.virtual_service import Abort, CorsPolicy, Delay, HTTPFaultInjection, Percent
+from bench.translate.notices import Refusal, RefusedError
 from bench.translate.route.matches import string_matcher
 
 GRPC_STATUS = {name: number for number, name in enumerate(GRPC_STATUSES)}
@@ -43,9 +44,7 @@ def http_fault(fault: HTTPFaultInjection, locate: Callable[[], Position]) -> Htt
 
 def _delay(delay: Delay, locate: Callable[[], Position]) -> FaultDelay:
     if delay.fixed_delay is None:
-        raise UnsupportedError(
-            "Envoy has no exponential delay.", where=locate(), remedy="Write fixedDelay instead."
-        )
+        raise RefusedError(Refusal.EXPONENTIAL_DELAY, locate)
     if delay.percentage is not None:
         percentage = share(delay.percentage)
     else:
@@ -61,11 +60,7 @@ def _abort(abort: Abort, locate: Callable[[], Position]) -> FaultAbort:
         return FaultAbort(grpc_status=GRPC_STATUS[abort.grpc_status], percentage=percentage)
     if abort.http_status is not None:
         return FaultAbort(http_status=abort.http_status, percentage=percentage)
-    raise UnsupportedError(
-        "Envoy cannot abort with an HTTP/2 error.",
-        where=locate(),
-        remedy="Write httpStatus or grpcStatus instead.",
-    )
+    raise RefusedError(Refusal.HTTP2_ERROR, locate)
 
 
 def cors_policy(cors: CorsPolicy) -> EnvoyCorsPolicy:

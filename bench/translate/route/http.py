@@ -24,7 +24,7 @@ from envoy_data_plane.envoy.config.route.v3 import (
 from envoy_data_plane.envoy.type.matcher.v3 import RegexMatchAndSubstitute, RegexMatcher
 from envoy_data_plane.envoy.type.v3 import FractionalPercent
 
-from bench.errors import Position, UnsupportedError
+from bench.errors import Position
 from bench.istio.cluster_names import cluster_name
 from bench.istio.models.virtual_service import (
     Destination,
@@ -39,6 +39,7 @@ from bench.istio.registry.services import Service, ServicePort
 from bench.istio.registry.virtual_services import BoundVirtualService, PlacedRoute
 from bench.translate.context import Context
 from bench.translate.messages import pack, variant
+from bench.translate.notices import Refusal, RefusedError
 from bench.translate.route.filters import cors_policy, http_fault, share
 from bench.translate.route.hashing import destination_hash, hash_settings, route_hash_policy
 from bench.translate.route.header_changes import HeaderChanges, header_changes
@@ -206,11 +207,7 @@ def _forward(
     else:
         shares = [_weighted(context, each, scope) for each in written.route if each.weight > 0]
         if not shares:
-            raise UnsupportedError(
-                "no destination of this route has a weight, so no request could go anywhere.",
-                where=placed.where,
-                remedy="Give at least one destination a weight above 0.",
-            )
+            raise RefusedError(Refusal.NO_WEIGHT, placed.where)
         action.weighted_clusters = WeightedCluster(clusters=shares)
     if authority:
         action.host_rewrite_literal = authority
@@ -282,11 +279,7 @@ def _mirrored(percentage: Percent | None) -> FractionalPercent | None:
 
 def _redirect(written: HTTPRedirect, scope: RouteScope, locate: Callable[[], Position]) -> RedirectAction:
     if written.redirect_code not in _REDIRECT_CODES:
-        raise UnsupportedError(
-            f"Envoy cannot redirect with status {written.redirect_code}.",
-            where=locate(),
-            remedy="Use 301, 302, 303, 307 or 308.",
-        )
+        raise RefusedError(Refusal.REDIRECT_CODE, locate, status=written.redirect_code)
     action = RedirectAction(
         host_redirect=written.authority, response_code=_REDIRECT_CODES[written.redirect_code]
     )
@@ -307,9 +300,7 @@ def _redirect(written: HTTPRedirect, scope: RouteScope, locate: Callable[[], Pos
 
 def _direct_response(written: HTTPDirectResponse, locate: Callable[[], Position]) -> DirectResponseAction:
     if written.status > _LARGEST_STATUS:
-        raise UnsupportedError(
-            f"Envoy cannot answer with status {written.status}.", where=locate(), remedy="Use 200 to 599."
-        )
+        raise RefusedError(Refusal.DIRECT_RESPONSE_STATUS, locate, status=written.status)
     response = DirectResponseAction(status=written.status)
     if written.body is not None:
         if written.body.bytes_ is not None:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from envoy_data_plane.envoy.config.route.v3 import HeaderMatcher, QueryParameterMatcher, Route, RouteMatch
 from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher, StringMatcher
 
-from bench.errors import Position, UnsupportedError
+from bench.errors import Position
 from bench.istio.hosts import MESH
 from bench.istio.models.virtual_service import HTTPMatchRequest, StringMatch
+from bench.translate.notices import Refusal, RefusedError
 
 _CLAIM_PREFIX = "@request.auth.claims"
 _ANYTHING = "*"
@@ -52,11 +53,7 @@ def route_match(match: HTTPMatchRequest | None, locate: Callable[[], Position]) 
     headers += [without_header_matcher(name, match.without_headers[name]) for name in match.without_headers]
     for name in (*match.headers, *match.without_headers):
         if name.startswith(_CLAIM_PREFIX):
-            raise UnsupportedError(
-                f"a match on {name!r} needs a verified JWT, which files alone cannot bring.",
-                where=locate(),
-                remedy="Match a header that the client sends, such as x-tenant.",
-            )
+            raise RefusedError(Refusal.JWT_CLAIMS, locate, header=name)
     headers.sort(key=lambda header: header.name)
     for name, text in ((":method", match.method), (":authority", match.authority), (":scheme", match.scheme)):
         if text is not None:

@@ -20,6 +20,7 @@ from bench.translate.listener.filters import TCP_PROXY, http_manager
 from bench.translate.listener.layer4 import tcp_chains, tls_chains
 from bench.translate.messages import pack
 from bench.translate.names import VIRTUAL_OUTBOUND, listener_name, sidecar_route_name
+from bench.translate.notices import Notice
 from bench.translate.sidecar.routes import sidecar_route_config, single_service_route_config
 
 _OUTBOUND_PORT = 15001
@@ -177,11 +178,11 @@ def _add(
     blocks = [address for address in service.addresses if "/" in address] if bind == ANY_ADDRESS else []
     if blocks and not context.intercepts:
         context.warn(
-            "address-block-unreachable",
+            Notice.ADDRESS_BLOCK_UNREACHABLE,
             service.where,
-            f"{service.host} stands for the addresses {', '.join(blocks)}, and port {port.number} only takes "
-            "connections to them; without interception none will come.",
-            "Name single addresses, each gets a listener of its own.",
+            host=service.host,
+            blocks=", ".join(blocks),
+            port=port.number,
         )
     if protocol.is_tls:
         socket.add(tls_chains(context, service, port, virtual_services, blocks=blocks, bind=bind))

@@ -1,12 +1,14 @@
 """Where the translation differs from istiod's answer on purpose: because there are files and no agent.
 
-The user documentation quotes this list, and the conformance check explains differences by it. Everything
-else that differs is a mistake.
+The conformance check explains differences by this list. Everything else that differs is a mistake.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from bench.translate import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,39 +58,24 @@ READY_ONLY = Difference(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """One thing that is refused, known by words of its message."""
-
-    feature: str
-    words: str
-
-
-REFUSALS = (
-    Refusal("credentialName", "names a Kubernetes secret"),
-    Refusal("tls mode ISTIO_MUTUAL without the workload's certificates", "certificates of the workload"),
-    Refusal("match on @request.auth.claims", "needs a verified JWT"),
-    Refusal("tls mode AUTO_PASSTHROUGH", "AUTO_PASSTHROUGH joins clusters"),
-    Refusal("loadBalancer.zoneAwareLbSetting", "zoneAwareLbSetting needs a mesh"),
-    Refusal("outbound ALLOW_ANY without interception", "outbound ALLOW_ANY passes unknown hosts"),
-    Refusal("resolution DYNAMIC_DNS without interception", "resolution DYNAMIC_DNS of"),
-    Refusal(
-        "resolution NONE, headless Services, PASSTHROUGH load balancing, without interception",
-        "sends connections where the client meant them to go",
-    ),
-    Refusal("HTTP route whose weights are all 0", "no destination of this route has a weight"),
-    Refusal("redirectCode that Envoy does not know", "Envoy cannot redirect with status"),
-    Refusal("directResponse.status outside of 200 to 599", "Envoy cannot answer with status"),
-    Refusal("fault.delay.exponentialDelay", "Envoy has no exponential delay"),
-    Refusal("fault.abort.http2Error", "Envoy cannot abort with an HTTP/2 error"),
-)
+REFUSALS: Mapping[Refusal, str] = {
+    Refusal.CREDENTIAL_NAME: "credentialName",
+    Refusal.WORKLOAD_CERTIFICATES: "tls mode ISTIO_MUTUAL without the workload's certificates",
+    Refusal.JWT_CLAIMS: "match on @request.auth.claims",
+    Refusal.AUTO_PASSTHROUGH: "tls mode AUTO_PASSTHROUGH",
+    Refusal.ZONE_AWARE: "loadBalancer.zoneAwareLbSetting",
+    Refusal.ALLOW_ANY: "outbound ALLOW_ANY without interception",
+    Refusal.DYNAMIC_DNS: "resolution DYNAMIC_DNS without interception",
+    Refusal.RESOLUTION_NONE: "resolution NONE without interception",
+    Refusal.HEADLESS: "headless Services without interception",
+    Refusal.PASSTHROUGH_BALANCING: "PASSTHROUGH load balancing without interception",
+    Refusal.NO_WEIGHT: "HTTP route whose weights are all 0",
+    Refusal.REDIRECT_CODE: "redirectCode that Envoy does not know",
+    Refusal.DIRECT_RESPONSE_STATUS: "directResponse.status outside of 200 to 599",
+    Refusal.EXPONENTIAL_DELAY: "fault.delay.exponentialDelay",
+    Refusal.HTTP2_ERROR: "fault.abort.http2Error",
+}
 """Everything that is refused although Istio accepts it, in full."""
-
-
-def refusal_of(message: str) -> Refusal | None:
-    """Tell which listed refusal *message* is; None: one that nobody decided on."""
-    return next((refusal for refusal in REFUSALS if refusal.words in message), None)
-
 
 DELIBERATE = (REAL_SOCKETS, NO_PASSTHROUGH, REFUSED, ALL_ADDRESSES, READY_ONLY)
 
