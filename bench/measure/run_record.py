@@ -131,7 +131,10 @@ class RunRecord:
             verification=tuple(self.verification),
             trials=tuple(trial.result for trial in self.trials),
             totals=totals,
-            comparisons=comparisons_of([trial.result for trial in self.trials]),
+            comparisons=comparisons_of(
+                # A trial that was cut short has no equal to be compared with.
+                [trial.result for trial in self.trials if trial.result.aborted is None]
+            ),
             handshake=self.handshake,
             faults=self.faults,
             generator=generator,

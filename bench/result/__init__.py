@@ -28,6 +28,7 @@ from bench.result.load import (
     FailureExample,
     GeneratorResult,
     Latency,
+    StageCounts,
     SubsetResult,
     TrialResult,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "ReasonCode",
     "Result",
     "RunWarning",
+    "StageCounts",
     "SubsetOutcome",
     "SubsetResult",
     "TrialResult",

@@ -48,6 +48,20 @@ class ComponentCost(Model):
     """How long it waited."""
 
 
+class StageCounts(Model):
+    """How the requests of one stage ended: those of a warm-up are answers, too."""
+
+    name: str
+    kind: Literal["warm_up", "measure"]
+    subsets: dict[str, Counts]
+    """By kind of request."""
+
+    @property
+    def total(self) -> Counts:
+        """All kinds together."""
+        return Counts.sum(self.subsets.values())
+
+
 class TrialResult(Model):
     """One execution of load against one stack: warm-up and a measured stage."""
 
@@ -75,6 +89,10 @@ class TrialResult(Model):
     sessions_reused: int | None = None
     ledger: LedgerResult | None = None
     """None where the path is not ours to look into."""
+    stages: tuple[StageCounts, ...] = ()
+    """Every stage as far as it came, warm-up included; empty in results of older versions."""
+    aborted: str | None = None
+    """Why the trial ended before its time; its figures are of what was done until then. None: it did not."""
 
 
 class Comparison(Model):
@@ -116,5 +134,7 @@ class GeneratorResult(Model):
     """The same by Little's law: answers per second times mean service time."""
     null_target_baseline: Latency | None = None
     """Response time of the same load on a stub that answers at once: what the generator adds by itself."""
+    baseline_counts: Counts | None = None
+    """How the requests of that load ended; None in results of older versions."""
     involuntary_context_switches: int | None = None
     reconnects: int = 0

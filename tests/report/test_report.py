@@ -346,7 +346,7 @@ def test_what_went_wrong_stands_on_the_page(folder):
         ),
     )
 
-    assert "Limit missed 1 request was misrouted; failed is 2, limit ≤ 0." in page.text
+    assert "Wrong answers 1 request was misrouted; failed is 2, limit ≤ 0." in page.text
     assert "status 503 2" in page.text
     assert "seen" in page.text
     assert "Something odd. Look at it." in page.text
