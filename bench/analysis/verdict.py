@@ -80,15 +80,8 @@ def wrong_bodies_anywhere(result: Result) -> int:
         number
         for counts in _every_count(result)
         for key, number in counts.reasons.items()
-        if _code_of(key) is ReasonCode.WRONG_BODY
+        if Reason.of(key).code is ReasonCode.WRONG_BODY
     )
-
-
-def _code_of(key: str) -> ReasonCode:
-    try:
-        return Reason.of(key).code
-    except ValueError:
-        return ReasonCode.UNKNOWN
 
 
 def _every_count(result: Result) -> Iterator[Counts]:
@@ -97,8 +90,8 @@ def _every_count(result: Result) -> Iterator[Counts]:
             yield from (stage.total for stage in trial.stages)
         else:
             yield trial.total
-    if result.generator is not None and result.generator.baseline is not None:
-        yield result.generator.baseline
+    if result.generator is not None and result.generator.baseline_counts is not None:
+        yield result.generator.baseline_counts
 
 
 def judge(result: Result) -> Verdict:

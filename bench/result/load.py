@@ -100,6 +100,8 @@ class Comparison(Model):
 
     metric: str
     unit: str
+    scope: Literal["load", "process"]
+    """What a value is of: the load of a block, anew in each; or a process that lived through all blocks."""
     static: tuple[float, ...]
     """One value for each block, in block order."""
     eds: tuple[float, ...]
@@ -111,6 +113,7 @@ class FailureExample(Model):
     trial: str
     subset: str
     reason: str
+    """``Reason.key``."""
     request: str
     response: str
     """As received, cut; empty if nothing came."""
@@ -129,9 +132,9 @@ class GeneratorResult(Model):
     """Requests under way, sampled."""
     little_in_flight: float | None = None
     """The same by Little's law: answers per second times mean service time."""
-    floor: Latency | None = None
+    null_target_baseline: Latency | None = None
     """Response time of the same load on a stub that answers at once: what the generator adds by itself."""
-    baseline: Counts | None = None
+    baseline_counts: Counts | None = None
     """How the requests of that load ended; None in results of older versions."""
     involuntary_context_switches: int | None = None
     reconnects: int = 0
