@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.analysis.compare import comparisons_of
 from bench.analysis.limits import check_limits
-from bench.load.outcome import LoadOutcome
+from bench.load import LoadOutcome
 from bench.measure.summary import examples_of, generator_of, totals_of, warnings_of
 from bench.measure.trial_result import Trial
 from bench.report.folder import prepare_folder
@@ -131,7 +131,10 @@ class RunRecord:
             verification=tuple(self.verification),
             trials=tuple(trial.result for trial in self.trials),
             totals=totals,
-            comparisons=comparisons_of([trial.result for trial in self.trials]),
+            comparisons=comparisons_of(
+                # A trial that was cut short has no equal to be compared with.
+                [trial.result for trial in self.trials if trial.result.aborted is None]
+            ),
             handshake=self.handshake,
             faults=self.faults,
             generator=generator,

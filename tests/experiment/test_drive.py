@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.load.outcome import LoadOutcome
-from bench.load.run.starting import free_port
+from bench.load import LoadOutcome
+from bench.load.run import free_port
 from bench.preparation import make_material, prepare
 from bench.result import read_result
 from bench.scenario.load import load_scenario
@@ -54,7 +54,7 @@ def test_a_proxy_elsewhere_is_verified_and_loaded(short, tmp_path, standing):
 
     assert code == 0, errors
     assert result.totals[-1].answered == result.totals[-1].due == 150
-    assert result.generator.floor.samples > 0
+    assert result.generator.null_target_baseline.samples > 0
     assert result.fingerprint.stack == f"elsewhere: http://{host}:{port}"
     assert result.trials[0].config_source is None
 

@@ -5,7 +5,7 @@ import pytest
 from bench.errors import MeasurementError
 from bench.experiment.handshake.plans import handshake_plans, handshake_variations
 from bench.experiment.handshake.reading import handshake_result, judge_mode
-from bench.load.outcome import Generator, LoadOutcome
+from bench.load import Generator, LoadOutcome
 from bench.measure.meter import UpstreamTls
 from bench.measure.trial_result import StackReadings, Trial
 from bench.result import ComponentCost, Latency, SubsetResult, TrialResult
@@ -68,7 +68,7 @@ def a_trial(*, egress=5_000.0, node=2_600.0, sent=10, connections=10):
             ),
             new_upstream_connections=connections,
         ),
-        tallies=(),
+        subsets=(),
         seconds=(),
         examples=(),
         outcome=LoadOutcome(stages=(), generator=Generator(cpu_seconds=0, requests=0, workers=1, connects=0)),

@@ -6,8 +6,8 @@ import signal
 import pytest
 
 from bench.errors import StackError
-from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
-from bench.load.run.runner import run_load
+from bench.load import Expectation, LoadPlan, RequestKind, Stage, Target
+from bench.load.run import run_load
 from bench.scenario.traffic import Constant
 from bench.stack.artifacts import save_config, save_logs
 from bench.stack.compose.stack import ComposeStack

@@ -15,6 +15,7 @@ from bench.istio.problem import Path
 from bench.istio.registry import ProxyView
 from bench.istio.registry.services import Service
 from bench.istio.resource import Resource
+from bench.translate import Notice
 
 _ORIGINATING = ("SIMPLE", "MUTUAL", "ISTIO_MUTUAL")
 
@@ -25,9 +26,9 @@ def check_lost_tls(found: Survey) -> Iterator[Finding]:
     reported: set[Position] = set()
     for here in found.translated:
         for warning in here.config.warnings:
-            if warning.code != "tls-dropped" or warning.where in reported:
+            if warning.code != Notice.TLS_DROPPED or warning.where in reported:
                 continue
-            if any(name == here.name and cluster in warning.what for name, cluster in used):
+            if (here.name, dict(warning.data)["cluster"]) in used:
                 reported.add(warning.where)
                 yield found.finding(
                     Level.WARNING, "EB0103", warning.where, reason=warning.what, remedy=warning.advice
@@ -100,8 +101,7 @@ def _out_of_reach(
     looked = ", ".join(dict.fromkeys((own, service.namespace, root)))
     cause = (
         f"{use.here.name} looks for rules in the namespaces {looked} and takes the first that has any for "
-        "the "
-        f"host; this one is in {rule.namespace}"
+        f"the host; this one is in {rule.namespace}"
         if found.registry.inventory.semantics == "current"
         else "a more specific rule is in force"
     )
@@ -113,8 +113,7 @@ def _out_of_reach(
             "EB0106",
             rule.position(tls_path),
             reason=f"{use.who} leave {use.here.name} in plain text although this rule for {service.host} "
-            "starts "
-            f"TLS: {cause}.",
+            f"starts TLS: {cause}.",
             remedy=f"Move the rule to the namespace {own}, or to {service.namespace}.",
         )
     elif not use.here.is_sidecar and found.registry.inventory.semantics == "current":
@@ -171,8 +170,7 @@ def check_server_names(found: Survey) -> Iterator[Finding]:
                 "EB0005",
                 where,
                 reason=f"{use.who} are sent on with TLS whose SNI follows the Host header, and {host} is "
-                "an IP "
-                "address, which SNI cannot carry: the server sees none.",
+                "an IP address, which SNI cannot carry: the server sees none.",
                 remedy="Write sni, and the name to expect in subjectAltNames.",
             )
         if is_unchecked and ("EB0006", where) not in reported:

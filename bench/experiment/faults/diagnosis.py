@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from bench.headers import NODE_HEADER
 from bench.result import Reason, ReasonCode
 from bench.telemetry.access_log import EnvoyEntry, NodeEntry
 
@@ -181,7 +182,7 @@ def _wrong_page(evidence: Evidence) -> Iterator[Finding]:
         if _code(reason) is not ReasonCode.WRONG_BODY:
             continue
         body = evidence.bodies.get((subset, reason), "")
-        answering = [node for node in evidence.nodes if f"x-node: {node}" in body.lower()]
+        answering = [node for node in evidence.nodes if f"{NODE_HEADER}: {node}" in body.lower()]
         for node in answering:
             for other, mark in evidence.pages.items():
                 if other != node and mark in body:
@@ -267,11 +268,10 @@ def _general(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(Cause.WRONG_ANSWERS, "client", f"{subset}: {Reason.of(reason).text}", evidence.bad)
     elif not evidence.ledger.is_balanced:
         wrong = next((book for book in evidence.ledger.books if book.state != "balanced"), None)
-        detail = (
-            f"{wrong.book}: {wrong.unexplained} unexplained {' '.join((*wrong.damages, *wrong.examples)[:1])}"
-            if wrong is not None
-            else "a TLS peer is not the expected one"
-        )
+        detail = "a TLS peer is not the expected one"
+        if wrong is not None:
+            shown = [*(each.text for each in wrong.damages), *(each.text for each in wrong.examples)]
+            detail = f"{wrong.title}: {wrong.unexplained} unexplained {' '.join(shown[:1])}"
         yield Finding(Cause.UNBALANCED, "ledger", detail, abs(wrong.unexplained or 0) if wrong else 0)
 
 

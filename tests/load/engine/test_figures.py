@@ -23,12 +23,13 @@ from bench.analysis.histogram import (
     highest_of,
 )
 from bench.errors import LoadError
+from bench.load import LoadPlan, RequestKind, Stage, Target
 from bench.load.engine import schedule
 from bench.load.engine.arrivals import SEQUENCES, Share, arrivals, due_by_kind
 from bench.load.engine.check import Verdict
-from bench.load.engine.recorder import Recorder, pack, unpack, unpack_sequences
+from bench.load.engine.recorder import Recorder
 from bench.load.engine.request import PreparedKind
-from bench.load.plan import LoadPlan, RequestKind, Stage, Target
+from bench.load.packing import pack, unpack, unpack_sequences
 from bench.load.run import merge
 from bench.load.run.merge import LOST, Merger
 from bench.result.reasons import Reason, ReasonCode
@@ -285,13 +286,13 @@ def test_a_report_that_got_lost_is_an_error() -> None:
     merger = Merger(plan)
     merger.add_worker("w", Share())
     recorder = recorder_for(plan)
-    merger.add("w", {**recorder.take(), "number": 1})
+    merger.add("w", recorder.take().model_copy(update={"number": 1}))
 
     with pytest.raises(LoadError, match="did not arrive"):
-        merger.add("w", {**recorder.take(), "number": 3})
+        merger.add("w", recorder.take().model_copy(update={"number": 3}))
 
 
-def test_what_a_lost_worker_did_not_report_is_unsent() -> None:
+def test_what_a_lost_worker_had_sent_failed_and_what_it_did_not_report_is_unsent() -> None:
     plan = plan_of((Constant(arrival_rate=100), 1.0), weights=(1.0,))
     merger = Merger(plan)
     recorder = recorder_for(plan)
@@ -304,8 +305,9 @@ def test_what_a_lost_worker_did_not_report_is_unsent() -> None:
     line = merger.lose("1", "killed by signal 9")
     counts = merger.outcome().stages[0].subsets[0].counts
 
-    assert (counts.due, counts.sent, counts.answered, counts.unsent) == (100, 70, 70, 30)
+    assert (counts.due, counts.sent, counts.answered, counts.failed, counts.unsent) == (100, 73, 70, 3, 27)
     assert counts.reasons == {LOST: 30}
+    assert [(share.index, share.total) for share in merger.outcome().lost_shares] == [(1, 2)]
     assert line.startswith("worker 1: killed by signal 9")
     assert (line,) == merger.outcome().lost_workers
 
@@ -336,10 +338,12 @@ def test_failures_are_counted_by_reason_with_one_example_each() -> None:
         ("status:503", "GET", 4096),
         ("queue-full", "GET", 4096),
     ]
-    # Somebody answered the others: their ids are of no use to the ledger.
-    (ended,) = outcome.stages[0].ended
-    assert ended.code is ReasonCode.QUEUE_FULL
-    assert unpack_sequences(ended.sequences).tolist() == [7, 8, 9]
+    assert {
+        str(part.code): unpack_sequences(part.sequences).tolist() for part in outcome.stages[0].ended
+    } == {
+        "queue-full": [7, 8, 9],
+        "status": [0, 1, 2, 3, 4, 5, 6],
+    }
     assert outcome.stages[0].has_all_ended
     # Late is late, also for what then failed; what was never sent has no lag.
     assert (Histogram.decode(subset.lag).total, Histogram.decode(subset.response_time).total) == (7, 0)
