@@ -14,10 +14,10 @@ from bench.load.run import Launcher, measure_null_target_baseline, run_load
 from bench.measure.bookkeeper import Bookkeeper
 from bench.measure.ground import Bookkeeping, StackMeter
 from bench.measure.meter import Meter
-from bench.measure.reporting import write_report
 from bench.measure.request_matching import Matcher
 from bench.measure.topology import Topology
 from bench.measure.trial import LoadRunner
+from bench.report import write_report
 from bench.scenario.load import LoadedScenario
 from bench.stack import Stack
 from bench.stack.nodes import FLUSH_INTERVAL_S

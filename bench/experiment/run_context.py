@@ -19,7 +19,7 @@ from bench.measure.trial_plan import TrialPlan
 from bench.measure.trial_result import Trial
 from bench.observer import Observer
 from bench.preparation import Prepared, Variation
-from bench.report.folder import slug
+from bench.report import slug
 from bench.scenario.models import Scenario
 from bench.scenario.traffic import mean_rate
 from bench.stack import Stack
