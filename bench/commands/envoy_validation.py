@@ -25,7 +25,7 @@ from bench.check.finding import Finding, Level
 from bench.errors import Position
 from bench.explain.proxies import TranslatedProxy
 from bench.translate import ProxyConfig
-from bench.translate.files.validation_bootstrap import render_whole
+from bench.translate.files.validation_bootstrap import render_validation_bootstrap
 from bench.translate.messages import unpack, variant
 
 _AT_ONCE = 2
@@ -104,7 +104,7 @@ class _Validator:
         """Give Envoy's reason to refuse *config*, ``None`` when it takes it."""
         bootstrap = self.folder / f"{config.proxy}.json"
         pem, crl = str(self.folder / "all.pem"), str(self.folder / "revoked.pem")
-        bootstrap.write_text(render_whole(config, pem=pem, crl=crl), encoding="utf-8")
+        bootstrap.write_text(render_validation_bootstrap(config, pem=pem, crl=crl), encoding="utf-8")
         command = [str(self.envoy), "--mode", "validate", "--log-level", "error", "--concurrency", "1"]
         command += ["-c", str(bootstrap)]
         try:

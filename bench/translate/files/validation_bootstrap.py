@@ -19,7 +19,7 @@ from bench.translate.messages import Plain, to_plain
 NODE = "validation"
 
 
-def render_whole(config: ProxyConfig, *, pem: str, crl: str) -> str:
+def render_validation_bootstrap(config: ProxyConfig, *, pem: str, crl: str) -> str:
     """Render *config*, translated with the config source ``static``, as one JSON bootstrap alone.
 
     Envoy reads JSON in half the time that YAML takes it: 0.8 s of CPU instead of 1.6 s for 1,000 clusters
