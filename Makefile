@@ -9,7 +9,7 @@ PEERS  := $(VENV)/.peers
 # Folders have these names, too: without .PHONY make would find nothing to do.
 .PHONY: help install check format test bench lock clean conformance conformance-validation conformance-analyze \
         conformance-explain benchmark-generator benchmark-translate benchmark-check benchmark-proof benchmark-ledger \
-        benchmark-search
+        benchmark-promises benchmark-search
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ benchmark-search: $(READY) ## capacity searches on simulated targets: ours, Nigh
 
 benchmark-ledger: $(READY) ## what the ledger costs by level: interleaved blocks on one stack, about 4 minutes
 	$(BIN)/python -m tests.benchmarks.ledger_cost
+
+benchmark-promises: $(READY) ## every promise of speed with what this machine needs: half a minute
+	$(BIN)/python -m tests.benchmarks.promises
 
 lock: ## resolve requirements.lock anew (needs uv)
 	uv pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 \

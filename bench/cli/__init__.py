@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from bench.cli import reading, resources, running, standing
+from bench.cli import reading, resources, running, stacks
 from bench.cli.parts import make_console
 from bench.errors import BenchError
 
@@ -26,16 +26,16 @@ for command in (
     running.drive,
     running.faults,
     running.worker,
-    standing.up,
-    standing.status,
-    standing.down,
-    standing.logs,
+    stacks.up,
+    stacks.status,
+    stacks.down,
+    stacks.logs,
     reading.report,
-    standing.doctor,
+    stacks.doctor,
 ):
     app.command()(command)
-images_app.command("build")(standing.build_images)
-images_app.command("pin")(standing.pin_images)
+images_app.command("build")(stacks.build_images)
+images_app.command("pin")(stacks.pin_images)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from bench.errors import InputError
 
 if TYPE_CHECKING:
     from bench.console import Console
-    from bench.load.run.locust_outputs import Address, LocustOutputs
+    from bench.load.run import Address, LocustOutputs
     from bench.scenario.load import LoadedScenario
     from bench.stack.backend import Backend
 
@@ -66,7 +66,7 @@ def make_locust_outputs(
     Raises:
         InputError: *web_bind* is no address, or Locust runs where nobody sees what it shows.
     """
-    from bench.load.run.locust_outputs import WEB_PORT, Address, LocustOutputs
+    from bench.load.run import WEB_PORT, Address, LocustOutputs
 
     web = None
     if web_ui or web_bind is not None:
@@ -86,7 +86,6 @@ def make_master_bind(text: str | None) -> Address | None:
     Raises:
         InputError: *text* is no address.
     """
-    from bench.load.run.locust_outputs import Address
-    from bench.load.run.starting import MASTER_PORT
+    from bench.load.run import MASTER_PORT, Address
 
     return Address.parse(text, port=MASTER_PORT, option="--master-bind") if text is not None else None

@@ -185,7 +185,6 @@ def worker(
     processes: Annotated[int, typer.Option(help="Worker processes to start here.")] = 1,
 ) -> None:
     """Join a run that another machine coordinates."""
-    from bench.load.run.starting import MASTER_PORT
-    from bench.load.run.worker import run_worker
+    from bench.load.run import MASTER_PORT, run_worker
 
     raise typer.Exit(run_worker(master, port=port or MASTER_PORT, processes=processes))

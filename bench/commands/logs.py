@@ -1,4 +1,4 @@
-"""What the parts of the standing stacks say, line by line."""
+"""The output of the components of running stacks, line by line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def lines_of(
     runs: Callable[[], list[Run]] = find_runs,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[str]:
-    """Lines of the output of *part*, or of all parts, each with its stack and part before it.
+    """Lines of the output of *part*, or of all components, each after its stack and component.
 
     Args:
         part: name of a proxy or node.
@@ -28,18 +28,18 @@ def lines_of(
         sleep: waits between two looks.
 
     Raises:
-        InputError: nothing stands, or no part is called so.
+        InputError: no stack runs, or no component is called so.
     """
     logs = {
         f"{run.name} {each.name}": each.log
         for run in runs()
         if run.is_owner_running
-        for each in run.parts
+        for each in run.components
         if part is None or each.name == part
     }
     if not logs:
-        named = f"no standing stack has a part called {part}" if part else "no stack stands"
-        raise InputError(f"{named}.", remedy="`egress-bench status` tells what stands.")
+        named = f"no running stack has a component called {part}" if part else "no stack is running"
+        raise InputError(f"{named}.", remedy="`egress-bench status` shows what runs.")
     offsets = dict.fromkeys(logs, 0)
     while True:
         for title, log in logs.items():

@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bench.load.outcome import LoadOutcome
-from bench.load.plan import LoadPlan
-from bench.load.run.launcher import Launcher
-from bench.load.run.null_target import measure_null_target_baseline
-from bench.load.run.runner import run_load
+from bench.load import LoadOutcome, LoadPlan
+from bench.load.run import Launcher, measure_null_target_baseline, run_load
 from bench.measure.bookkeeper import Bookkeeper
 from bench.measure.meter import Meter
 from bench.measure.request_matching import Matcher

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.certs.keys import KeysAhead
-from bench.load.run.locust_outputs import NO_LOCUST_OUTPUTS, LocustOutputs
+from bench.load.run import NO_LOCUST_OUTPUTS, LocustOutputs
 from bench.result import LedgerLevel
 from bench.stack.backend import Backend
 

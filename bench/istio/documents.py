@@ -288,7 +288,7 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
         what = str(getattr(error, "problem", "") or "it cannot be read")
         context = getattr(error, "context", None)
         remedy = None
-        if "'\\t'" in what or _begins_with_tab(text, mark.line):
+        if _is_about_a_tab(text, mark):
             remedy = "YAML is indented with spaces: replace the tab."
         said = f"{context}: {what}" if context else what
         return _unreadable(Position(file, mark.line + 1), f"not valid YAML: {said}.", remedy)
@@ -303,6 +303,8 @@ def _unreadable(where: Position, what: str, remedy: str | None) -> Problem:
     return Problem(where, what, remedy, code=Code.UNREADABLE)
 
 
-def _begins_with_tab(text: str, line: int) -> bool:
+def _is_about_a_tab(text: str, mark: yaml.Mark) -> bool:
+    """Whether a tab stands at *mark*, or begins its line."""
     lines = text.split("\n")
-    return line < len(lines) and "\t" in lines[line][: len(lines[line]) - len(lines[line].lstrip())]
+    line = lines[mark.line] if mark.line < len(lines) else ""
+    return "\t" in line[: len(line) - len(line.lstrip())] or line[mark.column : mark.column + 1] == "\t"

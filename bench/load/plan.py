@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bench.headers import ID_HEADER, NODE_HEADER
 from bench.scenario.traffic import Connections, Schedule
 
 
@@ -75,9 +76,9 @@ class LoadPlan(_Model):
     seed: int = 1
     workers: int = Field(default=1, ge=1)
     """Locust worker processes."""
-    node_header: str = "x-node"
+    node_header: str = NODE_HEADER
     """Response header in which a node names itself."""
-    id_header: str = "x-bench-id"
+    id_header: str = ID_HEADER
     """Request header that carries ``run_id/sequence``; nodes echo it in the response."""
     require_id: bool = False
     """The answer must echo the id; otherwise it is checked only where an answer carries it."""

@@ -15,8 +15,7 @@ from bench.errors import BenchError, MeasurementError
 from bench.ledger.balance import Account, Balance, Damage, Fault, lost
 from bench.ledger.counters import Upstream, Window
 from bench.ledger.reconcile import Books, ClientCounts, NodeBook, ProxyBook, account_of_counters
-from bench.load.outcome import LoadOutcome
-from bench.load.plan import LoadPlan
+from bench.load import LoadOutcome, LoadPlan
 from bench.measure.request_matching import Matcher
 from bench.measure.topology import Topology
 from bench.result import UNANSWERED, LedgerBook, LedgerLevel, LedgerResult, Reason

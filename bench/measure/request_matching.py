@@ -18,9 +18,8 @@ from bench.ledger.matching import ClientIds, Logs, account_of_ids
 from bench.ledger.peers import Certificate, PeerWatch, judge_peers
 from bench.ledger.reconcile import ClientCounts
 from bench.ledger.tally import Ids, LogTally, Span, tally_log
-from bench.load.engine.arrivals import SEQUENCES, kinds_of
-from bench.load.outcome import LoadOutcome
-from bench.load.plan import LoadPlan
+from bench.load import LoadOutcome, LoadPlan
+from bench.load.engine import SEQUENCES, kinds_of
 from bench.measure.topology import Topology
 from bench.result import ConnectionProof
 from bench.scenario.models import Traffic

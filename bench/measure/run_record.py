@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.analysis.compare import comparisons_of
 from bench.analysis.limits import check_limits
-from bench.load.outcome import LoadOutcome
+from bench.load import LoadOutcome
 from bench.measure.summary import examples_of, generator_of, totals_of, warnings_of
 from bench.measure.trial_result import Trial
 from bench.report.folder import prepare_folder

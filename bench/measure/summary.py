@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from bench.analysis.generator_health import judge_delivery, judge_generator, little_in_flight
 from bench.analysis.latency import merge, summarise
 from bench.analysis.subsets import combine, judge_balance
-from bench.load.outcome import LoadOutcome
+from bench.load import LoadOutcome
 from bench.measure.trial_result import Trial
 from bench.result import FailureExample, GeneratorResult, Latency, RunWarning, SubsetOutcome, SubsetResult
 from bench.units import format_micros

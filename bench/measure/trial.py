@@ -7,12 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, Self
 
-from bench.load.events import LoadEvent, StageEnded, StageStarted
-from bench.load.outcome import LoadOutcome
-from bench.load.plan import LoadPlan
-from bench.load.run.launcher import Launcher
-from bench.load.run.locust_outputs import LocustOutputs
-from bench.load.run.runner import run_load
+from bench.load import LoadEvent, LoadOutcome, LoadPlan, StageEnded, StageStarted
+from bench.load.run import Launcher, LocustOutputs, run_load
 from bench.measure.bookkeeper import Readings
 from bench.measure.meter import Reading
 from bench.measure.trial_plan import TrialPlan, load_plan, stack_target

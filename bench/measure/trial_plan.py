@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
+from bench.headers import NODE_HEADER
+from bench.load import Expectation, LoadPlan, RequestKind, Stage, Target
 from bench.scenario.models import Scenario, Subset, Traffic
 from bench.scenario.traffic import Constant, Schedule, mean_rate
 from bench.stack import Stack
 from bench.stack.client_address import client_address
-from bench.stack.nodes import NODE_HEADER
 from bench.translate.config import ConfigSource
 
 Experiment = Literal["steady", "handshake"]

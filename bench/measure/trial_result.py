@@ -8,7 +8,7 @@ from datetime import datetime
 
 from bench.analysis.subsets import add_up, combine
 from bench.errors import MeasurementError
-from bench.load.outcome import LoadOutcome, StageOutcome
+from bench.load import LoadOutcome, StageOutcome
 from bench.measure.meter import UpstreamTls
 from bench.measure.trial_plan import TrialPlan
 from bench.report.samples import SecondRow

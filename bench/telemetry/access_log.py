@@ -16,13 +16,14 @@ from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from bench.errors import MeasurementError
+from bench.headers import ID_HEADER
 
 Entry = TypeVar("Entry")
 
 REQUEST_FIELDS: Mapping[str, str] = MappingProxyType(
     {
         "time": "%START_TIME(%s%6f)%",
-        "id": "%REQ(X-BENCH-ID)%",
+        "id": f"%REQ({ID_HEADER.upper()})%",
         "want": "%REQ(WANT)%",
         "host": "%REQ(:AUTHORITY)%",
         "method": "%REQ(:METHOD)%",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import time
@@ -15,14 +14,8 @@ import httpx
 
 from bench.errors import MeasurementError, StackError
 
-REFUSED = r"update_(rejected|failure)$"
-"""Matches the counters that rise when Envoy does not take a file."""
-
 UNIX = "unix://"
 """Begins a base URL that is the path of a Unix socket: ``unix:///run/admin.sock``."""
-
-# They change with every load of the same configuration.
-_VOLATILE = frozenset({"last_updated", "version_info"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +101,6 @@ class Admin:
         info = self.server_info()
         return Snapshot(self.name, self.stats(pattern), time.monotonic(), info.uptime_s)
 
-    def refused_updates(self) -> dict[str, int]:
-        """Counters above zero that tell of a file Envoy did not take; errors as ``stats``."""
-        return {name: count for name, count in self.stats(REFUSED, used_only=True).items() if count > 0}
-
     def server_info(self) -> ServerInfo:
         """Version, state and age; errors as ``stats``."""
         info = self._json("/server_info")
@@ -147,25 +136,6 @@ class Admin:
     def config_dump(self, *, with_endpoints: bool = True) -> dict[str, Any]:
         """The whole configuration in force; errors as ``stats``."""
         return self._json("/config_dump?include_eds" if with_endpoints else "/config_dump")
-
-    def config_hash(self, replace: Mapping[str, str] | None = None) -> str:
-        """SHA-256 of the configuration in force, without time stamps and version texts.
-
-        Args:
-            replace: what differs from run to run -> what stands for it, such as real ports and folders;
-                longer texts are replaced before shorter ones.
-        """
-        dump = self.config_dump()
-        # The bootstrap holds command line options and the admin port.
-        dump["configs"] = [
-            part
-            for part in dump.get("configs", [])
-            if not str(part.get("@type", "")).endswith(".BootstrapConfigDump")
-        ]
-        text = json.dumps(_without_volatile(dump), sort_keys=True)
-        for old, new in sorted((replace or {}).items(), key=lambda pair: -len(pair[0])):
-            text = text.replace(old, new)
-        return hashlib.sha256(text.encode()).hexdigest()
 
     def close(self) -> None:
         """Close the connection."""
@@ -239,11 +209,3 @@ def difference(before: Snapshot, after: Snapshot) -> dict[str, int]:
 def total(values: Mapping[str, int], ending: str) -> int:
     """The sum over all statistics whose name ends so, e.g. ``ssl.handshake`` over all clusters."""
     return sum(value for name, value in values.items() if name.endswith(f".{ending}"))
-
-
-def _without_volatile(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_volatile(inner) for key, inner in value.items() if key not in _VOLATILE}
-    if isinstance(value, list):
-        return [_without_volatile(inner) for inner in value]
-    return value

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from bench.load.plan import Expectation, RequestKind
+from bench.headers import NODE_HEADER
+from bench.load import Expectation, RequestKind
 from bench.placement import Address
 from bench.result import VerificationLine
 from bench.routing.decision import Delivered, LocalAnswer, NoConnection, Outcome
@@ -14,7 +15,6 @@ from bench.routing.router import Router
 from bench.scenario.load import LoadedScenario
 from bench.stack import Stack
 from bench.stack.client_address import client_address
-from bench.stack.nodes import NODE_HEADER
 from bench.verify.calls import Answer, Call, Caller, make_calls
 
 MATRIX = "request matrix"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.headers import NODE_HEADER
 from bench.result import VerificationLine
 from bench.scenario.models import Expect, Scenario
-from bench.stack.nodes import NODE_HEADER
 from bench.verify.calls import Answer, Call, ClientTls
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import yaml
 
 from bench.certs.material import WRONG, Material
+from bench.headers import NODE_HEADER
 from bench.result import VerificationLine
 from bench.scenario.models import Scenario, Subset
 from bench.stack import ClientPlace, ComponentFaults, Stack
 from bench.stack.client_address import client_address
-from bench.stack.nodes import NODE_HEADER
 from bench.telemetry.admin import Admin
 from bench.verify.calls import Call, Caller, make_calls
 

@@ -32,7 +32,7 @@ from typing import Any
 import httpx
 import yaml
 
-from bench.load.run.runner import run_load
+from bench.load.run import run_load
 from bench.measure.bookkeeper import Bookkeeper
 from bench.measure.request_matching import GATEWAY_LOG, SIDECAR_LOG, Matcher
 from bench.measure.topology import topology_of

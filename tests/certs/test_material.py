@@ -4,7 +4,6 @@ import contextlib
 import os
 import ssl
 import stat
-import time
 from pathlib import Path
 
 import pytest
@@ -168,13 +167,9 @@ def test_a_folder_in_use_or_not_writable_is_refused(tmp_path):
         write_material(tmp_path / "file" / "m", names=NAMES, key_type="ecdsa-p256")
 
 
-def test_a_whole_scenario_of_rsa_4096_is_ready_in_seconds(tmp_path):
-    """Generous: key search is random, and other work may share the cores."""
-    began = time.monotonic()
-
+def test_keys_are_as_long_as_asked_for(tmp_path):
     material = write_material(tmp_path / "m", names=NAMES, key_type="rsa-4096")
 
-    assert time.monotonic() - began < 15
     assert material.server.certificate.public_key().key_size == 4096
     assert material.authority.certificate.public_key().key_size == 4096
 

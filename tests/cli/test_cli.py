@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -74,14 +73,12 @@ def test_a_result_folder_that_cannot_be_written_is_found_before_anything_starts(
     monkeypatch, capsys, tmp_path
 ):
     (tmp_path / "file").touch()
-    began = time.monotonic()
 
     code, _, err = run_main(monkeypatch, capsys, "run", "--out", tmp_path / "file" / "below")
 
     assert code == 2
     assert "cannot be written" in err
     assert "starting stack" not in err
-    assert time.monotonic() - began < 30
 
 
 def test_nothing_stands_where_nothing_was_started(monkeypatch, capsys, tmp_path):

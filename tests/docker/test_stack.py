@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
-from bench.load.run.runner import run_load
+from bench.load import Expectation, LoadPlan, RequestKind, Stage, Target
+from bench.load.run import run_load
 from bench.scenario.traffic import Constant
 from bench.stack.artifacts import save_config, save_logs
 from bench.stack.compose.command import find_compose
@@ -105,7 +105,7 @@ def test_everything_carries_the_label_of_the_run(stack):
     assert sorted(network["Name"].rpartition("_")[2] for network in networks) == ["external", "mesh"]
     assert all(network["Internal"] for network in networks)
     (run,) = [run for run in find_runs() if run.folder == stack.folder]
-    assert run.parts == tuple(stack.components())
+    assert run.components == tuple(stack.components())
 
 
 def test_load_from_the_pod_is_checked_and_counted_as_anywhere(stack, tmp_path):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.load.outcome import LoadOutcome
-from bench.load.run.starting import free_port
+from bench.load import LoadOutcome
+from bench.load.run import free_port
 from bench.preparation import make_material, prepare
 from bench.result import read_result
 from bench.scenario.load import load_scenario

@@ -62,7 +62,6 @@ def silent(conn, number):
 )
 def test_a_wrong_answer_is_told_with_what_came_and_gets_no_load(short, tmp_path, monkeypatch, serve, says):
     monkeypatch.setattr(calls, "_TIMEOUT_S", 10.0 if serve is huge else 1.0)
-    began = time.monotonic()
     with Stub(serve) as stub:
         finished = drive(load_scenario(short), options(tmp_path, stub.port), Quiet())
 
@@ -72,7 +71,6 @@ def test_a_wrong_answer_is_told_with_what_came_and_gets_no_load(short, tmp_path,
         "6 of 6 verification calls were wrong, the first: v1 from sleep: expected" in finished.result.reason
     )
     assert says in finished.result.reason
-    assert time.monotonic() - began < 40
     assert finished.report.exists()
 
 

@@ -18,7 +18,7 @@ from bench.experiment.faults.evidence import Evidence
 from bench.experiment.faults.lateness import generator_limit
 from bench.experiment.faults.load import Observed, Proving, _Watch, every_fault
 from bench.experiment.faults.run import _add_clean, _judge, _try, choose
-from bench.load.events import Progress
+from bench.load import Progress
 from bench.measure.topology import Topology
 from bench.report.build import write_report
 from bench.result import FaultResult, FaultsResult, LedgerBook, LedgerResult, read_result

@@ -5,7 +5,7 @@ import pytest
 from bench.errors import MeasurementError
 from bench.experiment.handshake.plans import handshake_plans, handshake_variations
 from bench.experiment.handshake.reading import handshake_result, judge_mode
-from bench.load.outcome import Generator, LoadOutcome
+from bench.load import Generator, LoadOutcome
 from bench.measure.meter import UpstreamTls
 from bench.measure.trial_result import StackReadings, Trial
 from bench.result import ComponentCost, Latency, SubsetResult, TrialResult

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import time
 
 import gevent.event  # noqa: TID251 - this process belongs to the engine
-from gevent.hub import get_hub  # noqa: TID251
 
-import bench.load.engine.engine as engine_module
 from bench.errors import BenchError
+from bench.load import LoadPlan
 from bench.load.engine.arrivals import Share
 from bench.load.engine.engine import Engine
-from bench.load.plan import LoadPlan
+from bench.load.locust.gevent_host import gevent_host
 from bench.load.run.merge import Merger
+
+HOST = gevent_host()
+if "--portable" in sys.argv:
+    # As on a system that has neither epoll nor timerfd.
+    HOST = dataclasses.replace(HOST, new_epoll=None)
 
 
 def run(text: str) -> str:
@@ -32,7 +37,7 @@ def run(text: str) -> str:
         engine = Engine(
             plan,
             Share(),
-            get_hub().loop,
+            HOST,
             on_ready=lambda: engine.start(time.monotonic() + 0.02),
             on_delta=lambda delta: merger.add("engine", delta),
             on_done=over.set,
@@ -46,10 +51,6 @@ def run(text: str) -> str:
     except BenchError as error:
         return json.dumps({"error": str(error)})
 
-
-if "--portable" in sys.argv:
-    # As on a system that has neither epoll nor timerfd.
-    engine_module.has_epoll = lambda: False
 
 for line in sys.stdin:
     sys.stdout.write(run(line) + "\n")

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Self
 
 from bench.errors import LoadError
+from bench.load import Expectation, LoadOutcome, LoadPlan, RequestKind, Stage, Target
 from bench.load.engine.arrivals import SEQUENCES
-from bench.load.engine.recorder import unpack_sequences
-from bench.load.outcome import LoadOutcome
-from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
+from bench.load.packing import unpack_sequences
 from bench.result.reasons import Reason, ReasonCode
 from bench.scenario.traffic import Connections, Constant
 

@@ -11,7 +11,7 @@ import pytest
 from bench.analysis.ledger import summarise_ledger
 from bench.analysis.verdict import judge
 from bench.errors import InputError
-from bench.load.run.runner import run_load
+from bench.load.run import run_load
 from bench.measure.bookkeeper import Bookkeeper
 from bench.measure.request_matching import Matcher, require_matchable
 from bench.measure.trial_plan import TrialPlan, load_plan, stack_target

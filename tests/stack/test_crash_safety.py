@@ -18,7 +18,7 @@ from bench.errors import BenchError, StackError
 from bench.stack.binaries import find_envoy, find_nginx
 from bench.stack.interrupts import TerminatedError, terminations_raise
 from bench.stack.local import LocalStack
-from bench.stack.runs import clear, end_run, find_runs, find_stale_runs, supervised_folder
+from bench.stack.runs import clear, end_run, find_runs, supervised_folder
 from bench.stack.runs.folder import PREFIX, PROCESSES, ProcessMark, RunFolder
 from bench.stack.runs.stale import PROGRAMS
 from tests.stack.egress_path import call, egress_spec
@@ -46,6 +46,10 @@ def parts_below(parent):
         if str(parent) in words and process.info["status"] != psutil.STATUS_ZOMBIE:
             found.append(words)
     return found
+
+
+def stale_runs(parent):
+    return [run for run in find_runs(parent) if not run.is_owner_running]
 
 
 def run_folders(parent):
@@ -101,7 +105,7 @@ def test_a_killed_suite_leaves_no_process_and_no_key(material, tmp_path, number)
         wait_until(lambda: not run_folders(tmp_path))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_suite_killed_at_any_moment_of_the_start_leaves_nothing(material, tmp_path, seed):
     dice = random.Random(seed)
     with owner(material, tmp_path) as process:
@@ -113,7 +117,7 @@ def test_a_suite_killed_at_any_moment_of_the_start_leaves_nothing(material, tmp_
         wait_until(lambda: not parts_below(tmp_path))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_part_killed_at_any_moment_ends_in_an_error_or_is_noticed_and_leaves_nothing(
     material, tmp_path, seed
 ):
@@ -185,7 +189,7 @@ def test_leftovers_of_a_suite_killed_together_with_its_guard_are_found_and_clear
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: all(is_gone(pid) for pid in parts[:2]))
 
-        (left,) = find_stale_runs(tmp_path)
+        (left,) = stale_runs(tmp_path)
 
         assert left.name == "walkthrough"
         assert set(left.processes) == {*parts[2:], *workers}
@@ -209,11 +213,11 @@ def test_a_living_run_can_be_ended_from_outside(material, tmp_path):
 
 KEEPER = """
 import subprocess, sys, time
-from bench.stack.runs import adopt, supervised_folder
+from bench.stack.runs import ProcessMark, RunFolder, supervised_folder
 with supervised_folder("keys") as folder:
     (folder / "server.key").write_text("secret")
     worker = subprocess.Popen(["sh", "-c", "sleep 60 & wait"], start_new_session=True)
-    adopt(folder, worker.pid, "worker")
+    RunFolder(folder).record_process(ProcessMark.of(worker.pid, "worker"))
     print(worker.pid, flush=True)
     time.sleep(60)
 """
@@ -233,7 +237,7 @@ def test_keys_that_stacks_share_go_with_the_suite(tmp_path, number):
         wait_until(worker.children)
         family = [worker.pid, *(child.pid for child in worker.children())]
         (run,) = find_runs(tmp_path)
-        assert (run.name, run.parts, set(run.processes)) == ("keys", (), set(family))
+        assert (run.name, run.components, set(run.processes)) == ("keys", (), set(family))
         assert (run.folder.stat().st_mode & 0o777) == 0o700
 
         process.send_signal(number)
@@ -287,7 +291,7 @@ def test_a_stranger_with_a_reused_process_id_is_left_alone(tmp_path):
         with (folder.path / PROCESSES).open("a") as file:
             file.write('{"pid": 1, "star')
 
-        (left,) = find_stale_runs(tmp_path)
+        (left,) = stale_runs(tmp_path)
         clear(left)
 
         assert left.processes == ()
@@ -308,14 +312,35 @@ def test_a_run_of_another_container_is_none_of_ours(tmp_path):
     assert find_runs(tmp_path) == []
 
 
-def test_a_folder_without_a_readable_owner_is_a_leftover(tmp_path):
-    folder = RunFolder.create("torn", tmp_path)
-    (folder.path / "owner.json").write_text("{")
+def ended_pid():
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
 
-    (left,) = find_stale_runs(tmp_path)
 
-    assert left.name == folder.path.name
+def test_a_folder_without_a_readable_owner_is_stale_unless_the_process_of_its_name_lives(tmp_path):
+    """Between making the folder and writing the mark, a run that starts is no stale one."""
+    torn = RunFolder(tmp_path / f"egress-bench-{ended_pid()}-00000000")
+    torn.make("torn")
+    starting = RunFolder.create("starting", tmp_path)
+    for folder in (torn, starting):
+        (folder.path / "owner.json").write_text("{")
+
+    (left,) = stale_runs(tmp_path)
+
+    assert left.name == torn.path.name
     clear(left)
+    (living,) = find_runs(tmp_path)
+    with pytest.raises(StackError, match=f"alive in process {os.getpid()}"):
+        clear(living)
+    assert starting.path.exists()
+
+
+def test_files_of_a_command_that_runs_are_no_run(tmp_path):
+    """What `check` needs lies under a similar name."""
+    (tmp_path / "egress-bench-check-abc123").mkdir()
+    (tmp_path / "egress-bench-12").mkdir()
+
     assert find_runs(tmp_path) == []
 
 

@@ -6,8 +6,8 @@ import signal
 import pytest
 
 from bench.errors import StackError
-from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
-from bench.load.run.runner import run_load
+from bench.load import Expectation, LoadPlan, RequestKind, Stage, Target
+from bench.load.run import run_load
 from bench.scenario.traffic import Constant
 from bench.stack.artifacts import save_config, save_logs
 from bench.stack.compose.stack import ComposeStack
@@ -113,6 +113,7 @@ def test_what_ran_can_be_kept_without_any_key(either, tmp_path):
 
     kept = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert {"config/nginx01/nginx.conf", "config/egress/eds/v1.yaml", "config/sidecar/rds.yaml"} <= kept
+    assert "config/egress/bootstrap.yaml" in kept
     assert {"logs/nginx01.access.log", "logs/sidecar.log"} <= kept
     assert not any("PRIVATE KEY" in (tmp_path / name).read_text() for name in kept)
 
@@ -122,7 +123,7 @@ def test_a_dead_part_is_named_and_the_end_leaves_nothing(make_stack, kind):
     with stack:
         folder = stack.folder
         (run,) = [each for each in find_runs() if each.folder == folder]
-        assert run.parts == tuple(stack.components())
+        assert run.components == tuple(stack.components())
         stack.check_alive()
         if kind == "local":
             os.kill(stack.component("egress").pid, signal.SIGKILL)

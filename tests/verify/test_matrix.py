@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from bench.experiment.faults.routing import _swap_routes
-from bench.load.plan import Expectation
-from bench.load.run.runner import run_load
+from bench.load import Expectation
+from bench.load.run import run_load
 from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
 from bench.measure.trial_result import finished_trial
 from bench.scenario.load import load_scenario

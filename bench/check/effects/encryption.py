@@ -15,6 +15,7 @@ from bench.istio.problem import Path
 from bench.istio.registry import ProxyView
 from bench.istio.registry.services import Service
 from bench.istio.resource import Resource
+from bench.translate import Notice
 
 _ORIGINATING = ("SIMPLE", "MUTUAL", "ISTIO_MUTUAL")
 
@@ -25,9 +26,9 @@ def check_lost_tls(found: Survey) -> Iterator[Finding]:
     reported: set[Position] = set()
     for here in found.translated:
         for warning in here.config.warnings:
-            if warning.code != "tls-dropped" or warning.where in reported:
+            if warning.code != Notice.TLS_DROPPED or warning.where in reported:
                 continue
-            if any(name == here.name and cluster in warning.what for name, cluster in used):
+            if (here.name, dict(warning.data)["cluster"]) in used:
                 reported.add(warning.where)
                 yield found.finding(
                     Level.WARNING, "EB0103", warning.where, reason=warning.what, remedy=warning.advice

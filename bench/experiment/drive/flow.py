@@ -7,10 +7,8 @@ from datetime import UTC, datetime
 from bench.environment import machine, versions
 from bench.experiment.drive.target import DriveOptions, check_workers, client_tls, read_target, with_workers
 from bench.experiment.instruments import REAL, Instruments
-from bench.load.events import LoadEvent, RemoteWorkersStatus
-from bench.load.plan import Target
-from bench.load.run.remote_workers import address_seen_from_elsewhere
-from bench.load.run.starting import MASTER_PORT
+from bench.load import LoadEvent, RemoteWorkersStatus, Target
+from bench.load.run import MASTER_PORT, address_seen_from_elsewhere
 from bench.measure.ending import Finished, kept
 from bench.measure.reporting import write_report
 from bench.measure.run_record import RunRecord

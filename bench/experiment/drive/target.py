@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.errors import InputError
-from bench.load.plan import LoadPlan, Target, TargetTls
-from bench.load.run.locust_outputs import NO_LOCUST_OUTPUTS, Address, LocustOutputs
+from bench.load import LoadPlan, Target, TargetTls
+from bench.load.run import NO_LOCUST_OUTPUTS, Address, LocustOutputs
 from bench.scenario.load import LoadedScenario
 from bench.verify.calls import ClientTls
 

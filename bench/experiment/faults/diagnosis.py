@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from bench.headers import NODE_HEADER
 from bench.result import Reason, ReasonCode
 from bench.telemetry.access_log import EnvoyEntry, NodeEntry
 
@@ -181,7 +182,7 @@ def _wrong_page(evidence: Evidence) -> Iterator[Finding]:
         if _code(reason) is not ReasonCode.WRONG_BODY:
             continue
         body = evidence.bodies.get((subset, reason), "")
-        answering = [node for node in evidence.nodes if f"x-node: {node}" in body.lower()]
+        answering = [node for node in evidence.nodes if f"{NODE_HEADER}: {node}" in body.lower()]
         for node in answering:
             for other, mark in evidence.pages.items():
                 if other != node and mark in body:

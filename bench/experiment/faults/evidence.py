@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.load.engine.arrivals import SEQUENCES, kinds_of
-from bench.load.outcome import LoadOutcome
-from bench.load.plan import LoadPlan
+from bench.load import LoadOutcome, LoadPlan
+from bench.load.engine import SEQUENCES, kinds_of
 from bench.measure.bookkeeper import Readings
 from bench.measure.topology import Topology
 from bench.result import LedgerResult

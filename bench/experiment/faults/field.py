@@ -13,13 +13,13 @@ import yaml
 
 from bench.certs.material import Material
 from bench.errors import MeasurementError
-from bench.load.plan import LoadPlan
+from bench.headers import NODE_HEADER
+from bench.load import LoadPlan
 from bench.measure.topology import Topology
 from bench.placement import Address, ConfigFile
 from bench.scenario.models import Scenario
 from bench.stack import ComponentFaults, Stack
 from bench.stack.client_address import client_address
-from bench.stack.nodes import NODE_HEADER
 from bench.verify.calls import Call, make_calls
 
 Tree = dict[str, Any]

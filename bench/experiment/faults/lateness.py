@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.analysis.generator_health import LAG_LIMIT_US
 from bench.analysis.histogram import Histogram
-from bench.load.outcome import LoadOutcome
+from bench.load import LoadOutcome
 from bench.units import format_micros
 
 

@@ -17,9 +17,8 @@ from bench.experiment.faults.evidence import collect
 from bench.experiment.faults.field import Field
 from bench.experiment.faults.kinds import Fault
 from bench.experiment.faults.lateness import generator_limit
-from bench.load.events import LoadEvent, Progress, StageStarted
-from bench.load.plan import LoadPlan
-from bench.load.run.runner import run_load
+from bench.load import LoadEvent, LoadPlan, Progress, StageStarted
+from bench.load.run import run_load
 from bench.measure.bookkeeper import Bookkeeper
 from bench.measure.request_matching import Matcher
 from bench.measure.trial_plan import TrialPlan, load_plan, stack_target

@@ -11,9 +11,8 @@ from bench.errors import MeasurementError
 from bench.experiment.faults.diagnosis import Cause
 from bench.experiment.faults.field import Field, Tree
 from bench.experiment.faults.kinds import Fault
-from bench.load.engine.arrivals import SEQUENCES, kinds_of
-from bench.load.engine.request import REQUEST_ID
-from bench.load.plan import LoadPlan
+from bench.load import LoadPlan
+from bench.load.engine import REQUEST_ID, SEQUENCES, kinds_of
 
 _ONE_IN = 10_000
 

@@ -1,7 +1,7 @@
-"""The load engine of one worker: callbacks on gevent's loop, no greenlet per request.
+"""The load engine of one worker: callbacks on an event loop, no task per request.
 
 In an open loop one turn handles all sockets that are ready, then what has become due, then sets the alarm for
-the next due time. In a closed loop gevent's loop calls for each answer. Either way the common case, a right
+the next due time. In a closed loop the event loop calls for each answer. Either way the common case, a right
 answer that was seen before, is one ``recv``, one comparison and one ``send``; everything else goes through
 the pool and the strict reader.
 """
@@ -20,19 +20,21 @@ from bench.load.engine.arrivals import Share
 from bench.load.engine.check import Verdict
 from bench.load.engine.connection import Connection
 from bench.load.engine.cursor import Cursor
+from bench.load.engine.host import Host
 from bench.load.engine.limits import cannot_connect, check_descriptors
-from bench.load.engine.poller import EDGE, READ, EpollPoller, WatcherPoller, has_epoll
+from bench.load.engine.poller import EDGE, READ, EpollPoller, WatcherPoller
 from bench.load.engine.pool import NAN, READ_SIZE, Pool
-from bench.load.engine.recorder import FULL, Bucket, Recorder, Wire
+from bench.load.engine.recorder import FULL, Bucket, Recorder
 from bench.load.engine.request import PreparedKind
 from bench.load.engine.timer import LoopTimer, Timer, TimerFd, has_timerfd
 from bench.load.engine.usage import GeneratorUsage
+from bench.load.messages import Delta
 from bench.load.plan import LoadPlan
 from bench.result.reasons import Reason, ReasonCode
 
 _BATCH: Final = 128
 _TURN_S: Final = 0.002
-"""How long one turn may keep gevent's loop from everything else."""
+"""How long one turn may keep the event loop from everything else."""
 _SPIN_S: Final = 60e-6
 """Nothing to do and a request due so soon: polling beats sleeping, as long as there is credit."""
 _SPIN_SHARE: Final = 0.1
@@ -53,15 +55,15 @@ class Engine:
         self,
         plan: LoadPlan,
         share: Share,
-        loop: Any,
+        host: Host,
         *,
         on_ready: Callable[[], None],
-        on_delta: Callable[[Wire], None],
+        on_delta: Callable[[Delta], None],
         on_done: Callable[[], None],
         on_fatal: Callable[[BaseException], None],
     ) -> None:
         self._plan = plan
-        self._loop = loop
+        self._loop = host.loop
         self._on_ready = on_ready
         self._on_delta = on_delta
         self._on_done = on_done
@@ -69,8 +71,8 @@ class Engine:
         self._recorder = Recorder(plan, [PreparedKind(plan, kind) for kind in plan.requests])
         self._cursor = Cursor(plan, share, self._recorder)
         self._usage = GeneratorUsage(plan)
-        self._watchers = WatcherPoller(loop, self._ready)
-        self._epoll = EpollPoller(loop, self._turn) if has_epoll() else None
+        self._watchers = WatcherPoller(host.loop, self._ready)
+        self._epoll = EpollPoller(host.loop, host.new_epoll(), self._turn) if host.new_epoll else None
         self._pool = Pool(plan, share, self._epoll or self._watchers, self._recorder, self._usage)
         self._timer: Timer = self._make_timer()
         self._queue: deque[tuple[float, Bucket, bytes]] = deque()
@@ -359,8 +361,7 @@ class Engine:
     def _report(self) -> None:
         self._cursor.account()
         delta = self._recorder.take()
-        delta["generator"] = self._usage.tell(delta["buckets"])
-        self._on_delta(delta)
+        self._on_delta(delta.model_copy(update={"usage": self._usage.so_far(delta.buckets)}))
 
     def _finish(self) -> None:
         if self._is_finished:

@@ -1,4 +1,4 @@
-"""Which sockets are ready: told by one libev watcher for each, or asked of an epoll of our own.
+"""Which sockets are ready: told by one watcher of the event loop for each, or asked of an epoll of our own.
 
 A watcher calls back for each answer without a line of Python in between: where answers come one by one, as in
 a closed loop, nothing is cheaper. An epoll can be asked at any time, also while the engine spins until the
@@ -7,17 +7,15 @@ next request is due, and tells of all that is ready at once: what an open loop n
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from gevent import monkey
-
 from bench.load.engine.connection import Connection
+from bench.load.engine.host import READABLE, WRITABLE, Epoll, EventLoop
 
 READ: Final = 1
 WRITE: Final = 4
-"""As EPOLLIN and EPOLLOUT; libev's write flag is 2."""
+"""As EPOLLIN and EPOLLOUT."""
 ERROR: Final = 8 | 16
 EDGE: Final = 1 << 31
 
@@ -39,14 +37,13 @@ class Poller(Protocol):
 
 
 class EpollPoller:
-    """An epoll whose own descriptor gevent's loop watches: *wake* is called when something can be polled."""
+    """An epoll whose own descriptor the event loop watches: *wake* is called when something can be polled."""
 
-    def __init__(self, loop: Any, wake: Callable[[], None]) -> None:
-        # Locust's monkey patching takes epoll out of the select module.
-        self._epoll = monkey.get_original("select", "epoll")()
-        self._watcher = loop.io(self._epoll.fileno(), 1)
-        self.poll = self._epoll.poll
-        self.watch = self._epoll.register
+    def __init__(self, loop: EventLoop, epoll: Epoll, wake: Callable[[], None]) -> None:
+        self._epoll = epoll
+        self._watcher = loop.io(epoll.fileno(), READABLE)
+        self.poll = epoll.poll
+        self.watch = epoll.register
         """Watch a descriptor that is no connection's."""
         self._watcher.start(wake)
 
@@ -70,16 +67,16 @@ class EpollPoller:
 
 
 class WatcherPoller:
-    """One watcher of gevent's loop for each socket: *ready* is called with connection and events awaited."""
+    """One watcher of the event loop for each socket: *ready* is called with connection and events awaited."""
 
-    def __init__(self, loop: Any, ready: Callable[[Connection, int], None]) -> None:
+    def __init__(self, loop: EventLoop, ready: Callable[[Connection, int], None]) -> None:
         self._loop = loop
         self._ready = ready
         self._watchers: dict[int, Any] = {}
 
     def register(self, conn: Connection, events: int) -> None:
         """Begin to watch the socket of *conn*."""
-        flags = (1 if events & READ else 0) | (2 if events & WRITE else 0)
+        flags = (READABLE if events & READ else 0) | (WRITABLE if events & WRITE else 0)
         watcher = self._loop.io(conn.fd, flags)
         watcher.start(self._ready, conn, events & (READ | WRITE))
         self._watchers[conn.fd] = watcher
@@ -102,8 +99,3 @@ class WatcherPoller:
             watcher.stop()
             watcher.close()
         self._watchers.clear()
-
-
-def has_epoll() -> bool:
-    """Whether this system has epoll."""
-    return sys.platform == "linux"

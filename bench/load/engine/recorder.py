@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 
-from bench.analysis.histogram import LENGTH, Ints, bucket_of, count_distinct
+from bench.analysis.histogram import LENGTH, Ints, bucket_of
 from bench.load.engine.check import Ending, Verdict
 from bench.load.engine.request import SEQUENCE_DIGITS
+from bench.load.messages import BucketDelta, Delta
+from bench.load.outcome import Example
+from bench.load.packing import pack, pack_sequences
 from bench.load.plan import LoadPlan
 from bench.result.reasons import UNANSWERED, Reason, ReasonCode
 
@@ -21,9 +23,6 @@ EXAMPLE_BYTES: Final = 4096
 _EXAMPLES: Final = 100
 _NAMED: Final = UNANSWERED | {ReasonCode.TIMEOUT, ReasonCode.ANSWER_CUT}
 """Failures whose ids are reported one by one: the proxies may know another story of them."""
-
-Wire = dict[str, Any]
-"""A message between processes: only what JSON and msgpack both know."""
 
 
 class Bucket:
@@ -65,6 +64,15 @@ class Bucket:
         self.ended: dict[ReasonCode, list[int]] = {}
         """Sequence numbers of unsent requests and of those that failed as ``_NAMED`` says."""
 
+    def clear(self) -> None:
+        """Forget what was reported."""
+        self.clocks.clear()
+        self.bad.clear()
+        self.due = self.sent = 0
+        self.reasons = {}
+        self.ended = {}
+        self.endings = {"failed": 0, "misrouted": 0, "unsent": 0}
+
 
 class Recorder:
     """All buckets of one worker, and what they have to tell since they were last asked."""
@@ -76,7 +84,7 @@ class Recorder:
             for number, stage in enumerate(plan.stages)
         ]
         self._seen: set[tuple[str, Reason]] = set()
-        self._examples: list[Wire] = []
+        self._examples: list[Example] = []
         self._connects: list[float] = []
 
     def begin(self, starts: list[float]) -> None:
@@ -115,26 +123,25 @@ class Recorder:
         if key not in self._seen and len(self._seen) < _EXAMPLES:
             self._seen.add(key)
             self._examples.append(
-                {
-                    "stage": self._plan.stages[bucket.stage].name,
-                    "subset": key[0],
-                    "reason": reason.key,
-                    "request": request[:EXAMPLE_BYTES].decode("latin-1"),
-                    "response": response[:EXAMPLE_BYTES].decode("latin-1"),
-                }
+                Example(
+                    stage=self._plan.stages[bucket.stage].name,
+                    subset=key[0],
+                    reason=reason.key,
+                    request=request[:EXAMPLE_BYTES].decode("latin-1"),
+                    response=response[:EXAMPLE_BYTES].decode("latin-1"),
+                )
             )
 
-    def take(self) -> Wire:
+    def take(self) -> Delta:
         """Everything since the last call, as counts; the raw clocks are gone afterwards."""
-        delta: Wire = {
-            "buckets": [wire for buckets in self.buckets for bucket in buckets if (wire := _empty(bucket))]
-        }
-        if self._connects:
-            delta["connects"] = pack(_micros(np.asarray(self._connects)))
-            self._connects.clear()
-        if self._examples:
-            delta["examples"] = self._examples
-            self._examples = []
+        filled = (_empty(bucket) for buckets in self.buckets for bucket in buckets)
+        delta = Delta(
+            buckets=tuple(each for each in filled if each is not None),
+            connects=pack(_micros(np.asarray(self._connects))) if self._connects else None,
+            examples=tuple(self._examples),
+        )
+        self._connects.clear()
+        self._examples = []
         return delta
 
 
@@ -143,72 +150,39 @@ def _micros(seconds: Any) -> Ints:
     return bucket_of(whole)
 
 
-def _empty(bucket: Bucket) -> Wire | None:
-    """Turn a bucket's raw clocks into counts per bucket and forget them."""
+def _empty(bucket: Bucket) -> BucketDelta | None:
+    """Turn raw clocks into counts and forget them."""
     answered = len(bucket.clocks) // 3
     if not (answered or bucket.bad or bucket.due or bucket.sent):
         return None
     clocks = np.asarray(bucket.clocks, dtype=np.float64).reshape(-1, 3)
-    bucket.clocks.clear()
     bad = np.asarray(bucket.bad, dtype=np.float64).reshape(-1, 2)
-    bucket.bad.clear()
-    wire: Wire = {
-        "stage": bucket.stage,
-        "kind": bucket.kind_index,
-        "due": bucket.due,
-        "sent": bucket.sent,
-        "answered": answered,
-        "reasons": {reason.key: count for reason, count in bucket.reasons.items()},
-        "ended": {
-            str(code): pack_sequences(np.asarray(numbers, dtype=np.int64))
-            for code, numbers in bucket.ended.items()
-        },
-        "failed": bucket.endings["failed"],
-        "misrouted": bucket.endings["misrouted"],
-        "unsent": bucket.endings["unsent"],
-    }
-    bucket.due = bucket.sent = 0
-    bucket.reasons = {}
-    bucket.ended = {}
-    bucket.endings = {"failed": 0, "misrouted": 0, "unsent": 0}
     due, sent, done = clocks[:, 0], clocks[:, 1], clocks[:, 2]
     second = _seconds(bucket, due)
-    # Second and bucket in one number: the response times of the stage are the sum over its seconds.
-    wire["response"] = pack(second * LENGTH + _micros(done - due))
-    wire["service"] = pack(_micros(done - sent))
     late = bad[~np.isnan(bad[:, 1])]
-    wire["lag"] = pack(_micros(np.concatenate([sent - due, late[:, 1] - late[:, 0]])))
-    wire["bad_seconds"] = pack(_seconds(bucket, bad[:, 0]))
-    return wire
+    delta = BucketDelta(
+        stage=bucket.stage,
+        kind=bucket.kind_index,
+        due=bucket.due,
+        sent=bucket.sent,
+        answered=answered,
+        **bucket.endings,
+        reasons={reason.key: count for reason, count in bucket.reasons.items()},
+        ended={
+            code: pack_sequences(np.asarray(numbers, dtype=np.int64))
+            for code, numbers in bucket.ended.items()
+        },
+        # Second and bucket in one number: the response times of the stage are the sum over its seconds.
+        response=pack(second * LENGTH + _micros(done - due)),
+        service=pack(_micros(done - sent)),
+        lag=pack(_micros(np.concatenate([sent - due, late[:, 1] - late[:, 0]]))),
+        bad_seconds=pack(_seconds(bucket, bad[:, 0])),
+    )
+    bucket.clear()
+    return delta
 
 
 def _seconds(bucket: Bucket, due: Any) -> Ints:
     """Whole seconds from the stage's start; what a closed loop sends at the very end belongs to the last."""
     whole: Ints = np.floor(np.asarray(due) - bucket.start).astype(np.int64)
     return np.clip(whole, 0, bucket.last_second)
-
-
-def pack(numbers: Ints) -> list[str]:
-    """Distinct *numbers* and how often each occurs, as base64 of little-endian 8- and 4-byte integers."""
-    distinct, counts = count_distinct(numbers)
-    return [
-        base64.b64encode(distinct.astype("<i8").tobytes()).decode("ascii"),
-        base64.b64encode(counts.astype("<i4").tobytes()).decode("ascii"),
-    ]
-
-
-def pack_sequences(numbers: Ints) -> str:
-    """Sequence numbers, ascending, as base64 of little-endian 8-byte integers."""
-    return base64.b64encode(np.sort(numbers).astype("<i8").tobytes()).decode("ascii")
-
-
-def unpack_sequences(text: str) -> Ints:
-    """Inverse of ``pack_sequences``."""
-    return np.frombuffer(base64.b64decode(text), dtype="<i8").astype(np.int64)
-
-
-def unpack(wire: list[str]) -> tuple[Ints, Ints]:
-    """Inverse of ``pack``: distinct numbers and their counts."""
-    distinct = np.frombuffer(base64.b64decode(wire[0]), dtype="<i8").astype(np.int64)
-    counts = np.frombuffer(base64.b64decode(wire[1]), dtype="<i4").astype(np.int64)
-    return distinct, counts

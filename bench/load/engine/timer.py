@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+from bench.load.engine.host import EventLoop
+
 _CLOCK_MONOTONIC: Final = 1
 _NONBLOCK: Final = 0o4000
 _CLOEXEC: Final = 0o2000000
@@ -67,7 +69,7 @@ class TimerFd:
 class LoopTimer:
     """The event loop's timer: works everywhere, about a millisecond coarse."""
 
-    def __init__(self, loop: Any, wake: Callable[[], None]) -> None:
+    def __init__(self, loop: EventLoop, wake: Callable[[], None]) -> None:
         self._loop = loop
         self._wake = wake
         self._timer: Any = None
@@ -75,7 +77,7 @@ class LoopTimer:
     def arm(self, at: float) -> None:
         """Wake at *at*."""
         self.close()
-        # libev counts from the time at which it last looked at the clock.
+        # The loop may count from the time at which it last looked at the clock, as libev does.
         self._loop.update_now()
         self._timer = self._loop.timer(max(0.0, at - time.monotonic()))
         self._timer.start(self._wake)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import resource
+from collections.abc import Iterable
 
-from bench.load.engine.recorder import Wire
+from bench.load.messages import BucketDelta, UsageSoFar
 from bench.load.plan import LoadPlan
 
 
@@ -37,15 +38,15 @@ class GeneratorUsage:
             self._samples += 1
             self._in_flight += in_flight
 
-    def tell(self, buckets: list[Wire]) -> Wire:
+    def so_far(self, buckets: Iterable[BucketDelta]) -> UsageSoFar:
         """All figures so far; *buckets* are the counts reported with them."""
-        self._requests += sum(wire["sent"] for wire in buckets if wire["stage"] in self._measured)
-        return {
-            "cpu_seconds": self._cpu_seconds,
-            "switches": self._switches,
-            "requests": self._requests,
-            "connects": self.connects,
-            "reconnects": self.reconnects,
-            "in_flight_sum": self._in_flight,
-            "in_flight_samples": self._samples,
-        }
+        self._requests += sum(each.sent for each in buckets if each.stage in self._measured)
+        return UsageSoFar(
+            cpu_seconds=self._cpu_seconds,
+            switches=self._switches,
+            requests=self._requests,
+            connects=self.connects,
+            reconnects=self.reconnects,
+            in_flight_sum=self._in_flight,
+            in_flight_samples=self._samples,
+        )

@@ -12,8 +12,25 @@ import gevent
 from locust.runners import STATE_MISSING
 
 from bench.load.engine.arrivals import Share
-from bench.load.engine.recorder import Wire
 from bench.load.locust.participant import clock_id
+from bench.load.messages import (
+    Began,
+    Broke,
+    Counted,
+    Done,
+    Event,
+    Failed,
+    Go,
+    Join,
+    Lost,
+    Order,
+    Over,
+    Ready,
+    Report,
+    SetUp,
+    ShareGiven,
+    Stop,
+)
 from bench.load.plan import LoadPlan
 
 _LEAD_S: Final = 0.05
@@ -24,14 +41,14 @@ _LEAD_DISTRIBUTED_S: Final = 0.3
 class Orders(Protocol):
     """The way from the coordinator to a participant."""
 
-    def order(self, client: str, message: str, data: Wire) -> None:
-        """Deliver *data* to the participant named in it, in the Locust process *client*."""
+    def order(self, client: str, order: Order) -> None:
+        """Deliver *order* to the participant named in it, in the Locust process *client*."""
 
 
 @dataclass(slots=True)
 class _Participant:
     client: str
-    boot: str
+    clock: str
     name: str
     pid: int
     host: str
@@ -48,7 +65,7 @@ class Coordinator:
         plan: LoadPlan,
         orders: Orders,
         runner: Any,
-        tell: Callable[[Wire], None],
+        tell: Callable[[Event], None],
         *,
         is_solo: bool = False,
     ) -> None:
@@ -82,37 +99,44 @@ class Coordinator:
             return self._reason
         return self._reason or "stopped"
 
-    def receive(self, message: str, data: Wire, client: str) -> None:
-        """Take a message from a participant."""
-        key = data["participant"]
-        if message == "join":
-            if not self._has_begun:
-                name = f"{data['host']} pid {data['pid']}"
-                self._participants[key] = _Participant(client, data["boot"], name, data["pid"], data["host"])
+    def receive(self, message: Join | Ready | Done | Failed, client: str) -> None:
+        """Take a message from a participant in the Locust process *client*."""
+        if isinstance(message, Join):
+            self._join(message, client)
+            return
+        participant = self._participants.get(message.participant)
+        if participant is None or self._is_over:
+            return
+        match message:
+            case Ready():
+                participant.is_ready = True
                 if self._is_solo:
-                    self._set_up(key, Share())
-            return
-        if key not in self._participants or self._is_over:
-            return
-        participant = self._participants[key]
-        if message == "ready":
-            participant.is_ready = True
-            if self._is_solo:
-                self._go(key, time.monotonic() + random.uniform(0, _LEAD_S))  # noqa: S311 - a phase
-            else:
-                self._start_if_ready()
-        elif message == "done":
-            participant.is_over = True
-            self._reason = self._reason or data["reason"]
-            self._finish_if_over()
-        elif message == "failed":
-            self._is_over = True
-            self._tell({"type": "failed", "what": data["what"], "remedy": data["remedy"]})
+                    at = time.monotonic() + random.uniform(0, _LEAD_S)  # noqa: S311 - a phase
+                    self._go(message.participant, at)
+                else:
+                    self._start_if_ready()
+            case Done():
+                participant.is_over = True
+                self._reason = self._reason or message.reason
+                self._finish_if_over()
+            case Failed():
+                self._is_over = True
+                self._tell(Broke(what=message.what, remedy=message.remedy))
 
-    def receive_delta(self, key: str, delta: Wire) -> None:
+    def _join(self, message: Join, client: str) -> None:
+        if self._has_begun:
+            return
+        name = f"{message.host} pid {message.pid}"
+        self._participants[message.participant] = _Participant(
+            client, message.clock, name, message.pid, message.host
+        )
+        if self._is_solo:
+            self._set_up(message.participant, Share())
+
+    def receive_report(self, report: Report) -> None:
         """Take counts from a participant."""
-        if key in self._participants:
-            self._tell({"type": "delta", "worker": key, "delta": delta})
+        if report.participant in self._participants:
+            self._tell(Counted(worker=report.participant, delta=report.delta))
 
     def begin(self) -> None:
         """Share the plan out among those who have joined."""
@@ -127,10 +151,10 @@ class Coordinator:
         plan = self._plan
         if self._is_solo:
             plan = plan.model_copy(update={"run_id": f"{plan.run_id}-{len(self._participants)}"})
-        about = {"index": share.index, "total": share.total}
-        self._tell({"type": "worker", "worker": key, "name": participant.name, **about})
-        order = {"participant": key, "plan": plan.model_dump(mode="json"), **about}
-        self._orders.order(participant.client, "setup", order)
+        index, total = share.index, share.total
+        self._tell(ShareGiven(worker=key, name=participant.name, index=index, total=total))
+        order = SetUp(participant=key, plan=plan, index=index, total=total)
+        self._orders.order(participant.client, order)
 
     def stop(self, reason: str) -> None:
         """End early; what was measured still arrives. Does nothing once the run is over."""
@@ -138,11 +162,11 @@ class Coordinator:
             return
         if not self._has_begun and not self._is_solo:
             self._is_over = True
-            self._tell({"type": "done", "reason": reason})
+            self._tell(Over(reason=reason))
             return
         for key, participant in self._participants.items():
             if not participant.is_over:
-                self._orders.order(participant.client, "stop", {"participant": key, "reason": reason})
+                self._orders.order(participant.client, Stop(participant=key, reason=reason))
 
     def lose(self, pid: int, host: str, detail: str) -> None:
         """The Locust worker process *pid* on *host* is known to be gone."""
@@ -155,7 +179,7 @@ class Coordinator:
         if participant.is_over or not self._has_begun:
             return
         participant.is_over = True
-        self._tell({"type": "lost", "worker": key, "detail": detail})
+        self._tell(Lost(worker=key, detail=detail))
         # Whoever has not been started would keep the others waiting.
         participant.is_ready = True
         self._start_if_ready()
@@ -173,7 +197,7 @@ class Coordinator:
         )
         at = time.monotonic() + lead
         self._started_at = at
-        self._tell({"type": "go", "at": at})
+        self._tell(Began(at=at))
         for key, participant in self._participants.items():
             if not participant.is_over:
                 self._go(key, at)
@@ -181,14 +205,14 @@ class Coordinator:
     def _go(self, key: str, at: float) -> None:
         participant = self._participants[key]
         # On another machine the monotonic clock is another one; the way there is short.
-        same_clock = participant.boot == clock_id()
-        order = {"participant": key, "at": at if same_clock else None, "in_s": at - time.monotonic()}
-        self._orders.order(participant.client, "go", order)
+        same_clock = participant.clock == clock_id()
+        order = Go(participant=key, at=at if same_clock else None, in_s=at - time.monotonic())
+        self._orders.order(participant.client, order)
 
     def _finish_if_over(self) -> None:
         if not (self._is_over or self._is_solo) and all(each.is_over for each in self._participants.values()):
             self._is_over = True
-            self._tell({"type": "done", "reason": self._reason})
+            self._tell(Over(reason=self._reason))
 
     def _watch_workers(self) -> None:
         """Notice Locust workers that vanished."""

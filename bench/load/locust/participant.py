@@ -9,27 +9,27 @@ import time
 import traceback
 import uuid
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import gevent.event
-from gevent.hub import get_hub
 from locust.env import Environment
 
 from bench.errors import BenchError
 from bench.load.engine.arrivals import Share
 from bench.load.engine.engine import Engine
-from bench.load.engine.recorder import Wire
 from bench.load.locust import statistics as locust_stats
+from bench.load.locust.gevent_host import gevent_host
+from bench.load.messages import Delta, Done, Failed, Go, Join, Order, Ready, Report, SetUp, Stop
 from bench.load.plan import LoadPlan
 
 
 class Link(Protocol):
     """The way from a participant to its coordinator."""
 
-    def send(self, message: str, data: Wire) -> None:
-        """Deliver *data*, in order."""
+    def send(self, message: Join | Ready | Done | Failed) -> None:
+        """Deliver it, in order."""
 
-    def send_delta(self, participant: str, delta: Wire) -> None:
+    def send_report(self, report: Report) -> None:
         """Deliver counts, in order with the messages."""
 
 
@@ -50,7 +50,14 @@ class Participant:
 
     def run(self) -> None:
         """Take part until the end; being killed stops the engine and still delivers what it measured."""
-        self._link.send("join", self._about(host=socket.gethostname(), pid=os.getpid(), boot=clock_id()))
+        join = Join(
+            participant=self.id,
+            group=self.group,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            clock=clock_id(),
+        )
+        self._link.send(join)
         try:
             self._over.wait()
         finally:
@@ -60,18 +67,28 @@ class Participant:
             if self._engine is not None:
                 self._engine.close()
 
-    def setup(self, plan: Wire, share: Share) -> None:
+    def obey(self, order: Order) -> None:
+        """Do what the coordinator says."""
+        match order:
+            case SetUp():
+                self._set_up(order.plan, Share(order.index, order.total))
+            case Go():
+                self._go(order.at, order.in_s)
+            case Stop():
+                self.stop(order.reason)
+
+    def _set_up(self, plan: LoadPlan, share: Share) -> None:
         """Build the engine and open its connections."""
         # A full collection of Locust's heap takes longer than the gap between two requests.
         gc.collect()
         gc.freeze()
         try:
-            self._plan = LoadPlan.model_validate(plan)
+            self._plan = plan
             self._engine = Engine(
-                self._plan,
+                plan,
                 share,
-                get_hub().loop,
-                on_ready=lambda: self._link.send("ready", self._about()),
+                gevent_host(),
+                on_ready=lambda: self._link.send(Ready(participant=self.id, group=self.group)),
                 on_delta=self._on_delta,
                 on_done=self._on_done,
                 on_fatal=self._on_fatal,
@@ -80,7 +97,7 @@ class Participant:
         except Exception as error:  # noqa: BLE001 - told to the coordinator, which ends the run
             self._on_fatal(error)
 
-    def go(self, at: float | None, in_s: float) -> None:
+    def _go(self, at: float | None, in_s: float) -> None:
         """Start at *at* on the monotonic clock, or *in_s* from now if that clock is another machine's."""
         if self._engine is not None:
             self._engine.start(at if at is not None else time.monotonic() + in_s)
@@ -93,19 +110,16 @@ class Participant:
         else:
             self._over.set()
 
-    def _about(self, **more: Any) -> Wire:
-        return {"participant": self.id, "group": self.group, **more}
-
-    def _on_delta(self, delta: Wire) -> None:
+    def _on_delta(self, delta: Delta) -> None:
         self._deltas += 1
-        delta["number"] = self._deltas
-        self._link.send_delta(self.id, delta)
+        numbered = delta.model_copy(update={"number": self._deltas})
+        self._link.send_report(Report(participant=self.id, delta=numbered))
         if self._plan is not None:
             locust_stats.feed(self._environment, self._plan, delta)
 
     def _on_done(self) -> None:
         try:
-            self._link.send("done", self._about(reason=self._reason))
+            self._link.send(Done(participant=self.id, group=self.group, reason=self._reason))
         finally:
             self._over.set()
 
@@ -115,7 +129,7 @@ class Participant:
         else:
             what, remedy = f"the load engine failed: {type(error).__name__}: {error}.", "Please report this."
             traceback.print_exception(error)
-        self._link.send("failed", self._about(what=what, remedy=remedy))
+        self._link.send(Failed(participant=self.id, group=self.group, what=what, remedy=remedy))
         self._over.set()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from pathlib import Path
@@ -19,30 +18,43 @@ from locust.exception import StopUser
 from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
 from bench.load.engine.arrivals import Share
-from bench.load.engine.recorder import Wire
 from bench.load.locust.coordinator import Coordinator
 from bench.load.locust.participant import Participant
+from bench.load.messages import (
+    COMMAND,
+    ORDER,
+    PARTICIPANT_MESSAGE,
+    Broke,
+    Counted,
+    Done,
+    Event,
+    Failed,
+    Join,
+    Lost,
+    Order,
+    Over,
+    Ready,
+    Report,
+    ShareGiven,
+    StopRun,
+    WorkerGone,
+    WorkersPresent,
+    line_of,
+)
 from bench.load.plan import LoadPlan
+from bench.load.run.command import Variable, descriptor, variable
 from bench.load.run.merge import Merger
 
-PLAN: Final = "EGRESS_BENCH_PLAN"
-"""Path of the plan."""
-EVENTS: Final = "EGRESS_BENCH_EVENTS"
-"""Descriptor to which the coordinator writes JSON lines."""
-CONTROL: Final = "EGRESS_BENCH_CONTROL"
-"""Descriptor from which the coordinator reads commands, one a line."""
-LIFELINE: Final = "EGRESS_BENCH_LIFELINE"
-"""Descriptor whose end means that the process above is gone, and with it the reason to live."""
 _REPORT_S: Final = 0.5
 _BEFORE_QUIT_S: Final = 0.05
 _ARRIVALS_S: Final = 0.2
-_FROM_PARTICIPANT: Final = ("join", "ready", "done", "failed")
-_TO_PARTICIPANT: Final = ("setup", "go", "stop")
+_TO_COORDINATOR: Final = "egress-coordinator"
+_TO_PARTICIPANT: Final = "egress-participant"
 
 
 def plan_from_environment() -> LoadPlan | None:
     """The plan that the environment names, or None."""
-    path = os.environ.get(PLAN)
+    path = variable(Variable.PLAN)
     return LoadPlan.model_validate_json(Path(path).read_text(encoding="utf-8")) if path else None
 
 
@@ -57,19 +69,17 @@ class LocustProcess:
         self._group_of: dict[str, str] = {}
         self._mergers: dict[str, Merger] = {}
         self._written: set[str] = set()
-        self._pending: list[Wire] = []
-        self._outbox: gevent.queue.Queue[tuple[str, Wire]] = gevent.queue.Queue()
+        self._pending: list[Report] = []
+        self._outbox: gevent.queue.Queue[Join | Ready | Done | Failed] = gevent.queue.Queue()
         self._expected: int | None = None
-        self._events_fd = _descriptor(EVENTS)
+        self._events_fd = descriptor(Variable.EVENTS)
         if isinstance(self._runner, WorkerRunner):
-            for message in _TO_PARTICIPANT:
-                self._runner.register_message(f"egress-{message}", self._on_order)
+            self._runner.register_message(_TO_PARTICIPANT, self._on_order)
             _listen(environment.events.report_to_master, self._fill_report)
             gevent.spawn(self._send_all)
         else:
             if isinstance(self._runner, MasterRunner):
-                for message in _FROM_PARTICIPANT:
-                    self._runner.register_message(f"egress-{message}", self._on_message)
+                self._runner.register_message(_TO_COORDINATOR, self._on_message)
                 _listen(environment.events.worker_report, self._read_report)
             for user_class in environment.user_classes:
                 plan = getattr(user_class, "plan", None)
@@ -85,14 +95,14 @@ class LocustProcess:
                 self._expected = plan.workers + plan.remote_workers
                 if isinstance(self._runner, MasterRunner):
                     gevent.spawn(self._count_arrivals)
-            control = _descriptor(CONTROL)
+            control = descriptor(Variable.CONTROL)
             if control is not None:
                 gevent.spawn(self._obey, control)
 
     def _add_group(self, group: str, plan: LoadPlan, *, is_solo: bool) -> None:
         self._mergers[group] = Merger(plan)
         self._coordinators[group] = Coordinator(
-            plan, self, self._runner, lambda wire: self._tell(group, wire), is_solo=is_solo
+            plan, self, self._runner, lambda event: self._tell(group, event), is_solo=is_solo
         )
 
     # --- participants
@@ -107,75 +117,70 @@ class LocustProcess:
             del self._participants[participant.id]
         raise StopUser
 
-    def send(self, message: str, data: Wire) -> None:
+    def send(self, message: Join | Ready | Done | Failed) -> None:
         """Participant to coordinator."""
         if isinstance(self._runner, WorkerRunner):
-            self._outbox.put((message, data))
+            self._outbox.put(message)
         else:
-            self._deliver(message, data, "local")
+            self._deliver(message, "local")
 
-    def send_delta(self, participant: str, delta: Wire) -> None:
+    def send_report(self, report: Report) -> None:
         """Participant to coordinator, with Locust's next report."""
         if isinstance(self._runner, WorkerRunner):
-            self._pending.append({"participant": participant, "delta": delta})
+            self._pending.append(report)
         else:
-            self._deliver_delta(participant, delta)
+            self._deliver_report(report)
 
     def _send_all(self) -> None:
         """Engines call from the event loop itself, where nothing may wait: this greenlet sends."""
-        for message, data in self._outbox:
-            if message in ("done", "failed"):
+        for message in self._outbox:
+            if isinstance(message, Done | Failed):
                 # The counts must be there before the news that there are no more.
                 self._runner._send_stats()  # noqa: SLF001 - Locust has no public way to report now
-            self._runner.send_message(f"egress-{message}", data)
+            self._runner.send_message(_TO_COORDINATOR, message.model_dump(mode="json"))
 
     def _on_order(self, environment: Environment, msg: Any, **_: Any) -> None:  # noqa: ARG002 - Locust's signature
-        self._obey_order(msg.type.removeprefix("egress-"), msg.data)
+        self._obey_order(ORDER.validate_python(msg.data))
 
-    def _obey_order(self, message: str, data: Wire) -> None:
-        participant = self._participants.get(data["participant"])
-        if participant is None:
-            return
-        if message == "setup":
-            participant.setup(data["plan"], Share(data["index"], data["total"]))
-        elif message == "go":
-            participant.go(data["at"], data["in_s"])
-        else:
-            participant.stop(data["reason"])
+    def _obey_order(self, order: Order) -> None:
+        participant = self._participants.get(order.participant)
+        if participant is not None:
+            participant.obey(order)
 
-    def _fill_report(self, client_id: str, data: Wire) -> None:  # noqa: ARG002 - Locust's signature
-        data["egress"] = self._pending
+    def _fill_report(self, client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG002 - Locust's signature
+        data["egress"] = [report.model_dump(mode="json") for report in self._pending]
         self._pending = []
 
     # --- coordinator
 
-    def order(self, client: str, message: str, data: Wire) -> None:
+    def order(self, client: str, order: Order) -> None:
         """Coordinator to participant."""
         if isinstance(self._runner, MasterRunner):
-            self._runner.send_message(f"egress-{message}", data, client)
+            self._runner.send_message(_TO_PARTICIPANT, order.model_dump(mode="json"), client)
         else:
-            self._obey_order(message, data)
+            self._obey_order(order)
 
     def _on_message(self, environment: Environment, msg: Any, **_: Any) -> None:  # noqa: ARG002 - Locust's signature
-        self._deliver(msg.type.removeprefix("egress-"), msg.data, msg.node_id)
+        self._deliver(PARTICIPANT_MESSAGE.validate_python(msg.data), msg.node_id)
 
-    def _deliver(self, message: str, data: Wire, client: str) -> None:
-        coordinator = self._coordinators.get(data["group"])
+    def _deliver(self, message: Join | Ready | Done | Failed, client: str) -> None:
+        coordinator = self._coordinators.get(message.group)
         if coordinator is None:
             return
-        self._group_of[data["participant"]] = data["group"]
-        coordinator.receive(message, data, client)
-        if message == "join" and self._expected is not None and coordinator.size == self._expected:
+        self._group_of[message.participant] = message.group
+        coordinator.receive(message, client)
+        is_last = self._expected is not None and coordinator.size == self._expected
+        if isinstance(message, Join) and is_last:
             coordinator.begin()
 
-    def _read_report(self, client_id: str, data: Wire) -> None:  # noqa: ARG002 - Locust's signature
+    def _read_report(self, client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG002 - Locust's signature
         for entry in data.get("egress", ()):
-            self._deliver_delta(entry["participant"], entry["delta"])
+            self._deliver_report(Report.model_validate(entry))
 
-    def _deliver_delta(self, participant: str, delta: Wire) -> None:
-        group = self._group_of.get(participant)
+    def _deliver_report(self, report: Report) -> None:
+        group = self._group_of.get(report.participant)
         if group is not None:
-            self._coordinators[group].receive_delta(participant, delta)
+            self._coordinators[group].receive_report(report)
 
     def _count_arrivals(self) -> None:
         """Tell how many workers have come, until all have: Locust begins only then."""
@@ -185,7 +190,7 @@ class LocustProcess:
             present = sum(node.state != STATE_MISSING for node in list(self._runner.clients.values()))
             if present != told:
                 told = present
-                self._write({"type": "present", "workers": present})
+                self._write(WorkersPresent(workers=present))
             gevent.sleep(_ARRIVALS_S)
 
     def _on_spawned(self, user_count: int) -> None:  # noqa: ARG002 - Locust's signature
@@ -197,28 +202,29 @@ class LocustProcess:
         for coordinator in self._coordinators.values():
             coordinator.begin()
 
-    def _tell(self, group: str, wire: Wire) -> None:
+    def _tell(self, group: str, event: Event) -> None:
         if self._events_fd is not None:
-            self._write(wire)
-            if wire["type"] in ("done", "failed"):
+            self._write(event)
+            if isinstance(event, Over | Broke):
                 gevent.spawn_later(self._before_quit_s(), self._quit)
             return
         merger = self._mergers[group]
-        if wire["type"] == "worker":
-            merger.add_worker(wire["worker"], Share(wire["index"], wire["total"]), wire["name"])
-        elif wire["type"] == "delta":
-            merger.add(wire["worker"], wire["delta"])
-        elif wire["type"] == "lost":
-            merger.lose(wire["worker"], wire["detail"])
-        elif wire["type"] == "done":
-            self._write_outcome(group, wire["reason"])
-        elif wire["type"] == "failed":
-            print(f"{group}: {wire['what']} {wire['remedy'] or ''}")  # noqa: T201 - Locust's console
+        match event:
+            case ShareGiven():
+                merger.add_worker(event.worker, Share(event.index, event.total), event.name)
+            case Counted():
+                merger.add(event.worker, event.delta)
+            case Lost():
+                merger.lose(event.worker, event.detail)
+            case Over():
+                self._write_outcome(group, event.reason)
+            case Broke():
+                print(f"{group}: {event.what} {event.remedy or ''}")  # noqa: T201 - Locust's console
 
-    def _write(self, wire: Wire) -> None:
+    def _write(self, event: Event) -> None:
         """An event for the process above."""
         assert self._events_fd is not None  # noqa: S101 - the caller looked
-        _write_all(self._events_fd, json.dumps(wire, separators=(",", ":")).encode() + b"\n")
+        _write_all(self._events_fd, line_of(event))
 
     def _before_quit_s(self) -> float:
         """Locust writes its CSV files once in a while and not at the end: let it do so once more."""
@@ -258,18 +264,19 @@ class LocustProcess:
             gevent.os.make_nonblocking(fd)
             data = gevent.os.nb_read(fd, 1024)
             if not data:
-                if fd == _descriptor(LIFELINE):
+                if fd == descriptor(Variable.LIFELINE):
                     os._exit(70)
                 return
             pending += data
             while b"\n" in pending:
                 line, pending = pending.split(b"\n", 1)
-                command = json.loads(line)
+                command = COMMAND.validate_json(line)
                 for coordinator in self._coordinators.values():
-                    if "stop" in command:
-                        coordinator.stop(command["stop"])
-                    else:
-                        coordinator.lose(command["lost"], socket.gethostname(), command["detail"])
+                    match command:
+                        case StopRun():
+                            coordinator.stop(command.reason)
+                        case WorkerGone():
+                            coordinator.lose(command.pid, socket.gethostname(), command.detail)
 
 
 def of(environment: Environment) -> LocustProcess:
@@ -283,9 +290,9 @@ _PROCESSES: dict[Environment, LocustProcess] = {}
 def _on_init(environment: Environment, **_: Any) -> None:
     locust.runners.WORKER_REPORT_INTERVAL = _REPORT_S
     _PROCESSES[environment] = LocustProcess(environment)
-    lifeline = _descriptor(LIFELINE)
+    lifeline = descriptor(Variable.LIFELINE)
     # One descriptor may be both: whoever reads the commands then notices its end.
-    if lifeline is not None and lifeline != _descriptor(CONTROL):
+    if lifeline is not None and lifeline != descriptor(Variable.CONTROL):
         gevent.spawn(_die_with, lifeline)
 
 
@@ -294,11 +301,6 @@ def _die_with(fd: int) -> None:
     while gevent.os.nb_read(fd, 1):
         pass
     os._exit(70)
-
-
-def _descriptor(name: str) -> int | None:
-    text = os.environ.get(name)
-    return int(text) if text else None
 
 
 def _write_all(fd: int, data: bytes) -> None:

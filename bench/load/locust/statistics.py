@@ -13,28 +13,29 @@ from locust.env import Environment
 from locust.stats import StatsEntry, StatsError, bucket_response_time
 
 from bench.analysis.histogram import LENGTH, count_distinct, highest_of
-from bench.load.engine.recorder import Wire, unpack
+from bench.load.messages import BucketDelta, Delta
+from bench.load.packing import unpack
 from bench.load.plan import LoadPlan
 from bench.result.reasons import Reason
 
 
-def feed(environment: Environment, plan: LoadPlan, delta: Wire) -> None:
+def feed(environment: Environment, plan: LoadPlan, delta: Delta) -> None:
     """Add what *delta* holds to the statistics of this Locust process."""
     stats = environment.stats
-    for wire in delta["buckets"]:
-        request = plan.requests[wire["kind"]]
+    for each in delta.buckets:
+        request = plan.requests[each.kind]
         name = f"{request.path} [{request.name}]"
-        batch = _batch(stats, name, request.method, wire)
+        batch = _batch(stats, name, request.method, each)
         if batch is not None:
             stats.entries[name, request.method].extend(batch)
             stats.total.extend(batch)
-        for key, count in wire["reasons"].items():
+        for key, count in each.reasons.items():
             _fail(stats, name, request.method, Reason.of(key).text, count)
 
 
-def _batch(stats: Any, name: str, method: str, wire: Wire) -> StatsEntry | None:
-    numbers, counts = unpack(wire["response"])
-    bad = wire["failed"] + wire["misrouted"] + wire["unsent"]
+def _batch(stats: Any, name: str, method: str, delta: BucketDelta) -> StatsEntry | None:
+    numbers, counts = unpack(delta.response)
+    bad = delta.failed + delta.misrouted + delta.unsent
     if not numbers.size and not bad:
         return None
     batch = StatsEntry(stats, name, method)

@@ -1,1 +1,23 @@
-"""Running a load from outside: Locust processes are launched, listened to, and what they report is merged."""
+"""Runs load plans in Locust processes, from a process that never imports gevent or Locust."""
+
+from bench.load.run.launcher import Launcher
+from bench.load.run.locust_outputs import NO_LOCUST_OUTPUTS, WEB_PORT, Address, LocustOutputs
+from bench.load.run.null_target import measure_null_target_baseline
+from bench.load.run.remote_workers import address_seen_from_elsewhere
+from bench.load.run.runner import GeneratorError, run_load
+from bench.load.run.starting import MASTER_PORT
+from bench.load.run.worker import run_worker
+
+__all__ = [
+    "MASTER_PORT",
+    "NO_LOCUST_OUTPUTS",
+    "WEB_PORT",
+    "Address",
+    "GeneratorError",
+    "Launcher",
+    "LocustOutputs",
+    "address_seen_from_elsewhere",
+    "measure_null_target_baseline",
+    "run_load",
+    "run_worker",
+]

@@ -9,29 +9,29 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
-_ROLES: Final = ("coordinator", "worker")
+from bench.load.run.command import Role, Variable, locust_command
+
+_ROLES: Final = get_args(Role)
 
 
 def main(arguments: list[str]) -> None:
     """Move the standard streams out of Locust's way and become Locust."""
     role, *options = arguments
     if role not in _ROLES:
-        raise SystemExit(f"{role!r} is none of {', '.join(_ROLES)}")
+        raise SystemExit(f"{role!r} is not one of {', '.join(_ROLES)}")
     above, below = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
     for descriptor in (above, below):
         os.set_inheritable(descriptor, True)
-    os.environ["EGRESS_BENCH_LIFELINE"] = str(above)
+    os.environ[Variable.LIFELINE] = str(above)
     if role == "coordinator":
-        os.environ["EGRESS_BENCH_CONTROL"] = str(above)
-        os.environ["EGRESS_BENCH_EVENTS"] = str(below)
-    locustfile = str(Path(__file__).parents[1] / "locust" / "entry" / "locustfile.py")
-    os.execv(sys.executable, [sys.executable, "-m", "locust", "-f", locustfile, *options])  # noqa: S606 - no shell is wanted
+        os.environ[Variable.CONTROL] = str(above)
+        os.environ[Variable.EVENTS] = str(below)
+    os.execv(sys.executable, locust_command(options))  # noqa: S606 - no shell is wanted
 
 
 if __name__ == "__main__":

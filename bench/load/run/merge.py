@@ -11,8 +11,9 @@ from bench.analysis.histogram import LENGTH, Histogram, Ints, count_distinct
 from bench.errors import LoadError
 from bench.load.engine import schedule
 from bench.load.engine.arrivals import Share, due_by_kind, salt_of, stage_starts
-from bench.load.engine.recorder import Wire, pack_sequences, unpack, unpack_sequences
+from bench.load.messages import BucketDelta, Delta, UsageSoFar
 from bench.load.outcome import EndedIds, Example, Generator, LoadOutcome, Second, StageOutcome
+from bench.load.packing import pack_sequences, unpack, unpack_sequences
 from bench.load.plan import LoadPlan
 from bench.result import Counts, SubsetOutcome
 from bench.result.reasons import Reason, ReasonCode
@@ -39,11 +40,11 @@ class _Bucket:
 class _Ended:
     """Ids of one stage by the way in which they ended."""
 
-    sequences: dict[str, list[Ints]] = field(default_factory=dict)
+    sequences: dict[ReasonCode, list[Ints]] = field(default_factory=dict)
     kept: int = 0
     has_all: bool = True
 
-    def add(self, code: str, sequences: Ints) -> None:
+    def add(self, code: ReasonCode, sequences: Ints) -> None:
         if self.kept + sequences.size > ENDED_KEPT:
             self.has_all = False
             return
@@ -52,7 +53,7 @@ class _Ended:
 
     def told(self) -> tuple[EndedIds, ...]:
         return tuple(
-            EndedIds(code=ReasonCode(code), sequences=pack_sequences(np.concatenate(parts)))
+            EndedIds(code=code, sequences=pack_sequences(np.concatenate(parts)))
             for code, parts in sorted(self.sequences.items())
         )
 
@@ -74,7 +75,7 @@ class _Worker:
     due: dict[tuple[int, int], int] = field(default_factory=dict)
     """What it has reported as due, per stage and kind."""
     reports: int = 0
-    generator: Wire = field(default_factory=dict)
+    usage: UsageSoFar | None = None
 
 
 class Merger:
@@ -103,7 +104,7 @@ class Merger:
         """Expect deltas of *worker*, which takes *share* of the schedule."""
         self._workers[worker] = _Worker(share, name or worker)
 
-    def add(self, worker: str, delta: Wire) -> None:
+    def add(self, worker: str, delta: Delta) -> None:
         """Merge one delta.
 
         Raises:
@@ -111,18 +112,18 @@ class Merger:
         """
         known = self._workers[worker]
         known.reports += 1
-        if delta.get("number", known.reports) != known.reports:
+        if delta.number not in (None, known.reports):
             raise LoadError(f"worker {known.name}: report {known.reports} did not arrive.")
-        for wire in delta["buckets"]:
-            key = (wire["stage"], wire["kind"])
-            self._add_bucket(key, wire)
-            known.due[key] = known.due.get(key, 0) + wire["due"]
-        if "connects" in delta:
-            self._connects.add(*unpack(delta["connects"]))
-        for example in delta.get("examples", ()):
-            self._examples.setdefault((example["subset"], example["reason"]), Example(**example))
-        if "generator" in delta:
-            known.generator = delta["generator"]
+        for each in delta.buckets:
+            key = (each.stage, each.kind)
+            self._add_bucket(key, each)
+            known.due[key] = known.due.get(key, 0) + each.due
+        if delta.connects is not None:
+            self._connects.add(*unpack(delta.connects))
+        for example in delta.examples:
+            self._examples.setdefault((example.subset, example.reason), example)
+        if delta.usage is not None:
+            known.usage = delta.usage
 
     def lose(self, worker: str, detail: str, until_s: float | None = None) -> str:
         """Account for a vanished worker: what of its share is unreported becomes unsent, reason ``LOST``.
@@ -150,17 +151,17 @@ class Merger:
         self._lost.append(line)
         return line
 
-    def _add_bucket(self, key: tuple[int, int], wire: Wire) -> None:
+    def _add_bucket(self, key: tuple[int, int], delta: BucketDelta) -> None:
         bucket = self._buckets[key]
         for name in _NUMBERS:
-            bucket.numbers[name] += wire[name]
-        for reason, count in wire["reasons"].items():
+            bucket.numbers[name] += getattr(delta, name)
+        for reason, count in delta.reasons.items():
             bucket.reasons[reason] = bucket.reasons.get(reason, 0) + count
-        for code, sequences in wire["ended"].items():
+        for code, sequences in delta.ended.items():
             self._ended[key[0]].add(code, unpack_sequences(sequences))
-        bucket.service.add(*unpack(wire["service"]))
-        bucket.lag.add(*unpack(wire["lag"]))
-        numbers, counts = unpack(wire["response"])
+        bucket.service.add(*unpack(delta.service))
+        bucket.lag.add(*unpack(delta.lag))
+        numbers, counts = unpack(delta.response)
         seconds, buckets = np.divmod(numbers, LENGTH)
         for second in count_distinct(seconds)[0].tolist():
             here = seconds == second
@@ -170,7 +171,7 @@ class Merger:
             entry.answered += int(counts[here].sum())
             if entry.tally is not None:
                 entry.tally.add(buckets[here], counts[here])
-        for second, count in zip(*(part.tolist() for part in unpack(wire["bad_seconds"])), strict=True):
+        for second, count in zip(*(part.tolist() for part in unpack(delta.bad_seconds)), strict=True):
             self._second(key[0], second).bad += count
 
     def progress(self) -> dict[str, Any]:
@@ -289,29 +290,17 @@ class Merger:
         return Counts(**numbers, reasons=dict(sorted(reasons.items())))
 
     def _generator(self) -> Generator:
-        told = [worker.generator for worker in self._workers.values() if worker.generator]
-
-        def total(name: str) -> float:
-            return float(sum(wire.get(name, 0) for wire in told))
-
-        samples = total("in_flight_samples")
-        switches = [wire.get("switches") for wire in told]
+        told = [worker.usage for worker in self._workers.values() if worker.usage is not None]
         # The workers' means add up: each saw its own connections.
-        means = [
-            wire["in_flight_sum"] / wire["in_flight_samples"]
-            for wire in told
-            if wire.get("in_flight_samples")
-        ]
+        means = [each.in_flight_sum / each.in_flight_samples for each in told if each.in_flight_samples]
         return Generator(
-            cpu_seconds=total("cpu_seconds"),
-            requests=int(total("requests")),
+            cpu_seconds=sum(each.cpu_seconds for each in told),
+            requests=sum(each.requests for each in told),
             workers=len(self._workers),
-            connects=int(total("connects")),
+            connects=sum(each.connects for each in told),
             connect_time=self._connects.encode() if self._connects.total else None,
-            involuntary_context_switches=(
-                sum(int(count or 0) for count in switches) if told and None not in switches else None
-            ),
-            mean_in_flight=sum(means) if samples else None,
-            in_flight_samples=int(samples) or None,
-            reconnects=int(total("reconnects")),
+            involuntary_context_switches=sum(each.switches for each in told) if told else None,
+            mean_in_flight=sum(means) if means else None,
+            in_flight_samples=sum(each.in_flight_samples for each in told) or None,
+            reconnects=sum(each.reconnects for each in told),
         )

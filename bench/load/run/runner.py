@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import queue
 import sys
@@ -11,14 +10,29 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bench.child import Child
 from bench.errors import LoadError
 from bench.load.engine.arrivals import Share, stage_starts
 from bench.load.events import LoadEvent, Progress, StageEnded, StageStarted, WorkerLost
+from bench.load.messages import (
+    EVENT,
+    Began,
+    Broke,
+    Counted,
+    Event,
+    Lost,
+    Over,
+    ShareGiven,
+    StopRun,
+    WorkerGone,
+    WorkersPresent,
+    line_of,
+)
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import LoadPlan
+from bench.load.run.command import Variable
 from bench.load.run.launcher import Launcher
 from bench.load.run.locust_outputs import LocustOutputs
 from bench.load.run.merge import Merger
@@ -100,7 +114,7 @@ class _Run:
         """Monotonic start of the first stage."""
         self._crossed = 0
         self._next_progress = 0.0
-        self._inbox: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._is_done = False
         self._has_counts = False
         self._workers: set[str] = set()
@@ -115,7 +129,11 @@ class _Run:
         self._ours = [self._control, self._life]
         # A thread empties the pipe at once: the generator must never wait because the caller is busy.
         self._listener = threading.Thread(target=self._listen, name="load-events", daemon=True)
-        self._theirs = {"EVENTS": events_end, "CONTROL": control_end, "LIFELINE": life_end}
+        self._theirs = {
+            Variable.EVENTS: events_end,
+            Variable.CONTROL: control_end,
+            Variable.LIFELINE: life_end,
+        }
 
     # --- processes
 
@@ -147,15 +165,15 @@ class _Run:
         while data := os.read(self._events, 1 << 20):
             *lines, pending = (pending + data).split(b"\n")
             for line in lines:
-                self._inbox.put(json.loads(line))
+                self._inbox.put(EVENT.validate_json(line))
         self._inbox.put(None)
 
     # --- following
 
     def follow(self, stop: threading.Event | None) -> LoadOutcome:
         """Read events until the run is over."""
-        os.close(self._theirs.pop("EVENTS"))
-        os.close(self._theirs.pop("CONTROL"))
+        os.close(self._theirs.pop(Variable.EVENTS))
+        os.close(self._theirs.pop(Variable.CONTROL))
         self._listener.start()
         started = time.monotonic()
         if self._remote.any:
@@ -214,7 +232,7 @@ class _Run:
             self._stopped = reason
             self._give_up_at = time.monotonic() + _STOP_S
             with contextlib.suppress(OSError):
-                os.write(self._control, json.dumps({"stop": reason}).encode() + b"\n")
+                os.write(self._control, line_of(StopRun(reason=reason)))
 
     def _has_given_up(self, now: float) -> bool:
         return self._stopped is not None and now > self._give_up_at
@@ -230,37 +248,37 @@ class _Run:
 
     def _read(self, timeout_s: float) -> None:
         try:
-            wire = self._inbox.get(timeout=timeout_s)
+            event = self._inbox.get(timeout=timeout_s)
             while not self._is_done:
-                if wire is None:
+                if event is None:
                     raise self._died("Locust ended in the middle of the run.")
-                self._take(wire)
-                wire = self._inbox.get_nowait()
+                self._take(event)
+                event = self._inbox.get_nowait()
         except queue.Empty:
             pass
 
-    def _take(self, wire: dict[str, Any]) -> None:
-        match wire["type"]:
-            case "present":
-                told = self._remote.arrived(wire["workers"])
+    def _take(self, event: Event) -> None:
+        match event:
+            case WorkersPresent():
+                told = self._remote.arrived(event.workers)
                 if self._remote.any:
                     self._on_event(told)
-            case "worker":
-                self._workers.add(wire["worker"])
-                self._merger.add_worker(wire["worker"], Share(wire["index"], wire["total"]), wire["name"])
-            case "go":
-                self._zero = wire["at"]
-                self._next_progress = self._zero + _PROGRESS_S
-            case "delta":
+            case ShareGiven():
+                self._workers.add(event.worker)
+                self._merger.add_worker(event.worker, Share(event.index, event.total), event.name)
+            case Began():
+                self._zero = event.at
+                self._next_progress = event.at + _PROGRESS_S
+            case Counted():
                 self._has_counts = True
-                self._merger.add(wire["worker"], wire["delta"])
-            case "lost":
-                self._lose(wire["worker"], wire["detail"])
-            case "failed":
-                raise LoadError(wire["what"], remedy=wire["remedy"])
-            case "done":
+                self._merger.add(event.worker, event.delta)
+            case Lost():
+                self._lose(event.worker, event.detail)
+            case Broke():
+                raise LoadError(event.what, remedy=event.remedy)
+            case Over():
                 self._is_done = True
-                self._stopped = self._stopped or wire["reason"]
+                self._stopped = self._stopped or event.reason
 
     def _watch_workers(self) -> None:
         """Tell the coordinator of workers of ours that ended; it would take it seconds to notice."""
@@ -275,9 +293,9 @@ class _Run:
             how = f"killed by signal {-code}" if code < 0 else f"ended with {code}"
             if not self._workers:
                 raise self._died(f"{child.name} {how} before the run began.")
-            command = {"lost": child.pid, "detail": f"{how} in the middle of the run"}
+            command = WorkerGone(pid=child.pid, detail=f"{how} in the middle of the run")
             with contextlib.suppress(OSError):
-                os.write(self._control, json.dumps(command).encode() + b"\n")
+                os.write(self._control, line_of(command))
 
     def _lose(self, worker: str, detail: str) -> None:
         self._lost.add(worker)

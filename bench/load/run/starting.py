@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-import bench
 from bench.child import Child
 from bench.errors import LoadError
 from bench.load.plan import LoadPlan
+from bench.load.run.command import Variable, contained_arguments, locust_command, locust_environment
 from bench.load.run.launcher import Launcher
 from bench.load.run.locust_outputs import LocustOutputs
 
 MASTER_PORT: Final = 5557
 """Where remote workers look for their master, unless told otherwise."""
-_SOURCE: Final = Path(bench.__file__).resolve().parent
 
 
 def start_locust(
     plan: LoadPlan,
     folder: Path,
-    ends: Mapping[str, int],
+    ends: Mapping[Variable, int],
     outputs: LocustOutputs,
     launcher: Launcher | None,
 ) -> Iterator[Child]:
@@ -65,7 +63,7 @@ def start_locust(
 
 
 class _Starter:
-    def __init__(self, folder: Path, ends: Mapping[str, int], launcher: Launcher | None) -> None:
+    def __init__(self, folder: Path, ends: Mapping[Variable, int], launcher: Launcher | None) -> None:
         self._folder = folder
         self._ends = ends
         self._launcher = launcher
@@ -74,43 +72,31 @@ class _Starter:
         """Start one process."""
         if self._launcher is not None:
             return self._launch(self._launcher, name, options, is_worker=is_worker)
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(_SOURCE.parent), os.environ.get("PYTHONPATH")])),
-            "PYTHONUNBUFFERED": "1",
-        }
-        # Locust reads LOCUST_* variables as options; those of the user's shell are not for this run.
-        for variable in [variable for variable in environment if variable.startswith("LOCUST_")]:
-            del environment[variable]
-        ends = {"LIFELINE": self._ends["LIFELINE"]} if is_worker else self._ends
-        environment |= {f"EGRESS_BENCH_{end}": str(fd) for end, fd in ends.items()}
-        environment["EGRESS_BENCH_PLAN"] = str(self._folder / "plan.json")
-        locustfile = str(_SOURCE / "load" / "locust" / "entry" / "locustfile.py")
-        command = [sys.executable, "-m", "locust", "-f", locustfile, "--loglevel", "WARNING", *options]
+        ends = {Variable.LIFELINE: self._ends[Variable.LIFELINE]} if is_worker else self._ends
         # In the folder, so that no locust.conf or pyproject.toml of the caller's has a say.
         return Child(
             name,
-            command,
+            locust_command(options),
             log=self._folder / f"{name}.log",
-            environment=environment,
+            environment=locust_environment({**ends, Variable.PLAN: str(self._folder / "plan.json")}),
             folder=self._folder,
             inherited=list(ends.values()),
         )
 
     def _launch(self, launcher: Launcher, name: str, options: Sequence[str], *, is_worker: bool) -> Child:
         """Start one process elsewhere, tied to this one by its standard input and output."""
-        arguments = ["-m", "bench.load.run.contained", "worker" if is_worker else "coordinator"]
         environment = {"PYTHONUNBUFFERED": "1"}
         if not is_worker:
-            environment["EGRESS_BENCH_PLAN"] = launcher.give(self._folder / "plan.json")
+            environment[Variable.PLAN] = launcher.give(self._folder / "plan.json")
+        arguments = contained_arguments("worker" if is_worker else "coordinator", options)
         return Child(
             name,
-            launcher.command(name, [*arguments, "--loglevel", "WARNING", *options], environment),
+            launcher.command(name, arguments, environment),
             log=self._folder / f"{name}.log",
             environment=os.environ,
             folder=self._folder,
-            stdin=self._ends["LIFELINE" if is_worker else "CONTROL"],
-            stdout=None if is_worker else self._ends["EVENTS"],
+            stdin=self._ends[Variable.LIFELINE if is_worker else Variable.CONTROL],
+            stdout=None if is_worker else self._ends[Variable.EVENTS],
         )
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
-from pathlib import Path
 
-import bench
 from bench.errors import LoadError
+from bench.load.run.command import Variable, locust_command, locust_environment
 from bench.load.run.starting import MASTER_PORT
 
 
@@ -25,21 +23,9 @@ def run_worker(master: str, *, port: int = MASTER_PORT, processes: int = 1) -> i
     """
     if processes < 1:
         raise LoadError(f"{processes} worker processes make no load.", remedy="Give 1 or more.")
-    source = Path(bench.__file__).resolve().parent
-    command = [
-        sys.executable,
-        "-m",
-        "locust",
-        "-f",
-        str(source / "load" / "locust" / "entry" / "locustfile.py"),
-    ]
-    command += ["--worker", "--master-host", master, "--master-port", str(port), "--loglevel", "WARNING"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
-    environment["PYTHONPATH"] = os.pathsep.join(
-        filter(None, [str(source.parent), os.environ.get("PYTHONPATH")])
-    )
     life_end, life = os.pipe()
-    environment["EGRESS_BENCH_LIFELINE"] = str(life_end)
+    command = locust_command(["--worker", "--master-host", master, "--master-port", str(port)])
+    environment = locust_environment({Variable.LIFELINE: life_end})
     children = [
         subprocess.Popen(command, env=environment, pass_fds=(life_end,), stdin=subprocess.DEVNULL)
         for _ in range(processes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 
@@ -66,16 +67,34 @@ def engine_errors_explained(doing: str = "") -> Iterator[None]:
 
 
 def _unreachable(error: Exception) -> StackError:
-    said = str(error)
     where = os.environ.get("DOCKER_HOST", "/var/run/docker.sock")
-    if "Permission" in said or "EACCES" in said:
-        return StackError(
-            "this user may not talk to the Docker engine.",
-            where=where,
-            remedy="Add the user to the group docker and log in anew, or use the local stack.",
-        )
-    if "No such file" in said or "FileNotFound" in said:
-        return StackError("there is no Docker engine on this machine.", where=where, remedy=_ADVICE)
-    if "refused" in said:
-        return StackError("no Docker engine answers.", where=where, remedy=_ADVICE)
-    return StackError(f"no Docker engine answers ({said}).", where=where, remedy=_ADVICE)
+    match _error_number(error):
+        case errno.EACCES | errno.EPERM:
+            return StackError(
+                "this user may not talk to the Docker engine.",
+                where=where,
+                remedy="Add the user to the group docker and log in anew, or use the local stack.",
+            )
+        case errno.ENOENT:
+            return StackError("there is no Docker engine on this machine.", where=where, remedy=_ADVICE)
+        case errno.ECONNREFUSED:
+            return StackError("no Docker engine answers.", where=where, remedy=_ADVICE)
+        case _:
+            return StackError(f"no Docker engine answers ({error}).", where=where, remedy=_ADVICE)
+
+
+def _error_number(error: BaseException) -> int | None:
+    """The number of the operating system's error beneath what requests and urllib3 wrap around it."""
+    waiting: list[BaseException] = [error]
+    seen: set[int] = set()
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        # requests' own errors are OSErrors without a number.
+        if isinstance(each, OSError) and isinstance(each.errno, int):
+            return each.errno
+        beneath = (*each.args, each.__cause__, each.__context__, getattr(each, "reason", None))
+        waiting += [inner for inner in beneath if isinstance(inner, BaseException)]
+    return None

@@ -5,8 +5,6 @@ from bench.stack.nodes.config import (
     ACCESS_LOG_FIELDS,
     BACKLOG,
     FLUSH_INTERVAL_S,
-    ID_HEADER,
-    NODE_HEADER,
 )
 from bench.stack.nodes.files import NodeFolder, write_node
 from bench.stack.nodes.running import answers, crash_in, inherit, node_command
@@ -17,8 +15,6 @@ __all__ = [
     "ACCESS_LOG_FIELDS",
     "BACKLOG",
     "FLUSH_INTERVAL_S",
-    "ID_HEADER",
-    "NODE_HEADER",
     "NodeFolder",
     "answers",
     "await_new_workers",

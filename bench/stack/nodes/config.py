@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from bench.headers import ID_HEADER, NODE_HEADER
 from bench.placement import Address
 from bench.stack.binaries import Binary
 
 BACKLOG = 4096
-NODE_HEADER = "x-node"
-ID_HEADER = "x-bench-id"
+_ID = f"$http_{ID_HEADER.replace('-', '_')}"
+"""The request's id, as nginx calls the header."""
 ACCESS_LOG = "access.log"
 FLUSH_INTERVAL_S = 0.2
 """An access log line is in its file after at most this long."""
@@ -26,7 +27,7 @@ ACCESS_LOG_FIELDS: Mapping[str, str] = MappingProxyType(
     {
         "time": "$msec",
         "node": "",
-        "id": "$http_x_bench_id",
+        "id": _ID,
         "status": "$status",
         "method": "$request_method",
         "host": "$http_host",
@@ -88,7 +89,7 @@ http {{
         listen {ip}:{port} ssl backlog={backlog};
         server_name localhost;
         add_header {node_header} "{name}" always;
-        add_header {id_header} $http_x_bench_id always;
+        add_header {id_header} {request_id} always;
 
         location / {{
             root html;
@@ -146,6 +147,7 @@ def render_node(
         backlog=BACKLOG,
         node_header=NODE_HEADER,
         id_header=ID_HEADER,
+        request_id=_ID,
         certificates=certificates,
     )
 

@@ -10,15 +10,13 @@ from bench.stack.runs.stale import (
     end_processes,
     end_run,
     find_runs,
-    find_stale_runs,
 )
-from bench.stack.runs.supervised_folder import adopt, supervised_folder
+from bench.stack.runs.supervised_folder import supervised_folder
 
 __all__ = [
     "ProcessMark",
     "Run",
     "RunFolder",
-    "adopt",
     "clear",
     "describe",
     "end_containers",
@@ -26,6 +24,5 @@ __all__ = [
     "end_processes",
     "end_run",
     "find_runs",
-    "find_stale_runs",
     "supervised_folder",
 ]

@@ -1,4 +1,4 @@
-"""The running parts of a stack as a file in its run folder, for other processes: ``status`` and ``down``."""
+"""What runs of a stack, as a file in its run folder for other processes: ``status`` and ``down``."""
 
 from __future__ import annotations
 
@@ -10,56 +10,56 @@ from typing import Any
 from bench.stack.protocol import Component
 from bench.stack.runs.folder import RunFolder
 
-PARTS = "parts.json"
+COMPONENTS = "components.json"
 
 
-def write_components(folder: RunFolder, parts: Sequence[Component]) -> None:
-    """Describe the parts; raises ``OSError`` if the file cannot be written."""
-    text = json.dumps([_to_json(part) for part in parts], indent=1)
+def write_components(folder: RunFolder, components: Sequence[Component]) -> None:
+    """Describe the components; raises ``OSError`` if the file cannot be written."""
+    text = json.dumps([_to_json(component) for component in components], indent=1)
     # Whole or not at all: somebody may be reading.
-    staged = folder.path / f"{PARTS}.new"
+    staged = folder.path / f"{COMPONENTS}.new"
     staged.write_text(text, encoding="utf-8")
-    staged.replace(folder.path / PARTS)
+    staged.replace(folder.path / COMPONENTS)
 
 
 def read_components(folder: RunFolder) -> tuple[Component, ...]:
-    """The parts of a run, in start order; empty while it is not ready, or if nothing readable is there."""
+    """The components of a run, in start order; empty while it is not ready, or nothing readable is there."""
     try:
-        found = json.loads((folder.path / PARTS).read_text(encoding="utf-8"))
-        return tuple(_from_json(part) for part in found)
+        found = json.loads((folder.path / COMPONENTS).read_text(encoding="utf-8"))
+        return tuple(_from_json(component) for component in found)
     except (OSError, ValueError, KeyError, TypeError):
         return ()
 
 
-def _to_json(part: Component) -> dict[str, Any]:
+def _to_json(component: Component) -> dict[str, Any]:
     return {
-        "name": part.name,
-        "kind": part.kind,
-        "role": part.role,
-        "pid": part.pid,
-        "addresses": [[list(translated), list(real)] for translated, real in part.addresses.items()],
-        "admin_url": part.admin_url,
-        "log": str(part.log),
-        "access_log": _text(part.access_log),
-        "config": _text(part.config),
-        "container": part.container,
+        "name": component.name,
+        "kind": component.kind,
+        "role": component.role,
+        "pid": component.pid,
+        "addresses": [[list(translated), list(real)] for translated, real in component.addresses.items()],
+        "admin_url": component.admin_url,
+        "log": str(component.log),
+        "access_log": _text(component.access_log),
+        "config": _text(component.config),
+        "container": component.container,
     }
 
 
-def _from_json(part: dict[str, Any]) -> Component:
+def _from_json(component: dict[str, Any]) -> Component:
     return Component(
-        name=part["name"],
-        kind=part["kind"],
-        role=part["role"],
-        pid=part["pid"],
+        name=component["name"],
+        kind=component["kind"],
+        role=component["role"],
+        pid=component["pid"],
         addresses={
-            (translated[0], translated[1]): (real[0], real[1]) for translated, real in part["addresses"]
+            (translated[0], translated[1]): (real[0], real[1]) for translated, real in component["addresses"]
         },
-        admin_url=part["admin_url"],
-        log=Path(part["log"]),
-        access_log=_path(part["access_log"]),
-        config=_path(part["config"]),
-        container=part.get("container"),
+        admin_url=component["admin_url"],
+        log=Path(component["log"]),
+        access_log=_path(component["access_log"]),
+        config=_path(component["config"]),
+        container=component.get("container"),
     )
 
 

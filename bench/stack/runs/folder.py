@@ -3,7 +3,7 @@
     <tmp>/egress-bench-<pid>-<random>/     0700
     ├── owner.json          who made it: process id, its start, the run's name
     ├── processes.jsonl     every process started for it, written the moment it exists
-    ├── parts.json          the running parts and where they are reached, once the stack is ready
+    ├── components.json     what runs and where it is reached, once the stack is ready
     └── …                   configuration, logs
 
 Private keys live here and nowhere else, and go with the folder.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -26,6 +27,7 @@ import psutil
 from bench.errors import StackError
 
 PREFIX = "egress-bench-"
+_NAME = re.compile(rf"{PREFIX}(\d+)-[0-9a-f]{{8}}")
 OWNER = "owner.json"
 PROCESSES = "processes.jsonl"
 
@@ -65,6 +67,11 @@ class ProcessMark:
             return process.pid == self.pid and abs(process.create_time() - self.started) < 1.0
         except psutil.Error:
             return False
+
+
+def is_run_folder(name: str) -> bool:
+    """Whether a folder has the name of a run folder."""
+    return _NAME.fullmatch(name) is not None
 
 
 class RunFolder:
@@ -110,12 +117,25 @@ class RunFolder:
             file.write(json.dumps(asdict(mark)) + "\n")
 
     def owner(self) -> ProcessMark | None:
-        """Who made the folder; None if the mark is missing or torn."""
+        """Who made the folder; None if that is not known.
+
+        A mark that is missing or torn may still be in the writing: the process of the folder's own name is
+        its owner if it was there before the folder.
+        """
         mark = self._mark()
         try:
             return ProcessMark(mark["pid"], mark["started"], mark["name"])
         except KeyError:
+            return self._named_owner()
+
+    def _named_owner(self) -> ProcessMark | None:
+        named = _NAME.fullmatch(self.path.name)
+        found = ProcessMark.of(int(named.group(1)), self.path.name) if named is not None else None
+        try:
+            is_older = found is not None and found.started <= self.path.stat().st_ctime
+        except OSError:
             return None
+        return found if is_older else None
 
     def is_foreign(self) -> bool:
         """Whether it was made in another container, whose process ids mean nothing here."""

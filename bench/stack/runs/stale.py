@@ -1,4 +1,4 @@
-"""What killed runs left: find it, say whose it was, clear it.
+"""Runs on this machine: which there are, which of them are stale, how they end.
 
 A process is ended only if it is beyond doubt one of the run's: marked with its id *and* its start, a member
 of a session that such a process leads, or one whose command line names the run's own folder.
@@ -20,7 +20,7 @@ from bench.errors import StackError
 from bench.stack.protocol import Component
 from bench.stack.runs.components import read_components
 from bench.stack.runs.containers import marked_project
-from bench.stack.runs.folder import PREFIX, ProcessMark, RunFolder
+from bench.stack.runs.folder import PREFIX, ProcessMark, RunFolder, is_run_folder
 
 PROGRAMS = frozenset({"envoy", "nginx"})
 
@@ -32,11 +32,11 @@ class Run:
     folder: Path
     owner: ProcessMark | None
     is_owner_running: bool
-    """Whether the run is alive: then it is no leftover."""
+    """Whether the run is alive: then it is not stale."""
     processes: tuple[int, ...]
     """Ids of processes that belong to it and still run."""
-    parts: tuple[Component, ...] = ()
-    """What stands, once the stack is ready; empty for a run that only keeps keys."""
+    components: tuple[Component, ...] = ()
+    """What runs, once the stack is ready; empty for a run that only keeps keys."""
 
     @property
     def name(self) -> str:
@@ -45,10 +45,13 @@ class Run:
 
 
 def find_runs(parent: Path | None = None) -> list[Run]:
-    """List all runs of this user in this container, alive or left over, by folder name."""
+    """List all runs of this user in this container, alive or stale, by folder name."""
     root = parent if parent is not None else Path(tempfile.gettempdir())
     runs = []
     for folder in sorted(root.glob(f"{PREFIX}*")):
+        # Other files of this program lie there under similar names, such as those of a `check` that runs.
+        if not is_run_folder(folder.name):
+            continue
         try:
             is_ours = folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == os.getuid()
         except OSError:
@@ -56,11 +59,6 @@ def find_runs(parent: Path | None = None) -> list[Run]:
         if is_ours and not RunFolder(folder).is_foreign():
             runs.append(describe(folder.resolve()))
     return runs
-
-
-def find_stale_runs(parent: Path | None = None) -> list[Run]:
-    """List the runs whose owner is gone."""
-    return [run for run in find_runs(parent) if not run.is_owner_running]
 
 
 def describe(folder: Path) -> Run:
@@ -72,7 +70,7 @@ def describe(folder: Path) -> Run:
         owner=owner,
         is_owner_running=owner is not None and owner.is_running(),
         processes=tuple(sorted(process.pid for process in _members(run_folder))),
-        parts=read_components(run_folder),
+        components=read_components(run_folder),
     )
 
 

@@ -7,18 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.stack.guard import Guard
-from bench.stack.runs.folder import ProcessMark, RunFolder
-
-
-def adopt(folder: Path, pid: int, name: str) -> None:
-    """Let the guard of a run folder end one more process when the suite is killed, such as a load worker.
-
-    Its own children are ended too if it leads a session (``start_new_session=True``). A process that has
-    ended already is no matter.
-    """
-    mark = ProcessMark.of(pid, name)
-    if mark is not None:
-        RunFolder(folder).record_process(mark)
+from bench.stack.runs.folder import RunFolder
 
 
 @contextlib.contextmanager

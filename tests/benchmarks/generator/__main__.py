@@ -21,30 +21,39 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench.load.events import StageStarted
-from bench.load.run.runner import run_load
+from bench.errors import BenchError
+from bench.load import StageStarted
+from bench.load.run import run_load
 from bench.scenario.traffic import Constant
+from bench.stack.binaries import find_envoy, find_nginx
 from tests.benchmarks.generator.clients import ONE_KIND, Measured, clients, plan, total_of
 from tests.benchmarks.generator.figures import markdown
 from tests.benchmarks.generator.sites import Site, bare_nginx, two_envoys
 
 
-def compare(site: Site, connections: int, seconds: float, rounds: int) -> dict[str, Any]:
-    """Interleaved rounds, every second one in reverse order; ratios to wrk within each round."""
+def compare(
+    site: Site, connections: int, seconds: float, rounds: int, measured: list[dict[str, Measured]]
+) -> None:
+    """Interleaved rounds, every second one in reverse order; each whole round is put into *measured*."""
     which = clients()
     if site.wants:
         # It has no way to name another host than the one it connects to in HTTP/1.1.
         which.pop("h2load", None)
     else:
         which.pop(ONE_KIND, None)
-    measured: list[dict[str, Measured]] = []
     for number in range(rounds):
         order = list(which) if number % 2 == 0 else list(which)[::-1]
-        measured.append({})
+        here: dict[str, Measured] = {}
         for name in order:
-            one = measured[-1][name] = which[name](site, connections, seconds)
+            one = here[name] = which[name](site, connections, seconds)
             say(f"round {number + 1}: {name}: {one.cpu_us:.1f} µs, {one.rate:,.0f}/s")
+        measured.append({name: here[name] for name in which})
+
+
+def tabulate(measured: list[dict[str, Measured]]) -> dict[str, Any]:
+    """Medians over the rounds, and ratios to wrk within each round."""
     table = {}
+    which = measured[0] if measured else {}
     for name in which:
         each = [one[name] for one in measured]
         row: dict[str, Any] = {
@@ -130,25 +139,44 @@ def main() -> None:
     }
 
     def compare_on(site: Site) -> None:
-        table = compare(site, options.connections, options.seconds, options.rounds)
-        result["tables"].append({"target": site.label, "clients": table})
+        measured: list[dict[str, Measured]] = []
+        try:
+            compare(site, options.connections, options.seconds, options.rounds, measured)
+        finally:
+            if measured:
+                result["tables"].append({"target": site.label, "clients": tabulate(measured)})
 
-    if options.path:
-        with two_envoys() as site:
-            compare_on(site)
-    with bare_nginx({cores[-1]}) as site:
-        if len(cores) > 1:
-            os.sched_setaffinity(0, {cores[0]})
-        if options.rounds:
-            compare_on(site)
-        if options.pace:
-            result["pace"] = pace(site, options.pace)
-        if options.freeze:
-            result["freeze"] = freeze(site)
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "generator.json").write_text(json.dumps(result, indent=1))
+    try:
+        # Before anything is measured: what is missing shall not be found after minutes.
+        nginx = find_nginx().path
+        if options.path:
+            find_envoy()
+        options.out.mkdir(parents=True, exist_ok=True)
+    except (BenchError, OSError) as error:
+        raise SystemExit(str(error)) from None
+    try:
+        if options.path:
+            with two_envoys() as site:
+                compare_on(site)
+        with bare_nginx(nginx, {cores[-1]}) as site:
+            if len(cores) > 1:
+                os.sched_setaffinity(0, {cores[0]})
+            if options.rounds:
+                compare_on(site)
+            if options.pace:
+                result["pace"] = pace(site, options.pace)
+            if options.freeze:
+                result["freeze"] = freeze(site)
+    finally:
+        # Whatever ended it: what was measured is told.
+        write(options.out, result)
+
+
+def write(out: Path, result: dict[str, Any]) -> None:
+    """Put the figures into the folder and onto standard output."""
+    (out / "generator.json").write_text(json.dumps(result, indent=1))
     table = markdown(result)
-    (options.out / "generator.md").write_text(table)
+    (out / "generator.md").write_text(table)
     sys.stdout.write(table)
 
 

@@ -15,11 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.analysis.histogram import Histogram
+from bench.load import (
+    Expectation,
+    LoadOutcome,
+    LoadPlan,
+    RequestKind,
+    Stage,
+    StageEnded,
+    StageStarted,
+    Target,
+)
 from bench.load.engine import schedule
-from bench.load.events import StageEnded, StageStarted
-from bench.load.outcome import LoadOutcome
-from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target
-from bench.load.run.runner import run_load
+from bench.load.run import run_load
 from bench.scenario.traffic import Closed, Connections, Constant, Schedule
 from tests.benchmarks.generator.sites import Site
 

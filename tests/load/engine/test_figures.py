@@ -23,12 +23,13 @@ from bench.analysis.histogram import (
     highest_of,
 )
 from bench.errors import LoadError
+from bench.load import LoadPlan, RequestKind, Stage, Target
 from bench.load.engine import schedule
 from bench.load.engine.arrivals import SEQUENCES, Share, arrivals, due_by_kind
 from bench.load.engine.check import Verdict
-from bench.load.engine.recorder import Recorder, pack, unpack, unpack_sequences
+from bench.load.engine.recorder import Recorder
 from bench.load.engine.request import PreparedKind
-from bench.load.plan import LoadPlan, RequestKind, Stage, Target
+from bench.load.packing import pack, unpack, unpack_sequences
 from bench.load.run import merge
 from bench.load.run.merge import LOST, Merger
 from bench.result.reasons import Reason, ReasonCode
@@ -285,10 +286,10 @@ def test_a_report_that_got_lost_is_an_error() -> None:
     merger = Merger(plan)
     merger.add_worker("w", Share())
     recorder = recorder_for(plan)
-    merger.add("w", {**recorder.take(), "number": 1})
+    merger.add("w", recorder.take().model_copy(update={"number": 1}))
 
     with pytest.raises(LoadError, match="did not arrive"):
-        merger.add("w", {**recorder.take(), "number": 3})
+        merger.add("w", recorder.take().model_copy(update={"number": 3}))
 
 
 def test_what_a_lost_worker_did_not_report_is_unsent() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import LoadError
-from bench.load.plan import TargetTls
+from bench.load import TargetTls
 from bench.scenario.traffic import Connections
 from tests.load.stubs import Stub, always, counts, good, plan_for, send
 from tests.support.authority import Authority

@@ -23,7 +23,7 @@ from tests.load.stubs import ROOT, Stub, always, counts
 RUNNER = """
 import sys
 from pathlib import Path
-from bench.load.plan import LoadPlan
+from bench.load import LoadPlan
 from bench.load.run.runner import run_load
 from tests.load.run.test_launcher import Elsewhere
 plan = LoadPlan.model_validate_json(Path(sys.argv[1]).read_text())
@@ -64,7 +64,7 @@ def test_a_run_elsewhere_counts_as_one_here(tmp_path: Path, workers: int) -> Non
     assert not wait_until_gone(place.folder)
 
 
-def test_the_floor_is_measured_there_too(tmp_path: Path) -> None:
+def test_the_baseline_is_measured_there_too(tmp_path: Path) -> None:
     place = Elsewhere(tmp_path / "there")
 
     outcome = measure_null_target_baseline(
@@ -98,10 +98,11 @@ def test_a_place_that_cannot_run_it_is_told_with_its_words(tmp_path: Path) -> No
     began = time.monotonic()
     with pytest.raises(LoadError, match="no such container"):
         run_load(two_subsets(1), tmp_path / "load", launcher=Broken(tmp_path / "there"))
-    assert time.monotonic() - began < 10
+    # At once: a part that does not come is waited for a minute.
+    assert time.monotonic() - began < 50
 
 
 def test_a_role_that_it_does_not_have_is_refused() -> None:
-    with pytest.raises(SystemExit, match="none of coordinator, worker"):
+    with pytest.raises(SystemExit, match="not one of coordinator, worker"):
         main(["boss"])
     assert os.fstat(0)

@@ -6,15 +6,13 @@ import contextlib
 import csv
 import re
 import socket
-import time
 from pathlib import Path
 
 import httpx
 import pytest
 
 from bench.errors import InputError
-from bench.load.events import Progress
-from bench.load.outcome import LoadOutcome
+from bench.load import LoadOutcome, Progress
 from bench.load.run.locust_outputs import NO_LOCUST_OUTPUTS, Address, LocustOutputs
 from bench.load.run.runner import run_load
 from bench.load.run.starting import free_port
@@ -105,7 +103,6 @@ def test_stop_in_the_web_ui_ends_the_load_and_keeps_what_was_measured(tmp_path: 
             with contextlib.suppress(httpx.HTTPError):
                 httpx.post(f"http://{web}/stop", timeout=30)
 
-    began = time.monotonic()
     with Stub(always(by_header)) as stub:
         outcome = run_load(
             two_subsets(stub.port, main_s=60), tmp_path, on_event=watch, locust_outputs=LocustOutputs(web=web)
@@ -114,7 +111,6 @@ def test_stop_in_the_web_ui_ends_the_load_and_keeps_what_was_measured(tmp_path: 
     counts(outcome)
     assert (outcome.complete, outcome.reason) == (False, "stopped in Locust's web UI")
     assert 100 < sum(s.counts.answered for stage in outcome.stages for s in stage.subsets) < 3000
-    assert time.monotonic() - began < 30
     assert not locust_processes(tmp_path)
 
 

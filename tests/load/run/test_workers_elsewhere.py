@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +15,8 @@ from hdrh.histogram import HdrHistogram
 
 from bench.analysis.histogram import LENGTH, Histogram
 from bench.errors import LoadError
-from bench.load.engine.recorder import unpack
-from bench.load.events import Progress, RemoteWorkersStatus, WorkerLost
-from bench.load.outcome import LoadOutcome
-from bench.load.plan import LoadPlan
+from bench.load import LoadOutcome, LoadPlan, Progress, RemoteWorkersStatus, WorkerLost
+from bench.load.packing import unpack
 from bench.load.run import merge
 from bench.load.run.null_target import measure_null_target_baseline
 from bench.load.run.remote_workers import RemoteWorkers
@@ -58,9 +55,9 @@ def test_three_workers_parts_are_the_whole_and_of_one_killed_nothing_is_forgotte
     add = merge.Merger.add
 
     def keep(self, worker, delta) -> None:
-        for wire in delta["buckets"]:
-            numbers, tallied = unpack(wire["response"])
-            part = parts.setdefault(worker, {}).setdefault((wire["stage"], wire["kind"]), Histogram())
+        for each in delta.buckets:
+            numbers, tallied = unpack(each.response)
+            part = parts.setdefault(worker, {}).setdefault((each.stage, each.kind), Histogram())
             # One by one: a bucket may stand there for two seconds.
             for number, count in zip(numbers % LENGTH, tallied, strict=True):
                 part.add(np.array([number]), np.array([count]))
@@ -135,14 +132,12 @@ def buckets(histogram: HdrHistogram) -> dict[int, int]:
 
 def test_workers_that_do_not_come_are_one_clear_error(tmp_path: Path) -> None:
     port = free_port("127.0.0.1")
-    began = time.monotonic()
 
     with pytest.raises(LoadError) as caught:
         run_load(remote_plan(1, port, remote_workers_timeout_s=2), tmp_path)
 
     assert f"of 4 workers came to 127.0.0.1:{port} within 2 s; 1 of them are" in str(caught.value)
     assert "Run `egress-bench worker --master HOST` on each other machine" in str(caught.value)
-    assert time.monotonic() - began < 20
     assert not locust_processes(tmp_path)
 
 
@@ -158,7 +153,7 @@ def test_it_is_told_how_many_came_in_time() -> None:
     assert remote.patience_s(60) == 90
 
 
-def test_the_floor_is_that_of_the_workers_here(tmp_path: Path) -> None:
+def test_the_baseline_is_that_of_the_workers_here(tmp_path: Path) -> None:
     """Workers elsewhere cannot reach the stub: theirs is left out, and so is their share of the rate."""
     plan = remote_plan(1, free_port("127.0.0.1"), rate=400)
 

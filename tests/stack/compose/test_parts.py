@@ -6,8 +6,10 @@ import itertools
 import types
 
 import pytest
+import requests
 import yaml
 from docker.errors import DockerException
+from urllib3.exceptions import ProtocolError
 
 from bench.errors import StackError
 from bench.stack import NodeSpec, ProxySpec, ResourceLimits
@@ -93,14 +95,18 @@ def test_a_missing_compose_is_named_with_what_to_install(monkeypatch):
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ("FileNotFoundError(2, 'No such file or directory')", "there is no Docker engine"),
-        ("PermissionError(13, 'Permission denied')", r"may not talk to the Docker engine.*group docker"),
-        ("Connection refused", "no Docker engine answers"),
+        (FileNotFoundError(2, "any words"), "there is no Docker engine"),
+        (PermissionError(13, "any words"), r"may not talk to the Docker engine.*group docker"),
+        (ConnectionRefusedError(111, "any words"), "no Docker engine answers\\."),
+        (ValueError("Permission denied, No such file"), r"no Docker engine answers \("),
     ],
 )
 def test_an_engine_that_cannot_be_used_is_told_apart(said, message, monkeypatch):
+    """By the number of the error that lies beneath, whatever the words around it are."""
+
     def fails(**_):
-        raise DockerException(f"Error while fetching server API version: {said}")
+        beneath = requests.exceptions.ConnectionError(ProtocolError("Connection aborted.", said))
+        raise DockerException("Error while fetching server API version") from beneath
 
     monkeypatch.setattr(engine_module.docker, "from_env", fails)
 

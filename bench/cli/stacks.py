@@ -1,17 +1,8 @@
-"""Commands about what stands on this machine: up, status, down, logs, images, doctor."""
+"""Commands about the stacks of this machine: up, status, down, logs, images, doctor."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from bench.errors import BenchError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from bench.stack.binaries import Binary
 from typing import Annotated
 
 import typer
@@ -37,31 +28,38 @@ def up(
     ] = ConfigSourceName.EDS,
     quiet: Quiet = False,
 ) -> None:
-    """Stand the stack up for work by hand, until Ctrl-C or `egress-bench down`."""
+    """Start the stack for work by hand; it runs until Ctrl-C or `egress-bench down`."""
     with make_console(quiet=quiet) as console:
-        from bench.commands.standing import stand
+        from bench.commands.up import run_until_ended
         from bench.scenario.load import load_scenario
 
         loaded = load_scenario(scenario)
-        stand(loaded, config_source.value, make_backend(stack, loaded, console).make_stack, console)
+        run_until_ended(loaded, config_source.value, make_backend(stack, loaded, console).make_stack, console)
 
 
 def status(*, as_json: AsJson = False) -> None:
-    """Tell which stacks stand on this machine, and what a killed run left behind."""
+    """Show which stacks run on this machine, and what killed runs left behind."""
     with make_console(as_json=as_json) as console:
-        from bench.commands.standing import describe_runs
+        from bench.commands.status import describe_runs
 
         found = describe_runs()
         console.say(found.text)
         console.document(found.document)
 
 
-def down(*, as_json: AsJson = False) -> None:
-    """End every stack of yours on this machine and clear what killed runs left behind."""
+def down(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN]...", help="Name, folder or process id of a run; default: all of them."),
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """End your stacks on this machine and clear what killed runs left behind; names each."""
     with make_console(as_json=as_json) as console:
-        from bench.commands.standing import end_runs
+        from bench.commands.down import end_runs
 
-        ended = end_runs()
+        ended = end_runs(runs or ())
         console.say(ended.text)
         console.document(ended.document)
 
@@ -71,7 +69,7 @@ def logs(
     *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
 ) -> None:
-    """Print what the parts of the standing stacks say."""
+    """Print the output of the components of running stacks."""
     with make_console() as console:
         from bench.commands.logs import lines_of
 
@@ -108,28 +106,13 @@ def pin_images(
 
 
 def doctor(*, as_json: AsJson = False) -> None:
-    """Tell what this machine has, lacks and limits."""
+    """Show what this machine has, lacks and limits."""
     with make_console(as_json=as_json) as console:
-        from bench.environment import doctor as examine
-        from bench.stack.binaries import find_envoy, find_nginx
-        from bench.stack.images.pins import defaults
-        from bench.stack.watches import known_watches
+        from bench.commands.doctor import examine
 
-        findings = examine(
-            envoy=_path_of(find_envoy),
-            nginx=_path_of(find_nginx),
-            file_watches=known_watches(),
-            images=[(image.reference, image.is_pinned) for image in defaults()],
-        )
+        findings = examine()
         for finding in findings:
             advice = f"  {finding.advice}" if finding.advice else ""
             console.say(f"{finding.verdict:<8} {finding.name:<18} {finding.value}{advice}")
         console.document([asdict(finding) for finding in findings])
         raise typer.Exit(int(any(finding.verdict == "missing" for finding in findings)))
-
-
-def _path_of(find: Callable[[], Binary]) -> Path | None:
-    try:
-        return find().path
-    except BenchError:
-        return None

@@ -1,0 +1,35 @@
+"""Numbers on their way between processes: base64 of little-endian integers, fit for JSON and msgpack."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+
+from bench.analysis.histogram import Ints, count_distinct
+
+
+def pack(numbers: Ints) -> tuple[str, str]:
+    """Distinct *numbers* (8 bytes each) and how often each occurs (4 bytes each)."""
+    distinct, counts = count_distinct(numbers)
+    return (
+        base64.b64encode(distinct.astype("<i8").tobytes()).decode("ascii"),
+        base64.b64encode(counts.astype("<i4").tobytes()).decode("ascii"),
+    )
+
+
+def unpack(packed: tuple[str, str]) -> tuple[Ints, Ints]:
+    """Inverse of ``pack``: distinct numbers and their counts."""
+    distinct = np.frombuffer(base64.b64decode(packed[0]), dtype="<i8").astype(np.int64)
+    counts = np.frombuffer(base64.b64decode(packed[1]), dtype="<i4").astype(np.int64)
+    return distinct, counts
+
+
+def pack_sequences(numbers: Ints) -> str:
+    """Sequence numbers, ascending, 8 bytes each."""
+    return base64.b64encode(np.sort(numbers).astype("<i8").tobytes()).decode("ascii")
+
+
+def unpack_sequences(text: str) -> Ints:
+    """Inverse of ``pack_sequences``."""
+    return np.frombuffer(base64.b64decode(text), dtype="<i8").astype(np.int64)

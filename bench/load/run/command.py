@@ -1,0 +1,70 @@
+"""How Locust is called: the one place that builds its command and its environment."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, Literal
+
+import bench
+
+_SOURCE: Final = Path(bench.__file__).resolve().parent
+_LOCUSTFILE: Final = _SOURCE / "load" / "locust" / "entry" / "locustfile.py"
+
+
+Role = Literal["coordinator", "worker"]
+
+
+class Variable(StrEnum):
+    """What a Locust process of ours finds in its environment; every one may be missing."""
+
+    PLAN = "EGRESS_BENCH_PLAN"
+    """Path of the plan."""
+    EVENTS = "EGRESS_BENCH_EVENTS"
+    """Descriptor to which the coordinator writes JSON lines."""
+    CONTROL = "EGRESS_BENCH_CONTROL"
+    """Descriptor from which the coordinator reads commands, one a line."""
+    LIFELINE = "EGRESS_BENCH_LIFELINE"
+    """Descriptor whose end means that the process above is gone, and with it the reason to live."""
+
+
+def locust_arguments(options: Sequence[str]) -> list[str]:
+    """Python's arguments for a Locust that drives our plans, with Locust's own *options*."""
+    return ["-m", "locust", "-f", str(_LOCUSTFILE), "--loglevel", "WARNING", *options]
+
+
+def locust_command(options: Sequence[str]) -> list[str]:
+    """The same as a command of this machine."""
+    return [sys.executable, *locust_arguments(options)]
+
+
+def contained_arguments(role: Role, options: Sequence[str]) -> list[str]:
+    """Python's arguments for a Locust at another place, tied to this one by its standard streams."""
+    return ["-m", "bench.load.run.contained", role, *options]
+
+
+def locust_environment(variables: Mapping[Variable, str | int]) -> dict[str, str]:
+    """This process's environment without what would change Locust, and with *variables*."""
+    environment = {
+        # Locust reads LOCUST_* variables as options; those of the user's shell are not for this run.
+        **{name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")},
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(_SOURCE.parent), os.environ.get("PYTHONPATH")])),
+        "PYTHONUNBUFFERED": "1",
+    }
+    for variable in Variable:
+        environment.pop(variable, None)
+    return environment | {str(variable): str(value) for variable, value in variables.items()}
+
+
+def variable(name: Variable) -> str | None:
+    """What this process was given; None: nothing."""
+    return os.environ.get(name) or None
+
+
+def descriptor(name: Variable) -> int | None:
+    """The descriptor that this process was given; None: none."""
+    text = variable(name)
+    return int(text) if text else None

@@ -1,0 +1,158 @@
+"""Every promise of speed with what this machine needs: ``python -m tests.benchmarks.promises``.
+
+    python -m tests.benchmarks.promises [--only NAME …]
+
+CPU seconds where our own work is promised, seconds on the clock where other programs take part. No test
+bounds seconds, since a busy machine must not fail one; here a machine with nothing else to do is asked for.
+Exit code 1 where a promise is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.certs.material import write_material
+from bench.commands.check import check
+from bench.explain.explain import explain
+from bench.explain.request import parse_request
+from bench.istio.load import load_text
+from bench.report.build import write_report
+from bench.routing.request import Request
+from bench.routing.router import Router
+from bench.scenario.read import read_folder
+from bench.stack.local import LocalStack
+from tests.commands.test_check import _host
+from tests.istio.test_load import ENTRY
+from tests.ledger.world import World
+from tests.report.synthetic import make_run
+from tests.routing.test_router import HOST, walkthrough
+from tests.stack.egress_path import NAMES, egress_spec
+
+INVENTORY = (
+    "proxies:\n  client: {role: sidecar, ip: 10.1.0.5}\n"
+    "  egress: {role: gateway, ip: 10.1.0.9, labels: {istio: egress}}\n"
+)
+
+
+@dataclass(frozen=True)
+class Promise:
+    """Something that takes at most *bound_s*; *prepare* gives the part that is measured."""
+
+    name: str
+    bound_s: float
+    prepare: Callable[[Path], Callable[[], object]]
+    clock: Callable[[], float]
+
+
+def cpu_s() -> float:
+    """CPU of this process and of the children that have ended."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def thousand_hosts(root: Path) -> Path:
+    (root / "a.yaml").write_text("---\n".join(_host(number) for number in range(1000)))
+    (root / "inventory.yaml").write_text(INVENTORY)
+    return root
+
+
+def checked(root: Path) -> Callable[[], object]:
+    inspected = read_folder(thousand_hosts(root))
+    return lambda: check(inspected)
+
+
+def explained(root: Path) -> Callable[[], object]:
+    inspected = read_folder(thousand_hosts(root))
+    request = parse_request("http://h500.test/")
+
+    return lambda: explain(inspected.registry(), inspected.resources, request, "client")
+
+
+def loaded(_: Path) -> Callable[[], object]:
+    text = "---\n".join(ENTRY.format(name=f"e{n}") for n in range(4_000))
+    return lambda: load_text(text, "f.yaml")
+
+
+def decided(_: Path) -> Callable[[], object]:
+    router = Router(*walkthrough())
+    requests = [Request(HOST, 80, headers=(("want", want),)) for want in ("v1", "v2")] * 5_000
+    return lambda: [router.decide(each) for each in requests]
+
+
+def matched(_: Path) -> Callable[[], object]:
+    world = World(100_000)
+    return lambda: world.account(chunk=1 << 20)
+
+
+def reported(root: Path) -> Callable[[], object]:
+    folder = make_run(root)
+    write_report(folder)
+    return lambda: write_report(folder)
+
+
+def certified(root: Path) -> Callable[[], object]:
+    return lambda: write_material(root / "m", names=NAMES, key_type="rsa-4096")
+
+
+def stood(root: Path) -> Callable[[], object]:
+    material = write_material(root / "m", names=NAMES, key_type="ecdsa-p256")
+
+    def once() -> None:
+        with LocalStack(egress_spec(material.live)):
+            pass
+
+    return once
+
+
+def helped(_: Path) -> Callable[[], object]:
+    command = [str(Path(sys.executable).with_name("egress-bench")), "--help"]
+    environment = {**os.environ, "COLUMNS": "100"}
+    return lambda: subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+
+
+PROMISES = (
+    Promise("the help text", 0.3, helped, cpu_s),
+    Promise("4,000 resources are loaded", 4, loaded, cpu_s),
+    Promise("10,000 requests are judged", 2, decided, cpu_s),
+    Promise("300,000 lines of logs are matched", 6, matched, cpu_s),
+    Promise("1,000 hosts are checked, by Envoy, too", 5, checked, cpu_s),
+    Promise("a request among 1,000 hosts is explained", 1, explained, cpu_s),
+    Promise("a report is built again", 2, reported, cpu_s),
+    Promise("certificates of a scenario with RSA 4096", 15, certified, time.monotonic),
+    Promise("the local stack is up and down again", 4, stood, time.monotonic),
+)
+
+
+def main() -> int:
+    """Print a table; 1 where a promise is missed."""
+    parser = argparse.ArgumentParser(description="every promise of speed with what this machine needs")
+    parser.add_argument("--only", nargs="*", default=[], help="words of the promises to try")
+    chosen = parser.parse_args().only
+    missed = 0
+    print(f"{'promise':<54} {'at most':>8} {'took':>8}")
+    for each in PROMISES:
+        if chosen and not any(word in each.name for word in chosen):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            work = each.prepare(Path(folder))
+            began = each.clock()
+            work()
+            took_s = each.clock() - began
+        missed += took_s > each.bound_s
+        print(
+            f"{each.name:<54} {each.bound_s:>6.1f} s {took_s:>6.2f} s{'  MISSED' * (took_s > each.bound_s)}"
+        )
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""status and down name what there is; down ends what it is told to, and nothing whose owner lives."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from envoy_data_plane.envoy.config.core.v3 import TransportSocket
+from envoy_data_plane.envoy.config.listener.v3 import FilterChain, FilterChainMatch, Listener
+
+from bench.commands.down import end_runs
+from bench.commands.status import describe_runs
+from bench.commands.up import speaks_tls
+from bench.errors import InputError
+from bench.stack.runs import RunFolder
+from tests.support.waiting import wait_until
+
+OWNER = """
+import sys, time
+from bench.stack.interrupts import terminations_raise
+from bench.stack.runs import supervised_folder
+with terminations_raise(), supervised_folder(sys.argv[1]) as folder:
+    print(folder, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture(autouse=True)
+def temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    # Containers of other tests are none of these.
+    monkeypatch.setattr("bench.commands.down.end_orphans", list)
+    return tmp_path
+
+
+@pytest.fixture
+def living(tmp_path):
+    started = []
+
+    def start(name):
+        process = subprocess.Popen(
+            [sys.executable, "-c", OWNER, name],
+            env={**os.environ, "TMPDIR": str(tmp_path)},
+            cwd=Path(__file__).parents[2],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        started.append(process)
+        return process, Path(process.stdout.readline().strip())
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def stale(name):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    folder = RunFolder(Path(tempfile.gettempdir()) / f"egress-bench-{ended.pid}-0123abcd")
+    folder.make(name)
+    mark = (folder.path / "owner.json").read_text().replace(f'"pid": {os.getpid()}', f'"pid": {ended.pid}')
+    (folder.path / "owner.json").write_text(mark)
+    return folder.path
+
+
+def test_down_names_each_run_that_it_ends_or_clears(living):
+    process, folder = living("mine")
+    left = stale("killed")
+
+    ended = end_runs()
+
+    assert f"ended mine, owned by process {process.pid}" in ended.text
+    assert "cleared killed, left over by process" in ended.text
+    assert str(left) in ended.text
+    assert [entry["name"] for entry in ended.document] == sorted(
+        ("mine", "killed"), key=lambda name: {"mine": str(folder), "killed": str(left)}[name]
+    )
+    assert not left.exists()
+    wait_until(lambda: not folder.exists())
+    assert end_runs().text == "nothing to end"
+
+
+@pytest.mark.parametrize("by", ["name", "process", "folder"])
+def test_down_ends_the_one_that_is_named_and_no_other(living, by):
+    chosen, chosen_folder = living("chosen")
+    spared, spared_folder = living("spared")
+    left = stale("killed")
+
+    end_runs([{"name": "chosen", "process": str(chosen.pid), "folder": str(chosen_folder)}[by]])
+
+    chosen.wait(10)
+    assert spared.poll() is None
+    assert spared_folder.is_dir()
+    assert left.is_dir()
+
+
+def test_a_run_that_is_not_there_is_an_error_that_names_those_that_are():
+    stale("killed")
+
+    with pytest.raises(InputError, match=r"no run is called other; there are: killed \(process \d+\)"):
+        end_runs(["other"])
+
+
+def test_status_tells_living_runs_from_stale_ones_and_files_of_other_commands_from_both(living, tmp_path):
+    process, _ = living("mine")
+    stale("killed")
+    (tmp_path / "egress-bench-check-x1y2z3").mkdir()
+
+    found = describe_runs()
+
+    assert f"mine: running, owned by process {process.pid}" in found.text
+    assert "killed: left over by process" in found.text
+    assert len(found.document) == 2
+
+
+TLS = FilterChain(transport_socket=TransportSocket(name="envoy.transport_sockets.tls"))
+BY_NAME = FilterChain(filter_chain_match=FilterChainMatch(server_names=["a.example"]))
+BY_PROTOCOL = FilterChain(filter_chain_match=FilterChainMatch(transport_protocol="tls"))
+
+
+@pytest.mark.parametrize(
+    ("listener", "is_tls"),
+    [
+        (Listener(filter_chains=[TLS, BY_NAME, BY_PROTOCOL]), True),
+        (Listener(filter_chains=[FilterChain()]), False),
+        (Listener(filter_chains=[TLS], default_filter_chain=FilterChain()), False),
+        (Listener(), False),
+    ],
+)
+def test_a_listener_is_called_by_https_if_every_way_into_it_is_tls(listener, is_tls):
+    assert speaks_tls(listener) is is_tls
