@@ -12,9 +12,9 @@ from typing import Any
 from bench.placement import Address, Placement
 from bench.translate.files.bootstrap import file_source
 from bench.translate.files.options import RenderOptions
-from bench.translate.files.tls_secrets import SYSTEM_ROOTS, watched_directory
 from bench.translate.messages import Plain, to_plain
 from bench.translate.names import file_name
+from bench.translate.tls_secrets import SYSTEM_ROOTS, watched_directory
 
 _TLS_SOCKET = "envoy.transport_sockets.tls"
 _SOURCE = to_plain(file_source("", ""))

@@ -13,8 +13,8 @@ from bench.placement import Placement
 from bench.translate.config import ProxyConfig
 from bench.translate.files.options import RenderOptions
 from bench.translate.files.place import place_cluster, place_listener, place_secret
-from bench.translate.files.tls_secrets import SYSTEM_ROOTS
 from bench.translate.messages import Plain, to_plain
+from bench.translate.tls_secrets import SYSTEM_ROOTS
 
 NODE = "validation"
 

@@ -21,9 +21,14 @@ from bench.istio.registry.virtual_services import BoundVirtualService
 from bench.translate.context import Context
 from bench.translate.names import sidecar_route_name, virtual_host_name
 from bench.translate.route.domains import host_domains, service_domains
-from bench.translate.route.http import RouteScope, default_route, routes_of, without_time_limit
+from bench.translate.route.http import (
+    LARGEST_DIRECT_RESPONSE,
+    RouteScope,
+    default_route,
+    routes_of,
+    without_time_limit,
+)
 
-LARGEST_DIRECT_RESPONSE = 1_048_576
 _UNKNOWN_HOST_PORT = 80
 """Only here a VirtualService for a host that is no service has an effect (istiod calls this a hack)."""
 _BLOCKED = 502
