@@ -30,7 +30,8 @@ _BAR = 20
 """Columns of the bar."""
 _LEFT = 22
 """Columns for what remains: ``about 99 min 59 s left``."""
-_STYLES = {"passed": "bold green", "generator-limited": "bold yellow"}
+_NOTHING_PROVEN = 3
+"""Exit code of a run that neither passed nor failed."""
 _LEVEL_STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold blue"}
 _LOG_WIDTH = 100
 """Columns of drawings where there is no terminal to measure."""
@@ -230,7 +231,7 @@ class Console:
             lines = [*verdict_lines(result), *([f"report  {shown}"] if shown else [])]
         else:
             lines = summary_lines(result, shown)
-        style = _STYLES.get(verdict.state, "bold red")
+        style = {0: "bold green", _NOTHING_PROVEN: "bold yellow"}.get(verdict.exit_code, "bold red")
         if not self._quiet:
             self._out.print()
         first = Text(lines[0])

@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Literal
 
 from bench.analysis.part_costs import cpu_us_of_role, memory_bytes_of_role
 from bench.result import Comparison, TrialResult
 
 ENOUGH_BLOCKS = 6
 """With n blocks the smallest two-sided p of a sign test is 2/2^n: below six, no outcome reaches 5 %."""
-
-
-_OF_THE_PROCESS = "memory"
-"""Ending of metrics that belong to a process and not to the load of a block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,7 @@ def compare_blocks(comparison: Comparison) -> BlockComparison:
     eds = _spread([pair[1] for pair in pairs])
     differences = tuple(candidate - baseline for baseline, candidate in pairs)
     ratio = eds.median / static.median if static.median else None
-    if comparison.metric.endswith(_OF_THE_PROCESS):
+    if comparison.scope == "process":
         # The same two processes in each block: six readings of one observation prove nothing.
         resolved, wording = False, "not resolved: one process of each source, read again in each block"
     else:
@@ -135,7 +132,7 @@ def comparisons_of(trials: Sequence[TrialResult]) -> tuple[Comparison, ...]:
             blocks.setdefault(trial.block, {})[trial.config_source] = trial
     whole = [blocks[number] for number in sorted(blocks) if len(blocks[number]) == 2]
     found = []
-    for metric, unit, read in _METRICS:
+    for metric, unit, scope, read in _METRICS:
         pairs = [(read(block["static"]), read(block["eds"])) for block in whole]
         known = [(static, eds) for static, eds in pairs if static is not None and eds is not None]
         if known:
@@ -143,6 +140,7 @@ def comparisons_of(trials: Sequence[TrialResult]) -> tuple[Comparison, ...]:
                 Comparison(
                     metric=metric,
                     unit=unit,
+                    scope=scope,
                     static=tuple(pair[0] for pair in known),
                     eds=tuple(pair[1] for pair in known),
                 )
@@ -153,13 +151,13 @@ def comparisons_of(trials: Sequence[TrialResult]) -> tuple[Comparison, ...]:
 Read = Callable[[TrialResult], float | None]
 
 
-_METRICS: tuple[tuple[str, str, Read], ...] = (
-    ("response time p50", "µs", lambda trial: trial.total.response_time.p50),
-    ("response time p99", "µs", lambda trial: trial.total.response_time.p99),
-    ("service time p50", "µs", lambda trial: trial.total.service_time.p50),
-    ("service time p99", "µs", lambda trial: trial.total.service_time.p99),
-    ("sidecar CPU per request", "µs", lambda trial: cpu_us_of_role(trial, "sidecar")),
-    ("gateway CPU per request", "µs", lambda trial: cpu_us_of_role(trial, "egress")),
-    ("sidecar memory", "bytes", lambda trial: memory_bytes_of_role(trial, "sidecar")),
-    ("gateway memory", "bytes", lambda trial: memory_bytes_of_role(trial, "egress")),
+_METRICS: tuple[tuple[str, str, Literal["load", "process"], Read], ...] = (
+    ("response time p50", "µs", "load", lambda trial: trial.total.response_time.p50),
+    ("response time p99", "µs", "load", lambda trial: trial.total.response_time.p99),
+    ("service time p50", "µs", "load", lambda trial: trial.total.service_time.p50),
+    ("service time p99", "µs", "load", lambda trial: trial.total.service_time.p99),
+    ("sidecar CPU per request", "µs", "load", lambda trial: cpu_us_of_role(trial, "sidecar")),
+    ("gateway CPU per request", "µs", "load", lambda trial: cpu_us_of_role(trial, "egress")),
+    ("sidecar memory", "bytes", "process", lambda trial: memory_bytes_of_role(trial, "sidecar")),
+    ("gateway memory", "bytes", "process", lambda trial: memory_bytes_of_role(trial, "egress")),
 )

@@ -22,9 +22,9 @@ def mode_doubts(mode: HandshakeMode) -> Iterator[RunWarning]:
         yield RunWarning(
             code="handshake-counts",
             message=f"{mode.name} handshakes: the access log has {mode.connections:,} connections,"
-            f" {mode.of_other_kind:,} of them of the other kind; Envoy counted {mode.handshakes:,}"
-            f" handshakes, {mode.sessions_reused:,} of them resumed. The accounts do not agree, or the"
-            " handshakes are not what the trial was to measure.",
+            f" {mode.of_other_kind:,} of them of the other kind; Envoy counted {_counted(mode.handshakes)}"
+            f" handshakes, {_counted(mode.sessions_reused)} of them resumed. The accounts do not agree, or"
+            " the handshakes are not what the trial was to measure.",
             advice=f"Do not take its figures for those of {mode.name} handshakes.",
         )
     taken, cost = mode.handshake_time.p50, cpu_us_of_both_sides(mode)
@@ -35,6 +35,10 @@ def mode_doubts(mode: HandshakeMode) -> Iterator[RunWarning]:
             f" {format_micros(round(cost))} of CPU on both sides: they waited for a processor.",
             advice="Their times are those of a busy machine. Free it, or lower handshake.arrival_rate.",
         )
+
+
+def _counted(number: int | None) -> str:
+    return f"{number:,}" if number is not None else "an unknown number of"
 
 
 def cpu_us_of_both_sides(mode: HandshakeMode) -> float | None:

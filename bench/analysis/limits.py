@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 
@@ -41,6 +42,15 @@ def check_limits(
     return tuple(_check(name, bound, total, where) for name, bound in limits.items() if bound is not None)
 
 
+_PER_THOUSAND = {"p50": 500, "p90": 900, "p99": 990, "p999": 999}
+
+
+def samples_needed(name: str) -> int | None:
+    """How many samples the percentile of a limit takes, ten of them beyond it; None: one is enough."""
+    per_thousand = _PER_THOUSAND.get(name.rsplit("_", 2)[1]) if name not in COUNTS else None
+    return None if per_thousand is None else math.ceil(10 * 1000 / (1000 - per_thousand))
+
+
 def _check(name: str, bound: float, total: SubsetResult, where: str | None) -> LimitCheck:
     if name not in LIMITS:
         near = get_close_matches(name, LIMITS, n=1)
@@ -61,5 +71,7 @@ def _check(name: str, bound: float, total: SubsetResult, where: str | None) -> L
     limit = f"≤ {bound:.6g} ms"
     if value is None:
         measured = f"– ({latency.samples:,} samples are too few)"
-        return LimitCheck(name=name, limit=limit, measured=measured, passed=False)
+        # Without any sample nothing was answered: that is the path's doing.
+        is_proven = latency.samples == 0
+        return LimitCheck(name=name, limit=limit, measured=measured, passed=False, is_proven=is_proven)
     return LimitCheck(name=name, limit=limit, measured=format_micros(value), passed=value <= bound * 1000)

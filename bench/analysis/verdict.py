@@ -1,15 +1,48 @@
-"""What a run comes to, in one word and one sentence."""
+"""What a run comes to, in one word and one sentence.
+
+Exit codes: 0, everything asked for was met; 1, the path did something wrong; 2, the run did not come to its
+end; 3, nothing was proven: generator, machine or too few samples stood between the path and a verdict.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from bench.analysis.generator_health import GENERATOR_LIMITED
 from bench.analysis.ledger import summarise_ledger
-from bench.result import FaultsResult, Result, SubsetResult
+from bench.result import Counts, FaultsResult, LimitCheck, Reason, ReasonCode, Result, SubsetResult
 
-State = Literal["passed", "limit missed", "aborted", "generator-limited"]
+State = Literal[
+    "passed",
+    "limit missed",
+    "wrong answers",
+    "control failed",
+    "ledger open",
+    "aborted",
+    "generator-limited",
+    "machine disturbed",
+    "too few samples",
+    "nothing proven",
+]
+
+_EXIT_CODES: dict[State, int] = {
+    "passed": 0,
+    "limit missed": 1,
+    "wrong answers": 1,
+    "control failed": 1,
+    "ledger open": 1,
+    "aborted": 2,
+    "generator-limited": 3,
+    "machine disturbed": 3,
+    "too few samples": 3,
+    "nothing proven": 3,
+}
+MACHINE_DISTURBED = frozenset({"machine-disturbed"})
+"""Codes of warnings after which times say more about the machine than about the path."""
+_BY_THE_PATH_ALONE = frozenset({"misrouted", "failed"})
+"""Limits that neither a late generator nor a busy machine explains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +54,8 @@ class Verdict:
 
     @property
     def exit_code(self) -> int:
-        """0: all limits met; 1: a limit or a correctness check missed; 2: it could not run to its end."""
-        return {"passed": 0, "generator-limited": 0, "limit missed": 1, "aborted": 2}[self.state]
+        """0: all met; 1: the path did wrong; 2: it could not run to its end; 3: nothing was proven."""
+        return _EXIT_CODES[self.state]
 
 
 def whole(result: Result) -> SubsetResult | None:
@@ -31,40 +64,87 @@ def whole(result: Result) -> SubsetResult | None:
 
 
 def misrouted_anywhere(result: Result) -> int | None:
-    """Misrouted requests of all trials; None before the first one ended.
+    """Misrouted requests of all stages of all trials, and of the baseline; None before the first one ended.
 
-    The handshake trials are no part of the totals: a misroute there must not pass unseen.
+    Warm-ups and handshake trials are no part of the totals: a misroute there must not pass unseen.
     """
     total = whole(result)
     if total is None and not result.trials:
         return None
-    return max(sum(trial.total.misrouted for trial in result.trials), total.misrouted if total else 0)
+    return max(sum(counts.misrouted for counts in _every_count(result)), total.misrouted if total else 0)
+
+
+def wrong_bodies_anywhere(result: Result) -> int:
+    """Answers with a wrong body of all stages of all trials, and of the baseline."""
+    return sum(
+        number
+        for counts in _every_count(result)
+        for key, number in counts.reasons.items()
+        if Reason.of(key).code is ReasonCode.WRONG_BODY
+    )
+
+
+def _every_count(result: Result) -> Iterator[Counts]:
+    for trial in result.trials:
+        if trial.stages:
+            yield from (stage.total for stage in trial.stages)
+        else:
+            yield trial.total
+    if result.generator is not None and result.generator.baseline_counts is not None:
+        yield result.generator.baseline_counts
 
 
 def judge(result: Result) -> Verdict:
     """Judge a run. Wrong answers count as missed even where the scenario sets no limit for them."""
     if result.state == "aborted":
-        aborted = f"The run was aborted: {result.reason or 'the reason is not known'}"
-        # A wrong answer is a finding, also where the run stopped because of it.
-        wrong = _wrong(result)
-        return (
-            Verdict("limit missed", f"{'; '.join(wrong)}. {aborted}")
-            if wrong
-            else Verdict("aborted", aborted)
-        )
-    if result.faults is not None:
-        return _judge_faults(result.faults)
-    missed = _missed(result)
-    limited = [warning for warning in result.warnings if warning.code in GENERATOR_LIMITED]
+        return _judge_aborted(result)
+    return _judge_faults(result.faults) if result.faults is not None else _judge_complete(result)
+
+
+def _judge_aborted(result: Result) -> Verdict:
+    """A wrong answer is a finding, also where the run stopped because of it."""
+    aborted = f"The run was aborted: {result.reason or 'the reason is not known'}"
+    if wrong := _wrong(result):
+        return Verdict(_wrong_state(result), f"{'; '.join(wrong)}. {aborted}")
+    return Verdict("aborted", aborted)
+
+
+def _judge_complete(result: Result) -> Verdict:
+    wrong = _wrong(result)
+    missed = [check for check in result.limits if not check.passed and check.is_proven]
+    if misrouted_anywhere(result):
+        # Told above, limit or not.
+        missed = [check for check in missed if check.name != "misrouted"]
+    open_books = _open_books(result)
+    excuse, why = _excuse(result)
+    sentence = "; ".join([*wrong, *open_books, *map(_told, missed)])
+    if wrong or open_books or any(check.name in _BY_THE_PATH_ALONE for check in missed):
+        state = _wrong_state(result) if wrong else "ledger open" if open_books else "limit missed"
+        return Verdict(state, f"{sentence}.{' ' + why if why else ''}")
+    if excuse is not None:
+        met = f"{sentence}, which proves nothing" if sentence else "All limits are met, which proves nothing"
+        return Verdict(excuse, f"{met}: {why}")
     if missed:
-        also = " The generator was at its own limit, too." if limited else ""
-        return Verdict("limit missed", f"{'; '.join(missed)}.{also}")
-    if limited:
+        return Verdict("limit missed", f"{sentence}.")
+    if unproven := [check for check in result.limits if not check.is_proven]:
         return Verdict(
-            "generator-limited",
-            f"All limits are met, but the generator was at its own limit: {limited[0].message}",
+            "too few samples",
+            f"{'; '.join(map(_told, unproven))}. Measure longer, with more blocks, or at a higher rate.",
         )
     return Verdict("passed", _passed(result))
+
+
+def _excuse(result: Result) -> tuple[State | None, str]:
+    """What stood between the path and a verdict on its times, and the warning that says so."""
+    states: tuple[tuple[frozenset[str], State], ...] = (
+        (GENERATOR_LIMITED, "generator-limited"),
+        (MACHINE_DISTURBED, "machine disturbed"),
+    )
+    for codes, state in states:
+        for warning in result.warnings:
+            if warning.code in codes:
+                return state, warning.message
+    return None, ""
 
 
 def _judge_faults(proof: FaultsResult) -> Verdict:
@@ -75,7 +155,9 @@ def _judge_faults(proof: FaultsResult) -> Verdict:
     if left := len(proof.faults) - len(made):
         clean = f"{left} not possible here; {clean}"
     if proof.faults and not made:
-        return Verdict("limit missed", f"No fault could be made here: {proof.faults[0].impossible}; {clean}.")
+        return Verdict(
+            "nothing proven", f"No fault could be made here: {proof.faults[0].impossible}; {clean}."
+        )
     if missed or proof.false_alarms:
         named = f"{len(missed)} of {len(made)} faults were not named"
         which = f" ({', '.join(missed)})" if missed else ""
@@ -100,27 +182,34 @@ def _wrong(result: Result) -> list[str]:
         wrong.append(
             f"{len(calls)} of {len(result.verification)} verification calls {was} wrong ({calls[0]})"
         )
-    misrouted = misrouted_anywhere(result) or 0
-    if misrouted:
+    if misrouted := misrouted_anywhere(result):
         wrong.append(f"{misrouted:,} {'request was' if misrouted == 1 else 'requests were'} misrouted")
+    if bodies := wrong_bodies_anywhere(result):
+        wrong.append(f"{bodies:,} {'answer' if bodies == 1 else 'answers'} had a wrong body")
+    total = whole(result)
+    if result.state == "complete" and result.faults is None and (total is None or total.answered == 0):
+        wrong.append("no request was answered")
     return wrong
 
 
-def _missed(result: Result) -> list[str]:
-    missed = _wrong(result) + [
-        f"{check.name} is {check.measured}, limit {check.limit}"
-        for check in result.limits
-        # Misroutes are told above, limit or not.
-        if not check.passed and not (check.name == "misrouted" and misrouted_anywhere(result))
-    ]
+def _wrong_state(result: Result) -> State:
+    """Name it after the failed controls if nothing else went wrong."""
+    failed = [line for line in result.verification if not line.passed]
+    is_only_controls = bool(failed) and all(line.kind == "tls-control" for line in failed)
+    under_load = misrouted_anywhere(result) or wrong_bodies_anywhere(result)
+    return "control failed" if is_only_controls and not under_load else "wrong answers"
+
+
+def _told(check: LimitCheck) -> str:
+    return f"{check.name} is {check.measured}, limit {check.limit}"
+
+
+def _open_books(result: Result) -> list[str]:
     account = summarise_ledger(result)
-    if account is not None and account.troubles:
-        more = f" (and {len(account.troubles) - 1} more)" if len(account.troubles) > 1 else ""
-        missed.append(f"the ledger does not balance: {account.troubles[0]}{more}")
-    total = whole(result)
-    if total is None or total.answered == 0:
-        missed.append("no request was answered")
-    return missed
+    if account is None or not account.troubles:
+        return []
+    more = f" (and {len(account.troubles) - 1} more)" if len(account.troubles) > 1 else ""
+    return [f"the ledger does not balance: {account.troubles[0]}{more}"]
 
 
 def _passed(result: Result) -> str:

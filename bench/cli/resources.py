@@ -90,10 +90,8 @@ def explain(
     """Tell the way of one request: listener, route, cluster, endpoint, and why."""
     with make_console(as_json=as_json) as console:
         from bench.commands.explanation import explain_folder
-        from bench.explain.document import document
-        from bench.explain.mermaid import mermaid
-        from bench.explain.tree import tree
+        from bench.explain import document, mermaid, tree
 
-        journey = explain_folder(folder, url, headers=header or (), method=method, proxy=proxy)
-        console.say(mermaid(journey) if as_mermaid else tree(journey, width=console.width))
-        console.document(document(journey))
+        trace = explain_folder(folder, url, headers=header or (), method=method, proxy=proxy)
+        console.say(mermaid(trace) if as_mermaid else tree(trace, width=console.width))
+        console.document(document(trace))

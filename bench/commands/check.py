@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.check.effects.find import effects_of
-from bench.check.effects.survey import Survey, survey
-from bench.check.finding import Finding, Level, in_order
-from bench.check.rules.analyze import analyze
-from bench.check.rules.schema import unreadable
-from bench.check.rules.surroundings import Surroundings
-from bench.check.sarif import sarif
+from bench.check import (
+    Finding,
+    Level,
+    Surroundings,
+    Survey,
+    analyze,
+    effects_of,
+    in_order,
+    sarif,
+    survey,
+    unreadable,
+)
 from bench.commands.envoy_validation import Validation, validate
 from bench.errors import BenchError, Position
 from bench.scenario.folder import Folder

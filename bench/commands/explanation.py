@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.explain.explain import explain
-from bench.explain.request import parse_request
-from bench.explain.trace import Journey
+from bench.explain import Trace, explain, parse_request
 from bench.scenario.read import read_folder
 
 
 def explain_folder(
     folder: Path, url: str, *, headers: Sequence[str] = (), method: str = "GET", proxy: str | None = None
-) -> Journey:
+) -> Trace:
     """Follow the request to *url* with *headers* (``name: value``) from *proxy*, by default the only sidecar.
 
     Raises:

@@ -8,17 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from bench.certs.material import Material
 from bench.load import LoadOutcome, LoadPlan
 from bench.load.run import Launcher, measure_null_target_baseline, run_load
 from bench.measure.bookkeeper import Bookkeeper
+from bench.measure.ground import Bookkeeping, StackMeter
 from bench.measure.meter import Meter
 from bench.measure.request_matching import Matcher
 from bench.measure.topology import Topology
-from bench.measure.trial import Bookkeeping, LoadRunner, StackMeter
+from bench.measure.trial import LoadRunner
+from bench.report import write_report
+from bench.scenario.load import LoadedScenario
 from bench.stack import Stack
 from bench.stack.nodes import FLUSH_INTERVAL_S
 from bench.telemetry.access_log import wait_until_flushed
 from bench.verify.calls import Caller, make_calls
+from bench.verify.verifier import Verifier, Verifying
 
 
 class BaselineRunner(Protocol):
@@ -49,11 +54,13 @@ class Instruments:
     run_load: LoadRunner = run_load
     measure_baseline: BaselineRunner = measure_null_target_baseline
     call: Caller = make_calls
-    """Makes the single calls of the verification."""
+    """Makes single calls."""
+    make_verifier: Callable[[LoadedScenario, Material], Verifying] = Verifier
     open_meter: Callable[[Stack, str], StackMeter] = Meter
     """Reads a stack at the edges of the measured stage; told the gateway's name."""
     keep_books: BooksOpener = Bookkeeper
     await_logs: Callable[[Sequence[Path]], None] = await_logs
+    write_report: Callable[[Path], Path] = write_report
 
 
 REAL = Instruments()

@@ -17,7 +17,6 @@ from bench.experiment.steady.plans import steady_plans
 from bench.experiment.verification import WrongPathError
 from bench.measure.ending import Finished, kept
 from bench.measure.fingerprint import fingerprint_of
-from bench.measure.reporting import write_report
 from bench.measure.request_matching import require_matchable
 from bench.measure.run_record import RunRecord
 from bench.observer import Observer
@@ -65,14 +64,14 @@ def run(
         observer.note(
             f"Locust's web UI: http://{options.locust_outputs.web}/ while load runs, anew for each trial"
         )
-    with kept(record):
+    with kept(record, write_report=instruments.write_report):
         try:
             _measure(prepared, options, record, observer, instruments)
         except WrongPathError as error:
             # A finding about the user's resources, not a failure of the run: it has a report and exit code 1.
-            return Finished(record.abort(str(error)), record.folder, write_report(record.folder))
+            return Finished(record.abort(str(error)), record.folder, instruments.write_report(record.folder))
     observer.stage("writing the report", _REPORT_S)
-    return Finished(record.complete(), record.folder, write_report(record.folder))
+    return Finished(record.complete(), record.folder, instruments.write_report(record.folder))
 
 
 def _measure(
@@ -87,7 +86,8 @@ def _measure(
         observer.stage(f"making certificates ({scenario.tls.key})", 2)
         material = make_material(prepared.loaded, private / "material", options.keys)
         _keep_certificates(material, record.folder / "config" / "certificates")
-        context = RunContext(prepared, options, record, observer, material, instruments)
+        verifier = instruments.make_verifier(prepared.loaded, material)
+        context = RunContext(prepared, options, record, observer, material, verifier, instruments)
         measure_steady(context)
         if scenario.handshake is not None and options.with_handshake:
             measure_handshakes(context, scenario.handshake)

@@ -10,6 +10,7 @@ from bench.certs.material import Material
 from bench.errors import MeasurementError
 from bench.experiment.instruments import Instruments
 from bench.experiment.options import RunOptions
+from bench.measure.ground import Ground
 from bench.measure.request_matching import Matcher
 from bench.measure.run_record import RunRecord
 from bench.measure.topology import topology_of
@@ -18,12 +19,13 @@ from bench.measure.trial_plan import TrialPlan
 from bench.measure.trial_result import Trial
 from bench.observer import Observer
 from bench.preparation import Prepared, Variation
-from bench.report.folder import slug
+from bench.report import slug
 from bench.scenario.models import Scenario
 from bench.scenario.traffic import mean_rate
 from bench.stack import Stack
 from bench.stack.artifacts import save_config
 from bench.translate.config import ConfigSource
+from bench.verify.verifier import Verifying
 
 AROUND_TRIAL_S = 2.0
 """Start and end of the generator around a trial; for the progress bar only."""
@@ -38,6 +40,7 @@ class RunContext:
     record: RunRecord
     observer: Observer
     material: Material
+    verifier: Verifying
     instruments: Instruments
 
     @property
@@ -85,21 +88,20 @@ class RunContext:
         matcher = Matcher.of(topology, self.material) if is_matched else None
         with instruments.open_meter(stack, scenario.traffic.gateway) as meter:
             trial = run_trial(
-                stack,
+                Ground(stacks, name, meter, instruments.keep_books(stack, topology, matcher)),
                 scenario,
                 plan,
                 run_id=self.next_run_id(),
                 folder=self.record.folder / "logs" / "generator" / slug(plan.name),
-                meter=meter,
-                books=instruments.keep_books(stack, topology, matcher),
                 locust_outputs=self.options.locust_outputs.for_trial(slug(plan.name)),
-                beside=[other for each, other in stacks.items() if each != name],
                 run_load=instruments.run_load,
             )
         self.record.add_trial(trial)
-        if not trial.outcome.complete:
+        if trial.failure is not None:
+            raise trial.failure
+        if trial.result.aborted is not None:
             raise MeasurementError(
-                f"{plan.name}: the load ended early: {trial.outcome.reason}.",
+                f"{plan.name}: {trial.result.aborted}.",
                 remedy=f"What was measured is in {self.record.folder}.",
             )
         return trial

@@ -10,11 +10,7 @@ from bench.experiment.run_context import RunContext
 from bench.result import VerificationLine
 from bench.stack import Stack
 from bench.stack.artifacts import save_logs
-from bench.verify.client_tls_controls import Identities
-from bench.verify.matrix import MatrixCheck
 from bench.verify.path_calls import path_requests
-from bench.verify.upstream_tls_controls import verify_gateway
-from bench.verify.walkthrough import verify
 
 
 class WrongPathError(BenchError):
@@ -24,10 +20,9 @@ class WrongPathError(BenchError):
 def verify_stack(run: RunContext, name: str, stack: Stack) -> None:
     """Call everything on one stack."""
     run.observer.stage(f"verifying the path on stack {name}, call by call", 1)
-    call = run.instruments.call
-    lines = list(verify(stack, run.scenario, Identities.of(run.material), call=call))
+    lines = list(run.verifier.walk(stack))
     _note_first_verified(run, lines)
-    lines += MatrixCheck.of(run.prepared.loaded).verify(stack, call=call)
+    lines += run.verifier.ask_matrix(stack)
     run.record.verification += [line.model_copy(update={"stack": name}) for line in lines]
     run.instruments.await_logs(
         [part.access_log for part in stack.components() if part.access_log is not None]
@@ -41,7 +36,7 @@ def verify_gateway_on(run: RunContext) -> None:
         stack = run.start_stack(aside, "controls", "static")
         faults = run.options.backend.make_faults(stack)
         run.observer.stage("verifying what the gateway refuses", 2)
-        lines = verify_gateway(stack, faults, run.scenario, run.material, call=run.instruments.call)
+        lines = run.verifier.probe_gateway(stack, faults)
     run.record.verification += [line.model_copy(update={"stack": "controls"}) for line in lines]
 
 

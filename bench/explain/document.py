@@ -1,17 +1,17 @@
-"""A journey as plain data for ``--json``."""
+"""A trace as plain data for ``--json``."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from bench.explain.trace import Branch, Hop, Journey, Outcome, Step
+from bench.explain.trace import Branch, Hop, Outcome, Step, Trace
 
 SCHEMA_VERSION = 1
 
 
-def document(journey: Journey) -> dict[str, Any]:
-    """Give *journey* as values that JSON knows: the whole way, and every ending with its probability."""
-    request = journey.request
+def document(trace: Trace) -> dict[str, Any]:
+    """Give *trace* as values that JSON knows: the whole way, and every ending with its probability."""
+    request = trace.request
     return {
         "schema_version": SCHEMA_VERSION,
         "request": {"method": request.method, "url": request.url, "headers": dict(request.headers)},
@@ -22,9 +22,9 @@ def document(journey: Journey) -> dict[str, Any]:
                 "clusters": list(ending.clusters),
                 **_outcome(ending.outcome),
             }
-            for ending in journey.endings()
+            for ending in trace.endings()
         ],
-        "way": _hop(journey.hop),
+        "way": _hop(trace.hop),
     }
 
 

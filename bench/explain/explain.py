@@ -8,14 +8,14 @@ from bench.explain.narrow import narrowed
 from bench.explain.proxies import Proxies, possible_names
 from bench.explain.request import Request
 from bench.explain.resources import Sources
-from bench.explain.trace import Journey
-from bench.explain.walk import Walk
+from bench.explain.trace import Trace
+from bench.explain.tracer import Tracer
 from bench.istio.hosts import is_ip
 from bench.istio.registry import ProxyView, Registry
 from bench.istio.resource import Resources
 
 
-def explain(registry: Registry, resources: Resources, request: Request, proxy: str | None = None) -> Journey:
+def explain(registry: Registry, resources: Resources, request: Request, proxy: str | None = None) -> Trace:
     """Follow *request* from *proxy* on, by default from the only sidecar of the inventory.
 
     Only what the request can meet is translated, so that thousands of other hosts cost nothing.
@@ -33,8 +33,8 @@ def explain(registry: Registry, resources: Resources, request: Request, proxy: s
         has_tls=request.scheme == "https",
         sni=request.host if request.scheme == "https" and not is_ip(request.host.strip("[]")) else "",
     )
-    hop = Walk(Proxies(small, Sources(resources, small.services))).arrive(name, request, connection)
-    return Journey(request, hop)
+    hop = Tracer(Proxies(small, Sources(resources, small.services))).arrive(name, request, connection)
+    return Trace(request, hop)
 
 
 def default_proxy(registry: Registry) -> str:

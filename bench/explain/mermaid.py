@@ -1,24 +1,24 @@
-"""A journey as a Mermaid flowchart, for documents: GitHub, GitLab and most wikis draw it."""
+"""A trace as a Mermaid flowchart, for documents: GitHub, GitLab and most wikis draw it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from bench.explain.answers import percent
-from bench.explain.trace import Branch, Hop, Journey, Step
+from bench.explain.trace import Branch, Hop, Step, Trace
 from bench.explain.tree import describe_outcome
 
 _SHOWN = ("listener", "virtual host", "route", "cluster", "tls", "endpoint")
 
 
-def mermaid(journey: Journey) -> str:
-    """Draw *journey*: a box for each proxy with its decisions, an arrow for each branch."""
-    request = journey.request
+def mermaid(trace: Trace) -> str:
+    """Draw *trace*: a box for each proxy with its decisions, an arrow for each branch."""
+    request = trace.request
     drawing = _Drawing()
     client = drawing.node(
         f"{request.method} {request.url}", *(f"{k}: {v}" for k, v in request.headers.items())
     )
-    drawing.hop(journey.hop, client, "")
+    drawing.hop(trace.hop, client, "")
     return "\n".join(["flowchart LR", *drawing.lines])
 
 

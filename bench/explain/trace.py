@@ -62,8 +62,8 @@ class Outcome:
     """How a way ends."""
 
     kind: Literal["answer", "endpoint", "closed"]
-    """``answer``: the proxy answers itself; ``endpoint``: whoever listens there does; ``closed``: no "
-    "answer."""
+    """``answer``: the proxy answers itself; ``endpoint``: whoever listens there does;
+    ``closed``: no answer."""
     proxy: str
     reason: str
     status: int | None = None
@@ -108,7 +108,7 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """One way the whole journey can end."""
+    """One way the whole trace can end."""
 
     probability: float
     proxies: tuple[str, ...]
@@ -119,7 +119,7 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class Journey:
+class Trace:
     """The whole way."""
 
     request: Request

@@ -1,4 +1,4 @@
-"""A journey as a tree of text that fits a terminal."""
+"""A trace as a tree of text that fits a terminal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.explain.answers import percent, phrase
-from bench.explain.trace import Branch, Hop, Journey, Origin, Outcome, Step
+from bench.explain.trace import Branch, Hop, Origin, Outcome, Step, Trace
 
 _NARROWEST = 40
 _ASIDE = frozenset({"filter chain", "route configuration", "limits", "change", "mirror", "fault"})
@@ -25,12 +25,12 @@ class _Node:
     children: tuple[_Node, ...] = ()
 
 
-def tree(journey: Journey, *, width: int = 100) -> str:
-    """Draw *journey* with lines of at most *width* columns (one long word may be longer)."""
-    request = journey.request
+def tree(trace: Trace, *, width: int = 100) -> str:
+    """Draw *trace* with lines of at most *width* columns (one long word may be longer)."""
+    request = trace.request
     lines = [f"{request.method} {request.url}"]
     lines += (f"  {name}: {value}" for name, value in request.headers.items())
-    lines += _draw([_hop(journey.hop)], "", max(width, _NARROWEST))
+    lines += _draw([_hop(trace.hop)], "", max(width, _NARROWEST))
     return "\n".join(lines)
 
 

@@ -62,9 +62,10 @@ class Collector:
         *,
         stage: Stage = "reading",
         resource: str = "",
+        field: Path = (),
     ) -> None:
         code = Code.REFUSED if resource else Code.UNREADABLE
-        self.problems.append(Problem(document.position(path), what, remedy, stage, resource, code))
+        self.problems.append(Problem(document.position(path), what, remedy, stage, resource, code, field))
 
     def _add_object(self, document: Document, data: Any, root: Path) -> None:
         if not isinstance(data, dict):
@@ -156,8 +157,15 @@ class Collector:
         if not isinstance(spec, BaseModel):
             faults += spec
         for fault in faults:
-            what = f"{title}:{_field(fault.path)} {fault.what}"
-            self._refuse(document, root + fault.path, what, fault.remedy, stage="schema", resource=title)
+            self._refuse(
+                document,
+                root + fault.path,
+                fault.text,
+                fault.remedy,
+                stage="schema",
+                resource=title,
+                field=fault.path,
+            )
         if faults or not isinstance(spec, BaseModel):
             return None
         resource: Resource[Any] = Resource(
@@ -181,9 +189,9 @@ class Collector:
             return
         for fault in unknown_fields(("metadata",), metadata, _METADATA_FIELDS):
             where = document.position(root + fault.path)
-            what = f"{title}: {path_text(fault.path)} is not a known field and has no effect."
+            what = f"{path_text(fault.path)} is not a known field and has no effect."
             if fault.path == ("metadata",):
-                what = f"{title}: metadata {fault.what}"
+                what = f"metadata {fault.what}"
             near = nearest(str(fault.path[-1]), _METADATA_FIELDS)
             self.warnings.append(Problem(where, what, near, resource=title, code=Code.UNKNOWN_METADATA))
 
@@ -200,13 +208,9 @@ class Collector:
 
 
 def _as_problem(resource: Resource[Any], finding: Finding, code: Code) -> Problem:
-    what = f"{resource.title}:{_field(finding.path)}: {finding.what}."
+    what = f"{path_text(finding.path)}: {finding.what}." if finding.path else f"{finding.what}."
     where = resource.position(finding.path)
-    return Problem(where, what, stage=finding.stage, resource=resource.title, code=code)
-
-
-def _field(path: Path) -> str:
-    return f" {path_text(path)}" if path else ""
+    return Problem(where, what, stage=finding.stage, resource=resource.title, code=code, path=finding.path)
 
 
 def _title(kind: str, namespace: str, name: str | None) -> str:

@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from bench.istio.problem import Path
+from bench.istio.problem import Path, path_text
 
 _TYPE_NAMES = {
     "string_type": "a text",
@@ -43,6 +43,14 @@ class FieldFault:
     what: str
     remedy: str | None = None
     is_unknown_field: bool = False
+    is_sentence: bool = False
+    """:attr:`what` has a subject of its own."""
+
+    @property
+    def text(self) -> str:
+        """What is wrong, with the field."""
+        name = path_text(self.path)
+        return f"{name}: {self.what}" if name and self.is_sentence else f"{name} {self.what}".strip()
 
 
 def decode(model: type[BaseModel], data: Any, root: Path) -> BaseModel | list[FieldFault]:
@@ -82,11 +90,17 @@ def _fault(model: type[BaseModel], error: ErrorDetails, root: Path) -> FieldFaul
         if kind == "int_type" and isinstance(given, str) and given.isdecimal():
             remedy = "Write it without quotes."
         return FieldFault(path, f"must be {_TYPE_NAMES[kind]}, not {describe(given)}.", remedy)
+    return _value_fault(path, kind, given, context, error["msg"])
+
+
+def _value_fault(path: Path, kind: str, given: Any, context: dict[str, Any], message: str) -> FieldFault:
     if kind == "literal_error":
         expected = str(context["expected"]).replace(" or ", ", ").replace("'", "")
         near = nearest(str(given), expected.split(", "))
         return FieldFault(path, f"must be one of {expected}, not {describe(given)}.", near)
-    return FieldFault(path, f"{_bound(kind, context, given) or error['msg']}.")
+    if kind == "value_error":
+        return FieldFault(path, f"{context['error']}.", is_sentence=True)
+    return FieldFault(path, f"{_bound(kind, context, given) or message}.")
 
 
 def _bound(kind: str, context: dict[str, Any], given: Any) -> str | None:

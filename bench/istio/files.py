@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import stat
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,8 @@ STDIN = Path("-")
 MOST_BYTES = 256 * 1024 * 1024
 """Of one file; more is no YAML that somebody wrote, and parsing it would exhaust the machine."""
 _DEEPEST_FOLDERS = 32
+_RESOURCE = re.compile(rb"""(^[ \t"'{\[-]*|[{,][ \t]*["']?)apiVersion["']?[ \t]*:""", re.MULTILINE)
+"""Says in a text, whatever its style, that there is a resource in it."""
 _SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 
 
@@ -48,33 +52,51 @@ def find_files(folder: Path) -> FoundFiles:
         raise InputError(
             "there is no such folder.", where=str(folder), remedy="Name a folder with Istio YAML files."
         )
-    files: list[Path] = []
-    ignored: list[Problem] = []
-    others: list[Path] = []
-    seen: set[tuple[int, int]] = set()
+    search = _Search()
+    search.enter(folder, 0)
+    return FoundFiles(tuple(search.files), tuple(search.ignored), tuple(search.others))
 
-    def enter(here: Path, depth: int) -> None:
-        identity = _identity(here)
-        if identity in seen or depth > _DEEPEST_FOLDERS:
+
+class _Search:
+    def __init__(self) -> None:
+        self.files: list[Path] = []
+        self.ignored: list[Problem] = []
+        self.others: list[Path] = []
+        self._seen: set[tuple[int, int]] = set()
+
+    def enter(self, folder: Path, depth: int) -> None:
+        identity = _identity(folder)
+        if identity in self._seen or depth > _DEEPEST_FOLDERS:
             return
-        seen.add(identity)
-        for path in _listed(here):
+        self._seen.add(identity)
+        for path in _listed(folder):
             if path.name.startswith("."):
                 continue
             if path.is_dir():
-                if any((path / name).is_file() for name in OWN_FILES):
-                    others.append(path)
-                else:
-                    enter(path, depth + 1)
+                self._folder(path, depth + 1)
             elif path.suffix in SUFFIXES and path.name not in OWN_FILES:
-                reason = _why_not_read(path)
-                if reason is None:
-                    files.append(path)
-                else:
-                    ignored.append(Problem(Position(str(path), 1), reason, code=Code.NOT_READ))
+                self._file(path)
 
-    enter(folder, 0)
-    return FoundFiles(tuple(files), tuple(ignored), tuple(others))
+    def _folder(self, path: Path, depth: int) -> None:
+        if any((path / name).is_file() for name in OWN_FILES):
+            self.others.append(path)
+            return
+        texts = list(_texts_below(path))
+        if any(_RESOURCE.search(text) for text in texts):
+            self.enter(path, depth)
+        elif texts:
+            # Proxies' configurations, values of charts and recorded answers lie beside manifests as well.
+            self._ignore(path, "this folder has YAML files, and none of them has a Kubernetes resource.")
+
+    def _file(self, path: Path) -> None:
+        reason = _why_not_read(path)
+        if reason is None:
+            self.files.append(path)
+        else:
+            self._ignore(path, reason)
+
+    def _ignore(self, path: Path, reason: str) -> None:
+        self.ignored.append(Problem(Position(str(path), 1), reason, code=Code.NOT_READ))
 
 
 def read_text(path: Path) -> str:
@@ -137,6 +159,20 @@ def _why_not_read(path: Path) -> str | None:
         return None
     kind = "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
     return f"it is {'a folder' if stat.S_ISDIR(mode) else kind}, not a file."
+
+
+def _texts_below(folder: Path) -> Iterator[bytes]:
+    seen: set[tuple[int, int]] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        if _identity(Path(parent)) in seen:
+            folders.clear()
+            continue
+        seen.add(_identity(Path(parent)))
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for path in (Path(parent, name) for name in sorted(names) if not name.startswith(".")):
+            if path.suffix in SUFFIXES and _why_not_read(path) is None:
+                with path.open("rb") as file:
+                    yield file.read(MOST_BYTES)
 
 
 def _identity(folder: Path) -> tuple[int, int]:

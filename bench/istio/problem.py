@@ -41,14 +41,22 @@ class Problem:
 
     where: Position
     what: str
+    """Without the name of the resource."""
     remedy: str | None = None
     stage: Stage = field(default="reading", compare=False)
     resource: str = field(default="", compare=False)
     """``VirtualService shop/web``; empty when the fault is of no resource."""
     code: Code = field(default=Code.REFUSED, compare=False)
+    path: Path = field(default=(), compare=False)
+    """The field within the resource."""
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, with the resource."""
+        return f"{self.resource}: {self.what}" if self.resource else self.what
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}{f' {self.remedy}' if self.remedy else ''}"
+        return f"{self.where}: {self.sentence}{f' {self.remedy}' if self.remedy else ''}"
 
 
 class InvalidResourcesError(InputError):
@@ -58,7 +66,7 @@ class InvalidResourcesError(InputError):
         self.problems = tuple(problems)
         first = self.problems[0]
         if len(self.problems) == 1:
-            super().__init__(first.what, where=first.where, remedy=first.remedy)
+            super().__init__(first.sentence, where=first.where, remedy=first.remedy)
         else:
             lines = "\n".join(f"  {problem}" for problem in self.problems)
             super().__init__(f"{len(self.problems)} problems in the Istio YAML:\n{lines}")

@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.ledger.balance import Damage, Fault
+from bench.result import DamageCode, LedgerDamage
 
 GAUGES = ("_active", "_pending_active", "_open", "_buffered")
 _UPTIME = "server.uptime"
@@ -52,28 +52,31 @@ class Window:
         """How much *name* grew. A counter that Envoy has not made yet is 0."""
         return self.after.get(name, 0) - self.before.get(name, 0)
 
-    def damages(self) -> tuple[Damage, ...]:
+    def damages(self) -> tuple[LedgerDamage, ...]:
         """Whether the two readings are of one life of the process, and complete."""
-        found: list[Damage] = []
+        found: list[LedgerDamage] = []
         if not self.before or not self.after:
             which = "before" if not self.before else "after"
-            found.append(Damage(Fault.COUNTERS_MISSING, f"{self.proxy}: nothing was read {which} the window"))
+            found.append(
+                _damage(DamageCode.COUNTERS_MISSING, f"{self.proxy}: nothing was read {which} the window")
+            )
             return tuple(found)
         if self.instance_before != self.instance_after:
             found.append(
-                Damage(
-                    Fault.COUNTERS_RESET,
+                _damage(
+                    DamageCode.COUNTERS_RESET,
                     f"{self.proxy} is another process: {self.instance_before} before, "
                     f"{self.instance_after} after",
                 )
             )
         if self.after.get(_UPTIME, 0) < self.before.get(_UPTIME, 0):
-            found.append(Damage(Fault.COUNTERS_RESET, f"{self.proxy}: its uptime went back"))
+            found.append(_damage(DamageCode.COUNTERS_RESET, f"{self.proxy}: its uptime went back"))
         fallen = [name for name, value in self.before.items() if self._fell(name, value)]
         if fallen:
             found.append(
-                Damage(
-                    Fault.COUNTERS_RESET, f"{self.proxy}: {len(fallen)} counters fell, such as {fallen[0]}"
+                _damage(
+                    DamageCode.COUNTERS_RESET,
+                    f"{self.proxy}: {len(fallen)} counters fell, such as {fallen[0]}",
                 )
             )
         return tuple(found)
@@ -86,6 +89,10 @@ class Window:
             and ".circuit_breakers." not in name
             and self.after.get(name, 0) < value
         )
+
+
+def _damage(code: DamageCode, detail: str) -> LedgerDamage:
+    return LedgerDamage(code=code, detail=detail)
 
 
 @dataclass(frozen=True, slots=True)

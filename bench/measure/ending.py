@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import BenchError, StackError
-from bench.measure.reporting import write_report
 from bench.measure.run_record import RunRecord
+from bench.report import write_report as write_real_report
 from bench.result import Result
 
 
@@ -30,7 +30,7 @@ class InterruptedRunError(BenchError):
 
 
 @contextlib.contextmanager
-def kept(record: RunRecord) -> Iterator[None]:
+def kept(record: RunRecord, *, write_report: Callable[[Path], Path] = write_real_report) -> Iterator[None]:
     """Whatever stops what is done within: result and report of what there is are on disk.
 
     Raises:
@@ -40,12 +40,12 @@ def kept(record: RunRecord) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        _keep(record, "interrupted by the user")
+        _keep(record, "interrupted by the user", write_report)
         raise InterruptedRunError(
             "interrupted; everything is stopped.", remedy=f"What was measured is in {record.folder}."
         ) from None
     except BenchError as error:
-        _keep(record, str(error))
+        _keep(record, str(error), write_report)
         raise
     except OSError as error:
         explained = StackError(
@@ -53,11 +53,11 @@ def kept(record: RunRecord) -> Iterator[None]:
             where=str(error.filename) if error.filename is not None else None,
             remedy="Make room on the disk, or name another folder with --out or TMPDIR.",
         )
-        _keep(record, str(explained))
+        _keep(record, str(explained), write_report)
         raise explained from error
 
 
-def _keep(record: RunRecord, reason: str) -> None:
+def _keep(record: RunRecord, reason: str, write_report: Callable[[Path], Path]) -> None:
     """Result and report of an aborted run; a second failure here must not hide the first.
 
     Where the disk is full the result stays as it was written before: aborted, and with all trials until then.

@@ -39,13 +39,15 @@ class Reading:
     """Of the parts that a CPU limit can hold back."""
     gateway: Snapshot
 
-    def tls_until(self, later: Reading) -> UpstreamTls:
+    def tls_until(self, later: Reading) -> UpstreamTls | None:
         """What the gateway's clusters counted between two readings.
 
-        Raises:
-            MeasurementError: the gateway was restarted in between.
+        None if it was restarted in between, or somebody reset its counters: the books of the trial say so.
         """
-        rises = difference(self.gateway, later.gateway)
+        try:
+            rises = difference(self.gateway, later.gateway)
+        except MeasurementError:
+            return None
         return UpstreamTls(
             connections=total(rises, "upstream_cx_total"),
             handshakes=total(rises, "ssl.handshake"),

@@ -12,8 +12,7 @@ from bench.analysis.limits import check_limits
 from bench.load import LoadOutcome
 from bench.measure.summary import examples_of, generator_of, totals_of, warnings_of
 from bench.measure.trial_result import Trial
-from bench.report.folder import prepare_folder
-from bench.report.samples import write_samples
+from bench.report import prepare_folder, write_samples
 from bench.result import (
     FaultsResult,
     Fingerprint,
@@ -131,7 +130,10 @@ class RunRecord:
             verification=tuple(self.verification),
             trials=tuple(trial.result for trial in self.trials),
             totals=totals,
-            comparisons=comparisons_of([trial.result for trial in self.trials]),
+            comparisons=comparisons_of(
+                # A trial that was cut short has no equal to be compared with.
+                [trial.result for trial in self.trials if trial.result.aborted is None]
+            ),
             handshake=self.handshake,
             faults=self.faults,
             generator=generator,

@@ -9,7 +9,16 @@ from bench.analysis.latency import merge, summarise
 from bench.analysis.subsets import combine, judge_balance
 from bench.load import LoadOutcome
 from bench.measure.trial_result import Trial
-from bench.result import FailureExample, GeneratorResult, Latency, RunWarning, SubsetOutcome, SubsetResult
+from bench.result import (
+    Counts,
+    FailureExample,
+    GeneratorResult,
+    Latency,
+    Reason,
+    RunWarning,
+    SubsetOutcome,
+    SubsetResult,
+)
 from bench.units import format_micros
 
 
@@ -27,6 +36,7 @@ def totals_of(trials: Iterable[Trial]) -> tuple[SubsetResult, ...]:
 
 def generator_of(trials: Sequence[Trial], baseline: LoadOutcome | None) -> GeneratorResult | None:
     """The generator over all measured stages of the steady trials."""
+    trials = [trial for trial in trials if trial.result.duration_s]
     if not trials:
         return None
     parts = [trial.outcome.generator for trial in trials]
@@ -53,7 +63,8 @@ def generator_of(trials: Sequence[Trial], baseline: LoadOutcome | None) -> Gener
             ],
             [trial.result.duration_s for trial in trials],
         ),
-        floor=_baseline(baseline),
+        null_target_baseline=_baseline(baseline),
+        baseline_counts=_counts(baseline),
         involuntary_context_switches=_sum(part.involuntary_context_switches for part in parts),
         reconnects=sum(part.reconnects for part in parts),
     )
@@ -70,6 +81,12 @@ def _baseline(outcome: LoadOutcome | None) -> Latency | None:
         return None
     subsets = [subset for stage in outcome.stages if stage.kind == "measure" for subset in stage.subsets]
     return summarise(merge(subset.response_time for subset in subsets))
+
+
+def _counts(outcome: LoadOutcome | None) -> Counts | None:
+    if outcome is None:
+        return None
+    return Counts.sum(subset.counts for stage in outcome.stages for subset in stage.subsets)
 
 
 def _sum(values: Iterable[int | None]) -> int | None:
@@ -95,6 +112,14 @@ def warnings_of(
         found += judge_generator(generator, in_flight_samples=_in_flight_samples(trials))
     if totals:
         found += judge_delivery(totals[-1])
+    if generator is not None and generator.baseline_counts is not None and generator.baseline_counts.bad:
+        found.append(
+            RunWarning(
+                code="baseline-losses",
+                message=f"null-target baseline: {_losses(generator.baseline_counts)}.",
+                advice="The generator fails on a target that answers at once: free the machine.",
+            )
+        )
     for trial in trials:
         for subset in trial.subsets:
             found += judge_balance(subset)
@@ -116,15 +141,28 @@ def _lost(trial: Trial) -> Iterable[RunWarning]:
             message=f"{trial.result.name}: the load ended early: {trial.outcome.reason or 'why is unknown'}.",
             advice="Its counts hold what was due until then.",
         )
-    total = trial.result.total
-    bad = total.failed + total.misrouted + total.unsent
-    if trial.result.experiment == "handshake" and bad:
-        yield RunWarning(
-            code="handshake-losses",
-            message=f"{trial.result.name}: {bad:,} of {total.due:,} requests failed or were never sent"
-            f" ({', '.join(total.reasons) or 'no reason known'}).",
-            advice="The handshake figures leave them out; lower handshake.arrival_rate.",
-        )
+    for stage in trial.result.stages:
+        if stage.kind == "measure" and trial.result.experiment == "steady":
+            # In the totals, and judged by the limits.
+            continue
+        if stage.total.bad:
+            is_warm_up = stage.kind == "warm_up"
+            yield RunWarning(
+                code="warm-up-losses" if is_warm_up else "handshake-losses",
+                message=f"{trial.result.name}, {stage.name}: {_losses(stage.total)}.",
+                advice="The figures leave the warm-up out; what happened in it, did happen."
+                if is_warm_up
+                else "The handshake figures leave them out; lower handshake.arrival_rate.",
+            )
+
+
+def _losses(counts: Counts) -> str:
+    """How many did not get their right answer, and why."""
+    why = ", ".join(f"{number:,} {Reason.of(key).text}" for key, number in counts.reasons.items())
+    return (
+        f"{counts.bad:,} of {counts.due:,} requests got no right answer: {counts.misrouted:,} misrouted,"
+        f" {counts.failed:,} failed, {counts.unsent:,} never sent ({why or 'no reason known'})"
+    )
 
 
 def _throttled(trial: Trial) -> Iterable[RunWarning]:

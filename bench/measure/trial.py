@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import threading
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol
 
-from bench.load import LoadEvent, LoadOutcome, LoadPlan, StageEnded, StageStarted
+from bench.errors import BenchError, LoadError
+from bench.load import Generator, LoadEvent, LoadOutcome, LoadPlan, StageEnded, StageStarted
 from bench.load.run import Launcher, LocustOutputs, run_load
-from bench.measure.bookkeeper import Readings
+from bench.measure.ground import Ground
 from bench.measure.meter import Reading
 from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
-from bench.measure.trial_result import StackReadings, Trial, cut_short, finished_trial, measured_stage
-from bench.result import ComponentCost, LedgerResult
+from bench.measure.trial_result import StackReadings, Trial, finished_trial
 from bench.scenario.models import Scenario
 from bench.stack import Stack
 from bench.telemetry.memory import MemorySampler
@@ -28,104 +30,140 @@ class LoadRunner(Protocol):
         folder: Path,
         *,
         on_event: Callable[[LoadEvent], None] | None = None,
+        stop: threading.Event | None = None,
         locust_outputs: LocustOutputs | None = None,
         launcher: Launcher | None = None,
     ) -> LoadOutcome:
         """What the load brought."""
 
 
-class StackMeter(Protocol):
-    """Reads a stack at one moment; see ``bench.measure.meter.Meter``."""
+class _Watch:
+    """Reads the stack at the edges of the measured stage and looks after all parts.
 
-    def read(self) -> Reading:
-        """Everything, at once."""
+    The first failure ends the load in an orderly way: what was measured until then is worth keeping.
+    """
 
-    def costs(
-        self, before: Reading, after: Reading, requests: int, peaks: Mapping[str, int]
-    ) -> tuple[ComponentCost, ...]:
-        """What each part used between two readings."""
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self.edges: dict[str, Reading] = {}
+        self.failure: BenchError | None = None
+        self.stop = threading.Event()
 
-    def __enter__(self) -> Self: ...
+    def on_event(self, event: LoadEvent) -> None:
+        """Called by the generator's runner."""
+        if self.failure is not None:
+            return
+        match event:
+            case StageStarted(kind="measure"):
+                self.read("first")
+            case StageEnded(kind="measure"):
+                self.read("last")
+            case _:
+                self.attempt(self._ground.check_alive)
 
-    def __exit__(self, *_: object) -> None: ...
+    def read(self, edge: str) -> None:
+        """Read everything and keep it under this name."""
 
+        def keep() -> None:
+            self.edges[edge] = self._ground.read_meter()
 
-class Bookkeeping(Protocol):
-    """Keeps the account of trials on one stack; see ``bench.measure.bookkeeper.Bookkeeper``."""
+        self.attempt(keep)
 
-    def read(self) -> Readings:
-        """All hops before the load."""
-
-    def close(self, before: Readings, load: LoadPlan, outcome: LoadOutcome) -> LedgerResult:
-        """The account of a trial whose load is over."""
+    def attempt(self, action: Callable[[], None]) -> None:
+        """Do it; the first failure is kept, and ends the load."""
+        try:
+            action()
+        except BenchError as error:
+            self.failure = self.failure or error
+            self.stop.set()
 
 
 def run_trial(
-    stack: Stack,
+    ground: Ground,
     scenario: Scenario,
     plan: TrialPlan,
     *,
     run_id: str,
     folder: Path,
-    meter: StackMeter,
-    books: Bookkeeping,
     locust_outputs: LocustOutputs | None = None,
-    beside: Sequence[Stack] = (),
     run_load: LoadRunner = run_load,
 ) -> Trial:
-    """Put load on *stack* and return what was measured; *folder* gets the generator's own files.
+    """Put load on a stack and return what was measured; *folder* gets the generator's own files.
 
-    *locust_outputs* is what Locust itself shows and writes. The memory of the run is also that of the stacks
-    *beside*.
+    Whatever dies under way ends the load, and the trial holds what there is until then; ``Trial.failure`` is
+    what it was. *locust_outputs* is what Locust itself shows and writes. The run's memory includes that of
+    the idle stacks.
 
     Raises:
-        LoadError: the generator could not do its job.
-        StackError: a part of the stack died.
-        MeasurementError: the generator never reached the measured stage.
+        StackError, MeasurementError: the stack could not be read before the load.
     """
     started_at = datetime.now(UTC)
+    stack = ground.stack
     load = load_plan(scenario, plan, stack_target(stack, scenario), run_id)
-    edges: dict[str, Reading] = {}
     parts = {part.name: part.pid for part in stack.components()}
-    containers = _containers_of([stack, *beside])
-
-    def on_event(event: LoadEvent) -> None:
-        match event:
-            case StageStarted(kind="measure"):
-                edges["first"] = meter.read()
-            case StageEnded(kind="measure"):
-                edges["last"] = meter.read()
-            case _:
-                stack.check_alive()
-
+    containers = _containers_of(ground.stacks.values())
+    watch = _Watch(ground)
+    failure: BaseException | None = None
     with MemorySampler(parts, containers=containers or ()) as memory:
-        opening = books.read()
-        before = meter.read()
-        outcome = run_load(
-            load,
-            folder,
-            on_event=on_event,
-            launcher=stack.client(scenario.traffic.client),
-            locust_outputs=locust_outputs,
+        opening = ground.books.read()
+        before = ground.read_meter()
+        try:
+            outcome = run_load(
+                load,
+                folder,
+                on_event=watch.on_event,
+                stop=watch.stop,
+                launcher=stack.client(scenario.traffic.client),
+                locust_outputs=locust_outputs,
+            )
+        except (LoadError, KeyboardInterrupt) as error:
+            # The runner writes what it has before it raises.
+            outcome, failure = _read_outcome(folder) or _nothing(load, error), error
+        if not isinstance(failure, KeyboardInterrupt):
+            watch.attempt(ground.check_alive)
+            watch.read("after")
+            # A part that died is why the generator failed, if both did.
+            failure = watch.failure or failure
+    readings = None
+    if {"first", "last", "after"} <= watch.edges.keys():
+        first, last = watch.edges["first"], watch.edges["last"]
+        readings = StackReadings(
+            costs=ground.meter.costs(first, last, _sent_while_measured(outcome), memory.peaks),
+            tls=first.tls_until(last),
+            whole_tls=before.tls_until(watch.edges["after"]),
+            measured_from_us=first.wall_us,
+            # Without the containers it would be the memory of something else.
+            peak_memory_bytes=memory.peak_bytes if containers is not None else None,
         )
-        stack.check_alive()
-        after = meter.read()
-    measured = measured_stage(plan, outcome)
-    if "first" not in edges or "last" not in edges:
-        raise cut_short(plan, outcome)
-    first, last = edges["first"], edges["last"]
-    readings = StackReadings(
-        costs=meter.costs(first, last, sum(part.counts.sent for part in measured.subsets), memory.peaks),
-        tls=first.tls_until(last),
-        whole_tls=before.tls_until(after),
-        measured_from_us=first.wall_us,
-        # Without the containers it would be the memory of something else.
-        peak_memory_bytes=memory.peak_bytes if containers is not None else None,
+    ledger = None
+    if not isinstance(failure, KeyboardInterrupt):
+        # A part that is gone has no counters: its books say so.
+        with contextlib.suppress(BenchError):
+            ledger = ground.books.close(opening, load, outcome)
+    return finished_trial(plan, started_at, outcome, readings=readings, ledger=ledger, failure=failure)
+
+
+def _read_outcome(folder: Path) -> LoadOutcome | None:
+    """What the generator had written to *folder* when it was stopped; None: nothing."""
+    try:
+        return LoadOutcome.model_validate_json((folder / "outcome.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _nothing(load: LoadPlan, error: BaseException) -> LoadOutcome:
+    """The outcome of a load that ended before anything was heard of it."""
+    generator = Generator(cpu_seconds=0.0, requests=0, workers=load.workers, connects=0)
+    return LoadOutcome(stages=(), generator=generator, complete=False, reason=str(error))
+
+
+def _sent_while_measured(outcome: LoadOutcome) -> int:
+    return sum(
+        subset.counts.sent for stage in outcome.stages if stage.kind == "measure" for subset in stage.subsets
     )
-    return finished_trial(plan, started_at, outcome, readings, books.close(opening, load, outcome))
 
 
-def _containers_of(stacks: Sequence[Stack]) -> list[int] | None:
+def _containers_of(stacks: Iterable[Stack]) -> list[int] | None:
     """First processes of all containers; None if some of them cannot be seen from here."""
     found: list[int] = []
     for stack in stacks:

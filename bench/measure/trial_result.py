@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bench.analysis.subsets import add_up, combine
-from bench.errors import MeasurementError
 from bench.load import LoadOutcome, StageOutcome
 from bench.measure.meter import UpstreamTls
 from bench.measure.trial_plan import TrialPlan
-from bench.report.samples import SecondRow
-from bench.result import ComponentCost, FailureExample, LedgerResult, SubsetOutcome, TrialResult
+from bench.result import (
+    ComponentCost,
+    FailureExample,
+    LedgerResult,
+    SecondRow,
+    StageCounts,
+    SubsetOutcome,
+    TrialResult,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +27,9 @@ class StackReadings:
 
     costs: tuple[ComponentCost, ...]
     """Of the measured stage."""
-    tls: UpstreamTls
-    """What the gateway's clusters counted in the measured stage."""
-    whole_tls: UpstreamTls
+    tls: UpstreamTls | None
+    """What the gateway's clusters counted in the measured stage; None: its counters were reset."""
+    whole_tls: UpstreamTls | None
     """The same from before the warm-up until everything was answered."""
     measured_from_us: int
     """When the measured stage began, microseconds since the epoch, as access logs count."""
@@ -42,40 +48,34 @@ class Trial:
     examples: tuple[FailureExample, ...]
     outcome: LoadOutcome
     readings: StackReadings | None
-    """None where the path is not ours."""
-
-
-def measured_stage(plan: TrialPlan, outcome: LoadOutcome) -> StageOutcome:
-    """The measured stage of a trial's load.
-
-    Raises:
-        MeasurementError: the load ended before it.
-    """
-    measured = next((stage for stage in outcome.stages if stage.kind == "measure"), None)
-    if measured is None:
-        raise cut_short(plan, outcome)
-    return measured
-
-
-def cut_short(plan: TrialPlan, outcome: LoadOutcome) -> MeasurementError:
-    """The error of a trial whose load ended before its measured stage was over."""
-    return MeasurementError(
-        f"{plan.name}: the load ended before its measured stage was over"
-        f"{f' ({outcome.reason})' if outcome.reason else ''}.",
-        remedy="See the generator's output in the result folder's logs.",
-    )
+    """None where the path is not ours, or the measured stage was not seen to its end."""
+    failure: BaseException | None = None
+    """What ended it before its time."""
 
 
 def finished_trial(
     plan: TrialPlan,
     started_at: datetime,
     outcome: LoadOutcome,
+    *,
     readings: StackReadings | None = None,
     ledger: LedgerResult | None = None,
+    failure: BaseException | None = None,
 ) -> Trial:
-    """Put together what a trial brought; what was not read stays unknown."""
-    measured = measured_stage(plan, outcome)
-    subsets = _families(measured.subsets)
+    """Put together what a trial brought, as far as it came; what was not read stays unknown.
+
+    Args:
+        plan: what it was to do.
+        started_at: when it began.
+        outcome: what the generator brought home; its measured stage may be missing.
+        readings: of the measured stage.
+        ledger: the account of the whole trial.
+        failure: what ended it before its time.
+    """
+    measured = next((stage for stage in outcome.stages if stage.kind == "measure"), None)
+    subsets = _families(measured.subsets) if measured is not None else ()
+    duration_s = measured.duration_s if measured is not None else 0.0
+    tls = readings.tls if readings is not None else None
     return Trial(
         result=TrialResult(
             name=plan.name,
@@ -84,16 +84,18 @@ def finished_trial(
             block=plan.block,
             position=plan.position,
             started_at=started_at.isoformat(timespec="milliseconds"),
-            duration_s=measured.duration_s,
+            duration_s=duration_s,
             arrival_rate=_arrival_rate(measured),
-            achieved_rate=sum(subset.counts.sent for subset in subsets) / measured.duration_s,
+            achieved_rate=sum(subset.counts.sent for subset in subsets) / duration_s if duration_s else 0.0,
             subsets=tuple(combine(subset.name, [subset]) for subset in subsets),
             total=combine("all", subsets),
             costs=(*(readings.costs if readings is not None else ()), _generator_cost(outcome)),
-            new_upstream_connections=readings.tls.connections if readings is not None else None,
-            handshakes=readings.tls.handshakes if readings is not None else None,
-            sessions_reused=readings.tls.resumed if readings is not None else None,
+            new_upstream_connections=tls.connections if tls is not None else None,
+            handshakes=tls.handshakes if tls is not None else None,
+            sessions_reused=tls.resumed if tls is not None else None,
             ledger=ledger,
+            stages=tuple(_counts_of(stage) for stage in outcome.stages),
+            aborted=_why(failure, outcome),
         ),
         subsets=subsets,
         seconds=_seconds(plan, outcome),
@@ -109,7 +111,25 @@ def finished_trial(
         ),
         outcome=outcome,
         readings=readings,
+        failure=failure,
     )
+
+
+def _counts_of(stage: StageOutcome) -> StageCounts:
+    return StageCounts(
+        name=stage.name,
+        kind=stage.kind,
+        subsets={subset.name: subset.counts for subset in _families(stage.subsets)},
+    )
+
+
+def _why(failure: BaseException | None, outcome: LoadOutcome) -> str | None:
+    """Why the trial ended early; None if it did not."""
+    if isinstance(failure, KeyboardInterrupt):
+        return "interrupted by the user"
+    if failure is not None:
+        return str(failure)
+    return None if outcome.complete else f"the load ended early: {outcome.reason or 'why is unknown'}"
 
 
 def _families(subsets: Sequence[SubsetOutcome]) -> tuple[SubsetOutcome, ...]:
@@ -123,8 +143,10 @@ def _families(subsets: Sequence[SubsetOutcome]) -> tuple[SubsetOutcome, ...]:
     )
 
 
-def _arrival_rate(stage: StageOutcome) -> float | None:
-    return stage.intended / stage.duration_s if stage.open_loop else None
+def _arrival_rate(stage: StageOutcome | None) -> float | None:
+    if stage is None or not stage.open_loop or not stage.duration_s:
+        return None
+    return stage.intended / stage.duration_s
 
 
 def _generator_cost(outcome: LoadOutcome) -> ComponentCost:

@@ -188,7 +188,7 @@ def _ledger_lines(result: Result) -> list[str]:
     if account.misroute_upper_bound is not None:
         told += f"; misroutes {bound(account.misroute_upper_bound)} at 95 %"
     if account.named:
-        told += f"; {', '.join(f'{cause} {count:,}' for cause, count in account.named.items())}"
+        told += f"; {', '.join(f'{cause.text} {count:,}' for cause, count in account.named.items())}"
     return [_cut(f"{'ledger':<15}{told}")]
 
 

@@ -9,10 +9,8 @@ from pydantic import Field
 from bench.result.base import Model
 from bench.result.faults import FaultsResult
 from bench.result.handshake import HandshakeResult
+from bench.result.history import SCHEMA_VERSION
 from bench.result.load import Comparison, FailureExample, GeneratorResult, SubsetResult, TrialResult
-
-SCHEMA_VERSION = 1
-# 1: first form
 
 
 class VerificationLine(Model):
@@ -26,6 +24,9 @@ class VerificationLine(Model):
     got: str
     node: str | None
     passed: bool
+    kind: Literal["call", "tls-control", "isolation", "matrix"] = "call"
+    """``call``: of a subset or a control of the scenario; ``tls-control``: a wrong certificate to refuse;
+    ``isolation``: a way past the gateway that must not exist; ``matrix``: derived from the resources."""
 
 
 class LimitCheck(Model):
@@ -35,6 +36,8 @@ class LimitCheck(Model):
     limit: str
     measured: str
     passed: bool
+    is_proven: bool = True
+    """False: too few samples to tell; neither met nor missed."""
 
 
 class RunWarning(Model):

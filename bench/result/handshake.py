@@ -22,10 +22,10 @@ class HandshakeMode(Model):
     name: HandshakeKind
     connections: int
     """Distinct upstream connection ids in the gateway's access log of the whole trial, warm-up included."""
-    handshakes: int
-    """``ssl.handshake`` over the same window."""
-    sessions_reused: int
-    """``ssl.session_reused`` over the same window."""
+    handshakes: int | None
+    """``ssl.handshake`` over the same window; None: the counters were reset in between."""
+    sessions_reused: int | None
+    """``ssl.session_reused`` over the same window; None likewise."""
     of_other_kind: int
     """Connections of that log whose node tells of the other kind."""
     counts_agree: bool

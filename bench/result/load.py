@@ -48,6 +48,20 @@ class ComponentCost(Model):
     """How long it waited."""
 
 
+class StageCounts(Model):
+    """How the requests of one stage ended: those of a warm-up are answers, too."""
+
+    name: str
+    kind: Literal["warm_up", "measure"]
+    subsets: dict[str, Counts]
+    """By kind of request."""
+
+    @property
+    def total(self) -> Counts:
+        """All kinds together."""
+        return Counts.sum(self.subsets.values())
+
+
 class TrialResult(Model):
     """One execution of load against one stack: warm-up and a measured stage."""
 
@@ -75,6 +89,10 @@ class TrialResult(Model):
     sessions_reused: int | None = None
     ledger: LedgerResult | None = None
     """None where the path is not ours to look into."""
+    stages: tuple[StageCounts, ...] = ()
+    """Every stage as far as it came, warm-up included; empty in results of older versions."""
+    aborted: str | None = None
+    """Why the trial ended before its time; its figures are of what was done until then. None: it did not."""
 
 
 class Comparison(Model):
@@ -82,6 +100,8 @@ class Comparison(Model):
 
     metric: str
     unit: str
+    scope: Literal["load", "process"]
+    """What a value is of: the load of a block, anew in each; or a process that lived through all blocks."""
     static: tuple[float, ...]
     """One value for each block, in block order."""
     eds: tuple[float, ...]
@@ -93,6 +113,7 @@ class FailureExample(Model):
     trial: str
     subset: str
     reason: str
+    """``Reason.key``."""
     request: str
     response: str
     """As received, cut; empty if nothing came."""
@@ -111,7 +132,9 @@ class GeneratorResult(Model):
     """Requests under way, sampled."""
     little_in_flight: float | None = None
     """The same by Little's law: answers per second times mean service time."""
-    floor: Latency | None = None
+    null_target_baseline: Latency | None = None
     """Response time of the same load on a stub that answers at once: what the generator adds by itself."""
+    baseline_counts: Counts | None = None
+    """How the requests of that load ended; None in results of older versions."""
     involuntary_context_switches: int | None = None
     reconnects: int = 0

@@ -123,7 +123,7 @@ def refuse(problems: Sequence[Problem], what: str) -> None:
         InputError: there is one.
     """
     if len(problems) == 1:
-        raise InputError(problems[0].what, where=problems[0].where, remedy=problems[0].remedy)
+        raise InputError(problems[0].sentence, where=problems[0].where, remedy=problems[0].remedy)
     if problems:
         lines = "\n".join(f"  {problem}" for problem in problems)
         raise InputError(f"{len(problems)} {what} in the files:\n{lines}")

@@ -17,12 +17,11 @@ from bench.istio.documents import Document, read_documents
 from bench.istio.files import INVENTORY_FILES, SCENARIO_FILES, STDIN, find_files, read_text
 from bench.istio.inventory import Inventory
 from bench.istio.load import Survey, require_istio, survey_files
-from bench.istio.problem import Code, InvalidResourcesError, Problem, path_text
+from bench.istio.problem import Code, InvalidResourcesError, Problem
 from bench.scenario.folder import Folder, inventory_of
 from bench.scenario.models import Scenario
 
 _ISTIO = "istio"
-_PYDANTIC_PREFIX = "Value error, "
 
 
 def read_folder(path: Path) -> Folder:
@@ -190,9 +189,4 @@ def _only_document(path: Path) -> Document:
 def _as_problems(document: Document, faults: Sequence[FieldFault]) -> Iterator[Problem]:
     for fault in faults:
         where = document.position(fault.path)
-        yield Problem(where, _sentence(fault), fault.remedy, code=Code.UNREADABLE)
-
-
-def _sentence(fault: FieldFault) -> str:
-    what = fault.what.removeprefix(_PYDANTIC_PREFIX)
-    return f"{path_text(fault.path)} {what}".strip() if what == fault.what else what
+        yield Problem(where, fault.text, fault.remedy, code=Code.UNREADABLE)

@@ -22,10 +22,13 @@ class FakeStack(ComponentTable):
     made to die (``kill``), and a start to fail (``failure``).
     """
 
-    def __init__(self, spec: StackSpec, *, failure: StackError | None = None) -> None:
-        """Prepare; *failure* is what ``start`` then raises."""
+    def __init__(
+        self, spec: StackSpec, *, failure: StackError | None = None, folder: Path | None = None
+    ) -> None:
+        """Prepare; *failure* is what ``start`` then raises; with a *folder* files are really below it."""
         super().__init__(spec)
         self.failure = failure
+        self._folder = folder
         self.calls: list[str] = []
         """Names of the methods called, in order; ``write_config`` with its proxy: ``write_config egress``."""
         self.files: dict[str, dict[str, str]] = {}
@@ -92,7 +95,7 @@ class FakeStack(ComponentTable):
         return None
 
     def _start_proxy(self, proxy: ProxySpec, endpoints: Mapping[Address, Address]) -> dict[Address, Address]:
-        root = Path("/fake") / proxy.name
+        root = self._root(proxy.name)
         placement = place(
             self.spec, proxy, config_root=root / "config", log_root=root / "logs", endpoints=endpoints
         )
@@ -108,7 +111,14 @@ class FakeStack(ComponentTable):
             if Path(file.path).is_absolute() or ".." in Path(file.path).parts:
                 raise StackError(f"{proxy} may not write {file.path!r}: it lies outside its folder.")
             self.files.setdefault(proxy, {})[file.path] = file.text
+            if self._folder is not None:
+                real = self._root(proxy) / "config" / file.path
+                real.parent.mkdir(parents=True, exist_ok=True)
+                real.write_text(file.text, encoding="utf-8")
             self.writes.append((proxy, file.path))
+
+    def _root(self, name: str) -> Path:
+        return (self._folder or Path("/fake")) / name
 
     def _address(self, wished: int) -> Address:
         if wished:
@@ -123,7 +133,9 @@ class FakeStack(ComponentTable):
         addresses: Mapping[Address, Address],
         admin_url: str | None = None,
     ) -> None:
-        root = Path("/fake") / name
+        root = self._root(name)
+        if self._folder is not None:
+            (root / "config").mkdir(parents=True, exist_ok=True)
         self._components[name] = Component(
             name=name,
             kind="nginx" if role == "node" else "envoy",

@@ -179,7 +179,7 @@ class TranslationWarning:
 
 def notice_of(problem: Problem) -> TranslationWarning:
     """Pass on what reading the resources found."""
-    data = (("what", problem.what), ("remedy", problem.remedy or ""))
+    data = (("what", problem.sentence), ("remedy", problem.remedy or ""))
     code = Notice.INPUT if problem.code is Code.REFUSED else problem.code
     return TranslationWarning(code, problem.where, data)
 

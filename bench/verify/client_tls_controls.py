@@ -96,6 +96,7 @@ class ClientTlsControl:
             got=got,
             node=answered,
             passed=passed,
+            kind="tls-control",
         )
 
 

@@ -15,7 +15,7 @@ from bench.routing.router import Router
 from bench.scenario.load import LoadedScenario
 from bench.stack import Stack
 from bench.stack.client_address import client_address
-from bench.verify.calls import Answer, Call, Caller, make_calls
+from bench.verify.calls import Answer, Call, make_calls
 
 MATRIX = "request matrix"
 """Name of the line that sums up."""
@@ -57,7 +57,7 @@ class MatrixCheck:
         left = len(matrix.cases) - len(asked) + matrix.left_out + len(matrix.unjudged)
         return cls(client, asked, nodes, left)
 
-    def verify(self, stack: Stack, *, call: Caller = make_calls) -> tuple[VerificationLine, ...]:
+    def verify(self, stack: Stack) -> tuple[VerificationLine, ...]:
         """Ask everything of *stack*: one line that sums up, and one for each wrong answer.
 
         Raises:
@@ -69,7 +69,7 @@ class MatrixCheck:
         ports = {port: client_address(sidecar, port) for port in {each.request.port for each in self.cases}}
         calls = [_call(case, ports[case.request.port]) for case in self.cases]
         place = stack.client(self.client)
-        answers = call(calls, place, at_once=_AT_ONCE)
+        answers = make_calls(calls, place, at_once=_AT_ONCE)
         wrong = [
             self._line(case, answer)
             for case, answer in zip(self.cases, answers, strict=True)
@@ -85,12 +85,11 @@ class MatrixCheck:
             got=f"{count - len(wrong)}/{count}",
             node=None,
             passed=not wrong,
+            kind="matrix",
         )
         return (whole, *wrong[:_MOST_LINES])
 
-    def mixable(
-        self, stack: Stack, *, port: int, weight: float, call: Caller = make_calls
-    ) -> tuple[RequestKind, ...]:
+    def mixable(self, stack: Stack, *, port: int, weight: float) -> tuple[RequestKind, ...]:
         """The certain cases at one port as traffic, together of *weight*; errors as ``verify``.
 
         The status that a node answers with is its own affair: it is taken from *stack*, where each case was
@@ -104,7 +103,7 @@ class MatrixCheck:
             and isinstance(case.decision.outcome, Delivered | LocalAnswer)
             and not any(hop.delay for branch in case.decision.branches for hop in branch.hops)
         ]
-        answers = call([_call(case, address) for case in cases], stack.client(self.client))
+        answers = make_calls([_call(case, address) for case in cases], stack.client(self.client))
         return tuple(
             _kind(case, answer.status, self._nodes_of(case), weight / len(cases), number)
             for number, (case, answer) in enumerate(zip(cases, answers, strict=True), 1)
@@ -163,6 +162,7 @@ class MatrixCheck:
             got=came if answer.status is not None else answer.error or "nothing",
             node=node,
             passed=False,
+            kind="matrix",
         )
 
     def _told(self, outcome: Outcome) -> str:

@@ -19,7 +19,7 @@ from bench.scenario.models import Scenario, Subset
 from bench.stack import ClientPlace, ComponentFaults, Stack
 from bench.stack.client_address import client_address
 from bench.telemetry.admin import Admin
-from bench.verify.calls import Call, Caller, make_calls
+from bench.verify.calls import Call, make_calls
 
 _REFUSED = r"\.ssl\.fail_verify_(error|san)$"
 """Counters of handshakes in which Envoy did not trust the other side."""
@@ -32,12 +32,7 @@ _AGAIN_S = 0.05
 
 
 def verify_gateway(
-    stack: Stack,
-    faults: ComponentFaults,
-    scenario: Scenario,
-    material: Material,
-    *,
-    call: Caller = make_calls,
+    stack: Stack, faults: ComponentFaults, scenario: Scenario, material: Material
 ) -> tuple[VerificationLine, ...]:
     """Give all nodes each wrong certificate in turn, and at last the right one, and call each subset.
 
@@ -53,9 +48,9 @@ def verify_gateway(
         for kind in WRONG:
             _use(stack, faults, scenario, material.wrong(kind))
             accepts = not checks.trust or (kind == "wrong-san" and not checks.names)
-            lines += [each.ask(admin, kind, accepts=accepts) for each in _probes(stack, scenario, call)]
+            lines += [each.ask(admin, kind, accepts=accepts) for each in _probes(stack, scenario)]
         _use(stack, faults, scenario, material.live)
-        lines += [each.ask(admin, "right", accepts=True) for each in _probes(stack, scenario, call)]
+        lines += [each.ask(admin, "right", accepts=True) for each in _probes(stack, scenario)]
     return tuple(lines)
 
 
@@ -99,14 +94,13 @@ class _Probe:
     call: Call
     place: ClientPlace | None
     """Where the client is."""
-    caller: Caller
 
     def ask(self, admin: Admin, kind: str, *, accepts: bool) -> VerificationLine:
         """Call, until the connections from before are gone, whose end may be met first, and judge."""
         right = str(self.subset.expect.status)
         for _ in range(_TRIES):
             before = _refusals(admin)
-            (answer,) = self.caller([self.call], self.place)
+            (answer,) = make_calls([self.call], self.place)
             refused = _refusals(admin) - before
             node = answer.headers.get(NODE_HEADER)
             passed = (
@@ -127,6 +121,7 @@ class _Probe:
             got=f"{got}{' handshake refused' if refused else ''}",
             node=node,
             passed=passed,
+            kind="tls-control",
         )
 
 
@@ -134,7 +129,7 @@ def _refusals(admin: Admin) -> int:
     return sum(admin.stats(_REFUSED).values())
 
 
-def _probes(stack: Stack, scenario: Scenario, caller: Caller) -> list[_Probe]:
+def _probes(stack: Stack, scenario: Scenario) -> list[_Probe]:
     traffic = scenario.traffic
     host, port = client_address(stack.component(traffic.client), traffic.port)
     return [
@@ -148,7 +143,6 @@ def _probes(stack: Stack, scenario: Scenario, caller: Caller) -> list[_Probe]:
                 body=subset.body,
             ),
             stack.client(traffic.client),
-            caller,
         )
         for name, subset in traffic.subsets.items()
         if subset.expect.nodes

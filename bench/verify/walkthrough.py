@@ -13,14 +13,12 @@ from bench.result import VerificationLine
 from bench.scenario.models import Scenario
 from bench.stack import Component, Stack
 from bench.stack.client_address import client_address
-from bench.verify.calls import CONNECT_ONLY, Answer, Call, Caller, make_calls
+from bench.verify.calls import CONNECT_ONLY, Answer, Call, make_calls
 from bench.verify.client_tls_controls import Identities, client_tls_controls
 from bench.verify.path_calls import PathCheck, path_requests
 
 
-def verify(
-    stack: Stack, scenario: Scenario, identities: Identities, *, call: Caller = make_calls
-) -> tuple[VerificationLine, ...]:
+def verify(stack: Stack, scenario: Scenario, identities: Identities) -> tuple[VerificationLine, ...]:
     """Call everything once through the running *stack*; a call that cannot be made is a failed line.
 
     Calls through the path come from where the client runs. Where that is a place of its own, further lines
@@ -52,8 +50,8 @@ def verify(
     controls = list(client_tls_controls(nodes, scenario, identities))
     with ThreadPoolExecutor(1) as aside:
         # The one waits for a program in the pod, the other calls from here.
-        calling = aside.submit(call, [check.call for check in checks], place)
-        direct = call([control.call for control in controls])
+        calling = aside.submit(make_calls, [check.call for check in checks], place)
+        direct = make_calls([control.call for control in controls])
         through = calling.result()
     return (
         *(check.judge(answer) for check, answer in zip(checks, through, strict=True)),
@@ -92,4 +90,5 @@ class _NoWayCheck:
             got=f"no way: {answer.error}" if answer.error is not None else answer.text,
             node=None,
             passed=answer.error is not None,
+            kind="isolation",
         )

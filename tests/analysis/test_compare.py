@@ -9,7 +9,8 @@ from bench.result import Comparison, ComponentCost, Latency, SubsetResult, Trial
 
 
 def of(static, eds):
-    return compare_blocks(Comparison(metric="m", unit="µs", static=tuple(static), eds=tuple(eds)))
+    blocks = Comparison(metric="m", unit="µs", scope="load", static=tuple(static), eds=tuple(eds))
+    return compare_blocks(blocks)
 
 
 def test_medians_ratio_and_paired_differences():
@@ -133,7 +134,9 @@ def test_one_unknown_part_makes_the_sum_unknown():
 
 def test_memory_of_the_same_two_processes_is_no_six_observations():
     """However far apart, block after block reads the same processes again."""
-    memory = Comparison(metric="gateway memory", unit="bytes", static=(30.0,) * 6, eds=(20.0,) * 6)
+    memory = Comparison(
+        metric="gateway memory", unit="bytes", scope="process", static=(30.0,) * 6, eds=(20.0,) * 6
+    )
 
     found = compare_blocks(memory)
 

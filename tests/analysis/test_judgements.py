@@ -3,7 +3,8 @@
 import pytest
 
 from bench.analysis.generator_health import judge_delivery, judge_generator, little_in_flight
-from bench.analysis.limits import LIMITS, check_limits
+from bench.analysis.latency import summarise
+from bench.analysis.limits import LIMITS, check_limits, samples_needed
 from bench.analysis.subsets import judge_balance
 from bench.analysis.verdict import judge
 from bench.errors import InputError
@@ -17,7 +18,7 @@ from bench.result import (
     SubsetResult,
     VerificationLine,
 )
-from tests.support.histograms import an_outcome
+from tests.support.histograms import an_outcome, histogram
 
 EMPTY = Latency(samples=0)
 FULL = Latency(samples=100_000, p50=1_000, p90=1_500, p99=2_000, p999=4_000, maximum=9_000, mean=1_100)
@@ -145,6 +146,18 @@ def a_result(**changes):
 
 MET = LimitCheck(name="failed", limit="≤ 0", measured="0", passed=True)
 MISSED = LimitCheck(name="failed", limit="≤ 0", measured="3", passed=False)
+MISSED_TIME = LimitCheck(name="response_time_p99_ms", limit="≤ 1 ms", measured="2 ms", passed=False)
+UNPROVEN = MISSED_TIME.model_copy(update={"measured": "– (10 samples are too few)", "is_proven": False})
+FAILED_CONTROL = VerificationLine(
+    name="v1, node cert expired",
+    sent="",
+    expected="503",
+    got="200",
+    node=None,
+    passed=False,
+    kind="tls-control",
+)
+DISTURBED = RunWarning(code="machine-disturbed", message="Others used 60 % of the processors.", advice="")
 FULL_CPU = RunWarning(code="generator-cpu-full", message="Full.", advice="")
 WRONG = VerificationLine(
     name="want: v1", sent="GET /", expected="200 v1!", got="200 v2!", node="nginx02", passed=False
@@ -157,21 +170,51 @@ WRONG = VerificationLine(
         ({"limits": (MET,)}, "passed", 0),
         ({"limits": (MET, MISSED)}, "limit missed", 1),
         ({"limits": (MISSED,), "warnings": (FULL_CPU,)}, "limit missed", 1),
-        ({"warnings": (FULL_CPU,)}, "generator-limited", 0),
-        ({"verification": (WRONG,)}, "limit missed", 1),
-        ({"totals": (a_subset(misrouted=1),)}, "limit missed", 1),
-        ({"totals": ()}, "limit missed", 1),
-        ({"totals": (a_subset(answered=0),)}, "limit missed", 1),
+        ({"limits": (MISSED_TIME,), "warnings": (FULL_CPU,)}, "generator-limited", 3),
+        ({"limits": (MISSED_TIME,), "warnings": (DISTURBED,)}, "machine disturbed", 3),
+        ({"limits": (MISSED_TIME,)}, "limit missed", 1),
+        ({"limits": (MET, UNPROVEN)}, "too few samples", 3),
+        ({"limits": (MISSED_TIME, UNPROVEN)}, "limit missed", 1),
+        ({"warnings": (FULL_CPU,)}, "generator-limited", 3),
+        ({"warnings": (DISTURBED,)}, "machine disturbed", 3),
+        ({"verification": (WRONG,)}, "wrong answers", 1),
+        ({"verification": (WRONG,), "warnings": (FULL_CPU, DISTURBED)}, "wrong answers", 1),
+        ({"verification": (FAILED_CONTROL,)}, "control failed", 1),
+        ({"verification": (FAILED_CONTROL, WRONG)}, "wrong answers", 1),
+        ({"totals": (a_subset(misrouted=1),)}, "wrong answers", 1),
+        ({"totals": ()}, "wrong answers", 1),
+        ({"totals": (a_subset(answered=0),)}, "wrong answers", 1),
         ({"state": "aborted", "reason": "interrupted"}, "aborted", 2),
         ({"state": "aborted", "reason": "interrupted", "limits": (MISSED,)}, "aborted", 2),
-        ({"state": "aborted", "verification": (WRONG,), "totals": ()}, "limit missed", 1),
-        ({"state": "aborted", "totals": (a_subset(misrouted=1),)}, "limit missed", 1),
+        ({"state": "aborted", "verification": (WRONG,), "totals": ()}, "wrong answers", 1),
+        ({"state": "aborted", "totals": (a_subset(misrouted=1),)}, "wrong answers", 1),
     ],
 )
 def test_the_verdict_is_the_worst_that_happened(changes, state, code):
     verdict = judge(a_result(**changes))
 
     assert (verdict.state, verdict.exit_code) == (state, code)
+
+
+@pytest.mark.parametrize(
+    ("name", "samples"),
+    [
+        ("response_time_p50_ms", 20),
+        ("response_time_p90_ms", 100),
+        ("response_time_p99_ms", 1_000),
+        ("response_time_p999_ms", 10_000),
+        ("lag_max_ms", None),
+        ("failed", None),
+    ],
+)
+def test_how_many_samples_a_limit_needs_is_what_the_percentile_itself_needs(name, samples):
+    assert samples_needed(name) == samples
+    if samples is not None:
+        for count, is_proven in ((samples, True), (samples - 1, False)):
+            latency = summarise(histogram(*range(1000, 1000 + count)))
+            total = a_subset(due=count, sent=count, answered=count, response_time=latency)
+            (check,) = check_limits({name: 0.001}, total)
+            assert (check.passed, check.is_proven) == (False, is_proven)
 
 
 def test_a_missed_limit_names_both_numbers():

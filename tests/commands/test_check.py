@@ -204,9 +204,9 @@ def test_explain_needs_an_inventory(tmp_path: Path) -> None:
 
 
 def test_the_way_through_the_scenario_of_this_suite_ends_at_its_node() -> None:
-    journey = explain_folder(SCENARIO, "http://nginx.external.svc.cluster.local/", headers=["want: v2"])
+    trace = explain_folder(SCENARIO, "http://nginx.external.svc.cluster.local/", headers=["want: v2"])
 
-    (ending,) = journey.endings()
+    (ending,) = trace.endings()
     assert ending.proxies == ("sleep", "egress")
     assert [each.address for each in ending.outcome.endpoints] == ["192.168.0.64:443"]
 

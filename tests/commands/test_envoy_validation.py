@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bench.check.envoy_validation import refusal_of
 from bench.check.finding import Finding
 from bench.commands import check as checking
 from bench.commands.check import CheckReport, check_sources, exit_code
-from bench.commands.envoy_validation import in_words
 from bench.errors import StackError
 
 pytestmark = pytest.mark.envoy
@@ -136,7 +136,7 @@ def test_without_envoy_the_rest_is_checked_and_a_note_says_so(
 
 @pytest.mark.parametrize(
     ("program", "note"),
-    [("echo boom >&2; exit 134", "it ended with code 134: boom"), ("exit 1", "it said nothing")],
+    [("echo boom >&2; exit 134", "it ended with code 134: boom"), ("exit 1", "it wrote nothing")],
 )
 def test_an_envoy_that_ends_without_a_verdict_accuses_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, note: str
@@ -162,6 +162,6 @@ def test_a_long_constraint_is_told_by_field_and_rule() -> None:
         "embedded message failed validation | caused by RingValidationError.Size: value must be small)"
     )
 
-    assert in_words(said) == "Size of Ring: value must be small."
-    assert in_words("Duplicate entry of domain a\n") == "Duplicate entry of domain a."
-    assert len(in_words("x" * 5000)) <= 401
+    assert refusal_of(said).text == "Size of Ring: value must be small."
+    assert refusal_of("Duplicate entry of domain a\n").text == "Duplicate entry of domain a."
+    assert len(refusal_of("x" * 5000).text) <= 401

@@ -54,7 +54,7 @@ def test_a_proxy_elsewhere_is_verified_and_loaded(short, tmp_path, standing):
 
     assert code == 0, errors
     assert result.totals[-1].answered == result.totals[-1].due == 150
-    assert result.generator.floor.samples > 0
+    assert result.generator.null_target_baseline.samples > 0
     assert result.fingerprint.stack == f"elsewhere: http://{host}:{port}"
     assert result.trials[0].config_source is None
 

@@ -21,7 +21,7 @@ from bench.experiment.faults.run import _add_clean, _judge, _try, choose
 from bench.load import Progress
 from bench.measure.topology import Topology
 from bench.report.build import write_report
-from bench.result import FaultResult, FaultsResult, LedgerBook, LedgerResult, read_result
+from bench.result import Book, FaultResult, FaultsResult, LedgerBook, LedgerResult, read_result
 from bench.telemetry.access_log import parse_envoy, parse_node
 from tests.report.synthetic import make_run
 
@@ -121,7 +121,7 @@ def test_a_fault_that_cannot_be_made_is_neither_passed_nor_missed(tmp_path):
 def test_a_run_in_which_no_fault_could_be_made_is_no_success(tmp_path):
     verdict = judged(tmp_path, a_fault("b", impossible="no netem"))
 
-    assert verdict.exit_code == 1
+    assert verdict.exit_code == 3
     assert "No fault could be made here: no netem" in verdict.sentence
 
 
@@ -144,10 +144,8 @@ def test_an_unknown_fault_is_refused_with_the_known_ones():
 def book(state="balanced", unexplained=0):
     return LedgerBook(
         level="full",
-        book="gateway to nodes",
-        left_name="sent",
+        book=Book.GATEWAY_TO_NODES,
         left=2,
-        right_name="seen",
         right=2,
         unexplained=unexplained,
         state=state,

@@ -68,7 +68,7 @@ def a_trial(*, egress=5_000.0, node=2_600.0, sent=10, connections=10):
             ),
             new_upstream_connections=connections,
         ),
-        tallies=(),
+        subsets=(),
         seconds=(),
         examples=(),
         outcome=LoadOutcome(stages=(), generator=Generator(cpu_seconds=0, requests=0, workers=1, connects=0)),

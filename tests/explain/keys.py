@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import DownstreamTlsContext
 
 from bench.explain.clusters import upstream_context
-from bench.explain.walk import client_validation
+from bench.explain.tracer import client_validation
 from bench.istio.registry import Registry
 from bench.translate import ProxyConfig
 from bench.translate.messages import unpack

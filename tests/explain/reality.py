@@ -87,12 +87,12 @@ def _foretell(
     scheme = "https" if sample.tls else "http"
     url = f"{scheme}://{sample.host.split(':')[0]}:{sample.port}{sample.path}"
     headers = [f"Host: {sample.host}", *(f"{name}: {value}" for name, value in sample.headers.items())]
-    journey = explain(registry, resources, parse_request(url, headers, sample.method), start)
-    listener = journey.hop.steps[0].text if journey.hop.steps else ""
+    trace = explain(registry, resources, parse_request(url, headers, sample.method), start)
+    listener = trace.hop.steps[0].text if trace.hop.steps else ""
     bind = listener.rpartition("_")[0] or "0.0.0.0"
-    endings = list(journey.endings())
+    endings = list(trace.endings())
     # Nobody here ends TLS within TLS, and certificates that are named by their hash are not at hand.
-    if any(re.search("TLS within TLS|by their hash", text) for text in _texts(journey.hop)):
+    if any(re.search("TLS within TLS|by their hash", text) for text in _texts(trace.hop)):
         return endings, None
     # Where a connection goes on to its own destination, only redirection could say which one that was.
     if any("wherever" in each.address for ending in endings for each in ending.outcome.endpoints):

@@ -17,9 +17,9 @@ from bench.explain.narrow import narrowed
 from bench.explain.proxies import Proxies
 from bench.explain.request import parse_request
 from bench.explain.resources import Sources
-from bench.explain.trace import Journey
+from bench.explain.trace import Trace
+from bench.explain.tracer import Tracer
 from bench.explain.tree import tree
-from bench.explain.walk import Walk
 from bench.istio.inventory import Inventory
 from bench.istio.load import load_text
 from bench.istio.registry import Registry, build_registry
@@ -37,7 +37,7 @@ def loaded(case: str, *, change: tuple[str, str] = ("", "")) -> tuple[Registry, 
     return build_registry(resources, inventory), resources
 
 
-def way(case: str, url: str, *headers: str, method: str = "GET", proxy: str | None = None) -> Journey:
+def way(case: str, url: str, *headers: str, method: str = "GET", proxy: str | None = None) -> Trace:
     """Explain one request of a case."""
     registry, resources = loaded(case)
     return explain(registry, resources, parse_request(url, headers, method), proxy)
@@ -45,29 +45,29 @@ def way(case: str, url: str, *headers: str, method: str = "GET", proxy: str | No
 
 def test_a_missing_cluster_is_told_with_its_cause() -> None:
     """The path as written for Istio 1.0, by the rules of today."""
-    journey = way("a-service-takes-the-place-of-the-service-entry", SHOP, "want: v1")
+    trace = way("a-service-takes-the-place-of-the-service-entry", SHOP, "want: v1")
 
-    (ending,) = journey.endings()
+    (ending,) = trace.endings()
     assert (ending.proxies, ending.outcome.status, ending.outcome.flags) == (("client", "egress"), 503, "NC")
-    cluster = journey.hop.branches[0].hop.branches[0].steps[-1]  # type: ignore[union-attr]
+    cluster = trace.hop.branches[0].hop.branches[0].steps[-1]  # type: ignore[union-attr]
     assert cluster.text == "outbound|443|v1|shop.partners.svc.cluster.local"
     assert "a Kubernetes Service of the same host takes its place" in cluster.notes[0]
     assert "ServiceEntry default/shop (input.yaml:" in cluster.notes[0]
 
 
 def test_a_route_that_was_passed_over_says_why() -> None:
-    journey = way("a-service-takes-the-place-of-the-service-entry", SHOP, "want: v9")
+    trace = way("a-service-takes-the-place-of-the-service-entry", SHOP, "want: v9")
 
-    (ending,) = journey.endings()
+    (ending,) = trace.endings()
     assert (ending.outcome.proxy, ending.outcome.status, ending.outcome.flags) == ("egress", 404, "NR")
-    route = journey.hop.branches[0].hop.steps[-1]  # type: ignore[union-attr]
+    route = trace.hop.branches[0].hop.steps[-1]  # type: ignore[union-attr]
     assert route.notes == ('not route 1: header want is "v9", must be "v1"',)
 
 
 def test_each_step_names_the_resource_that_caused_it() -> None:
-    journey = way("faults-redirects-and-weights", "http://api.example.org/post", method="POST")
+    trace = way("faults-redirects-and-weights", "http://api.example.org/post", method="POST")
 
-    steps = {step.kind: step for step in (*journey.hop.steps, *journey.hop.branches[0].steps)}
+    steps = {step.kind: step for step in (*trace.hop.steps, *trace.hop.branches[0].steps)}
     assert [origin.resource for origin in steps["route"].origins] == ["VirtualService default/api"]
     assert [(o.part, o.resource) for o in steps["cluster"].origins] == [
         ("service", "ServiceEntry default/api"),
@@ -80,9 +80,9 @@ def test_each_step_names_the_resource_that_caused_it() -> None:
 
 
 def test_weights_are_probabilities() -> None:
-    journey = way("faults-redirects-and-weights", "http://api.example.org/v1/x", "x-tenant: acme")
+    trace = way("faults-redirects-and-weights", "http://api.example.org/v1/x", "x-tenant: acme")
 
-    assert [(round(e.probability, 4), e.outcome.endpoints[0].address) for e in journey.endings()] == [
+    assert [(round(e.probability, 4), e.outcome.endpoints[0].address) for e in trace.endings()] == [
         (0.75, "192.0.2.1:80"),
         (0.25, "192.0.2.2:80"),
     ]
@@ -119,9 +119,9 @@ def test_a_port_where_nobody_listens_is_a_refused_connection() -> None:
 
 
 def test_tls_says_what_of_the_certificate_is_checked() -> None:
-    journey = way("tls-that-does-not-fit", "http://secure.example.org/")
+    trace = way("tls-that-does-not-fit", "http://secure.example.org/")
 
-    tls = next(step for step in journey.hop.branches[0].steps if step.kind == "tls")
+    tls = next(step for step in trace.hop.branches[0].steps if step.kind == "tls")
     assert tls.text == "TLS with SNI secure.example.org"
     assert "presents no client certificate" in tls.notes
     assert "its name must be secure.example.org (the Host header)" in tls.notes
@@ -182,7 +182,7 @@ def test_leaving_other_hosts_out_changes_nothing(case: str, path: str) -> None:
     for host in sorted(hosts):
         request = parse_request(f"http://{host}{path}", ["x-tenant: a"])
         connection = Connection(80)
-        whole = Walk(Proxies(registry, Sources(resources))).arrive("client", request, connection)
+        whole = Tracer(Proxies(registry, Sources(resources))).arrive("client", request, connection)
         small = narrowed(registry, request, registry.proxy("client"))
-        part = Walk(Proxies(small, Sources(resources))).arrive("client", request, connection)
-        assert list(Journey(request, part).endings()) == list(Journey(request, whole).endings())
+        part = Tracer(Proxies(small, Sources(resources))).arrive("client", request, connection)
+        assert list(Trace(request, part).endings()) == list(Trace(request, whole).endings())

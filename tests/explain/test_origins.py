@@ -11,7 +11,7 @@ import yaml
 from bench.commands.explanation import explain_folder
 from bench.explain.explain import explain
 from bench.explain.request import parse_request
-from bench.explain.trace import Hop, Journey, Step
+from bench.explain.trace import Hop, Step, Trace
 from bench.explain.tree import tree
 from bench.istio.inventory import Inventory
 from bench.istio.load import load_text
@@ -29,7 +29,7 @@ services:
 HEAD = "apiVersion: networking.istio.io/v1\n"
 
 
-def way(text: str, url: str, *headers: str, semantics: str = "current", proxy: str = "client") -> Journey:
+def way(text: str, url: str, *headers: str, semantics: str = "current", proxy: str = "client") -> Trace:
     """Explain a request on the resources of *text*."""
     inventory = Inventory.model_validate({"semantics": semantics, **yaml.safe_load(INVENTORY)})
     resources = load_text(text, "in.yaml")
@@ -49,9 +49,9 @@ def named(text: str, hop: Hop, kind: str) -> list[tuple[str, str, str]]:
     return [(o.part, o.resource, lines[o.position.line - 1].strip()) for o in step.origins]
 
 
-def beyond(journey: Journey) -> Hop:
+def beyond(trace: Trace) -> Hop:
     """Give the second proxy."""
-    hop = journey.hop.branches[0].hop
+    hop = trace.hop.branches[0].hop
     assert hop is not None
     return hop
 
@@ -212,8 +212,8 @@ spec: # of the wide one
 
 @BOTH
 def test_gateways_that_share_a_port_are_named_and_the_host_is_of_the_one_that_has_it(semantics: str) -> None:
-    journey = way(THROUGH_THE_GATEWAY, "http://api.test/", semantics=semantics)
-    hop = beyond(journey)
+    trace = way(THROUGH_THE_GATEWAY, "http://api.test/", semantics=semantics)
+    hop = beyond(trace)
 
     servers = [resource for _, resource, _ in named(THROUGH_THE_GATEWAY, hop, "listener")]
     assert servers == ["Gateway edge/elder", "Gateway edge/younger"]
@@ -251,9 +251,9 @@ def test_the_sidecars_host_is_of_its_rule_and_of_the_service_entry() -> None:
 def test_a_service_of_the_inventory_is_named_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(THROUGH_THE_GATEWAY)
     (tmp_path / "inventory.yaml").write_text(INVENTORY)
-    journey = explain_folder(tmp_path, "http://api.test/")
+    trace = explain_folder(tmp_path, "http://api.test/")
 
-    (origin,) = next(step for step in steps_of(journey.hop) if step.kind == "cluster").origins
+    (origin,) = next(step for step in steps_of(trace.hop) if step.kind == "cluster").origins
     assert (origin.part, origin.resource) == ("service", "Service edge/egress")
     assert INVENTORY.splitlines()[origin.position.line - 1].startswith("- {name: egress,")
 

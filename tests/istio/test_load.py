@@ -284,6 +284,23 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
         load_folder(tmp_path / "nowhere")
 
 
+def test_a_folder_below_without_any_resource_is_left_alone_and_named(tmp_path: Path) -> None:
+    """Proxies' configurations and recorded answers lie beside the YAML of a case."""
+    (tmp_path / "a.yaml").write_text(ENTRY.format(name="a"))
+    for name, text in (
+        ("expected", "name: outbound\n"),
+        ("lists", '{"kind": "List", "apiVersion": "v1", "items": []}'),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "b.json").write_text(text)
+
+    survey = survey_folder(tmp_path)
+
+    assert survey.problems == ()
+    assert [path.name for path in survey.files] == ["a.yaml", "b.json"]
+    assert [Path(each.where.file).name for each in survey.resources.warnings] == ["expected"]
+
+
 def test_folders_below_are_read_without_hidden_ones_and_those_of_other_scenarios(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(ENTRY.format(name="a"))
     for name in ("below", "below/deeper", "other", ".git"):

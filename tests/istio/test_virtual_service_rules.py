@@ -104,7 +104,7 @@ def test_what_istio_accepts_is_accepted(spec: str) -> None:
             rule("match: [{withoutHeaders: {x: {regex: '**'}}}]", TO_WEB),
             ["http[0].match[0].withoutHeaders.x.regex"],
         ),
-        (rule("match: [{headers: {'a b': {}}}]", TO_WEB), ['http[0].match[0].headers["a']),
+        (rule("match: [{headers: {'a b': {}}}]", TO_WEB), ['http[0].match[0].headers["a b"]']),
         (rule("match: [{headers: {':host': {}}}]", TO_WEB), ['http[0].match[0].headers[":host"]']),
         (rule("match: [{sourceLabels: {a: -x}}]", TO_WEB), ["http[0].match[0].sourceLabels.a"]),
         (rule("match: [{sourceNamespace: a.b}]", TO_WEB), ["http[0].match[0].sourceNamespace"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import yaml
 
 from bench.istio.load import survey_text
+from bench.istio.problem import Problem, path_text
 
 
 def refused_fields(kind: str, spec: str, *, name: str = "a", metadata: str = "") -> list[str]:
@@ -13,7 +14,7 @@ def refused_fields(kind: str, spec: str, *, name: str = "a", metadata: str = "")
     head["metadata"] = {"name": name, **(yaml.safe_load(metadata) or {})}
     indented = "\n".join("  " + line for line in spec.strip().splitlines())
     survey = survey_text(yaml.safe_dump(head) + "spec:\n" + indented + "\n", "f.yaml")
-    return [_field(problem.what) for problem in survey.problems]
+    return [_field(problem) for problem in survey.problems]
 
 
 def warned_fields(kind: str, spec: str) -> list[str]:
@@ -22,9 +23,8 @@ def warned_fields(kind: str, spec: str) -> list[str]:
     text = f"apiVersion: networking.istio.io/v1\nkind: {kind}\nmetadata: {{name: a}}\nspec:\n{indented}\n"
     survey = survey_text(text, "f.yaml")
     assert survey.problems == ()
-    return [_field(warning.what) for warning in survey.resources.warnings]
+    return [_field(warning) for warning in survey.resources.warnings]
 
 
-def _field(what: str) -> str:
-    field = what.split(": ", maxsplit=1)[1].split(" ", maxsplit=1)[0]
-    return field.removesuffix(":").removeprefix("spec.").removesuffix(".")
+def _field(problem: Problem) -> str:
+    return path_text(problem.path).removeprefix("spec.")

@@ -101,8 +101,7 @@ def _out_of_reach(
     looked = ", ".join(dict.fromkeys((own, service.namespace, root)))
     cause = (
         f"{use.here.name} looks for rules in the namespaces {looked} and takes the first that has any for "
-        "the "
-        f"host; this one is in {rule.namespace}"
+        f"the host; this one is in {rule.namespace}"
         if found.registry.inventory.semantics == "current"
         else "a more specific rule is in force"
     )
@@ -114,8 +113,7 @@ def _out_of_reach(
             "EB0106",
             rule.position(tls_path),
             reason=f"{use.who} leave {use.here.name} in plain text although this rule for {service.host} "
-            "starts "
-            f"TLS: {cause}.",
+            f"starts TLS: {cause}.",
             remedy=f"Move the rule to the namespace {own}, or to {service.namespace}.",
         )
     elif not use.here.is_sidecar and found.registry.inventory.semantics == "current":
@@ -172,8 +170,7 @@ def check_server_names(found: Survey) -> Iterator[Finding]:
                 "EB0005",
                 where,
                 reason=f"{use.who} are sent on with TLS whose SNI follows the Host header, and {host} is "
-                "an IP "
-                "address, which SNI cannot carry: the server sees none.",
+                "an IP address, which SNI cannot carry: the server sees none.",
                 remedy="Write sni, and the name to expect in subjectAltNames.",
             )
         if is_unchecked and ("EB0006", where) not in reported:

@@ -75,8 +75,7 @@ def _ask(
             "EB0107",
             place(use),
             reason=f"{use.who} get 503 UF at {use.here.name}, because it sends them to {gateway.name} on "
-            "port "
-            f"{connection.port}, where no Gateway listens.",
+            f"port {connection.port}, where no Gateway listens.",
             remedy="Add a server with this port to a Gateway, or send to a port that has one.",
         )
         return
@@ -88,9 +87,8 @@ def _ask(
             level,
             "EB0107",
             place(use),
-            reason=f"{use.who} get 503 at {use.here.name}, because it speaks {speaks} to {gateway.name} "
-            "on port "
-            f"{connection.port}, and no server there expects that for {host}.",
+            reason=f"{use.who} get 503 at {use.here.name}, because it speaks {speaks} to {gateway.name} on "
+            f"port {connection.port}, and no server there expects that for {host}.",
             remedy="Let protocol and tls of the server agree with the DestinationRule for the gateway's "
             "Service.",
         )

@@ -33,9 +33,8 @@ def check_hidden_routes(found: Survey) -> Iterator[Finding]:
                         Level.WARNING,
                         "EB0104",
                         hidden,
-                        reason=f"the route for {describe_match(match)} never gets a request of "
-                        f"{host.name} at "
-                        f"{here.name}: {found.sources.title(taker)} ({taker}) takes all of them first.",
+                        reason=f"the route for {describe_match(match)} never gets a request of {host.name} "
+                        f"at {here.name}: {found.sources.title(taker)} ({taker}) takes all of them first.",
                         remedy="Put both into one VirtualService, the narrower match first.",
                     )
 

@@ -101,8 +101,7 @@ def _empty_subset(
         rule,
         ("spec", "subsets", number),
         reason=f"no endpoint of {owners} has the labels of the subset {subset.name} ({wanted}){aside}: a "
-        "request "
-        "that is routed to it gets 503 (UH, no healthy upstream).",
+        "request that is routed to it gets 503 (UH, no healthy upstream).",
         remedy="Correct the labels of the subset, or label the endpoints.",
     )
 

@@ -135,8 +135,7 @@ def check_shared_certificates(surroundings: Surroundings) -> Iterator[Finding]:
                     gateway,
                     ("spec", "servers"),
                     reason=f"{other.title} presents the same certificate at the same workload: an HTTP/2 "
-                    "client "
-                    "uses its open connection for both, and gets 404 for the other's hosts.",
+                    "client uses its open connection for both, and gets 404 for the other's hosts.",
                     remedy="Use one Gateway for all hosts of the certificate, or one certificate for each.",
                 )
 

@@ -101,8 +101,7 @@ def _conflict(
         "IST0109",
         one,
         ("spec", "hosts"),
-        reason=f"the host {', '.join(hosts)} of the mesh is claimed by {names or 'this resource twice'} "
-        "as well; "
-        f"{fate}.",
+        reason=f"the host {', '.join(hosts)} of the mesh is claimed by {names or 'this resource twice'} as "
+        f"well; {fate}.",
         remedy="Merge the rules into one VirtualService.",
     )

@@ -23,7 +23,7 @@ def refusals(problems: Iterable[Problem]) -> Iterator[Finding]:
                 "IST0106",
                 problem.where,
                 problem.resource,
-                problem.what.removeprefix(f"{problem.resource}:").strip(),
+                problem.what,
                 problem.remedy or "A cluster refuses the resource as it is.",
             )
 

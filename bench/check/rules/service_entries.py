@@ -28,8 +28,7 @@ def check_addresses(surroundings: Surroundings) -> Iterator[Finding]:
                     entry,
                     ("spec", "ports", index),
                     reason=f"port {port.number} is plain TCP and the entry has no addresses: without DNS "
-                    "capture "
-                    f"its listener takes every connection to port {port.number}, whatever the host.",
+                    f"capture its listener takes every connection to port {port.number}, whatever the host.",
                     remedy="Write addresses, or the protocol that the port speaks (TLS, HTTP).",
                 )
 

@@ -68,8 +68,7 @@ def _unnamed(service: Resource[Service], index: int, port: ServicePort) -> Findi
         service,
         ("spec", "ports", index, "name"),
         reason=f"port {port.port} has {name}, which says no protocol: Istio guesses it from the first "
-        "bytes of "
-        "each connection.",
+        "bytes of each connection.",
         remedy="Name the port protocol or protocol-suffix, for example http-api, or write appProtocol.",
     )
 

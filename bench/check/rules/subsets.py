@@ -115,7 +115,6 @@ def check_subsets_at_gateways(surroundings: Surroundings) -> Iterator[Finding]:
                         virtual_service,
                         ("spec", "http", number, "route", index, "destination", "host"),
                         reason=f"{other.title} picks subsets of {route.destination.host}, but this route "
-                        "names "
-                        "none: requests that come in through the gateway reach all endpoints.",
+                        "names none: requests that come in through the gateway reach all endpoints.",
                         remedy="Name the subset here as well.",
                     )

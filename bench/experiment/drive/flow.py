@@ -10,7 +10,6 @@ from bench.experiment.instruments import REAL, Instruments
 from bench.load import LoadEvent, RemoteWorkersStatus, Target
 from bench.load.run import MASTER_PORT, address_seen_from_elsewhere
 from bench.measure.ending import Finished, kept
-from bench.measure.reporting import write_report
 from bench.measure.run_record import RunRecord
 from bench.measure.trial_plan import TrialPlan, load_plan
 from bench.measure.trial_result import finished_trial
@@ -54,11 +53,11 @@ def drive(
         ),
         started_at=started_at,
     )
-    with kept(record):
+    with kept(record, write_report=instruments.write_report):
         stopped = _measure(loaded, options, target, record=record, observer=observer, instruments=instruments)
     observer.stage("writing the report", 2)
     result = record.complete() if stopped is None else record.abort(stopped)
-    return Finished(result, record.folder, write_report(record.folder))
+    return Finished(result, record.folder, instruments.write_report(record.folder))
 
 
 def _measure(

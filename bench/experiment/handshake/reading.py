@@ -98,10 +98,11 @@ def judge_mode(
     return HandshakeMode(
         name=name,
         connections=len(every.samples),
-        handshakes=counted.handshakes,
-        sessions_reused=counted.resumed,
+        handshakes=counted.handshakes if counted is not None else None,
+        sessions_reused=counted.resumed if counted is not None else None,
         of_other_kind=of_other,
-        counts_agree=len(every.samples) == counted.handshakes == of_own + of_other
+        counts_agree=counted is not None
+        and len(every.samples) == counted.handshakes == of_own + of_other
         and resumed == counted.resumed
         and is_of_its_kind,
         tls_versions=every.tls_versions,

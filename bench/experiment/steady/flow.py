@@ -15,7 +15,6 @@ from bench.preparation import Variation
 from bench.stack import Stack
 from bench.stack.artifacts import save_logs
 from bench.translate.config import ConfigSource
-from bench.verify.matrix import MatrixCheck
 
 BASELINE_S = 5.0
 """For the progress bar only."""
@@ -72,9 +71,7 @@ def _mixed(
         return plans
     traffic = run.scenario.traffic
     weight = sum(subset.weight for subset in traffic.subsets.values()) * _MIXED_SHARE / (1 - _MIXED_SHARE)
-    extra = MatrixCheck.of(run.prepared.loaded).mixable(
-        stacks[plans[0][0]], port=traffic.port, weight=weight, call=run.instruments.call
-    )
+    extra = run.verifier.mixable(stacks[plans[0][0]], port=traffic.port, weight=weight)
     return [(source, dataclasses.replace(plan, extra=extra)) for source, plan in plans]
 
 

@@ -26,10 +26,15 @@ def generator(result: Result) -> Section:
                 columns=("", *PERCENTILE_COLUMNS),
                 rows=(
                     ("lag", *percentile_cells(found.lag)),
-                    *([("floor", *percentile_cells(found.floor))] if found.floor is not None else ()),
+                    *(
+                        [("null-target baseline", *percentile_cells(found.null_target_baseline))]
+                        if found.null_target_baseline is not None
+                        else ()
+                    ),
                 ),
-                caption="Microseconds. Lag: how late the generator was under load. Floor: response time of"
-                " the same load on a stub that answers at once, which is what the generator adds by itself.",
+                caption="Microseconds. Lag: how late the generator was under load. Null-target baseline:"
+                " response time of the same load on a stub that answers at once, which is what the generator"
+                " adds by itself.",
             ),
             Facts(
                 (

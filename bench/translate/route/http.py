@@ -48,7 +48,6 @@ from bench.translate.route.retries import retry_policy
 from bench.translate.semantics import Semantics
 
 _NO_TIMEOUT = timedelta(0)
-LARGEST_DIRECT_RESPONSE = 1_048_576
 _REDIRECT_CODES = {
     0: RedirectActionRedirectResponseCode.MOVED_PERMANENTLY,
     301: RedirectActionRedirectResponseCode.MOVED_PERMANENTLY,

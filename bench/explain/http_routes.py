@@ -35,7 +35,7 @@ _MOST_REASONS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class HttpWay:
+class HttpRoutes:
     """One proxy looks at one request."""
 
     here: TranslatedProxy

@@ -15,7 +15,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 )
 
 from bench.explain.connections import Connection, find_chain, find_listener, socket_of
-from bench.explain.http_way import HttpWay
+from bench.explain.http_routes import HttpRoutes
 from bench.explain.proxies import Proxies, TranslatedProxy
 from bench.explain.request import Request
 from bench.explain.trace import Branch, Hop, Origin, Outcome, Step
@@ -28,7 +28,7 @@ _MOST_HOPS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class Tracer:
     """Follows one request from proxy to proxy."""
 
     proxies: Proxies
@@ -81,7 +81,7 @@ class Walk:
         origins: tuple[Origin, ...],
     ) -> tuple[list[Step], list[Branch]]:
         filters = [unpack(each.typed_config) for each in chain.filters]
-        upstream = Upstream(self.proxies, here, Walk(self.proxies, self.depth + 1).arrive)
+        upstream = Upstream(self.proxies, here, Tracer(self.proxies, self.depth + 1).arrive)
         terminates = chain.transport_socket is not None
         if terminates and not connection.has_tls:
             return [], [_closed(here, "the server expects TLS, and the client speaks plain text")]
@@ -92,7 +92,7 @@ class Walk:
                     return [], [_closed(here, "the server expects plain HTTP, and the client speaks TLS")]
                 name = each.rds.route_config_name if each.rds is not None else ""
                 arrived = replace(request, scheme="https" if terminates else "http")
-                way = HttpWay(here, upstream)
+                way = HttpRoutes(here, upstream)
                 steps, branches = way.follow(here.routes.get(name), name, arrived, has_tls=terminates)
                 # A route configuration has no cause of its own: whatever made the chain made it.
                 return [replace(steps[0], origins=origins), *steps[1:]], branches

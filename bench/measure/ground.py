@@ -1,0 +1,78 @@
+"""Where a trial takes place: the stack under load, those beside it, and what reads them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from bench.errors import StackError
+from bench.load import LoadOutcome, LoadPlan
+from bench.measure.bookkeeper import Readings
+from bench.measure.meter import Reading
+from bench.result import ComponentCost, LedgerResult
+from bench.stack import Stack
+
+
+class StackMeter(Protocol):
+    """Reads a stack at one moment; see ``bench.measure.meter.Meter``."""
+
+    def read(self) -> Reading:
+        """Everything, at once."""
+
+    def costs(
+        self, before: Reading, after: Reading, requests: int, peaks: Mapping[str, int]
+    ) -> tuple[ComponentCost, ...]:
+        """What each part used between two readings."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class Bookkeeping(Protocol):
+    """Keeps the account of trials on one stack; see ``bench.measure.bookkeeper.Bookkeeper``."""
+
+    def read(self) -> Readings:
+        """All hops before the load."""
+
+    def close(self, before: Readings, load: LoadPlan, outcome: LoadOutcome) -> LedgerResult:
+        """The account of a trial whose load is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where a trial takes place."""
+
+    stacks: Mapping[str, Stack]
+    """The stack under load and those that stand idle beside it, by name."""
+    name: str
+    """Of the stack under load."""
+    meter: StackMeter
+    books: Bookkeeping
+
+    @property
+    def stack(self) -> Stack:
+        """The stack under load."""
+        return self.stacks[self.name]
+
+    def check_alive(self) -> None:
+        """Raise ``StackError`` that names stack and part if a part of any of the stacks has died."""
+        for name, stack in self.stacks.items():
+            with _named(name):
+                stack.check_alive()
+
+    def read_meter(self) -> Reading:
+        """Read the stack under load; errors name it."""
+        with _named(self.name):
+            return self.meter.read()
+
+
+@contextlib.contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Put the stack's name before what is said of one of its parts."""
+    try:
+        yield
+    except StackError as error:
+        raise StackError(f"stack {name}: {error.what}", where=error.where, remedy=error.remedy) from error
