@@ -119,6 +119,10 @@ def _warnings(prepared: Prepared, backend: Backend) -> list[RunWarning]:
         RunWarning(code=warning.code, message=f"{warning.where}: {warning.what}", advice=warning.advice)
         for warning in prepared.warnings
     ]
+    found += [
+        RunWarning(code=missing.code, message=str(missing), advice=missing.advice)
+        for missing in prepared.missing_stand_ins
+    ]
     if prepared.loaded.scenario.resources and not backend.holds_limits:
         found.append(
             RunWarning(

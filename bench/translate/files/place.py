@@ -7,10 +7,10 @@ Works on the plain form of the messages, because what it changes lies deep insid
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from bench.placement import Address, Placement
 from bench.translate.files.bootstrap import file_source
+from bench.translate.files.confine import confine, socket_address
 from bench.translate.files.options import RenderOptions
 from bench.translate.messages import Plain, to_plain
 from bench.translate.names import file_name
@@ -37,7 +37,7 @@ def sds_path(secret: str) -> str:
 
 def place_listener(listener: Plain, placement: Placement, options: RenderOptions) -> None:
     """Bind *listener* to its real address; name the files of its routes and certificates."""
-    _move(listener["address"], placement.listeners)
+    _bind(listener["address"], placement)
     chains = listener.get("filter_chains", [])
     if "default_filter_chain" in listener:
         chains = [*chains, listener["default_filter_chain"]]
@@ -56,6 +56,8 @@ def place_cluster(cluster: Plain, placement: Placement, options: RenderOptions) 
         cluster["eds_cluster_config"]["eds_config"] = _source(placement, eds_path(service))
     if "load_assignment" in cluster:
         place_endpoints(cluster["load_assignment"], placement)
+    if placement.closed_port is not None:
+        confine(cluster, placement, placement.closed_port)
     _place_tls(cluster.get("transport_socket"), placement, options)
 
 
@@ -63,7 +65,7 @@ def place_endpoints(assignment: Plain, placement: Placement) -> None:
     """Send the endpoints of *assignment* to their stand-ins."""
     for group in assignment.get("endpoints", []):
         for endpoint in group.get("lb_endpoints", []):
-            _move(endpoint["endpoint"]["address"], placement.endpoints)
+            _send_to_stand_in(endpoint["endpoint"]["address"], placement)
 
 
 def place_secret(secret: Plain, placement: Placement, options: RenderOptions) -> None:
@@ -87,14 +89,22 @@ def real_file(written: str, placement: Placement, options: RenderOptions) -> str
     return placement.files.get(written, fallback)
 
 
-def _move(address: Plain, places: Any) -> None:
+def _bind(address: Plain, placement: Placement) -> None:
     socket = address.get("socket_address")
-    if socket is None:
-        return
-    translated: Address = (socket["address"], socket.get("port_value", 0))
-    host, port = places.get(translated, translated)
-    socket["address"] = host
-    socket["port_value"] = port
+    if socket is not None:
+        translated: Address = (socket["address"], socket.get("port_value", 0))
+        socket["address"], socket["port_value"] = placement.listeners.get(translated, translated)
+
+
+def _send_to_stand_in(address: Plain, placement: Placement) -> None:
+    socket = address.get("socket_address")
+    if socket is not None:
+        endpoint: Address = (socket["address"], socket.get("port_value", 0))
+        socket["address"], socket["port_value"] = placement.stand_in(endpoint)
+    elif "pipe" in address and placement.closed_port is not None:
+        # A Unix socket of the YAML is one of this machine's, and not of the stack's.
+        del address["pipe"]
+        address["socket_address"] = socket_address(placement.closed_port)
 
 
 def _place_tls(socket: Plain | None, placement: Placement, options: RenderOptions) -> None:
