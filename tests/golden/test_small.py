@@ -20,7 +20,7 @@ from bench.commands.envoy_validation import Validation
 from bench.errors import BenchError, UnsupportedError
 from bench.explain.explain import explain
 from bench.explain.request import parse_request
-from bench.explain.trace import Trace, Outcome
+from bench.explain.trace import Outcome, Trace
 from bench.routing import decision, router
 from bench.routing import request as routing_request
 from bench.scenario.folder import Folder
