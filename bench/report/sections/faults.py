@@ -92,7 +92,7 @@ def _table(proof: FaultsResult) -> Table:
         rows=tuple(_row(fault) for fault in proof.faults),
         numbers_from=4,
         marks=tuple(_mark(fault) for fault in proof.faults),
-        caption="Seconds from the injection until the first instrument reported it; requests that were affected.",
+        caption="Seconds from the injection until the first instrument reported it; requests affected.",
     )
 
 
