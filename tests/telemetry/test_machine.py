@@ -20,7 +20,8 @@ def test_busy_idle_steal_and_waiting_are_told_apart(proc, monkeypatch):
 
     found = read_machine(proc)
 
-    assert (found.busy_s, found.idle_s, found.steal_s, found.waiting_s) == (1.7, 10.4, 0.3, 2.5)
+    told = (found.busy_s, found.idle_s, found.steal_s, found.waiting_s)
+    assert told == pytest.approx((1.7, 10.4, 0.3, 2.5))
 
 
 def test_a_kernel_without_pressure_tells_the_rest(proc):
