@@ -240,7 +240,7 @@ def test_both_forms_carry_the_numbers_of_the_result(run, name):
         assert f"{value:,}" in text
     assert f"{whole.response_time.samples:,} samples" in text
     assert "Not measured in this run" in text
-    assert "2 blocks, at least 6 are needed" in text
+    assert "2 blocks, a verdict needs 8 or more" in text
     assert "SYNTHETIC TEST DATA" in text
 
 
