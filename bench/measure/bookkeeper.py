@@ -13,9 +13,19 @@ from dataclasses import dataclass
 import psutil
 
 from bench.errors import BenchError, MeasurementError
-from bench.ledger.balance import Account, Balance, lost
-from bench.ledger.counters import Upstream, Window
-from bench.ledger.reconcile import BLIND_TO, Books, ClientCounts, NodeBook, ProxyBook, account_of_counters
+from bench.ledger import (
+    BLIND_TO,
+    Account,
+    Balance,
+    Books,
+    ClientCounts,
+    NodeBook,
+    ProxyBook,
+    Upstream,
+    Window,
+    account_of_counters,
+    lost,
+)
 from bench.load import LoadOutcome, LoadPlan
 from bench.measure.request_matching import Matcher
 from bench.measure.topology import Topology

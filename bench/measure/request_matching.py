@@ -12,12 +12,24 @@ import numpy as np
 from bench.analysis.bounds import misroute_upper_bound
 from bench.certs.material import Material
 from bench.errors import InputError, MeasurementError
-from bench.ledger import peers, tally
-from bench.ledger.balance import Account
-from bench.ledger.client_ids import ClientIds, Ints, ends_of
-from bench.ledger.matching import Logs, account_of_ids
-from bench.ledger.peers import Certificate, PeerWatch, judge_peers
-from bench.ledger.tally import Ids, LogTally, Span, tally_log
+from bench.ledger import (
+    GATEWAY_FIELDS,
+    NODE_FIELDS,
+    PEER_FIELDS,
+    Account,
+    Certificate,
+    ClientIds,
+    Ids,
+    Ints,
+    Logs,
+    LogTally,
+    PeerWatch,
+    Span,
+    account_of_ids,
+    ends_of,
+    judge_peers,
+    tally_log,
+)
 from bench.load import LoadOutcome, LoadPlan, unpack_sequences
 from bench.load.engine import SEQUENCES, kinds_of
 from bench.measure.topology import Topology
@@ -99,10 +111,10 @@ class Matcher:
         names = {topology.sidecar, topology.gateway, *_nodes(topology)}
         for name in sorted(names - logs.keys()):
             raise MeasurementError(f"{name} keeps no access log: its requests cannot be matched.")
-        at_nodes = {name: PeerWatch(name, load.run_id, peers.NODE_FIELDS) for name in _nodes(topology)}
-        at_gateway = PeerWatch(topology.gateway, load.run_id, peers.GATEWAY_FIELDS)
+        at_nodes = {name: PeerWatch(name, load.run_id, PEER_FIELDS) for name in _nodes(topology)}
+        at_gateway = PeerWatch(topology.gateway, load.run_id, GATEWAY_FIELDS)
         nodes = tuple(
-            tally_log(name, logs[name].chunks(), client.ids, fields=tally.NODE_FIELDS, watch=watch)
+            tally_log(name, logs[name].chunks(), client.ids, fields=NODE_FIELDS, watch=watch)
             for name, watch in at_nodes.items()
         )
         account = account_of_ids(

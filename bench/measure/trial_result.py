@@ -10,8 +10,15 @@ from bench.analysis.subsets import add_up, combine
 from bench.load import LoadOutcome, StageOutcome
 from bench.measure.meter import UpstreamTls
 from bench.measure.trial_plan import TrialPlan
-from bench.report.samples import SecondRow
-from bench.result import ComponentCost, FailureExample, LedgerResult, StageCounts, SubsetOutcome, TrialResult
+from bench.result import (
+    ComponentCost,
+    FailureExample,
+    LedgerResult,
+    SecondRow,
+    StageCounts,
+    SubsetOutcome,
+    TrialResult,
+)
 
 
 @dataclass(frozen=True, slots=True)

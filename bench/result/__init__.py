@@ -33,6 +33,7 @@ from bench.result.load import (
     TrialResult,
 )
 from bench.result.reasons import UNANSWERED, Reason, ReasonCode
+from bench.result.seconds import SecondRow
 from bench.result.storage import RESULT_FILE, read_result, write_result
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "ReasonCode",
     "Result",
     "RunWarning",
+    "SecondRow",
     "StageCounts",
     "SubsetOutcome",
     "SubsetResult",

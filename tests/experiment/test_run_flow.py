@@ -10,7 +10,7 @@ from bench.experiment.instruments import Instruments
 from bench.experiment.options import RunOptions
 from bench.experiment.run import run
 from bench.measure.ending import InterruptedRunError
-from bench.measure.reporting import write_report
+from bench.report import write_report
 from bench.result import VerificationLine, read_result
 from bench.scenario.load import load_scenario
 from bench.stack.backend import Backend
