@@ -26,6 +26,8 @@ class LedgerSummary:
     """Of the book of each trial that has most of them, added up: one lost request can show in several."""
     troubles: tuple[str, ...]
     """One sentence for each book that does not balance, worst trials first."""
+    damaged: tuple[str, ...]
+    """Those of the troubles that say nothing of requests: a log or a counter was lost."""
     misroute_upper_bound: float | None
     """Of the whole; None unless every trial was matched."""
     blind_to: tuple[BlindPair, ...]
@@ -57,6 +59,7 @@ def summarise_ledger(result: Result) -> LedgerSummary | None:
         named=dict(named.most_common()),
         unexplained=unexplained,
         troubles=tuple(trouble for name, account in accounts for trouble in _troubles(name, account)),
+        damaged=tuple(trouble for name, account in accounts for trouble in _damaged(name, account)),
         misroute_upper_bound=_bound(matched) if is_full else None,
         blind_to=tuple(dict.fromkeys(pair for _, account in accounts for pair in account.blind_to)),
         connections=sum(proof.right_servers for proof in proofs) if is_full and proofs else None,
@@ -78,13 +81,19 @@ def _named(account: LedgerResult) -> Mapping[Cause, int]:
     return totals
 
 
-def _troubles(trial: str, account: LedgerResult) -> list[str]:
+def _damaged(trial: str, account: LedgerResult) -> list[str]:
     found = []
     for book in account.books:
         if book.state == "incomplete":
             why = book.damages[0].text if book.damages else "a side is unknown"
             found.append(f"{trial}: the book “{book.title}” cannot be closed ({why})")
-        elif book.state == "open":
+    return found
+
+
+def _troubles(trial: str, account: LedgerResult) -> list[str]:
+    found = _damaged(trial, account)
+    for book in account.books:
+        if book.state == "open":
             example = f", such as {book.examples[0].text}" if book.examples else ""
             found.append(f"{trial}: {book.unexplained:,} unexplained in the book “{book.title}”{example}")
     proof = account.connections

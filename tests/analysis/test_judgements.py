@@ -176,7 +176,7 @@ WRONG = VerificationLine(
         ({"limits": (MET, UNPROVEN)}, "too few samples", 3),
         ({"limits": (MISSED_TIME, UNPROVEN)}, "limit missed", 1),
         ({"warnings": (FULL_CPU,)}, "generator-limited", 3),
-        ({"warnings": (DISTURBED,)}, "machine disturbed", 3),
+        ({"limits": (MET,), "warnings": (DISTURBED,)}, "passed", 0),
         ({"verification": (WRONG,)}, "wrong answers", 1),
         ({"verification": (WRONG,), "warnings": (FULL_CPU, DISTURBED)}, "wrong answers", 1),
         ({"verification": (FAILED_CONTROL,)}, "control failed", 1),

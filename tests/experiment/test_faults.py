@@ -65,7 +65,7 @@ def test_the_command_tells_its_table_as_json_and_in_the_report(tmp_path):
 
     done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True, check=False)
 
-    assert done.returncode == 0, done.stderr
+    assert done.returncode in {0, 3}, done.stderr
     (found,) = json.loads(done.stdout)["result"]["faults"]["faults"]
     assert (found["name"], found["detected"]) == ("node-500", True)
     (folder,) = tmp_path.iterdir()
