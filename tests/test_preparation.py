@@ -49,3 +49,38 @@ def test_configuration_hashes_are_those_of_the_resources_and_not_of_the_place():
 
     assert first == second
     assert len(set(first.values())) == 4
+
+
+def test_an_endpoint_that_nobody_plays_is_named_with_its_line_and_the_node_to_add(folder):
+    edit(folder / "scenario.yaml", '  nginx02: {plays: "192.168.0.64:443", page: v2}\n', "")
+    edit(folder / "scenario.yaml", "expect: {nodes: [nginx02],", "expect: {")
+
+    (missing,) = prepare(load_scenario(folder)).missing_stand_ins
+
+    assert str(missing.where).startswith(str(folder / "istio" / "service-entry.yaml:"))
+    assert missing.what.startswith("no node plays 192.168.0.64:443, an endpoint of nginx.external")
+    assert 'nodes: {nginx: {plays: "192.168.0.64:443", page: nginx}}' in missing.advice
+
+
+def test_a_port_of_a_gateway_without_a_listener_is_named_with_the_line_of_the_service(folder):
+    edit(
+        folder / "scenario.yaml",
+        "{name: http2, port: 80}",
+        "{name: http2, port: 80}\n    - {name: alt, port: 81}",
+    )
+
+    (missing,) = prepare(load_scenario(folder)).missing_stand_ins
+
+    assert f"{folder / 'scenario.yaml'}:" in str(missing)
+    assert "leads to port 81 of egress, where it has no listener" in missing.what
+
+
+def test_what_is_played_is_not_named_and_many_missing_ones_are_folded(folder):
+    assert prepare(load_scenario(folder)).missing_stand_ins == ()
+    ports = "".join(f"\n    - {{name: http-{port}, port: {port}}}" for port in range(8100, 8130))
+    edit(folder / "scenario.yaml", "{name: http2, port: 80}", "{name: http2, port: 80}" + ports)
+
+    named = prepare(load_scenario(folder)).missing_stand_ins
+
+    assert len(named) == 10
+    assert named[-1].what.startswith("21 more endpoints have no stand-in")

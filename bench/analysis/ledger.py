@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bench.analysis.bounds import misroute_upper_bound
-from bench.result import LedgerLevel, LedgerResult, Result
+from bench.result import BlindPair, Cause, LedgerLevel, LedgerResult, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +20,18 @@ class LedgerSummary:
     balanced: int
     books: int
     requests: int
-    named: Mapping[str, int]
+    named: Mapping[Cause, int]
     """Cause -> how often, over the counters' books of all trials."""
     unexplained: int
     """Of the book of each trial that has most of them, added up: one lost request can show in several."""
     troubles: tuple[str, ...]
     """One sentence for each book that does not balance, worst trials first."""
+    damaged: tuple[str, ...]
+    """Those of the troubles that say nothing of requests: a log or a counter was lost."""
     misroute_upper_bound: float | None
     """Of the whole; None unless every trial was matched."""
+    blind_to: tuple[BlindPair, ...]
+    """Pairs of errors that the level of some trial cannot tell from none."""
     connections: int | None
     """TLS connections whose peers were proven at both ends; None unless every trial was matched."""
 
@@ -37,7 +41,7 @@ def summarise_ledger(result: Result) -> LedgerSummary | None:
     accounts = [(trial.name, trial.ledger) for trial in result.trials if trial.ledger is not None]
     if not accounts:
         return None
-    named: Counter[str] = Counter()
+    named: Counter[Cause] = Counter()
     unexplained = 0
     for _, account in accounts:
         for cause, count in _named(account).items():
@@ -55,7 +59,9 @@ def summarise_ledger(result: Result) -> LedgerSummary | None:
         named=dict(named.most_common()),
         unexplained=unexplained,
         troubles=tuple(trouble for name, account in accounts for trouble in _troubles(name, account)),
+        damaged=tuple(trouble for name, account in accounts for trouble in _damaged(name, account)),
         misroute_upper_bound=_bound(matched) if is_full else None,
+        blind_to=tuple(dict.fromkeys(pair for _, account in accounts for pair in account.blind_to)),
         connections=sum(proof.right_servers for proof in proofs) if is_full and proofs else None,
     )
 
@@ -65,9 +71,9 @@ def _bound(matched: list[LedgerResult]) -> float | None:
     return misroute_upper_bound(misrouted, sum(account.matched or 0 for account in matched))
 
 
-def _named(account: LedgerResult) -> Mapping[str, int]:
+def _named(account: LedgerResult) -> Mapping[Cause, int]:
     """Of the counters alone: the books of matched ids tell of the same requests again."""
-    totals: Counter[str] = Counter()
+    totals: Counter[Cause] = Counter()
     for book in account.books:
         if book.level == "counters":
             for cause, count in book.named.items():
@@ -75,15 +81,21 @@ def _named(account: LedgerResult) -> Mapping[str, int]:
     return totals
 
 
-def _troubles(trial: str, account: LedgerResult) -> list[str]:
+def _damaged(trial: str, account: LedgerResult) -> list[str]:
     found = []
     for book in account.books:
         if book.state == "incomplete":
-            why = book.damages[0] if book.damages else "a side is unknown"
-            found.append(f"{trial}: the book “{book.book}” cannot be closed ({why})")
-        elif book.state == "open":
-            example = f", such as {book.examples[0]}" if book.examples else ""
-            found.append(f"{trial}: {book.unexplained:,} unexplained in the book “{book.book}”{example}")
+            why = book.damages[0].text if book.damages else "a side is unknown"
+            found.append(f"{trial}: the book “{book.title}” cannot be closed ({why})")
+    return found
+
+
+def _troubles(trial: str, account: LedgerResult) -> list[str]:
+    found = _damaged(trial, account)
+    for book in account.books:
+        if book.state == "open":
+            example = f", such as {book.examples[0].text}" if book.examples else ""
+            found.append(f"{trial}: {book.unexplained:,} unexplained in the book “{book.title}”{example}")
     proof = account.connections
     if proof is not None and not proof.holds:
         example = f": {proof.examples[0]}" if proof.examples else ""

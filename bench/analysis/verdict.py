@@ -6,7 +6,7 @@ end; 3, nothing was proven: generator, machine or too few samples stood between 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -80,15 +80,8 @@ def wrong_bodies_anywhere(result: Result) -> int:
         number
         for counts in _every_count(result)
         for key, number in counts.reasons.items()
-        if _code_of(key) is ReasonCode.WRONG_BODY
+        if Reason.of(key).code is ReasonCode.WRONG_BODY
     )
-
-
-def _code_of(key: str) -> ReasonCode:
-    try:
-        return Reason.of(key).code
-    except ValueError:
-        return ReasonCode.UNKNOWN
 
 
 def _every_count(result: Result) -> Iterator[Counts]:
@@ -97,8 +90,8 @@ def _every_count(result: Result) -> Iterator[Counts]:
             yield from (stage.total for stage in trial.stages)
         else:
             yield trial.total
-    if result.generator is not None and result.generator.baseline is not None:
-        yield result.generator.baseline
+    if result.generator is not None and result.generator.baseline_counts is not None:
+        yield result.generator.baseline_counts
 
 
 def judge(result: Result) -> Verdict:
@@ -122,12 +115,17 @@ def _judge_complete(result: Result) -> Verdict:
     if misrouted_anywhere(result):
         # Told above, limit or not.
         missed = [check for check in missed if check.name != "misrouted"]
-    open_books = _open_books(result)
+    open_books, damaged = _open_books(result)
     excuse, why = _excuse(result)
     sentence = "; ".join([*wrong, *open_books, *map(_told, missed)])
     if wrong or open_books or any(check.name in _BY_THE_PATH_ALONE for check in missed):
         state = _wrong_state(result) if wrong else "ledger open" if open_books else "limit missed"
         return Verdict(state, f"{sentence}.{' ' + why if why else ''}")
+    if damaged and not missed:
+        return Verdict("nothing proven", f"{damaged[0]}: what it would show is unknown.")
+    if excuse == "machine disturbed" and not missed:
+        # What is met on a disturbed machine is met on a quiet one.
+        excuse = None
     if excuse is not None:
         met = f"{sentence}, which proves nothing" if sentence else "All limits are met, which proves nothing"
         return Verdict(excuse, f"{met}: {why}")
@@ -211,12 +209,20 @@ def _told(check: LimitCheck) -> str:
     return f"{check.name} is {check.measured}, limit {check.limit}"
 
 
-def _open_books(result: Result) -> list[str]:
+def _open_books(result: Result) -> tuple[list[str], list[str]]:
+    """What the ledger says against the path, and what it cannot say because a book is damaged."""
     account = summarise_ledger(result)
-    if account is None or not account.troubles:
-        return []
-    more = f" (and {len(account.troubles) - 1} more)" if len(account.troubles) > 1 else ""
-    return [f"the ledger does not balance: {account.troubles[0]}{more}"]
+    if account is None:
+        return [], []
+    troubles = [each for each in account.troubles if each not in account.damaged]
+    return _summed_up("the ledger does not balance", troubles), _summed_up(
+        "The ledger is damaged", account.damaged
+    )
+
+
+def _summed_up(heading: str, troubles: Sequence[str]) -> list[str]:
+    more = f" (and {len(troubles) - 1} more)" if len(troubles) > 1 else ""
+    return [f"{heading}: {troubles[0]}{more}"] if troubles else []
 
 
 def _passed(result: Result) -> str:

@@ -29,7 +29,7 @@ def report(
     """Rebuild the report of a result folder, on any machine; with several, write their comparison."""
     with make_console(quiet=quiet, as_json=as_json) as console:
         if len(results) > 1:
-            from bench.report.comparison.build import write_comparison
+            from bench.report import write_comparison
 
             comparison = str(write_comparison(results, out))
             console.say(comparison)
@@ -37,7 +37,7 @@ def report(
             return
         if out is not None:
             raise InputError("--out is for a comparison.", remedy="A report lies in its result folder.")
-        from bench.report.build import write_report
+        from bench.report import write_report
 
         written = [str(write_report(results[0]))]
         console.say("\n".join(written))

@@ -36,6 +36,8 @@ def run_until_ended(
     """
     prepared = prepare(loaded)
     scenario = loaded.scenario
+    for warning in (*prepared.warnings, *prepared.missing_stand_ins):
+        observer.note(f"warning: {warning}")
     with supervised_folder(f"{scenario.name} keys") as private:
         material = make_material(loaded, private / "material")
         with make_stack(prepared.stack_spec(scenario.name, source, material)) as stack:

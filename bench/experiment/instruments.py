@@ -11,13 +11,8 @@ from typing import Protocol
 from bench.certs.material import Material
 from bench.load import LoadOutcome, LoadPlan
 from bench.load.run import Launcher, measure_null_target_baseline, run_load
-from bench.measure.bookkeeper import Bookkeeper
-from bench.measure.ground import Bookkeeping, StackMeter
-from bench.measure.meter import Meter
-from bench.measure.reporting import write_report
-from bench.measure.request_matching import Matcher
-from bench.measure.topology import Topology
-from bench.measure.trial import LoadRunner
+from bench.measure import Bookkeeper, Bookkeeping, LoadRunner, Matcher, Meter, StackMeter, Topology
+from bench.report import write_report
 from bench.scenario.load import LoadedScenario
 from bench.stack import Stack
 from bench.stack.nodes import FLUSH_INTERVAL_S

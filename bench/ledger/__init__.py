@@ -1,1 +1,43 @@
 """The account of every request: what client, sidecar, gateway and nodes each counted must reconcile."""
+
+from bench.ledger.balance import Account, Balance, Residual, lost
+from bench.ledger.client_ids import ClientIds, End, ends_of
+from bench.ledger.counters import Downstream, Upstream, Window
+from bench.ledger.matching import Logs, account_of_ids
+from bench.ledger.peers import GATEWAY_FIELDS, PEER_FIELDS, Certificate, Peers, PeerWatch, judge_peers
+from bench.ledger.reconcile import BLIND_TO, Books, ClientCounts, NodeBook, ProxyBook, account_of_counters
+from bench.ledger.tally import NODE_FIELDS, PROXY_FIELDS, Ids, Ints, LogTally, Span, tally_log
+
+__all__ = [
+    "BLIND_TO",
+    "GATEWAY_FIELDS",
+    "NODE_FIELDS",
+    "PEER_FIELDS",
+    "PROXY_FIELDS",
+    "Account",
+    "Balance",
+    "Books",
+    "Certificate",
+    "ClientCounts",
+    "ClientIds",
+    "Downstream",
+    "End",
+    "Ids",
+    "Ints",
+    "LogTally",
+    "Logs",
+    "NodeBook",
+    "PeerWatch",
+    "Peers",
+    "ProxyBook",
+    "Residual",
+    "Span",
+    "Upstream",
+    "Window",
+    "account_of_counters",
+    "account_of_ids",
+    "ends_of",
+    "judge_peers",
+    "lost",
+    "tally_log",
+]

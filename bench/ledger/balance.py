@@ -3,44 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Literal
 
-Level = Literal["counters", "full"]
-
-
-class Cause(StrEnum):
-    """Why two sides of a book may differ although nothing is wrong with the account."""
-
-    RETRY = "retry"
-    RESET = "reset"
-    TIMEOUT = "timeout"
-    OVERFLOW = "overflow (UO)"
-    NO_ROUTE = "no route (NR)"
-    NO_CLUSTER = "no cluster (NC)"
-    NO_HEALTHY_UPSTREAM = "no healthy upstream (UH)"
-    UPSTREAM_FAILURE = "upstream failure (UF)"
-    DIRECT_ANSWER = "answered by the proxy"
-    FAULT_INJECTED = "fault injected (FI)"
-    CLIENT_LEFT = "client left (DC)"
-    CANCELLED = "cancelled before it had a connection"
-    REJECTED = "rejected before routing"
-    MIRROR = "mirrored copy"
-    NOT_CONNECTED = "never reached the proxy"
-    UNSENT = "unsent"
-    DRAINED = "drained"
-    IN_FLIGHT = "in flight at the end"
-    FOREIGN = "not of this run"
-
-
-class Fault(StrEnum):
-    """Why a book cannot be closed: the evidence itself is damaged."""
-
-    COUNTERS_RESET = "counters reset by a restart"
-    COUNTERS_MISSING = "counters missing"
-    LOG_TRUNCATED = "log truncated or rotated"
-    LOG_LINE_BROKEN = "log line broken"
-    DUPLICATE_IDS = "duplicate ids"
+from bench.result import Book, Cause, LedgerDamage, LedgerLevel, LedgerNote
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,32 +17,24 @@ class Residual:
 
 
 @dataclass(frozen=True, slots=True)
-class Damage:
-    """Something wrong with the evidence."""
-
-    fault: Fault
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
 class Balance:
     """One book: ``left = right + sum of named residuals + unexplained``."""
 
-    book: str
-    left_name: str
+    book: Book
     left: int | None
     """None: unknown."""
-    right_name: str
     right: int | None
     residuals: tuple[Residual, ...] = ()
-    damages: tuple[Damage, ...] = ()
+    damages: tuple[LedgerDamage, ...] = ()
     unexplained: int | None = None
     """Requests without a name for their difference; None if a side is unknown. Full level: every single
     request that is wrong counts, so that losses and ghosts never cancel out."""
-    examples: tuple[str, ...] = ()
-    """Some of the unexplained, in words."""
-    remarks: tuple[str, ...] = ()
+    examples: tuple[LedgerNote, ...] = ()
+    """Some of the unexplained."""
+    remarks: tuple[LedgerNote, ...] = ()
     """Worth knowing, without weight: clock steps, foreign lines."""
+    nodes: tuple[str, ...] = ()
+    """The nodes that it is about, where it is about some."""
 
     @property
     def state(self) -> Literal["balanced", "open", "incomplete"]:
@@ -91,7 +48,7 @@ class Balance:
 class Account:
     """All books of one window at one level."""
 
-    level: Level
+    level: LedgerLevel
     balances: tuple[Balance, ...]
 
     @property
@@ -101,29 +58,35 @@ class Account:
 
 
 def balance(
-    book: str,
-    left: tuple[str, int],
-    right: tuple[str, int],
+    book: Book,
+    left: int,
+    right: int,
     residuals: list[Residual],
     *,
-    damages: tuple[Damage, ...] = (),
-    remarks: tuple[str, ...] = (),
+    remarks: tuple[LedgerNote, ...] = (),
+    nodes: tuple[str, ...] = (),
 ) -> Balance:
     """Close a book of two sums: what the named residuals do not cover is unexplained."""
     named = tuple(residual for residual in residuals if residual.count)
     return Balance(
         book,
-        left[0],
-        left[1],
-        right[0],
-        right[1],
+        left,
+        right,
         named,
-        damages,
-        left[1] - right[1] - sum(residual.count for residual in named),
+        unexplained=left - right - sum(residual.count for residual in named),
         remarks=remarks,
+        nodes=nodes,
     )
 
 
-def lost(book: str, left_name: str, right_name: str, damages: tuple[Damage, ...]) -> Balance:
+def lost(book: Book, damages: tuple[LedgerDamage, ...], *, nodes: tuple[str, ...] = ()) -> Balance:
     """A book that cannot be closed at all."""
-    return Balance(book, left_name, None, right_name, None, damages=damages)
+    return Balance(book, None, None, damages=damages, nodes=nodes)
+
+
+def added_up(residuals: list[Residual]) -> tuple[Residual, ...]:
+    """One residual for each cause, those without a count left out."""
+    totals: dict[Cause, int] = {}
+    for residual in residuals:
+        totals[residual.cause] = totals.get(residual.cause, 0) + residual.count
+    return tuple(Residual(cause, count) for cause, count in totals.items() if count)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bench.ledger.balance import Cause
+from bench.result import Cause
 
 FLAG_CAUSES: Mapping[str, Cause | None] = MappingProxyType(
     {

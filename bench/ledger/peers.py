@@ -9,7 +9,7 @@ from itertools import compress
 from bench.ledger.lines import Column, unquoted
 
 GATEWAY_FIELDS = ("upstream_connection", "peer_subject")
-NODE_FIELDS = ("connection", "client_verify", "client_subject", "client_serial")
+PEER_FIELDS = ("connection", "client_verify", "client_subject", "client_serial")
 """The connection, then what is said of its peer."""
 _NO_CONNECTION = ("", "0")
 _VERIFIED = "SUCCESS"
@@ -51,7 +51,7 @@ class PeerWatch:
     """Every connection of one log that carried a request of the run; fed while the log is tallied."""
 
     def __init__(self, name: str, run_id: str, fields: Sequence[str]) -> None:
-        """Watch the log of *name*; *fields* are ``GATEWAY_FIELDS`` or ``NODE_FIELDS``."""
+        """Watch the log of *name*; *fields* are ``GATEWAY_FIELDS`` or ``PEER_FIELDS``."""
         self.fields = tuple(fields)
         self._name = name
         self._prefix = f'"{run_id}/'.encode()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from bench.ledger.balance import Account, Balance, Cause, Damage, Residual, balance, lost
+from bench.ledger.balance import Account, Balance, Residual, balance, lost
 from bench.ledger.counters import Downstream, Upstream, Window
+from bench.result import BlindPair, Book, Cause, LedgerDamage, LedgerNote, NoteCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +18,13 @@ class ClientCounts:
     sent: int
     answered: int
     unsent: int
-    failed: Mapping[str, int] = field(default_factory=dict)
-    """Reason -> count, misroutes included."""
-    not_connected: int = 0
-    """Of the failed: those of which the sidecar cannot know, since no connection came about or stayed."""
+    bad: int = 0
+    """Sent, and failed or misrouted."""
+    unanswered: int = 0
+    """Of the failed: those whose connection ended before the first byte of an answer. The sidecar may never
+    have read them."""
+    unreported: int = 0
+    """Of the failed and unsent: those of workers that died before they could tell what became of them."""
     in_flight: int = 0
     """Sent, and neither answered nor given up."""
 
@@ -47,7 +51,7 @@ class NodeBook:
     name: str
     lines: int
     foreign: int = 0
-    damages: tuple[Damage, ...] = ()
+    damages: tuple[LedgerDamage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,10 @@ class Books:
     """The gateway's cluster of each subset -> its nodes."""
 
 
+BLIND_TO = tuple(BlindPair)
+"""Counters are sums: a loss and a ghost of equal number at one hop leave all of them as they are."""
+
+
 def account_of_counters(books: Books) -> Account:
     """Close every book that counters can close."""
     return Account(
@@ -71,77 +79,72 @@ def account_of_counters(books: Books) -> Account:
         (
             _client(books.client),
             _client_to_sidecar(books),
-            *books_of_proxy("sidecar", books.sidecar),
+            *books_of_proxy(Book.SIDECAR_LISTENER, Book.SIDECAR_ROUTING, books.sidecar),
             _sidecar_to_gateway(books),
-            *books_of_proxy("gateway", books.gateway),
+            *books_of_proxy(Book.GATEWAY_LISTENER, Book.GATEWAY_ROUTING, books.gateway),
             *_nodes(books),
         ),
     )
 
 
 def _client(client: ClientCounts) -> Balance:
-    failed = sum(client.failed.values())
-    ends = client.answered + failed
+    ends = client.answered + client.bad
     residuals = [Residual(Cause.UNSENT, client.unsent), Residual(Cause.IN_FLIGHT, client.in_flight)]
-    book = balance("client", ("due", client.due), ("answered and failed", ends), residuals)
+    book = balance(Book.CLIENT, client.due, ends, residuals)
     if client.sent + client.unsent == client.due:
         return book
     # The two sums must hold each on its own: an error in one must not hide behind the other.
     gap = abs(client.due - client.sent - client.unsent)
-    return Balance(
-        book.book,
-        book.left_name,
-        book.left,
-        book.right_name,
-        book.right,
-        book.residuals,
+    detail = f"due {client.due} is not sent {client.sent} and unsent {client.unsent}"
+    return replace(
+        book,
         unexplained=abs(book.unexplained or 0) + gap,
-        examples=(f"due {client.due} is not sent {client.sent} and unsent {client.unsent}",),
+        examples=(LedgerNote(code=NoteCode.COUNTS_DIFFER, detail=detail),),
     )
 
 
 def _client_to_sidecar(books: Books) -> Balance:
-    names = ("sent by the client", "read by the sidecar")
     damages = books.sidecar.window.damages()
     if damages:
-        return lost("client to sidecar", *names, damages)
+        return lost(Book.CLIENT_TO_SIDECAR, damages)
     seen = sum(Downstream.of(books.sidecar.window, p).total for p in books.sidecar.listeners)
     gap = books.client.sent - (seen - books.sidecar.foreign)
+    excused = min(max(gap, 0), books.client.unanswered)
+    # A worker that died could not report what it had sent last, nor whether that was read.
+    unknown = max(-books.client.unreported, min(books.client.unreported, gap - excused))
     residuals = [
-        Residual(Cause.NOT_CONNECTED, min(max(gap, 0), books.client.not_connected)),
+        Residual(Cause.NOT_CONNECTED, excused),
+        Residual(Cause.WORKER_LOST, unknown),
         Residual(Cause.FOREIGN, -books.sidecar.foreign),
     ]
-    return balance("client to sidecar", (names[0], books.client.sent), (names[1], seen), residuals)
+    return balance(Book.CLIENT_TO_SIDECAR, books.client.sent, seen, residuals, remarks=_on_trust(excused))
 
 
-def books_of_proxy(role: str, book: ProxyBook) -> Sequence[Balance]:
+def _on_trust(excused: int) -> tuple[LedgerNote, ...]:
+    return (LedgerNote(code=NoteCode.TAKEN_ON_TRUST, count=excused),) if excused else ()
+
+
+def books_of_proxy(listener: Book, routing: Book, book: ProxyBook) -> Sequence[Balance]:
     """The two books that one proxy closes alone: read and answered, read and given to clusters."""
     damages = book.window.damages()
     if damages:
-        return (
-            lost(f"{role} listener", "read", "answered", damages),
-            lost(f"{role} routing", "routed", "given to clusters", damages),
-        )
+        return lost(listener, damages), lost(routing, damages)
     sides = [Downstream.of(book.window, prefix) for prefix in book.listeners]
-    total, completed = sum(s.total for s in sides), sum(s.completed for s in sides)
+    total, answered = sum(s.total for s in sides), sum(s.answered for s in sides)
     active = sum(side.active for side in sides)
     # A request without an answer that is not in flight: its client left. Each is reset, so resets bound it.
-    left = total - completed - active
+    left = total - answered - active
     gone = left if 0 <= left <= sum(side.rx_reset for side in sides) else 0
-    listener = balance(
-        f"{role} listener",
-        ("read", total),
-        ("answered", completed),
-        [Residual(Cause.IN_FLIGHT, active), Residual(Cause.CLIENT_LEFT, gone)],
-    )
-    return listener, _routing(role, book, sides)
+    residuals = [Residual(Cause.IN_FLIGHT, active), Residual(Cause.CLIENT_LEFT, gone)]
+    return balance(listener, total, answered, residuals), _routing(routing, book, sides)
 
 
-def _routing(role: str, book: ProxyBook, sides: Sequence[Downstream]) -> Balance:
+def _routing(title: Book, book: ProxyBook, sides: Sequence[Downstream]) -> Balance:
     ups = [Upstream.of(book.window, cluster) for cluster in book.clusters]
     total, routed = sum(s.total for s in sides), sum(s.routed for s in sides)
     aborted = sum(side.aborted for side in sides)
     attached = sum(up.total for up in ups)
+    ejected = sum(up.ejected for up in ups)
     residuals = [
         Residual(Cause.REJECTED, max(0, total - routed - aborted)),
         Residual(Cause.FAULT_INJECTED, aborted),
@@ -149,31 +152,33 @@ def _routing(role: str, book: ProxyBook, sides: Sequence[Downstream]) -> Balance
         Residual(Cause.NO_CLUSTER, sum(side.no_cluster for side in sides)),
         Residual(Cause.DIRECT_ANSWER, sum(side.direct for side in sides)),
         Residual(Cause.OVERFLOW, sum(up.overflow for up in ups)),
-        Residual(Cause.UPSTREAM_FAILURE, sum(up.failed for up in ups)),
         Residual(Cause.NO_HEALTHY_UPSTREAM, sum(up.none_healthy for up in ups)),
         Residual(Cause.CANCELLED, sum(up.cancelled for up in ups)),
         Residual(Cause.IN_FLIGHT, sum(up.waiting for up in ups)),
         Residual(Cause.RETRY, -sum(up.retries for up in ups)),
         Residual(Cause.MIRROR, -sum(book.mirrored.values())),
     ]
-    return balance(f"{role} routing", ("read", total), ("attempts given a connection", attached), residuals)
+    # Streams of HTTP/2 connections that ended stand in both sums. Where connects failed, too, their number is
+    # known as a range only: the one that closes the book is taken, and said to be.
+    least, most = (sum(up.torn[end] for up in ups) for end in (0, 1))
+    rest = total - attached - sum(residual.count for residual in residuals)
+    torn = min(max(ejected - rest, least), most)
+    residuals.append(Residual(Cause.UPSTREAM_FAILURE, ejected - torn))
+    return balance(title, total, attached, residuals, remarks=_on_trust(torn - least))
 
 
 def _sidecar_to_gateway(books: Books) -> Balance:
-    names = ("sent by the sidecar", "read by the gateway")
     damages = (*books.sidecar.window.damages(), *books.gateway.window.damages())
     if damages:
-        return lost("sidecar to gateway", *names, damages)
+        return lost(Book.SIDECAR_TO_GATEWAY, damages)
     ups = [Upstream.of(books.sidecar.window, cluster) for cluster in books.to_gateway]
     sent = sum(up.total for up in ups)
     read = sum(Downstream.of(books.gateway.window, p).total for p in books.gateway.listeners)
     gap = sent - (read - books.gateway.foreign)
     # A connection that broke under a request: the gateway may never have read it.
-    residuals = [
-        Residual(Cause.RESET, min(max(gap, 0), sum(up.broken for up in ups))),
-        Residual(Cause.FOREIGN, -books.gateway.foreign),
-    ]
-    return balance("sidecar to gateway", (names[0], sent), (names[1], read), residuals)
+    broken = min(max(gap, 0), sum(up.lost_on_the_way for up in ups))
+    residuals = [Residual(Cause.RESET, broken), Residual(Cause.FOREIGN, -books.gateway.foreign)]
+    return balance(Book.SIDECAR_TO_GATEWAY, sent, read, residuals, remarks=_on_trust(broken))
 
 
 def _nodes(books: Books) -> Sequence[Balance]:
@@ -182,22 +187,19 @@ def _nodes(books: Books) -> Sequence[Balance]:
     lines = {node.name: node for node in books.nodes}
     balances = []
     for clusters, names in _groups(books.cluster_nodes):
-        title = f"gateway to {', '.join(names)}"
         missing = [name for name in names if name not in lines]
         found = [lines[name] for name in names if name in lines]
         harm = (*damages, *(damage for node in found for damage in node.damages))
         if harm or missing:
-            balances.append(lost(title, "sent by the gateway", "lines of the nodes", harm))
+            balances.append(lost(Book.GATEWAY_TO_NODES, harm, nodes=names))
             continue
         ups = [Upstream.of(books.gateway.window, cluster) for cluster in clusters]
         sent, read = sum(up.total for up in ups), sum(node.lines for node in found)
         foreign = sum(node.foreign for node in found)
-        residuals = [
-            Residual(Cause.RESET, min(max(sent - read + foreign, 0), sum(up.broken for up in ups))),
-            Residual(Cause.FOREIGN, -foreign),
-        ]
+        broken = min(max(sent - read + foreign, 0), sum(up.lost_on_the_way for up in ups))
+        residuals = [Residual(Cause.RESET, broken), Residual(Cause.FOREIGN, -foreign)]
         balances.append(
-            balance(title, ("sent by the gateway", sent), ("lines of the nodes", read), residuals)
+            balance(Book.GATEWAY_TO_NODES, sent, read, residuals, remarks=_on_trust(broken), nodes=names)
         )
     return balances
 

@@ -15,7 +15,7 @@ class _Model(BaseModel):
 
 
 class EndedIds(_Model):
-    """Which requests ended in one way: unsent, or on a connection that ended or fell silent under them."""
+    """Which requests ended in one way without a right answer."""
 
     code: ReasonCode
     sequences: str
@@ -34,7 +34,7 @@ class StageOutcome(_Model):
     """Requests that the schedule holds."""
     subsets: tuple[SubsetOutcome, ...]
     ended: tuple[EndedIds, ...] = ()
-    """Ids of all unsent requests, and of those whose connection ended or fell silent before the whole answer.
+    """Ids of all requests without a right answer: those with one are the rest.
     What a lost worker did not report is not among them."""
     has_all_ended: bool = True
     """False: there were more ids than are kept, and the rest is only counted."""
@@ -87,6 +87,13 @@ class Second(_Model):
     """Microseconds."""
 
 
+class LostShare(_Model):
+    """Every *total*-th request of each stage, beginning with number *index*."""
+
+    index: int
+    total: int
+
+
 class LoadOutcome(_Model):
     """All that one trial of load brought."""
 
@@ -94,6 +101,8 @@ class LoadOutcome(_Model):
     generator: Generator
     examples: tuple[Example, ...] = ()
     seconds: tuple[Second, ...] = ()
+    lost_shares: tuple[LostShare, ...] = ()
+    """The shares of workers that vanished: of their ids nobody can tell which were sent."""
     lost_workers: tuple[str, ...] = ()
     """Workers that vanished in the middle, each with what is known of it."""
     complete: bool = True

@@ -6,26 +6,47 @@ Nothing is asked while requests are measured, so the counters cost the load noth
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import psutil
 
 from bench.errors import BenchError, MeasurementError
-from bench.ledger.balance import Account, Balance, Damage, Fault, lost
-from bench.ledger.counters import Upstream, Window
-from bench.ledger.reconcile import Books, ClientCounts, NodeBook, ProxyBook, account_of_counters
+from bench.ledger import (
+    BLIND_TO,
+    Account,
+    Balance,
+    Books,
+    ClientCounts,
+    NodeBook,
+    ProxyBook,
+    Upstream,
+    Window,
+    account_of_counters,
+    lost,
+)
 from bench.load import LoadOutcome, LoadPlan
 from bench.measure.request_matching import Matcher
 from bench.measure.topology import Topology
-from bench.result import UNANSWERED, LedgerBook, LedgerLevel, LedgerResult, Reason
+from bench.result import (
+    UNANSWERED,
+    Book,
+    DamageCode,
+    LedgerBook,
+    LedgerDamage,
+    LedgerLevel,
+    LedgerResult,
+    Reason,
+    ReasonCode,
+)
 from bench.stack import Component, Stack
 from bench.stack.nodes import FLUSH_INTERVAL_S
 from bench.telemetry.access_log import LogMark, wait_until_flushed
 from bench.telemetry.admin import Admin
 
 _COUNTERS = (
-    r"^(http\..*\.(downstream_rq_(total|completed|active|rx_reset)|rq_total|no_route|no_cluster"
+    r"^(http\..*\.(downstream_rq_(total|completed|1xx|active|rx_reset)|downstream_cx_upgrades_total|rq_total|no_route|no_cluster"
     r"|rq_direct_response)|http\..*\.fault\.aborts_injected|cluster\..*\.upstream_(rq|cx)_.*|server\.uptime)$"
 )
 _OWN = ("http.admin.", "http.async-client.")
@@ -89,12 +110,12 @@ class Bookkeeper:
         counts = client_counts(outcome)
         books = [book_of(balance, "counters") for balance in account.balances]
         if self._matcher is None:
-            return LedgerResult(level="counters", books=tuple(books), requests=counts.due)
+            return LedgerResult(level="counters", books=tuple(books), requests=counts.due, blind_to=BLIND_TO)
         try:
-            found = self._matcher.match(before.logs, load, outcome, counts)
+            found = self._matcher.match(before.logs, load, outcome)
         except MeasurementError as error:
-            damage = Damage(Fault.LOG_TRUNCATED, str(error))
-            books.append(book_of(lost("matching", "due", "matched", (damage,)), "full"))
+            damage = LedgerDamage(code=DamageCode.LOG_TRUNCATED, detail=str(error))
+            books.append(book_of(lost(Book.MATCHING, (damage,)), "full"))
             return LedgerResult(level="full", books=tuple(books), requests=counts.due)
         books += [book_of(balance, "full") for balance in found.account.balances]
         return LedgerResult(
@@ -155,21 +176,19 @@ class Bookkeeper:
 def client_counts(outcome: LoadOutcome) -> ClientCounts:
     """What the generator says of a whole trial, all stages together."""
     counts = [subset.counts for stage in outcome.stages for subset in stage.subsets]
-    ended: dict[str, int] = {}
+    by_code: Counter[ReasonCode] = Counter()
     for part in counts:
-        for reason, count in part.reasons.items():
-            ended[reason] = ended.get(reason, 0) + count
-    bad = sum(part.failed + part.misrouted for part in counts)
+        for key, count in part.reasons.items():
+            by_code[Reason.of(key).code] += count
     return ClientCounts(
         due=sum(part.due for part in counts),
         sent=sum(part.sent for part in counts),
         answered=sum(part.answered for part in counts),
         unsent=sum(part.unsent for part in counts),
-        failed={"no right answer": bad} if bad else {},
-        # Reasons are told of failed and of unsent ones alike: no more than the failed can be meant.
-        not_connected=min(
-            bad, sum(count for key, count in ended.items() if Reason.of(key).code in UNANSWERED)
-        ),
+        bad=sum(part.failed + part.misrouted for part in counts),
+        # Each of these codes is of sent requests alone, so that no unsent one excuses them.
+        unanswered=sum(by_code[code] for code in UNANSWERED),
+        unreported=by_code[ReasonCode.WORKER_LOST],
     )
 
 
@@ -178,14 +197,13 @@ def book_of(balance: Balance, level: LedgerLevel) -> LedgerBook:
     return LedgerBook(
         level=level,
         book=balance.book,
-        left_name=balance.left_name,
+        nodes=balance.nodes,
         left=balance.left,
-        right_name=balance.right_name,
         right=balance.right,
-        named={str(residual.cause): residual.count for residual in balance.residuals},
+        named={residual.cause: residual.count for residual in balance.residuals},
         unexplained=balance.unexplained,
         state=balance.state,
-        damages=tuple(f"{damage.fault}: {damage.detail}" for damage in balance.damages),
+        damages=balance.damages,
         examples=balance.examples,
         remarks=balance.remarks,
     )
@@ -246,11 +264,15 @@ def _without_idle(
 
 def _node_book(node: Component, mark: LogMark | None, run_id: str) -> NodeBook:
     if mark is None:
-        missing = Damage(Fault.LOG_TRUNCATED, f"{node.name} keeps no access log")
+        missing = _truncated(f"{node.name} keeps no access log")
         return NodeBook(node.name, 0, damages=(missing,))
     try:
         found = mark.count_since(f'"id":"{run_id}/'.encode())
     except MeasurementError as error:
-        return NodeBook(node.name, 0, damages=(Damage(Fault.LOG_TRUNCATED, f"{node.name}: {error.what}"),))
-    torn = (Damage(Fault.LOG_TRUNCATED, f"{node.name}: the last line has no end"),) if found.is_torn else ()
+        return NodeBook(node.name, 0, damages=(_truncated(f"{node.name}: {error.what}"),))
+    torn = (_truncated(f"{node.name}: the last line has no end"),) if found.is_torn else ()
     return NodeBook(node.name, found.lines, found.lines - found.marked, torn)
+
+
+def _truncated(detail: str) -> LedgerDamage:
+    return LedgerDamage(code=DamageCode.LOG_TRUNCATED, detail=detail)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import BenchError, StackError
-from bench.measure.reporting import write_report as write_real_report
 from bench.measure.run_record import RunRecord
+from bench.report import write_report as write_real_report
 from bench.result import Result
 
 

@@ -12,16 +12,28 @@ import numpy as np
 from bench.analysis.bounds import misroute_upper_bound
 from bench.certs.material import Material
 from bench.errors import InputError, MeasurementError
-from bench.ledger import peers, tally
-from bench.ledger.balance import Account
-from bench.ledger.matching import ClientIds, Logs, account_of_ids
-from bench.ledger.peers import Certificate, PeerWatch, judge_peers
-from bench.ledger.reconcile import ClientCounts
-from bench.ledger.tally import Ids, LogTally, Span, tally_log
-from bench.load import LoadOutcome, LoadPlan
+from bench.ledger import (
+    GATEWAY_FIELDS,
+    NODE_FIELDS,
+    PEER_FIELDS,
+    Account,
+    Certificate,
+    ClientIds,
+    Ids,
+    Ints,
+    Logs,
+    LogTally,
+    PeerWatch,
+    Span,
+    account_of_ids,
+    ends_of,
+    judge_peers,
+    tally_log,
+)
+from bench.load import LoadOutcome, LoadPlan, unpack_sequences
 from bench.load.engine import SEQUENCES, kinds_of
 from bench.measure.topology import Topology
-from bench.result import ConnectionProof
+from bench.result import Book, ConnectionProof, ReasonCode
 from bench.scenario.models import Traffic
 from bench.scenario.traffic import Closed
 from bench.telemetry.access_log import LogMark
@@ -47,7 +59,6 @@ GATEWAY_LOG: Mapping[str, str] = MappingProxyType(
 )
 """The same of the gateway's, with the TLS connection to the node."""
 _PROXY_FIELDS = ("id", "at", "status", "flags", "cluster", "attempts")
-_NODE_BOOK = "node of each request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,30 +94,27 @@ class Matcher:
             Certificate(client.subject, client.serial),
         )
 
-    def match(
-        self, logs: Mapping[str, LogMark], load: LoadPlan, outcome: LoadOutcome, counts: ClientCounts
-    ) -> Matched:
+    def match(self, logs: Mapping[str, LogMark], load: LoadPlan, outcome: LoadOutcome) -> Matched:
         """Read and match everything that was logged since the marks.
 
         Args:
             logs: part -> where its log stood before the load.
             load: what was sent.
             outcome: what the generator says of it.
-            counts: the same, added up.
 
         Raises:
             MeasurementError: a log is missing, or was rotated or truncated.
         """
         began = time.monotonic()
         topology = self.topology
-        client = _client_ids(load, outcome, counts)
+        client = _client_ids(load, outcome)
         names = {topology.sidecar, topology.gateway, *_nodes(topology)}
         for name in sorted(names - logs.keys()):
             raise MeasurementError(f"{name} keeps no access log: its requests cannot be matched.")
-        at_nodes = {name: PeerWatch(name, load.run_id, peers.NODE_FIELDS) for name in _nodes(topology)}
-        at_gateway = PeerWatch(topology.gateway, load.run_id, peers.GATEWAY_FIELDS)
+        at_nodes = {name: PeerWatch(name, load.run_id, PEER_FIELDS) for name in _nodes(topology)}
+        at_gateway = PeerWatch(topology.gateway, load.run_id, GATEWAY_FIELDS)
         nodes = tuple(
-            tally_log(name, logs[name].chunks(), client.ids, fields=tally.NODE_FIELDS, watch=watch)
+            tally_log(name, logs[name].chunks(), client.ids, fields=NODE_FIELDS, watch=watch)
             for name, watch in at_nodes.items()
         )
         account = account_of_ids(
@@ -119,7 +127,7 @@ class Matcher:
                 cluster_nodes=topology.cluster_nodes,
             ),
         )
-        right = next(book for book in account.balances if book.book == _NODE_BOOK)
+        right = next(book for book in account.balances if book.book is Book.RIGHT_NODES)
         seen = right.left or 0
         misrouted = seen - (right.right or 0)
         return Matched(
@@ -171,16 +179,25 @@ def _nodes(topology: Topology) -> tuple[str, ...]:
     return tuple(sorted({node for nodes in topology.cluster_nodes.values() for node in nodes}))
 
 
-def _client_ids(load: LoadPlan, outcome: LoadOutcome, counts: ClientCounts) -> ClientIds:
+def _client_ids(load: LoadPlan, outcome: LoadOutcome) -> ClientIds:
     due = {stage.name: sum(part.counts.due for part in stage.subsets) for stage in outcome.stages}
     sizes = [due.get(stage.name, 0) for stage in load.stages]
     spans = tuple(Span(number * SEQUENCES, size) for number, size in enumerate(sizes) if size)
     kinds = [kinds_of(load, number, size).astype(np.uint8) for number, size in enumerate(sizes) if size]
+    ids = Ids(load.run_id, spans)
     return ClientIds(
-        Ids(load.run_id, spans),
-        counts.sent,
-        counts.unsent,
-        counts.not_connected,
+        ids,
+        ends_of(ids, _ended(outcome), tuple((share.index, share.total) for share in outcome.lost_shares)),
         wanted=np.concatenate(kinds) if kinds else np.zeros(0, np.uint8),
         wants=tuple(kind.expect.nodes for kind in load.requests),
+        has_all=all(stage.has_all_ended for stage in outcome.stages),
     )
+
+
+def _ended(outcome: LoadOutcome) -> Mapping[ReasonCode, Ints]:
+    """Sequence numbers of all requests without a right answer, by why."""
+    found: dict[ReasonCode, list[Ints]] = {}
+    for stage in outcome.stages:
+        for part in stage.ended:
+            found.setdefault(part.code, []).append(unpack_sequences(part.sequences))
+    return {code: np.concatenate(parts) for code, parts in found.items()}

@@ -12,8 +12,7 @@ from bench.analysis.limits import check_limits
 from bench.load import LoadOutcome
 from bench.measure.summary import examples_of, generator_of, totals_of, warnings_of
 from bench.measure.trial_result import Trial
-from bench.report.folder import prepare_folder
-from bench.report.samples import write_samples
+from bench.report import prepare_folder, write_samples
 from bench.result import (
     FaultsResult,
     Fingerprint,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from bench.analysis.generator_health import judge_delivery, judge_generator, little_in_flight
 from bench.analysis.latency import merge, summarise
+from bench.analysis.machine import judge_machine
 from bench.analysis.subsets import combine, judge_balance
 from bench.load import LoadOutcome
 from bench.measure.trial_result import Trial
@@ -63,8 +64,8 @@ def generator_of(trials: Sequence[Trial], baseline: LoadOutcome | None) -> Gener
             ],
             [trial.result.duration_s for trial in trials],
         ),
-        floor=_baseline(baseline),
-        baseline=_counts(baseline),
+        null_target_baseline=_baseline(baseline),
+        baseline_counts=_counts(baseline),
         involuntary_context_switches=_sum(part.involuntary_context_switches for part in parts),
         reconnects=sum(part.reconnects for part in parts),
     )
@@ -112,11 +113,12 @@ def warnings_of(
         found += judge_generator(generator, in_flight_samples=_in_flight_samples(trials))
     if totals:
         found += judge_delivery(totals[-1])
-    if generator is not None and generator.baseline is not None and generator.baseline.bad:
+    found += judge_machine([trial.result for trial in trials if trial.result.experiment == "steady"])
+    if generator is not None and generator.baseline_counts is not None and generator.baseline_counts.bad:
         found.append(
             RunWarning(
                 code="baseline-losses",
-                message=f"null-target baseline: {_losses(generator.baseline)}.",
+                message=f"null-target baseline: {_losses(generator.baseline_counts)}.",
                 advice="The generator fails on a target that answers at once: free the machine.",
             )
         )
@@ -158,18 +160,11 @@ def _lost(trial: Trial) -> Iterable[RunWarning]:
 
 def _losses(counts: Counts) -> str:
     """How many did not get their right answer, and why."""
-    why = ", ".join(f"{number:,} {_text_of(key)}" for key, number in counts.reasons.items())
+    why = ", ".join(f"{number:,} {Reason.of(key).text}" for key, number in counts.reasons.items())
     return (
         f"{counts.bad:,} of {counts.due:,} requests got no right answer: {counts.misrouted:,} misrouted,"
         f" {counts.failed:,} failed, {counts.unsent:,} never sent ({why or 'no reason known'})"
     )
-
-
-def _text_of(key: str) -> str:
-    try:
-        return Reason.of(key).text
-    except ValueError:
-        return key
 
 
 def _throttled(trial: Trial) -> Iterable[RunWarning]:

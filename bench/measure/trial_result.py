@@ -10,8 +10,16 @@ from bench.analysis.subsets import add_up, combine
 from bench.load import LoadOutcome, StageOutcome
 from bench.measure.meter import UpstreamTls
 from bench.measure.trial_plan import TrialPlan
-from bench.report.samples import SecondRow
-from bench.result import ComponentCost, FailureExample, LedgerResult, StageCounts, SubsetOutcome, TrialResult
+from bench.result import (
+    ComponentCost,
+    FailureExample,
+    LedgerResult,
+    MachineUse,
+    SecondRow,
+    StageCounts,
+    SubsetOutcome,
+    TrialResult,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,8 @@ class StackReadings:
     """When the measured stage began, microseconds since the epoch, as access logs count."""
     peak_memory_bytes: int | None
     """Largest sum over all processes of the run."""
+    machine: MachineUse | None = None
+    """Whose the machine was in the measured stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +98,7 @@ def finished_trial(
             sessions_reused=tls.resumed if tls is not None else None,
             ledger=ledger,
             stages=tuple(_counts_of(stage) for stage in outcome.stages),
+            machine=readings.machine if readings is not None else None,
             aborted=_why(failure, outcome),
         ),
         subsets=subsets,

@@ -18,6 +18,7 @@ from bench.istio.inventory import Proxy
 from bench.istio.problem import InvalidResourcesError, Problem
 from bench.istio.registry import Registry
 from bench.placement import ConfigFile, Placement
+from bench.preparation.stand_ins import MissingStandIn, missing_stand_ins
 from bench.scenario.folder import inventory_of
 from bench.scenario.load import LoadedScenario
 from bench.scenario.models import Scenario, resources_of
@@ -56,6 +57,16 @@ class Prepared:
     def warnings(self) -> tuple[TranslationWarning, ...]:
         """What translation found worth saying, each once."""
         return tuple(dict.fromkeys(w for config in self.configs.values() for w in config.warnings))
+
+    @property
+    def missing_stand_ins(self) -> tuple[MissingStandIn, ...]:
+        """Endpoints that requests can reach and nobody plays."""
+        scenario = self.loaded.scenario
+        return missing_stand_ins(
+            (config for (_, source), config in self.configs.items() if source == "static"),
+            (node.plays for node in scenario.nodes.values()),
+            {proxy.ip: name for name, proxy in scenario.inventory.proxies.items()},
+        )
 
     def config_hashes(self) -> dict[str, str]:
         """``proxy config_source`` -> hash of its files with Istio's own addresses, equal on every machine."""

@@ -1,1 +1,43 @@
-"""Result folder in; HTML, Markdown, charts and exports out. Reads files only."""
+"""Result folder in, report out: HTML, Markdown, charts, samples. Reads files only.
+
+The face of the package. What computes and draws is imported by the functions: it takes seconds that no
+request has to wait for, memory that no load has to share, and CPU that a ``check`` has no use for. The
+console has two rooms of its own here: ``terminal``, a result on one screen, and ``findings``, a finding in
+words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.report.folder import prepare_folder, slug
+
+if TYPE_CHECKING:
+    from bench.result import SecondRow, SubsetOutcome, TrialResult
+
+__all__ = ["prepare_folder", "slug", "write_comparison", "write_report", "write_samples"]
+
+
+def write_report(folder: Path) -> Path:
+    """See ``bench.report.build.write_report``."""
+    from bench.report.build import write_report as build  # noqa: PLC0415
+
+    return build(folder)
+
+
+def write_comparison(folders: Sequence[Path], out: Path | None = None) -> Path:
+    """See ``bench.report.comparison.build.write_comparison``."""
+    from bench.report.comparison.build import write_comparison as build  # noqa: PLC0415
+
+    return build(folders, out)
+
+
+def write_samples(
+    folder: Path, trial: TrialResult, subsets: Sequence[SubsetOutcome], seconds: Iterable[SecondRow] = ()
+) -> None:
+    """See ``bench.report.samples.write_samples``."""
+    from bench.report.samples import write_samples as write  # noqa: PLC0415
+
+    write(folder, trial, subsets, seconds)

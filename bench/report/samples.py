@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -21,27 +21,10 @@ from bench.analysis.latency import merge
 from bench.errors import InputError, MeasurementError
 from bench.report.folder import slug
 from bench.report.hgrm import percentile_table
-from bench.result import SubsetOutcome, TrialResult
+from bench.result import SecondRow, SubsetOutcome, TrialResult
 
 Clock = Literal["response_time", "service_time", "lag"]
 CLOCKS: tuple[Clock, ...] = ("response_time", "service_time", "lag")
-
-
-@dataclass(frozen=True, slots=True)
-class SecondRow:
-    """One second of one stage; durations in microseconds."""
-
-    trial: str
-    experiment: str
-    stage: str
-    kind: Literal["warm_up", "measure"]
-    second: int
-    """Whole seconds since the stage's start."""
-    due: int
-    answered: int
-    bad: int
-    response_time_p50: int | None
-    response_time_max: int | None
 
 
 def samples_folder(folder: Path, trial: TrialResult) -> Path:

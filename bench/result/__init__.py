@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bench.result.counts import Counts, SubsetOutcome
 from bench.result.document import (
-    SCHEMA_VERSION,
     Fingerprint,
     LimitCheck,
     Result,
@@ -13,18 +12,29 @@ from bench.result.document import (
 )
 from bench.result.faults import FaultResult, FaultsResult
 from bench.result.handshake import HANDSHAKE_KINDS, HandshakeKind, HandshakeMode, HandshakeResult
-from bench.result.ledger import ConnectionProof, LedgerBook, LedgerLevel, LedgerResult
+from bench.result.history import SCHEMA_VERSION
+from bench.result.ledger import (
+    ConnectionProof,
+    LedgerBook,
+    LedgerDamage,
+    LedgerLevel,
+    LedgerNote,
+    LedgerResult,
+)
+from bench.result.ledger_codes import BlindPair, Book, Cause, DamageCode, NoteCode
 from bench.result.load import (
     Comparison,
     ComponentCost,
     FailureExample,
     GeneratorResult,
     Latency,
+    MachineUse,
     StageCounts,
     SubsetResult,
     TrialResult,
 )
 from bench.result.reasons import UNANSWERED, Reason, ReasonCode
+from bench.result.seconds import SecondRow
 from bench.result.storage import RESULT_FILE, read_result, write_result
 
 __all__ = [
@@ -32,10 +42,14 @@ __all__ = [
     "RESULT_FILE",
     "SCHEMA_VERSION",
     "UNANSWERED",
+    "BlindPair",
+    "Book",
+    "Cause",
     "Comparison",
     "ComponentCost",
     "ConnectionProof",
     "Counts",
+    "DamageCode",
     "FailureExample",
     "FaultResult",
     "FaultsResult",
@@ -46,13 +60,18 @@ __all__ = [
     "HandshakeResult",
     "Latency",
     "LedgerBook",
+    "LedgerDamage",
     "LedgerLevel",
+    "LedgerNote",
     "LedgerResult",
     "LimitCheck",
+    "MachineUse",
+    "NoteCode",
     "Reason",
     "ReasonCode",
     "Result",
     "RunWarning",
+    "SecondRow",
     "StageCounts",
     "SubsetOutcome",
     "SubsetResult",

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Self
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from bench.result.base import Model
+from bench.result.reasons import Reason
 
 
 class Counts(Model):
@@ -26,6 +27,13 @@ class Counts(Model):
     """Answered well-formed by a node that must not answer this request."""
     reasons: dict[str, int] = Field(default_factory=dict)
     """Why requests failed, were misrouted or stayed unsent: ``Reason.key``, e.g. ``status:503``: count."""
+
+    @field_validator("reasons")
+    @classmethod
+    def _are_reasons(cls, reasons: dict[str, int]) -> dict[str, int]:
+        for key in reasons:
+            Reason.of(key)
+        return reasons
 
     @property
     def is_balanced(self) -> bool:

@@ -9,10 +9,8 @@ from pydantic import Field
 from bench.result.base import Model
 from bench.result.faults import FaultsResult
 from bench.result.handshake import HandshakeResult
+from bench.result.history import SCHEMA_VERSION
 from bench.result.load import Comparison, FailureExample, GeneratorResult, SubsetResult, TrialResult
-
-SCHEMA_VERSION = 1
-# 1: first form
 
 
 class VerificationLine(Model):

@@ -7,30 +7,70 @@ from typing import Literal
 from pydantic import Field
 
 from bench.result.base import Model
+from bench.result.ledger_codes import NOTES, BlindPair, Book, Cause, DamageCode, NoteCode
 
 LedgerLevel = Literal["counters", "full"]
 """``counters``: what each hop counted. ``full``: each request id, matched across the logs of all hops."""
+
+
+class LedgerNote(Model):
+    """One example of something unexplained, or one remark."""
+
+    code: NoteCode
+    id: str = ""
+    """The request's."""
+    part: str = ""
+    """Whose log, or counters."""
+    count: int = 0
+    detail: str = ""
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return NOTES[self.code].format(id=self.id, part=self.part, count=self.count, detail=self.detail)
+
+
+class LedgerDamage(Model):
+    """Something wrong with the evidence."""
+
+    code: DamageCode
+    detail: str
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return f"{self.code.text}: {self.detail}"
 
 
 class LedgerBook(Model):
     """One book of a trial: ``left = right + named + unexplained``."""
 
     level: LedgerLevel
-    book: str
-    left_name: str
+    book: Book
+    nodes: tuple[str, ...] = ()
+    """The nodes that it is about, where it is about some."""
     left: int | None
     """None: unknown."""
-    right_name: str
     right: int | None
-    named: dict[str, int] = Field(default_factory=dict)
+    named: dict[Cause, int] = Field(default_factory=dict)
     """Cause -> how much of the difference it explains."""
     unexplained: int | None
-    """Requests without a name for their difference; None where a side is unknown."""
+    """Requests without a name for their difference; None where a side is unknown. Level ``full``: every
+    single request that is wrong counts, so that losses and ghosts never cancel out."""
     state: Literal["balanced", "open", "incomplete"]
     """Incomplete: the evidence is damaged, see ``damages``."""
-    damages: tuple[str, ...] = ()
-    examples: tuple[str, ...] = ()
-    remarks: tuple[str, ...] = ()
+    damages: tuple[LedgerDamage, ...] = ()
+    examples: tuple[LedgerNote, ...] = ()
+    """Some of the unexplained."""
+    remarks: tuple[LedgerNote, ...] = ()
+    """Worth knowing, without weight."""
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        if self.book is Book.GATEWAY_TO_NODES:
+            return f"{self.book.text} {', '.join(self.nodes) or 'nodes'}"
+        return self.book.text
 
 
 class ConnectionProof(Model):
@@ -70,6 +110,8 @@ class LedgerResult(Model):
     books: tuple[LedgerBook, ...]
     requests: int
     """Due in the whole trial, warm-up included."""
+    blind_to: tuple[BlindPair, ...] = ()
+    """Pairs of errors that this level cannot tell from none."""
     matching_s: float | None = None
     """Level ``full``: seconds that reading and matching the logs took."""
     log_bytes: int | None = None

@@ -87,6 +87,9 @@ _TEXTS: Final[Mapping[ReasonCode, str]] = MappingProxyType(
 )
 
 
+_KNOWN: Final = frozenset(str(code) for code in ReasonCode)
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """A code, and what varies: the status, the node, the header's name, the system's word."""
@@ -107,6 +110,8 @@ class Reason:
             ValueError: there is no such code.
         """
         code, _, detail = key.partition(":")
+        if code not in _KNOWN:
+            raise ValueError(f"there is no reason named {code}")
         return cls(ReasonCode(code), detail)
 
     @property

@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.errors import InputError
-from bench.result.document import SCHEMA_VERSION, Result
+from bench.result.document import Result
+from bench.result.history import SCHEMA_VERSION, upgrade
 
 RESULT_FILE = "result.json"
 
@@ -67,20 +68,30 @@ def read_result(folder: Path) -> Result:
         raise InputError(
             f"the result cannot be read ({error}).", where=str(path), remedy="Check the file."
         ) from error
-    _check_version(path, text)
+    document = _known_version(path, text)
+    version = document["schema_version"]
     try:
-        return Result.model_validate_json(text)
+        if version == SCHEMA_VERSION:
+            return Result.model_validate_json(text)
+        return Result.model_validate(upgrade(document))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise InputError(
-            f"{field or 'the document'} is not what schema version {SCHEMA_VERSION} says ({first['msg']}).",
-            where=str(path),
-            remedy="The file was changed or cut after the run: take the original, or run again.",
-        ) from error
+        raise _not_as_stated(path, version, field or "the document", first["msg"]) from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _not_as_stated(path, version, "the document", repr(error)) from error
 
 
-def _check_version(path: Path, text: str) -> None:
+def _not_as_stated(path: Path, version: int, field: str, why: str) -> InputError:
+    return InputError(
+        f"{field} is not what schema version {version} says ({why}).",
+        where=str(path),
+        remedy="The file was changed or cut after the run: take the original, or run again.",
+    )
+
+
+def _known_version(path: Path, text: str) -> dict[str, Any]:
+    """The document, if it is one of a schema version that can be read."""
     try:
         document: Any = json.loads(text)
     except ValueError as error:
@@ -97,14 +108,11 @@ def _check_version(path: Path, text: str) -> None:
             where=str(path),
             remedy="Name a folder that `egress-bench run` made.",
         )
-    if version != SCHEMA_VERSION:
-        remedy = (
-            "Install a newer egress-bench."
-            if version > SCHEMA_VERSION
-            else "Read it with the version of egress-bench that its fingerprint names."
-        )
+    if not 1 <= version <= SCHEMA_VERSION:
+        known = "Name a folder that `egress-bench run` made."
         raise InputError(
-            f"the result has schema version {version}, this program reads {SCHEMA_VERSION}.",
+            f"the result has schema version {version}, this program reads 1 to {SCHEMA_VERSION}.",
             where=str(path),
-            remedy=remedy,
+            remedy="Install a newer egress-bench." if version > SCHEMA_VERSION else known,
         )
+    return dict(document)

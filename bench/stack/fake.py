@@ -13,6 +13,7 @@ from bench.stack.placing import LOOPBACK, endpoints_of, place, proxies_in_order,
 from bench.stack.protocol import ClientPlace, Component, ProxySpec, StackSpec
 
 FIRST_PORT = 20_001
+CLOSED_PORT = (LOOPBACK, 20_000)
 
 
 class FakeStack(ComponentTable):
@@ -97,7 +98,12 @@ class FakeStack(ComponentTable):
     def _start_proxy(self, proxy: ProxySpec, endpoints: Mapping[Address, Address]) -> dict[Address, Address]:
         root = self._root(proxy.name)
         placement = place(
-            self.spec, proxy, config_root=root / "config", log_root=root / "logs", endpoints=endpoints
+            self.spec,
+            proxy,
+            config_root=root / "config",
+            log_root=root / "logs",
+            endpoints=endpoints,
+            closed_port=CLOSED_PORT,
         )
         self._write(proxy.name, proxy.render(placement))
         real = {bound: self._address(port) for bound, (_, port) in placement.listeners.items()}

@@ -68,6 +68,7 @@ def place(
     config_root: Path,
     log_root: Path,
     endpoints: Mapping[Address, Address],
+    closed_port: Address,
 ) -> Placement:
     """The placement of one proxy on loopback, with the wished ports.
 
@@ -77,6 +78,7 @@ def place(
         config_root: its files.
         log_root: its access logs.
         endpoints: addresses as translated -> real ones, of everything started so far.
+        closed_port: where everything else leads.
     """
     listeners = {
         address: (LOOPBACK, wished_port(spec, proxy.name, proxy.listeners, address))
@@ -87,6 +89,7 @@ def place(
         log_root=str(log_root),
         listeners=listeners,
         endpoints=dict(endpoints),
+        closed_port=closed_port,
         files={written: str(real) for written, real in files_of(spec, proxy).items()},
     )
 

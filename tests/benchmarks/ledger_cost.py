@@ -149,7 +149,7 @@ def _trouble(level: str, ledger: LedgerResult | None) -> str:
     if ledger.level != level or (level == "full" and ledger.matched is None):
         return f"the account is one of level {ledger.level}"
     wrong = [book for book in ledger.books if book.state != "balanced"]
-    return f"{wrong[0].book} does not balance: {wrong[0].damages or wrong[0].examples}" if wrong else ""
+    return f"{wrong[0].title} does not balance: {wrong[0].damages or wrong[0].examples}" if wrong else ""
 
 
 def measure(

@@ -67,7 +67,7 @@ def main() -> int:
     print(f"requests           {summary.requests:,} due, {total.due:,} of them measured")
     print(f"ledger             {summary.level}, {summary.books} books, {summary.unexplained:,} unexplained")
     for name, count in summary.named.items():
-        print(f"  named            {name}: {count:,}")
+        print(f"  named            {name.text}: {count:,}")
     for trouble in summary.troubles:
         print(f"  trouble          {trouble}")
     print(f"TLS connections    {summary.connections} with the right peers at both ends")

@@ -11,24 +11,32 @@ from pathlib import Path
 
 import pytest
 
+from bench.errors import InputError
+from bench.experiment.drive.target import DriveOptions, check_workers, read_target
 from bench.load import LoadOutcome
 from bench.load.run import free_port
 from bench.preparation import make_material, prepare
 from bench.result import read_result
 from bench.scenario.load import load_scenario
+from bench.scenario.overrides import override
 from bench.stack.local import LocalStack
 
 # One whole path at a time: Envoys watch many files, and a user may have 128 watches.
 pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.xdist_group("ground")]
 
 
-@pytest.fixture
-def standing(short, tmp_path):
-    """A stack that stands, and its certificates."""
-    loaded = load_scenario(short)
-    material = make_material(loaded, tmp_path / "material")
+@pytest.fixture(scope="module")
+def standing(pytestconfig, tmp_path_factory):
+    """A stack that is up, and its certificates."""
+    shipped = load_scenario(pytestconfig.rootpath / "scenarios" / "egress-mtls")
+    loaded = override(shipped, rate=None, measure_s=None, blocks=None, workers=None, key="ecdsa-p256")
+    material = make_material(loaded, tmp_path_factory.mktemp("keys") / "material")
     with LocalStack(prepare(loaded).stack_spec("standing", "static", material)) as stack:
         yield stack, material
+
+
+OR_TOO_BUSY = (0, 3)
+"""Passed, or on a machine with too much to do, nothing proven; never failed."""
 
 
 def drive(short, tmp_path, target, *more):
@@ -52,9 +60,9 @@ def test_a_proxy_elsewhere_is_verified_and_loaded(short, tmp_path, standing):
 
     code, errors, result = drive(short, tmp_path, f"http://{host}:{port}")
 
-    assert code == 0, errors
+    assert code in OR_TOO_BUSY, errors
     assert result.totals[-1].answered == result.totals[-1].due == 150
-    assert result.generator.floor.samples > 0
+    assert result.generator.null_target_baseline.samples > 0
     assert result.fingerprint.stack == f"elsewhere: http://{host}:{port}"
     assert result.trials[0].config_source is None
 
@@ -74,7 +82,7 @@ def test_a_worker_from_elsewhere_shares_the_load_and_locust_writes_its_own_files
             *("--locust-csv", str(tmp_path / "ours"), "--locust-html", str(tmp_path / "ours.html")),
         )
 
-    assert (code, joined.returncode) == (0, 0), errors
+    assert (code in OR_TOO_BUSY, joined.returncode) == (True, 0), errors
     assert f"`egress-bench worker --master 127.0.0.1 --port {port}`" in errors
     assert "all 2 workers are here" in errors
     assert (result.generator.workers, result.totals[-1].answered) == (2, 150)
@@ -85,11 +93,9 @@ def test_a_worker_from_elsewhere_shares_the_load_and_locust_writes_its_own_files
     assert (tmp_path / "ours.html").exists()
 
 
-def test_workers_are_awaited_only_where_the_user_says(short, tmp_path):
-    code, errors, result = drive(short, tmp_path, "http://127.0.0.1:1", "--remote-workers", "2")
-
-    assert (code, result) == (2, None)
-    assert "--master-bind is missing" in errors
+def test_workers_are_awaited_only_where_the_user_says(tmp_path):
+    with pytest.raises(InputError, match="--master-bind is missing"):
+        check_workers(DriveOptions(target="http://127.0.0.1:1", out=tmp_path, command="", remote_workers=2))
 
 
 def test_the_locustfile_of_the_readme_drives_both_subsets_beside_an_ordinary_user(tmp_path, standing):
@@ -144,7 +150,7 @@ def test_a_node_is_driven_over_mutual_tls(short, tmp_path, standing):
         str(material.live / "client.key"),
     )
 
-    assert code == 0, errors
+    assert code in OR_TOO_BUSY, errors
     assert result.totals[-1].answered == 150
 
 
@@ -172,11 +178,8 @@ def test_a_target_with_another_ca_gets_no_load(short, tmp_path, standing):
     ],
 )
 def test_a_target_that_is_none_is_told(short, tmp_path, target, says):
-    code, errors, result = drive(short, tmp_path, target)
-
-    assert code == 2
-    assert says in errors
-    assert result is None
+    with pytest.raises(InputError, match=says):
+        read_target(load_scenario(short), DriveOptions(target=target, out=tmp_path, command=""))
 
 
 def only_v1(short):

@@ -150,12 +150,11 @@ def call(folder: Path, tmp_path: Path) -> tuple[int, int]:
 @pytest.mark.parametrize(
     ("folder_options", "status", "handshakes"),
     [
-        ({}, 200, 1),
         ({"server_names": "spiffe://cluster.local/ns/default/sa/sleep"}, 200, 1),
         ({"server_names": "spiffe://cluster.local/ns/default/sa/other"}, 503, 0),
         ({"client_names": "spiffe://cluster.local/ns/istio-system/sa/other"}, 503, 0),
     ],
-    ids=["both known", "client named", "client refused", "gateway refused"],
+    ids=["client named", "client refused", "gateway refused"],
 )
 def test_sidecar_and_gateway_know_each_other_by_their_workloads_certificates(
     tmp_path, folder_options, status, handshakes

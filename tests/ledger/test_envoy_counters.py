@@ -9,11 +9,11 @@ import time
 
 import pytest
 
-from bench.ledger.balance import Cause
 from bench.ledger.counters import Downstream, Upstream, Window
 from bench.ledger.flags import cause_of_flags
 from bench.ledger.reconcile import ProxyBook, books_of_proxy
 from bench.ledger.tally import Ids, Span, tally_log
+from bench.result import Book, Cause
 from tests.support.envoy import running_envoy
 from tests.support.waiting import wait_until
 
@@ -230,7 +230,7 @@ def observe(proxy, act, *, mirrored=0, settle=True):
     after = proxy.settled() if settle else proxy.stats()
     window = Window("envoy", before, after)
     book = ProxyBook(window, ("in",), CLUSTERS, {"mirror": mirrored} if mirrored else {})
-    return window, books_of_proxy("proxy", book)
+    return window, books_of_proxy(Book.SIDECAR_LISTENER, Book.SIDECAR_ROUTING, book)
 
 
 KINDS = [
@@ -284,7 +284,7 @@ def test_a_client_that_leaves_is_total_without_completed(proxy):
     window, balances = observe(proxy, lambda: proxy.raw(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n"))
 
     side = Downstream.of(window, "in")
-    assert (side.total, side.completed) == (1, 0)
+    assert (side.total, side.answered) == (1, 0)
     assert {r.cause: r.count for r in balances[0].residuals} == {Cause.CLIENT_LEFT: 1}
     assert [balance.state for balance in balances] == ["balanced", "balanced"]
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bench.ledger.peers import GATEWAY_FIELDS, NODE_FIELDS, Certificate, PeerWatch, judge_peers
+from bench.ledger.peers import GATEWAY_FIELDS, PEER_FIELDS, Certificate, PeerWatch, judge_peers
 from bench.ledger.tally import Ids, Span, tally_log
 
 SERVER = Certificate("CN=nginx,O=egress-bench", "0A")
@@ -30,7 +30,7 @@ def node(name, *connections, verify="SUCCESS", subject=CLIENT.subject, serial=CL
         }
         for n in connections
     ]
-    return read(name, lines, NODE_FIELDS)
+    return read(name, lines, PEER_FIELDS)
 
 
 def read(name, lines, fields):

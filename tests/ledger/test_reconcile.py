@@ -2,9 +2,10 @@
 
 import pytest
 
-from bench.ledger.balance import Cause, Fault
 from bench.ledger.counters import Window
 from bench.ledger.reconcile import Books, ClientCounts, NodeBook, ProxyBook, account_of_counters
+from bench.result import Cause, DamageCode
+from tests.ledger.world import book, title
 
 TO = "outbound|80||egress.istio-system.svc.cluster.local"
 V1, V2 = "outbound|443|v1|nginx", "outbound|443|v2|nginx"
@@ -54,15 +55,11 @@ class Case:
         )
 
 
-def book(account, title):
-    return next(balance for balance in account.balances if balance.book == title)
-
-
 def test_a_plain_window_balances_in_every_book():
     account = Case().account()
 
     assert account.level == "counters"
-    assert [b.book for b in account.balances] == [
+    assert [title(b) for b in account.balances] == [
         "client",
         "client to sidecar",
         "sidecar listener",
@@ -77,7 +74,7 @@ def test_a_plain_window_balances_in_every_book():
 
 
 @pytest.mark.parametrize(
-    ("proxy", "counter", "title"),
+    ("proxy", "counter", "called"),
     [
         ("sidecar", "http.in.downstream_rq_total", "client to sidecar"),
         ("sidecar", "http.in.downstream_rq_completed", "sidecar listener"),
@@ -87,13 +84,13 @@ def test_a_plain_window_balances_in_every_book():
     ],
 )
 @pytest.mark.parametrize("by", [1, -1])
-def test_one_request_too_many_or_too_few_opens_the_book(proxy, counter, title, by):
+def test_one_request_too_many_or_too_few_opens_the_book(proxy, counter, called, by):
     case = Case()
     case.add(proxy, **{counter: by})
 
     account = case.account()
 
-    assert book(account, title).state == "open"
+    assert book(account, called).state == "open"
     assert not account.is_balanced
 
 
@@ -169,7 +166,7 @@ def test_counters_that_fell_are_a_restart_and_no_balance():
 
     assert not account.is_balanced
     assert book(account, "gateway routing").state == "incomplete"
-    assert book(account, "gateway routing").damages[0].fault is Fault.COUNTERS_RESET
+    assert book(account, "gateway routing").damages[0].code is DamageCode.COUNTERS_RESET
 
 
 def test_a_restart_whose_counters_have_overtaken_the_old_ones_is_seen_by_process_or_uptime():
@@ -194,7 +191,7 @@ def test_nothing_read_is_incomplete():
     case = Case()
     case.sidecar[1] = {}
 
-    assert book(case.account(), "sidecar listener").damages[0].fault is Fault.COUNTERS_MISSING
+    assert book(case.account(), "sidecar listener").damages[0].code is DamageCode.COUNTERS_MISSING
 
 
 def test_a_node_without_a_log_is_incomplete():
@@ -227,3 +224,47 @@ def test_probes_that_are_known_are_taken_out():
     )
 
     assert account.is_balanced
+
+
+def test_requests_whose_connection_ended_unanswered_excuse_as_many_and_the_excuse_is_said_to_be_a_number():
+    case = Case()
+    for proxy in ("sidecar", "gateway"):
+        for key in [key for key in getattr(case, proxy)[1] if key.endswith(("_total", "_completed"))]:
+            getattr(case, proxy)[1][key] -= 5 if V2 not in key else 0
+    case.nodes[0] = NodeBook("nginx01", 595)
+    case.client = ClientCounts(due=1000, sent=1000, answered=994, unsent=0, bad=6, unanswered=5)
+
+    account = case.account()
+
+    assert account.is_balanced
+    balance = book(account, "client to sidecar")
+    assert {r.cause: r.count for r in balance.residuals} == {Cause.NOT_CONNECTED: 5}
+    assert [note.count for note in balance.remarks] == [5]
+
+
+def test_reasons_of_unsent_requests_excuse_no_sent_one():
+    """Refused connections are of unsent requests; the five that the sidecar lacks were sent."""
+    case = Case()
+    case.add("sidecar", **{"http.in.downstream_rq_total": -5, "http.in.downstream_rq_completed": -5})
+    case.client = ClientCounts(due=1010, sent=1000, answered=1000, unsent=10)
+
+    assert book(case.account(), "client to sidecar").state == "open"
+
+
+def test_what_a_worker_had_sent_before_it_died_is_named():
+    case = Case()
+    case.client = ClientCounts(due=1000, sent=900, answered=900, unsent=100, unreported=100)
+
+    account = case.account()
+
+    assert account.is_balanced
+    assert {r.cause: r.count for r in book(account, "client to sidecar").residuals} == {
+        Cause.WORKER_LOST: -100
+    }
+
+
+def test_a_worker_that_died_excuses_no_more_than_it_left_unreported():
+    case = Case()
+    case.client = ClientCounts(due=1000, sent=900, answered=900, unsent=100, unreported=99)
+
+    assert book(case.account(), "client to sidecar").state == "open"

@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 
-from bench.ledger.matching import ClientIds, Logs, account_of_ids
+from bench.ledger.client_ids import ClientIds, ends_of
+from bench.ledger.matching import Logs, account_of_ids
 from bench.ledger.tally import NODE_FIELDS, Ids, Span, tally_log
+from bench.result import LedgerBook
 
 RUN = "0f3a-run"
 FIRST = 10_000_000_000
@@ -52,9 +54,11 @@ class World:
             node: [node_line(i, node) for i in range(size) if self.want(i) == want]
             for want, node in NODES.items()
         }
-        self.sent = size
-        self.unsent = 0
-        self.not_connected = 0
+        self.ended = {}
+        """Why requests got no right answer -> their numbers."""
+        self.lost = ()
+        """Shares of workers that died."""
+        self.has_all = True
         self.ends = {"sidecar": "\n", "gateway": "\n", "nginx01": "\n", "nginx02": "\n"}
 
     @staticmethod
@@ -77,9 +81,12 @@ class World:
         ids = Ids(RUN, (Span(FIRST, self.size),))
         client = ClientIds(
             ids,
-            self.sent,
-            self.unsent,
-            self.not_connected,
+            ends_of(
+                ids,
+                {code: FIRST + np.asarray(numbers, np.int64) for code, numbers in self.ended.items()},
+                self.lost,
+            ),
+            has_all=self.has_all,
             wanted=(np.arange(self.size) % 2).astype(np.uint8),
             wants=((NODES["v1"],), (NODES["v2"],)),
         )
@@ -95,4 +102,28 @@ class World:
         )
 
     def states(self):
-        return {balance.book: balance.state for balance in self.account().balances}
+        return {title(balance): balance.state for balance in self.account().balances}
+
+    def forget(self, index, *logs):
+        """Take a request out of these logs; none named: out of all."""
+        for log in logs or ("sidecar", "gateway", *self.nodes):
+            lines = self.nodes[log] if log in self.nodes else getattr(self, log)
+            lines[:] = [line for line in lines if f'"{name(index)}"' not in line]
+
+
+def title(balance):
+    """What a book is called where it is shown."""
+    return LedgerBook(
+        level="full",
+        book=balance.book,
+        nodes=balance.nodes,
+        left=None,
+        right=None,
+        unexplained=None,
+        state=balance.state,
+    ).title
+
+
+def book(account, called):
+    """The book of that name."""
+    return next(balance for balance in account.balances if title(balance) == called)

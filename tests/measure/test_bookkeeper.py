@@ -15,6 +15,7 @@ from bench.load.run import run_load
 from bench.measure.bookkeeper import Bookkeeper
 from bench.measure.request_matching import Matcher, require_matchable
 from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
+from bench.result import Book, DamageCode, LedgerBook, LedgerResult, NoteCode, read_result
 from bench.scenario.load import load_scenario
 from bench.scenario.traffic import Closed, Constant
 from bench.stack.nodes import FLUSH_INTERVAL_S
@@ -45,7 +46,7 @@ def account(ground, tmp_path, run_id, *, during=lambda: None, after=lambda: None
 
 
 def state_of(ledger, level, name):
-    return next(book.state for book in ledger.books if (book.level, book.book) == (level, name))
+    return next(book.state for book in ledger.books if (book.level, book.title) == (level, name))
 
 
 def path_call(ground, **headers):
@@ -80,7 +81,7 @@ def test_a_closed_loop_is_matched_to_its_last_request(ground, tmp_path):
 def test_a_request_of_somebody_else_does_not_pass_for_one_of_ours(ground, tmp_path):
     ledger = account(ground, tmp_path, "ghost", during=lambda: path_call(ground))
 
-    open_books = {book.book: book.unexplained for book in ledger.books if book.state == "open"}
+    open_books = {book.title: book.unexplained for book in ledger.books if book.state == "open"}
     assert open_books["client to sidecar"] == -1
     assert not ledger.is_balanced
 
@@ -93,9 +94,10 @@ def test_an_id_that_was_sent_again_by_hand_is_named(ground, tmp_path):
         during=lambda: path_call(ground, **{"x-bench-id": "again/0010000000003"}),
     )
 
-    twice = next(b for b in ledger.books if (b.level, b.book) == ("full", "client to sidecar"))
+    twice = next(b for b in ledger.books if (b.level, b.title) == ("full", "client to sidecar"))
     assert twice.state == "open"
-    assert twice.examples == ("again/10000000003: twice at the sidecar",)
+    (note,) = twice.examples
+    assert (note.code, note.id) == (NoteCode.LOGGED_TWICE, "again/10000000003")
 
 
 def test_a_node_log_that_was_truncated_is_no_balance(ground, tmp_path):
@@ -110,7 +112,7 @@ def test_a_node_log_that_was_truncated_is_no_balance(ground, tmp_path):
     ledger = account(ground, tmp_path, "cut", after=truncate)
 
     assert state_of(ledger, "counters", "gateway to nginx01") == "incomplete"
-    assert any("truncated" in damage for book in ledger.books for damage in book.damages)
+    assert any("truncated" in damage.detail for book in ledger.books for damage in book.damages)
 
 
 def test_a_node_log_that_was_rotated_under_way_is_no_balance(ground, tmp_path):
@@ -124,7 +126,7 @@ def test_a_node_log_that_was_rotated_under_way_is_no_balance(ground, tmp_path):
     ledger = account(ground, tmp_path, "rotated", during=rotate)
 
     assert state_of(ledger, "counters", "gateway to nginx01") == "incomplete"
-    assert any("rotated" in damage for book in ledger.books for damage in book.damages)
+    assert any("rotated" in damage.detail for book in ledger.books for damage in book.damages)
 
 
 def test_a_disk_that_is_full_under_a_log_is_no_balance(ground, tmp_path):
@@ -151,7 +153,7 @@ def test_a_gateway_that_was_restarted_leaves_its_books_open_for_want_of_counters
 
     assert state_of(ledger, "counters", "gateway listener") == "incomplete"
     assert state_of(ledger, "counters", "client") == "balanced"
-    assert any("counters reset" in damage for book in ledger.books for damage in book.damages)
+    assert any(damage.code is DamageCode.COUNTERS_RESET for book in ledger.books for damage in book.damages)
 
 
 def test_the_ids_of_a_closed_loop_of_two_workers_cannot_be_known(pytestconfig):
@@ -163,16 +165,12 @@ def test_the_ids_of_a_closed_loop_of_two_workers_cannot_be_known(pytestconfig):
 
 def test_an_unexplained_request_fails_the_run_that_met_all_its_limits(tmp_path):
     folder = make_run(tmp_path)
-    from bench.result import LedgerBook, LedgerResult, read_result  # noqa: PLC0415
-
     result = read_result(folder)
     assert judge(result).state == "passed"
     book = LedgerBook(
         level="counters",
-        book="sidecar to gateway",
-        left_name="sent",
+        book=Book.SIDECAR_TO_GATEWAY,
         left=100,
-        right_name="read",
         right=99,
         unexplained=1,
         state="open",

@@ -13,7 +13,7 @@ from bench.analysis.latency import summarise_values
 from bench.analysis.limits import check_limits
 from bench.analysis.subsets import combine
 from bench.report.folder import prepare_folder
-from bench.report.samples import SecondRow, write_samples
+from bench.report.samples import write_samples
 from bench.result import (
     ComponentCost,
     Fingerprint,
@@ -21,6 +21,7 @@ from bench.result import (
     HandshakeMode,
     HandshakeResult,
     Result,
+    SecondRow,
     TrialResult,
     VerificationLine,
     write_result,

@@ -194,10 +194,12 @@ def test_what_the_generator_adds_by_itself_stands_beside_its_lag(folder):
 
     page = page_after(
         folder,
-        generator=generator.model_copy(update={"floor": floor, "involuntary_context_switches": 17}),
+        generator=generator.model_copy(
+            update={"null_target_baseline": floor, "involuntary_context_switches": 17}
+        ),
     )
 
-    assert "floor 1,000 120 120 120 – 120" in page.text
+    assert "null-target baseline 1,000 120 120 120 – 120" in page.text
     assert "involuntary context switches 17" in page.text
 
 
@@ -238,7 +240,7 @@ def test_both_forms_carry_the_numbers_of_the_result(run, name):
         assert f"{value:,}" in text
     assert f"{whole.response_time.samples:,} samples" in text
     assert "Not measured in this run" in text
-    assert "2 blocks, at least 6 are needed" in text
+    assert "2 blocks, a verdict needs 8 or more" in text
     assert "SYNTHETIC TEST DATA" in text
 
 
@@ -320,7 +322,12 @@ def test_unknown_values_are_dashes_and_never_zero(folder):
 def test_what_went_wrong_stands_on_the_page(folder):
     result = read_result(folder)
     whole = result.totals[-1].model_copy(
-        update={"answered": 4_797, "failed": 2, "misrouted": 1, "reasons": {"status 503": 2, "wrong node": 1}}
+        update={
+            "answered": 4_797,
+            "failed": 2,
+            "misrouted": 1,
+            "reasons": {"status:503": 2, "wrong-node:n2": 1},
+        }
     )
     page = page_after(
         folder,
@@ -359,7 +366,7 @@ def test_text_from_outside_stays_text(folder):
         scenario=hostile,
         description=hostile,
         verification=(line,),
-        comparisons=(Comparison(metric=hostile, unit="µs", static=(1.0,), eds=(2.0,)),),
+        comparisons=(Comparison(metric=hostile, unit="µs", scope="load", static=(1.0,), eds=(2.0,)),),
     )
 
     assert source_before == (folder / "report.html").read_text().count("<img") == 0
@@ -385,10 +392,11 @@ def test_a_single_subset_or_many_need_no_special_care(folder):
 
 def test_an_unfinished_block_is_no_obstacle(folder):
     page = page_after(
-        folder, comparisons=(Comparison(metric="m", unit="µs", static=(1.0, 2.0, 0.0), eds=(2.0,)),)
+        folder,
+        comparisons=(Comparison(metric="m", unit="µs", scope="load", static=(1.0, 2.0, 0.0), eds=(2.0,)),),
     )
 
-    assert "1 block, at least 6 are needed" in page.text
+    assert "1 block, a verdict needs 6 or more" in page.text
 
 
 def test_damaged_samples_are_named(folder):
@@ -421,15 +429,15 @@ def test_the_first_request_of_each_kind_of_failure_is_shown_whole(folder):
     example = FailureExample(
         trial="block 1, 1st: static",
         subset="v1",
-        reason="wrong node: nginx02",
+        reason="wrong-node:nginx02",
         request="GET / HTTP/1.1\r\nwant: v1\r\n\r\n",
         response="HTTP/1.1 200 OK\r\nx-node: nginx02\r\n\r\n<h1>v2!</h1>\r\n```",
     )
     silent = example.model_copy(update={"reason": "timeout", "response": ""})
     page = page_after(folder, examples=(example, silent, *(silent,) * 20))
 
-    assert "Example of “wrong node: nginx02” (v1; block 1, 1st: static)" in page.text
+    assert "Example of “answered by nginx02” (v1; block 1, 1st: static)" in page.text
     assert "want: v1 HTTP/1.1 200 OK x-node: nginx02 <h1>v2!</h1>" in page.text
     assert "(nothing came back)" in page.text
-    assert "14 more examples stand in result.json" in page.text
+    assert "14 more examples are in result.json" in page.text
     assert "\n    <h1>v2!</h1>\n" in (folder / "report.md").read_text()

@@ -6,8 +6,8 @@ from hdrh.log import HistogramLogReader
 
 from bench.analysis.latency import merge, summarise
 from bench.errors import MeasurementError
-from bench.report.samples import SecondRow, read_blobs, write_samples
-from bench.result import Latency, SubsetResult, TrialResult
+from bench.report.samples import read_blobs, write_samples
+from bench.result import Latency, SecondRow, SubsetResult, TrialResult
 from tests.support.histograms import an_outcome, blob
 
 EMPTY = Latency(samples=0)

@@ -49,6 +49,12 @@ def test_a_folder_that_is_gone_is_an_input_error(tmp_path):
         write_result(tmp_path / "gone", RESULT)
 
 
+def a_total(**fields):
+    counts = dict.fromkeys(("due", "sent", "answered", "unsent", "failed", "misrouted"), 0)
+    times = {clock: {"samples": 0} for clock in ("response_time", "service_time", "lag")}
+    return {"name": "all", **counts, **times, **fields}
+
+
 def changed(**fields):
     return json.dumps(json.loads(RESULT.model_dump_json()) | fields)
 
@@ -61,9 +67,13 @@ def changed(**fields):
         ("[]", "names no schema_version"),
         ('{"schema_version": true}', "names no schema_version"),
         ('{"name": "other"}', "names no schema_version"),
+        (
+            changed(totals=[a_total(reasons={"odd:x": 1})]),
+            "totals.0.reasons is not what .* there is no reason named odd",
+        ),
         (changed(schema_version=99), "schema version 99.*Install a newer egress-bench"),
-        (changed(schema_version=0), "schema version 0.*the version of egress-bench that its fingerprint"),
-        (changed(state="great"), "state is not what schema version 1 says"),
+        (changed(schema_version=0), "schema version 0.*Name a folder"),
+        (changed(state="great"), "state is not what schema version 2 says"),
         (changed(colour="red"), "colour is not what"),
         ('{"schema_version": 1}', "run_id is not what schema version 1 says"),
     ],

@@ -5,7 +5,7 @@ import math
 from bench.load import Generator, LoadOutcome, Progress, StageEnded, StageOutcome, StageStarted
 from bench.measure.bookkeeper import Readings
 from bench.measure.meter import Reading
-from bench.result import Counts, LedgerBook, LedgerResult, SubsetOutcome
+from bench.result import Book, Counts, LedgerBook, LedgerResult, SubsetOutcome
 from bench.scenario.traffic import mean_rate
 from bench.telemetry.admin import Snapshot
 from tests.support.histograms import blob
@@ -112,10 +112,8 @@ class FakeBooks:
     def close(self, before, load, outcome):
         book = LedgerBook(
             level="counters",
-            book="client",
-            left_name="due",
+            book=Book.CLIENT,
             left=1,
-            right_name="ended",
             right=1,
             unexplained=0,
             state="balanced",

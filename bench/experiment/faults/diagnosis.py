@@ -268,11 +268,10 @@ def _general(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(Cause.WRONG_ANSWERS, "client", f"{subset}: {Reason.of(reason).text}", evidence.bad)
     elif not evidence.ledger.is_balanced:
         wrong = next((book for book in evidence.ledger.books if book.state != "balanced"), None)
-        detail = (
-            f"{wrong.book}: {wrong.unexplained} unexplained {' '.join((*wrong.damages, *wrong.examples)[:1])}"
-            if wrong is not None
-            else "a TLS peer is not the expected one"
-        )
+        detail = "a TLS peer is not the expected one"
+        if wrong is not None:
+            shown = [*(each.text for each in wrong.damages), *(each.text for each in wrong.examples)]
+            detail = f"{wrong.title}: {wrong.unexplained} unexplained {' '.join(shown[:1])}"
         yield Finding(Cause.UNBALANCED, "ledger", detail, abs(wrong.unexplained or 0) if wrong else 0)
 
 

@@ -297,7 +297,7 @@ class Pool:
                     self._not_opened(conn, TimeoutError())
             elif conn.bucket is not None:
                 if now - conn.sent > self._read_timeout_s:
-                    self._end(conn, _failed(ReasonCode.TIMEOUT))
+                    self._end(conn, _stalled() if conn.received else _failed(ReasonCode.TIMEOUT))
             elif settings.idle_timeout_s is not None and now - conn.idle_since > settings.idle_timeout_s:
                 self.close(conn)
 
@@ -324,3 +324,8 @@ class Pool:
 
 def _failed(code: ReasonCode) -> Verdict:
     return Verdict("failed", Reason(code))
+
+
+def _stalled() -> Verdict:
+    """No more of an answer that had begun: whoever gave it has read the request."""
+    return Verdict("failed", Reason(ReasonCode.ANSWER_CUT, "stalled"))

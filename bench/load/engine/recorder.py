@@ -15,14 +15,12 @@ from bench.load.messages import BucketDelta, Delta
 from bench.load.outcome import Example
 from bench.load.packing import pack, pack_sequences
 from bench.load.plan import LoadPlan
-from bench.result.reasons import UNANSWERED, Reason, ReasonCode
+from bench.result.reasons import Reason, ReasonCode
 
 FULL: Final = 3 * 4096
 """Clocks in a bucket's buffer after which it should be emptied."""
 EXAMPLE_BYTES: Final = 4096
 _EXAMPLES: Final = 100
-_NAMED: Final = UNANSWERED | {ReasonCode.TIMEOUT, ReasonCode.ANSWER_CUT}
-"""Failures whose ids are reported one by one: the proxies may know another story of them."""
 
 
 class Bucket:
@@ -62,7 +60,7 @@ class Bucket:
         self.endings: dict[Ending, int] = {"failed": 0, "misrouted": 0, "unsent": 0}
         self.reasons: dict[Reason, int] = {}
         self.ended: dict[ReasonCode, list[int]] = {}
-        """Sequence numbers of unsent requests and of those that failed as ``_NAMED`` says."""
+        """Sequence numbers of all requests without a right answer: those with one are the rest."""
 
     def clear(self) -> None:
         """Forget what was reported."""
@@ -117,8 +115,7 @@ class Recorder:
         bucket.bad.append((due, sent))
         bucket.endings[verdict.ending] += 1
         bucket.reasons[reason] = bucket.reasons.get(reason, 0) + 1
-        if verdict.ending == "unsent" or reason.code in _NAMED:
-            bucket.ended.setdefault(reason.code, []).append(int(request_id[-SEQUENCE_DIGITS:]))
+        bucket.ended.setdefault(reason.code, []).append(int(request_id[-SEQUENCE_DIGITS:]))
         key = (self._plan.requests[bucket.kind_index].name, reason)
         if key not in self._seen and len(self._seen) < _EXAMPLES:
             self._seen.add(key)

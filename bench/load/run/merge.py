@@ -12,7 +12,7 @@ from bench.errors import LoadError
 from bench.load.engine import schedule
 from bench.load.engine.arrivals import Share, due_by_kind, salt_of, stage_starts
 from bench.load.messages import BucketDelta, Delta, UsageSoFar
-from bench.load.outcome import EndedIds, Example, Generator, LoadOutcome, Second, StageOutcome
+from bench.load.outcome import EndedIds, Example, Generator, LoadOutcome, LostShare, Second, StageOutcome
 from bench.load.packing import pack_sequences, unpack, unpack_sequences
 from bench.load.plan import LoadPlan
 from bench.result import Counts, SubsetOutcome
@@ -98,6 +98,8 @@ class Merger:
         self._examples: dict[tuple[str, str], Example] = {}
         self._recent = Histogram()
         self._lost: list[str] = []
+        self._gone: list[str] = []
+        """Ids of the lost workers."""
         self._starts = stage_starts(plan)
 
     def add_worker(self, worker: str, share: Share, name: str | None = None) -> None:
@@ -126,7 +128,7 @@ class Merger:
             known.usage = delta.usage
 
     def lose(self, worker: str, detail: str, until_s: float | None = None) -> str:
-        """Account for a vanished worker: what of its share is unreported becomes unsent, reason ``LOST``.
+        """Account for a vanished worker: what it had sent failed, the rest is unsent, reason ``LOST``.
 
         Args:
             worker: its id.
@@ -149,6 +151,7 @@ class Merger:
                     missing += gone
         line = f"{known.name}: {detail}; {missing} requests that it did not report count as unsent"
         self._lost.append(line)
+        self._gone.append(worker)
         return line
 
     def _add_bucket(self, key: tuple[int, int], delta: BucketDelta) -> None:
@@ -234,6 +237,10 @@ class Merger:
             generator=self._generator(),
             examples=tuple(self._examples.values()),
             seconds=seconds,
+            lost_shares=tuple(
+                LostShare(index=self._workers[worker].share.index, total=self._workers[worker].share.total)
+                for worker in self._gone
+            ),
             lost_workers=tuple(self._lost),
             complete=reason is None,
             reason=reason,
@@ -278,13 +285,15 @@ class Merger:
         reasons = dict(bucket.reasons)
         ended = numbers["answered"] + numbers["failed"] + numbers["misrouted"]
         if self._lost or not strict:
+            why = LOST if self._lost else _STOPPED
             # Sent, and the worker died before it could say what came back; or due, and nothing is known.
-            numbers["sent"] = ended
-            gone = numbers["due"] - numbers["sent"] - numbers["unsent"]
-            if gone > 0:
-                why = LOST if self._lost else _STOPPED
-                numbers["unsent"] += gone
-                reasons[why] = reasons.get(why, 0) + gone
+            in_flight = max(0, numbers["sent"] - ended)
+            gone = max(0, numbers["due"] - numbers["sent"] - numbers["unsent"])
+            numbers["failed"] += in_flight
+            numbers["unsent"] += gone
+            ended += in_flight
+            if in_flight + gone:
+                reasons[why] = reasons.get(why, 0) + in_flight + gone
         if numbers["due"] != numbers["sent"] + numbers["unsent"] or numbers["sent"] != ended:
             raise LoadError(f"the generator's books do not balance ({where}): {numbers}.")
         return Counts(**numbers, reasons=dict(sorted(reasons.items())))

@@ -171,12 +171,12 @@ def _lag(results: Sequence[Result]) -> Table:
     return figure_table(
         ("generator", "percentile"),
         [
-            Row((what, name), of(pick, what))
-            for what in ("lag", "floor")
+            Row((label, name), of(pick, what))
+            for what, label in (("lag", "lag"), ("null_target_baseline", "null-target baseline"))
             for name, pick in (_PERCENTILES[0], _PERCENTILES[2])
         ],
         micros,
-        caption="What the generator adds, in microseconds: its lateness, and its floor against a stub.",
+        caption="What the generator adds, in microseconds: its lateness, and what it takes against a stub.",
     )
 
 

@@ -26,10 +26,15 @@ def generator(result: Result) -> Section:
                 columns=("", *PERCENTILE_COLUMNS),
                 rows=(
                     ("lag", *percentile_cells(found.lag)),
-                    *([("floor", *percentile_cells(found.floor))] if found.floor is not None else ()),
+                    *(
+                        [("null-target baseline", *percentile_cells(found.null_target_baseline))]
+                        if found.null_target_baseline is not None
+                        else ()
+                    ),
                 ),
-                caption="Microseconds. Lag: how late the generator was under load. Floor: response time of"
-                " the same load on a stub that answers at once, which is what the generator adds by itself.",
+                caption="Microseconds. Lag: how late the generator was under load. Null-target baseline:"
+                " response time of the same load on a stub that answers at once, which is what the generator"
+                " adds by itself.",
             ),
             Facts(
                 (
@@ -50,7 +55,11 @@ def generator(result: Result) -> Section:
 def limits(result: Result) -> Section:
     """Each limit of the scenario."""
     if not result.limits:
-        return Section("limits", "Limits", (Note("There is no limit, or the run did not get there."),))
+        return Section(
+            "limits",
+            "Limits",
+            (Note("The scenario sets no limit, or the run ended before it could be judged."),),
+        )
     table = Table(
         columns=("limit", "bound", "measured", "met"),
         rows=tuple(

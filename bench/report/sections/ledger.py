@@ -11,7 +11,7 @@ from bench.units import format_bytes, format_count
 
 MOST_TROUBLES = 20
 _LEVELS = {
-    "counters": "counters: what each hop counted; losses and ghosts of equal number would cancel out",
+    "counters": "counters: what each hop counted",
     "full": "full: every request id was looked up in the logs of all hops",
 }
 
@@ -35,13 +35,18 @@ def ledger(result: Result) -> Section:
             ("logs matched", format_bytes(_sum(result, "log_bytes"))),
         ]
     parts: list[Part] = [Facts(tuple(facts))]
+    if summary.blind_to:
+        pairs = "; ".join(pair.text for pair in summary.blind_to)
+        parts.append(Note(f"This level takes pairs of equal number for none: {pairs}. Level full sees them."))
     parts += [Note(f"{text}.", "bad") for text in summary.troubles[:MOST_TROUBLES]]
     if len(summary.troubles) > MOST_TROUBLES:
-        parts.append(Note(f"{len(summary.troubles) - MOST_TROUBLES} more stand in result.json.", "bad"))
-    parts += fold(_books(result), f"The books of all trials: {summary.balanced} of {summary.trials} balance")
+        parts.append(Note(f"{len(summary.troubles) - MOST_TROUBLES} more are in result.json.", "bad"))
+    parts += fold(
+        _books(result), f"The books of all trials: {summary.balanced} of {summary.trials} trials balance"
+    )
     if any(book.remarks for trial in result.trials for book in _books_of(trial)):
         parts += [
-            Note(f"{trial.name}, {book.book}: {remark}.")
+            Note(f"{trial.name}, {book.title}: {remark.text}.")
             for trial in result.trials
             for book in _books_of(trial)
             for remark in book.remarks
@@ -53,8 +58,8 @@ def _section(parts: tuple[Part, ...]) -> Section:
     return Section(
         anchor="ledger",
         title="Ledger",
-        lead="Client, sidecar, gateway and nodes each count, from before the warm-up until all was answered."
-        " Each book compares two of them; a difference has a name or is unexplained.",
+        lead="Client, sidecar, gateway and nodes each count, from before the warm-up until everything was"
+        " answered. Each book compares two of them; a difference has a name or is unexplained.",
         parts=parts,
     )
 
@@ -86,10 +91,10 @@ def _books(result: Result) -> Table:
 
 
 def _row(trial: str, book: LedgerBook) -> tuple[str, ...]:
-    named = ", ".join(f"{cause} {count:,}" for cause, count in book.named.items())
+    named = ", ".join(f"{cause.text} {count:,}" for cause, count in book.named.items())
     return (
         trial,
-        f"{book.book} ({book.left_name} / {book.right_name})",
+        f"{book.title} ({book.book.left} / {book.book.right})",
         named,
         format_count(book.left),
         format_count(book.right),

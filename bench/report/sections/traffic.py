@@ -7,7 +7,7 @@ from bench.report.calls import call_rows, mark, stacks_of
 from bench.report.document import Chart, Listing, Note, Part, Section, Table
 from bench.report.folding import fold
 from bench.report.text import PERCENTILE_COLUMNS, UNKNOWN, bound, percentile_cells, rate, share
-from bench.result import Latency, Result, SubsetResult, VerificationLine
+from bench.result import Latency, Reason, Result, SubsetResult, VerificationLine
 from bench.units import format_count
 
 MOST_EXAMPLES = 8
@@ -82,9 +82,9 @@ def correctness(result: Result) -> Section:
     else:
         parts.append(Note("No steady trial ended in this run."))
     reasons = [
-        (subset.name, reason, f"{count:,}")
+        (subset.name, Reason.of(key).text, f"{count:,}")
         for subset in (totals[:-1] if len(totals) > 1 else totals)
-        for reason, count in sorted(subset.reasons.items(), key=lambda item: -item[1])
+        for key, count in sorted(subset.reasons.items(), key=lambda item: -item[1])
     ]
     if reasons:
         parts.append(
@@ -101,14 +101,14 @@ def correctness(result: Result) -> Section:
         parts += fold(_trial_counts(result), f"Every trial by itself: all answered in {whole} of {trials}")
     parts += [
         Listing(
-            f"Example of “{example.reason}” ({example.subset}; {example.trial}): what was sent, what came"
-            f" back.",
+            f"Example of “{Reason.of(example.reason).text}” ({example.subset}; {example.trial}):"
+            " what was sent, what came back.",
             f"{example.request.rstrip()}\n\n{example.response.rstrip() or '(nothing came back)'}",
         )
         for example in result.examples[:MOST_EXAMPLES]
     ]
     if len(result.examples) > MOST_EXAMPLES:
-        parts.append(Note(f"{len(result.examples) - MOST_EXAMPLES} more examples stand in result.json."))
+        parts.append(Note(f"{len(result.examples) - MOST_EXAMPLES} more examples are in result.json."))
     return Section(
         anchor="correctness",
         title="Correctness",

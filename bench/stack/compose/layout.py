@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from bench.errors import StackError
 from bench.placement import Address
 from bench.stack.compose.subnets import Network
-from bench.stack.placing import wished_port
+from bench.stack.placing import LOOPBACK, wished_port
 from bench.stack.protocol import NodeSpec, ProxySpec, StackSpec
 
 MESH = "mesh"
@@ -119,6 +119,12 @@ def bind_addresses(spec: StackSpec, proxy: ProxySpec) -> dict[Address, Address]:
         used.add(port)
         bound[address] = ("0.0.0.0", port)  # noqa: S104 - of the container
     return bound
+
+
+def closed_port(bound: Mapping[Address, Address]) -> Address:
+    """A port on loopback inside a proxy's container, at which none of its listeners, *bound*, is."""
+    taken = {port for _, port in bound.values()}
+    return LOOPBACK, next(port for port in range(1, 1 << 16) if port not in taken)
 
 
 def node_address(spec: StackSpec, layout: Layout, node: NodeSpec) -> Address:

@@ -17,7 +17,7 @@ from bench.stack.compose.folders import (
     write_node,
     write_proxy,
 )
-from bench.stack.compose.layout import Layout, node_address
+from bench.stack.compose.layout import Layout, closed_port, node_address
 from bench.stack.compose.services import REDIRECT_RULES, StackFolders, redirect_rules
 from bench.stack.images.supply import ImageSet
 from bench.stack.placing import endpoints_of, files_of, proxies_in_order
@@ -49,6 +49,8 @@ def write_stack(
             admin=f"{ADMIN}/{ADMIN_SOCKET}",
             listeners=bound,
             endpoints=dict(endpoints),
+            closed_port=closed_port(bound),
+            is_redirected=proxy.intercepts,
             files=seen_files(files_of(spec, proxy)),
         )
         folder = folders.proxy(proxy.name)

@@ -13,7 +13,7 @@ from bench.errors import StackError
 from bench.placement import Address, ConfigFile, Placement
 from bench.stack import nodes, proxies
 from bench.stack.binaries import Binary, find_envoy, find_nginx
-from bench.stack.local.ports import address_of, listen, require_free
+from bench.stack.local.ports import address_of, closed_port, listen, require_free
 from bench.stack.placing import (
     endpoints_of,
     match_listeners,
@@ -64,6 +64,7 @@ class LocalStack(SupervisedStack):
         self._nginx = nginx_binary
         self._stop_grace_s = stop_grace_s
         self._processes: dict[str, Process] = {}
+        self._closed_port: socket.socket | None = None
         self._proxy_folders: dict[str, proxies.ProxyFolder] = {}
 
     def process(self, name: str) -> Process:
@@ -136,8 +137,17 @@ class LocalStack(SupervisedStack):
 
     def _forget(self) -> None:
         super()._forget()
+        if self._closed_port is not None:
+            self._closed_port.close()
+            self._closed_port = None
         self._processes.clear()
         self._proxy_folders.clear()
+
+    def _closed_address(self) -> Address:
+        """Where connections to what nobody plays are refused, as long as this stack runs."""
+        if self._closed_port is None:
+            self._closed_port = closed_port()
+        return address_of(self._closed_port)
 
     def _start_nodes(self, binary: Binary) -> dict[Address, Address]:
         """Start all nodes, then wait for each: they get ready side by side."""
@@ -194,6 +204,7 @@ class LocalStack(SupervisedStack):
             config_root=folder.config_root,
             log_root=folder.log_root,
             endpoints=endpoints,
+            closed_port=self._closed_address(),
         )
         proxies.write_files(folder, proxy.name, proxy.render(placement))
         return endpoints_of(proxy, self._launch_proxy(proxy, folder, placement, binary))

@@ -292,7 +292,7 @@ def test_a_report_that_got_lost_is_an_error() -> None:
         merger.add("w", recorder.take().model_copy(update={"number": 3}))
 
 
-def test_what_a_lost_worker_did_not_report_is_unsent() -> None:
+def test_what_a_lost_worker_had_sent_failed_and_what_it_did_not_report_is_unsent() -> None:
     plan = plan_of((Constant(arrival_rate=100), 1.0), weights=(1.0,))
     merger = Merger(plan)
     recorder = recorder_for(plan)
@@ -305,8 +305,9 @@ def test_what_a_lost_worker_did_not_report_is_unsent() -> None:
     line = merger.lose("1", "killed by signal 9")
     counts = merger.outcome().stages[0].subsets[0].counts
 
-    assert (counts.due, counts.sent, counts.answered, counts.unsent) == (100, 70, 70, 30)
+    assert (counts.due, counts.sent, counts.answered, counts.failed, counts.unsent) == (100, 73, 70, 3, 27)
     assert counts.reasons == {LOST: 30}
+    assert [(share.index, share.total) for share in merger.outcome().lost_shares] == [(1, 2)]
     assert line.startswith("worker 1: killed by signal 9")
     assert (line,) == merger.outcome().lost_workers
 
@@ -337,10 +338,12 @@ def test_failures_are_counted_by_reason_with_one_example_each() -> None:
         ("status:503", "GET", 4096),
         ("queue-full", "GET", 4096),
     ]
-    # Somebody answered the others: their ids are of no use to the ledger.
-    (ended,) = outcome.stages[0].ended
-    assert ended.code is ReasonCode.QUEUE_FULL
-    assert unpack_sequences(ended.sequences).tolist() == [7, 8, 9]
+    assert {
+        str(part.code): unpack_sequences(part.sequences).tolist() for part in outcome.stages[0].ended
+    } == {
+        "queue-full": [7, 8, 9],
+        "status": [0, 1, 2, 3, 4, 5, 6],
+    }
     assert outcome.stages[0].has_all_ended
     # Late is late, also for what then failed; what was never sent has no lag.
     assert (Histogram.decode(subset.lag).total, Histogram.decode(subset.response_time).total) == (7, 0)

@@ -1,0 +1,77 @@
+"""Run a command in a network of its own, in which every packet to anywhere is seen, and nothing gets out.
+
+    unshare --net --mount python tests/support/netwatch.py REPORT COMMAND…
+
+All addresses lead to the loopback device, where each packet is read as it is sent: no connection, no datagram
+and no DNS query escapes, whatever makes it. The resolver is an address elsewhere, so that a query shows.
+"""
+
+import json
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+RESOLVER = "198.51.100.53"
+_ALL_PROTOCOLS = 3
+_ETHERNET = 14
+
+
+def is_inside(address):
+    return address.startswith("127.") or address in {"::1", "0.0.0.0"}
+
+
+def destination(frame):
+    """Address and port to which a frame goes; None for what is neither IPv4 nor IPv6."""
+    kind = struct.unpack("!H", frame[12:14])[0]
+    packet = frame[_ETHERNET:]
+    if kind == 0x0800:
+        address, header = socket.inet_ntop(socket.AF_INET, packet[16:20]), (packet[0] & 15) * 4
+    elif kind == 0x86DD:
+        address, header = socket.inet_ntop(socket.AF_INET6, packet[24:40]), 40
+    else:
+        return None
+    ports = packet[header : header + 4]
+    return f"{address}:{struct.unpack('!HH', ports)[1] if len(ports) == 4 else '?'}"
+
+
+class Watch:
+    """Collects the destinations outside of loopback."""
+
+    def __init__(self):
+        self.seen = {}
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ALL_PROTOCOLS))
+        self._socket.bind(("lo", 0))
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        while True:
+            found = destination(self._socket.recv(65_536))
+            if found is not None and not is_inside(found.rpartition(":")[0]):
+                self.seen[found] = self.seen.get(found, 0) + 1
+
+
+def close_all_ways(conf):
+    for command in (
+        "ip link set lo up",
+        "ip route add local 0.0.0.0/0 dev lo",
+        "ip -6 route add local ::/0 dev lo",
+    ):
+        # Without IPv6 there is no way out by it.
+        subprocess.run(command.split(), check="-6" not in command, capture_output=True)
+    conf.write_text(f"nameserver {RESOLVER}\n")
+    subprocess.run(["mount", "--bind", conf, "/etc/resolv.conf"], check=True)
+
+
+def main():
+    report, *command = sys.argv[1:]
+    close_all_ways(Path(f"{report}.resolv"))
+    watch = Watch()
+    done = subprocess.run(command, check=False)
+    Path(report).write_text(json.dumps({"code": done.returncode, "seen": watch.seen}))
+
+
+if __name__ == "__main__":
+    main()
