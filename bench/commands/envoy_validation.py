@@ -13,7 +13,7 @@ from bench.check import Finding, Level, Survey
 from bench.check.envoy_validation import Refusal, culprits, last_line, places_of, read_refusal
 from bench.errors import Position
 from bench.translate import ProxyConfig
-from bench.translate.files.validation_bootstrap import render_whole
+from bench.translate.files.validation_bootstrap import render_validation_bootstrap
 
 _AT_ONCE = 2
 """Envoys that validate at the same time."""
@@ -85,7 +85,7 @@ class _Validator:
         """Give why Envoy refuses *config*; None when it takes it."""
         bootstrap = self.folder / f"{config.proxy}.json"
         pem, crl = str(self.folder / "all.pem"), str(self.folder / "revoked.pem")
-        bootstrap.write_text(render_whole(config, pem=pem, crl=crl), encoding="utf-8")
+        bootstrap.write_text(render_validation_bootstrap(config, pem=pem, crl=crl), encoding="utf-8")
         command = [str(self.envoy), "--mode", "validate", "--log-level", "error", "--concurrency", "1"]
         command += ["-c", str(bootstrap)]
         try:

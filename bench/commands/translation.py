@@ -22,7 +22,7 @@ from bench.translate import (
     render,
     translate,
 )
-from bench.translate.files.tls_secrets import SYSTEM_ROOTS
+from bench.translate.tls_secrets import SYSTEM_ROOTS
 
 Role = Literal["sidecar", "egress"]
 _INVENTORY_ROLES = {"sidecar": "sidecar", "egress": "gateway"}

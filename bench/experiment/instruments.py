@@ -11,12 +11,7 @@ from typing import Protocol
 from bench.certs.material import Material
 from bench.load import LoadOutcome, LoadPlan
 from bench.load.run import Launcher, measure_null_target_baseline, run_load
-from bench.measure.bookkeeper import Bookkeeper
-from bench.measure.ground import Bookkeeping, StackMeter
-from bench.measure.meter import Meter
-from bench.measure.request_matching import Matcher
-from bench.measure.topology import Topology
-from bench.measure.trial import LoadRunner
+from bench.measure import Bookkeeper, Bookkeeping, LoadRunner, Matcher, Meter, StackMeter, Topology
 from bench.report import write_report
 from bench.scenario.load import LoadedScenario
 from bench.stack import Stack

@@ -15,10 +15,7 @@ from bench.experiment.run_context import AROUND_TRIAL_S, RunContext
 from bench.experiment.steady.flow import BASELINE_S, measure_steady
 from bench.experiment.steady.plans import steady_plans
 from bench.experiment.verification import WrongPathError
-from bench.measure.ending import Finished, kept
-from bench.measure.fingerprint import fingerprint_of
-from bench.measure.request_matching import require_matchable
-from bench.measure.run_record import RunRecord
+from bench.measure import Finished, RunRecord, fingerprint_of, kept, require_matchable
 from bench.observer import Observer
 from bench.preparation import Prepared, make_material, prepare
 from bench.result import RunWarning

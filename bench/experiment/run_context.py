@@ -10,13 +10,7 @@ from bench.certs.material import Material
 from bench.errors import MeasurementError
 from bench.experiment.instruments import Instruments
 from bench.experiment.options import RunOptions
-from bench.measure.ground import Ground
-from bench.measure.request_matching import Matcher
-from bench.measure.run_record import RunRecord
-from bench.measure.topology import topology_of
-from bench.measure.trial import run_trial
-from bench.measure.trial_plan import TrialPlan
-from bench.measure.trial_result import Trial
+from bench.measure import Ground, Matcher, RunRecord, Trial, TrialPlan, run_trial, topology_of
 from bench.observer import Observer
 from bench.preparation import Prepared, Variation
 from bench.report import slug

@@ -20,10 +20,10 @@ from envoy_data_plane.envoy.extensions.upstreams.http.v3 import HttpProtocolOpti
 
 from bench.explain.trace import Endpoint
 from bench.translate import ProxyConfig
+from bench.translate.cluster.connection_pool import HTTP_OPTIONS
 from bench.translate.messages import unpack
 
 UNLIMITED = 4_294_967_295
-HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,12 +93,14 @@ class Ready(_FromParticipant):
     """Its connections are open."""
 
     type: Literal["ready"] = "ready"
+    run: int
 
 
 class Done(_FromParticipant):
     """Its share is over, and everything reported."""
 
     type: Literal["done"] = "done"
+    run: int
     reason: str | None = None
     """Why early; None: in full."""
 
@@ -107,6 +109,7 @@ class Failed(_FromParticipant):
     """It cannot do its share."""
 
     type: Literal["failed"] = "failed"
+    run: int
     what: str
     remedy: str | None = None
 
@@ -115,6 +118,7 @@ class Report(_Message):
     """Counts of a participant; travels with Locust's own reports."""
 
     participant: str
+    run: int
     delta: Delta
 
 
@@ -133,6 +137,8 @@ class SetUp(_Order):
     """Take this share of this plan, and open the connections."""
 
     type: Literal["setup"] = "setup"
+    run: int
+    """Counts the plans of one Locust from 1: what is said of an earlier one comes too late."""
     plan: LoadPlan
     index: int
     total: int
@@ -167,6 +173,12 @@ class WorkersPresent(_Message):
 
     type: Literal["present"] = "present"
     workers: int
+
+
+class StandingBy(_Message):
+    """All participants have joined and wait for a plan."""
+
+    type: Literal["standing-by"] = "standing-by"
 
 
 class ShareGiven(_Message):
@@ -220,15 +232,23 @@ class Over(_Message):
     """Why early; None: in full."""
 
 
-Event = WorkersPresent | ShareGiven | Began | Counted | Lost | Broke | Over
+Event = WorkersPresent | StandingBy | ShareGiven | Began | Counted | Lost | Broke | Over
 EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
 
 # --- the process above to the coordinator
 
 
+class RunPlan(_Message):
+    """Carry out this plan."""
+
+    type: Literal["run"] = "run"
+    plan: str
+    """Path of its file."""
+
+
 class StopRun(_Message):
-    """End early."""
+    """End the plan that is being carried out."""
 
     type: Literal["stop"] = "stop"
     reason: str
@@ -242,7 +262,13 @@ class WorkerGone(_Message):
     detail: str
 
 
-Command = StopRun | WorkerGone
+class Quit(_Message):
+    """End Locust."""
+
+    type: Literal["quit"] = "quit"
+
+
+Command = RunPlan | StopRun | WorkerGone | Quit
 COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="type")])
 
 

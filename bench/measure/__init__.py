@@ -1,1 +1,45 @@
 """One trial, its readings, and the run record that is saved after each trial."""
+
+from __future__ import annotations
+
+from bench.measure.bookkeeper import Bookkeeper, Readings
+from bench.measure.ending import Finished, InterruptedRunError, kept
+from bench.measure.fingerprint import fingerprint_of
+from bench.measure.ground import Bookkeeping, Ground, StackMeter
+from bench.measure.meter import Meter, Reading, UpstreamTls
+from bench.measure.request_matching import GATEWAY_LOG, SIDECAR_LOG, Matcher, require_matchable
+from bench.measure.run_record import RunRecord
+from bench.measure.topology import Topology, topology_of
+from bench.measure.trial import LoadRunner, run_trial
+from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
+from bench.measure.trial_result import StackReadings, Trial, finished_trial
+
+__all__ = [
+    "GATEWAY_LOG",
+    "SIDECAR_LOG",
+    "Bookkeeper",
+    "Bookkeeping",
+    "Finished",
+    "Ground",
+    "InterruptedRunError",
+    "LoadRunner",
+    "Matcher",
+    "Meter",
+    "Reading",
+    "Readings",
+    "RunRecord",
+    "StackMeter",
+    "StackReadings",
+    "Topology",
+    "Trial",
+    "TrialPlan",
+    "UpstreamTls",
+    "fingerprint_of",
+    "finished_trial",
+    "kept",
+    "load_plan",
+    "require_matchable",
+    "run_trial",
+    "stack_target",
+    "topology_of",
+]

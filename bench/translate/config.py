@@ -13,9 +13,9 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
 
 from bench.istio.inventory import Inventory
 from bench.placement import Address
-from bench.translate.files.tls_secrets import SYSTEM_ROOTS
 from bench.translate.notices import TranslationWarning
 from bench.translate.origins import Origins
+from bench.translate.tls_secrets import SYSTEM_ROOTS
 
 ConfigSource = Literal["static", "eds"]
 """``static``: endpoints stand in the clusters. ``eds``: in files of their own, one for each cluster."""

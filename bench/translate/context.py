@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from bench.errors import Position
 from bench.istio.registry.view import ProxyView
 from bench.translate.config import ConfigSource, TlsMaterial
-from bench.translate.files.tls_secrets import SecretCollector
 from bench.translate.notices import Notice, TranslationWarning
 from bench.translate.origins import Origins
 from bench.translate.semantics import Semantics
+from bench.translate.tls_secrets import SecretCollector
 
 
 @dataclass(slots=True)

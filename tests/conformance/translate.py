@@ -18,7 +18,7 @@ from rich.table import Table
 
 from bench.errors import BenchError
 from bench.istio.inventory import Inventory
-from bench.istio.load import load_folder
+from bench.istio.load import load_text
 from bench.istio.registry import build_registry
 from bench.istio.resource import Resources
 from bench.translate import ConfigSource, ProxyConfig, RefusedError, translate
@@ -58,7 +58,7 @@ def check_folder(folder: Path) -> list[Row]:
     for case in sorted(path for path in folder.iterdir() if (path / "expected").is_dir()):
         inventory = Inventory.model_validate(yaml.safe_load((case / "inventory.yaml").read_text()))
         try:
-            resources = load_folder(case)
+            resources = load_text((case / "input.yaml").read_text("utf-8"), str(case / "input.yaml"))
         except BenchError as error:
             rows.append(Row(case.name, "–", unexplained=[f"does not load: {error}"]))
             continue

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from bench.errors import UnsupportedError
 from bench.istio.inventory import Inventory
-from bench.istio.load import load_folder, load_text
+from bench.istio.load import load_text
 from bench.istio.models import (
     destination_rule,
     gateway,
@@ -194,7 +194,10 @@ def surroundings(semantics: str) -> Inventory:
 
 def corpus() -> list[tuple[Inventory, Resources]]:
     found = [
-        (Inventory.model_validate(yaml.safe_load((case / "inventory.yaml").read_text())), load_folder(case))
+        (
+            Inventory.model_validate(yaml.safe_load((case / "inventory.yaml").read_text())),
+            load_text((case / "input.yaml").read_text(), "input.yaml"),
+        )
         for case in sorted(GOLDEN.iterdir())
     ]
     text = load_text(MORE, "more.yaml")

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from bench.istio.inventory import Inventory
-from bench.istio.load import load_folder
+from bench.istio.load import load_text
 from bench.istio.registry import build_registry
 from bench.translate import ConfigFile, Placement, RenderOptions, render, translate
 from tests.support.envoy import running_envoy
@@ -32,7 +32,11 @@ def _runs() -> list[tuple[str, str, str]]:
 def _files(case: str, proxy: str, source: str, placement: Placement) -> list[ConfigFile]:
     folder = GOLDEN / case
     inventory = Inventory.model_validate(yaml.safe_load((folder / "inventory.yaml").read_text()))
-    config = translate(build_registry(load_folder(folder), inventory), proxy, config_source=source)
+    config = translate(
+        build_registry(load_text((folder / "input.yaml").read_text(), "input.yaml"), inventory),
+        proxy,
+        config_source=source,
+    )
     return render(config, placement, RenderOptions(node_id=proxy))
 
 

@@ -9,10 +9,7 @@ from bench.experiment.drive.target import DriveOptions, check_workers, client_tl
 from bench.experiment.instruments import REAL, Instruments
 from bench.load import LoadEvent, RemoteWorkersStatus, Target
 from bench.load.run import MASTER_PORT, address_seen_from_elsewhere
-from bench.measure.ending import Finished, kept
-from bench.measure.run_record import RunRecord
-from bench.measure.trial_plan import TrialPlan, load_plan
-from bench.measure.trial_result import finished_trial
+from bench.measure import Finished, RunRecord, TrialPlan, finished_trial, kept, load_plan
 from bench.observer import Observer
 from bench.result import Fingerprint
 from bench.scenario.load import LoadedScenario

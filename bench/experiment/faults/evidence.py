@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from bench.load import LoadOutcome, LoadPlan
 from bench.load.engine import SEQUENCES, kinds_of
-from bench.measure.bookkeeper import Readings
-from bench.measure.topology import Topology
+from bench.measure import Readings, Topology
 from bench.result import LedgerResult
 from bench.telemetry.access_log import EnvoyEntry, NodeEntry, read_envoy_log, read_node_log
 

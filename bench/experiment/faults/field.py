@@ -15,7 +15,7 @@ from bench.certs.material import Material
 from bench.errors import MeasurementError
 from bench.headers import NODE_HEADER
 from bench.load import LoadPlan
-from bench.measure.topology import Topology
+from bench.measure import Topology
 from bench.placement import Address, ConfigFile
 from bench.scenario.models import Scenario
 from bench.stack import ComponentFaults, Stack

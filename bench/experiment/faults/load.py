@@ -19,9 +19,7 @@ from bench.experiment.faults.kinds import Fault
 from bench.experiment.faults.lateness import generator_limit
 from bench.load import LoadEvent, LoadPlan, Progress, StageStarted
 from bench.load.run import run_load
-from bench.measure.bookkeeper import Bookkeeper
-from bench.measure.request_matching import Matcher
-from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
+from bench.measure import Bookkeeper, Matcher, TrialPlan, load_plan, stack_target
 from bench.scenario.traffic import Constant
 
 WARM_UP_S = 0.5

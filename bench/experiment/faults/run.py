@@ -12,11 +12,7 @@ from bench.experiment.faults import network
 from bench.experiment.faults.field import Field, find_pair
 from bench.experiment.faults.kinds import Fault
 from bench.experiment.faults.load import WARM_UP_S, Observed, Proving, every_fault
-from bench.measure.ending import Finished, kept
-from bench.measure.fingerprint import fingerprint_of
-from bench.measure.request_matching import SIDECAR_LOG
-from bench.measure.run_record import RunRecord
-from bench.measure.topology import topology_of
+from bench.measure import SIDECAR_LOG, Finished, RunRecord, fingerprint_of, kept, topology_of
 from bench.observer import Observer
 from bench.preparation import Prepared, Variation, make_material, prepare
 from bench.report import write_report

@@ -8,7 +8,7 @@ from bench.analysis.handshake import doubts
 from bench.experiment.handshake.plans import handshake_plans, handshake_variations
 from bench.experiment.handshake.reading import handshake_result, read_mode
 from bench.experiment.run_context import RunContext
-from bench.measure.trial_result import Trial
+from bench.measure import Trial
 from bench.result import HANDSHAKE_KINDS
 from bench.scenario.models import Handshake
 from bench.stack.artifacts import save_logs

@@ -9,7 +9,7 @@ never mixed in one figure.
 
 from __future__ import annotations
 
-from bench.measure.trial_plan import TrialPlan
+from bench.measure import TrialPlan
 from bench.preparation import Variation
 from bench.scenario.models import Handshake
 from bench.scenario.traffic import Constant

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from bench.analysis.latency import summarise_values
 from bench.errors import MeasurementError
-from bench.measure.trial_result import StackReadings, Trial
+from bench.measure import StackReadings, Trial
 from bench.result import HandshakeKind, HandshakeMode, HandshakeResult
 from bench.stack import Stack
 from bench.stack.nodes import FLUSH_INTERVAL_S

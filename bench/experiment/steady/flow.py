@@ -9,8 +9,7 @@ from contextlib import ExitStack
 from bench.experiment.run_context import RunContext
 from bench.experiment.steady.plans import steady_plans
 from bench.experiment.verification import WrongPathError, verify_gateway_on, verify_stack
-from bench.measure.request_matching import GATEWAY_LOG, SIDECAR_LOG
-from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
+from bench.measure import GATEWAY_LOG, SIDECAR_LOG, TrialPlan, load_plan, stack_target
 from bench.preparation import Variation
 from bench.stack import Stack
 from bench.stack.artifacts import save_logs

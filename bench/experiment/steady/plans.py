@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.measure.trial_plan import TrialPlan
+from bench.measure import TrialPlan
 from bench.scenario.models import Traffic
 from bench.translate.config import ConfigSource
 

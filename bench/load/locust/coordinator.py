@@ -67,9 +67,11 @@ class Coordinator:
         runner: Any,
         tell: Callable[[Event], None],
         *,
+        run: int = 1,
         is_solo: bool = False,
     ) -> None:
         self._plan = plan
+        self._run = run
         self._is_solo = is_solo
         """Each participant has the whole plan for itself, from the moment it joins."""
         self._orders = orders
@@ -105,7 +107,7 @@ class Coordinator:
             self._join(message, client)
             return
         participant = self._participants.get(message.participant)
-        if participant is None or self._is_over:
+        if participant is None or self._is_over or message.run != self._run:
             return
         match message:
             case Ready():
@@ -135,7 +137,7 @@ class Coordinator:
 
     def receive_report(self, report: Report) -> None:
         """Take counts from a participant."""
-        if report.participant in self._participants:
+        if report.participant in self._participants and report.run == self._run:
             self._tell(Counted(worker=report.participant, delta=report.delta))
 
     def begin(self) -> None:
@@ -153,7 +155,7 @@ class Coordinator:
             plan = plan.model_copy(update={"run_id": f"{plan.run_id}-{len(self._participants)}"})
         index, total = share.index, share.total
         self._tell(ShareGiven(worker=key, name=participant.name, index=index, total=total))
-        order = SetUp(participant=key, plan=plan, index=index, total=total)
+        order = SetUp(participant=key, run=self._run, plan=plan, index=index, total=total)
         self._orders.order(participant.client, order)
 
     def stop(self, reason: str) -> None:

@@ -20,7 +20,6 @@ from bench.load.engine.engine import Engine
 from bench.load.locust import statistics as locust_stats
 from bench.load.locust.gevent_host import gevent_host
 from bench.load.messages import Delta, Done, Failed, Go, Join, Order, Ready, Report, SetUp, Stop
-from bench.load.plan import LoadPlan
 
 
 class Link(Protocol):
@@ -34,16 +33,23 @@ class Link(Protocol):
 
 
 class Participant:
-    """Joins, gets its share, connects, waits for the start, and runs until its share is done."""
+    """Joins, gets its share of a plan, connects, waits for the start, and runs until its share is done.
 
-    def __init__(self, environment: Environment, link: Link, group: str) -> None:
+    One that *stays* then waits for its share of the next plan.
+    """
+
+    def __init__(self, environment: Environment, link: Link, group: str, *, stays: bool = False) -> None:
         self.id = uuid.uuid4().hex
         self.group = group
         self._environment = environment
         self._link = link
-        self._plan: LoadPlan | None = None
+        self._stays = stays
+        self._order: SetUp | None = None
+        """What it works on."""
         self._engine: Engine | None = None
-        self._over = gevent.event.Event()
+        self._is_over = gevent.event.Event()
+        self._is_idle = gevent.event.Event()
+        self._is_idle.set()
         self._deltas = 0
         self._reason: str | None = None
         """Why it ended early."""
@@ -59,11 +65,11 @@ class Participant:
         )
         self._link.send(join)
         try:
-            self._over.wait()
+            self._is_over.wait()
         finally:
-            if not self._over.is_set():
-                self.stop("the user was stopped")
-                self._over.wait(3.0)
+            if not self._is_over.is_set():
+                self._stop("the user was stopped")
+                self._is_idle.wait(3.0)
             if self._engine is not None:
                 self._engine.close()
 
@@ -71,24 +77,25 @@ class Participant:
         """Do what the coordinator says."""
         match order:
             case SetUp():
-                self._set_up(order.plan, Share(order.index, order.total))
+                self._set_up(order)
             case Go():
                 self._go(order.at, order.in_s)
             case Stop():
-                self.stop(order.reason)
+                self._stop(order.reason)
 
-    def _set_up(self, plan: LoadPlan, share: Share) -> None:
+    def _set_up(self, order: SetUp) -> None:
         """Build the engine and open its connections."""
+        self._order, self._engine, self._reason, self._deltas = order, None, None, 0
+        self._is_idle.clear()
         # A full collection of Locust's heap takes longer than the gap between two requests.
         gc.collect()
         gc.freeze()
         try:
-            self._plan = plan
             self._engine = Engine(
-                plan,
-                share,
+                order.plan,
+                Share(order.index, order.total),
                 gevent_host(),
-                on_ready=lambda: self._link.send(Ready(participant=self.id, group=self.group)),
+                on_ready=lambda: self._link.send(Ready(participant=self.id, group=self.group, run=order.run)),
                 on_delta=self._on_delta,
                 on_done=self._on_done,
                 on_fatal=self._on_fatal,
@@ -102,26 +109,29 @@ class Participant:
         if self._engine is not None:
             self._engine.start(at if at is not None else time.monotonic() + in_s)
 
-    def stop(self, reason: str) -> None:
+    def _stop(self, reason: str) -> None:
         """End early."""
         self._reason = reason
-        if self._engine is not None:
+        if self._engine is not None and not self._is_idle.is_set():
             self._engine.stop()
-        else:
-            self._over.set()
+        elif not self._stays:
+            self._is_over.set()
 
     def _on_delta(self, delta: Delta) -> None:
+        order = self._order
+        assert order is not None  # noqa: S101 - an engine has a plan
         self._deltas += 1
         numbered = delta.model_copy(update={"number": self._deltas})
-        self._link.send_report(Report(participant=self.id, delta=numbered))
-        if self._plan is not None:
-            locust_stats.feed(self._environment, self._plan, delta)
+        self._link.send_report(Report(participant=self.id, run=order.run, delta=numbered))
+        locust_stats.feed(self._environment, order.plan, delta)
 
     def _on_done(self) -> None:
+        order = self._order
+        assert order is not None  # noqa: S101 - an engine has a plan
         try:
-            self._link.send(Done(participant=self.id, group=self.group, reason=self._reason))
+            self._link.send(Done(participant=self.id, group=self.group, run=order.run, reason=self._reason))
         finally:
-            self._over.set()
+            self._settle()
 
     def _on_fatal(self, error: BaseException) -> None:
         if isinstance(error, BenchError):
@@ -129,8 +139,14 @@ class Participant:
         else:
             what, remedy = f"the load engine failed: {type(error).__name__}: {error}.", "Please report this."
             traceback.print_exception(error)
-        self._link.send(Failed(participant=self.id, group=self.group, what=what, remedy=remedy))
-        self._over.set()
+        run = self._order.run if self._order is not None else 0
+        self._link.send(Failed(participant=self.id, group=self.group, run=run, what=what, remedy=remedy))
+        self._settle()
+
+    def _settle(self) -> None:
+        self._is_idle.set()
+        if not self._stays:
+            self._is_over.set()
 
 
 def clock_id() -> str:

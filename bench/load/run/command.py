@@ -21,8 +21,8 @@ Role = Literal["coordinator", "worker"]
 class Variable(StrEnum):
     """What a Locust process of ours finds in its environment; every one may be missing."""
 
-    PLAN = "EGRESS_BENCH_PLAN"
-    """Path of the plan."""
+    WORKERS = "EGRESS_BENCH_WORKERS"
+    """How many participants the coordinator waits for."""
     EVENTS = "EGRESS_BENCH_EVENTS"
     """Descriptor to which the coordinator writes JSON lines."""
     CONTROL = "EGRESS_BENCH_CONTROL"

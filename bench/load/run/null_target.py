@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from bench.errors import LoadError
 from bench.load.outcome import LoadOutcome
@@ -18,13 +18,27 @@ _DURATION_S: Final = 3.0
 _WARM_UP_S: Final = 0.5
 
 
+class PlanRunner(Protocol):
+    """``run_load``, or what takes its place."""
+
+    def __call__(self, plan: LoadPlan, folder: Path, *, launcher: Launcher | None = None) -> LoadOutcome:
+        """Run a plan."""
+
+
 def measure_null_target_baseline(
-    plan: LoadPlan, folder: Path, *, duration_s: float = _DURATION_S, launcher: Launcher | None = None
+    plan: LoadPlan,
+    folder: Path,
+    *,
+    duration_s: float = _DURATION_S,
+    launcher: Launcher | None = None,
+    run_load: PlanRunner = run_load,
 ) -> LoadOutcome:
     """Send the first measured stage of *plan* to a stub that answers at once, in a process of its own.
 
     Same engine, same schedule, same connections, same checks; without TLS, and for *duration_s* only. With a
     *launcher* both run where it says. Of a plan with workers elsewhere, it sends the share of those here.
+
+    A ``LoadGenerator``'s ``run_load`` may stand in for the function, so that no process is started anew.
 
     Raises:
         LoadError: the plan measures nothing, or the stub did not start.

@@ -8,32 +8,31 @@ import psutil
 
 from bench.errors import LoadError
 from bench.load.events import RemoteWorkersStatus
-from bench.load.plan import LoadPlan
-from bench.load.run.starting import MASTER_PORT
+from bench.load.run.settings import MASTER_PORT, ProcessSettings
 
 
 class RemoteWorkers:
     """Keeps count of the workers that have come."""
 
-    def __init__(self, plan: LoadPlan) -> None:
-        self._plan = plan
-        self._expected = plan.workers + plan.remote_workers
-        self._port = plan.master_port or MASTER_PORT
+    def __init__(self, settings: ProcessSettings) -> None:
+        self._settings = settings
+        self._expected = settings.total
+        self._port = settings.master_port or MASTER_PORT
         self._present = 0
 
     @property
     def any(self) -> bool:
         """Whether anybody is to come at all."""
-        return self._plan.remote_workers > 0
+        return self._settings.remote_workers > 0
 
     def arrived(self, present: int) -> RemoteWorkersStatus:
         """So many are there now; returns what to tell."""
         self._present = present
-        return RemoteWorkersStatus(present, self._expected, self._plan.master_bind, self._port)
+        return RemoteWorkersStatus(present, self._expected, self._settings.master_bind, self._port)
 
     def patience_s(self, start_s: float) -> float:
         """How long a run may take to begin, if a start alone may take *start_s*."""
-        return start_s + (self._plan.remote_workers_timeout_s if self.any else 0.0)
+        return start_s + (self._settings.remote_workers_timeout_s if self.any else 0.0)
 
     def check(self, waited_s: float) -> None:
         """See that they have come in time.
@@ -41,12 +40,12 @@ class RemoteWorkers:
         Raises:
             LoadError: they have not.
         """
-        plan = self._plan
-        if not self.any or self._present >= self._expected or waited_s <= plan.remote_workers_timeout_s:
+        settings = self._settings
+        if not self.any or self._present >= self._expected or waited_s <= settings.remote_workers_timeout_s:
             return
         raise LoadError(
-            f"{self._present} of {self._expected} workers came to {plan.master_bind}:{self._port} within"
-            f" {plan.remote_workers_timeout_s:g} s; {plan.workers} of them are this machine's own.",
+            f"{self._present} of {self._expected} workers came to {settings.master_bind}:{self._port} within"
+            f" {settings.remote_workers_timeout_s:g} s; {settings.workers} of them are this machine's own.",
             remedy="Run `egress-bench worker --master HOST` on each other machine, HOST being this one as"
             " seen from there, and let no firewall stand in between.",
         )

@@ -1,4 +1,4 @@
-"""Starts the Locust processes of a run: one, or a master and its workers; here or where a launcher says."""
+"""Starts Locust processes: one, or a master and its workers; here or where a launcher says."""
 
 from __future__ import annotations
 
@@ -6,21 +6,16 @@ import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from bench.child import Child
-from bench.errors import LoadError
-from bench.load.plan import LoadPlan
 from bench.load.run.command import Variable, contained_arguments, locust_command, locust_environment
 from bench.load.run.launcher import Launcher
 from bench.load.run.locust_outputs import LocustOutputs
-
-MASTER_PORT: Final = 5557
-"""Where remote workers look for their master, unless told otherwise."""
+from bench.load.run.settings import MASTER_PORT, ProcessSettings
 
 
 def start_locust(
-    plan: LoadPlan,
+    settings: ProcessSettings,
     folder: Path,
     ends: Mapping[Variable, int],
     outputs: LocustOutputs,
@@ -29,44 +24,40 @@ def start_locust(
     """Start Locust; each child is yielded as soon as it exists.
 
     Args:
-        plan: lies in ``folder/plan.json``.
-        folder: gets each process's output.
+        settings: how many.
+        folder: where they run; gets each process's output.
         ends: the pipes' ends that are theirs: EVENTS, CONTROL and LIFELINE.
         outputs: what Locust itself shows and writes.
         launcher: where it runs; None: here.
-
-    Raises:
-        LoadError: more workers than connections.
     """
-    total = plan.workers + plan.remote_workers
-    if plan.connections.count < total:
-        raise LoadError(
-            f"{plan.connections.count} connections cannot be shared among {total} workers.",
-            remedy="Use more connections or fewer workers.",
-        )
-    starter = _Starter(folder, ends, launcher)
+    total = settings.total
+    starter = _Starter(folder, ends, launcher, total)
     users = ["-u", str(total), "-r", str(total), *outputs.options()]
     # The web UI's requests must not hold up the loop that keeps the due times: it stays with a master.
     if total == 1 and outputs.web is None:
         yield starter.start("locust", users)
         return
-    port = plan.master_port or (
+    bind = settings.master_bind
+    port = settings.master_port or (
         # Elsewhere no port can be tried, and the place is this run's alone.
-        MASTER_PORT if plan.remote_workers or launcher is not None else free_port(plan.master_bind)
+        MASTER_PORT if settings.remote_workers or launcher is not None else free_port(bind)
     )
-    bind = ["--master-bind-host", plan.master_bind, "--master-bind-port", str(port)]
-    yield starter.start("master", ["--master", "--expect-workers", str(total), *bind, *users])
-    host = "127.0.0.1" if plan.master_bind in ("0.0.0.0", "*") else plan.master_bind  # noqa: S104 - compared only
-    for number in range(1, plan.workers + 1):
+    where = ["--master-bind-host", bind, "--master-bind-port", str(port)]
+    yield starter.start("master", ["--master", "--expect-workers", str(total), *where, *users])
+    host = "127.0.0.1" if bind in ("0.0.0.0", "*") else bind  # noqa: S104 - compared only
+    for number in range(1, settings.workers + 1):
         options = ["--worker", "--master-host", host, "--master-port", str(port)]
         yield starter.start(f"worker-{number}", options, is_worker=True)
 
 
 class _Starter:
-    def __init__(self, folder: Path, ends: Mapping[Variable, int], launcher: Launcher | None) -> None:
+    def __init__(
+        self, folder: Path, ends: Mapping[Variable, int], launcher: Launcher | None, total: int
+    ) -> None:
         self._folder = folder
         self._ends = ends
         self._launcher = launcher
+        self._total = total
 
     def start(self, name: str, options: Sequence[str], *, is_worker: bool = False) -> Child:
         """Start one process."""
@@ -78,17 +69,15 @@ class _Starter:
             name,
             locust_command(options),
             log=self._folder / f"{name}.log",
-            environment=locust_environment({**ends, Variable.PLAN: str(self._folder / "plan.json")}),
+            environment=locust_environment({**ends, Variable.WORKERS: self._total}),
             folder=self._folder,
             inherited=list(ends.values()),
         )
 
     def _launch(self, launcher: Launcher, name: str, options: Sequence[str], *, is_worker: bool) -> Child:
         """Start one process elsewhere, tied to this one by its standard input and output."""
-        environment = {"PYTHONUNBUFFERED": "1"}
-        if not is_worker:
-            environment[Variable.PLAN] = launcher.give(self._folder / "plan.json")
         arguments = contained_arguments("worker" if is_worker else "coordinator", options)
+        environment = {"PYTHONUNBUFFERED": "1", str(Variable.WORKERS): str(self._total)}
         return Child(
             name,
             launcher.command(name, arguments, environment),

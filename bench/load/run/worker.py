@@ -8,7 +8,7 @@ import subprocess
 
 from bench.errors import LoadError
 from bench.load.run.command import Variable, locust_command, locust_environment
-from bench.load.run.starting import MASTER_PORT
+from bench.load.run.settings import MASTER_PORT
 
 
 def run_worker(master: str, *, port: int = MASTER_PORT, processes: int = 1) -> int:

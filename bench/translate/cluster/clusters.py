@@ -45,11 +45,11 @@ from bench.translate.cluster.connection_pool import (
 from bench.translate.cluster.endpoints import load_assignment, subset_endpoints
 from bench.translate.cluster.load_balancer import DYNAMIC_TYPE, apply_load_balancer, common_lb_config
 from bench.translate.cluster.outlier import outlier_detection
-from bench.translate.cluster.traffic_policy import port_policy, subset_policy
 from bench.translate.cluster.upstream_tls import UpstreamTls, collect_secrets, transport_socket, upstream_tls
 from bench.translate.context import Context
 from bench.translate.messages import pack, variant
 from bench.translate.notices import Notice, Refusal, RefusedError
+from bench.translate.traffic_policy import port_policy, subset_policy
 
 _DNS_REFRESH = timedelta(seconds=60)
 _DNS_JITTER = timedelta(milliseconds=100)

@@ -106,6 +106,15 @@ def packed_http_options(http: UpstreamHttp) -> dict[str, ProtobufAny]:
     return {} if packed is None else {HTTP_OPTIONS: packed}
 
 
+def plain_http_options() -> HttpProtocolOptions:
+    """Give the options of a cluster that has nothing to say but must say something: HTTP/1.1."""
+    return HttpProtocolOptions(
+        explicit_http_config=HttpProtocolOptionsExplicitHttpConfig(
+            http_protocol_options=Http1ProtocolOptions()
+        )
+    )
+
+
 def initial_http(protocol: Protocol, *, is_sidecar: bool) -> UpstreamHttp:
     """Start from the port's protocol: HTTP/2 by name, or what the client speaks where nobody knows."""
     if protocol.is_http2:

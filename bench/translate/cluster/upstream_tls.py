@@ -33,10 +33,10 @@ from bench.errors import InputError, Position
 from bench.istio.hosts import is_ip
 from bench.istio.models.destination_rule import ClientTLSSettings
 from bench.translate.config import TlsMaterial
-from bench.translate.files.tls_secrets import SYSTEM_ROOTS, SecretCollector
 from bench.translate.messages import pack
 from bench.translate.notices import Refusal, RefusedError
 from bench.translate.semantics import Semantics
+from bench.translate.tls_secrets import SYSTEM_ROOTS, SecretCollector
 
 TLS_SOCKET = "envoy.transport_sockets.tls"
 _ISTIO_ALPN = ("istio-peer-exchange", "istio")

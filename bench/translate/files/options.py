@@ -37,3 +37,12 @@ class RenderOptions:
     """Overrides lowest and highest TLS version of every cluster that originates TLS."""
     system_roots: str = DEBIAN_ROOTS
     """The operating system's trust bundle, where TLS names no ``caCertificates``."""
+
+    @property
+    def overrides_tls(self) -> bool:
+        """Whether clusters that originate TLS are changed."""
+        return (
+            self.max_requests_per_connection is not None
+            or self.max_session_keys is not None
+            or self.tls_versions is not None
+        )

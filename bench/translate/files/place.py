@@ -1,29 +1,22 @@
 """Real places in translated resources: sockets, certificate files, and where Envoy finds each other file.
 
-Works on the plain form of the messages, because what it changes lies deep inside packed ones.
+Works on the plain form of the messages, because what it changes lies deep inside packed ones; the choices of
+``RenderOptions`` are in the messages already.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from envoy_data_plane.envoy.config.accesslog.v3 import AccessLog
-from envoy_data_plane.envoy.config.core.v3 import SubstitutionFormatString
-from envoy_data_plane.envoy.extensions.access_loggers.file.v3 import FileAccessLog
-from envoy_data_plane.google.protobuf import Struct
-
 from bench.placement import Address, Placement
 from bench.translate.files.bootstrap import file_source
 from bench.translate.files.confine import confine, socket_address
-from bench.translate.files.options import AccessLogOptions, RenderOptions
-from bench.translate.files.tls_secrets import SYSTEM_ROOTS, watched_directory
-from bench.translate.messages import Plain, pack, to_plain
+from bench.translate.files.options import RenderOptions
+from bench.translate.messages import Plain, to_plain
 from bench.translate.names import file_name
+from bench.translate.tls_secrets import SYSTEM_ROOTS, watched_directory
 
-HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _TLS_SOCKET = "envoy.transport_sockets.tls"
-_HTTP_MANAGER = "envoy.filters.network.http_connection_manager"
-_TCP_PROXY = "envoy.filters.network.tcp_proxy"
 _SOURCE = to_plain(file_source("", ""))
 
 
@@ -43,24 +36,17 @@ def sds_path(secret: str) -> str:
 
 
 def place_listener(listener: Plain, placement: Placement, options: RenderOptions) -> None:
-    """Bind *listener* to its real address; name the files of its routes, certificates and access log."""
+    """Bind *listener* to its real address; name the files of its routes and certificates."""
     _bind(listener["address"], placement)
     chains = listener.get("filter_chains", [])
     if "default_filter_chain" in listener:
         chains = [*chains, listener["default_filter_chain"]]
-    log = _access_log(options.access_log, placement) if options.access_log is not None else None
     for chain in chains:
         _place_tls(chain.get("transport_socket"), placement, options)
         for each in chain.get("filters", []):
-            if each["name"] not in {_HTTP_MANAGER, _TCP_PROXY}:
-                continue
-            config = each["typed_config"]
-            if "rds" in config:
-                config["rds"]["config_source"] = _source(
-                    placement, rds_path(config["rds"]["route_config_name"])
-                )
-            if log is not None:
-                config["access_log"] = [log]
+            rds = each.get("typed_config", {}).get("rds")
+            if rds is not None:
+                rds["config_source"] = _source(placement, rds_path(rds["route_config_name"]))
 
 
 def place_cluster(cluster: Plain, placement: Placement, options: RenderOptions) -> None:
@@ -72,28 +58,7 @@ def place_cluster(cluster: Plain, placement: Placement, options: RenderOptions) 
         place_endpoints(cluster["load_assignment"], placement)
     if placement.closed_port is not None:
         confine(cluster, placement, placement.closed_port)
-    socket = cluster.get("transport_socket")
-    if _place_tls(socket, placement, options):
-        if options.max_requests_per_connection is not None:
-            http = cluster.setdefault("typed_extension_protocol_options", {}).setdefault(
-                HTTP_OPTIONS,
-                {
-                    "@type": f"type.googleapis.com/{HTTP_OPTIONS}",
-                    "explicit_http_config": {"http_protocol_options": {}},
-                },
-            )
-            http.setdefault("common_http_protocol_options", {})["max_requests_per_connection"] = (
-                options.max_requests_per_connection
-            )
-        if options.max_session_keys is not None:
-            for context in _tls_contexts(socket):
-                context["max_session_keys"] = options.max_session_keys
-        if options.tls_versions is not None:
-            for context in _tls_contexts(socket):
-                lowest, highest = options.tls_versions
-                context.setdefault("common_tls_context", {}).setdefault("tls_params", {}).update(
-                    tls_minimum_protocol_version=lowest, tls_maximum_protocol_version=highest
-                )
+    _place_tls(cluster.get("transport_socket"), placement, options)
 
 
 def place_endpoints(assignment: Plain, placement: Placement) -> None:
@@ -142,11 +107,9 @@ def _send_to_stand_in(address: Plain, placement: Placement) -> None:
         address["socket_address"] = socket_address(placement.closed_port)
 
 
-def _place_tls(socket: Plain | None, placement: Placement, options: RenderOptions) -> bool:
-    """Place the files of a transport socket; tell whether there is any TLS in it."""
-    found = False
+def _place_tls(socket: Plain | None, placement: Placement, options: RenderOptions) -> None:
+    """Place the files of a transport socket."""
     for context in _tls_contexts(socket):
-        found = True
         common = context.get("common_tls_context", {})
         references = list(common.get("tls_certificate_sds_secret_configs", []))
         combined = common.get("combined_validation_context", {})
@@ -157,7 +120,6 @@ def _place_tls(socket: Plain | None, placement: Placement, options: RenderOption
         crl = combined.get("default_validation_context", {}).get("crl")
         if crl is not None:
             crl["filename"] = real_file(crl["filename"], placement, options)
-    return found
 
 
 def _tls_contexts(socket: Plain | None) -> Iterator[Plain]:
@@ -173,11 +135,3 @@ def _source(placement: Placement, path: str) -> Plain:
     source = dict(_SOURCE)
     source["path_config_source"] = {"path": f"{placement.config_root}/{path}"}
     return source
-
-
-def _access_log(options: AccessLogOptions, placement: Placement) -> Plain:
-    fields = Struct.from_dict(dict(options.fields))
-    log = FileAccessLog(
-        path=f"{placement.log_root}/{options.file}", log_format=SubstitutionFormatString(json_format=fields)
-    )
-    return to_plain(AccessLog(name="envoy.access_loggers.file", typed_config=pack(log)))

@@ -11,6 +11,7 @@ from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
 from bench.placement import ConfigFile, Placement
 from bench.translate.config import ProxyConfig
 from bench.translate.files.bootstrap import CDS_FILE, LDS_FILE, build_bootstrap
+from bench.translate.files.choices import with_choices
 from bench.translate.files.options import RenderOptions
 from bench.translate.files.place import (
     eds_path,
@@ -35,6 +36,7 @@ def render(config: ProxyConfig, placement: Placement, options: RenderOptions) ->
     which Envoy's admin API shows for what it has accepted. RDS, EDS and SDS files hold exactly one
     resource, since Envoy refuses more.
     """
+    config = with_choices(config, placement, options)
     files: list[ConfigFile] = []
     for secret in config.secrets:
         plain = _resource(secret)

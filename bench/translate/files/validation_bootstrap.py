@@ -13,13 +13,13 @@ from bench.placement import Placement
 from bench.translate.config import ProxyConfig
 from bench.translate.files.options import RenderOptions
 from bench.translate.files.place import place_cluster, place_listener, place_secret
-from bench.translate.files.tls_secrets import SYSTEM_ROOTS
 from bench.translate.messages import Plain, to_plain
+from bench.translate.tls_secrets import SYSTEM_ROOTS
 
 NODE = "validation"
 
 
-def render_whole(config: ProxyConfig, *, pem: str, crl: str) -> str:
+def render_validation_bootstrap(config: ProxyConfig, *, pem: str, crl: str) -> str:
     """Render *config*, translated with the config source ``static``, as one JSON bootstrap alone.
 
     Envoy reads JSON in half the time that YAML takes it: 0.8 s of CPU instead of 1.6 s for 1,000 clusters

@@ -12,6 +12,7 @@ from bench.istio.models.virtual_service import L4MatchAttributes, TLSMatchAttrib
 from bench.istio.registry.services import Protocol
 from bench.istio.registry.virtual_services import BoundVirtualService
 from bench.translate.context import Context
+from bench.translate.gateway.downstream_tls import downstream_tls
 from bench.translate.gateway.servers import (
     MergedServers,
     PlacedServer,
@@ -20,7 +21,6 @@ from bench.translate.gateway.servers import (
     is_tls_server,
 )
 from bench.translate.listener.chains import build_listener, chain_match
-from bench.translate.listener.downstream_tls import downstream_tls
 from bench.translate.listener.filters import http_manager, tcp_filters
 from bench.translate.names import listener_name
 from bench.translate.notices import Notice, Refusal, RefusedError

@@ -20,9 +20,9 @@ from bench.istio.registry.virtual_services import BoundVirtualService
 from bench.translate.context import Context
 from bench.translate.gateway.servers import MergedServers, PlacedServer
 from bench.translate.names import virtual_host_name
+from bench.translate.route.configuration import route_configuration
 from bench.translate.route.domains import host_domains
 from bench.translate.route.http import RouteScope, all_caught, routes_of
-from bench.translate.sidecar.routes import route_configuration
 
 _NOT_FOUND = 404
 _T = TypeVar("_T")

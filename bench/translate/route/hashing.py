@@ -14,7 +14,7 @@ from envoy_data_plane.envoy.config.route.v3 import (
 from bench.istio.models.destination_rule import ConsistentHashLB
 from bench.istio.models.virtual_service import Destination
 from bench.istio.registry.view import ProxyView
-from bench.translate.cluster.traffic_policy import port_policy
+from bench.translate.traffic_policy import port_policy
 
 
 def hash_settings(view: ProxyView, host: str, port: int | None, subset: str = "") -> ConsistentHashLB | None:

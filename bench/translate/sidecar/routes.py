@@ -20,10 +20,15 @@ from bench.istio.registry.services import Service, ServicePort
 from bench.istio.registry.virtual_services import BoundVirtualService
 from bench.translate.context import Context
 from bench.translate.names import sidecar_route_name, virtual_host_name
+from bench.translate.route.configuration import route_configuration
 from bench.translate.route.domains import host_domains, service_domains
-from bench.translate.route.http import RouteScope, default_route, routes_of, without_time_limit
+from bench.translate.route.http import (
+    RouteScope,
+    default_route,
+    routes_of,
+    without_time_limit,
+)
 
-LARGEST_DIRECT_RESPONSE = 1_048_576
 _UNKNOWN_HOST_PORT = 80
 """Only here a VirtualService for a host that is no service has an effect (istiod calls this a hack)."""
 _BLOCKED = 502
@@ -55,17 +60,6 @@ def single_service_route_config(context: Context, service: Service, port: Servic
         host.domains = ["*"]
     name = f"{service.host}:{port.number}"
     return route_configuration(name, hosts, ignores_port=not context.semantics.domains_with_ports)
-
-
-def route_configuration(name: str, hosts: list[VirtualHost], *, ignores_port: bool) -> RouteConfiguration:
-    """Build a route configuration; routes may name clusters that do not exist, and then answer 503."""
-    return RouteConfiguration(
-        name=name,
-        virtual_hosts=hosts,
-        validate_clusters=False,
-        max_direct_response_body_size_bytes=LARGEST_DIRECT_RESPONSE,
-        ignore_port_in_host_matching=ignores_port,
-    )
 
 
 def _route_config(context: Context, name: str, hosts: list[VirtualHost]) -> RouteConfiguration:

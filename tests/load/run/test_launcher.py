@@ -46,7 +46,7 @@ class Elsewhere:
         return ["env", f"PYTHONPATH={ROOT}", *variables, sys.executable, *arguments]
 
     def give(self, file: Path) -> str:
-        return shutil.copy(file, self.folder / f"given-{file.name}")
+        return str(shutil.copy(file, self.folder / f"given-{file.name}"))
 
 
 @pytest.mark.parametrize("workers", [1, 2])

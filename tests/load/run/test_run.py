@@ -30,8 +30,8 @@ from bench.load import (
     Target,
     WorkerLost,
 )
+from bench.load.run import GeneratorError, run_load
 from bench.load.run.null_target import measure_null_target_baseline
-from bench.load.run.runner import GeneratorError, run_load
 from bench.load.run.starting import free_port
 from bench.scenario.traffic import Closed, Connections, Constant, Poisson
 from tests.load.stubs import ROOT, Stub, always, counts, good, request_id_of, texts
@@ -77,11 +77,11 @@ def two_subsets(port: int, *, rate=300, warm_s=0.5, main_s=1.5, schedule=None, *
 
 
 def locust_processes(folder: Path) -> list[psutil.Process]:
-    """Those that work for a run in *folder*; they all carry its plan's path in their environment."""
+    """Those that work in *folder* or below."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.environ().get("EGRESS_BENCH_PLAN", "").startswith(str(folder)):
+            if "EGRESS_BENCH_LIFELINE" in process.environ() and Path(process.cwd()).is_relative_to(folder):
                 found.append(process)
     return found
 

@@ -21,6 +21,7 @@ from bench.load.run import merge
 from bench.load.run.null_target import measure_null_target_baseline
 from bench.load.run.remote_workers import RemoteWorkers
 from bench.load.run.runner import run_load
+from bench.load.run.settings import ProcessSettings
 from bench.load.run.starting import free_port
 from tests.load.run.test_run import by_header, locust_processes, two_subsets
 from tests.load.stubs import ROOT, Stub, always, counts, request_id_of, texts
@@ -142,7 +143,7 @@ def test_workers_that_do_not_come_are_one_clear_error(tmp_path: Path) -> None:
 
 
 def test_it_is_told_how_many_came_in_time() -> None:
-    remote = RemoteWorkers(remote_plan(1, 7000, remote_workers_timeout_s=30))
+    remote = RemoteWorkers(ProcessSettings.of(remote_plan(1, 7000, remote_workers_timeout_s=30)))
 
     assert remote.arrived(2) == RemoteWorkersStatus(present=2, expected=4, host="127.0.0.1", port=7000)
     remote.check(29)
