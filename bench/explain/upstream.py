@@ -16,7 +16,7 @@ from bench.explain.proxies import Proxies, TranslatedProxy
 from bench.explain.request import Request
 from bench.explain.tls_text import describe_tls
 from bench.explain.trace import Branch, Cause, Endpoint, Hop, Origin, Outcome, Step
-from bench.istio.cluster_names import BLACK_HOLE, parse_cluster_name
+from bench.istio.cluster_names import BLACK_HOLE, PASSTHROUGH, parse_cluster_name
 
 Arrive = Callable[[str, Request, Connection], Hop]
 """Goes on at another proxy."""
@@ -63,6 +63,9 @@ class Upstream:
         if name == BLACK_HOLE:
             failure = _Failure(Cause.BLACK_HOLE, "UH", "unknown destinations are not let out")
             return [self._failed(steps, leg, name, failure)]
+        if name == PASSTHROUGH and cluster.type is ClusterDiscoveryType.STATIC:
+            why = "without interception nobody knows where the client meant an unknown host to be"
+            return [self._failed(steps, leg, name, _Failure(Cause.NO_ENDPOINT, "UH", why))]
         tls = self.here.clusters.tls(cluster)
         steps.append(self._tls_step(cluster, leg, tls))
         in_force = limits(cluster)
