@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bench.analysis.generator_health import judge_delivery, judge_generator, little_in_flight
+from bench.analysis.generator_health import judge_delivery, judge_generator, judge_weights, little_in_flight
 from bench.analysis.latency import merge, summarise
 from bench.analysis.machine import judge_machine
 from bench.analysis.subsets import combine, judge_balance
@@ -113,6 +113,7 @@ def warnings_of(
         found += judge_generator(generator, in_flight_samples=_in_flight_samples(trials))
     if totals:
         found += judge_delivery(totals[-1])
+        found += judge_weights(totals[:-1])
     found += judge_machine([trial.result for trial in trials if trial.result.experiment == "steady"])
     if generator is not None and generator.baseline_counts is not None and generator.baseline_counts.bad:
         found.append(
