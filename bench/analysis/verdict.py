@@ -123,6 +123,9 @@ def _judge_complete(result: Result) -> Verdict:
         return Verdict(state, f"{sentence}.{' ' + why if why else ''}")
     if damaged and not missed:
         return Verdict("nothing proven", f"{damaged[0]}: what it would show is unknown.")
+    if excuse == "machine disturbed" and not missed:
+        # What is met on a disturbed machine is met on a quiet one.
+        excuse = None
     if excuse is not None:
         met = f"{sentence}, which proves nothing" if sentence else "All limits are met, which proves nothing"
         return Verdict(excuse, f"{met}: {why}")

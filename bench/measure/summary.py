@@ -12,6 +12,7 @@ from bench.analysis.generator_health import (
     little_in_flight,
 )
 from bench.analysis.latency import merge, summarise
+from bench.analysis.machine import judge_machine
 from bench.analysis.subsets import combine, judge_balance
 from bench.load import LoadOutcome, StageOutcome
 from bench.measure.trial_result import Trial
@@ -155,6 +156,7 @@ def warnings_of(
         )
     if totals:
         found += judge_delivery(totals[-1])
+    found += judge_machine([trial.result for trial in trials if trial.result.experiment == "steady"])
     if generator is not None and generator.baseline_counts is not None and generator.baseline_counts.bad:
         found.append(
             RunWarning(

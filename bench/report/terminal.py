@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.analysis.compare import compare_blocks
+from bench.analysis.compare import compare_sources
 from bench.analysis.handshake import mode_doubts
 from bench.analysis.ledger import summarise_ledger
 from bench.analysis.part_costs import cpu_us_of_part, parts_of
@@ -137,10 +137,14 @@ def _set_up(handshake: HandshakeResult) -> str:
 
 
 def _source_lines(result: Result) -> list[str]:
-    blocks = [block for block in map(compare_blocks, result.comparisons) if block.blocks]
+    blocks = [block for block in compare_sources(result.comparisons) if block.blocks]
     if not blocks:
         return []
-    shown = ([block for block in blocks if block.resolved] or blocks)[:1]
+    shown = (
+        [block for block in blocks if block.resolved]
+        or [block for block in blocks if block.judgement.kind == "equivalent"]
+        or blocks
+    )[:1]
     lines = []
     for block in shown:
         static = with_unit(block.static.median if block.static else None, block.unit)

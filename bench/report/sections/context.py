@@ -42,10 +42,10 @@ def generator(result: Result) -> Section:
                         else ()
                     ),
                 ),
-                caption="Microseconds. Lag: how late requests left: for want of a free connection (the path was"
-                " full, or the connections too few), or because the generator itself was late. Null-target"
-                " baseline: response time of the same load on a stub that answers at once, which is what the"
-                " generator adds by itself.",
+                caption="Microseconds. Lag: how late requests left: for want of a free connection (the path"
+                " was full, or the connections too few), or because the generator itself was late."
+                " Null-target baseline: response time of the same load on a stub that answers at once, which"
+                " is what the generator adds by itself.",
             ),
             Facts(
                 (
@@ -73,7 +73,11 @@ def _mean(value: float | None) -> str:
 def limits(result: Result) -> Section:
     """Each limit of the scenario."""
     if not result.limits:
-        return Section("limits", "Limits", (Note("There is no limit, or the run did not get there."),))
+        return Section(
+            "limits",
+            "Limits",
+            (Note("The scenario sets no limit, or the run ended before it could be judged."),),
+        )
     table = Table(
         columns=("limit", "bound", "measured", "met"),
         rows=tuple(
