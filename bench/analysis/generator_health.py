@@ -73,7 +73,7 @@ def _cpu(generator: GeneratorResult) -> RunWarning | None:
         return RunWarning(
             code="generator-cpu-unknown",
             message="The generator's CPU time is not known.",
-            advice="Whether it was the bottleneck cannot be told from CPU; look at its lag.",
+            advice="CPU cannot show whether it was the bottleneck; look at its lag.",
         )
     if share > FULL_SHARE:
         return RunWarning(

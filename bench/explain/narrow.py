@@ -101,11 +101,15 @@ def _services(registry: Registry, request: Request, asked: set[str], named: set[
 
 
 def _openers(registry: Registry, request: Request) -> frozenset[int]:
-    """Give the place of one service for each protocol on the port of *request*, which opens its listener."""
+    """Give the place of one service for each protocol on the port of *request*, which opens its listener.
+
+    A service with addresses listens on these alone, unless it speaks HTTP: all HTTP of a port shares one
+    listener.
+    """
     found: dict[Protocol, int] = {}
     for index, service in enumerate(registry.services):
         for port in service.ports:
-            if port.number == request.port and not service.addresses:
+            if port.number == request.port and (port.protocol.is_http or not service.addresses):
                 found.setdefault(port.protocol, index)
     return frozenset(found.values())
 

@@ -12,7 +12,7 @@ from bench.explain.connections import Connection
 from bench.explain.proxies import Proxies, TranslatedProxy
 from bench.explain.request import Request
 from bench.explain.trace import Branch, Endpoint, Hop, Origin, Outcome, Step
-from bench.istio.cluster_names import BLACK_HOLE, parse_cluster_name
+from bench.istio.cluster_names import BLACK_HOLE, PASSTHROUGH, parse_cluster_name
 
 Arrive = Callable[[str, Request, Connection], Hop]
 """Goes on at another proxy."""
@@ -46,6 +46,9 @@ class Upstream:
         steps = [*steps, self._cluster_step(cluster)]
         if name == BLACK_HOLE:
             return [self._failed(steps, leg, name, "UH", "unknown destinations are not let out")]
+        if name == PASSTHROUGH and cluster.type is ClusterDiscoveryType.STATIC:
+            why = "without interception nobody knows where the client meant an unknown host to be"
+            return [self._failed(steps, leg, name, "UH", why)]
         tls = self.here.clusters.tls(cluster)
         steps.append(self._tls_step(cluster, leg, tls))
         in_force = limits(cluster)

@@ -21,7 +21,6 @@ class Refusal(StrEnum):
     JWT_CLAIMS = "jwt-claims"
     AUTO_PASSTHROUGH = "auto-passthrough"
     ZONE_AWARE = "zone-aware"
-    ALLOW_ANY = "allow-any"
     DYNAMIC_DNS = "dynamic-dns"
     RESOLUTION_NONE = "resolution-none"
     HEADLESS = "headless"
@@ -80,13 +79,6 @@ _REFUSED: Mapping[Refusal, tuple[str, str]] = {
     Refusal.ZONE_AWARE: (
         "zoneAwareLbSetting needs a mesh that knows in which zone each of its proxies is.",
         "Write localityLbSetting instead.",
-    ),
-    Refusal.ALLOW_ANY: (
-        (
-            "outbound ALLOW_ANY passes unknown hosts on to where the client sent them, which only a proxy "
-            "with interception knows; {proxy} has interception none."
-        ),
-        "Set outbound to REGISTRY_ONLY, or interception to redirect.",
     ),
     Refusal.DYNAMIC_DNS: (
         (

@@ -1,4 +1,4 @@
-"""Limits, the generator's innocence and the verdict: what passes, and what must not."""
+"""Limits, the generator's health and the verdict: what passes, and what must not."""
 
 import pytest
 
@@ -105,7 +105,7 @@ def test_a_generator_in_good_order_is_left_alone():
         ({"mean_in_flight": 2.1, "little_in_flight": 2.0, "in_flight_samples": 1_000_000}, "littles-law"),
     ],
 )
-def test_each_sign_of_guilt_has_its_warning(changes, code):
+def test_each_sign_of_a_limited_generator_has_its_warning(changes, code):
     assert codes(**changes) == [code]
 
 

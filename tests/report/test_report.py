@@ -439,5 +439,5 @@ def test_the_first_request_of_each_kind_of_failure_is_shown_whole(folder):
     assert "Example of “answered by nginx02” (v1; block 1, 1st: static)" in page.text
     assert "want: v1 HTTP/1.1 200 OK x-node: nginx02 <h1>v2!</h1>" in page.text
     assert "(nothing came back)" in page.text
-    assert "14 more examples stand in result.json" in page.text
+    assert "14 more examples are in result.json" in page.text
     assert "\n    <h1>v2!</h1>\n" in (folder / "report.md").read_text()

@@ -145,7 +145,7 @@ def config_sources(results: Sequence[Result]) -> Section:
         for letter, blocks in zip(letters(len(results)), found, strict=True)
     ]
     table = Table(
-        columns=("metric", "result", "static", "EDS", "EDS/static", "what this allows to say"),
+        columns=("metric", "result", "static", "EDS", "EDS/static", "what this shows"),
         rows=tuple(rows),
         numbers_from=6,
         caption="Medians over the blocks of each run.",

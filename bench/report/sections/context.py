@@ -55,7 +55,11 @@ def generator(result: Result) -> Section:
 def limits(result: Result) -> Section:
     """Each limit of the scenario."""
     if not result.limits:
-        return Section("limits", "Limits", (Note("There is no limit, or the run did not get there."),))
+        return Section(
+            "limits",
+            "Limits",
+            (Note("The scenario sets no limit, or the run ended before it could be judged."),),
+        )
     table = Table(
         columns=("limit", "bound", "measured", "met"),
         rows=tuple(

@@ -63,9 +63,9 @@ def config_source(result: Result, dots: str | None) -> Section:
 def _wordings(blocks: Sequence[BlockComparison]) -> Part:
     wordings = {block.wording for block in blocks}
     if len(wordings) == 1:
-        return Note(f"What this allows to say, for every metric: {wordings.pop()}.")
+        return Note(f"What this shows, for every metric: {wordings.pop()}.")
     return Table(
-        columns=("what this allows to say", "metrics"),
+        columns=("what this shows", "metrics"),
         rows=tuple(
             (wording, ", ".join(block.metric for block in blocks if block.wording == wording))
             for wording in dict.fromkeys(block.wording for block in blocks)

@@ -108,7 +108,7 @@ def correctness(result: Result) -> Section:
         for example in result.examples[:MOST_EXAMPLES]
     ]
     if len(result.examples) > MOST_EXAMPLES:
-        parts.append(Note(f"{len(result.examples) - MOST_EXAMPLES} more examples stand in result.json."))
+        parts.append(Note(f"{len(result.examples) - MOST_EXAMPLES} more examples are in result.json."))
     return Section(
         anchor="correctness",
         title="Correctness",
