@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.analysis.limits import samples_needed
 from bench.certs.material import Material
 from bench.experiment.handshake.flow import measure_handshakes
-from bench.experiment.handshake.plans import handshake_plans
-from bench.experiment.instruments import REAL, Instruments
+from bench.experiment.handshake.plans import handshake_plans, handshake_variations
+from bench.experiment.instruments import REAL, Instruments, one_generator
 from bench.experiment.options import RunOptions
 from bench.experiment.run_context import AROUND_TRIAL_S, RunContext
 from bench.experiment.steady.flow import BASELINE_S, measure_steady
@@ -49,6 +50,8 @@ def run(
     observer.plan(_planned_s(loaded, options))
     observer.stage("translating the Istio resources", 1)
     prepared = prepare(loaded)
+    for together in _stacks_at_once(prepared, options):
+        options.backend.require_watches(together)
     record = RunRecord.open(
         loaded,
         out=options.out,
@@ -87,11 +90,12 @@ def _measure(
         material = make_material(prepared.loaded, private / "material", options.keys)
         _keep_certificates(material, record.folder / "config" / "certificates")
         verifier = instruments.make_verifier(prepared.loaded, material)
-        context = RunContext(prepared, options, record, observer, material, verifier, instruments)
-        measure_steady(context)
         settings = options.handshake_of(scenario)
-        if settings is not None:
-            measure_handshakes(context, settings)
+        with one_generator(instruments, record.folder / "logs" / "generator") as kept_instruments:
+            context = RunContext(prepared, options, record, observer, material, verifier, kept_instruments)
+            measure_steady(context)
+            if settings is not None:
+                measure_handshakes(context, settings)
 
 
 def _keep_certificates(material: Material, folder: Path) -> None:
@@ -113,6 +117,18 @@ def _planned_s(loaded: LoadedScenario, options: RunOptions) -> float:
         + BASELINE_S
         + _REPORT_S
     )
+
+
+def _stacks_at_once(prepared: Prepared, options: RunOptions) -> Iterator[dict[str, int]]:
+    """The file watches of the stacks that run side by side, for each of the run's phases."""
+    yield (
+        prepared.file_watches("static", "static")
+        | prepared.file_watches("eds", "eds")
+        | prepared.file_watches("controls", "static")
+    )
+    if prepared.loaded.scenario.handshake is not None and options.with_handshake:
+        stacks = (prepared.file_watches(f"handshake-{name}", "static") for name in handshake_variations())
+        yield {proxy: count for stack in stacks for proxy, count in stack.items()}
 
 
 def _warnings(prepared: Prepared, backend: Backend) -> list[RunWarning]:
