@@ -7,7 +7,7 @@ PEERS  := $(VENV)/.peers
 
 .DEFAULT_GOAL := help
 # Folders have these names, too: without .PHONY make would find nothing to do.
-.PHONY: help install check format test bench lock clean conformance conformance-validation conformance-analyze \
+.PHONY: help install check format test coverage bench lock clean conformance conformance-validation conformance-analyze \
         conformance-explain benchmark-generator benchmark-translate benchmark-check benchmark-proof benchmark-ledger \
         benchmark-promises benchmark-search
 
@@ -36,7 +36,13 @@ format: $(READY) ## rewrite the sources in the project's format
 	$(BIN)/ruff format .
 
 test: check ## check, then all tests, with real Envoy and nginx
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations 15
+
+coverage: check ## as test, and which lines of bench/ nothing ran; fails below 90 %
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 2 --dist loadgroup
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 bench: $(READY) ## the main job: scenarios/egress-mtls, static against EDS, report in reports/
 	$(BIN)/egress-bench run

@@ -1,4 +1,4 @@
-"""Static against EDS by block: medians, paired differences, and how much they allow to say.
+"""Static against EDS by block: medians, paired differences, and what the blocks allow to say.
 
 A block is a static and an eds trial, one after the other, in an order that alternates. Its difference is one
 observation; requests inside a block are not independent samples of the difference between sources.
@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import median
 from typing import Literal
 
+from bench.analysis.comparison import MARGIN, Judgement, PairedBlocks, Why, judge_family
 from bench.analysis.part_costs import cpu_us_of_role, memory_bytes_of_role
 from bench.result import Comparison, TrialResult
-
-ENOUGH_BLOCKS = 6
-"""With n blocks the smallest two-sided p of a sign test is 2/2^n: below six, no outcome reaches 5 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +24,6 @@ class Spread:
     median: float
     lowest: float
     highest: float
-
-    @property
-    def width(self) -> float:
-        """Highest less lowest: what one source does by itself."""
-        return self.highest - self.lowest
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,43 +43,40 @@ class BlockComparison:
     """eds less static, block by block."""
     difference: float | None
     """Median of the differences."""
-    resolved: bool
-    wording: str
+    judgement: Judgement
+
+    @property
+    def resolved(self) -> bool:
+        """Whether the blocks show that the sources differ."""
+        return self.judgement.kind == "differs"
+
+    @property
+    def wording(self) -> str:
+        """The verdict in words."""
+        return word_judgement(self.judgement, "eds", "static")
 
 
-def compare_blocks(comparison: Comparison) -> BlockComparison:
-    """Put the blocks of one metric side by side, and word what follows from them.
-
-    A difference counts as resolved if there are at least six blocks, all differences have one sign, and even
-    the smallest exceeds what either source varies by itself. That is deliberately hard to reach: proper
-    intervals and an equivalence test need more blocks than a short run has.
-    """
+@lru_cache(maxsize=16)
+def compare_sources(comparisons: tuple[Comparison, ...]) -> tuple[BlockComparison, ...]:
+    """Put the blocks of each metric side by side, and judge all of them as one family of tests."""
     # After an abort one source may be a block ahead: only whole blocks are compared.
-    pairs = list(zip(comparison.static, comparison.eds, strict=False))
-    if not pairs:
-        return BlockComparison(
-            metric=comparison.metric,
-            unit=comparison.unit,
-            blocks=0,
-            static_values=(),
-            eds_values=(),
-            static=None,
-            eds=None,
-            ratio=None,
-            differences=(),
-            difference=None,
-            resolved=False,
-            wording="not resolved: no complete block",
-        )
-    static = _spread([pair[0] for pair in pairs])
-    eds = _spread([pair[1] for pair in pairs])
+    family = [
+        PairedBlocks(each.metric, each.static, each.eds, is_repeated=each.scope != "process")
+        for each in comparisons
+    ]
+    judged = judge_family(family, margin=MARGIN)
+    return tuple(
+        _beside(each, blocks.pairs, judgement)
+        for each, blocks, judgement in zip(comparisons, family, judged, strict=True)
+    )
+
+
+def _beside(
+    comparison: Comparison, pairs: Sequence[tuple[float, float]], judgement: Judgement
+) -> BlockComparison:
+    static = _spread([pair[0] for pair in pairs]) if pairs else None
+    eds = _spread([pair[1] for pair in pairs]) if pairs else None
     differences = tuple(candidate - baseline for baseline, candidate in pairs)
-    ratio = eds.median / static.median if static.median else None
-    if comparison.scope == "process":
-        # The same two processes in each block: six readings of one observation prove nothing.
-        resolved, wording = False, "not resolved: one process of each source, read again in each block"
-    else:
-        resolved, wording = _word(differences, static, eds, ratio)
     return BlockComparison(
         metric=comparison.metric,
         unit=comparison.unit,
@@ -94,11 +85,10 @@ def compare_blocks(comparison: Comparison) -> BlockComparison:
         eds_values=tuple(candidate for _, candidate in pairs),
         static=static,
         eds=eds,
-        ratio=ratio,
+        ratio=eds.median / static.median if static and eds and static.median else None,
         differences=differences,
-        difference=median(differences),
-        resolved=resolved,
-        wording=wording,
+        difference=median(differences) if differences else None,
+        judgement=judgement,
     )
 
 
@@ -106,18 +96,42 @@ def _spread(values: Sequence[float]) -> Spread:
     return Spread(median=median(values), lowest=min(values), highest=max(values))
 
 
-def _word(differences: Sequence[float], static: Spread, eds: Spread, ratio: float | None) -> tuple[bool, str]:
-    blocks = len(differences)
-    if blocks < ENOUGH_BLOCKS:
-        plural = "block" if blocks == 1 else "blocks"
-        return False, f"not resolved: {blocks} {plural}, at least {ENOUGH_BLOCKS} are needed"
-    if not (all(value > 0 for value in differences) or all(value < 0 for value in differences)):
-        return False, "not resolved: the differences of the blocks do not agree in sign"
-    if min(abs(value) for value in differences) <= max(static.width, eds.width):
-        return False, "not resolved: the differences lie within the spread of one source"
-    side = "higher" if differences[0] > 0 else "lower"
-    amount = f" by {abs(ratio - 1) * 100:.3g} %" if ratio is not None else ""
-    return True, f"eds {side} than static{amount}, in each of {blocks} blocks"
+def word_judgement(judgement: Judgement, candidate: str, baseline: str) -> str:
+    """A verdict in one line, with its interval or with what it lacks."""
+    if judgement.kind == "not resolved":
+        return f"not resolved: {_lacking(judgement, baseline)}"
+    between = ""
+    if judgement.low is not None and judgement.high is not None:
+        between = f" (95 %: {_signed(judgement.low)} to {_signed(judgement.high)})"
+    if judgement.kind == "equivalent":
+        return f"equal within ±{judgement.margin * 100:.3g} %{between}"
+    shift = judgement.shift or 0.0
+    side = "higher" if shift > 0 else "lower"
+    small = f", yet within ±{judgement.margin * 100:.3g} %" if judgement.is_equivalent else ""
+    return f"{candidate} {abs(shift) * 100:.3g} % {side} than {baseline}{between}{small}"
+
+
+def _lacking(judgement: Judgement, baseline: str) -> str:
+    more = judgement.more_blocks
+    match judgement.why:
+        case Why.FEW_BLOCKS:
+            plural = "block" if judgement.blocks == 1 else "blocks"
+            return f"{judgement.blocks} {plural}, a verdict needs {judgement.blocks + (more or 0)} or more"
+        case Why.ONE_PROCESS:
+            return "one process of each source, read again in each block"
+        case Why.NOISE | Why.WITHIN_FLOOR:
+            about = "" if more is None else f"; about {more} more would probably do"
+            if judgement.why is Why.WITHIN_FLOOR:
+                return f"{baseline} differs from itself by as much{about}"
+            could = judgement.resolvable
+            reach = "" if could is None else f" (they would show a change of {could * 100:.2g} %)"
+            return f"the {judgement.blocks} blocks vary too much{reach}{about}"
+        case _:
+            return judgement.why.value
+
+
+def _signed(share: float) -> str:
+    return f"{share * 100:+.2g} %"
 
 
 def comparisons_of(trials: Sequence[TrialResult]) -> tuple[Comparison, ...]:

@@ -41,7 +41,14 @@ def run(
     blocks: Annotated[int | None, typer.Option(help="Blocks of a static and an EDS trial, likewise.")] = None,
     workers: Annotated[int | None, typer.Option(help="Locust worker processes, likewise.")] = None,
     key: Annotated[str | None, typer.Option(help="Key type of the certificates, likewise.")] = None,
-    handshake: Annotated[bool, typer.Option(help="Measure TLS handshakes.")] = True,
+    handshake: Annotated[
+        bool | None,
+        typer.Option(
+            "--handshake/--no-handshake",
+            help="Measure TLS handshakes; by default if the scenario has a section on them.",
+            show_default=False,
+        ),
+    ] = None,
     envoy_image: Annotated[
         list[str] | None,
         typer.Option(help="Envoy image of `--stack docker`; several: one run with each, for comparison."),

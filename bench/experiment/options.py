@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.certs.keys import KeysAhead
 from bench.load.run import NO_LOCUST_OUTPUTS, LocustOutputs
 from bench.result import LedgerLevel
+from bench.scenario.models import Handshake, Scenario
 from bench.stack.backend import Backend
 
 
@@ -26,10 +27,18 @@ class RunOptions:
     from."""
     keys: KeysAhead | None = None
     """Keys for the certificates that are being made since then."""
-    with_handshake: bool = True
+    with_handshake: bool | None = None
+    """Measure handshakes; with the settings of the scenario, or without any with the default ones. None: only
+    where the scenario has such settings."""
     mix_matrix: bool = False
     """Let a tenth of the steady trials' requests be those of the request matrix."""
     ledger: LedgerLevel = "counters"
     """Level of the accounts of the steady trials; those of handshakes are kept at level ``counters``."""
     locust_outputs: LocustOutputs = NO_LOCUST_OUTPUTS
     """What Locust itself shows and writes, for each trial."""
+
+    def handshake_of(self, scenario: Scenario) -> Handshake | None:
+        """The settings to measure handshakes with; None: they are not measured."""
+        if self.with_handshake is None:
+            return scenario.handshake
+        return scenario.handshake or Handshake() if self.with_handshake else None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.analysis.limits import samples_needed
 from bench.certs.material import Material
 from bench.experiment.handshake.flow import measure_handshakes
-from bench.experiment.handshake.plans import handshake_plans
-from bench.experiment.instruments import REAL, Instruments
+from bench.experiment.handshake.plans import handshake_plans, handshake_variations
+from bench.experiment.instruments import REAL, Instruments, one_generator
 from bench.experiment.options import RunOptions
 from bench.experiment.run_context import AROUND_TRIAL_S, RunContext
 from bench.experiment.steady.flow import BASELINE_S, measure_steady
@@ -20,6 +23,7 @@ from bench.observer import Observer
 from bench.preparation import Prepared, make_material, prepare
 from bench.result import RunWarning
 from bench.scenario.load import LoadedScenario
+from bench.scenario.traffic import mean_rate
 from bench.stack.backend import Backend
 from bench.stack.runs import supervised_folder
 
@@ -46,6 +50,8 @@ def run(
     observer.plan(_planned_s(loaded, options))
     observer.stage("translating the Istio resources", 1)
     prepared = prepare(loaded)
+    for together in _stacks_at_once(prepared, options):
+        options.backend.require_watches(together)
     record = RunRecord.open(
         loaded,
         out=options.out,
@@ -84,10 +90,12 @@ def _measure(
         material = make_material(prepared.loaded, private / "material", options.keys)
         _keep_certificates(material, record.folder / "config" / "certificates")
         verifier = instruments.make_verifier(prepared.loaded, material)
-        context = RunContext(prepared, options, record, observer, material, verifier, instruments)
-        measure_steady(context)
-        if scenario.handshake is not None and options.with_handshake:
-            measure_handshakes(context, scenario.handshake)
+        settings = options.handshake_of(scenario)
+        with one_generator(instruments, record.folder / "logs" / "generator") as kept_instruments:
+            context = RunContext(prepared, options, record, observer, material, verifier, kept_instruments)
+            measure_steady(context)
+            if settings is not None:
+                measure_handshakes(context, settings)
 
 
 def _keep_certificates(material: Material, folder: Path) -> None:
@@ -99,8 +107,9 @@ def _keep_certificates(material: Material, folder: Path) -> None:
 def _planned_s(loaded: LoadedScenario, options: RunOptions) -> float:
     traffic = loaded.scenario.traffic
     trials = [plan.measure_s for _, plan in steady_plans(traffic)]
-    if loaded.scenario.handshake is not None and options.with_handshake:
-        trials += [plan.measure_s for _, plan in handshake_plans(loaded.scenario.handshake)]
+    settings = options.handshake_of(loaded.scenario)
+    if settings is not None:
+        trials += [plan.measure_s for _, plan in handshake_plans(settings)]
     return (
         sum(trials)
         + len(trials) * (traffic.warm_up_s + AROUND_TRIAL_S)
@@ -108,6 +117,18 @@ def _planned_s(loaded: LoadedScenario, options: RunOptions) -> float:
         + BASELINE_S
         + _REPORT_S
     )
+
+
+def _stacks_at_once(prepared: Prepared, options: RunOptions) -> Iterator[dict[str, int]]:
+    """The file watches of the stacks that run side by side, for each of the run's phases."""
+    yield (
+        prepared.file_watches("static", "static")
+        | prepared.file_watches("eds", "eds")
+        | prepared.file_watches("controls", "static")
+    )
+    if prepared.loaded.scenario.handshake is not None and options.with_handshake:
+        stacks = (prepared.file_watches(f"handshake-{name}", "static") for name in handshake_variations())
+        yield {proxy: count for stack in stacks for proxy, count in stack.items()}
 
 
 def _warnings(prepared: Prepared, backend: Backend) -> list[RunWarning]:
@@ -120,6 +141,7 @@ def _warnings(prepared: Prepared, backend: Backend) -> list[RunWarning]:
         RunWarning(code=missing.code, message=str(missing), advice=missing.advice)
         for missing in prepared.missing_stand_ins
     ]
+    found += _too_few_samples(prepared.loaded)
     if prepared.loaded.scenario.resources and not backend.holds_limits:
         found.append(
             RunWarning(
@@ -127,6 +149,30 @@ def _warnings(prepared: Prepared, backend: Backend) -> list[RunWarning]:
                 message=f"{prepared.loaded.position('resources')}: the {backend.kind} stack holds no part to"
                 " these limits; only Envoy's --concurrency follows them.",
                 advice="Run with --stack docker to measure within limits.",
+            )
+        )
+    return found
+
+
+def _too_few_samples(loaded: LoadedScenario) -> list[RunWarning]:
+    """Limits that this run cannot prove, however good the path is, and how long it takes to prove them."""
+    traffic, limits = loaded.scenario.traffic, loaded.scenario.limits.model_dump()
+    rate = mean_rate(traffic.schedule)
+    needed = {name: samples_needed(name) for name, bound in limits.items() if bound is not None}
+    trials = len(steady_plans(traffic))
+    found = []
+    for name, samples in needed.items():
+        # How many a closed loop brings is what it is there to find out.
+        expected = rate * traffic.measure_s * trials if rate is not None else None
+        if rate is None or expected is None or samples is None or expected >= samples:
+            continue
+        found.append(
+            RunWarning(
+                code="too-few-samples",
+                message=f"{loaded.position('limits', name)}: {name} takes {samples:,} answers, and {trials}"
+                f" trials of {traffic.measure_s:g} s at {rate:g}/s bring {expected:,.0f}: it will be neither"
+                " met nor missed.",
+                advice=f"`--measure {math.ceil(samples / rate / trials)}` is long enough.",
             )
         )
     return found

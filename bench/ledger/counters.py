@@ -4,7 +4,8 @@ Measured with Envoy 1.40, one request of each kind at a time (a test repeats it)
 
 - ``downstream_rq_total``: every request whose first bytes were read; garbage and half a request line count.
 - ``downstream_rq_completed``: every request that got response headers, also those cut off later. The
-  status classes ``downstream_rq_1xx`` … ``5xx`` add up to it.
+  status classes ``downstream_rq_1xx`` … ``5xx`` add up to it. So a request with ``expect: 100-continue``
+  counts twice, once for each answer; ``downstream_cx_upgrades_total`` counts those whose 1xx is the last.
 - ``rq_total`` (the router's): requests that reached the router: not those that the connection manager
   answered itself (400) and not those that the fault filter aborted.
 - ``no_route``, ``no_cluster``, ``rq_direct_response`` (redirects are in it): one each, none of them touches
@@ -16,12 +17,15 @@ For one cluster:
 
 - ``upstream_rq_total``: every attempt that got a connection, first ones and retries, whatever its end.
 - not in it: ``upstream_rq_pending_overflow`` (UO), ``upstream_rq_pending_failure_eject`` (UF, one for each
-  failed attempt), ``upstream_cx_none_healthy`` (UH), ``upstream_rq_cancelled`` (client left while waiting),
-  and what waits right now (gauge ``upstream_rq_pending_active``).
+  failed attempt; for HTTP/2, see below), ``upstream_cx_none_healthy`` (UH), ``upstream_rq_cancelled`` (client
+  left while waiting), and what waits right now (gauge ``upstream_rq_pending_active``).
 - ``upstream_rq_retry``: every retry that was made, also of attempts that never got a connection.
 - so first attempts = total + overflow + failure_eject + none_healthy + cancelled + waiting - retry.
 - ``upstream_rq_completed``: one for each downstream request with an answer, local 503 and 504 included;
   answers to attempts that were retried stand in ``retry.upstream_rq_completed``.
+- over HTTP/2, ``upstream_rq_pending_failure_eject`` also counts each stream that was under way when its
+  connection ended (UC), and ``upstream_cx_destroy_with_active_rq`` counts the connection once, however many
+  streams it had. Without a failed connect (``upstream_cx_connect_fail``) all of them were such streams.
 - ``upstream_rq_rx_reset`` stays 0 when an HTTP/1.1 upstream closes the connection: UC shows in
   ``upstream_cx_destroy_with_active_rq``, which also counts timeouts (UT) and clients that left.
 """
@@ -100,7 +104,8 @@ class Downstream:
     """What one HTTP connection manager counted in a window."""
 
     total: int
-    completed: int
+    answered: int
+    """With a final answer: completed, less those completed by a 1xx only."""
     active: int
     """Change of the gauge: requests that are in flight now and were not, less those that were."""
     routed: int
@@ -117,9 +122,10 @@ class Downstream:
         def delta(name: str) -> int:
             return window.delta(f"http.{prefix}.{name}")
 
+        informational = max(0, delta("downstream_rq_1xx") - delta("downstream_cx_upgrades_total"))
         return cls(
             delta("downstream_rq_total"),
-            delta("downstream_rq_completed"),
+            delta("downstream_rq_completed") - informational,
             delta("downstream_rq_active"),
             delta("rq_total"),
             delta("no_route"),
@@ -138,12 +144,16 @@ class Upstream:
     total: int
     retries: int
     overflow: int
-    failed: int
+    ejected: int
+    """Attempts that never got a connection, and, over HTTP/2, the streams of connections that ended."""
+    is_multiplexed: bool
+    """It has had connections with many streams (HTTP/2, HTTP/3)."""
+    connect_failures: int
     none_healthy: int
     cancelled: int
     waiting: int
     broken: int
-    """Connections that ended with a request on them: UC, UT and clients that left."""
+    """Connections that ended with a request, or streams, on them: UC, UT and clients that left."""
     timeouts: int
     active: int
 
@@ -161,6 +171,8 @@ class Upstream:
             delta("upstream_rq_retry"),
             delta("upstream_rq_pending_overflow"),
             delta("upstream_rq_pending_failure_eject"),
+            any(window.after.get(f"cluster.{name}.upstream_cx_http{n}_total", 0) for n in (2, 3)),
+            delta("upstream_cx_connect_fail"),
             delta("upstream_cx_none_healthy"),
             delta("upstream_rq_cancelled"),
             delta("upstream_rq_pending_active"),
@@ -170,14 +182,16 @@ class Upstream:
         )
 
     @property
-    def first_attempts(self) -> int:
-        """Requests that were meant for this cluster, mirrored copies included."""
-        return (
-            self.total
-            + self.overflow
-            + self.failed
-            + self.none_healthy
-            + self.cancelled
-            + self.waiting
-            - self.retries
-        )
+    def torn(self) -> tuple[int, int]:
+        """Streams that were under way when their connection ended: at least, and at most so many.
+
+        They are in ``total`` and in ``ejected``: an HTTP/1.1 attempt is never in both.
+        """
+        if not self.is_multiplexed:
+            return 0, 0
+        return (self.ejected if not self.connect_failures else 0), self.ejected
+
+    @property
+    def lost_on_the_way(self) -> int:
+        """At most so many attempts were on connections that ended: nobody behind need have read them."""
+        return max(self.broken, self.torn[1])

@@ -78,5 +78,5 @@ def unknown_ids(client: ClientIds) -> tuple[LedgerDamage, ...]:
     """Whether the client itself kept too little to tell."""
     if client.has_all:
         return ()
-    detail = "its right answers cannot be told from the rest"
+    detail = "its right answers cannot be separated from the rest"
     return (LedgerDamage(code=DamageCode.CLIENT_IDS_MISSING, detail=detail),)

@@ -130,13 +130,13 @@ def books_of_proxy(listener: Book, routing: Book, book: ProxyBook) -> Sequence[B
     if damages:
         return lost(listener, damages), lost(routing, damages)
     sides = [Downstream.of(book.window, prefix) for prefix in book.listeners]
-    total, completed = sum(s.total for s in sides), sum(s.completed for s in sides)
+    total, answered = sum(s.total for s in sides), sum(s.answered for s in sides)
     active = sum(side.active for side in sides)
     # A request without an answer that is not in flight: its client left. Each is reset, so resets bound it.
-    left = total - completed - active
+    left = total - answered - active
     gone = left if 0 <= left <= sum(side.rx_reset for side in sides) else 0
     residuals = [Residual(Cause.IN_FLIGHT, active), Residual(Cause.CLIENT_LEFT, gone)]
-    return balance(listener, total, completed, residuals), _routing(routing, book, sides)
+    return balance(listener, total, answered, residuals), _routing(routing, book, sides)
 
 
 def _routing(title: Book, book: ProxyBook, sides: Sequence[Downstream]) -> Balance:
@@ -144,6 +144,7 @@ def _routing(title: Book, book: ProxyBook, sides: Sequence[Downstream]) -> Balan
     total, routed = sum(s.total for s in sides), sum(s.routed for s in sides)
     aborted = sum(side.aborted for side in sides)
     attached = sum(up.total for up in ups)
+    ejected = sum(up.ejected for up in ups)
     residuals = [
         Residual(Cause.REJECTED, max(0, total - routed - aborted)),
         Residual(Cause.FAULT_INJECTED, aborted),
@@ -151,14 +152,19 @@ def _routing(title: Book, book: ProxyBook, sides: Sequence[Downstream]) -> Balan
         Residual(Cause.NO_CLUSTER, sum(side.no_cluster for side in sides)),
         Residual(Cause.DIRECT_ANSWER, sum(side.direct for side in sides)),
         Residual(Cause.OVERFLOW, sum(up.overflow for up in ups)),
-        Residual(Cause.UPSTREAM_FAILURE, sum(up.failed for up in ups)),
         Residual(Cause.NO_HEALTHY_UPSTREAM, sum(up.none_healthy for up in ups)),
         Residual(Cause.CANCELLED, sum(up.cancelled for up in ups)),
         Residual(Cause.IN_FLIGHT, sum(up.waiting for up in ups)),
         Residual(Cause.RETRY, -sum(up.retries for up in ups)),
         Residual(Cause.MIRROR, -sum(book.mirrored.values())),
     ]
-    return balance(title, total, attached, residuals)
+    # Streams of HTTP/2 connections that ended stand in both sums. Where connects failed, too, their number is
+    # known as a range only: the one that closes the book is taken, and said to be.
+    least, most = (sum(up.torn[end] for up in ups) for end in (0, 1))
+    rest = total - attached - sum(residual.count for residual in residuals)
+    torn = min(max(ejected - rest, least), most)
+    residuals.append(Residual(Cause.UPSTREAM_FAILURE, ejected - torn))
+    return balance(title, total, attached, residuals, remarks=_on_trust(torn - least))
 
 
 def _sidecar_to_gateway(books: Books) -> Balance:
@@ -170,7 +176,7 @@ def _sidecar_to_gateway(books: Books) -> Balance:
     read = sum(Downstream.of(books.gateway.window, p).total for p in books.gateway.listeners)
     gap = sent - (read - books.gateway.foreign)
     # A connection that broke under a request: the gateway may never have read it.
-    broken = min(max(gap, 0), sum(up.broken for up in ups))
+    broken = min(max(gap, 0), sum(up.lost_on_the_way for up in ups))
     residuals = [Residual(Cause.RESET, broken), Residual(Cause.FOREIGN, -books.gateway.foreign)]
     return balance(Book.SIDECAR_TO_GATEWAY, sent, read, residuals, remarks=_on_trust(broken))
 
@@ -190,7 +196,7 @@ def _nodes(books: Books) -> Sequence[Balance]:
         ups = [Upstream.of(books.gateway.window, cluster) for cluster in clusters]
         sent, read = sum(up.total for up in ups), sum(node.lines for node in found)
         foreign = sum(node.foreign for node in found)
-        broken = min(max(sent - read + foreign, 0), sum(up.broken for up in ups))
+        broken = min(max(sent - read + foreign, 0), sum(up.lost_on_the_way for up in ups))
         residuals = [Residual(Cause.RESET, broken), Residual(Cause.FOREIGN, -foreign)]
         balances.append(
             balance(Book.GATEWAY_TO_NODES, sent, read, residuals, remarks=_on_trust(broken), nodes=names)

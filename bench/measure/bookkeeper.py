@@ -46,7 +46,7 @@ from bench.telemetry.access_log import LogMark, wait_until_flushed
 from bench.telemetry.admin import Admin
 
 _COUNTERS = (
-    r"^(http\..*\.(downstream_rq_(total|completed|active|rx_reset)|rq_total|no_route|no_cluster"
+    r"^(http\..*\.(downstream_rq_(total|completed|1xx|active|rx_reset)|downstream_cx_upgrades_total|rq_total|no_route|no_cluster"
     r"|rq_direct_response)|http\..*\.fault\.aborts_injected|cluster\..*\.upstream_(rq|cx)_.*|server\.uptime)$"
 )
 _OWN = ("http.admin.", "http.async-client.")

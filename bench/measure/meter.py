@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
 from bench.errors import MeasurementError
-from bench.result import ComponentCost
+from bench.result import ComponentCost, MachineUse
 from bench.stack import Component, Stack
 from bench.telemetry.admin import Admin, Snapshot, difference, total
 from bench.telemetry.containers import Throttling, read_containers, read_throttling
-from bench.telemetry.usage import Usage, read_usage
+from bench.telemetry.machine import MachineReading, read_machine
+from bench.telemetry.usage import Usage, cpu_seconds, read_usage
 
 _TLS_COUNTERS = r"^cluster\..*\.(upstream_cx_total|ssl\.handshake|ssl\.session_reused)$"
 
@@ -38,6 +40,38 @@ class Reading:
     throttling: Mapping[str, Throttling]
     """Of the parts that a CPU limit can hold back."""
     gateway: Snapshot
+    machine: MachineReading | None = None
+    ours_s: float | None = None
+    """CPU seconds of this process, all its descendants, and of parts that are no descendants."""
+    at_s: float = 0.0
+    """On the monotonic clock."""
+
+    def machine_until(self, later: Reading, elsewhere_s: float = 0.0) -> MachineUse | None:
+        """Whose the machine was between two readings; None where the kernel does not tell.
+
+        Args:
+            later: the second one.
+            elsewhere_s: CPU seconds of ours in between that no reading holds: load workers in containers.
+        """
+        first, last = self.machine, later.machine
+        if first is None or last is None or self.ours_s is None or later.ours_s is None:
+            return None
+        busy, idle = last.busy_s - first.busy_s, last.idle_s - first.idle_s
+        steal = last.steal_s - first.steal_s
+        whole = busy + idle + steal
+        if whole <= 0:
+            return None
+        ours = min(busy, later.ours_s - self.ours_s + elsewhere_s)
+        waiting = None
+        if first.waiting_s is not None and last.waiting_s is not None and later.at_s > self.at_s:
+            waiting = (last.waiting_s - first.waiting_s) / (later.at_s - self.at_s)
+        return MachineUse(
+            ours_share=ours / whole,
+            others_share=(busy - ours) / whole,
+            idle_share=idle / whole,
+            steal_share=steal / whole,
+            waiting_share=waiting,
+        )
 
     def tls_until(self, later: Reading) -> UpstreamTls | None:
         """What the gateway's clusters counted between two readings.
@@ -87,7 +121,17 @@ class Meter:
         )
         usage |= {name: read.usage for name, read in asked.items()}
         throttling |= {name: read.throttling for name, read in asked.items() if read.throttling is not None}
-        return Reading(wall_us, usage, throttling, self._admin.snapshot(_TLS_COUNTERS))
+        machine = read_machine()
+        apart = sum(read.cpu_seconds for part in self._parts if part.container and (read := usage[part.name]))
+        return Reading(
+            wall_us,
+            usage,
+            throttling,
+            self._admin.snapshot(_TLS_COUNTERS),
+            machine=machine,
+            ours_s=cpu_seconds(os.getpid(), "this process") + apart,
+            at_s=time.monotonic(),
+        )
 
     def costs(
         self, before: Reading, after: Reading, requests: int, peaks: Mapping[str, int]

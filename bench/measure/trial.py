@@ -134,6 +134,9 @@ def run_trial(
             measured_from_us=first.wall_us,
             # Without the containers it would be the memory of something else.
             peak_memory_bytes=memory.peak_bytes if containers is not None else None,
+            machine=first.machine_until(
+                last, outcome.generator.cpu_seconds if stack.client(scenario.traffic.client) else 0.0
+            ),
         )
     ledger = None
     if not isinstance(failure, KeyboardInterrupt):

@@ -14,6 +14,7 @@ from bench.result import (
     ComponentCost,
     FailureExample,
     LedgerResult,
+    MachineUse,
     SecondRow,
     StageCounts,
     SubsetOutcome,
@@ -35,6 +36,8 @@ class StackReadings:
     """When the measured stage began, microseconds since the epoch, as access logs count."""
     peak_memory_bytes: int | None
     """Largest sum over all processes of the run."""
+    machine: MachineUse | None = None
+    """Whose the machine was in the measured stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ def finished_trial(
             sessions_reused=tls.resumed if tls is not None else None,
             ledger=ledger,
             stages=tuple(_counts_of(stage) for stage in outcome.stages),
+            machine=readings.machine if readings is not None else None,
             aborted=_why(failure, outcome),
         ),
         subsets=subsets,

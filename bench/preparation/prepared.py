@@ -68,6 +68,14 @@ class Prepared:
             {proxy.ip: name for name, proxy in scenario.inventory.proxies.items()},
         )
 
+    def file_watches(self, name: str, source: ConfigSource) -> dict[str, int]:
+        """What the proxies of a stack *name* take of a user's file watches, each with its stack."""
+        return {
+            f"{name} {proxy}": config.file_watches
+            for (proxy, written), config in self.configs.items()
+            if written == source
+        }
+
     def config_hashes(self) -> dict[str, str]:
         """``proxy config_source`` -> hash of its files with Istio's own addresses, equal on every machine."""
         placement = Placement(config_root="/config", log_root="/logs")
@@ -96,6 +104,7 @@ class Prepared:
             files={path: material.live / made for path, made in scenario.tls.files.items()},
             ports=dict(scenario.ports),
             resource_limits=_resource_limits(scenario),
+            connections=scenario.traffic.connections.count,
             workers=scenario.traffic.workers,
             names=(scenario.traffic.host.partition(":")[0],),
         )

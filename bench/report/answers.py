@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.analysis.bounds import misroute_upper_bound
-from bench.analysis.compare import compare_blocks
+from bench.analysis.compare import compare_sources
 from bench.analysis.handshake import doubts, mode_doubts
 from bench.analysis.verdict import misrouted_anywhere, whole
 from bench.report.document import Answer, Figure
@@ -113,15 +113,18 @@ def _handshake(found: HandshakeResult | None) -> Answer:
 
 
 def _config_source(comparisons: tuple[Comparison, ...]) -> Answer:
-    blocks = [block for block in map(compare_blocks, comparisons) if block.blocks]
+    blocks = [block for block in compare_sources(comparisons) if block.blocks]
     if not blocks:
         return Answer("Static or EDS", NOT_MEASURED, None)
-    resolved = [block for block in blocks if block.resolved]
-    if resolved:
-        text = "; ".join(f"{block.metric}: {block.wording}" for block in resolved)
-        rest = len(blocks) - len(resolved)
-        others = f" The other {rest} metrics show no resolved difference." if rest else ""
-        return Answer("Static or EDS", f"{text}.{others}", "static-eds")
+    told = [f"{block.metric}: {block.wording}." for block in blocks if block.resolved]
+    equal = [block for block in blocks if block.judgement.kind == "equivalent"]
+    if equal:
+        names = ", ".join(block.metric for block in equal)
+        told.append(f"Equal within ±{equal[0].judgement.margin * 100:.3g} %: {names}.")
+    if told:
+        rest = sum(block.judgement.kind == "not resolved" for block in blocks)
+        others = [f"{rest} more {'metric is' if rest == 1 else 'metrics are'} not resolved."] if rest else []
+        return Answer("Static or EDS", " ".join(told + others), "static-eds")
     first = blocks[0]
     static = with_unit(first.static.median if first.static else None, first.unit)
     eds = with_unit(first.eds.median if first.eds else None, first.unit)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.analysis.compare import compare_blocks
+from bench.analysis.compare import compare_sources
 from bench.analysis.histogram import Histogram
 from bench.analysis.latency import merge
 from bench.analysis.verdict import judge
@@ -63,7 +63,7 @@ def build_document(folder: Path, result: Result) -> Document:
     """Put a report together; charts come from the samples and are left out where there are none."""
     if result.faults is not None:
         return _of_faults(result)
-    blocks = [compare_blocks(comparison) for comparison in result.comparisons]
+    blocks = compare_sources(result.comparisons)
     return Document(
         title=result.scenario,
         description=result.description,

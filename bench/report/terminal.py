@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.analysis.compare import compare_blocks
+from bench.analysis.compare import compare_sources
 from bench.analysis.handshake import mode_doubts
 from bench.analysis.ledger import summarise_ledger
 from bench.analysis.part_costs import cpu_us_of_part, parts_of
@@ -42,6 +42,7 @@ def summary_lines(result: Result, report: Path | None) -> list[str]:
     lines = [*verdict_lines(result), ""]
     if result.totals:
         lines += [*_count_lines(result.totals), ""]
+    lines += _share_lines(result)
     lines += _fault_lines(result)
     lines += _time_lines(result)
     lines += _cost_lines(result)
@@ -73,6 +74,19 @@ def _count_lines(totals: Sequence[SubsetResult]) -> list[str]:
     if len(shown) < len(parts):
         lines[-1:-1] = [f"… and {len(parts) - len(shown)} more in the report"]
     return lines
+
+
+def _share_lines(result: Result) -> list[str]:
+    """How the answers of each subset are divided, those that are not as expected first."""
+    lines = []
+    for found in sorted(result.shares, key=lambda each: each.fits)[:MOST_SUBSETS]:
+        parts = "  ".join(
+            f"{'+'.join(each.nodes)} {each.observed / found.answers:.1%} ({each.expected:.1%})"
+            f"{'' if each.fits else ' ✗'}"
+            for each in found.shares
+        )
+        lines.append(_cut(f"{_cut('shares ' + found.subset, 14):<15}{parts}"))
+    return [*lines, ""] if lines else []
 
 
 def _time_lines(result: Result) -> list[str]:
@@ -137,10 +151,14 @@ def _set_up(handshake: HandshakeResult) -> str:
 
 
 def _source_lines(result: Result) -> list[str]:
-    blocks = [block for block in map(compare_blocks, result.comparisons) if block.blocks]
+    blocks = [block for block in compare_sources(result.comparisons) if block.blocks]
     if not blocks:
         return []
-    shown = ([block for block in blocks if block.resolved] or blocks)[:1]
+    shown = (
+        [block for block in blocks if block.resolved]
+        or [block for block in blocks if block.judgement.kind == "equivalent"]
+        or blocks
+    )[:1]
     lines = []
     for block in shown:
         static = with_unit(block.static.median if block.static else None, block.unit)

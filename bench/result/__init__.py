@@ -28,12 +28,14 @@ from bench.result.load import (
     FailureExample,
     GeneratorResult,
     Latency,
+    MachineUse,
     StageCounts,
     SubsetResult,
     TrialResult,
 )
 from bench.result.reasons import UNANSWERED, Reason, ReasonCode
 from bench.result.seconds import SecondRow
+from bench.result.shares import NodeShare, SharesResult
 from bench.result.storage import RESULT_FILE, read_result, write_result
 
 __all__ = [
@@ -64,12 +66,15 @@ __all__ = [
     "LedgerNote",
     "LedgerResult",
     "LimitCheck",
+    "MachineUse",
+    "NodeShare",
     "NoteCode",
     "Reason",
     "ReasonCode",
     "Result",
     "RunWarning",
     "SecondRow",
+    "SharesResult",
     "StageCounts",
     "SubsetOutcome",
     "SubsetResult",

@@ -48,6 +48,20 @@ class ComponentCost(Model):
     """How long it waited."""
 
 
+class MachineUse(Model):
+    """Whose the machine was during a measured stage, as shares of all its processors. None: unknown."""
+
+    ours_share: float | None
+    """The suite, the generator and every part of the run."""
+    others_share: float | None
+    """Everybody else on this machine."""
+    idle_share: float | None
+    steal_share: float | None
+    """What the host of a virtual machine took away."""
+    waiting_share: float | None = None
+    """Share of the time in which some task, ours or another, waited for a processor."""
+
+
 class StageCounts(Model):
     """How the requests of one stage ended: those of a warm-up are answers, too."""
 
@@ -91,6 +105,8 @@ class TrialResult(Model):
     """None where the path is not ours to look into."""
     stages: tuple[StageCounts, ...] = ()
     """Every stage as far as it came, warm-up included; empty in results of older versions."""
+    machine: MachineUse | None = None
+    """Whose the machine was meanwhile; None: nothing was read."""
     aborted: str | None = None
     """Why the trial ended before its time; its figures are of what was done until then. None: it did not."""
 
@@ -132,6 +148,18 @@ class GeneratorResult(Model):
     """Requests under way, sampled."""
     little_in_flight: float | None = None
     """The same by Little's law: answers per second times mean service time."""
+    own_lag: Latency | None = None
+    """The part of the lag in which a connection was free: the generator's own. None in older results."""
+    waited: Latency | None = None
+    """The part in which none was free: what the path, or too few connections, made requests wait."""
+    mean_queued: float | None = None
+    """Requests that waited for a connection, sampled."""
+    little_queued: float | None = None
+    """The same by Little's law: requests sent per second times mean wait."""
+    connections: int | None = None
+    """As many as may be open at a time."""
+    connections_needed: int | None = None
+    """As many as would carry the intended rate at the service time of this run."""
     null_target_baseline: Latency | None = None
     """Response time of the same load on a stub that answers at once: what the generator adds by itself."""
     baseline_counts: Counts | None = None

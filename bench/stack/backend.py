@@ -14,6 +14,7 @@ from bench.scenario.models import Scenario
 from bench.stack.binaries import find_envoy, find_nginx
 from bench.stack.faults import ComponentFaults
 from bench.stack.protocol import Stack, StackSpec
+from bench.stack.watches import require_container_watches, require_local_watches
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,9 @@ class Backend:
     """Faults over one of its stacks."""
     versions: Callable[[], Mapping[str, str]]
     """What runs there, for the fingerprint; raises ``StackError`` if a part is missing."""
+    require_watches: Callable[[Mapping[str, int]], None] = lambda _: None
+    """Checks, before anything starts, that proxies which run at once get their file watches; see
+    ``bench.stack.watches.require_watches``."""
     holds_limits: bool = False
     """Whether ``resources`` are more than a number of worker threads there."""
 
@@ -35,7 +39,11 @@ def local_backend() -> Backend:
     from bench.stack.local import LocalFaults, LocalStack  # noqa: PLC0415 - a run needs one kind
 
     return Backend(
-        "local", LocalStack, LocalFaults, lambda: versions(envoy=find_envoy().path, nginx=find_nginx().path)
+        "local",
+        LocalStack,
+        LocalFaults,
+        lambda: versions(envoy=find_envoy().path, nginx=find_nginx().path),
+        require_watches=require_local_watches,
     )
 
 
@@ -93,5 +101,6 @@ def docker_backend(
         make_stack=functools.partial(ComposeStack, images=images),
         make_faults=ContainerFaults,
         versions=what_runs,
+        require_watches=require_container_watches,
         holds_limits=True,
     )

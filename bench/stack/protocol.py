@@ -79,6 +79,8 @@ class StackSpec:
     """Component name, or ``GENERATOR`` -> what it may use. Only containers can be held to it."""
     names: tuple[str, ...] = ()
     """Host names that a client calls: where connections are redirected, its DNS must know them."""
+    connections: int = 16
+    """That the client holds at once; each is an open file of every part of the way."""
     workers: int = 1
     """Load worker processes that the client's place must have room for."""
 

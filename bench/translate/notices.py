@@ -21,7 +21,6 @@ class Refusal(StrEnum):
     JWT_CLAIMS = "jwt-claims"
     AUTO_PASSTHROUGH = "auto-passthrough"
     ZONE_AWARE = "zone-aware"
-    ALLOW_ANY = "allow-any"
     DYNAMIC_DNS = "dynamic-dns"
     RESOLUTION_NONE = "resolution-none"
     HEADLESS = "headless"
@@ -81,13 +80,6 @@ _REFUSED: Mapping[Refusal, tuple[str, str]] = {
         "zoneAwareLbSetting needs a mesh that knows in which zone each of its proxies is.",
         "Write localityLbSetting instead.",
     ),
-    Refusal.ALLOW_ANY: (
-        (
-            "outbound ALLOW_ANY passes unknown hosts on to where the client sent them, which only a proxy "
-            "with interception knows; {proxy} has interception none."
-        ),
-        "Set outbound to REGISTRY_ONLY, or interception to redirect.",
-    ),
     Refusal.DYNAMIC_DNS: (
         (
             "resolution DYNAMIC_DNS of {host} resolves whatever name comes, which no stand-in can answer "
@@ -120,8 +112,8 @@ _NOTICED: Mapping[Notice, tuple[str, str]] = {
     Notice.HOST_TAKEN: (_LEFT_OUT + "an older server on port {port} has the host {host} already.", _OWN_PORT),
     Notice.PORT_NAME_TAKEN: (_LEFT_OUT + "another server is called {name}.", "Give its port another name."),
     Notice.NO_LISTENER: (
-        "nothing is bound to {bind}:{port}, so there is no listener.",
-        "Bind a VirtualService with a tcp or tls route to this Gateway.",
+        "no {rules} rule is bound to {bind}:{port}, so there is no listener.",
+        "Bind a VirtualService with {rules} rules to this Gateway: its server asks no others.",
     ),
     Notice.SNI_TAKEN: ("a tls match of {rule} has no effect: its SNI is matched already.", ""),
     Notice.CIPHER_LEFT_OUT: ("the cipher suite {cipher} is not known to Envoy and left out.", ""),

@@ -14,7 +14,7 @@ from bench.translate.context import Context
 from bench.translate.gateway.listeners import gateway_listeners
 from bench.translate.gateway.routes import gateway_route_configs
 from bench.translate.gateway.servers import merge_servers
-from bench.translate.notices import Refusal, RefusedError, notice_of
+from bench.translate.notices import notice_of
 from bench.translate.reachable import reachable_clusters
 from bench.translate.semantics import Semantics, semantics_named
 from bench.translate.sidecar.listeners import sidecar_listeners
@@ -49,12 +49,6 @@ def translate(
         material=tls_material or workload_material(registry.inventory),
     )
     if view.is_sidecar:
-        if (
-            registry.inventory.outbound == "ALLOW_ANY"
-            and not context.intercepts
-            and context.semantics.catch_all_host
-        ):
-            raise RefusedError(Refusal.ALLOW_ANY, "inventory", proxy=proxy)
         listeners, routes = sidecar_listeners(context)
     else:
         merged = merge_servers(context)

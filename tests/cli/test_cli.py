@@ -66,7 +66,7 @@ def test_an_error_is_a_document_with_json(monkeypatch, capsys, tmp_path):
     code, out, _ = run_main(monkeypatch, capsys, "run", tmp_path / "nowhere", "--json")
 
     assert code == 2
-    assert '"what": "there is no scenario here."' in out
+    assert '"what": "there is no such folder."' in out
 
 
 def test_a_result_folder_that_cannot_be_written_is_found_before_anything_starts(
@@ -87,7 +87,7 @@ def test_nothing_stands_where_nothing_was_started(monkeypatch, capsys, tmp_path)
     code, out, _ = run_main(monkeypatch, capsys, "status")
 
     assert code == 0
-    assert "nothing stands" in out
+    assert "nothing is running" in out
 
 
 def test_an_image_without_containers_is_refused_and_so_are_two_results_in_one_document():

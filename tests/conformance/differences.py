@@ -30,7 +30,7 @@ REAL_SOCKETS = Difference(
 )
 NO_PASSTHROUGH = Difference(
     "no-passthrough",
-    what="Without interception, outbound ALLOW_ANY is an error.",
+    what="Without interception, unknown hosts of outbound ALLOW_ANY reach a cluster without endpoints: 503.",
     reason="The original destination of a connection would be the listener itself, and the request would "
     "loop.",
 )
@@ -64,7 +64,6 @@ REFUSALS: Mapping[Refusal, str] = {
     Refusal.JWT_CLAIMS: "match on @request.auth.claims",
     Refusal.AUTO_PASSTHROUGH: "tls mode AUTO_PASSTHROUGH",
     Refusal.ZONE_AWARE: "loadBalancer.zoneAwareLbSetting",
-    Refusal.ALLOW_ANY: "outbound ALLOW_ANY without interception",
     Refusal.DYNAMIC_DNS: "resolution DYNAMIC_DNS without interception",
     Refusal.RESOLUTION_NONE: "resolution NONE without interception",
     Refusal.HEADLESS: "headless Services without interception",

@@ -78,7 +78,7 @@ def check_proxy(
     written = inventory.proxies[proxy]
     has_real_sockets = written.role == "sidecar" and written.interception == "none"
     if has_real_sockets and inventory.outbound == "ALLOW_ANY":
-        inventory, answer = _refuse_passthrough(row, resources, inventory, answer)
+        row.deliberate.append((NO_PASSTHROUGH, "unknown hosts reach a cluster without endpoints"))
     sources: tuple[ConfigSource, ...] = ("eds", "static")
     try:
         configs = [_translate(resources, inventory, proxy, source) for source in sources]
@@ -105,42 +105,9 @@ def check_proxy(
     return row
 
 
-def _refuse_passthrough(
-    row: Row, resources: Resources, inventory: Inventory, answer: dict[str, Any]
-) -> tuple[Inventory, dict[str, Any]]:
-    """Expect ALLOW_ANY to be refused, then compare the rest as with REGISTRY_ONLY."""
-    try:
-        _translate(resources, inventory, row.proxy, "eds")
-    except RefusedError as error:
-        row.deliberate.append((NO_PASSTHROUGH, str(error)))
-    else:
-        row.unexplained.append("ALLOW_ANY without interception is not refused")
-    return inventory.model_copy(update={"outbound": "REGISTRY_ONLY"}), _without_passthrough(answer)
-
-
 def _translate(resources: Resources, inventory: Inventory, proxy: str, source: ConfigSource) -> ProxyConfig:
     registry = build_registry(resources, inventory)
     return translate(registry, proxy, config_source=source, tls_material=MATERIAL)
-
-
-def _without_passthrough(answer: dict[str, Any]) -> dict[str, Any]:
-    """Read ``allow_any`` as ``block_all``: what translation without interception allows instead."""
-    blocked = {
-        "name": "block_all",
-        "domains": ["*"],
-        "include_request_attempt_count": True,
-        "routes": [{"name": "block_all", "match": {"prefix": "/"}, "direct_response": {"status": 502}}],
-    }
-    routes = [
-        {
-            **config,
-            "virtual_hosts": [
-                blocked if host["name"] == "allow_any" else host for host in config["virtual_hosts"]
-            ],
-        }
-        for config in answer.get("routes") or []
-    ]
-    return {**answer, "routes": routes}
 
 
 def _missing_chains(istiod: dict[str, Any], ours: dict[str, Any]) -> list[Finding | str]:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 
@@ -188,7 +189,8 @@ def test_redirection_lets_the_client_call_the_service_by_its_name(images, materi
         files = {file.path: file for file in sidecar_files(placement)}
         http = listener(placement, "0.0.0.0_80", bind, "80", None) | {"bind_to_port": False}
         return [
-            *(file for path, file in files.items() if path not in ("lds.yaml", "bootstrap.yaml")),
+            ConfigFile("cds.yaml", _with_passthrough(files["cds.yaml"].text)),
+            files["rds.yaml"],
             ConfigFile("lds.yaml", _with_outbound(http, files["lds.yaml"].text)),
             files["bootstrap.yaml"],
         ]
@@ -206,7 +208,27 @@ def test_redirection_lets_the_client_call_the_service_by_its_name(images, materi
             stack.client("sidecar"),
         )
         about = stack.project.engine.api.inspect_container(stack.project.containers()["redirect"][0])
+        bridge = str(next(stack.project.layout.subnets["mesh"].hosts()))
+        with socket.create_server(("0.0.0.0", 0)) as host:
+            port = host.getsockname()[1]
+            # Unknown addresses are passed on by the proxy: to this machine, and to one beyond it.
+            outside = make_calls(
+                [Call(f"http://{bridge}:{port}/"), Call("http://198.51.100.9:8443/")],
+                stack.client("sidecar"),
+            )
+            host.settimeout(0.2)
+            with pytest.raises(TimeoutError):
+                host.accept()
+        lookup = stack.client("sidecar").command("dns", ["-c", _LOOKUP], {})
+        looked_up = subprocess.run(lookup, capture_output=True, text=True, timeout=60, check=False)
+        settings = [
+            stack.project.engine.api.inspect_container(stack.container(part.name).id)["HostConfig"]["Dns"]
+            for part in stack.components()
+        ]
 
+    assert all(answer.status is None for answer in outside)
+    assert looked_up.stdout.strip() == "not resolved"
+    assert settings == [["127.0.0.1"]] * 4
     assert [(answer.status, answer.headers.get("x-node")) for answer in answers] == [
         (200, "nginx01"),
         (200, "nginx02"),
@@ -215,14 +237,42 @@ def test_redirection_lets_the_client_call_the_service_by_its_name(images, materi
     assert not about["HostConfig"]["Privileged"]
 
 
+_LOOKUP = """
+import socket
+try:
+    print(socket.getaddrinfo("leak.example", 80))
+except OSError:
+    print("not resolved")
+"""
+
+
+def _with_passthrough(text):
+    document = json.loads(text)
+    passthrough = document["resources"][0] | {
+        "name": "PassthroughCluster",
+        "type": "ORIGINAL_DST",
+        "lb_policy": "CLUSTER_PROVIDED",
+    }
+    del passthrough["load_assignment"]
+    return json.dumps(document | {"resources": [*document["resources"], passthrough]})
+
+
 def _with_outbound(http, text):
     document = json.loads(text)
+    passed_on = {
+        "name": "envoy.filters.network.tcp_proxy",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+            "stat_prefix": "passthrough",
+            "cluster": "PassthroughCluster",
+        },
+    }
     outbound = {
         "@type": http["@type"],
         "name": "virtualOutbound",
         "address": {"socket_address": {"address": "0.0.0.0", "port_value": 15001}},
         "use_original_dst": True,
-        "filter_chains": http["filter_chains"],
+        "filter_chains": [{"filters": [passed_on]}],
     }
     return json.dumps(document | {"resources": [http, outbound]})
 

@@ -1,5 +1,6 @@
 """The order of the main job, and what becomes of it when something goes wrong: no process, no waiting."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import pytest
@@ -13,8 +14,10 @@ from bench.measure.ending import InterruptedRunError
 from bench.report import write_report
 from bench.result import VerificationLine, read_result
 from bench.scenario.load import load_scenario
+from bench.scenario.models import Handshake
 from bench.stack.backend import Backend
 from bench.stack.fake import FakeStack
+from bench.telemetry.machine import MachineReading
 from tests.support.fake_generator import FakeBooks, FakeGenerator, FakeMeter
 
 BASELINE, FIRST, SECOND = 0, 1, 2
@@ -348,6 +351,78 @@ def test_a_generator_that_was_late_proves_nothing(short, tmp_path):
     verdict = judge(Bench(short, tmp_path, generator=FakeGenerator(lag=(80_000,))).run().result)
 
     assert (verdict.state, verdict.exit_code) == ("generator-limited", 3)
+
+
+def limits(folder, text):
+    path = folder / "scenario.yaml"
+    path.write_text(path.read_text().replace("response_time_p50_ms: 1000", text))
+
+
+def test_a_limit_with_too_few_samples_is_told_before_the_load_with_the_seconds_that_do(short, tmp_path):
+    """And once measured so long, it is proven."""
+    limits(short, "response_time_p99_ms: 50")
+    told = []
+    bench = Bench(short, tmp_path, generator=FakeGenerator(at=lambda plan, moment: told.append(moment)))
+    bench.diary.warning = told.append
+
+    verdict = judge(bench.run().result)
+
+    assert (verdict.state, verdict.exit_code) == ("too few samples", 3)
+    assert told[0].code == "too-few-samples"
+    assert (
+        "response_time_p99_ms takes 1,000 answers, and 2 trials of 1.5 s at 100/s bring 300"
+        in told[0].message
+    )
+    assert told[0].advice == "`--measure 5` is long enough."
+    path = short / "scenario.yaml"
+    path.write_text(path.read_text().replace("measure_s: 1.5", "measure_s: 5"))
+    assert judge(Bench(short, tmp_path / "again").run().result).state == "passed"
+
+
+def disturbed(stack, gateway):
+    """A meter on a machine of which others take three quarters."""
+    meter = FakeMeter(stack, gateway)
+    plain = meter.read
+
+    def read():
+        found = plain()
+        at = float(meter.readings)
+        machine = MachineReading(busy_s=at, idle_s=0.0, steal_s=0.0, waiting_s=None)
+        return dataclasses.replace(found, machine=machine, ours_s=at / 4, at_s=at)
+
+    meter.read = read
+    return meter
+
+
+def test_a_missed_time_on_a_machine_that_others_use_proves_nothing(short, tmp_path):
+    limits(short, "response_time_p50_ms: 0.1")
+
+    verdict = judge(Bench(short, tmp_path, meter=disturbed).run().result)
+    alone = judge(Bench(short, tmp_path / "alone").run().result)
+
+    assert (verdict.state, verdict.exit_code) == ("machine disturbed", 3)
+    assert "75 % of all processors" in verdict.sentence or "75% of all processors" in verdict.sentence
+    assert (alone.state, alone.exit_code) == ("limit missed", 1)
+
+
+def test_what_is_met_on_a_disturbed_machine_is_met(short, tmp_path):
+    result = Bench(short, tmp_path, meter=disturbed).run().result
+
+    assert judge(result).state == "passed"
+    assert "machine-disturbed" in {warning.code for warning in result.warnings}
+
+
+@pytest.mark.parametrize(
+    ("asked", "has_section", "measured"),
+    [(None, True, True), (None, False, False), (True, False, True), (False, True, False)],
+)
+def test_handshakes_are_measured_where_asked_for_with_or_without_a_section(asked, has_section, measured):
+    options = RunOptions(out=None, command="", backend=None, with_handshake=asked)
+    scenario = SimpleNamespace(handshake=Handshake(arrival_rate=7) if has_section else None)
+
+    assert (options.handshake_of(scenario) is not None) is measured
+    if measured and has_section:
+        assert options.handshake_of(scenario).arrival_rate == 7
 
 
 def test_a_late_generator_excuses_no_misroute(short, tmp_path):

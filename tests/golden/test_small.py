@@ -20,7 +20,7 @@ from bench.commands.envoy_validation import Validation
 from bench.errors import BenchError, UnsupportedError
 from bench.explain.explain import explain
 from bench.explain.request import parse_request
-from bench.explain.trace import Journey, Outcome
+from bench.explain.trace import Outcome, Trace
 from bench.routing import decision, router
 from bench.routing import request as routing_request
 from bench.scenario.folder import Folder
@@ -119,11 +119,11 @@ def _without_name(message: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in message.items() if name != "name"}
 
 
-def way(journey: Journey) -> list[str]:
+def way(trace: Trace) -> list[str]:
     """Give a line for each end of the way."""
     return [
         f"{float(ending.probability):.2%} {' > '.join(ending.proxies)}: {_end(ending.outcome)}"
-        for ending in journey.endings()
+        for ending in trace.endings()
     ]
 
 
@@ -170,8 +170,8 @@ def answer(case: Path, folder: Path) -> dict[str, Any]:
     for text in requests:
         method, url, headers = asked(text)
         try:
-            journey = explain(read.registry(), read.resources, parse_request(url, headers, method), "client")
-            found["requests"][text] = way(journey)
+            trace = explain(read.registry(), read.resources, parse_request(url, headers, method), "client")
+            found["requests"][text] = way(trace)
         except BenchError as error:
             found["requests"][text] = [f"refused: {type(error).__name__}"]
     return found
@@ -212,9 +212,9 @@ def test_the_second_opinion_agrees(case, tmp_path):
         )
         if not told.is_judged:
             continue
-        journey = explain(read.registry(), read.resources, parsed, "client")
+        trace = explain(read.registry(), read.resources, parsed, "client")
         mine: dict[Any, Fraction] = {}
-        for ending in journey.endings():
+        for ending in trace.endings():
             key = _place(ending.outcome)
             mine[key] = mine.get(key, Fraction(0)) + Fraction(ending.probability).limit_denominator(10**6)
         theirs: dict[Any, Fraction] = {}

@@ -284,7 +284,7 @@ def test_a_client_that_leaves_is_total_without_completed(proxy):
     window, balances = observe(proxy, lambda: proxy.raw(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n"))
 
     side = Downstream.of(window, "in")
-    assert (side.total, side.completed) == (1, 0)
+    assert (side.total, side.answered) == (1, 0)
     assert {r.cause: r.count for r in balances[0].residuals} == {Cause.CLIENT_LEFT: 1}
     assert [balance.state for balance in balances] == ["balanced", "balanced"]
 

@@ -240,7 +240,7 @@ def test_both_forms_carry_the_numbers_of_the_result(run, name):
         assert f"{value:,}" in text
     assert f"{whole.response_time.samples:,} samples" in text
     assert "Not measured in this run" in text
-    assert "2 blocks, at least 6 are needed" in text
+    assert "2 blocks, a verdict needs 8 or more" in text
     assert "SYNTHETIC TEST DATA" in text
 
 
@@ -396,7 +396,7 @@ def test_an_unfinished_block_is_no_obstacle(folder):
         comparisons=(Comparison(metric="m", unit="µs", scope="load", static=(1.0, 2.0, 0.0), eds=(2.0,)),),
     )
 
-    assert "1 block, at least 6 are needed" in page.text
+    assert "1 block, a verdict needs 6 or more" in page.text
 
 
 def test_damaged_samples_are_named(folder):
@@ -439,5 +439,5 @@ def test_the_first_request_of_each_kind_of_failure_is_shown_whole(folder):
     assert "Example of “answered by nginx02” (v1; block 1, 1st: static)" in page.text
     assert "want: v1 HTTP/1.1 200 OK x-node: nginx02 <h1>v2!</h1>" in page.text
     assert "(nothing came back)" in page.text
-    assert "14 more examples stand in result.json" in page.text
+    assert "14 more examples are in result.json" in page.text
     assert "\n    <h1>v2!</h1>\n" in (folder / "report.md").read_text()

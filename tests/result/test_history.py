@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.compare import compare_blocks
+from bench.analysis.compare import compare_sources
 from bench.analysis.ledger import summarise_ledger
 from bench.errors import InputError
 from bench.report.build import write_report
@@ -53,7 +53,8 @@ def test_sentences_of_schema_1_are_codes_today(of_schema_1):
 
 
 def test_memory_is_of_the_process_also_in_an_old_result(of_schema_1):
-    wordings = {each.metric: compare_blocks(each).wording for each in read_result(of_schema_1).comparisons}
+    found = compare_sources(read_result(of_schema_1).comparisons)
+    wordings = {each.metric: each.wording for each in found}
 
     assert "one process of each source" in wordings["gateway memory"]
     assert "one process" not in wordings["response time p50"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from envoy_data_plane.envoy.config.cluster.v3 import ClusterDiscoveryType
 
 from bench.errors import BenchError, InputError
 from bench.translate import Refusal, RefusedError, TlsMaterial, translate
@@ -145,12 +146,14 @@ def test_a_gateway_refuses_claims_of_a_token():
     assert refused.value.code is Refusal.JWT_CLAIMS
 
 
-def test_allow_any_needs_interception():
-    """Without it, the original destination is the listener itself."""
-    with pytest.raises(RefusedError) as refused:
-        translate(registry_of(entry(), {**CLIENT, "outbound": "ALLOW_ANY"}), "client", config_source="static")
+def test_allow_any_without_interception_reaches_nobody():
+    """The original destination is the listener itself: sent there, a request would come back."""
+    registry = registry_of(entry(), {**CLIENT, "outbound": "ALLOW_ANY"})
+    config = translate(registry, "client", config_source="static")
 
-    assert refused.value.code is Refusal.ALLOW_ANY
+    (passthrough,) = [each for each in config.clusters if each.name == "PassthroughCluster"]
+    assert passthrough.type is ClusterDiscoveryType.STATIC
+    assert passthrough.load_assignment is None
 
 
 @pytest.mark.parametrize("text", [entry("NONE"), entry() + rule("loadBalancer: {simple: PASSTHROUGH}")])

@@ -119,6 +119,8 @@ class DestinationRules:
         root_namespace: str,
         domain: str,
     ) -> None:
+        self.all = tuple(resources)
+        """Every rule, oldest first, whoever it reaches."""
         self._semantics = semantics
         self._root = root_namespace
         self._everywhere = _ByHost()
@@ -126,12 +128,12 @@ class DestinationRules:
         self._exported: dict[str, _ByHost] = {}
         self._root_private = _ByHost()
         if semantics == "istio-1.0":
-            for resource in resources:
+            for resource in self.all:
                 host = expand_host(resource.spec.host, resource.namespace, domain)
                 self._everywhere.add(host, resource, frozenset())
             return
         # Rules that select workloads stand before all others (istio ``sortConfigBySelectorAndCreationTime``).
-        for resource in sorted(resources, key=lambda each: each.spec.workload_selector is None):
+        for resource in sorted(self.all, key=lambda each: each.spec.workload_selector is None):
             self._add(resource, expand_as_written(resource.spec.host, resource.namespace, domain))
 
     def _add(self, resource: Resource[DestinationRule], host: str) -> None:

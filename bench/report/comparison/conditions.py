@@ -41,7 +41,7 @@ def likeness(results: Sequence[Result]) -> Likeness:
     if not different:
         return Likeness(
             "conditions differ" if spoiled else "same conditions",
-            f"All {len(all_conditions)} conditions that the results tell are equal.{doubts}",
+            f"All {len(all_conditions)} conditions that the results report are equal.{doubts}",
         )
     names = ", ".join(condition.name for condition in different)
     return Likeness(

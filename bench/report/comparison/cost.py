@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from bench.analysis.compare import compare_blocks
+from bench.analysis.compare import compare_sources
 from bench.analysis.part_costs import cpu_us_of_part, memory_bytes_of_part
 from bench.analysis.verdict import judge
 from bench.report.comparison.tables import Row, figure_table, letters, steady
@@ -125,7 +125,7 @@ def capacity(results: Sequence[Result]) -> Section:
 
 def config_sources(results: Sequence[Result]) -> Section:
     """Static against EDS within each run: the only differences here that come from interleaved blocks."""
-    found = [{block.metric: block for block in map(compare_blocks, result.comparisons)} for result in results]
+    found = [{block.metric: block for block in compare_sources(result.comparisons)} for result in results]
     rows = [
         (
             metric,
@@ -145,7 +145,7 @@ def config_sources(results: Sequence[Result]) -> Section:
         for letter, blocks in zip(letters(len(results)), found, strict=True)
     ]
     table = Table(
-        columns=("metric", "result", "static", "EDS", "EDS/static", "what this allows to say"),
+        columns=("metric", "result", "static", "EDS", "EDS/static", "what this shows"),
         rows=tuple(rows),
         numbers_from=6,
         caption="Medians over the blocks of each run.",

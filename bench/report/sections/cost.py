@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
-from bench.analysis.compare import ENOUGH_BLOCKS, BlockComparison, compare_blocks
+from bench.analysis.compare import BlockComparison, compare_sources
+from bench.analysis.comparison import ENOUGH_BLOCKS, MARGIN
 from bench.analysis.part_costs import cpu_us_of_part, memory_bytes_of_part
 from bench.report.document import Chart, Note, Part, Section, Table
 from bench.report.folding import fold
@@ -15,7 +18,7 @@ from bench.units import format_bytes
 
 def config_source(result: Result, dots: str | None) -> Section:
     """Static against EDS, block by block."""
-    blocks = [compare_blocks(comparison) for comparison in result.comparisons]
+    blocks = compare_sources(result.comparisons)
     lead = (
         "Both config sources in interleaved blocks, so that a drift of the machine meets both. The block"
         " is the"
@@ -48,21 +51,21 @@ def config_source(result: Result, dots: str | None) -> Section:
     parts += fold(_block_table(result), "The values of each block")
     parts.append(
         Note(
-            f"A difference is called resolved if at least {ENOUGH_BLOCKS} blocks agree in its sign and"
-            f" even the"
-            " smallest exceeds what one source varies by itself. Not resolved does not mean equal: this run"
-            " cannot tell."
+            f"Sources differ if at least {ENOUGH_BLOCKS} blocks say so with p ≤ 5 % (signs flipped, Holm over"
+            " all metrics; the change is the Hodges-Lehmann shift, its interval a bootstrap over blocks)."
+            f" They are equal only if two one-sided tests keep the change within ±{MARGIN * 100:g} %. Not"
+            " resolved means neither: this run cannot tell."
         )
     )
     return Section("static-eds", "Static against EDS", tuple(parts), lead)
 
 
-def _wordings(blocks: list[BlockComparison]) -> Part:
+def _wordings(blocks: Sequence[BlockComparison]) -> Part:
     wordings = {block.wording for block in blocks}
     if len(wordings) == 1:
-        return Note(f"What this allows to say, for every metric: {wordings.pop()}.")
+        return Note(f"What this shows, for every metric: {wordings.pop()}.")
     return Table(
-        columns=("what this allows to say", "metrics"),
+        columns=("what this shows", "metrics"),
         rows=tuple(
             (wording, ", ".join(block.metric for block in blocks if block.wording == wording))
             for wording in dict.fromkeys(block.wording for block in blocks)

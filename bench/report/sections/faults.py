@@ -79,7 +79,7 @@ def _section(parts: tuple[Part, ...]) -> Section:
     return Section(
         anchor="faults",
         title="Faults",
-        lead="Each fault is injected into a running load. The instruments are not told which: the cause is"
+        lead="Each fault is injected into a running load. The instruments do not know which: the cause is"
         " named from what client, processes, access logs and ledger show. Half a second passes between"
         " two looks at the client; what only logs show is noticed when they are read after the load.",
         parts=parts,
@@ -92,7 +92,7 @@ def _table(proof: FaultsResult) -> Table:
         rows=tuple(_row(fault) for fault in proof.faults),
         numbers_from=4,
         marks=tuple(_mark(fault) for fault in proof.faults),
-        caption="Seconds from the injection until the first instrument told; requests that were touched.",
+        caption="Seconds from the injection until the first instrument reported it; requests affected.",
     )
 
 

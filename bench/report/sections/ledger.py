@@ -40,8 +40,10 @@ def ledger(result: Result) -> Section:
         parts.append(Note(f"This level takes pairs of equal number for none: {pairs}. Level full sees them."))
     parts += [Note(f"{text}.", "bad") for text in summary.troubles[:MOST_TROUBLES]]
     if len(summary.troubles) > MOST_TROUBLES:
-        parts.append(Note(f"{len(summary.troubles) - MOST_TROUBLES} more stand in result.json.", "bad"))
-    parts += fold(_books(result), f"The books of all trials: {summary.balanced} of {summary.trials} balance")
+        parts.append(Note(f"{len(summary.troubles) - MOST_TROUBLES} more are in result.json.", "bad"))
+    parts += fold(
+        _books(result), f"The books of all trials: {summary.balanced} of {summary.trials} trials balance"
+    )
     if any(book.remarks for trial in result.trials for book in _books_of(trial)):
         parts += [
             Note(f"{trial.name}, {book.title}: {remark.text}.")
@@ -56,8 +58,8 @@ def _section(parts: tuple[Part, ...]) -> Section:
     return Section(
         anchor="ledger",
         title="Ledger",
-        lead="Client, sidecar, gateway and nodes each count, from before the warm-up until all was answered."
-        " Each book compares two of them; a difference has a name or is unexplained.",
+        lead="Client, sidecar, gateway and nodes each count, from before the warm-up until everything was"
+        " answered. Each book compares two of them; a difference has a name or is unexplained.",
         parts=parts,
     )
 

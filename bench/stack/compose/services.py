@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.placement import Address
 from bench.stack import nodes, proxies
 from bench.stack.binaries import Binary
 from bench.stack.compose.client import IDLE
@@ -26,6 +27,7 @@ from bench.stack.compose.folders import (
     proxy_account,
 )
 from bench.stack.compose.layout import Layout, Pod
+from bench.stack.compose.subnets import Network
 from bench.stack.images.recipes import ENVOY, NGINX, PACKAGES, PYTHON
 from bench.stack.images.supply import Image, ImageSet
 from bench.stack.placing import proxies_in_order
@@ -110,17 +112,22 @@ def services_of(
             yield from _beside(spec, layout, images, folders, proxy)
 
 
-def redirect_rules() -> str:
+def redirect_rules(mesh: Network, closed: Address) -> str:
     """The rules by which a pod's own connections reach its proxy, as ``iptables-restore`` reads them.
 
-    As istio-init sets them: what the proxy's group sends passes, and so does what stays within the pod.
+    As istio-init sets them: what stays within the pod passes, and so does what the proxy's group sends; but
+    that only within the mesh. A proxy that sends a connection on to where the client meant it to go finds a
+    closed port there: nobody plays that destination, and neither does this machine, which is the bridge.
     """
+    ours = f"-A EGRESS_BENCH -p tcp -m owner --gid-owner {PROXY_GROUP}"
     return (
         "*nat\n"
         ":EGRESS_BENCH - [0:0]\n"
         "-A OUTPUT -p tcp -j EGRESS_BENCH\n"
-        f"-A EGRESS_BENCH -m owner --gid-owner {PROXY_GROUP} -j RETURN\n"
         "-A EGRESS_BENCH -d 127.0.0.0/8 -j RETURN\n"
+        f"{ours} -d {next(mesh.hosts())} -j REDIRECT --to-ports {closed[1]}\n"
+        f"{ours} -d {mesh} -j RETURN\n"
+        f"{ours} -j REDIRECT --to-ports {closed[1]}\n"
         f"-A EGRESS_BENCH -p tcp -j REDIRECT --to-ports {_OUTBOUND_PORT}\n"
         "COMMIT\n"
     )
@@ -173,7 +180,7 @@ def _beside(
             # As istio-init: only root may change the pod's tables, and it ends before anything is sent.
             user="0:0",
             # Without it the engine's own rules would go, and with them the pod's DNS.
-            command=("--noflush", f"{FILES}/{REDIRECT_RULES}"),
+            command=("--noflush", f"{FILES}/{proxy.name}.{REDIRECT_RULES}"),
             mounts=(Mount(folders.rules, FILES),),
             shares=sidecar,
             after=(sidecar,),

@@ -26,7 +26,7 @@ from bench.stack.runs.components import write_components
 from bench.stack.runs.folder import RunFolder
 from bench.stack.runs.stale import end_processes
 from bench.stack.supervised import SupervisedStack
-from bench.stack.watches import require_watches, watch_limit
+from bench.stack.watches import require_container_watches, watches_of
 
 _POLL_S = 0.02
 _OUTBOUND = "virtualOutbound"
@@ -150,7 +150,7 @@ class ComposeStack(SupervisedStack):
 
     def _find_programs(self) -> None:
         # Containers share the kernel's count for their user, whose other processes cannot be seen from here.
-        require_watches(self.spec, limit=watch_limit(), in_use=0)
+        require_container_watches(watches_of(self.spec))
         self._programs = _Programs(find_compose(), find_docker(), connect())
         if self._images is None:
             needs_tools = any(proxy.intercepts for proxy in self.spec.proxies)

@@ -17,7 +17,7 @@ from bench.stack.compose.folders import (
     write_node,
     write_proxy,
 )
-from bench.stack.compose.layout import Layout, closed_port, node_address
+from bench.stack.compose.layout import MESH, Layout, closed_port, node_address
 from bench.stack.compose.services import REDIRECT_RULES, StackFolders, redirect_rules
 from bench.stack.images.supply import ImageSet
 from bench.stack.placing import endpoints_of, files_of, proxies_in_order
@@ -37,7 +37,9 @@ def write_stack(
     write_code(folders.code)
     for path in (folders.files, folders.rules):
         path.mkdir(mode=0o700)
-    (folders.rules / REDIRECT_RULES).write_text(redirect_rules(), encoding="ascii")
+    for proxy in proxies_in_order(spec):
+        rules = redirect_rules(layout.subnets[MESH], closed_port(layout.listeners[proxy.name]))
+        (folders.rules / f"{proxy.name}.{REDIRECT_RULES}").write_text(rules, encoding="ascii")
     account().own(folders.files)
     endpoints = _write_nodes(spec, layout, images, folders)
     placements = {}

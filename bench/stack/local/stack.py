@@ -13,6 +13,7 @@ from bench.errors import StackError
 from bench.placement import Address, ConfigFile, Placement
 from bench.stack import nodes, proxies
 from bench.stack.binaries import Binary, find_envoy, find_nginx
+from bench.stack.descriptors import require_descriptors
 from bench.stack.local.ports import address_of, closed_port, listen, require_free
 from bench.stack.placing import (
     endpoints_of,
@@ -27,7 +28,7 @@ from bench.stack.runs.components import write_components
 from bench.stack.runs.folder import RunFolder
 from bench.stack.runs.stale import end_processes
 from bench.stack.supervised import SupervisedStack, write_errors_explained
-from bench.stack.watches import require_watches, watch_limit, watches_in_use
+from bench.stack.watches import require_local_watches, watches_of
 
 _POLL_S = 0.005
 
@@ -116,7 +117,8 @@ class LocalStack(SupervisedStack):
 
     def _find_programs(self) -> None:
         _require_no_redirection(self.spec)
-        require_watches(self.spec, limit=watch_limit(), in_use=watches_in_use())
+        require_local_watches(watches_of(self.spec))
+        require_descriptors(self.spec.connections)
         self._nginx = self._nginx or find_nginx()
         self._envoy = self._envoy or find_envoy()
 

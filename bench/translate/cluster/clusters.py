@@ -85,13 +85,11 @@ def build_clusters(context: Context, only: Container[str] | None = None) -> list
                 built.setdefault(each.cluster.name, each)
     if context.intercepts and context.view.is_sidecar:
         built[PASSTHROUGH] = BuiltCluster(_passthrough(context))
-        built[BLACK_HOLE] = BuiltCluster(
-            Cluster(
-                name=BLACK_HOLE,
-                type=ClusterDiscoveryType.STATIC,
-                connect_timeout=context.semantics.connect_timeout,
-            )
-        )
+        built[BLACK_HOLE] = BuiltCluster(_without_endpoints(context, BLACK_HOLE))
+    elif context.view.is_sidecar and context.view.registry.inventory.outbound == "ALLOW_ANY":
+        # Where a client meant to go is known by redirection alone; sent there anyhow, a request would come
+        # back to the listener. So nobody answers for unknown hosts.
+        built[PASSTHROUGH] = BuiltCluster(_without_endpoints(context, PASSTHROUGH))
     return [built[name] for name in sorted(built)]
 
 
@@ -364,6 +362,12 @@ def _dns_type(*, is_round_robin: bool) -> ClusterCustomClusterType:
         all_addresses_in_single_endpoint=is_round_robin,
     )
     return ClusterCustomClusterType(name="envoy.clusters.dns", typed_config=pack(config))
+
+
+def _without_endpoints(context: Context, name: str) -> Cluster:
+    return Cluster(
+        name=name, type=ClusterDiscoveryType.STATIC, connect_timeout=context.semantics.connect_timeout
+    )
 
 
 def _passthrough(context: Context) -> Cluster:

@@ -278,14 +278,21 @@ def test_only_the_container_that_redirects_and_ends_may_change_a_network():
     assert all("ports" not in pattern and "privileged" not in pattern for pattern in patterns.values())
 
 
-def test_redirection_spares_the_proxy_itself_and_the_pods_own_loopback():
-    rules = redirect_rules().splitlines()
+def test_redirection_spares_the_pods_loopback_and_lets_the_proxy_reach_the_mesh_alone():
+    mesh = ipaddress.IPv4Network("172.20.0.0/26")
+    rules = redirect_rules(mesh, ("127.0.0.1", 7)).splitlines()
+    appended = [rule for rule in rules if rule.startswith("-A EGRESS_BENCH")]
+    ours = [rule for rule in appended if "--gid-owner 1337" in rule]
 
-    spared = [index for index, rule in enumerate(rules) if rule.endswith("-j RETURN")]
-    redirected = [index for index, rule in enumerate(rules) if "--to-ports 15001" in rule]
-    assert len(spared) == 2
-    assert max(spared) < min(redirected)
-    assert any("--gid-owner 1337" in rule for rule in rules)
+    assert appended[0].endswith("-d 127.0.0.0/8 -j RETURN")
+    # This machine, which is the bridge; the mesh; everything else.
+    assert [rule.split("1337 ")[1] for rule in ours] == [
+        "-d 172.20.0.1 -j REDIRECT --to-ports 7",
+        "-d 172.20.0.0/26 -j RETURN",
+        "-j REDIRECT --to-ports 7",
+    ]
+    assert appended[-1].endswith("--to-ports 15001")
+    assert appended.index(ours[-1]) < len(appended) - 1
 
 
 def test_the_local_stack_refuses_redirection_and_names_the_stack_that_has_it(spec):
