@@ -89,6 +89,8 @@ class Merger:
             for kind in range(len(plan.requests))
         }
         self._ended = [_Ended() for _ in plan.stages]
+        self._waited = [Histogram() for _ in plan.stages]
+        self._own_lag = [Histogram() for _ in plan.stages]
         self._seconds: dict[tuple[int, int], _Second] = {}
         self._open: set[tuple[int, int]] = set()
         """Seconds to which something may still be added."""
@@ -164,6 +166,8 @@ class Merger:
             self._ended[key[0]].add(code, unpack_sequences(sequences))
         bucket.service.add(*unpack(delta.service))
         bucket.lag.add(*unpack(delta.lag))
+        self._waited[key[0]].add(*unpack(delta.waited))
+        self._own_lag[key[0]].add(*unpack(delta.own_lag))
         numbers, counts = unpack(delta.response)
         seconds, buckets = np.divmod(numbers, LENGTH)
         for second in count_distinct(seconds)[0].tolist():
@@ -275,6 +279,8 @@ class Merger:
             open_loop=not isinstance(stage.schedule, Closed),
             intended=due if intended is None else intended,
             subsets=tuple(subsets),
+            waited=self._waited[number].encode(),
+            own_lag=self._own_lag[number].encode(),
             ended=self._ended[number].told(),
             has_all_ended=self._ended[number].has_all,
         )
@@ -302,6 +308,7 @@ class Merger:
         told = [worker.usage for worker in self._workers.values() if worker.usage is not None]
         # The workers' means add up: each saw its own connections.
         means = [each.in_flight_sum / each.in_flight_samples for each in told if each.in_flight_samples]
+        queued = [each.queued_sum / each.in_flight_samples for each in told if each.in_flight_samples]
         return Generator(
             cpu_seconds=sum(each.cpu_seconds for each in told),
             requests=sum(each.requests for each in told),
@@ -310,6 +317,8 @@ class Merger:
             connect_time=self._connects.encode() if self._connects.total else None,
             involuntary_context_switches=sum(each.switches for each in told) if told else None,
             mean_in_flight=sum(means) if means else None,
+            mean_queued=sum(queued) if queued else None,
+            connections=sum(each.connections for each in told) or None,
             in_flight_samples=sum(each.in_flight_samples for each in told) or None,
             reconnects=sum(each.reconnects for each in told),
         )

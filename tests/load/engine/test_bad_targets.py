@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from bench.analysis.histogram import Histogram
 from bench.errors import LoadError
 from bench.load import Expectation
 from bench.result.reasons import Reason, ReasonCode
@@ -169,8 +170,8 @@ def test_an_answer_without_end_times_out() -> None:
         outcome = send(plan_for(stub.port, rate=20, connections=Connections(count=8, read_timeout_s=0.4)))
 
     result = counts(outcome)
-    assert texts(result) == {"timeout": 6}
-    assert ended(outcome) == {ReasonCode.TIMEOUT: [0, 1, 2, 3, 4, 5]}
+    assert texts(result) == {"connection stalled in the middle of the answer": 6}
+    assert ended(outcome) == {ReasonCode.ANSWER_CUT: [0, 1, 2, 3, 4, 5]}
 
 
 def test_silence_times_out_and_later_requests_keep_their_due_time() -> None:
@@ -337,6 +338,43 @@ def test_an_idle_connection_is_closed_after_the_idle_timeout() -> None:
 
     assert counts(outcome).answered == 3
     assert stub.accepted >= 3
+
+
+def test_waiting_for_a_connection_is_told_from_the_engines_own_lateness() -> None:
+    """Two connections, 40 ms for each answer: 50/s can be served, 100/s are due."""
+
+    def answer(request: bytes) -> bytes:
+        time.sleep(0.04)
+        return good(request)
+
+    with Stub(always(answer)) as stub:
+        settings = Connections(count=2, read_timeout_s=5)
+        outcome = send(plan_for(stub.port, rate=100, duration_s=1.0, connections=settings))
+
+    stage = outcome.stages[0]
+    lag = Histogram.decode(stage.subsets[0].lag)
+    waited, own = Histogram.decode(stage.waited or ""), Histogram.decode(stage.own_lag or "")
+    assert lag.total == waited.total == own.total == 100
+    # The last but one waits for half of the time that all take.
+    assert waited.percentile(90) > 600_000
+    assert own.percentile(90) < waited.percentile(90) / 5
+    assert lag.mean == pytest.approx(waited.mean + own.mean, rel=0.01)
+    generator = outcome.generator
+    assert generator.connections == 2
+    assert generator.mean_in_flight == pytest.approx(2, abs=0.2)
+    assert generator.mean_queued > 10
+
+
+@pytest.mark.parametrize("keep_alive", [True, False])
+def test_with_a_free_connection_nothing_waits_for_one(keep_alive: bool) -> None:
+    with Stub(always(good)) as stub:
+        settings = Connections(count=16, keep_alive=keep_alive, read_timeout_s=5)
+        outcome = send(plan_for(stub.port, rate=50, duration_s=1.0, connections=settings))
+
+    assert counts(outcome).answered == 50
+    waited = Histogram.decode(outcome.stages[0].waited or "")
+    assert waited.percentile(90) == 0
+    assert outcome.generator.mean_queued < 0.5
 
 
 def test_what_does_not_fit_into_the_queue_is_unsent() -> None:
