@@ -59,6 +59,14 @@ CODES = {
     "EB0107": "A port of the gateway that takes no such connection",
     "EB0108": "Envoy refuses the translation",
     "EB0109": "A part that has no effect on a proxy",
+    "EB0110": "TLS within TLS, which no server reads",
+    "EB0112": "A rule that no listener ever asks",
+    "EB0113": "Connections that go to another host of the same port",
+    "EB0114": "A policy that is lost",
+    "EB0115": "A rule that is swallowed by one with a workloadSelector",
+    "EB0116": "A rule that takes a wildcard host's own way away",
+    "EB0117": "A host whose spelling keeps it from working",
+    "EB0111": "Plain HTTP to a port that expects TLS",
 }
 """Code -> title. ``IST....`` are Istio's own, ``EB....`` of this suite: up to 0099 lints, from 0100
 effects."""

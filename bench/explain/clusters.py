@@ -19,6 +19,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 from envoy_data_plane.envoy.extensions.upstreams.http.v3 import HttpProtocolOptions
 
 from bench.explain.trace import Endpoint
+from bench.istio.hosts import is_ip
 from bench.translate import ProxyConfig
 from bench.translate.cluster.connection_pool import HTTP_OPTIONS
 from bench.translate.messages import unpack
@@ -44,10 +45,20 @@ class UpstreamTls:
     """File of the client certificate; empty: none is presented."""
     is_verified: bool
 
-    @property
-    def checks_name(self) -> bool:
-        """Whether the name in the certificate matters."""
-        return self.is_verified and (self.checks_host or bool(self.names))
+    def sent_sni(self, host: str | None) -> str:
+        """Give the SNI that is sent for a request with that *host*, None for bytes that are passed on."""
+        if self.sni or not self.follows_host or host is None or is_ip(host.strip("[]")):
+            return self.sni
+        return host
+
+    def demanded_names(self, host: str | None) -> tuple[tuple[str, ...], ...]:
+        """Give groups of names of each of which the certificate must have one, for a *host* as above."""
+        if not self.is_verified:
+            return ()
+        groups = [self.names] if self.names else []
+        if self.checks_host and host is not None:
+            groups.append((host.strip("[]"),))
+        return tuple(dict.fromkeys(groups))
 
 
 class Clusters:
@@ -189,23 +200,3 @@ def limits(cluster: Cluster) -> list[str]:
         share = f", at most {outlier.max_ejection_percent} %" if outlier.max_ejection_percent else ""
         found.append(f"endpoints are ejected after {errors or 'no'} errors in a row{interval}{share}")
     return found
-
-
-def describe_tls(tls: UpstreamTls | None, host: str) -> tuple[str, tuple[str, ...]]:
-    """Put the TLS settings into words, for a request with that Host; the second part are the notes."""
-    if tls is None:
-        return "plain text", ()
-    sni = tls.sni or (host if tls.follows_host else "")
-    text = f"TLS with SNI {sni}" if sni else "TLS without SNI"
-    notes = [f"presents {tls.certificate}" if tls.certificate else "presents no client certificate"]
-    if not tls.is_verified:
-        notes.append("accepts any server certificate")
-    else:
-        notes.append(f"the server's certificate must be signed by a CA of {tls.ca}")
-        if tls.checks_host:
-            notes.append(f"its name must be {host} (the Host header)")
-        elif tls.names:
-            notes.append(f"its name must be {' or '.join(tls.names)}")
-        else:
-            notes.append("its name is not checked")
-    return text, tuple(notes)

@@ -8,6 +8,21 @@ from dataclasses import dataclass
 
 from envoy_data_plane.envoy.config.listener.v3 import FilterChain, FilterChainMatch, Listener
 
+ANY = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+"""Addresses of listeners that take connections to any address."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsLayer:
+    """One TLS session of a connection."""
+
+    sni: str = ""
+    """Empty: none is sent."""
+    by: str = ""
+    """The proxy that began it; empty: the client itself."""
+    has_certificate: bool = True
+    """Whether who began it presents a certificate; of the client itself that is not known, and assumed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
@@ -16,13 +31,27 @@ class Connection:
     port: int
     address: str = ""
     """The IP that it was opened to; empty when that is not known."""
-    has_tls: bool = False
-    sni: str = ""
+    layers: tuple[TlsLayer, ...] = ()
+    """TLS sessions, the outermost first; a proxy sees the outermost, and the next once it has ended that."""
+    is_http: bool = True
+    """What is inside of all TLS."""
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether it begins with a TLS handshake."""
+        return bool(self.layers)
+
+    @property
+    def sni(self) -> str:
+        """The server name that the outermost handshake asks for."""
+        return self.layers[0].sni if self.layers else ""
 
     @property
     def application_protocols(self) -> tuple[str, ...]:
         """What the inspectors find: the ALPN that clients offer, or plain HTTP/1.1."""
-        return ("h2", "http/1.1") if self.has_tls else ("http/1.1",)
+        if self.has_tls:
+            return ("h2", "http/1.1") if self.is_http and not self.layers[0].by else ()
+        return ("http/1.1",) if self.is_http else ()
 
 
 def socket_of(listener: Listener) -> tuple[str, int]:
@@ -37,7 +66,7 @@ def find_listener(listeners: Sequence[Listener], connection: Connection) -> List
     for listener in on_port:
         if connection.address and socket_of(listener)[0] == connection.address:
             return listener
-    return next((each for each in on_port if socket_of(each)[0] in ("0.0.0.0", "::")), None)  # noqa: S104
+    return next((each for each in on_port if socket_of(each)[0] in ANY), None)
 
 
 def find_chain(listener: Listener, connection: Connection) -> FilterChain | None:

@@ -74,6 +74,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "decided_by": outcome.proxy,
         "status": outcome.status,
         "flags": outcome.flags,
+        "cause": outcome.cause.value,
         "reason": outcome.reason,
         "cluster": outcome.cluster or None,
         "endpoints": [{"address": each.address, "weight": each.weight} for each in outcome.endpoints],

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bench.errors import InputError
-from bench.explain.connections import Connection
+from bench.explain.connections import Connection, TlsLayer
 from bench.explain.narrow import narrowed
 from bench.explain.proxies import Proxies, possible_names
 from bench.explain.request import Request
 from bench.explain.resources import Sources
+from bench.explain.servers import ServerCertificate
 from bench.explain.trace import Trace
 from bench.explain.tracer import Tracer
 from bench.istio.hosts import is_ip
@@ -15,9 +18,16 @@ from bench.istio.registry import ProxyView, Registry
 from bench.istio.resource import Resources
 
 
-def explain(registry: Registry, resources: Resources, request: Request, proxy: str | None = None) -> Trace:
+def explain(
+    registry: Registry,
+    resources: Resources,
+    request: Request,
+    proxy: str | None = None,
+    certificates: Mapping[str, ServerCertificate] | None = None,
+) -> Trace:
     """Follow *request* from *proxy* on, by default from the only sidecar of the inventory.
 
+    *certificates* says of addresses (``host:port``) what is known of the certificate of the server there.
     Only what the request can meet is translated, so that thousands of other hosts cost nothing.
 
     Raises:
@@ -27,14 +37,19 @@ def explain(registry: Registry, resources: Resources, request: Request, proxy: s
     name = proxy if proxy is not None else default_proxy(registry)
     client = registry.proxy(name)
     small = narrowed(registry, request, client)
-    connection = Connection(
-        request.port,
-        _address(small, request, name),
-        has_tls=request.scheme == "https",
-        sni=request.host if request.scheme == "https" and not is_ip(request.host.strip("[]")) else "",
-    )
-    hop = Tracer(Proxies(small, Sources(resources, small.services))).arrive(name, request, connection)
+    connection = client_connection(request, _address(small, request, name))
+    proxies = Proxies(small, Sources(resources, small.services), certificates)
+    hop = Tracer(proxies).arrive(name, request, connection)
     return Trace(request, hop)
+
+
+def client_connection(request: Request, address: str = "") -> Connection:
+    """Give the connection on which a client sends *request* to *address*."""
+    layers: tuple[TlsLayer, ...] = ()
+    if request.has_tls:
+        name = request.host
+        layers = (TlsLayer("" if is_ip(name.strip("[]")) else name),)
+    return Connection(request.port, address, layers, is_http=request.is_http)
 
 
 def default_proxy(registry: Registry) -> str:

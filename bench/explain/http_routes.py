@@ -26,9 +26,9 @@ from bench.explain.changes import describe_changes, sent_on
 from bench.explain.matching import describe_match, route_mismatches
 from bench.explain.proxies import TranslatedProxy
 from bench.explain.request import Request
-from bench.explain.trace import Branch, Origin, Outcome, Step
+from bench.explain.trace import Branch, Cause, Origin, Outcome, Step
 from bench.explain.upstream import Leg, Upstream
-from bench.explain.virtual_hosts import asked_host, find_virtual_host, near_domains
+from bench.explain.virtual_hosts import BLACKHOLE, asked_host, find_virtual_host, near_domains
 
 _MOST_REASONS = 12
 """Routes passed over that are explained one by one."""
@@ -47,7 +47,7 @@ class HttpRoutes:
         """Give the steps up to the route, and the ways from there."""
         if config is None:
             return [Step("route configuration", f"{name}, which does not exist")], [
-                self._not_found("no routes")
+                self._not_found(Cause.NO_ROUTE, "no routes")
             ]
         steps = [Step("route configuration", name)]
         found = find_virtual_host(config, request)
@@ -60,14 +60,14 @@ class HttpRoutes:
                 else f"{len(config.virtual_hosts)} virtual hosts, none alike"
             )
             steps.append(Step("virtual host", f"none has a domain for {host}", notes=(alike,)))
-            return steps, [self._not_found(f"no virtual host for {host}")]
+            return steps, [self._not_found(Cause.NO_VIRTUAL_HOST, f"no virtual host for {host}")]
         virtual_host, domain = found
         text = f'{virtual_host.name}, by its domain "{domain}"'
         steps.append(Step("virtual host", text, self._declared_by(virtual_host)))
         location = tls_redirect(virtual_host, request, has_tls=has_tls)
         if location is not None:
             reason = "the host is served by TLS only (httpsRedirect)"
-            outcome = Outcome("answer", self.here.name, reason, status=301, location=location)
+            outcome = Outcome("answer", self.here.name, reason, Cause.REDIRECT, status=301, location=location)
             return steps, [Branch(1.0, (), outcome)]
         return self._routes(virtual_host, request, steps)
 
@@ -105,10 +105,10 @@ class HttpRoutes:
             return steps, self._take(virtual_host, route, request)
         notes = _shortened(passed) or ("the virtual host has no routes",)
         steps.append(Step("route", "none matches", notes=notes))
-        return steps, [self._not_found("no route of the virtual host matches")]
+        return steps, [self._not_found(Cause.NO_ROUTE, "no route of the virtual host matches")]
 
-    def _not_found(self, reason: str) -> Branch:
-        return Branch(1.0, (), Outcome("answer", self.here.name, reason, status=404, flags="NR"))
+    def _not_found(self, cause: Cause, reason: str) -> Branch:
+        return Branch(1.0, (), Outcome("answer", self.here.name, reason, cause, status=404, flags="NR"))
 
     def _take(self, virtual_host: VirtualHost, route: Route, request: Request) -> list[Branch]:
         fault = fault_of(route)
@@ -119,7 +119,9 @@ class HttpRoutes:
         aborted = fault.aborted if fault.status else 0.0
         if aborted:
             step = Step("fault", f"{percent(aborted)} are answered {phrase(fault.status)}", origins)
-            outcome = Outcome("answer", self.here.name, "an injected fault", status=fault.status, flags="FI")
+            outcome = Outcome(
+                "answer", self.here.name, "an injected fault", Cause.FAULT, status=fault.status, flags="FI"
+            )
             branches.append(Branch(aborted, (step,), outcome))
         if aborted < 1:
             branches += self._answer_or_act(virtual_host, route, request, 1.0 - aborted)
@@ -136,7 +138,9 @@ class HttpRoutes:
     ) -> list[Branch]:
         preflight = answers_preflight(route, request)
         if preflight is not None:
-            return [Branch(rest, (), Outcome("answer", self.here.name, preflight, status=200))]
+            return [
+                Branch(rest, (), Outcome("answer", self.here.name, preflight, Cause.PREFLIGHT, status=200))
+            ]
         return self._act(virtual_host, route, request, rest, [])
 
     def _act(
@@ -144,23 +148,27 @@ class HttpRoutes:
     ) -> list[Branch]:
         if route.redirect is not None:
             status, location = redirect(route.redirect, route, request)
+            reason = f"a redirect to {location}"
             outcome = Outcome(
-                "answer", self.here.name, f"a redirect to {location}", status=status, location=location
+                "answer", self.here.name, reason, Cause.REDIRECT, status=status, location=location
             )
             return [Branch(rest, tuple(steps), outcome)]
         if route.direct_response is not None:
-            reason = "a direct response"
+            cause, reason = Cause.DIRECT_RESPONSE, "a direct response"
             if virtual_host.name == "block_all":
+                cause = Cause.UNKNOWN_HOST
                 reason = "the host is unknown here, and unknown hosts are not let out (REGISTRY_ONLY)"
-            elif virtual_host.name.startswith("blackhole:"):
+            elif virtual_host.name.startswith(BLACKHOLE):
+                cause = Cause.NO_VIRTUAL_HOST
                 reason = "no VirtualService is bound to this port of the gateway"
-            outcome = Outcome("answer", self.here.name, reason, status=route.direct_response.status or 0)
+            status = route.direct_response.status or 0
+            outcome = Outcome("answer", self.here.name, reason, cause, status=status)
             return [Branch(rest, tuple(steps), outcome)]
         action = route.route
         if action is None:
-            return [self._not_found("the route does nothing")]
+            return [self._not_found(Cause.NO_ROUTE, "the route does nothing")]
         origins = self._caused_by(route)
-        steps = [*steps, *_mirrors(action, origins), Step("limits", describe_limits(action), origins)]
+        steps = [*steps, *self._mirrors(action, origins), Step("limits", describe_limits(action), origins)]
         return self._forward(route, action, request, rest, steps)
 
     def _forward(
@@ -192,6 +200,15 @@ class HttpRoutes:
         cluster = share.name if share is not None else action.cluster or ""
         return self.upstream.branches(cluster, replace(leg, request=changed), steps)
 
+    def _mirrors(self, action: RouteAction, origins: tuple[Origin, ...]) -> list[Step]:
+        found: list[Step] = []
+        for mirror in action.request_mirror_policies:
+            fraction = mirror.runtime_fraction
+            share = 1.0 if fraction is None else share_of(fraction.default_value)
+            text = f"{percent(share)} are copied to {mirror.cluster}"
+            found.append(Step("mirror", text, origins, self.upstream.fate_of_copies(mirror.cluster or "")))
+        return found
+
 
 def _delayed(branch: Branch, share: float, step: Step) -> Branch:
     """Give the branch for the requests that wait first; Envoy notes that as DI."""
@@ -211,15 +228,6 @@ def _shortened(reasons: list[str]) -> tuple[str, ...]:
     if len(reasons) <= _MOST_REASONS:
         return tuple(reasons)
     return (*reasons[:_MOST_REASONS], f"and {len(reasons) - _MOST_REASONS} more routes that do not match")
-
-
-def _mirrors(action: RouteAction, origins: tuple[Origin, ...]) -> list[Step]:
-    found: list[Step] = []
-    for mirror in action.request_mirror_policies:
-        fraction = mirror.runtime_fraction
-        share = 1.0 if fraction is None else share_of(fraction.default_value)
-        found.append(Step("mirror", f"{percent(share)} are copied to {mirror.cluster}", origins))
-    return found
 
 
 def describe_limits(action: RouteAction) -> str:

@@ -10,7 +10,7 @@ from bench.explain.request import Request, host_of
 from bench.istio.hosts import covers, is_wildcard
 from bench.istio.inventory import Proxy
 from bench.istio.registry import Registry
-from bench.istio.registry.services import Protocol, Service
+from bench.istio.registry.services import Service
 from bench.istio.registry.virtual_services import BoundVirtualService
 
 
@@ -30,9 +30,12 @@ def narrowed(registry: Registry, request: Request, client: Proxy) -> Registry:
         if more == asked:
             break
         asked = more
-    services = _services(
-        registry, request, asked, _names(registry, asked, client) | set(_destinations(rules))
-    )
+    named = _names(registry, asked, client) | set(_destinations(rules))
+    services = _services(registry, request, client, asked, named)
+    # An endpoint may be the name or the cluster IP of another Service, behind which a gateway stands.
+    behind = {endpoint.address for service in services for endpoint in service.endpoints}
+    more = {name for host in behind for name in _names(registry, [host], client)} | behind
+    services = _services(registry, request, client, asked | behind, named | more)
     hosts = {service.host for service in services}
     return replace(
         registry,
@@ -82,9 +85,11 @@ def _rewritten(rules: Iterable[BoundVirtualService]) -> Iterator[str]:
                     yield from (host_of(v) for k, v in values.items() if k.lower() in ("host", ":authority"))
 
 
-def _services(registry: Registry, request: Request, asked: set[str], named: set[str]) -> list[Service]:
+def _services(
+    registry: Registry, request: Request, client: Proxy, asked: set[str], named: set[str]
+) -> list[Service]:
     first_labels = {host.partition(".")[0] for host in asked}
-    openers = _openers(registry, request)
+    openers = _openers(registry, request, client)
     return [
         service
         for index, service in enumerate(registry.services)
@@ -100,17 +105,25 @@ def _services(registry: Registry, request: Request, asked: set[str], named: set[
     ]
 
 
-def _openers(registry: Registry, request: Request) -> frozenset[int]:
-    """Give the place of one service for each protocol on the port of *request*, which opens its listener.
+def _openers(registry: Registry, request: Request, client: Proxy) -> frozenset[int]:
+    """Give the places of services that open listeners on the port of *request*: the first of each kind.
 
-    A service with addresses listens on these alone, unless it speaks HTTP: all HTTP of a port shares one
-    listener.
+    HTTP listens on 0.0.0.0 whatever addresses the service has; what else decides is how the port is
+    served and who may see it.
     """
-    found: dict[Protocol, int] = {}
+    found: dict[tuple[object, ...], int] = {}
     for index, service in enumerate(registry.services):
         for port in service.ports:
-            if port.number == request.port and (port.protocol.is_http or not service.addresses):
-                found.setdefault(port.protocol, index)
+            if port.number == request.port:
+                kind = (
+                    port.protocol,
+                    bool(service.addresses),
+                    service.origin,
+                    service.resolution,
+                    service.is_visible_in(client.namespace),
+                    service.namespace == client.namespace,
+                )
+                found.setdefault(kind, index)
     return frozenset(found.values())
 
 

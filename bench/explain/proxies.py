@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 
 from bench.errors import Position
-from bench.explain.clusters import Clusters
+from bench.explain.clusters import Clusters, written_address
 from bench.explain.resources import Sources
+from bench.explain.servers import ServerCertificate
 from bench.istio.inventory import Proxy
 from bench.istio.registry import ProxyView, Registry
+from bench.istio.registry.services import Origin, Service
 from bench.translate import ProxyConfig, TlsMaterial, translate
 
 STAND_INS = TlsMaterial(
@@ -36,8 +39,13 @@ class TranslatedProxy:
     proxy: Proxy
     config: ProxyConfig
     sources: Sources
-
     view: ProxyView
+    certificates: Mapping[str, ServerCertificate] = field(default_factory=dict)
+    """Address (``host:port``) -> what is known of the certificate of the server there."""
+
+    def certificate_names(self, address: str) -> ServerCertificate | None:
+        """Give what is known of the certificate of the server at *address*; None for nothing."""
+        return self.certificates.get(address)
 
     @cached_property
     def clusters(self) -> Clusters:
@@ -70,9 +78,15 @@ class TranslatedProxy:
 class Proxies:
     """All proxies, translated on demand."""
 
-    def __init__(self, registry: Registry, sources: Sources) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        sources: Sources,
+        certificates: Mapping[str, ServerCertificate] | None = None,
+    ) -> None:
         self.registry = registry
         self._sources = sources
+        self._certificates = certificates or {}
         self._translated: dict[str, TranslatedProxy] = {}
         self._by_ip = {proxy.ip: name for name, proxy in registry.inventory.proxies.items()}
 
@@ -87,7 +101,9 @@ class Proxies:
             proxy = self.registry.proxy(name)
             config = translate(self.registry, name, config_source="static", tls_material=STAND_INS)
             view = ProxyView(self.registry, name)
-            self._translated[name] = TranslatedProxy(name, proxy, config, self._sources, view)
+            self._translated[name] = TranslatedProxy(
+                name, proxy, config, self._sources, view, self._certificates
+            )
         return self._translated[name]
 
     def gateway_at(self, address: str) -> str | None:
@@ -95,3 +111,51 @@ class Proxies:
         host = address.rpartition(":")[0].strip("[]")
         name = self._by_ip.get(host)
         return name if name is not None and self.registry.inventory.proxies[name].role == "gateway" else None
+
+    def gateway_behind(self, address: str, here: TranslatedProxy) -> Behind | None:
+        """Give the gateway that a connection of *here* to *address* (``host:port``) reaches.
+
+        The address may be the gateway's own, the cluster IP of its Service, or the name of that Service,
+        which DNS resolves to the cluster IP.
+        """
+        direct = self.gateway_at(address)
+        if direct is not None:
+            return Behind(direct, address)
+        host, _, port = address.rpartition(":")
+        if not port.isdecimal():
+            return None
+        service = self._service_at(host.strip("[]"), here)
+        declared = service.port(int(port)) if service is not None else None
+        if service is None or declared is None:
+            return None
+        for _, endpoint in self.registry.endpoints_by_host.get(service.host, ()):
+            if endpoint.port_name == declared.name and endpoint.is_ready:
+                target = written_address(endpoint.address, endpoint.port)
+                name = self.gateway_at(target)
+                if name is not None:
+                    return Behind(name, target, is_named=service.host == host or host in service.addresses)
+        return None
+
+    def _service_at(self, host: str, here: TranslatedProxy) -> Service | None:
+        names = possible_names(host, here.proxy.namespace, self.registry.inventory.domain)
+        return next((found for found in map(self._kubernetes.get, (*names, host)) if found is not None), None)
+
+    @cached_property
+    def _kubernetes(self) -> dict[str, Service]:
+        """Kubernetes Services by name and by cluster IP: what DNS and kube-proxy know."""
+        found: dict[str, Service] = {}
+        for service in self.registry.services:
+            if service.origin is Origin.KUBERNETES:
+                for key in (service.host, *service.addresses):
+                    found.setdefault(key, service)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """A gateway, and where the connection reaches it."""
+
+    proxy: str
+    address: str
+    is_named: bool = False
+    """By the name or the cluster IP of its Service, and not by its own address."""

@@ -6,13 +6,14 @@ import posixpath
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, cast, get_args
 from urllib.parse import parse_qsl, urlsplit
 
 from bench.errors import InputError
 
-Scheme = Literal["http", "https"]
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+Scheme = Literal["http", "https", "tcp", "tls"]
+"""``tcp`` and ``tls``: bytes that are not HTTP, plain or within TLS."""
+_DEFAULT_PORTS = {"http": 80, "https": 443, "tls": 443}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -32,6 +33,16 @@ class Request:
     query: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     """Further headers, names in lower case."""
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether the client speaks TLS."""
+        return self.scheme in ("https", "tls")
+
+    @property
+    def is_http(self) -> bool:
+        """Whether the client speaks HTTP."""
+        return self.scheme in ("http", "https")
 
     @property
     def host(self) -> str:
@@ -87,7 +98,7 @@ def parse_request(url: str, headers: Sequence[str] = (), method: str = "GET") ->
     """
     scheme, host, port, rest = _split(url)
     fields: dict[str, str] = {}
-    authority = f"{host}:{port}" if port != _DEFAULT_PORTS[scheme] else host
+    authority = f"{host}:{port}" if port != _DEFAULT_PORTS.get(scheme) else host
     for written in headers:
         name, colon, value = written.partition(":")
         if not colon or not _TOKEN.fullmatch(name.strip()):
@@ -122,12 +133,14 @@ def _split(url: str) -> tuple[Scheme, str, int, str]:
         host = parts.hostname
     except ValueError as error:
         raise InputError(f"{url!r} is no URL: {error}.", remedy=advice) from error
-    if parts.scheme not in ("http", "https"):
-        raise InputError(f"{url!r} does not begin with http:// or https://.", remedy=advice)
+    if parts.scheme not in get_args(Scheme):
+        raise InputError(f"{url!r} does not begin with http://, https://, tcp:// or tls://.", remedy=advice)
     if not host or any(letter.isspace() for letter in url):
         raise InputError(f"{url!r} has no host.", remedy=advice)
-    scheme: Scheme = "https" if parts.scheme == "https" else "http"
-    number = _DEFAULT_PORTS[scheme] if port is None else port
+    scheme = cast("Scheme", parts.scheme)
+    number = _DEFAULT_PORTS.get(scheme) if port is None else port
+    if number is None:
+        raise InputError(f"{url!r} has no port.", remedy="Write tcp://HOST:PORT.")
     if number == 0:
         raise InputError(f"{url!r} has port 0.", remedy=advice)
     rest = f"{parts.path}?{parts.query}" if parts.query else parts.path

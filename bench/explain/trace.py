@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal
 
 from bench.errors import Position
@@ -23,6 +24,62 @@ Kind = Literal[
     "limits",
     "endpoint",
 ]
+
+
+class Cause(StrEnum):
+    """Why a way ends as it does."""
+
+    ANSWERED = "answered"
+    """Whoever listens at the endpoint answers."""
+    PASSED_ON = "passed-on"
+    """The connection goes on to where the client meant it to go."""
+    REDIRECT = "redirect"
+    DIRECT_RESPONSE = "direct-response"
+    UNKNOWN_HOST = "unknown-host"
+    """REGISTRY_ONLY: an answer instead of a way out."""
+    FAULT = "fault"
+    PREFLIGHT = "preflight"
+    NO_VIRTUAL_HOST = "no-virtual-host"
+    NO_ROUTE = "no-route"
+    NO_CLUSTER = "no-cluster"
+    NO_ENDPOINT = "no-endpoint"
+    BLACK_HOLE = "black-hole"
+    """REGISTRY_ONLY: the connection is closed."""
+    NO_LISTENER = "no-listener"
+    NO_FILTER_CHAIN = "no-filter-chain"
+    EXPECTS_TLS = "expects-tls"
+    """Plain text arrives where TLS is expected."""
+    EXPECTS_HTTP = "expects-http"
+    """TLS, or bytes that are not HTTP, arrive where plain HTTP is expected."""
+    EXPECTS_CERTIFICATE = "expects-certificate"
+    """A proxy presents no client certificate where one is demanded."""
+    DOUBLE_TLS = "double-tls"
+    """A server gets TLS within TLS, and ends one."""
+    WRONG_NAME = "wrong-name"
+    """The server's certificate has none of the names that are demanded."""
+    LOOP = "loop"
+    IDLE_CHAIN = "idle-chain"
+    """The filter chain does nothing."""
+
+
+_FAILURES = frozenset(
+    {
+        Cause.NO_VIRTUAL_HOST,
+        Cause.NO_ROUTE,
+        Cause.NO_CLUSTER,
+        Cause.NO_ENDPOINT,
+        Cause.BLACK_HOLE,
+        Cause.NO_LISTENER,
+        Cause.NO_FILTER_CHAIN,
+        Cause.EXPECTS_TLS,
+        Cause.EXPECTS_HTTP,
+        Cause.EXPECTS_CERTIFICATE,
+        Cause.DOUBLE_TLS,
+        Cause.WRONG_NAME,
+        Cause.LOOP,
+        Cause.IDLE_CHAIN,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +112,8 @@ class Endpoint:
     weight: int = 1
     proxy: str = ""
     """The proxy of the inventory that listens there."""
+    socket: str = ""
+    """Where that proxy listens, if :attr:`address` is the name or the address of its Service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +125,7 @@ class Outcome:
     ``closed``: no answer."""
     proxy: str
     reason: str
+    cause: Cause
     status: int | None = None
     """Of the proxy's own answer; ``None`` when it is not the proxy that decides."""
     flags: str = ""
@@ -78,8 +138,7 @@ class Outcome:
     @property
     def is_failure(self) -> bool:
         """Whether the request fails for want of something in the configuration."""
-        failed = {"NR", "NC", "UH", "UF", "UC"}
-        return self.kind == "closed" or not failed.isdisjoint(self.flags.split(","))
+        return self.cause in _FAILURES
 
 
 @dataclass(frozen=True, slots=True)

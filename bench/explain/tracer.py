@@ -14,11 +14,11 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
     DownstreamTlsContext,
 )
 
-from bench.explain.connections import Connection, find_chain, find_listener, socket_of
+from bench.explain.connections import Connection, TlsLayer, find_chain, find_listener, socket_of
 from bench.explain.http_routes import HttpRoutes
 from bench.explain.proxies import Proxies, TranslatedProxy
 from bench.explain.request import Request
-from bench.explain.trace import Branch, Hop, Origin, Outcome, Step
+from bench.explain.trace import Branch, Cause, Hop, Origin, Outcome, Step
 from bench.explain.upstream import Leg, Upstream
 from bench.translate.messages import unpack
 from bench.translate.names import VIRTUAL_OUTBOUND
@@ -38,9 +38,8 @@ class Tracer:
         """Give what the proxy *name* does with *request* on *connection*."""
         here = self.proxies.get(name)
         if self.depth >= _MOST_HOPS:
-            outcome = Outcome(
-                "closed", name, f"the request has passed {_MOST_HOPS} proxies: it goes in a circle"
-            )
+            reason = f"the request has passed {_MOST_HOPS} proxies: it goes in a circle"
+            outcome = Outcome("closed", name, reason, Cause.LOOP)
             return Hop(name, here.proxy.role, request, (), (Branch(1.0, (), outcome),))
         listener = find_listener(here.config.listeners, connection)
         if listener is None:
@@ -52,9 +51,8 @@ class Tracer:
             reason = f"{name} does not listen on port {connection.port}" + (
                 f", only on {ports}" if ports else ""
             )
-            return Hop(
-                name, here.proxy.role, request, (), (Branch(1.0, (), Outcome("closed", name, reason)),)
-            )
+            outcome = Outcome("closed", name, reason, Cause.NO_LISTENER)
+            return Hop(name, here.proxy.role, request, (), (Branch(1.0, (), outcome),))
         chain = find_chain(listener, connection)
         opened_by = _opened_by(here, listener, request, connection)
         origins = here.sources.origins(here.config.origins.all_of(chain)) if chain is not None else ()
@@ -63,7 +61,8 @@ class Tracer:
         if chain is None:
             wanted = _describe(connection)
             steps.append(Step("filter chain", f"none for {wanted}", notes=_conditions(listener)))
-            outcome = Outcome("closed", name, f"no filter chain of {listener.name} takes {wanted}")
+            reason = f"no filter chain of {listener.name} takes {wanted}"
+            outcome = Outcome("closed", name, reason, Cause.NO_FILTER_CHAIN)
             return Hop(name, here.proxy.role, request, tuple(steps), (Branch(1.0, (), outcome),))
         count = len(listener.filter_chains) + (listener.default_filter_chain is not None)
         place = "default" if chain is listener.default_filter_chain else _place(listener, chain)
@@ -82,23 +81,55 @@ class Tracer:
     ) -> tuple[list[Step], list[Branch]]:
         filters = [unpack(each.typed_config) for each in chain.filters]
         upstream = Upstream(self.proxies, here, Tracer(self.proxies, self.depth + 1).arrive)
-        terminates = chain.transport_socket is not None
-        if terminates and not connection.has_tls:
-            return [], [_closed(here, "the server expects TLS, and the client speaks plain text")]
-        inside = connection.has_tls and not terminates
+        ends_tls = chain.transport_socket is not None
+        if ends_tls:
+            refused = _refused(here, chain, connection)
+            if refused is not None:
+                return [], [refused]
+        inside = connection.layers[1:] if ends_tls else connection.layers
         for each in filters:
             if isinstance(each, HttpConnectionManager):
-                if inside:
-                    return [], [_closed(here, "the server expects plain HTTP, and the client speaks TLS")]
+                if inside or not connection.is_http:
+                    return [], [_not_http(here, connection, inside, ends_tls=ends_tls)]
                 name = each.rds.route_config_name if each.rds is not None else ""
-                arrived = replace(request, scheme="https" if terminates else "http")
+                arrived = replace(request, scheme="https" if ends_tls else "http")
                 way = HttpRoutes(here, upstream)
-                steps, branches = way.follow(here.routes.get(name), name, arrived, has_tls=terminates)
+                steps, branches = way.follow(here.routes.get(name), name, arrived, has_tls=ends_tls)
                 # A route configuration has no cause of its own: whatever made the chain made it.
                 return [replace(steps[0], origins=origins), *steps[1:]], branches
             if isinstance(each, TcpProxy):
-                return [], _tcp(each, upstream, request, passes_tls=inside)
-        return [], [_closed(here, "the filter chain does nothing with the connection")]
+                leg = Leg(request, 1.0, is_http=False, layers=inside, carries_http=connection.is_http)
+                return [], _tcp(each, upstream, leg)
+        return [], [_closed(here, Cause.IDLE_CHAIN, "the filter chain does nothing with the connection")]
+
+
+def _refused(here: TranslatedProxy, chain: FilterChain, connection: Connection) -> Branch | None:
+    """Say why a chain that ends TLS refuses the handshake of *connection*, None if it does not."""
+    if not connection.has_tls:
+        return _closed(here, Cause.EXPECTS_TLS, f"{here.name} expects TLS, and gets plain text")
+    outer = connection.layers[0]
+    context = unpack(chain.transport_socket.typed_config) if chain.transport_socket is not None else None
+    demands = isinstance(context, DownstreamTlsContext) and context.require_client_certificate
+    if demands and not outer.has_certificate:
+        reason = f"{here.name} demands a client certificate, and {outer.by or 'the client'} presents none"
+        return _closed(here, Cause.EXPECTS_CERTIFICATE, reason)
+    return None
+
+
+def _not_http(
+    here: TranslatedProxy, connection: Connection, inside: tuple[TlsLayer, ...], *, ends_tls: bool
+) -> Branch:
+    if not inside:
+        reason = f"{here.name} expects HTTP here, and the client speaks something else"
+    elif ends_tls:
+        whose = f"TLS of {inside[0].by}" if inside[0].by else "the client's own TLS"
+        reason = (
+            f"{here.name} ends the TLS of {connection.layers[0].by or 'the client'} and expects HTTP inside, "
+            f"but there is {whose}: it answers 400 in plain text, and that handshake fails"
+        )
+    else:
+        reason = f"{here.name} expects plain HTTP, and gets TLS: it answers 400, and the handshake fails"
+    return _closed(here, Cause.EXPECTS_HTTP, reason)
 
 
 def _opened_by(
@@ -111,8 +142,7 @@ def _opened_by(
     return here.sources.origins(meant or here.config.origins.of(listener))
 
 
-def _tcp(proxy: TcpProxy, upstream: Upstream, request: Request, *, passes_tls: bool) -> list[Branch]:
-    whole = Leg(request, 1.0, is_http=False, passes_tls=passes_tls)
+def _tcp(proxy: TcpProxy, upstream: Upstream, whole: Leg) -> list[Branch]:
     if proxy.weighted_clusters is None:
         return upstream.branches(proxy.cluster or "", whole, ())
     shares = [share for share in proxy.weighted_clusters.clusters if share.weight]
@@ -151,13 +181,13 @@ def client_validation(context: DownstreamTlsContext) -> CertificateValidationCon
     return default or CertificateValidationContext()
 
 
-def _closed(here: TranslatedProxy, reason: str) -> Branch:
-    return Branch(1.0, (), Outcome("closed", here.name, reason))
+def _closed(here: TranslatedProxy, cause: Cause, reason: str) -> Branch:
+    return Branch(1.0, (), Outcome("closed", here.name, reason, cause))
 
 
 def _describe(connection: Connection) -> str:
     if not connection.has_tls:
-        return "plain text"
+        return "plain text" if connection.is_http else "bytes that are not HTTP"
     return f"TLS with SNI {connection.sni}" if connection.sni else "TLS without SNI"
 
 

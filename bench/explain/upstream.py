@@ -7,11 +7,15 @@ from dataclasses import dataclass, replace
 
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster, ClusterDiscoveryType
 
-from bench.explain.clusters import UpstreamTls, describe_tls, limits, written_address
-from bench.explain.connections import Connection
+from bench.explain.arrival import arrival_of, speaks_tls
+from bench.explain.clusters import UpstreamTls, limits, written_address
+from bench.explain.connections import Connection, TlsLayer
+from bench.explain.handover import Sender, at_proxy
+from bench.explain.missing import why_missing
 from bench.explain.proxies import Proxies, TranslatedProxy
 from bench.explain.request import Request
-from bench.explain.trace import Branch, Endpoint, Hop, Origin, Outcome, Step
+from bench.explain.tls_text import describe_tls
+from bench.explain.trace import Branch, Cause, Endpoint, Hop, Origin, Outcome, Step
 from bench.istio.cluster_names import BLACK_HOLE, PASSTHROUGH, parse_cluster_name
 
 Arrive = Callable[[str, Request, Connection], Hop]
@@ -25,8 +29,19 @@ class Leg:
     request: Request
     probability: float
     is_http: bool
-    passes_tls: bool = False
-    """The client's own TLS passes through."""
+    """The proxy itself sends a request, and does not only pass bytes on."""
+    layers: tuple[TlsLayer, ...] = ()
+    """TLS that passes through, the outermost first."""
+    carries_http: bool = True
+    """What is inside of all TLS."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    cause: Cause
+    flags: str
+    reason: str
+    endpoints: tuple[Endpoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +56,16 @@ class Upstream:
         """Give the ways from the cluster *name* on; *steps* led to it."""
         cluster = self.here.clusters.find(name)
         if cluster is None:
-            step = Step("cluster", name, notes=(why_missing(self.here, self.proxies, name),))
-            return [self._failed([*steps, step], leg, name, "NC", "the cluster does not exist")]
+            step = Step("cluster", name, notes=(self._why_missing(name),))
+            failure = _Failure(Cause.NO_CLUSTER, "NC", "the cluster does not exist")
+            return [self._failed([*steps, step], leg, name, failure)]
         steps = [*steps, self._cluster_step(cluster)]
         if name == BLACK_HOLE:
-            return [self._failed(steps, leg, name, "UH", "unknown destinations are not let out")]
+            failure = _Failure(Cause.BLACK_HOLE, "UH", "unknown destinations are not let out")
+            return [self._failed(steps, leg, name, failure)]
         if name == PASSTHROUGH and cluster.type is ClusterDiscoveryType.STATIC:
             why = "without interception nobody knows where the client meant an unknown host to be"
-            return [self._failed(steps, leg, name, "UH", why)]
+            return [self._failed(steps, leg, name, _Failure(Cause.NO_ENDPOINT, "UH", why))]
         tls = self.here.clusters.tls(cluster)
         steps.append(self._tls_step(cluster, leg, tls))
         in_force = limits(cluster)
@@ -58,20 +75,36 @@ class Upstream:
         if cluster.type is ClusterDiscoveryType.ORIGINAL_DST:
             where = "wherever the client meant it to go"
             outcome = Outcome(
-                "endpoint", self.here.name, f"sent to {where}", cluster=name, endpoints=(Endpoint(where),)
+                "endpoint",
+                self.here.name,
+                f"sent to {where}",
+                Cause.PASSED_ON,
+                cluster=name,
+                endpoints=(Endpoint(where),),
             )
             return [Branch(leg.probability, tuple(steps), outcome)]
         return self._to_endpoints(cluster, leg, steps, tls)
 
+    def fate_of_copies(self, name: str) -> tuple[str, ...]:
+        """Say why copies that go to the cluster *name* are lost or refused; empty if they are not."""
+        cluster = self.here.clusters.find(name)
+        if cluster is None:
+            return (f"the copies are lost, because there is no such cluster: {self._why_missing(name)}",)
+        if cluster.type is ClusterDiscoveryType.ORIGINAL_DST:
+            return ()
+        addresses = [each.address for each in self.here.clusters.endpoints(cluster)]
+        if not addresses:
+            return ("the copies are lost, because the cluster has no endpoint",)
+        if self.here.clusters.tls(cluster) is None and speaks_tls(self.here, cluster, addresses):
+            return (f"the copies reach {', '.join(addresses)} in plain text, where TLS is expected",)
+        return ()
+
+    def _why_missing(self, name: str) -> str:
+        return why_missing(self.here, self.proxies, name).text
+
     def _tls_step(self, cluster: Cluster, leg: Leg, tls: UpstreamTls | None) -> Step:
-        if leg.passes_tls and tls is None:
-            return Step("tls", "the client's own TLS, passed through")
-        text, notes = describe_tls(tls, leg.request.host)
-        if leg.passes_tls:
-            text = f"TLS within TLS: the client's own inside of {text}"
-            notes = (*notes, "the server would have to end both; most expect one")
-        where = self._places(cluster, {"tls"}) if tls is not None else ()
-        return Step("tls", text, where, notes)
+        text, notes = describe_tls(tls, leg.request.host if leg.is_http else None, leg.layers)
+        return Step("tls", text, self._places(cluster, {"tls"}) if tls is not None else (), notes)
 
     def _places(self, cluster: Cluster, parts: Container[str]) -> tuple[Origin, ...]:
         places = self.here.config.origins.of(cluster)
@@ -93,29 +126,50 @@ class Upstream:
     def _to_endpoints(
         self, cluster: Cluster, leg: Leg, steps: Sequence[Step], tls: UpstreamTls | None
     ) -> list[Branch]:
-        endpoints = tuple(
-            replace(each, proxy=self.proxies.gateway_at(each.address) or "")
-            for each in self.here.clusters.endpoints(cluster)
-        )
+        endpoints = tuple(self._resolved(each) for each in self.here.clusters.endpoints(cluster))
         if not endpoints:
-            return [self._failed(steps, leg, cluster.name, "UH", "the cluster has no endpoint")]
+            failure = _Failure(Cause.NO_ENDPOINT, "UH", "the cluster has no endpoint")
+            return [self._failed(steps, leg, cluster.name, failure)]
         total = sum(each.weight for each in endpoints)
         found: list[Branch] = []
         for proxy in dict.fromkeys(each.proxy for each in endpoints):
             group = tuple(each for each in endpoints if each.proxy == proxy)
             chance = leg.probability * sum(each.weight for each in group) / total
             part = replace(leg, probability=chance)
-            listed = ", ".join(each.address for each in group)
-            origins = self._endpoint_origins(cluster.name, {each.address for each in group})
+            addresses = tuple(dict.fromkeys(each.address for each in group))
+            listed = ", ".join(addresses)
+            origins = self._endpoint_origins(cluster.name, addresses)
             step = Step("endpoint", f"{listed} ({proxy})" if proxy else listed, origins)
+            layers = self._layers(leg, tls)
             if proxy:
-                found.append(self._to_proxy(group, cluster.name, part, [*steps, step], tls))
+                found += self._to_proxy(group, cluster.name, part, [*steps, step], layers)
+                continue
+            request = leg.request if leg.is_http else None
+            arrival = arrival_of(self.here, cluster, request, layers, addresses)
+            if arrival.cause is not Cause.ANSWERED:
+                failure = _Failure(arrival.cause, "UF", arrival.reason, group)
+                found.append(self._failed([*steps, step], part, cluster.name, failure))
                 continue
             outcome = Outcome(
-                "endpoint", self.here.name, f"answered by {listed}", cluster=cluster.name, endpoints=group
+                "endpoint",
+                self.here.name,
+                arrival.reason,
+                Cause.ANSWERED,
+                cluster=cluster.name,
+                endpoints=group,
             )
             found.append(Branch(chance, (*steps, step), outcome))
         return found
+
+    def _resolved(self, endpoint: Endpoint) -> Endpoint:
+        found = self.proxies.gateway_behind(endpoint.address, self.here)
+        return endpoint if found is None else replace(endpoint, proxy=found.proxy, socket=found.address)
+
+    def _layers(self, leg: Leg, tls: UpstreamTls | None) -> tuple[TlsLayer, ...]:
+        if tls is None:
+            return leg.layers
+        sni = tls.sent_sni(leg.request.host if leg.is_http else None)
+        return (TlsLayer(sni, self.here.name, bool(tls.certificate)), *leg.layers)
 
     def _to_proxy(
         self,
@@ -123,77 +177,28 @@ class Upstream:
         cluster: str,
         leg: Leg,
         steps: Sequence[Step],
-        tls: UpstreamTls | None,
-    ) -> Branch:
-        host, _, port = endpoints[0].address.rpartition(":")
-        sni = ""
-        if tls is not None:
-            sni = tls.sni or (leg.request.host if tls.follows_host else "")
-        elif leg.passes_tls:
-            sni = leg.request.host
-        has_tls = tls is not None or leg.passes_tls
-        hop = self.arrive(
-            endpoints[0].proxy, leg.request, Connection(int(port), host.strip("[]"), has_tls=has_tls, sni=sni)
-        )
-        ends = [branch.outcome for branch in hop.branches]
-        if not leg.is_http or len(ends) != 1 or ends[0] is None or ends[0].kind != "closed":
-            return Branch(leg.probability, tuple(steps), hop=hop)
-        # To an HTTP client the end of the connection behind its proxy is a 503 of that proxy.
-        outcome = Outcome(
-            "answer",
-            self.here.name,
-            f"{hop.proxy} takes no such connection: {ends[0].reason}",
-            status=503,
-            flags="UF" if not hop.steps or has_tls else "UC",
-            cluster=cluster,
-            endpoints=endpoints,
-        )
-        return Branch(leg.probability, (*steps, *hop.steps), outcome)
+        layers: tuple[TlsLayer, ...],
+    ) -> list[Branch]:
+        host, _, port = (endpoints[0].socket or endpoints[0].address).rpartition(":")
+        connection = Connection(int(port), host.strip("[]"), layers, is_http=leg.is_http or leg.carries_http)
+        hop = self.arrive(endpoints[0].proxy, leg.request, connection)
+        if not leg.is_http:
+            return [Branch(leg.probability, tuple(steps), hop=hop)]
+        sender = Sender(self.here.name, cluster, endpoints, speaks_tls=bool(layers))
+        return at_proxy(hop, sender, leg.probability, tuple(steps))
 
-    def _failed(self, steps: Sequence[Step], leg: Leg, cluster: str, flags: str, reason: str) -> Branch:
-        if leg.is_http:
-            outcome = Outcome("answer", self.here.name, reason, status=503, flags=flags, cluster=cluster)
-        else:
-            outcome = Outcome("closed", self.here.name, reason, flags=flags, cluster=cluster)
+    def _failed(self, steps: Sequence[Step], leg: Leg, cluster: str, failure: _Failure) -> Branch:
+        outcome = Outcome(
+            "answer" if leg.is_http else "closed",
+            self.here.name,
+            failure.reason,
+            failure.cause,
+            status=503 if leg.is_http else None,
+            flags=failure.flags,
+            cluster=cluster,
+            endpoints=failure.endpoints,
+        )
         return Branch(leg.probability, tuple(steps), outcome)
 
     def _cluster_step(self, cluster: Cluster) -> Step:
         return Step("cluster", cluster.name, self._places(cluster, {"service", "subset", "policy"}))
-
-
-def _numbered(ports: Sequence[int]) -> str:
-    written = ", ".join(map(str, ports))
-    return f"port {written}" if len(ports) == 1 else f"the ports {written}"
-
-
-def why_missing(here: TranslatedProxy, proxies: Proxies, name: str) -> str:
-    """Say which part of a cluster's name leads nowhere for this proxy."""
-    named = parse_cluster_name(name)
-    if named is None:
-        return "only a proxy with interception knows where the client wanted to go"
-    port, subset, host = named.port, named.subset, named.host
-    declared = [service for service in proxies.registry.services if service.host == host]
-    if not declared:
-        return f"no Service and no ServiceEntry has the host {host}"
-    seen = [service for service in declared if service.is_visible_in(here.proxy.namespace)]
-    if not seen:
-        return f"{host} is not exported to the namespace {here.proxy.namespace} of {here.name}"
-    all_named = (parse_cluster_name(each.name) for each in here.config.clusters)
-    known = [each for each in all_named if each is not None and each.host == host]
-    ports = sorted({each.port for each in known})
-    if port not in ports:
-        having = [service for service in declared if any(each.number == port for each in service.ports)]
-        text = f"for {here.name}, {host} has " + (
-            f"{_numbered(ports)}, not {port}" if ports else f"no port {port}"
-        )
-        if having:
-            other = having[0]
-            place = next(other.locate_port(each)() for each in other.ports if each.number == port)
-            text += f"; {other.origin.value} {other.namespace}/{other.name} ({place}) has it, but a "
-            text += "Kubernetes Service of the same host takes its place"
-        return text
-    subsets = sorted({each.subset for each in known} - {""})
-    if subset and subset not in subsets:
-        listed = f"has the subsets {', '.join(subsets)}" if subsets else "has no subsets"
-        return f"for {here.name}, {host} {listed}, not {subset}: no DestinationRule that it sees defines it"
-    return "the service has no endpoint, and a cluster by DNS is not made without one"

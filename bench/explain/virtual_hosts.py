@@ -8,6 +8,9 @@ from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration, VirtualHo
 
 from bench.explain.request import Request
 
+BLACKHOLE = "blackhole:"
+"""Begins the name of the virtual host that a gateway gets for a port without any VirtualService."""
+
 
 def asked_host(config: RouteConfiguration, request: Request) -> str:
     """Give the Host that domains are compared with: without its port where the configuration says so."""

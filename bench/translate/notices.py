@@ -117,8 +117,8 @@ _NOTICED: Mapping[Notice, tuple[str, str]] = {
     Notice.HOST_TAKEN: (_LEFT_OUT + "an older server on port {port} has the host {host} already.", _OWN_PORT),
     Notice.PORT_NAME_TAKEN: (_LEFT_OUT + "another server is called {name}.", "Give its port another name."),
     Notice.NO_LISTENER: (
-        "nothing is bound to {bind}:{port}, so there is no listener.",
-        "Bind a VirtualService with a tcp or tls route to this Gateway.",
+        "no {rules} rule is bound to {bind}:{port}, so there is no listener.",
+        "Bind a VirtualService with {rules} rules to this Gateway: its server asks no others.",
     ),
     Notice.SNI_TAKEN: ("a tls match of {rule} has no effect: its SNI is matched already.", ""),
     Notice.CIPHER_LEFT_OUT: ("the cipher suite {cipher} is not known to Envoy and left out.", ""),

@@ -67,7 +67,9 @@ def effects(policy: str, change: tuple[str, str] = ("", ""), connections: int | 
     return [each.code for each in find_effects(registry, resources, connections=connections)]
 
 
-def test_the_walkthrough_as_written_names_cause_effect_and_remedy_and_the_repaired_one_nothing() -> None:
+def test_the_walkthrough_as_written_names_cause_effect_and_remedy_and_the_repaired_one_its_plain_text() -> (
+    None
+):
     broken, resources = loaded(SHOP)
     (found,) = find_effects(broken, resources)
 
@@ -82,7 +84,9 @@ def test_the_walkthrough_as_written_names_cause_effect_and_remedy_and_the_repair
     service = "apiVersion: v1\nkind: Service\nmetadata: {name: shop, namespace: partners}\n"
     service += "spec:\n  clusterIP: 10.96.0.7\n"
     repaired, resources = loaded(SHOP, change=(service + "  ports: [{name: http, port: 80}]\n---\n", ""))
-    assert find_effects(repaired, resources) == ()
+    assert [(each.level, each.code) for each in find_effects(repaired, resources)] == [
+        (Level.WARNING, "EB0111")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from bench.check.effects.survey import Survey, joined
 from bench.check.effects.uses import Use
 from bench.check.finding import Finding, Level
 from bench.errors import Position
-from bench.explain.upstream import why_missing
+from bench.explain.missing import why_missing
 from bench.istio.cluster_names import parse_cluster_name
 from bench.istio.registry.services import Origin
 
@@ -58,8 +58,8 @@ def _missing(found: Survey, where: Position, name: str, uses: list[Use]) -> Find
         Level.WARNING if uses[0].is_mirror or not uses[0].has_rule else Level.ERROR,
         "EB0101",
         where,
-        reason=f"{_effect(uses, 'NC')}, because there is no cluster {name}: {cause}.",
-        remedy="Make host, port and subset of the destination agree with a service that this proxy sees.",
+        reason=f"{_effect(uses, 'NC')}, because there is no cluster {name}: {cause.text}.",
+        remedy=cause.remedy,
     )
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from envoy_data_plane.envoy.config.cluster.v3 import Cluster
+
 from bench.check.effects.survey import Survey
 from bench.check.effects.uses import Use
 from bench.check.finding import Finding, Level
 from bench.errors import Position
+from bench.explain.clusters import UpstreamTls
+from bench.explain.proxies import STAND_INS
+from bench.explain.rules import FateCode, fate_of, rules_for
 from bench.istio.cluster_names import parse_cluster_name
 from bench.istio.hosts import covers, expand_host, is_ip, is_wildcard
 from bench.istio.models.destination_rule import DestinationRule, TrafficPolicy
@@ -96,15 +101,7 @@ def _out_of_reach(
     cluster = use.here.clusters.find(use.cluster)
     tls_path = originating_path(rule.spec, port)
     is_plain = cluster is not None and use.here.clusters.tls(cluster) is None
-    root = found.registry.inventory.root_namespace
-    own = use.here.proxy.namespace
-    looked = ", ".join(dict.fromkeys((own, service.namespace, root)))
-    cause = (
-        f"{use.here.name} looks for rules in the namespaces {looked} and takes the first that has any for "
-        f"the host; this one is in {rule.namespace}"
-        if found.registry.inventory.semantics == "current"
-        else "a more specific rule is in force"
-    )
+    fate = fate_of(use.here.view, service, rule)
     port_spec = service.port(port)
     speaks_tls_itself = port_spec is not None and port_spec.protocol.is_tls
     if tls_path is not None and is_plain and not speaks_tls_itself:
@@ -113,20 +110,26 @@ def _out_of_reach(
             "EB0106",
             rule.position(tls_path),
             reason=f"{use.who} leave {use.here.name} in plain text although this rule for {service.host} "
-            f"starts TLS: {cause}.",
-            remedy=f"Move the rule to the namespace {own}, or to {service.namespace}.",
+            f"starts TLS: {fate.text}.",
+            remedy=fate.remedy,
         )
-    elif not use.here.is_sidecar and found.registry.inventory.semantics == "current":
-        if rule.namespace in (own, service.namespace, root):
-            return
+    elif not use.here.is_sidecar and fate.code is FateCode.ELSEWHERE:
         yield found.finding(
             Level.WARNING,
             "EB0002",
             rule.position(("spec", "host")),
-            reason=f"the rule for {service.host} is out of reach of {use.here.name}, where {use.who} "
-            f"leave: {cause}.",
-            remedy=f"Move the rule to the namespace {own}, or to {service.namespace}.",
+            reason=f"the rule for {service.host} is out of reach of {use.here.name}, where {use.who} leave: "
+            f"{fate.text}.",
+            remedy=fate.remedy,
         )
+
+
+def has_originating_rule(use: Use) -> bool:
+    """Tell whether a rule for the host of *use* starts TLS on its port, wherever that rule is in force."""
+    named = parse_cluster_name(use.cluster)
+    if named is None:
+        return False
+    return any(originating_path(rule.spec, named.port) for rule in rules_for(use.here.view, named.host))
 
 
 def originating_path(rule: DestinationRule, port: int) -> Path | None:
@@ -150,16 +153,19 @@ def originating_path(rule: DestinationRule, port: int) -> Path | None:
 
 
 def check_server_names(found: Survey) -> Iterator[Finding]:
-    """EB0005: SNI would follow a host that is an IP. EB0006: ``sni`` switches the check of the name off."""
+    """EB0005: SNI would follow a host that is an IP. EB0006: ``sni`` switches the check of the name off.
+
+    Both are said of HTTP only: behind a TCP proxy there is no Host to follow, which `explain` tells.
+    """
     reported: set[tuple[str, Position]] = set()
     for use in found.uses:
         cluster = use.here.clusters.find(use.cluster)
         tls = use.here.clusters.tls(cluster) if cluster is not None else None
-        if cluster is None or tls is None:
+        if cluster is None or tls is None or not use.is_http:
             continue
         host = use.sent_host
         has_no_name = tls.follows_host and is_ip(host.strip("[]"))
-        is_unchecked = tls.is_verified and bool(tls.sni) and not tls.checks_name
+        is_unchecked = tls.is_verified and bool(tls.sni) and not tls.demanded_names(host)
         where = use.setting(cluster, "tls") if has_no_name or is_unchecked else None
         if where is None:
             continue
@@ -170,16 +176,36 @@ def check_server_names(found: Survey) -> Iterator[Finding]:
                 "EB0005",
                 where,
                 reason=f"{use.who} are sent on with TLS whose SNI follows the Host header, and {host} is "
-                "an IP address, which SNI cannot carry: the server sees none.",
+                "an IP address, which SNI cannot carry: the server gets none.",
                 remedy="Write sni, and the name to expect in subjectAltNames.",
             )
-        if is_unchecked and ("EB0006", where) not in reported:
+        if is_unchecked and ("EB0006", where) not in reported and not _is_mesh_tls(tls):
             reported.add(("EB0006", where))
             yield found.finding(
-                Level.WARNING,
+                Level.INFO,
                 "EB0006",
                 where,
                 reason=f"because sni is written and subjectAltNames is not, {use.here.name} accepts any "
                 f"certificate of {tls.ca}, whatever name it is for.",
-                remedy=f"Write subjectAltNames: [{tls.sni}].",
+                remedy=_name_to_demand(use, cluster, tls),
             )
+
+
+def _is_mesh_tls(tls: UpstreamTls) -> bool:
+    """Tell whether both ends are workloads of the mesh, whose names are identities and not host names."""
+    return tls.ca == STAND_INS.workload_ca
+
+
+def _name_to_demand(use: Use, cluster: Cluster, tls: UpstreamTls) -> str:
+    """Say what to write in subjectAltNames: a name that the certificates bear, where they are known."""
+    known = [
+        certificate
+        for endpoint in use.here.clusters.endpoints(cluster)
+        if (certificate := use.here.certificate_names(endpoint.address)) is not None
+    ]
+    if all(certificate.bears(tls.sni) for certificate in known):
+        return f"Write subjectAltNames: [{tls.sni}]."
+    shared = [name for name in known[0].names if all(each.bears(name) for each in known)]
+    if not shared:
+        return "The certificates of its servers have no name in common, so none can be demanded as it is."
+    return f"Write subjectAltNames: [{shared[0]}]; the servers' certificates do not bear {tls.sni}."

@@ -6,8 +6,16 @@ from collections.abc import Iterator
 
 from bench.check.effects.destinations import check_destinations
 from bench.check.effects.encryption import check_lost_tls, check_plain_text, check_server_names
-from bench.check.effects.gateways import check_handover
+from bench.check.effects.gateways import check_hosts_at_gateways
+from bench.check.effects.handover import (
+    check_double_tls,
+    check_gateway_connections,
+    check_plain_to_tls,
+)
+from bench.check.effects.idle_rules import check_idle_rules
+from bench.check.effects.lost_policies import check_lost_policies, check_swallowed_rules
 from bench.check.effects.resilience import check_circuit_breakers, check_outlier_detection
+from bench.check.effects.shared_listeners import check_replaced_chains, check_shared_listeners
 from bench.check.effects.survey import Survey, check_left_out, check_translation, survey
 from bench.check.effects.unreachable import check_hidden_routes
 from bench.check.finding import Finding, in_order
@@ -31,8 +39,16 @@ def _all(found: Survey, connections: int | None) -> Iterator[Finding]:
     yield from check_translation(found)
     yield from check_left_out(found)
     yield from check_destinations(found)
-    yield from check_handover(found)
+    yield from check_gateway_connections(found)
+    yield from check_hosts_at_gateways(found)
+    yield from check_double_tls(found)
+    yield from check_plain_to_tls(found)
     yield from check_hidden_routes(found)
+    yield from check_idle_rules(found)
+    yield from check_shared_listeners(found)
+    yield from check_lost_policies(found)
+    yield from check_swallowed_rules(found)
+    yield from check_replaced_chains(found)
     yield from check_lost_tls(found)
     yield from check_plain_text(found)
     yield from check_server_names(found)

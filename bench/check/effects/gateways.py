@@ -1,4 +1,4 @@
-"""Hosts that a sidecar sends to a gateway which does not know them (EB0105, EB0003, EB0107)."""
+"""Hosts that a sidecar sends to a gateway which does not know them (EB0105, EB0003)."""
 
 from __future__ import annotations
 
@@ -9,104 +9,65 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
     HttpConnectionManager,
 )
 
+from bench.check.effects.handover import is_own_service, place
 from bench.check.effects.survey import Survey
 from bench.check.effects.uses import Use
 from bench.check.finding import Finding, Level
-from bench.errors import Position
-from bench.explain.connections import Connection, find_chain, find_listener
-from bench.explain.proxies import TranslatedProxy
+from bench.explain.connections import Connection, TlsLayer, find_chain, find_listener
+from bench.explain.proxies import Behind, TranslatedProxy
 from bench.explain.request import host_of
-from bench.istio.hosts import covers, is_wildcard, overlap
+from bench.explain.virtual_hosts import BLACKHOLE
+from bench.istio.hosts import covers, is_ip, is_wildcard, overlap
+from bench.istio.registry.services import Origin
 from bench.translate.messages import unpack
 
 _MOST_HOSTS = 6
 """Hosts of a gateway that a message names."""
 
 
-def check_handover(found: Survey) -> Iterator[Finding]:
-    """Follow each route of a sidecar to the gateway behind it, and ask for its hosts there.
+def check_hosts_at_gateways(found: Survey) -> Iterator[Finding]:
+    """Ask the gateway behind each HTTP route of a sidecar for the hosts that are sent there.
 
     Short forms of a host (``nginx.external``), which sidecars accept as well, are not asked for: nobody wrote
-    them. The hosts are those of the VirtualServices.
+    them. The hosts are those of the VirtualServices, and the addresses that a ServiceEntry gives them.
     """
     reported: set[tuple[int, str, str]] = set()
-    hosts: Hosts = {}
-    for use in found.uses:
-        if not use.here.is_sidecar or not use.is_http or use.host is None or not use.has_place:
-            continue
-        if use.is_mirror:
-            continue
-        for gateway, connection in _gateways_behind(found, use):
-            key = (id(use.source), use.host.name, gateway.name)
-            if key in reported:
-                continue
-            reported.add(key)
-            yield from _ask(found, use, gateway, connection, hosts)
-
-
-def _gateways_behind(found: Survey, use: Use) -> Iterator[tuple[TranslatedProxy, Connection]]:
-    cluster = use.here.clusters.find(use.cluster)
-    if cluster is None:
-        return
-    tls = use.here.clusters.tls(cluster)
+    hosts: dict[tuple[str, str], KnownHosts] = {}
     by_name = {each.name: each for each in found.translated}
-    for endpoint in use.here.clusters.endpoints(cluster):
-        name = found.proxies.gateway_at(endpoint.address)
-        if name in by_name:
-            host, _, port = endpoint.address.rpartition(":")
-            sni = (tls.sni or use.sent_host) if tls is not None else ""
-            yield by_name[name], Connection(int(port), host.strip("[]"), has_tls=tls is not None, sni=sni)
+    for use, behind in found.handed_over:
+        if not use.is_http or use.host is None or use.is_mirror or behind.proxy not in by_name:
+            continue
+        key = (id(use.source), use.host.name, behind.proxy)
+        if key in reported or is_own_service(found, use, behind):
+            continue
+        reported.add(key)
+        gateway = by_name[behind.proxy]
+        for config in _route_configs(gateway, use, behind):
+            known = hosts.setdefault((gateway.name, config.name), KnownHosts(config))
+            yield from _unknown_host(found, use, gateway, known)
+            yield from _unknown_address(found, use, gateway, known)
 
 
-Hosts = dict[tuple[str, str], "KnownHosts"]
-"""Gateway and route configuration -> its hosts."""
-
-
-def _ask(
-    found: Survey, use: Use, gateway: TranslatedProxy, connection: Connection, hosts: Hosts
-) -> Iterator[Finding]:
-    host = use.sent_host
-    # Without a rule of the user's nothing says that anybody calls the gateway's own Service.
-    level = Level.ERROR if use.has_rule else Level.INFO
+def _route_configs(gateway: TranslatedProxy, use: Use, behind: Behind) -> Iterator[RouteConfiguration]:
+    cluster = use.here.clusters.find(use.cluster)
+    tls = use.here.clusters.tls(cluster) if cluster is not None else None
+    layers = (TlsLayer(tls.sent_sni(use.sent_host), use.here.name),) if tls is not None else ()
+    host, _, port = behind.address.rpartition(":")
+    connection = Connection(int(port), host.strip("[]"), layers)
     listener = find_listener(gateway.config.listeners, connection)
-    if listener is None:
-        yield found.finding(
-            level,
-            "EB0107",
-            place(use),
-            reason=f"{use.who} get 503 UF at {use.here.name}, because it sends them to {gateway.name} on "
-            f"port {connection.port}, where no Gateway listens.",
-            remedy="Add a server with this port to a Gateway, or send to a port that has one.",
-        )
+    chain = find_chain(listener, connection) if listener is not None else None
+    if chain is None or (chain.transport_socket is not None) != bool(layers):
         return
-    chain = find_chain(listener, connection)
-    terminates = chain is not None and chain.transport_socket is not None
-    if chain is None or terminates != connection.has_tls:
-        speaks = "TLS" if connection.has_tls else "plain text"
-        yield found.finding(
-            level,
-            "EB0107",
-            place(use),
-            reason=f"{use.who} get 503 at {use.here.name}, because it speaks {speaks} to {gateway.name} on "
-            f"port {connection.port}, and no server there expects that for {host}.",
-            remedy="Let protocol and tls of the server agree with the DestinationRule for the gateway's "
-            "Service.",
-        )
-        return
-    for each in chain.filters if use.has_rule else ():
+    for each in chain.filters:
         manager = unpack(each.typed_config)
         if isinstance(manager, HttpConnectionManager) and manager.rds is not None:
             config = gateway.routes.get(manager.rds.route_config_name or "")
             if config is not None:
-                key = (gateway.name, config.name)
-                if key not in hosts:
-                    hosts[key] = KnownHosts(config)
-                yield from _unknown_host(found, use, gateway, hosts[key], host)
+                yield config
 
 
-def _unknown_host(
-    found: Survey, use: Use, gateway: TranslatedProxy, known: KnownHosts, host: str
-) -> Iterator[Finding]:
+def _unknown_host(found: Survey, use: Use, gateway: TranslatedProxy, known: KnownHosts) -> Iterator[Finding]:
+    host = use.sent_host
     if known.has(host):
         return
     partly = known.within(host) if is_wildcard(host) else []
@@ -121,10 +82,10 @@ def _unknown_host(
         )
         return
     some = list(known.exact)[:_MOST_HOSTS]
-    listed = f"it knows {', '.join(some)}" if some else "nothing is bound to that port"
+    listed = f"it knows {', '.join(some)}" if some else "no VirtualService is bound to that port"
     more = f" and {len(known.exact) - len(some)} more" if len(known.exact) > len(some) else ""
     yield found.finding(
-        Level.ERROR,
+        Level.ERROR if use.has_rule else Level.WARNING,
         "EB0105",
         place(use),
         reason=f"{use.who} get 404 NR at {gateway.name}, because {use.here.name} sends {host} there and no "
@@ -133,12 +94,34 @@ def _unknown_host(
     )
 
 
-def place(use: Use) -> Position:
-    """Give the place of a use that has one."""
-    where = use.where
-    if where is None:
-        raise ValueError(f"nothing is noted for {use.who}")
-    return where
+def _unknown_address(
+    found: Survey, use: Use, gateway: TranslatedProxy, known: KnownHosts
+) -> Iterator[Finding]:
+    """Report addresses by which the sidecar takes the host and the gateway does not."""
+    if use.host is None or use.rewrites_host or is_ip(use.sent_host.strip("[]")):
+        return
+    taken = dict.fromkeys(host_of(domain) for domain in use.host.domains)
+    if not known.has(use.sent_host):
+        return
+    written = {
+        address
+        for service in use.here.view.registry.services
+        if service.host == use.sent_host and service.origin is Origin.SERVICE_ENTRY
+        for address in service.addresses
+    }
+    addresses = [host for host in taken if host.strip("[]") in written and not known.has(host)]
+    if not addresses:
+        return
+    yield found.finding(
+        Level.WARNING,
+        "EB0003",
+        place(use),
+        reason=f"who calls {use.sent_host} by its address {', '.join(addresses)} gets 404 NR at "
+        f"{gateway.name}: {use.here.name} takes the address and sends it on as Host, and the gateway only "
+        "knows the name.",
+        remedy=f"Write rewrite.authority: {use.sent_host} in this rule, or add the address to the hosts at "
+        "the gateway.",
+    )
 
 
 class KnownHosts:
@@ -149,7 +132,7 @@ class KnownHosts:
             host_of(domain)
             for virtual_host in config.virtual_hosts
             if (virtual_host.routes or virtual_host.require_tls)
-            and not virtual_host.name.startswith("blackhole:")
+            and not virtual_host.name.startswith(BLACKHOLE)
             for domain in virtual_host.domains
         ]
         self.exact = dict.fromkeys(domains)

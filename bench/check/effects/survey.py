@@ -9,11 +9,12 @@ from functools import cached_property
 from bench.check.effects.uses import Use, uses_of
 from bench.check.finding import Finding, Level
 from bench.errors import BenchError, Position
-from bench.explain.proxies import Proxies, TranslatedProxy
+from bench.explain.proxies import Behind, Proxies, TranslatedProxy
 from bench.explain.resources import Sources
 from bench.istio.problem import Code
 from bench.istio.registry import Registry
 from bench.istio.resource import Resources
+from bench.translate.notices import Notice
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,22 @@ class Survey:
     def uses(self) -> tuple[Use, ...]:
         """Each way into a cluster, of every proxy."""
         return tuple(use for here in self.translated for use in uses_of(here))
+
+    @cached_property
+    def handed_over(self) -> tuple[tuple[Use, Behind], ...]:
+        """Each use of a sidecar that leads to a gateway, with that gateway."""
+        names = {here.name for here in self.translated}
+        found: list[tuple[Use, Behind]] = []
+        for use in self.uses:
+            cluster = use.here.clusters.find(use.cluster)
+            if cluster is None or not use.here.is_sidecar or not use.has_place:
+                continue
+            gateways = dict.fromkeys(
+                self.proxies.gateway_behind(endpoint.address, use.here)
+                for endpoint in use.here.clusters.endpoints(cluster)
+            )
+            found += [(use, behind) for behind in gateways if behind is not None and behind.proxy in names]
+        return tuple(found)
 
     def finding(self, level: Level, code: str, where: Position, *, reason: str, remedy: str) -> Finding:
         """Make a finding about the resource that stands at *where*."""
@@ -84,12 +101,14 @@ def check_left_out(found: Survey) -> Iterator[Finding]:
     for here in found.translated:
         for warning in here.config.warnings:
             if warning.code not in _REPORTED_ELSEWHERE:
+                # What is about the resources alone is the same at every proxy, and said once.
+                place = "" if warning.code == Notice.INPUT else f"at {here.name}, "
                 yield found.finding(
                     Level.WARNING,
                     "EB0109",
                     warning.where,
-                    reason=f"at {here.name}, {warning.what}",
-                    remedy=warning.advice,
+                    reason=f"{place}{warning.what}",
+                    remedy=warning.advice or "Leave it out.",
                 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster
-from envoy_data_plane.envoy.config.listener.v3 import FilterChain
+from envoy_data_plane.envoy.config.listener.v3 import FilterChain, Listener
 from envoy_data_plane.envoy.config.route.v3 import Route, RouteAction, VirtualHost
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
     HttpConnectionManager,
@@ -14,10 +14,11 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
 
 from bench.errors import Position
+from bench.explain.connections import TlsLayer, socket_of
 from bench.explain.matching import describe_match
 from bench.explain.proxies import TranslatedProxy
 from bench.explain.request import host_of
-from bench.istio.cluster_names import BLACK_HOLE, PASSTHROUGH, parse_cluster_name
+from bench.istio.cluster_names import BLACK_HOLE, PASSTHROUGH
 from bench.translate.messages import unpack
 
 CATCH_ALL_HOSTS = ("block_all", "allow_any")
@@ -29,14 +30,48 @@ class Use:
 
     here: TranslatedProxy
     cluster: str
-    who: str
-    """``requests to a.test with want = v1``."""
     source: Route | FilterChain
     """The message that leads there."""
     is_http: bool
+    port: int
+    """Of the listener."""
     route: Route | None = None
     host: VirtualHost | None = None
     is_mirror: bool = False
+    server_names: tuple[str, ...] = ()
+    """Of a chain: the SNI that it takes; its clients speak TLS, which passes through."""
+
+    @property
+    def who(self) -> str:
+        """Name the requests or connections: ``requests to a.test with want = v1``."""
+        if self.host is not None and self.route is not None:
+            conditions = describe_match(self.route.match)
+            who = f"requests to {self.host.name}" + (
+                "" if conditions == "anything" else f" with {conditions}"
+            )
+            return f"copies of {who}" if self.is_mirror else who
+        if self.server_names:
+            return f"TLS connections for {' or '.join(self.server_names)}"
+        return f"connections to {self._dialled()}"
+
+    def _dialled(self) -> str:
+        match = self.source.filter_chain_match if isinstance(self.source, FilterChain) else None
+        blocks = [f"{each.address_prefix}" for each in match.prefix_ranges] if match is not None else []
+        if blocks:
+            return " or ".join(f"{block}:{self.port}" for block in blocks)
+        place = self.here.config.origins.first(self.source, "service")
+        for service in self.here.view.services if place is not None else ():
+            port = service.port(self.port)
+            if port is not None and service.locate_port(port)() == place:
+                return f"{service.host}:{self.port}"
+        return f"port {self.port}"
+
+    @property
+    def layers(self) -> tuple[TlsLayer, ...]:
+        """TLS of the client that passes through."""
+        if not self.server_names:
+            return ()
+        return (TlsLayer(self.server_names[0].replace("*", "any", 1)),)
 
     @property
     def sent_host(self) -> str:
@@ -45,6 +80,12 @@ class Use:
         if action is not None and action.host_rewrite_literal:
             return host_of(action.host_rewrite_literal)
         return self.host.name.rpartition(":")[0] if self.host is not None else ""
+
+    @property
+    def rewrites_host(self) -> bool:
+        """Whether the route writes a Host of its own."""
+        action = self.route.route if self.route is not None else None
+        return action is not None and bool(action.host_rewrite_literal)
 
     @property
     def has_rule(self) -> bool:
@@ -80,34 +121,25 @@ def uses_of(here: TranslatedProxy) -> Iterator[Use]:
                     name = config.rds.route_config_name or ""
                     if name not in seen:
                         seen.add(name)
-                        yield from _of_routes(here, name)
+                        yield from _of_routes(here, listener, name)
                 elif isinstance(config, TcpProxy):
-                    yield from _of_chain(here, chain, config)
+                    yield from _of_chain(here, listener, chain, config)
 
 
-def _of_routes(here: TranslatedProxy, name: str) -> Iterator[Use]:
+def _of_routes(here: TranslatedProxy, listener: Listener, name: str) -> Iterator[Use]:
     config = here.routes.get(name)
+    port = socket_of(listener)[1]
     for host in config.virtual_hosts if config is not None else ():
         if host.name in CATCH_ALL_HOSTS:
             continue
         for route in host.routes:
             if route.route is None:
                 continue
-            conditions = describe_match(route.match)
-            who = f"requests to {host.name}" + ("" if conditions == "anything" else f" with {conditions}")
             for cluster in clusters_of(route.route):
-                yield Use(here, cluster, who, route, is_http=True, route=route, host=host)
+                yield Use(here, cluster, route, is_http=True, port=port, route=route, host=host)
             for mirror in route.route.request_mirror_policies:
-                yield Use(
-                    here,
-                    mirror.cluster or "",
-                    f"copies of {who}",
-                    route,
-                    is_http=True,
-                    route=route,
-                    host=host,
-                    is_mirror=True,
-                )
+                name = mirror.cluster or ""
+                yield Use(here, name, route, is_http=True, port=port, route=route, host=host, is_mirror=True)
 
 
 def clusters_of(action: RouteAction) -> list[str]:
@@ -117,17 +149,25 @@ def clusters_of(action: RouteAction) -> list[str]:
     return [action.cluster or ""]
 
 
-def _of_chain(here: TranslatedProxy, chain: FilterChain, proxy: TcpProxy) -> Iterator[Use]:
+def _of_chain(
+    here: TranslatedProxy, listener: Listener, chain: FilterChain, proxy: TcpProxy
+) -> Iterator[Use]:
     names = (
         [share.name for share in proxy.weighted_clusters.clusters if share.weight]
         if proxy.weighted_clusters is not None
         else [proxy.cluster or ""]
     )
     match = chain.filter_chain_match
-    named = " or ".join(match.server_names) if match is not None else ""
+    # A chain that ends TLS itself passes on what was inside.
+    passes = chain.transport_socket is None
+    server_names = tuple(match.server_names) if match is not None and passes else ()
     for name in names:
         if name not in (BLACK_HOLE, PASSTHROUGH):
-            cluster = parse_cluster_name(name)
-            target = cluster.host if cluster is not None else name
-            who = f"TLS connections for {named}" if named else f"connections that {target} gets"
-            yield Use(here, name, who, chain, is_http=False)
+            yield Use(
+                here,
+                name,
+                chain,
+                is_http=False,
+                port=socket_of(listener)[1],
+                server_names=server_names,
+            )

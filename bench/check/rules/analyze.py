@@ -25,6 +25,7 @@ from bench.check.rules.server_verification import check_server_verification
 from bench.check.rules.service_entries import check_addresses, check_protocols
 from bench.check.rules.services import check_port_names
 from bench.check.rules.shared_hosts import check_shared_hosts
+from bench.check.rules.spelling import check_capitals, check_redirect_hosts
 from bench.check.rules.status import check_conditions
 from bench.check.rules.subsets import check_subsets, check_subsets_at_gateways
 from bench.check.rules.surroundings import Surroundings
@@ -60,7 +61,7 @@ ISTIO_RULES: tuple[Rule, ...] = (
 )
 """Rules with Istio's own codes."""
 
-OWN_RULES: tuple[Rule, ...] = (check_notices, check_shared_hosts)
+OWN_RULES: tuple[Rule, ...] = (check_capitals, check_notices, check_redirect_hosts, check_shared_hosts)
 """Rules of this suite that need nothing but the resources."""
 
 SUPPRESS = "galley.istio.io/analyze-suppress"

@@ -114,13 +114,15 @@ class DestinationRules:
         root_namespace: str,
         domain: str,
     ) -> None:
+        self.all = tuple(resources)
+        """Every rule, oldest first, whoever it reaches."""
         self._semantics = semantics
         self._root = root_namespace
         self._everywhere = _ByHost()
         self._local: dict[str, _ByHost] = {}
         self._exported: dict[str, _ByHost] = {}
         self._root_private = _ByHost()
-        for resource in resources:
+        for resource in self.all:
             self._add(resource, expand_host(resource.spec.host, resource.namespace, domain))
 
     def _add(self, resource: Resource[DestinationRule], host: str) -> None:

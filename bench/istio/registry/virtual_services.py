@@ -52,6 +52,8 @@ class BoundVirtualService:
     export_to: frozenset[str]
     locate: Callable[[], Position]
     order: int
+    locate_rule: Callable[[str, int], Position]
+    """Finds the place of a rule of layer 4: ``tls`` or ``tcp``, and its number."""
     lost: tuple[Problem, ...] = ()
     """Delegated routes that nothing comes of."""
 
@@ -193,5 +195,6 @@ def _bind(
         export_to=frozenset(resource.spec.export_to),
         locate=partial(resource.position, ("spec",)),
         order=resource.order,
+        locate_rule=lambda field, index: resource.position(("spec", field, index)),
         lost=tuple(lost),
     )

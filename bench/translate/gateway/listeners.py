@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 from envoy_data_plane.envoy.config.listener.v3 import FilterChain, Listener
 
@@ -40,8 +41,15 @@ def gateway_listeners(context: Context, merged: MergedServers) -> list[Listener]
         if chains:
             listeners.append(build_listener(context, bind, port, chains))
         else:
-            context.warn(Notice.NO_LISTENER, servers[0].where, bind=bind, port=port)
+            context.warn(
+                Notice.NO_LISTENER, servers[0].where, bind=bind, port=port, rules=_asked_rules(servers[0])
+            )
     return listeners
+
+
+def _asked_rules(placed: PlacedServer) -> str:
+    """Name the only kind of rule that a server without HTTP asks."""
+    return "tls" if is_passthrough(placed.server) else "tcp"
 
 
 def _chains(context: Context, bind: str, port: int, servers: Sequence[PlacedServer]) -> list[FilterChain]:
@@ -106,7 +114,7 @@ def _holds(match: L4MatchAttributes | TLSMatchAttributes, placed: PlacedServer) 
 def _tcp_chain(context: Context, placed: PlacedServer) -> list[FilterChain]:
     """Pass on to the first TCP rule that fits; end TLS first where the server does."""
     for virtual_service in _bound(context, placed):
-        for route in virtual_service.tcp:
+        for index, route in enumerate(virtual_service.tcp):
             if route.match and not any(_holds(match, placed) for match in route.match):
                 continue
             filters = tcp_filters(
@@ -117,7 +125,8 @@ def _tcp_chain(context: Context, placed: PlacedServer) -> list[FilterChain]:
                 stat_prefix=f"{virtual_service.name}.{virtual_service.namespace}",
             )
             chain = FilterChain(filters=filters)
-            context.origins.note(chain, server=placed.locate, rule=virtual_service.locate)
+            rule = partial(virtual_service.locate_rule, "tcp", index)
+            context.origins.note(chain, server=placed.locate, rule=rule)
             if is_tls_server(placed.server):
                 chain.filter_chain_match = chain_match(server_names=placed.sni_hosts)
                 chain.transport_socket = downstream_tls(context, placed)
@@ -132,7 +141,7 @@ def _passthrough_chains(context: Context, placed: PlacedServer, taken: set[str])
         raise RefusedError(Refusal.AUTO_PASSTHROUGH, placed.where)
     chains: list[FilterChain] = []
     for virtual_service in _bound(context, placed):
-        for route in virtual_service.tls:
+        for index, route in enumerate(virtual_service.tls):
             for match in route.match:
                 if not _holds(match, placed):
                     continue
@@ -150,6 +159,7 @@ def _passthrough_chains(context: Context, placed: PlacedServer, taken: set[str])
                 )
                 condition = chain_match(server_names=match.sni_hosts)
                 chain = FilterChain(filter_chain_match=condition, filters=filters)
-                context.origins.note(chain, server=placed.locate, rule=virtual_service.locate)
+                rule = partial(virtual_service.locate_rule, "tls", index)
+                context.origins.note(chain, server=placed.locate, rule=rule)
                 chains.append(_chain(chain))
     return chains

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from envoy_data_plane.envoy.config.listener.v3 import FilterChain
 
@@ -40,7 +41,7 @@ def tcp_chains(
     """
     chains: list[FilterChain] = []
     for virtual_service in virtual_services:
-        for route in virtual_service.tcp:
+        for index, route in enumerate(virtual_service.tcp):
             holding = [match for match in route.match if _holds(context, match, port.number)]
             if route.match and not holding:
                 continue
@@ -58,7 +59,8 @@ def tcp_chains(
                     break
                 subnets += match.destination_subnets
             chain = FilterChain(filter_chain_match=chain_match(subnets=subnets or blocks), filters=filters)
-            context.origins.note(chain, service=service.locate_port(port), rule=virtual_service.locate)
+            rule = partial(virtual_service.locate_rule, "tcp", index)
+            context.origins.note(chain, service=service.locate_port(port), rule=rule)
             chains.append(chain)
             if not subnets:
                 return chains
@@ -86,7 +88,7 @@ def tls_chains(
     chains: list[FilterChain] = []
     seen: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
     for virtual_service in virtual_services:
-        for route in virtual_service.tls:
+        for index, route in enumerate(virtual_service.tls):
             for match in route.match:
                 key = match.sni_hosts, match.destination_subnets
                 if not _holds(context, match, port.number) or key in seen:
@@ -103,7 +105,8 @@ def tls_chains(
                     server_names=match.sni_hosts, subnets=match.destination_subnets or blocks
                 )
                 chain = FilterChain(filter_chain_match=condition, filters=filters)
-                context.origins.note(chain, service=service.locate_port(port), rule=virtual_service.locate)
+                rule = partial(virtual_service.locate_rule, "tls", index)
+                context.origins.note(chain, service=service.locate_port(port), rule=rule)
                 chains.append(chain)
     if chains:
         return chains

@@ -1,0 +1,229 @@
+"""What becomes of traffic that a sidecar sends to a gateway (EB0107), and TLS that does not fit a server.
+
+Each way is followed as `explain` does, so that the two never differ. EB0110: TLS within TLS; EB0111: plain
+HTTP to a port that expects TLS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.check.effects.encryption import has_originating_rule
+from bench.check.effects.survey import Survey, joined
+from bench.check.effects.uses import Use
+from bench.check.finding import Finding, Level
+from bench.errors import Position
+from bench.explain.arrival import speaks_tls
+from bench.explain.connections import Connection, TlsLayer
+from bench.explain.proxies import Behind
+from bench.explain.request import Request
+from bench.explain.trace import Branch, Cause, Hop, Outcome
+from bench.explain.tracer import Tracer
+from bench.istio.cluster_names import parse_cluster_name
+from bench.istio.registry.services import Origin
+from bench.translate.notices import Notice
+
+_CLOSED = frozenset(
+    {
+        Cause.NO_LISTENER,
+        Cause.NO_FILTER_CHAIN,
+        Cause.EXPECTS_TLS,
+        Cause.EXPECTS_HTTP,
+        Cause.EXPECTS_CERTIFICATE,
+        Cause.IDLE_CHAIN,
+        Cause.LOOP,
+    }
+)
+
+
+def check_gateway_connections(found: Survey) -> Iterator[Finding]:
+    """EB0107: a gateway closes the connections that a sidecar opens to it."""
+    reported: set[tuple[int, str, Cause]] = set()
+    for use, behind in found.handed_over:
+        if use.is_mirror or is_own_service(found, use, behind):
+            continue
+        for outcome in _closed_ways(found, use, behind):
+            key = (id(use.source), behind.proxy, outcome.cause)
+            if key not in reported:
+                reported.add(key)
+                yield _closed(found, use, behind, outcome)
+
+
+def is_own_service(found: Survey, use: Use, behind: Behind) -> bool:
+    """Tell whether *use* is only the way to the gateway's own Service, which nobody calls by its name."""
+    named = parse_cluster_name(use.cluster)
+    service = use.here.view.service(named.host) if named is not None else None
+    return (
+        not use.has_rule
+        and service is not None
+        and service.origin is Origin.KUBERNETES
+        and found.proxies.gateway_at(behind.address) == behind.proxy
+    )
+
+
+def _closed_ways(found: Survey, use: Use, behind: Behind) -> Iterator[Outcome]:
+    cluster = use.here.clusters.find(use.cluster)
+    tls = use.here.clusters.tls(cluster) if cluster is not None else None
+    layers = use.layers
+    if tls is not None:
+        host = use.sent_host if use.is_http else None
+        layers = (TlsLayer(tls.sent_sni(host), use.here.name, bool(tls.certificate)), *layers)
+    elif not use.is_http and not layers:
+        # Whatever the client speaks: only a port where nobody listens fails for sure.
+        if not _listens(found, behind):
+            yield Outcome("closed", behind.proxy, _nobody(behind), Cause.NO_LISTENER)
+        return
+    host, _, port = behind.address.rpartition(":")
+    connection = Connection(int(port), host.strip("[]"), layers, is_http=use.is_http or not layers)
+    request = _request(use)
+    hop = Tracer(found.proxies, depth=1).arrive(behind.proxy, request, connection)
+    yield from _closings(hop)
+
+
+def _request(use: Use) -> Request:
+    host = use.sent_host or (use.server_names[0] if use.server_names else "")
+    host = host.replace("*", "any", 1)
+    return Request("GET", "http" if use.is_http else "tls", host, use.port, host, "/")
+
+
+def _listens(found: Survey, behind: Behind) -> bool:
+    hop = Tracer(found.proxies, depth=1).arrive(
+        behind.proxy,
+        Request("GET", "tcp", "", 0, "", "/"),
+        Connection(int(behind.address.rpartition(":")[2]), is_http=False),
+    )
+    return not any(_cause(branch) is Cause.NO_LISTENER for branch in hop.branches)
+
+
+def _cause(branch: Branch) -> Cause | None:
+    return branch.outcome.cause if branch.outcome is not None else None
+
+
+def _nobody(behind: Behind) -> str:
+    return f"{behind.proxy} does not listen on port {behind.address.rpartition(':')[2]}"
+
+
+def _closings(hop: Hop) -> Iterator[Outcome]:
+    for branch in hop.branches:
+        if branch.outcome is not None and branch.outcome.kind == "closed":
+            if branch.outcome.cause in _CLOSED:
+                yield branch.outcome
+        elif branch.hop is not None:
+            yield from _closings(branch.hop)
+
+
+def _closed(found: Survey, use: Use, behind: Behind, outcome: Outcome) -> Finding:
+    port = behind.address.rpartition(":")[2]
+    effect = f"get 503 at {use.here.name}" if use.is_http else f"are closed by {outcome.proxy}"
+    cause, remedy = outcome.reason, _REMEDIES[outcome.cause]
+    if outcome.cause is Cause.NO_LISTENER:
+        idle = _idle_server(found, behind.proxy, int(port))
+        cause = f"{use.here.name} sends them to port {port} of {behind.proxy}, where no Gateway listens"
+        if idle is not None:
+            where, gateway, advice = idle
+            cause = (
+                f"{use.here.name} sends them to port {port} of {behind.proxy}, and {gateway} ({where}) has "
+                "no route for that port, so that nothing listens there"
+            )
+            remedy = advice
+    return found.finding(
+        Level.ERROR if use.has_rule else Level.WARNING,
+        "EB0107",
+        place(use),
+        reason=f"{use.who} {effect}, because {cause}.",
+        remedy=remedy,
+    )
+
+
+_REMEDIES = {
+    Cause.NO_LISTENER: "Add a server with this port to a Gateway that selects it, or send to a port that has "
+    "one.",
+    Cause.NO_FILTER_CHAIN: "Let the hosts of the server, and the SNI that is sent, agree.",
+    Cause.EXPECTS_TLS: "Let protocol and tls of the server agree with the DestinationRule for the gateway's "
+    "Service.",
+    Cause.EXPECTS_HTTP: "Use a server of protocol TLS with tcp routes for what is not HTTP inside, or let "
+    "clients speak plain HTTP.",
+    Cause.EXPECTS_CERTIFICATE: "Write mode ISTIO_MUTUAL, or MUTUAL with a certificate, in the "
+    "DestinationRule for the gateway's Service.",
+    Cause.IDLE_CHAIN: "Bind a VirtualService to the server.",
+    Cause.LOOP: "Send to the external host, not to the gateway again.",
+}
+
+
+def _idle_server(found: Survey, proxy: str, port: int) -> tuple[Position, str, str] | None:
+    """Find a server on *port* of *proxy* that has no route and therefore no listener."""
+    for here in found.translated:
+        if here.name != proxy:
+            continue
+        for warning in here.config.warnings:
+            if warning.code == Notice.NO_LISTENER and dict(warning.data)["port"] == port:
+                return warning.where, found.sources.title(warning.where), warning.advice
+    return None
+
+
+def place(use: Use) -> Position:
+    """Give the place of a use that has one."""
+    where = use.where
+    if where is None:
+        raise ValueError(f"nothing is noted for {use.who}")
+    return where
+
+
+def check_double_tls(found: Survey) -> Iterator[Finding]:
+    """EB0110: a cluster starts TLS for connections that are TLS already, and a server ends one of them."""
+    reported: dict[tuple[str, Position], list[Use]] = {}
+    for use in found.uses:
+        cluster = use.here.clusters.find(use.cluster)
+        if cluster is None or not use.server_names or use.here.clusters.tls(cluster) is None:
+            continue
+        addresses = [each.address for each in use.here.clusters.endpoints(cluster)]
+        if not addresses or any(found.proxies.gateway_behind(each, use.here) for each in addresses):
+            continue
+        where = use.setting(cluster, "tls")
+        if where is not None:
+            reported.setdefault((use.here.name, where), []).append(use)
+    for (proxy, where), uses in reported.items():
+        clusters = {use.cluster for use in uses}
+        # Where requests leave through the same rule it does its work, and only who calls the TLS port is hit.
+        is_needed = any(
+            use.here.name == proxy and use.cluster in clusters for use in found.uses if use.is_http
+        )
+        yield found.finding(
+            Level.INFO if is_needed and not any(use.has_rule for use in uses) else Level.WARNING,
+            "EB0110",
+            where,
+            reason=f"{joined([use.who for use in uses])} leave {proxy} as TLS within TLS: this rule adds "
+            "TLS to what is TLS already, and the server cannot read what is inside.",
+            remedy="Start TLS only where plain HTTP comes: restrict the rule by exportTo or "
+            "workloadSelector to the proxy that originates TLS, or let clients call the HTTP port.",
+        )
+
+
+def check_plain_to_tls(found: Survey) -> Iterator[Finding]:
+    """EB0111: plain HTTP, or a copy of it, goes to a port that expects TLS."""
+    reported: set[tuple[str, Position]] = set()
+    for use in found.uses:
+        # Without a rule of the user's nothing says that anybody calls the port.
+        if not use.is_http or not use.has_rule:
+            continue
+        cluster = use.here.clusters.find(use.cluster)
+        if cluster is None or use.here.clusters.tls(cluster) is not None:
+            continue
+        addresses = [each.address for each in use.here.clusters.endpoints(cluster)]
+        if not addresses or any(found.proxies.gateway_behind(each, use.here) for each in addresses):
+            continue
+        if not speaks_tls(use.here, cluster, addresses) or (use.here.name, place(use)) in reported:
+            continue
+        if has_originating_rule(use):
+            # EB0106 says so, with the cause.
+            continue
+        reported.add((use.here.name, place(use)))
+        yield found.finding(
+            Level.WARNING,
+            "EB0111",
+            place(use),
+            reason=f"{use.who} leave {use.here.name} in plain text for {', '.join(addresses)}, where TLS is "
+            "expected: servers mostly answer 400.",
+            remedy="Start TLS there with a DestinationRule (tls mode SIMPLE or MUTUAL), or name a port for "
+            "plain HTTP.",
+        )

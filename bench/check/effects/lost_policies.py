@@ -1,0 +1,111 @@
+"""Policies that nobody gets: lost in a merge, behind port settings (EB0114), or with their rule (EB0115)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.check.effects.survey import Survey
+from bench.check.finding import Finding, Level, finding
+from bench.explain.rules import FateCode, fate_of, rules_for
+from bench.istio.models.destination_rule import TrafficPolicy
+from bench.istio.registry.destination_rules import MergedRule
+from bench.istio.registry.services import Service
+
+_LIMITS = (("connection_pool", "connectionPool"), ("outlier_detection", "outlierDetection"))
+"""Settings that protect: losing one in silence hurts."""
+_CHOICES = (("load_balancer", "loadBalancer"),)
+
+
+def check_lost_policies(found: Survey) -> Iterator[Finding]:
+    """EB0114, only for services that some proxy sends to."""
+    reported: set[tuple[str, object]] = set()
+    for service, merged in _merged_rules(found):
+        for each in (*_lost_in_merge(merged), *_behind_port_settings(merged, service)):
+            key = each.resource, each.position
+            if key not in reported:
+                reported.add(key)
+                yield each
+
+
+def _merged_rules(found: Survey) -> Iterator[tuple[Service, MergedRule]]:
+    for here in found.translated:
+        used = {use.cluster for use in found.uses if use.here is here}
+        for service in here.view.services:
+            merged = here.view.rule(service)
+            if merged is not None and any(name.endswith(f"|{service.host}") for name in used):
+                yield service, merged
+
+
+def _lost_in_merge(merged: MergedRule) -> Iterator[Finding]:
+    kept = merged.policy_source
+    for source in merged.sources:
+        if source is kept or source.spec.traffic_policy is None:
+            continue
+        where = kept.position(("spec", "trafficPolicy"))
+        yield finding(
+            Level.WARNING,
+            "EB0114",
+            source,
+            ("spec", "trafficPolicy"),
+            reason=f"this policy is lost: of several rules for {source.spec.host} the first policy holds "
+            f"alone, which is that of {kept.title} ({where}), and policies are not merged.",
+            remedy="Write both policies into one DestinationRule.",
+        )
+
+
+def _behind_port_settings(merged: MergedRule, service: Service) -> Iterator[Finding]:
+    policy = merged.rule.traffic_policy
+    if policy is None:
+        return
+    for index, own in enumerate(policy.port_level_settings):
+        number = own.port.number if own.port is not None else 0
+        if service.port(number) is None:
+            continue
+        for level, fields in ((Level.WARNING, _LIMITS), (Level.INFO, _CHOICES)):
+            lost = [written for field, written in fields if _is_lost(policy, own, field)]
+            if lost:
+                verb = "does" if len(lost) == 1 else "do"
+                yield finding(
+                    level,
+                    "EB0114",
+                    merged.policy_source,
+                    ("spec", "trafficPolicy", "portLevelSettings", index),
+                    reason=f"{' and '.join(lost)} of the rule {verb} not hold on port {number} of "
+                    f"{service.host}: settings of a port replace the whole policy there.",
+                    remedy=f"Repeat {' and '.join(lost)} in these settings.",
+                )
+
+
+def _is_lost(policy: TrafficPolicy, own: object, field: str) -> bool:
+    return getattr(policy, field) is not None and getattr(own, field) is None
+
+
+def check_swallowed_rules(found: Survey) -> Iterator[Finding]:
+    """EB0115: istiod merges a general rule into one with a workloadSelector, and other clients lose it.
+
+    istio/istio#58322: it happens where both have the same exportTo.
+    """
+    reported: set[str] = set()
+    for here in found.translated:
+        used = {use.cluster for use in found.uses if use.here is here}
+        for service in here.view.services:
+            if not any(name.endswith(f"|{service.host}") for name in used):
+                continue
+            for rule in rules_for(here.view, service.host):
+                if rule.spec.workload_selector is not None or rule.title in reported:
+                    continue
+                if here.view.rule(service) is not None:
+                    continue
+                if fate_of(here.view, service, rule).code is not FateCode.OVERRIDDEN:
+                    continue
+                reported.add(rule.title)
+                yield finding(
+                    Level.WARNING,
+                    "EB0115",
+                    rule,
+                    ("spec", "host"),
+                    reason=f"{here.name} gets nothing of this rule: another rule for {service.host} has a "
+                    "workloadSelector and the same exportTo, and istiod merges this one into that, for the "
+                    "selected workloads alone.",
+                    remedy=f'Write exportTo: [".", "{rule.namespace}"] here, so that the two are kept apart.',
+                )

@@ -1,0 +1,89 @@
+"""What a server outside of the mesh makes of the connection that reaches it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from envoy_data_plane.envoy.config.cluster.v3 import Cluster
+
+from bench.explain.clusters import UpstreamTls
+from bench.explain.connections import TlsLayer
+from bench.explain.proxies import TranslatedProxy
+from bench.explain.request import Request
+from bench.explain.trace import Cause
+from bench.istio.cluster_names import parse_cluster_name
+
+_TLS_PORT = 443
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What comes of it."""
+
+    cause: Cause
+    """``ANSWERED``, or why not."""
+    reason: str
+
+
+def arrival_of(
+    here: TranslatedProxy,
+    cluster: Cluster,
+    request: Request | None,
+    layers: Sequence[TlsLayer],
+    addresses: Sequence[str],
+) -> Arrival:
+    """Judge what reaches *addresses* from the proxy *here* through *cluster*.
+
+    *request* is what the proxy itself sends, None where it only passes bytes on. Servers are taken to end one
+    TLS session; which names their certificates bear is known of nodes of a scenario alone.
+    """
+    listed = ", ".join(addresses)
+    tls = here.clusters.tls(cluster)
+    if len(layers) > 1:
+        inner, outer = _owner(layers[1]), _owner(layers[0])
+        return Arrival(
+            Cause.DOUBLE_TLS,
+            f"{listed} gets TLS of {inner} within TLS of {outer}; a server ends one of them, and cannot read "
+            "the other as a request",
+        )
+    if tls is not None and tls.is_verified:
+        reason = _wrong_name(here, tls, request, addresses)
+        if reason is not None:
+            return Arrival(Cause.WRONG_NAME, reason)
+    if not layers and speaks_tls(here, cluster, addresses):
+        return Arrival(
+            Cause.ANSWERED,
+            f"reaches {listed} in plain text, where TLS is expected (servers mostly answer 400)",
+        )
+    return Arrival(Cause.ANSWERED, f"answered by {listed}")
+
+
+def _owner(layer: TlsLayer) -> str:
+    return layer.by or "the client"
+
+
+def speaks_tls(here: TranslatedProxy, cluster: Cluster, addresses: Sequence[str]) -> bool:
+    """Tell whether the servers at *addresses* expect TLS: the port is declared so, or it is 443."""
+    named = parse_cluster_name(cluster.name)
+    service = here.view.service(named.host) if named is not None else None
+    port = service.port(named.port) if service is not None and named is not None else None
+    if port is not None and port.protocol.is_tls:
+        return True
+    return all(address.rpartition(":")[2] == str(_TLS_PORT) for address in addresses)
+
+
+def _wrong_name(
+    here: TranslatedProxy, tls: UpstreamTls, request: Request | None, addresses: Sequence[str]
+) -> str | None:
+    for address in addresses:
+        names = here.certificate_names(address)
+        if names is None:
+            continue
+        for wanted in tls.demanded_names(request.host if request is not None else None):
+            if not any(names.bears(name) for name in wanted):
+                return (
+                    f"the certificate of {names.owner} at {address} is for {', '.join(names.names)}, and "
+                    f"{here.name} demands {' or '.join(wanted)}"
+                )
+    return None
