@@ -18,6 +18,7 @@ from bench.measure.summary import examples_of, generator_of, totals_of, warnings
 from bench.measure.trial_result import Trial
 from bench.report import prepare_folder, write_samples
 from bench.result import (
+    CapacityResult,
     FaultsResult,
     Fingerprint,
     HandshakeResult,
@@ -50,6 +51,7 @@ class RunRecord:
     baseline: LoadOutcome | None = None
     handshake: HandshakeResult | None = None
     faults: FaultsResult | None = None
+    capacity: CapacityResult | None = None
     warnings: list[RunWarning] = field(default_factory=list)
 
     @classmethod
@@ -77,8 +79,10 @@ class RunRecord:
     @property
     def has_findings(self) -> bool:
         """Whether there is something to report."""
-        return bool(self.trials) or (
-            self.faults is not None and bool(self.faults.faults or self.faults.clean_runs)
+        return (
+            bool(self.trials)
+            or (self.faults is not None and bool(self.faults.faults or self.faults.clean_runs))
+            or (self.capacity is not None and bool(self.capacity.trials))
         )
 
     def add_trial(self, trial: Trial) -> None:
@@ -143,6 +147,7 @@ class RunRecord:
             ),
             handshake=self.handshake,
             faults=self.faults,
+            capacity=self.capacity,
             generator=generator,
             limits=check_limits(
                 scenario.limits.model_dump(),

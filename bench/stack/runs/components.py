@@ -27,7 +27,7 @@ def read_components(folder: RunFolder) -> tuple[Component, ...]:
     try:
         found = json.loads((folder.path / COMPONENTS).read_text(encoding="utf-8"))
         return tuple(_from_json(component) for component in found)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ()
 
 
