@@ -256,6 +256,8 @@ class Limits(_Written):
     misrouted: int | None = Field(default=0, ge=0)
     unsent: int | None = Field(default=0, ge=0)
     failed: int | None = Field(default=0, ge=0)
+    retried: int | None = Field(default=None, ge=0)
+    """Attempts that sidecar and gateway made again: failures that the client did not see."""
     response_time_p50_ms: float | None = Field(default=None, gt=0)
     response_time_p90_ms: float | None = Field(default=None, gt=0)
     response_time_p99_ms: float | None = Field(default=None, gt=0)

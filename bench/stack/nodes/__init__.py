@@ -7,6 +7,7 @@ from bench.stack.nodes.config import (
     FLUSH_INTERVAL_S,
 )
 from bench.stack.nodes.files import CERTIFICATE_FILES, NodeFolder, write_node
+from bench.stack.nodes.pages import page_digest
 from bench.stack.nodes.running import answers, crash_in, inherit, node_command
 from bench.stack.nodes.workers import await_new_workers, children_of, is_running
 
@@ -24,5 +25,6 @@ __all__ = [
     "inherit",
     "is_running",
     "node_command",
+    "page_digest",
     "write_node",
 ]
