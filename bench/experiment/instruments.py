@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from bench.certs.material import Material
 from bench.load import LoadOutcome, LoadPlan
-from bench.load.run import Launcher, measure_null_target_baseline, run_load
+from bench.load.run import Launcher, LoadGenerator, measure_null_target_baseline, run_load
 from bench.measure import Bookkeeper, Bookkeeping, LoadRunner, Matcher, Meter, StackMeter, Topology
 from bench.report import write_report
 from bench.scenario.load import LoadedScenario
@@ -59,3 +61,20 @@ class Instruments:
 
 
 REAL = Instruments()
+
+
+@contextlib.contextmanager
+def one_generator(instruments: Instruments, folder: Path) -> Iterator[Instruments]:
+    """The same instruments, with one generator that is started once and kept for all loads.
+
+    Those with a load runner of their own stay as they are. *folder* gets Locust's output.
+    """
+    if instruments.run_load is not run_load:
+        yield instruments
+        return
+    with LoadGenerator(folder) as generator:
+        yield replace(
+            instruments,
+            run_load=generator.run_load,
+            measure_baseline=functools.partial(measure_null_target_baseline, run_load=generator.run_load),
+        )

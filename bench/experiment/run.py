@@ -12,7 +12,7 @@ from bench.analysis.limits import samples_needed
 from bench.certs.material import Material
 from bench.experiment.handshake.flow import measure_handshakes
 from bench.experiment.handshake.plans import handshake_plans, handshake_variations
-from bench.experiment.instruments import REAL, Instruments
+from bench.experiment.instruments import REAL, Instruments, one_generator
 from bench.experiment.options import RunOptions
 from bench.experiment.run_context import AROUND_TRIAL_S, RunContext
 from bench.experiment.steady.flow import BASELINE_S, measure_steady
@@ -90,17 +90,19 @@ def _measure(
         material = make_material(prepared.loaded, private / "material", options.keys)
         _keep_certificates(material, record.folder / "config" / "certificates")
         verifier = instruments.make_verifier(prepared.loaded, material)
-        context = RunContext(prepared, options, record, observer, material, verifier, instruments)
-        measure_steady(context)
         settings = options.handshake_of(scenario)
-        if settings is not None:
-            measure_handshakes(context, settings)
+        with one_generator(instruments, record.folder / "logs" / "generator") as kept_instruments:
+            context = RunContext(prepared, options, record, observer, material, verifier, kept_instruments)
+            measure_steady(context)
+            if settings is not None:
+                measure_handshakes(context, settings)
 
 
 def _keep_certificates(material: Material, folder: Path) -> None:
-    folder.mkdir()
     for certificate in material.public_files():
-        shutil.copyfile(certificate, folder / certificate.name)
+        kept = folder / certificate.relative_to(material.live)
+        kept.parent.mkdir(exist_ok=True)
+        shutil.copyfile(certificate, kept)
 
 
 def _planned_s(loaded: LoadedScenario, options: RunOptions) -> float:

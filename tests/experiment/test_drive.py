@@ -14,7 +14,7 @@ import pytest
 from bench.errors import InputError
 from bench.experiment.drive.target import DriveOptions, check_workers, read_target
 from bench.load import LoadOutcome
-from bench.load.run import free_port
+from bench.load.run.starting import free_port
 from bench.preparation import make_material, prepare
 from bench.result import read_result
 from bench.scenario.load import load_scenario

@@ -107,8 +107,10 @@ def _foretell(
         return endings, None
     meant = client_address(registry, request, start)
     if any(ending.outcome.cause is Cause.PASSED_ON for ending in endings):
-        # To an address of the resources nothing leads from here.
-        return endings, None if meant else Target(port, world.elsewhere)
+        # No way from here to addresses of the resources, to other ports, or to names that DNS knows.
+        told = {each.address for ending in endings for each in ending.outcome.endpoints}
+        is_reachable = not meant and told == {"wherever the client meant it to go"}
+        return endings, Target(port, world.elsewhere) if is_reachable else None
     is_ipv4 = meant.count(".") == 3
     return endings, Target(port, (meant, sample.port) if is_ipv4 else None)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from bench.environment import machine, versions
 from bench.experiment.drive.target import DriveOptions, check_workers, client_tls, read_target, with_workers
-from bench.experiment.instruments import REAL, Instruments
+from bench.experiment.instruments import REAL, Instruments, one_generator
 from bench.load import LoadEvent, RemoteWorkersStatus, Target
 from bench.load.run import MASTER_PORT, address_seen_from_elsewhere
 from bench.measure import Finished, RunRecord, TrialPlan, finished_trial, kept, load_plan
@@ -50,8 +50,11 @@ def drive(
         ),
         started_at=started_at,
     )
-    with kept(record, write_report=instruments.write_report):
-        stopped = _measure(loaded, options, target, record=record, observer=observer, instruments=instruments)
+    with (
+        kept(record, write_report=instruments.write_report),
+        one_generator(instruments, record.folder / "logs" / "generator") as ours,
+    ):
+        stopped = _measure(loaded, options, target, record=record, observer=observer, instruments=ours)
     observer.stage("writing the report", 2)
     result = record.complete() if stopped is None else record.abort(stopped)
     return Finished(result, record.folder, instruments.write_report(record.folder))
