@@ -36,6 +36,8 @@ class BucketDelta(_Message):
     failed: int
     misrouted: int
     unsent: int
+    answered_by: dict[str, int]
+    """Node -> right answers, where several nodes may answer."""
     reasons: dict[str, int]
     """``Reason.key`` -> requests."""
     ended: dict[ReasonCode, str]
@@ -44,6 +46,10 @@ class BucketDelta(_Message):
     """Seconds from the stage's start and histogram buckets in one number."""
     service: Packed
     lag: Packed
+    waited: Packed
+    """The part of the lag in which no connection was free."""
+    own_lag: Packed
+    """The other part: a connection was free, and the engine was late."""
     bad_seconds: Packed
 
 
@@ -57,7 +63,12 @@ class UsageSoFar(_Message):
     connects: int
     reconnects: int
     in_flight_sum: int
+    """Requests on a connection, added up over the samples."""
+    queued_sum: int
+    """Requests that waited for one, likewise."""
     in_flight_samples: int
+    connections: int
+    """As many as may be open at a time."""
 
 
 class Delta(_Message):

@@ -33,6 +33,10 @@ class StageOutcome(_Model):
     intended: int
     """Requests that the schedule holds."""
     subsets: tuple[SubsetOutcome, ...]
+    waited: str | None = None
+    """Of all requests that were sent, how long they waited because no connection was free: histogram, µs."""
+    own_lag: str | None = None
+    """How late they left although a connection was free: the generator's own part of the lag."""
     ended: tuple[EndedIds, ...] = ()
     """Ids of all requests without a right answer: those with one are the rest.
     What a lost worker did not report is not among them."""
@@ -66,6 +70,10 @@ class Generator(_Model):
     involuntary_context_switches: int | None = None
     mean_in_flight: float | None = None
     """Sampled, for Little's law: requests on a connection, over the measured stages."""
+    mean_queued: float | None = None
+    """Sampled with it: requests that waited for a free connection."""
+    connections: int | None = None
+    """As many as may be open at a time."""
     in_flight_samples: int | None = None
     """How many samples stand behind that mean, over all workers."""
     reconnects: int = 0

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.analysis.compare import comparisons_of
 from bench.analysis.limits import check_limits
+from bench.analysis.silent_changes import judge_connections, judge_retries, retried
 from bench.load import LoadOutcome
+from bench.measure.kept_connections import lowest_requests_per_connection
+from bench.measure.shares import ExpectedShares, expected_shares, judge_shares
 from bench.measure.summary import examples_of, generator_of, totals_of, warnings_of
 from bench.measure.trial_result import Trial
 from bench.report import prepare_folder, write_samples
 from bench.result import (
+    CapacityResult,
     FaultsResult,
     Fingerprint,
     HandshakeResult,
@@ -37,6 +42,8 @@ class RunRecord:
     command: str
     started_at: datetime
     fingerprint: Fingerprint
+    shares: Mapping[str, ExpectedShares] = field(default_factory=dict)
+    """Of each subset that a weighted route divides, what each node must answer."""
     stack_ready_s: dict[str, float] = field(default_factory=dict)
     first_verified_s: float | None = None
     verification: list[VerificationLine] = field(default_factory=list)
@@ -44,6 +51,7 @@ class RunRecord:
     baseline: LoadOutcome | None = None
     handshake: HandshakeResult | None = None
     faults: FaultsResult | None = None
+    capacity: CapacityResult | None = None
     warnings: list[RunWarning] = field(default_factory=list)
 
     @classmethod
@@ -64,15 +72,17 @@ class RunRecord:
         """
         run_id = secrets.token_hex(4)
         folder = prepare_folder(out, name or loaded.scenario.name, run_id, started_at)
-        record = cls(folder, run_id, loaded, command, started_at, fingerprint)
+        record = cls(folder, run_id, loaded, command, started_at, fingerprint, expected_shares(loaded))
         record.save()
         return record
 
     @property
     def has_findings(self) -> bool:
         """Whether there is something to report."""
-        return bool(self.trials) or (
-            self.faults is not None and bool(self.faults.faults or self.faults.clean_runs)
+        return (
+            bool(self.trials)
+            or (self.faults is not None and bool(self.faults.faults or self.faults.clean_runs))
+            or (self.capacity is not None and bool(self.capacity.trials))
         )
 
     def add_trial(self, trial: Trial) -> None:
@@ -130,19 +140,32 @@ class RunRecord:
             verification=tuple(self.verification),
             trials=tuple(trial.result for trial in self.trials),
             totals=totals,
+            shares=judge_shares(self.shares, totals),
             comparisons=comparisons_of(
                 # A trial that was cut short has no equal to be compared with.
                 [trial.result for trial in self.trials if trial.result.aborted is None]
             ),
             handshake=self.handshake,
             faults=self.faults,
+            capacity=self.capacity,
             generator=generator,
             limits=check_limits(
-                scenario.limits.model_dump(), totals[-1], where=str(self.loaded.position("limits"))
+                scenario.limits.model_dump(),
+                totals[-1],
+                retried=retried([trial.result for trial in steady]),
+                where=str(self.loaded.position("limits")),
             )
             if totals
             else (),
-            warnings=(*self.warnings, *warnings_of(self.trials, totals, generator)),
+            warnings=(
+                *self.warnings,
+                *warnings_of(self.trials, totals, generator),
+                *judge_retries([trial.result for trial in self.trials]),
+                *judge_connections(
+                    [trial.result for trial in steady],
+                    requests_per_connection=lowest_requests_per_connection(self.loaded.resources),
+                ),
+            ),
             examples=examples_of(steady),
             peak_memory_bytes=max(peaks, default=None),
             duration_s=(now - self.started_at).total_seconds(),

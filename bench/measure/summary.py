@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
-from bench.analysis.generator_health import judge_delivery, judge_generator, little_in_flight
+from bench.analysis.generator_health import (
+    connections_needed,
+    judge_delivery,
+    judge_generator,
+    judge_weights,
+    little_in_flight,
+)
 from bench.analysis.latency import merge, summarise
 from bench.analysis.machine import judge_machine
 from bench.analysis.subsets import combine, judge_balance
-from bench.load import LoadOutcome
+from bench.load import LoadOutcome, StageOutcome
 from bench.measure.trial_result import Trial
 from bench.result import (
     Counts,
@@ -21,6 +28,9 @@ from bench.result import (
     SubsetResult,
 )
 from bench.units import format_micros
+
+_TIMELESS = 0.001
+"""Share of requests whose time is not recorded, having no right answer, from which no law is judged."""
 
 
 def totals_of(trials: Iterable[Trial]) -> tuple[SubsetResult, ...]:
@@ -45,14 +55,17 @@ def generator_of(trials: Sequence[Trial], baseline: LoadOutcome | None) -> Gener
     cpu = sum(part.cpu_seconds for part in parts)
     wall = sum(trial.result.duration_s for trial in trials)
     workers = max(part.workers for part in parts)
-    in_flight = [part.mean_in_flight for part in parts]
+    durations = [trial.result.duration_s for trial in trials]
+    stages = [measured_stage(trial.outcome) for trial in trials]
+    waited = summarise(merge(stage.waited for stage in stages if stage is not None and stage.waited))
+    own_lag = summarise(merge(stage.own_lag for stage in stages if stage is not None and stage.own_lag))
     return GeneratorResult(
         cpu_us_per_request=cpu * 1e6 / requests if requests else None,
         cpu_share=cpu / (wall * workers) if wall else None,
         lag=summarise(merge(subset.lag for trial in trials for subset in trial.subsets)),
         connects=sum(part.connects for part in parts),
         workers=workers,
-        mean_in_flight=_weighted(in_flight, [trial.result.duration_s for trial in trials]),
+        mean_in_flight=_weighted([part.mean_in_flight for part in parts], durations),
         little_in_flight=_weighted(
             [
                 little_in_flight(
@@ -62,13 +75,42 @@ def generator_of(trials: Sequence[Trial], baseline: LoadOutcome | None) -> Gener
                 )
                 for trial in trials
             ],
-            [trial.result.duration_s for trial in trials],
+            durations,
         ),
+        own_lag=own_lag if own_lag.samples else None,
+        waited=waited if waited.samples else None,
+        mean_queued=_weighted([part.mean_queued for part in parts], durations),
+        little_queued=little_in_flight(sum(trial.result.total.sent for trial in trials), wall, waited.mean),
+        connections=max((part.connections for part in parts if part.connections), default=None),
+        connections_needed=max(filter(None, map(_connections_needed, trials)), default=None),
         null_target_baseline=_baseline(baseline),
         baseline_counts=_counts(baseline),
         involuntary_context_switches=_sum(part.involuntary_context_switches for part in parts),
         reconnects=sum(part.reconnects for part in parts),
     )
+
+
+def measured_stage(outcome: LoadOutcome) -> StageOutcome | None:
+    """Its measured stage; None if it did not get there."""
+    return next((stage for stage in outcome.stages if stage.kind == "measure"), None)
+
+
+def _connections_needed(trial: Trial) -> int | None:
+    rate = trial.result.arrival_rate
+    return connections_needed(rate, trial.result.total.service_time.mean) if rate is not None else None
+
+
+def _edge_share(trials: Sequence[Trial]) -> float:
+    """How far Little's law may be off: what crosses a stage's edges, and what has no recorded time."""
+    share = 0.0
+    for trial in trials:
+        total, duration_s = trial.result.total, trial.result.duration_s
+        if trial.result.experiment != "steady" or not duration_s:
+            continue
+        if total.failed + total.misrouted > _TIMELESS * total.sent:
+            return math.inf
+        share = max(share, 2 * (total.response_time.maximum or 0) / 1e6 / duration_s)
+    return share
 
 
 def _in_flight_samples(trials: Sequence[Trial]) -> int | None:
@@ -110,9 +152,12 @@ def warnings_of(
     """What a reader of these numbers must know, each once."""
     found: list[RunWarning] = []
     if generator is not None:
-        found += judge_generator(generator, in_flight_samples=_in_flight_samples(trials))
+        found += judge_generator(
+            generator, in_flight_samples=_in_flight_samples(trials), edge_share=_edge_share(trials)
+        )
     if totals:
         found += judge_delivery(totals[-1])
+        found += judge_weights(totals[:-1])
     found += judge_machine([trial.result for trial in trials if trial.result.experiment == "steady"])
     if generator is not None and generator.baseline_counts is not None and generator.baseline_counts.bad:
         found.append(

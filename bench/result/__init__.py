@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from bench.result.capacity import (
+    CapacityResult,
+    CapacityState,
+    CapacityTrial,
+    CapacityWindow,
+    Constraint,
+    ConstraintCode,
+)
 from bench.result.counts import Counts, SubsetOutcome
 from bench.result.document import (
     Fingerprint,
@@ -35,6 +43,7 @@ from bench.result.load import (
 )
 from bench.result.reasons import UNANSWERED, Reason, ReasonCode
 from bench.result.seconds import SecondRow
+from bench.result.shares import NodeShare, SharesResult
 from bench.result.storage import RESULT_FILE, read_result, write_result
 
 __all__ = [
@@ -44,10 +53,16 @@ __all__ = [
     "UNANSWERED",
     "BlindPair",
     "Book",
+    "CapacityResult",
+    "CapacityState",
+    "CapacityTrial",
+    "CapacityWindow",
     "Cause",
     "Comparison",
     "ComponentCost",
     "ConnectionProof",
+    "Constraint",
+    "ConstraintCode",
     "Counts",
     "DamageCode",
     "FailureExample",
@@ -66,12 +81,14 @@ __all__ = [
     "LedgerResult",
     "LimitCheck",
     "MachineUse",
+    "NodeShare",
     "NoteCode",
     "Reason",
     "ReasonCode",
     "Result",
     "RunWarning",
     "SecondRow",
+    "SharesResult",
     "StageCounts",
     "SubsetOutcome",
     "SubsetResult",

@@ -7,10 +7,12 @@ from typing import Literal
 from pydantic import Field
 
 from bench.result.base import Model
+from bench.result.capacity import CapacityResult
 from bench.result.faults import FaultsResult
 from bench.result.handshake import HandshakeResult
 from bench.result.history import SCHEMA_VERSION
 from bench.result.load import Comparison, FailureExample, GeneratorResult, SubsetResult, TrialResult
+from bench.result.shares import SharesResult
 
 
 class VerificationLine(Model):
@@ -85,10 +87,14 @@ class Result(Model):
     trials: tuple[TrialResult, ...] = ()
     totals: tuple[SubsetResult, ...] = ()
     """Per subset and, last, the whole, merged over the steady trials."""
+    shares: tuple[SharesResult, ...] = ()
+    """Answers by node of the subsets that a weighted route divides."""
     comparisons: tuple[Comparison, ...] = ()
     handshake: HandshakeResult | None = None
     faults: FaultsResult | None = None
     """None: no faults were injected."""
+    capacity: CapacityResult | None = None
+    """None: no capacity was searched for."""
     generator: GeneratorResult | None = None
     limits: tuple[LimitCheck, ...] = ()
     warnings: tuple[RunWarning, ...] = ()

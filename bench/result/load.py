@@ -148,6 +148,18 @@ class GeneratorResult(Model):
     """Requests under way, sampled."""
     little_in_flight: float | None = None
     """The same by Little's law: answers per second times mean service time."""
+    own_lag: Latency | None = None
+    """The part of the lag in which a connection was free: the generator's own. None in older results."""
+    waited: Latency | None = None
+    """The part in which none was free: what the path, or too few connections, made requests wait."""
+    mean_queued: float | None = None
+    """Requests that waited for a connection, sampled."""
+    little_queued: float | None = None
+    """The same by Little's law: requests sent per second times mean wait."""
+    connections: int | None = None
+    """As many as may be open at a time."""
+    connections_needed: int | None = None
+    """As many as would carry the intended rate at the service time of this run."""
     null_target_baseline: Latency | None = None
     """Response time of the same load on a stub that answers at once: what the generator adds by itself."""
     baseline_counts: Counts | None = None

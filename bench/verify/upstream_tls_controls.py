@@ -55,14 +55,17 @@ def verify_gateway(
                 accepts = {checks.accepts(kind) for checks in expected[probe.name]}
                 if len(accepts) == 1:
                     lines.append(probe.ask(admin, kind, accepts=accepts.pop()))
-        _use(stack, faults, scenario, material.live)
+        for name, node in scenario.nodes.items():
+            if stack.component(name).tls != "none":
+                faults.use_certificates(name, material.of_set(node.set))
         lines += [probe.ask(admin, "right", accepts=True) for probe in probes]
     return tuple(lines)
 
 
 def _use(stack: Stack, faults: ComponentFaults, scenario: Scenario, certificates: Path) -> None:
     for node in scenario.nodes:
-        faults.use_certificates(node, certificates)
+        if stack.component(node).tls != "none":
+            faults.use_certificates(node, certificates)
     stack.check_alive()
 
 

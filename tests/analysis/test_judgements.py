@@ -2,7 +2,13 @@
 
 import pytest
 
-from bench.analysis.generator_health import judge_delivery, judge_generator, little_in_flight
+from bench.analysis.generator_health import (
+    GENERATOR_LIMITED,
+    connections_needed,
+    judge_delivery,
+    judge_generator,
+    little_in_flight,
+)
 from bench.analysis.latency import summarise
 from bench.analysis.limits import LIMITS, check_limits, samples_needed
 from bench.analysis.subsets import judge_balance
@@ -99,14 +105,76 @@ def test_a_generator_in_good_order_is_left_alone():
         ({"cpu_share": 0.91}, "generator-cpu-full"),
         ({"cpu_share": None}, "generator-cpu-unknown"),
         ({"lag": Latency(samples=10_000, p99=5_001, maximum=6_000)}, "generator-late"),
-        ({"lag": Latency(samples=50, maximum=5_001)}, "generator-late"),
+        ({"own_lag": Latency(samples=10_000, p99=5_001, maximum=6_000)}, "generator-late"),
+        ({"own_lag": Latency(samples=200, p90=5_001, maximum=6_000)}, "generator-late"),
+        ({"waited": Latency(samples=10_000, p99=5_001, maximum=6_000)}, "path-limited"),
+        ({"waited": Latency(samples=200, p90=5_001, maximum=6_000)}, "path-limited"),
         ({"lag": EMPTY}, "generator-lag-unknown"),
         ({"mean_in_flight": 2.3, "little_in_flight": 2.0}, "littles-law"),
+        (
+            {"mean_in_flight": 2.0, "little_in_flight": 2.0, "mean_queued": 9.0, "little_queued": 6.0},
+            "littles-law",
+        ),
         ({"mean_in_flight": 2.1, "little_in_flight": 2.0, "in_flight_samples": 1_000_000}, "littles-law"),
     ],
 )
 def test_each_sign_of_a_limited_generator_has_its_warning(changes, code):
     assert codes(**changes) == [code]
+
+
+def test_a_short_run_is_not_judged_by_its_slowest_request():
+    assert codes(own_lag=Latency(samples=50, maximum=90_000)) == []
+    assert codes(waited=Latency(samples=50, p50=0, maximum=90_000)) == []
+
+
+def test_waiting_for_a_connection_is_not_the_generators_fault():
+    late = Latency(samples=10_000, p50=100_000, p99=900_000, maximum=1_000_000)
+    own = Latency(samples=10_000, p50=10, p99=100, maximum=900)
+    assert codes(lag=late, own_lag=own, waited=late) == ["path-limited"]
+    assert "path-limited" not in GENERATOR_LIMITED
+
+
+def path_limited(**changes):
+    waited = Latency(samples=10_000, p50=100_000, p99=900_000, maximum=1_000_000)
+    own = Latency(samples=10_000, p50=10, p99=100, maximum=900)
+    values = {"cpu_us_per_request": 20.0, "cpu_share": 0.3, "lag": waited, "connects": 2, "workers": 1}
+    found = GeneratorResult(**(values | {"waited": waited, "own_lag": own} | changes))
+    (warning,) = judge_generator(found)
+    return warning
+
+
+def test_with_too_few_connections_it_says_how_many_would_do():
+    told = path_limited(mean_in_flight=2.0, mean_queued=24.0, connections=2, connections_needed=8)
+    assert "2.0 of 2 connections were in use on average, and 24.0 requests waited" in told.message
+    assert told.advice.startswith("At this service time 8 connections would carry the rate.")
+
+
+def test_with_enough_connections_it_says_to_look_for_a_standstill():
+    told = path_limited(mean_in_flight=2.0, mean_queued=1.0, connections=16, connections_needed=5)
+    assert "stood still" in told.advice
+
+
+def test_the_connections_that_a_rate_needs_follow_from_its_offered_load():
+    assert connections_needed(100, 40_000) == 8  # 4 busy, and twice their root
+    assert connections_needed(1, 1_000) == 2
+    assert connections_needed(100, None) is None
+
+
+def test_what_crosses_the_edges_of_a_stage_accuses_nobody():
+    assert codes(mean_in_flight=2.3, little_in_flight=2.0) == ["littles-law"]
+    found = judge_generator(
+        GeneratorResult(
+            cpu_us_per_request=20.0,
+            cpu_share=0.3,
+            lag=Latency(samples=10_000, p50=10, p99=100, maximum=900),
+            connects=1,
+            workers=1,
+            mean_in_flight=2.3,
+            little_in_flight=2.0,
+        ),
+        edge_share=0.1,
+    )
+    assert found == ()
 
 
 def test_littles_law_multiplies_throughput_and_time():

@@ -23,6 +23,7 @@ class Connection:
         "bucket",
         "due",
         "fd",
+        "free_at",
         "idle_since",
         "is_open",
         "left",
@@ -56,6 +57,8 @@ class Connection:
         self.bucket: Bucket | None = None
         """What the request on it belongs to; None: idle."""
         self.due = 0.0
+        self.free_at = 0.0
+        """When there was a connection for the request on it: from then on it is the engine that is late."""
         self.sent = 0.0
         self.request_id = b""
         self.out = b""

@@ -201,6 +201,7 @@ class Engine:
         done = self._take(conn, event)
         if done is None:
             return
+        free = self._pool.free
         if self._queue:
             due, bucket, request_id = self._queue.popleft()
         else:
@@ -210,7 +211,7 @@ class Engine:
             if due > done:
                 conn.bucket = None
                 conn.idle_since = done
-                self._pool.free.append(conn)
+                free.append(conn)
                 return
             due = due or done
             bucket = cursor.buckets[at]
@@ -218,7 +219,7 @@ class Engine:
             cursor.at = at = at + 1
             if at == cursor.end:
                 cursor.load()
-        self._give(conn, due, bucket, request_id)
+        self._give(conn, due, done if not free else max(due, free[0].idle_since), bucket, request_id)
 
     def _take(self, conn: Connection, event: int) -> float | None:
         """When the answer of *conn* was there, if it is open and free now."""
@@ -239,7 +240,9 @@ class Engine:
         rest = kind.rests.get(data[kind.cut])
         if rest is not None and data == kind.good_head + conn.request_id + rest:
             add = bucket.add
-            add((conn.due, conn.sent, done))
+            add((conn.due, conn.free_at, conn.sent, done))
+            if bucket.by_node is not None:
+                bucket.by_node[rest.node] += 1
             return done
         return done if self._pool.receive(conn, bucket, data, done) else None
 
@@ -263,7 +266,7 @@ class Engine:
         cursor, queue, free = self._cursor, self._queue, self._pool.free
         limit = self._plan.connections.queue_limit
         while queue and free:
-            self._give(free.popleft(), *queue.popleft())
+            self._give_next(*queue.popleft())
         while True:
             at = cursor.at
             due = cursor.due[at]
@@ -275,15 +278,23 @@ class Engine:
             if cursor.at == cursor.end:
                 cursor.load()
             if free:
-                self._give(free.popleft(), due or now, bucket, request_id)
+                self._give_next(due or now, bucket, request_id)
             elif len(queue) < limit:
                 queue.append((due, bucket, request_id))
             else:
-                self._recorder.ended_badly(bucket, request_id, due, NAN, _unsent(ReasonCode.QUEUE_FULL))
+                self._recorder.ended_badly(
+                    bucket, request_id, (due, NAN, NAN), _unsent(ReasonCode.QUEUE_FULL)
+                )
 
-    def _give(self, conn: Connection, due: float, bucket: Bucket, request_id: bytes) -> None:
+    def _give_next(self, due: float, bucket: Bucket, request_id: bytes) -> None:
+        """Onto the connection that has been free for longest: had it one when it was due?"""
+        conn = self._pool.free.popleft()
+        self._give(conn, due, max(due, conn.idle_since), bucket, request_id)
+
+    def _give(self, conn: Connection, due: float, free_at: float, bucket: Bucket, request_id: bytes) -> None:
         conn.bucket = bucket
         conn.due = due
+        conn.free_at = free_at
         conn.request_id = request_id
         conn.sent = _clock()
         if conn.stream is None:
@@ -332,7 +343,7 @@ class Engine:
             if not self._usage.connects and pool.first_error is not None:
                 raise cannot_connect(self._plan, pool.first_error)
             self._on_ready()
-        self._usage.sample(pool.busy)
+        self._usage.sample(pool.busy, len(self._queue))
         if pool.wake_rested(now):
             self._run_turn()
         if now < self._next_scan:
@@ -356,7 +367,7 @@ class Engine:
     def _give_up_queue(self, code: ReasonCode) -> None:
         while self._queue:
             due, bucket, request_id = self._queue.popleft()
-            self._recorder.ended_badly(bucket, request_id, due, NAN, _unsent(code))
+            self._recorder.ended_badly(bucket, request_id, (due, NAN, NAN), _unsent(code))
 
     def _report(self) -> None:
         self._cursor.account()

@@ -43,6 +43,7 @@ class Pool:
         self._read_timeout_s = plan.connections.read_timeout_s
         size = self._settings.count
         self.slots = [Connection() for _ in range(size // share.total + (share.index < size % share.total))]
+        usage.connections = len(self.slots)
         self.by_fd: dict[int, Connection] = {}
         self.free: deque[Connection] = deque()
         self._resting: list[Connection] = []
@@ -110,15 +111,18 @@ class Pool:
         bucket, conn.bucket = conn.bucket, None
         if bucket is None:
             self._opening -= 1
-            self.free.append(conn)
+            self._set_free(conn)
             return
-        self._recorder.ended_badly(
-            bucket, conn.request_id, conn.due, NAN, Verdict("unsent", not_connected(error))
-        )
+        verdict = Verdict("unsent", not_connected(error))
+        self._recorder.ended_badly(bucket, conn.request_id, (conn.due, NAN, NAN), verdict)
         if self.is_closed_loop:
             self._rest(conn, time.monotonic() + _REST_S)
         else:
-            self.free.append(conn)
+            self._set_free(conn)
+
+    def _set_free(self, conn: Connection) -> None:
+        conn.idle_since = time.monotonic()
+        self.free.append(conn)
 
     def _establish(self, conn: Connection, now: float) -> bool:
         """Go on with connecting; True when the connection is open and free."""
@@ -213,8 +217,11 @@ class Pool:
         reader = conn.reader
         is_whole = reader is None
         if reader is None:
-            if data and kind.recognises(data, conn.request_id):
-                bucket.add((conn.due, conn.sent, now))
+            node = kind.recognises(data, conn.request_id) if data else None
+            if node is not None:
+                bucket.add((conn.due, conn.free_at, conn.sent, now))
+                if bucket.by_node is not None:
+                    bucket.by_node[node] += 1
                 return self._settle(conn, keep=True)
             conn.body = kind.check.listener()
             conn.reader = reader = Reader(head=kind.check.head, listener=conn.body)
@@ -231,9 +238,12 @@ class Pool:
             return False
         verdict = kind.check.judge(reader, conn.body, conn.request_id)
         if verdict is None:
-            bucket.add((conn.due, conn.sent, now))
+            node = kind.check.node_of(reader)
+            bucket.add((conn.due, conn.free_at, conn.sent, now))
+            if bucket.by_node is not None:
+                bucket.by_node[node] += 1
             if is_whole and reader.keep_alive and not reader.informational and not conn.out:
-                kind.learn(data, conn.request_id)
+                kind.learn(data, conn.request_id, node)
         else:
             self._record(conn, bucket, verdict)
         return self._settle(conn, keep=reader.keep_alive and not reader.leftover and not conn.out)
@@ -250,7 +260,7 @@ class Pool:
             return True
         conn.bucket = None
         self.close(conn)
-        self.free.append(conn)
+        self._set_free(conn)
         return False
 
     def broken(self, conn: Connection, error: OSError) -> None:
@@ -267,14 +277,13 @@ class Pool:
             self._record(conn, conn.bucket, verdict)
         conn.bucket = None
         self.close(conn)
-        self.free.append(conn)
+        self._set_free(conn)
 
     def _record(self, conn: Connection, bucket: Bucket, verdict: Verdict) -> None:
         self._recorder.ended_badly(
             bucket,
             conn.request_id,
-            conn.due,
-            conn.sent,
+            (conn.due, conn.free_at, conn.sent),
             verdict,
             request=conn.request(),
             response=bytes(conn.received),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from bench.load.packing import pack, pack_sequences
 from bench.load.plan import LoadPlan
 from bench.result.reasons import Reason, ReasonCode
 
-FULL: Final = 3 * 4096
+FULL: Final = 4 * 4096
 """Clocks in a bucket's buffer after which it should be emptied."""
 EXAMPLE_BYTES: Final = 4096
 _EXAMPLES: Final = 100
@@ -29,6 +30,7 @@ class Bucket:
     __slots__ = (
         "add",
         "bad",
+        "by_node",
         "clocks",
         "due",
         "ended",
@@ -42,7 +44,9 @@ class Bucket:
         "start",
     )
 
-    def __init__(self, stage: int, kind_index: int, kind: Any, last_second: int) -> None:
+    def __init__(
+        self, stage: int, kind_index: int, kind: Any, last_second: int, *, counts_nodes: bool = False
+    ) -> None:
         self.stage = stage
         self.last_second = last_second
         self.kind_index = kind_index
@@ -51,10 +55,12 @@ class Bucket:
         self.start = 0.0
         """Monotonic time of the stage's start."""
         self.clocks: list[float] = []
-        """due, sent, done of each right answer, flat."""
-        self.add: Callable[[tuple[float, float, float]], None] = self.clocks.extend
-        self.bad: list[tuple[float, float]] = []
-        """due and sent (NaN if never) of all others."""
+        """due, free, sent, done of each right answer, flat; free: when there was a connection for it."""
+        self.add: Callable[[tuple[float, float, float, float]], None] = self.clocks.extend
+        self.by_node: defaultdict[str, int] | None = defaultdict(int) if counts_nodes else None
+        """Right answers by the node that gave them; None where only one node may."""
+        self.bad: list[tuple[float, float, float]] = []
+        """due, free and sent (NaN if never) of all others."""
         self.due = 0
         self.sent = 0
         self.endings: dict[Ending, int] = {"failed": 0, "misrouted": 0, "unsent": 0}
@@ -66,6 +72,8 @@ class Bucket:
         """Forget what was reported."""
         self.clocks.clear()
         self.bad.clear()
+        if self.by_node is not None:
+            self.by_node.clear()
         self.due = self.sent = 0
         self.reasons = {}
         self.ended = {}
@@ -78,7 +86,16 @@ class Recorder:
     def __init__(self, plan: LoadPlan, kinds: list[Any]) -> None:
         self._plan = plan
         self.buckets = [
-            [Bucket(number, index, kind, math.ceil(stage.duration_s) - 1) for index, kind in enumerate(kinds)]
+            [
+                Bucket(
+                    number,
+                    index,
+                    kind,
+                    math.ceil(stage.duration_s) - 1,
+                    counts_nodes=len(plan.requests[index].expect.nodes) > 1,
+                )
+                for index, kind in enumerate(kinds)
+            ]
             for number, stage in enumerate(plan.stages)
         ]
         self._seen: set[tuple[str, Reason]] = set()
@@ -103,16 +120,18 @@ class Recorder:
         self,
         bucket: Bucket,
         request_id: bytes,
-        due: float,
-        sent: float,
+        clocks: tuple[float, float, float],
         verdict: Verdict,
         *,
         request: bytes = b"",
         response: bytes = b"",
     ) -> None:
-        """Record request *request_id*, which got no right answer; *sent* is NaN if it was never sent."""
+        """Record request *request_id*, which got no right answer.
+
+        *clocks* are due, free and sent; the latter two NaN if that never was.
+        """
         reason = verdict.reason
-        bucket.bad.append((due, sent))
+        bucket.bad.append(clocks)
         bucket.endings[verdict.ending] += 1
         bucket.reasons[reason] = bucket.reasons.get(reason, 0) + 1
         bucket.ended.setdefault(reason.code, []).append(int(request_id[-SEQUENCE_DIGITS:]))
@@ -149,14 +168,14 @@ def _micros(seconds: Any) -> Ints:
 
 def _empty(bucket: Bucket) -> BucketDelta | None:
     """Turn raw clocks into counts and forget them."""
-    answered = len(bucket.clocks) // 3
+    answered = len(bucket.clocks) // 4
     if not (answered or bucket.bad or bucket.due or bucket.sent):
         return None
-    clocks = np.asarray(bucket.clocks, dtype=np.float64).reshape(-1, 3)
-    bad = np.asarray(bucket.bad, dtype=np.float64).reshape(-1, 2)
-    due, sent, done = clocks[:, 0], clocks[:, 1], clocks[:, 2]
+    clocks = np.asarray(bucket.clocks, dtype=np.float64).reshape(-1, 4)
+    bad = np.asarray(bucket.bad, dtype=np.float64).reshape(-1, 3)
+    due, sent, done = clocks[:, 0], clocks[:, 2], clocks[:, 3]
     second = _seconds(bucket, due)
-    late = bad[~np.isnan(bad[:, 1])]
+    left = np.concatenate([clocks[:, :3], bad[~np.isnan(bad[:, 2])]])
     delta = BucketDelta(
         stage=bucket.stage,
         kind=bucket.kind_index,
@@ -164,6 +183,7 @@ def _empty(bucket: Bucket) -> BucketDelta | None:
         sent=bucket.sent,
         answered=answered,
         **bucket.endings,
+        answered_by=dict(bucket.by_node or {}),
         reasons={reason.key: count for reason, count in bucket.reasons.items()},
         ended={
             code: pack_sequences(np.asarray(numbers, dtype=np.int64))
@@ -172,7 +192,9 @@ def _empty(bucket: Bucket) -> BucketDelta | None:
         # Second and bucket in one number: the response times of the stage are the sum over its seconds.
         response=pack(second * LENGTH + _micros(done - due)),
         service=pack(_micros(done - sent)),
-        lag=pack(_micros(np.concatenate([sent - due, late[:, 1] - late[:, 0]]))),
+        lag=pack(_micros(left[:, 2] - left[:, 0])),
+        waited=pack(_micros(left[:, 1] - left[:, 0])),
+        own_lag=pack(_micros(left[:, 2] - left[:, 1])),
         bad_seconds=pack(_seconds(bucket, bad[:, 0])),
     )
     bucket.clear()

@@ -20,6 +20,8 @@ class GeneratorUsage:
         self._requests = 0
         self._samples = 0
         self._in_flight = 0
+        self._queued = 0
+        self.connections = 0
         self.connects = 0
         self.reconnects = 0
 
@@ -32,11 +34,12 @@ class GeneratorUsage:
             self._switches += now[1] - self._usage[1]
         self._usage = now if stage in self._measured else None
 
-    def sample(self, in_flight: int) -> None:
-        """Remember how many requests are on a connection just now, for Little's law."""
+    def sample(self, in_flight: int, queued: int) -> None:
+        """Remember how many requests are on a connection and how many wait for one, for Little's law."""
         if self._usage is not None:
             self._samples += 1
             self._in_flight += in_flight
+            self._queued += queued
 
     def so_far(self, buckets: Iterable[BucketDelta]) -> UsageSoFar:
         """All figures so far; *buckets* are the counts reported with them."""
@@ -48,5 +51,7 @@ class GeneratorUsage:
             connects=self.connects,
             reconnects=self.reconnects,
             in_flight_sum=self._in_flight,
+            queued_sum=self._queued,
             in_flight_samples=self._samples,
+            connections=self.connections,
         )

@@ -30,6 +30,7 @@ _NUMBERS: Final = ("due", "sent", "answered", "failed", "misrouted", "unsent")
 @dataclass(slots=True)
 class _Bucket:
     numbers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_NUMBERS, 0))
+    answered_by: dict[str, int] = field(default_factory=dict)
     reasons: dict[str, int] = field(default_factory=dict)
     response: Histogram = field(default_factory=Histogram)
     service: Histogram = field(default_factory=Histogram)
@@ -89,6 +90,8 @@ class Merger:
             for kind in range(len(plan.requests))
         }
         self._ended = [_Ended() for _ in plan.stages]
+        self._waited = [Histogram() for _ in plan.stages]
+        self._own_lag = [Histogram() for _ in plan.stages]
         self._seconds: dict[tuple[int, int], _Second] = {}
         self._open: set[tuple[int, int]] = set()
         """Seconds to which something may still be added."""
@@ -158,12 +161,16 @@ class Merger:
         bucket = self._buckets[key]
         for name in _NUMBERS:
             bucket.numbers[name] += getattr(delta, name)
+        for node, count in delta.answered_by.items():
+            bucket.answered_by[node] = bucket.answered_by.get(node, 0) + count
         for reason, count in delta.reasons.items():
             bucket.reasons[reason] = bucket.reasons.get(reason, 0) + count
         for code, sequences in delta.ended.items():
             self._ended[key[0]].add(code, unpack_sequences(sequences))
         bucket.service.add(*unpack(delta.service))
         bucket.lag.add(*unpack(delta.lag))
+        self._waited[key[0]].add(*unpack(delta.waited))
+        self._own_lag[key[0]].add(*unpack(delta.own_lag))
         numbers, counts = unpack(delta.response)
         seconds, buckets = np.divmod(numbers, LENGTH)
         for second in count_distinct(seconds)[0].tolist():
@@ -275,6 +282,8 @@ class Merger:
             open_loop=not isinstance(stage.schedule, Closed),
             intended=due if intended is None else intended,
             subsets=tuple(subsets),
+            waited=self._waited[number].encode(),
+            own_lag=self._own_lag[number].encode(),
             ended=self._ended[number].told(),
             has_all_ended=self._ended[number].has_all,
         )
@@ -296,12 +305,17 @@ class Merger:
                 reasons[why] = reasons.get(why, 0) + in_flight + gone
         if numbers["due"] != numbers["sent"] + numbers["unsent"] or numbers["sent"] != ended:
             raise LoadError(f"the generator's books do not balance ({where}): {numbers}.")
-        return Counts(**numbers, reasons=dict(sorted(reasons.items())))
+        return Counts(
+            **numbers,
+            answered_by=dict(sorted(bucket.answered_by.items())),
+            reasons=dict(sorted(reasons.items())),
+        )
 
     def _generator(self) -> Generator:
         told = [worker.usage for worker in self._workers.values() if worker.usage is not None]
         # The workers' means add up: each saw its own connections.
         means = [each.in_flight_sum / each.in_flight_samples for each in told if each.in_flight_samples]
+        queued = [each.queued_sum / each.in_flight_samples for each in told if each.in_flight_samples]
         return Generator(
             cpu_seconds=sum(each.cpu_seconds for each in told),
             requests=sum(each.requests for each in told),
@@ -310,6 +324,8 @@ class Merger:
             connect_time=self._connects.encode() if self._connects.total else None,
             involuntary_context_switches=sum(each.switches for each in told) if told else None,
             mean_in_flight=sum(means) if means else None,
+            mean_queued=sum(queued) if queued else None,
+            connections=sum(each.connections for each in told) or None,
             in_flight_samples=sum(each.in_flight_samples for each in told) or None,
             reconnects=sum(each.reconnects for each in told),
         )

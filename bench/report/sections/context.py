@@ -27,14 +27,25 @@ def generator(result: Result) -> Section:
                 rows=(
                     ("lag", *percentile_cells(found.lag)),
                     *(
+                        [("of it: no connection was free", *percentile_cells(found.waited))]
+                        if found.waited is not None
+                        else ()
+                    ),
+                    *(
+                        [("of it: the generator's own", *percentile_cells(found.own_lag))]
+                        if found.own_lag is not None
+                        else ()
+                    ),
+                    *(
                         [("null-target baseline", *percentile_cells(found.null_target_baseline))]
                         if found.null_target_baseline is not None
                         else ()
                     ),
                 ),
-                caption="Microseconds. Lag: how late the generator was under load. Null-target baseline:"
-                " response time of the same load on a stub that answers at once, which is what the generator"
-                " adds by itself.",
+                caption="Microseconds. Lag: how late requests left: for want of a free connection (the path"
+                " was full, or the connections too few), or because the generator itself was late."
+                " Null-target baseline: response time of the same load on a stub that answers at once, which"
+                " is what the generator adds by itself.",
             ),
             Facts(
                 (
@@ -45,11 +56,18 @@ def generator(result: Result) -> Section:
                     ("of these in place of an earlier one", format_count(found.reconnects)),
                     ("involuntary context switches", format_count(found.involuntary_context_switches)),
                     ("mean requests in flight", flight),
+                    ("mean requests waiting for a connection", _mean(found.mean_queued)),
+                    ("connections", format_count(found.connections)),
+                    ("connections that this rate needs", format_count(found.connections_needed)),
                 )
             ),
         ),
         lead,
     )
+
+
+def _mean(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.3g}"
 
 
 def limits(result: Result) -> Section:

@@ -45,7 +45,13 @@ from bench.translate.cluster.connection_pool import (
 from bench.translate.cluster.endpoints import load_assignment, subset_endpoints
 from bench.translate.cluster.load_balancer import DYNAMIC_TYPE, apply_load_balancer, common_lb_config
 from bench.translate.cluster.outlier import outlier_detection
-from bench.translate.cluster.upstream_tls import UpstreamTls, collect_secrets, transport_socket, upstream_tls
+from bench.translate.cluster.upstream_tls import (
+    UpstreamTls,
+    collect_secrets,
+    transport_socket,
+    upstream_tls,
+    with_files,
+)
 from bench.translate.context import Context
 from bench.translate.messages import pack, variant
 from bench.translate.notices import Notice, Refusal, RefusedError
@@ -295,6 +301,18 @@ class _Builder:
         if settings is None:
             self._warn_about_lost_tls()
             return None
+        secret = self.context.view.registry.inventory.credentials.get(settings.credential_name or "")
+        if secret is not None:
+            if self.context.view.is_sidecar and (self.rule is None or self.rule.workload_selector is None):
+                # istiod gives a sidecar the secrets of rules that select it, and else drops its TLS.
+                self.context.warn(
+                    Notice.CREDENTIAL_LEFT_OUT,
+                    self._where("tls"),
+                    cluster=self.name,
+                    proxy=self.context.view.name,
+                )
+                return None
+            settings = with_files(settings, secret)
         tls = upstream_tls(
             settings,
             semantics=self.context.semantics,

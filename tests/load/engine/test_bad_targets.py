@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import time
 
 import pytest
 
+from bench.analysis.histogram import Histogram
 from bench.errors import LoadError
 from bench.load import Expectation
 from bench.result.reasons import Reason, ReasonCode
@@ -169,8 +171,8 @@ def test_an_answer_without_end_times_out() -> None:
         outcome = send(plan_for(stub.port, rate=20, connections=Connections(count=8, read_timeout_s=0.4)))
 
     result = counts(outcome)
-    assert texts(result) == {"timeout": 6}
-    assert ended(outcome) == {ReasonCode.TIMEOUT: [0, 1, 2, 3, 4, 5]}
+    assert texts(result) == {"connection stalled in the middle of the answer": 6}
+    assert ended(outcome) == {ReasonCode.ANSWER_CUT: [0, 1, 2, 3, 4, 5]}
 
 
 def test_silence_times_out_and_later_requests_keep_their_due_time() -> None:
@@ -339,6 +341,43 @@ def test_an_idle_connection_is_closed_after_the_idle_timeout() -> None:
     assert stub.accepted >= 3
 
 
+def test_waiting_for_a_connection_is_told_from_the_engines_own_lateness() -> None:
+    """Two connections, 40 ms for each answer: 50/s can be served, 100/s are due."""
+
+    def answer(request: bytes) -> bytes:
+        time.sleep(0.04)
+        return good(request)
+
+    with Stub(always(answer)) as stub:
+        settings = Connections(count=2, read_timeout_s=5)
+        outcome = send(plan_for(stub.port, rate=100, duration_s=1.0, connections=settings))
+
+    stage = outcome.stages[0]
+    lag = Histogram.decode(stage.subsets[0].lag)
+    waited, own = Histogram.decode(stage.waited or ""), Histogram.decode(stage.own_lag or "")
+    assert lag.total == waited.total == own.total == 100
+    # The last but one waits for half of the time that all take.
+    assert waited.percentile(90) > 600_000
+    assert own.percentile(90) < waited.percentile(90) / 5
+    assert lag.mean == pytest.approx(waited.mean + own.mean, rel=0.01)
+    generator = outcome.generator
+    assert generator.connections == 2
+    assert generator.mean_in_flight == pytest.approx(2, abs=0.2)
+    assert generator.mean_queued > 10
+
+
+@pytest.mark.parametrize("keep_alive", [True, False])
+def test_with_a_free_connection_nothing_waits_for_one(keep_alive: bool) -> None:
+    with Stub(always(good)) as stub:
+        settings = Connections(count=16, keep_alive=keep_alive, read_timeout_s=5)
+        outcome = send(plan_for(stub.port, rate=50, duration_s=1.0, connections=settings))
+
+    assert counts(outcome).answered == 50
+    waited = Histogram.decode(outcome.stages[0].waited or "")
+    assert waited.percentile(90) == 0
+    assert outcome.generator.mean_queued < 0.5
+
+
 def test_what_does_not_fit_into_the_queue_is_unsent() -> None:
     def serve(conn, number) -> None:
         while True:
@@ -463,3 +502,60 @@ def test_without_epoll_large_requests_and_broken_connections_are_handled_too() -
         result = counts(send(plan, portable=True))
 
     assert (result.due, result.answered, result.failed) == (3, 2, 1)
+
+
+@pytest.mark.parametrize("portable", [False, True])
+def test_right_answers_are_counted_by_the_node_that_gave_them(portable) -> None:
+    """By the sequence number, so that it is known how many each gave, however they are recognised."""
+
+    def answer(request: bytes) -> bytes:
+        number = int(request_id_of(request)[-4:])
+        return good(request, node=b"nginx01" if number % 5 else b"nginx02")
+
+    with Stub(always(answer)) as stub:
+        outcome = send(
+            plan_for(stub.port, expect=Expectation(nodes=("nginx01", "nginx02"))), portable=portable
+        )
+
+    assert counts(outcome).answered_by == {"nginx01": 48, "nginx02": 12}
+
+
+def test_one_nodes_answers_need_no_count_of_their_own() -> None:
+    with Stub(always(good)) as stub:
+        outcome = send(plan_for(stub.port, expect=Expectation(nodes=("nginx01",))))
+
+    assert (counts(outcome).answered, counts(outcome).answered_by) == (60, {})
+
+
+def _with_headers(extra: bytes):
+    return always(lambda request: good(request).replace(b"\r\n\r\n", b"\r\n" + extra + b"\r\n\r\n", 1))
+
+
+def test_an_answer_that_names_two_nodes_is_no_right_answer() -> None:
+    with Stub(_with_headers(b"X-Node: nginx01")) as stub:
+        outcome = send(plan_for(stub.port))
+
+    assert texts(counts(outcome)) == {"more than one x-node in the answer": 60}
+
+
+def test_an_answer_with_transfer_encoding_and_content_length_is_named_so() -> None:
+    with Stub(_with_headers(b"Transfer-Encoding: chunked")) as stub:
+        outcome = send(plan_for(stub.port))
+
+    assert texts(counts(outcome)) == {"Transfer-Encoding with Content-Length": 60}
+
+
+def test_a_body_that_only_contains_the_marker_is_wrong_where_the_whole_is_known() -> None:
+    page = b"<h1>v1!</h1>"
+    expect = Expectation(
+        nodes=("nginx01",), body_contains="v1!", body_sha256={"nginx01": hashlib.sha256(page).hexdigest()}
+    )
+
+    def answer(request: bytes) -> bytes:
+        is_odd = int(request_id_of(request)[-4:]) % 3 == 0
+        return good(request, body=page + b"<!-- injected -->" if is_odd else page)
+
+    with Stub(always(answer)) as stub:
+        outcome = send(plan_for(stub.port, expect=expect))
+
+    assert (counts(outcome).answered, texts(counts(outcome))) == (40, {"wrong body": 20})

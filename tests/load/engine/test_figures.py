@@ -87,7 +87,7 @@ def test_percentiles_are_within_a_thousandth_of_sorted_raw_samples() -> None:
     merger.add_worker("w", Share())
     for start in range(0, seconds.size, 5000):
         for value in seconds[start : start + 5000].tolist():
-            bucket.add((1.0, 1.0, 1.0 + value))
+            bucket.add((1.0, 1.0, 1.0, 1.0 + value))
         bucket.sent += len(seconds[start : start + 5000])
         bucket.due += len(seconds[start : start + 5000])
         merger.add("w", recorder.take())
@@ -229,7 +229,7 @@ def test_a_closed_stage_goes_on_until_it_is_left() -> None:
 def _answer(recorder: Recorder, number: int, *, kind: int = 0, lost: int = 0) -> None:
     bucket = recorder.buckets[0][kind]
     for i in range(number):
-        bucket.add((i / 1000, i / 1000 + 0.00001, i / 1000 + 0.001 * (1 + i % 7)))
+        bucket.add((i / 1000, i / 1000, i / 1000 + 0.00001, i / 1000 + 0.001 * (1 + i % 7)))
     bucket.sent += number + lost
     bucket.due += number + lost
 
@@ -239,7 +239,10 @@ def test_merged_histograms_are_the_union_of_the_parts() -> None:
     whole, parts = Merger(plan), Merger(plan)
     whole.add_worker("all", Share())
     random = np.random.default_rng(1)
-    clocks = [(d, d + 0.0001, d + 0.0001 + float(random.exponential(0.01))) for d in np.arange(3000) / 1000]
+    clocks = [
+        (d, d + 0.00005, d + 0.0001, d + 0.0001 + float(random.exponential(0.01)))
+        for d in np.arange(3000) / 1000
+    ]
     one = recorder_for(plan)
     for index in range(3):
         parts.add_worker(str(index), Share(index, 3))
@@ -324,8 +327,9 @@ def test_failures_are_counted_by_reason_with_one_example_each() -> None:
             if number >= 7
             else Verdict("failed", Reason(ReasonCode.STATUS, "503"))
         )
+        clocks = (number / 10, number / 10 + 0.3, sent)
         recorder.ended_badly(
-            bucket, b"t/%013d" % number, number / 10, sent, verdict, request=b"GET", response=b"x" * 9999
+            bucket, b"t/%013d" % number, clocks, verdict, request=b"GET", response=b"x" * 9999
         )
     merger = Merger(plan)
     merger.add_worker("w", Share())
@@ -346,6 +350,10 @@ def test_failures_are_counted_by_reason_with_one_example_each() -> None:
     }
     assert outcome.stages[0].has_all_ended
     # Late is late, also for what then failed; what was never sent has no lag.
+    waited = Histogram.decode(outcome.stages[0].waited or "")
+    own = Histogram.decode(outcome.stages[0].own_lag or "")
+    assert (waited.total, waited.percentile(50), own.total) == (7, 300_031, 7)
+    assert own.percentile(50) == 200_063
     assert (Histogram.decode(subset.lag).total, Histogram.decode(subset.response_time).total) == (7, 0)
     assert (outcome.seconds[0].due, outcome.seconds[0].bad, outcome.seconds[0].answered) == (10, 10, 0)
 
@@ -359,7 +367,8 @@ def test_ids_beyond_the_bound_are_counted_and_the_gap_is_told(monkeypatch: pytes
     for number in range(10):
         recorder.buckets[0][0].due += 1
         verdict = Verdict("unsent", Reason(ReasonCode.NO_CONNECTION))
-        recorder.ended_badly(recorder.buckets[0][0], b"t/%013d" % number, number / 10, math.nan, verdict)
+        never = (number / 10, math.nan, math.nan)
+        recorder.ended_badly(recorder.buckets[0][0], b"t/%013d" % number, never, verdict)
         merger.add("w", recorder.take())
     (stage,) = merger.outcome().stages
 
@@ -388,7 +397,7 @@ def test_memory_does_not_grow_with_time() -> None:
     for second in range(360):
         for number, duration in enumerate(durations[: 500 if second < 120 or second % 20 == 0 else 50]):
             due = second + number / 500
-            bucket.add((due, due, due + duration))
+            bucket.add((due, due, due, due + duration))
         merger.add("w", recorder.take())
         merger.progress()
         if second in (119, 359):
