@@ -14,6 +14,7 @@ from locust.env import Environment
 from locust.runners import STATE_MISSING, MasterRunner
 
 from bench.load.locust.coordinator import Coordinator, Orders
+from bench.load.locust.web_guard import WebGuard
 from bench.load.messages import (
     COMMAND,
     Broke,
@@ -55,6 +56,9 @@ class DrivenRuns:
         self._events_fd = events_fd
         hooks: Any = environment.events
         hooks.test_stopping.add_listener(self._on_test_stopping)
+        if environment.web_ui is not None:
+            app: Any = environment.web_ui.app
+            app.wsgi_app = WebGuard(app.wsgi_app, environment.web_ui.host)
         if isinstance(self._runner, MasterRunner):
             gevent.spawn(self._count_arrivals)
         control = descriptor(Variable.CONTROL)
@@ -66,6 +70,9 @@ class DrivenRuns:
     def receive(self, message: Join | Ready | Done | Failed, client: str) -> None:
         """Take a message from a participant in the Locust process *client*."""
         if isinstance(message, Join):
+            if len(self._joined) >= self._expected:
+                # One too many: nobody waits for it.
+                return
             self._joined[message.participant] = (message, client)
             if len(self._joined) == self._expected:
                 self._tell(StandingBy())
