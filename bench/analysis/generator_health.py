@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from bench.result import GeneratorResult, Latency, RunWarning, SubsetResult
 
@@ -175,6 +176,23 @@ def _littles_law(generator: GeneratorResult, samples: int | None, edge_share: fl
         message=f"{measured:.3g} requests were {where} on average, Little's law says {expected:.3g}"
         f" ({off:+.0%}, allowed ±{allowed:.0%}).",
         advice="Clocks and counters contradict each other: do not trust service times of this run.",
+    )
+
+
+FEW_DUE = 10
+"""With fewer requests a subset has no percentile, and a share of its answers says nothing."""
+
+
+def judge_weights(subsets: Iterable[SubsetResult]) -> tuple[RunWarning, ...]:
+    """Did the weights leave each subset enough requests to say something about it?"""
+    return tuple(
+        RunWarning(
+            code="subset-starved",
+            message=f"{subset.name}: {subset.due:,} requests were due in all measured stages.",
+            advice="Its weight starves it: raise its weight, the rate or the time, or leave it out.",
+        )
+        for subset in subsets
+        if subset.due < FEW_DUE
     )
 
 

@@ -12,7 +12,16 @@ from typing import Literal
 
 from bench.analysis.generator_health import GENERATOR_LIMITED
 from bench.analysis.ledger import summarise_ledger
-from bench.result import Counts, FaultsResult, LimitCheck, Reason, ReasonCode, Result, SubsetResult
+from bench.result import (
+    Counts,
+    FaultsResult,
+    LimitCheck,
+    Reason,
+    ReasonCode,
+    Result,
+    SharesResult,
+    SubsetResult,
+)
 
 State = Literal[
     "passed",
@@ -191,10 +200,21 @@ def _wrong(result: Result) -> list[str]:
         wrong.append(f"{misrouted:,} {'request was' if misrouted == 1 else 'requests were'} misrouted")
     if bodies := wrong_bodies_anywhere(result):
         wrong.append(f"{bodies:,} {'answer' if bodies == 1 else 'answers'} had a wrong body")
+    wrong += [_divided(shares) for shares in result.shares if not shares.fits]
     total = whole(result)
     if result.state == "complete" and result.faults is None and (total is None or total.answered == 0):
         wrong.append("no request was answered")
     return wrong
+
+
+def _divided(shares: SharesResult) -> str:
+    """The destination that is furthest off, in words."""
+    worst = max(shares.shares, key=lambda share: abs(share.observed - share.expected * shares.answers))
+    return (
+        f"the answers of {shares.subset} are not divided as the weights say: {' and '.join(worst.nodes)} gave"
+        f" {worst.observed / shares.answers:.1%} of {shares.answers:,}, expected {worst.expected:.1%}"
+        f" (error probability {shares.error_probability:.0e})"
+    )
 
 
 def _wrong_state(result: Result) -> State:

@@ -36,6 +36,8 @@ class BucketDelta(_Message):
     failed: int
     misrouted: int
     unsent: int
+    answered_by: dict[str, int]
+    """Node -> right answers, where several nodes may answer."""
     reasons: dict[str, int]
     """``Reason.key`` -> requests."""
     ended: dict[ReasonCode, str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from bench.analysis.compare import comparisons_of
 from bench.analysis.limits import check_limits
 from bench.load import LoadOutcome
+from bench.measure.shares import ExpectedShares, expected_shares, judge_shares
 from bench.measure.summary import examples_of, generator_of, totals_of, warnings_of
 from bench.measure.trial_result import Trial
 from bench.report import prepare_folder, write_samples
@@ -37,6 +39,8 @@ class RunRecord:
     command: str
     started_at: datetime
     fingerprint: Fingerprint
+    shares: Mapping[str, ExpectedShares] = field(default_factory=dict)
+    """Of each subset that a weighted route divides, what each node must answer."""
     stack_ready_s: dict[str, float] = field(default_factory=dict)
     first_verified_s: float | None = None
     verification: list[VerificationLine] = field(default_factory=list)
@@ -64,7 +68,7 @@ class RunRecord:
         """
         run_id = secrets.token_hex(4)
         folder = prepare_folder(out, name or loaded.scenario.name, run_id, started_at)
-        record = cls(folder, run_id, loaded, command, started_at, fingerprint)
+        record = cls(folder, run_id, loaded, command, started_at, fingerprint, expected_shares(loaded))
         record.save()
         return record
 
@@ -130,6 +134,7 @@ class RunRecord:
             verification=tuple(self.verification),
             trials=tuple(trial.result for trial in self.trials),
             totals=totals,
+            shares=judge_shares(self.shares, totals),
             comparisons=comparisons_of(
                 # A trial that was cut short has no equal to be compared with.
                 [trial.result for trial in self.trials if trial.result.aborted is None]

@@ -9,6 +9,7 @@ from bench.analysis.generator_health import (
     connections_needed,
     judge_delivery,
     judge_generator,
+    judge_weights,
     little_in_flight,
 )
 from bench.analysis.latency import merge, summarise
@@ -156,6 +157,7 @@ def warnings_of(
         )
     if totals:
         found += judge_delivery(totals[-1])
+        found += judge_weights(totals[:-1])
     found += judge_machine([trial.result for trial in trials if trial.result.experiment == "steady"])
     if generator is not None and generator.baseline_counts is not None and generator.baseline_counts.bad:
         found.append(

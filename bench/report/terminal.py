@@ -42,6 +42,7 @@ def summary_lines(result: Result, report: Path | None) -> list[str]:
     lines = [*verdict_lines(result), ""]
     if result.totals:
         lines += [*_count_lines(result.totals), ""]
+    lines += _share_lines(result)
     lines += _fault_lines(result)
     lines += _time_lines(result)
     lines += _cost_lines(result)
@@ -73,6 +74,19 @@ def _count_lines(totals: Sequence[SubsetResult]) -> list[str]:
     if len(shown) < len(parts):
         lines[-1:-1] = [f"… and {len(parts) - len(shown)} more in the report"]
     return lines
+
+
+def _share_lines(result: Result) -> list[str]:
+    """How the answers of each subset are divided, those that are not as expected first."""
+    lines = []
+    for found in sorted(result.shares, key=lambda each: each.fits)[:MOST_SUBSETS]:
+        parts = "  ".join(
+            f"{'+'.join(each.nodes)} {each.observed / found.answers:.1%} ({each.expected:.1%})"
+            f"{'' if each.fits else ' ✗'}"
+            for each in found.shares
+        )
+        lines.append(_cut(f"{_cut('shares ' + found.subset, 14):<15}{parts}"))
+    return [*lines, ""] if lines else []
 
 
 def _time_lines(result: Result) -> list[str]:

@@ -35,6 +35,7 @@ from bench.result.load import (
 )
 from bench.result.reasons import UNANSWERED, Reason, ReasonCode
 from bench.result.seconds import SecondRow
+from bench.result.shares import NodeShare, SharesResult
 from bench.result.storage import RESULT_FILE, read_result, write_result
 
 __all__ = [
@@ -66,12 +67,14 @@ __all__ = [
     "LedgerResult",
     "LimitCheck",
     "MachineUse",
+    "NodeShare",
     "NoteCode",
     "Reason",
     "ReasonCode",
     "Result",
     "RunWarning",
     "SecondRow",
+    "SharesResult",
     "StageCounts",
     "SubsetOutcome",
     "SubsetResult",

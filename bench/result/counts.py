@@ -25,6 +25,8 @@ class Counts(Model):
     """Sent, and no right answer: transport error, timeout, wrong status, wrong body."""
     misrouted: int
     """Answered well-formed by a node that must not answer this request."""
+    answered_by: dict[str, int] = Field(default_factory=dict)
+    """Node -> right answers, of requests that several nodes may answer."""
     reasons: dict[str, int] = Field(default_factory=dict)
     """Why requests failed, were misrouted or stayed unsent: ``Reason.key``, e.g. ``status:503``: count."""
 
@@ -52,8 +54,10 @@ class Counts(Model):
         """All *parts* together, the most frequent reason first."""
         found = tuple(parts)
         reasons: Counter[str] = Counter()
+        nodes: Counter[str] = Counter()
         for part in found:
             reasons.update(part.reasons)
+            nodes.update(part.answered_by)
         return cls(
             due=sum(part.due for part in found),
             sent=sum(part.sent for part in found),
@@ -61,6 +65,7 @@ class Counts(Model):
             unsent=sum(part.unsent for part in found),
             failed=sum(part.failed for part in found),
             misrouted=sum(part.misrouted for part in found),
+            answered_by=dict(sorted(nodes.items())),
             reasons=dict(reasons.most_common()),
         )
 

@@ -11,6 +11,7 @@ from bench.result.faults import FaultsResult
 from bench.result.handshake import HandshakeResult
 from bench.result.history import SCHEMA_VERSION
 from bench.result.load import Comparison, FailureExample, GeneratorResult, SubsetResult, TrialResult
+from bench.result.shares import SharesResult
 
 
 class VerificationLine(Model):
@@ -85,6 +86,8 @@ class Result(Model):
     trials: tuple[TrialResult, ...] = ()
     totals: tuple[SubsetResult, ...] = ()
     """Per subset and, last, the whole, merged over the steady trials."""
+    shares: tuple[SharesResult, ...] = ()
+    """Answers by node of the subsets that a weighted route divides."""
     comparisons: tuple[Comparison, ...] = ()
     handshake: HandshakeResult | None = None
     faults: FaultsResult | None = None

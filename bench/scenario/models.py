@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -77,7 +77,25 @@ class Expect(_Written):
     status: int = Field(default=200, ge=100, le=599)
     nodes: tuple[str, ...] = ()
     """Nodes that may answer; empty for an answer that a proxy gives itself."""
-    body_contains: str | None = None
+    shares: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    """Node -> its weight among the answers; the weights of the Istio resources where none are given."""
+    body_contains: str | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nodes_of_shares(cls, value: Any) -> Any:
+        """Who has a share may answer: to name the nodes twice is not needed."""
+        if isinstance(value, dict) and isinstance(value.get("shares"), dict) and not value.get("nodes"):
+            return {**value, "nodes": list(value["shares"])}
+        return value
+
+    @model_validator(mode="after")
+    def _shares_are_of_nodes(self) -> Expect:
+        if self.shares and set(self.shares) != set(self.nodes):
+            raise ValueError(
+                f"shares are of {_list(self.shares)}, nodes are {_list(self.nodes)}: name the same ones"
+            )
+        return self
 
 
 class Subset(_Written):

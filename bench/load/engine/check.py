@@ -107,6 +107,11 @@ class Check:
             return _failed(ReasonCode.EXTRA_BYTES)
         return None
 
+    def node_of(self, answer: Reader) -> str:
+        """The node that *answer* names; empty: none."""
+        named = answer.header(self._node_header)
+        return named.decode("latin-1") if named is not None else ""
+
 
 def _failed(code: ReasonCode, detail: str = "") -> Verdict:
     return Verdict("failed", Reason(code, detail))

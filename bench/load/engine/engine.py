@@ -241,6 +241,8 @@ class Engine:
         if rest is not None and data == kind.good_head + conn.request_id + rest:
             add = bucket.add
             add((conn.due, conn.free_at, conn.sent, done))
+            if bucket.by_node is not None:
+                bucket.by_node[rest.node] += 1
             return done
         return done if self._pool.receive(conn, bucket, data, done) else None
 

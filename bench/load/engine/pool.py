@@ -217,8 +217,11 @@ class Pool:
         reader = conn.reader
         is_whole = reader is None
         if reader is None:
-            if data and kind.recognises(data, conn.request_id):
+            node = kind.recognises(data, conn.request_id) if data else None
+            if node is not None:
                 bucket.add((conn.due, conn.free_at, conn.sent, now))
+                if bucket.by_node is not None:
+                    bucket.by_node[node] += 1
                 return self._settle(conn, keep=True)
             conn.body = kind.check.listener()
             conn.reader = reader = Reader(head=kind.check.head, listener=conn.body)
@@ -235,9 +238,12 @@ class Pool:
             return False
         verdict = kind.check.judge(reader, conn.body, conn.request_id)
         if verdict is None:
+            node = kind.check.node_of(reader)
             bucket.add((conn.due, conn.free_at, conn.sent, now))
+            if bucket.by_node is not None:
+                bucket.by_node[node] += 1
             if is_whole and reader.keep_alive and not reader.informational and not conn.out:
-                kind.learn(data, conn.request_id)
+                kind.learn(data, conn.request_id, node)
         else:
             self._record(conn, bucket, verdict)
         return self._settle(conn, keep=reader.keep_alive and not reader.leftover and not conn.out)

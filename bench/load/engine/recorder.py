@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ class Bucket:
     __slots__ = (
         "add",
         "bad",
+        "by_node",
         "clocks",
         "due",
         "ended",
@@ -42,7 +44,9 @@ class Bucket:
         "start",
     )
 
-    def __init__(self, stage: int, kind_index: int, kind: Any, last_second: int) -> None:
+    def __init__(
+        self, stage: int, kind_index: int, kind: Any, last_second: int, *, counts_nodes: bool = False
+    ) -> None:
         self.stage = stage
         self.last_second = last_second
         self.kind_index = kind_index
@@ -53,6 +57,8 @@ class Bucket:
         self.clocks: list[float] = []
         """due, free, sent, done of each right answer, flat; free: when there was a connection for it."""
         self.add: Callable[[tuple[float, float, float, float]], None] = self.clocks.extend
+        self.by_node: defaultdict[str, int] | None = defaultdict(int) if counts_nodes else None
+        """Right answers by the node that gave them; None where only one node may."""
         self.bad: list[tuple[float, float, float]] = []
         """due, free and sent (NaN if never) of all others."""
         self.due = 0
@@ -66,6 +72,8 @@ class Bucket:
         """Forget what was reported."""
         self.clocks.clear()
         self.bad.clear()
+        if self.by_node is not None:
+            self.by_node.clear()
         self.due = self.sent = 0
         self.reasons = {}
         self.ended = {}
@@ -78,7 +86,16 @@ class Recorder:
     def __init__(self, plan: LoadPlan, kinds: list[Any]) -> None:
         self._plan = plan
         self.buckets = [
-            [Bucket(number, index, kind, math.ceil(stage.duration_s) - 1) for index, kind in enumerate(kinds)]
+            [
+                Bucket(
+                    number,
+                    index,
+                    kind,
+                    math.ceil(stage.duration_s) - 1,
+                    counts_nodes=len(plan.requests[index].expect.nodes) > 1,
+                )
+                for index, kind in enumerate(kinds)
+            ]
             for number, stage in enumerate(plan.stages)
         ]
         self._seen: set[tuple[str, Reason]] = set()
@@ -166,6 +183,7 @@ def _empty(bucket: Bucket) -> BucketDelta | None:
         sent=bucket.sent,
         answered=answered,
         **bucket.endings,
+        answered_by=dict(bucket.by_node or {}),
         reasons={reason.key: count for reason, count in bucket.reasons.items()},
         ended={
             code: pack_sequences(np.asarray(numbers, dtype=np.int64))

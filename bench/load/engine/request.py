@@ -20,6 +20,12 @@ _PIECE: Final = 64
 """Bytes from the first in which answers differ that tell one from another."""
 
 
+class Rest(bytes):
+    """What followed the id in a right answer, and the node that gave it."""
+
+    node = ""
+
+
 class PreparedKind:
     """One kind of request, and the right answers to it that were read in full before.
 
@@ -36,40 +42,45 @@ class PreparedKind:
         self.head, self.tail = encode(plan, kind)
         self.good_head = b"\0"
         """What stands before the id in right answers of late."""
-        self.rests: dict[bytes, bytes] = {}
+        self.rests: dict[bytes, Rest] = {}
         """All that followed the id in right answers with this head, by the piece in which they differ."""
         self.cut = slice(0)
         """Where in an answer that piece lies."""
-        self._known: dict[bytes, int] = {}
-        """Right answers without their id -> where the id stood; -1: nowhere."""
+        self._known: dict[bytes, tuple[int, str]] = {}
+        """Right answers without their id -> where the id stood (-1: nowhere), and the node."""
 
-    def learn(self, answer: bytes, request_id: bytes) -> None:
-        """Remember a complete, verified, keep-alive *answer* that was framed by its own headers."""
+    def learn(self, answer: bytes, request_id: bytes, node: str = "") -> None:
+        """Remember a complete, verified, keep-alive *answer* of *node* that was framed by its own headers."""
         where = answer.find(request_id)
         if where >= 0 and answer.find(request_id, where + 1) >= 0:
             return
         if len(self._known) >= _MEMORY:
             self._known.clear()
         if where < 0:
-            self._known[answer] = -1
+            self._known[answer] = -1, node
             return
-        self._known[answer.replace(request_id, b"", 1)] = where
-        self._expect(answer[:where], len(request_id), answer[where + len(request_id) :])
+        self._known[answer.replace(request_id, b"", 1)] = where, node
+        self._expect(answer[:where], len(request_id), answer[where + len(request_id) :], node)
 
-    def recognises(self, answer: bytes, request_id: bytes) -> bool:
-        """Whether *answer* is one of the right answers seen before, with *request_id* as its id."""
+    def recognises(self, answer: bytes, request_id: bytes) -> str | None:
+        """The node whose right answer, seen before, *answer* is, with *request_id* as its id.
+
+        Empty where no node is named; None: it is none of them.
+        """
         where = answer.find(request_id)
-        if where < 0:
-            return self._known.get(answer) == -1
-        if self._known.get(answer.replace(request_id, b"", 1)) != where:
-            return False
-        self._expect(answer[:where], len(request_id), answer[where + len(request_id) :])
-        return True
+        known = self._known.get(answer if where < 0 else answer.replace(request_id, b"", 1))
+        if known is None or known[0] != where:
+            return None
+        if where >= 0:
+            self._expect(answer[:where], len(request_id), answer[where + len(request_id) :], known[1])
+        return known[1]
 
-    def _expect(self, head: bytes, id_length: int, rest: bytes) -> None:
-        """Let the engine recognise *rest* behind *head*; seldom called, once for each new answer."""
+    def _expect(self, head: bytes, id_length: int, text: bytes, node: str) -> None:
+        """Let the engine recognise *text* behind *head*; seldom called, once for each new answer."""
         if head != self.good_head or len(self.rests) >= _VARIANTS:
             self.rests = {}
+        rest = Rest(text)
+        rest.node = node
         rests = [*self.rests.values(), rest]
         first = len(commonprefix(rests))  # noqa: RUF071 - bytes, not paths
         # Two that differ only behind the piece: the later one counts, the other goes the long way.

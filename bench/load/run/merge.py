@@ -30,6 +30,7 @@ _NUMBERS: Final = ("due", "sent", "answered", "failed", "misrouted", "unsent")
 @dataclass(slots=True)
 class _Bucket:
     numbers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_NUMBERS, 0))
+    answered_by: dict[str, int] = field(default_factory=dict)
     reasons: dict[str, int] = field(default_factory=dict)
     response: Histogram = field(default_factory=Histogram)
     service: Histogram = field(default_factory=Histogram)
@@ -160,6 +161,8 @@ class Merger:
         bucket = self._buckets[key]
         for name in _NUMBERS:
             bucket.numbers[name] += getattr(delta, name)
+        for node, count in delta.answered_by.items():
+            bucket.answered_by[node] = bucket.answered_by.get(node, 0) + count
         for reason, count in delta.reasons.items():
             bucket.reasons[reason] = bucket.reasons.get(reason, 0) + count
         for code, sequences in delta.ended.items():
@@ -302,7 +305,11 @@ class Merger:
                 reasons[why] = reasons.get(why, 0) + in_flight + gone
         if numbers["due"] != numbers["sent"] + numbers["unsent"] or numbers["sent"] != ended:
             raise LoadError(f"the generator's books do not balance ({where}): {numbers}.")
-        return Counts(**numbers, reasons=dict(sorted(reasons.items())))
+        return Counts(
+            **numbers,
+            answered_by=dict(sorted(bucket.answered_by.items())),
+            reasons=dict(sorted(reasons.items())),
+        )
 
     def _generator(self) -> Generator:
         told = [worker.usage for worker in self._workers.values() if worker.usage is not None]

@@ -6,6 +6,7 @@ from bench.analysis.bounds import misroute_upper_bound
 from bench.report.calls import call_rows, mark, stacks_of
 from bench.report.document import Chart, Listing, Note, Part, Section, Table
 from bench.report.folding import fold
+from bench.report.sections.shares import answers_by_node
 from bench.report.text import PERCENTILE_COLUMNS, UNKNOWN, bound, percentile_cells, rate, share
 from bench.result import Latency, Reason, Result, SubsetResult, VerificationLine
 from bench.units import format_count
@@ -81,6 +82,7 @@ def correctness(result: Result) -> Section:
         )
     else:
         parts.append(Note("No steady trial ended in this run."))
+    parts += answers_by_node(result)
     reasons = [
         (subset.name, Reason.of(key).text, f"{count:,}")
         for subset in (totals[:-1] if len(totals) > 1 else totals)

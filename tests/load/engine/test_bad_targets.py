@@ -501,3 +501,26 @@ def test_without_epoll_large_requests_and_broken_connections_are_handled_too() -
         result = counts(send(plan, portable=True))
 
     assert (result.due, result.answered, result.failed) == (3, 2, 1)
+
+
+@pytest.mark.parametrize("portable", [False, True])
+def test_right_answers_are_counted_by_the_node_that_gave_them(portable) -> None:
+    """By the sequence number, so that it is known how many each gave, however they are recognised."""
+
+    def answer(request: bytes) -> bytes:
+        number = int(request_id_of(request)[-4:])
+        return good(request, node=b"nginx01" if number % 5 else b"nginx02")
+
+    with Stub(always(answer)) as stub:
+        outcome = send(
+            plan_for(stub.port, expect=Expectation(nodes=("nginx01", "nginx02"))), portable=portable
+        )
+
+    assert counts(outcome).answered_by == {"nginx01": 48, "nginx02": 12}
+
+
+def test_one_nodes_answers_need_no_count_of_their_own() -> None:
+    with Stub(always(good)) as stub:
+        outcome = send(plan_for(stub.port, expect=Expectation(nodes=("nginx01",))))
+
+    assert (counts(outcome).answered, counts(outcome).answered_by) == (60, {})
