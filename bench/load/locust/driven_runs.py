@@ -60,6 +60,7 @@ class DrivenRuns:
             app: Any = environment.web_ui.app
             app.wsgi_app = WebGuard(app.wsgi_app, environment.web_ui.host)
         if isinstance(self._runner, MasterRunner):
+            self._close_when_full()
             gevent.spawn(self._count_arrivals)
         control = descriptor(Variable.CONTROL)
         if control is not None:
@@ -83,6 +84,20 @@ class DrivenRuns:
         """Take counts from a participant."""
         if self._coordinator is not None:
             self._coordinator.receive_report(report)
+
+    def _close_when_full(self) -> None:
+        """Answer no worker beyond those expected: Locust would share its users out anew, and end some."""
+        server: Any = self._runner.server
+        receive = server.recv_from_client
+
+        def receive_invited() -> tuple[str, Any]:
+            while True:
+                client, message = receive()
+                is_full = len(self._joined) >= self._expected or len(self._runner.clients) >= self._expected
+                if message.type != "client_ready" or client in self._runner.clients or not is_full:
+                    return client, message
+
+        server.recv_from_client = receive_invited
 
     def _count_arrivals(self) -> None:
         """Tell how many workers have come, until all have: Locust begins only then."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 
 import psutil
@@ -49,7 +50,7 @@ class RemoteWorkers:
         raise LoadError(
             f"{self._present} of {self._expected} workers came to {settings.master_bind}:{self._port} within"
             f" {settings.remote_workers_timeout_s:g} s; {settings.workers} of them are this machine's own.",
-            remedy=f"Run `egress-bench worker --master HOST --token {self._token}` on each other machine,"
+            remedy=f"Run `egress-bench worker --master HOST --token {shlex.quote(self._token)}` on each other machine,"
             " HOST being this one as seen from there, and let no firewall stand in between.",
         )
 

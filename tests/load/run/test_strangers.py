@@ -93,7 +93,8 @@ def test_a_worker_too_many_changes_nothing(tmp_path: Path, monkeypatch: pytest.M
     ended: list[bool] = []
 
     def join() -> None:
-        run_worker("127.0.0.1", token="of this run", port=port, wait_s=60)
+        with pytest.raises(LoadError, match="0 of 1 were taken"):
+            run_worker("127.0.0.1", token="of this run", port=port, wait_s=12)
         ended.append(True)
 
     joining = threading.Thread(target=join)
@@ -103,13 +104,12 @@ def test_a_worker_too_many_changes_nothing(tmp_path: Path, monkeypatch: pytest.M
             joining.start()
 
     with Stub(always(by_header)) as stub:
-        plan = two_subsets(stub.port, rate=100, main_s=15, workers=2, master_port=port)
+        plan = two_subsets(stub.port, rate=100, main_s=16, workers=2, master_port=port)
         outcome = run_load(plan, tmp_path, on_event=watch)
     joining.join()
 
     assert outcome.complete
-    assert (outcome.generator.workers, total(outcome)) == (2, 50 + 1500)
-    # It was dismissed with the others.
+    assert (outcome.generator.workers, total(outcome)) == (2, 50 + 1600)
     assert ended == [True]
 
 

@@ -30,8 +30,8 @@ from tests.load.stubs import ROOT, Stub, always, counts, request_id_of, texts
 @pytest.fixture(autouse=True)
 def token(monkeypatch: pytest.MonkeyPatch) -> str:
     """Told beforehand to both sides, as by somebody who starts the workers first."""
-    monkeypatch.setenv("EGRESS_BENCH_TOKEN", "of this test")
-    return "of this test"
+    monkeypatch.setenv("EGRESS_BENCH_TOKEN", "of-this-test")
+    return "of-this-test"
 
 
 @contextmanager
@@ -145,7 +145,9 @@ def test_workers_that_do_not_come_are_one_clear_error(tmp_path: Path) -> None:
         run_load(remote_plan(1, port, remote_workers_timeout_s=2), tmp_path)
 
     assert f"of 4 workers came to 127.0.0.1:{port} within 2 s; 1 of them are" in str(caught.value)
-    assert "Run `egress-bench worker --master HOST` on each other machine" in str(caught.value)
+    assert "Run `egress-bench worker --master HOST --token of-this-test` on each other machine" in str(
+        caught.value
+    )
     assert not locust_processes(tmp_path)
 
 
