@@ -10,9 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bench.analysis.capacity_verdict import outcome_of
 from bench.analysis.generator_health import GENERATOR_LIMITED
 from bench.analysis.ledger import summarise_ledger
 from bench.result import (
+    CapacityResult,
     Counts,
     FaultsResult,
     LimitCheck,
@@ -50,7 +52,7 @@ _EXIT_CODES: dict[State, int] = {
 }
 MACHINE_DISTURBED = frozenset({"machine-disturbed"})
 """Codes of warnings after which times say more about the machine than about the path."""
-_BY_THE_PATH_ALONE = frozenset({"misrouted", "failed"})
+_BY_THE_PATH_ALONE = frozenset({"misrouted", "failed", "retried"})
 """Limits that neither a late generator nor a busy machine explains."""
 
 
@@ -77,6 +79,8 @@ def misrouted_anywhere(result: Result) -> int | None:
 
     Warm-ups and handshake trials are no part of the totals: a misroute there must not pass unseen.
     """
+    if result.capacity is not None:
+        return result.capacity.misrouted
     total = whole(result)
     if total is None and not result.trials:
         return None
@@ -107,7 +111,19 @@ def judge(result: Result) -> Verdict:
     """Judge a run. Wrong answers count as missed even where the scenario sets no limit for them."""
     if result.state == "aborted":
         return _judge_aborted(result)
-    return _judge_faults(result.faults) if result.faults is not None else _judge_complete(result)
+    if result.faults is not None:
+        return _judge_faults(result.faults)
+    return (
+        _judge_capacity(result, result.capacity) if result.capacity is not None else _judge_complete(result)
+    )
+
+
+def _judge_capacity(result: Result, found: CapacityResult) -> Verdict:
+    """A wrong answer at any rate is one, however much the path carries."""
+    state, sentence = outcome_of(found)
+    if wrong := _wrong(result):
+        return Verdict(_wrong_state(result), f"{'; '.join(wrong)}. {sentence}")
+    return Verdict(state, sentence)
 
 
 def _judge_aborted(result: Result) -> Verdict:
@@ -202,7 +218,8 @@ def _wrong(result: Result) -> list[str]:
         wrong.append(f"{bodies:,} {'answer' if bodies == 1 else 'answers'} had a wrong body")
     wrong += [_divided(shares) for shares in result.shares if not shares.fits]
     total = whole(result)
-    if result.state == "complete" and result.faults is None and (total is None or total.answered == 0):
+    measured_otherwise = result.faults is not None or result.capacity is not None
+    if result.state == "complete" and not measured_otherwise and (total is None or total.answered == 0):
         wrong.append("no request was answered")
     return wrong
 

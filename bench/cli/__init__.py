@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from bench.cli import reading, resources, running, stacks
+from bench.cli import reading, resources, running, sizing, stacks
 from bench.cli.parts import make_console
 from bench.errors import BenchError
 
@@ -25,6 +25,7 @@ for command in (
     resources.explain,
     running.drive,
     running.faults,
+    sizing.capacity,
     running.worker,
     stacks.up,
     stacks.status,

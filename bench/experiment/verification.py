@@ -40,6 +40,20 @@ def verify_gateway_on(run: RunContext) -> None:
     run.record.verification += [line.model_copy(update={"stack": "controls"}) for line in lines]
 
 
+def require_right_path(run: RunContext) -> None:
+    """Stop the run if a call went wrong: load would measure nothing."""
+    lines = run.record.verification
+    run.observer.verification(lines)
+    run.record.save()
+    wrong = [line for line in lines if not line.passed]
+    if wrong:
+        raise WrongPathError(
+            f"{len(wrong)} of {len(lines)} verification calls were wrong, the first:"
+            f" {wrong[0].name} ({wrong[0].stack}): expected {wrong[0].expected}, got {wrong[0].got}.",
+            remedy="No load was sent. Correct the Istio YAML, or the expectation in scenario.yaml.",
+        )
+
+
 def _note_first_verified(run: RunContext, lines: Sequence[VerificationLine]) -> None:
     """Note when a request through the path had its right answer from a node for the first time."""
     through = {request.name for request in path_requests(run.scenario) if request.expect.nodes}

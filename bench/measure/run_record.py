@@ -10,12 +10,15 @@ from pathlib import Path
 
 from bench.analysis.compare import comparisons_of
 from bench.analysis.limits import check_limits
+from bench.analysis.silent_changes import judge_connections, judge_retries, retried
 from bench.load import LoadOutcome
+from bench.measure.kept_connections import lowest_requests_per_connection
 from bench.measure.shares import ExpectedShares, expected_shares, judge_shares
 from bench.measure.summary import examples_of, generator_of, totals_of, warnings_of
 from bench.measure.trial_result import Trial
 from bench.report import prepare_folder, write_samples
 from bench.result import (
+    CapacityResult,
     FaultsResult,
     Fingerprint,
     HandshakeResult,
@@ -48,6 +51,7 @@ class RunRecord:
     baseline: LoadOutcome | None = None
     handshake: HandshakeResult | None = None
     faults: FaultsResult | None = None
+    capacity: CapacityResult | None = None
     warnings: list[RunWarning] = field(default_factory=list)
 
     @classmethod
@@ -75,8 +79,10 @@ class RunRecord:
     @property
     def has_findings(self) -> bool:
         """Whether there is something to report."""
-        return bool(self.trials) or (
-            self.faults is not None and bool(self.faults.faults or self.faults.clean_runs)
+        return (
+            bool(self.trials)
+            or (self.faults is not None and bool(self.faults.faults or self.faults.clean_runs))
+            or (self.capacity is not None and bool(self.capacity.trials))
         )
 
     def add_trial(self, trial: Trial) -> None:
@@ -141,13 +147,25 @@ class RunRecord:
             ),
             handshake=self.handshake,
             faults=self.faults,
+            capacity=self.capacity,
             generator=generator,
             limits=check_limits(
-                scenario.limits.model_dump(), totals[-1], where=str(self.loaded.position("limits"))
+                scenario.limits.model_dump(),
+                totals[-1],
+                retried=retried([trial.result for trial in steady]),
+                where=str(self.loaded.position("limits")),
             )
             if totals
             else (),
-            warnings=(*self.warnings, *warnings_of(self.trials, totals, generator)),
+            warnings=(
+                *self.warnings,
+                *warnings_of(self.trials, totals, generator),
+                *judge_retries([trial.result for trial in self.trials]),
+                *judge_connections(
+                    [trial.result for trial in steady],
+                    requests_per_connection=lowest_requests_per_connection(self.loaded.resources),
+                ),
+            ),
             examples=examples_of(steady),
             peak_memory_bytes=max(peaks, default=None),
             duration_s=(now - self.started_at).total_seconds(),

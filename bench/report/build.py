@@ -18,9 +18,9 @@ from bench.report.document import Document
 from bench.report.html import render_html
 from bench.report.markdown import render_markdown
 from bench.report.samples import Clock, read_blobs
-from bench.report.sections import context, cost, faults, handshake, ledger, traffic
+from bench.report.sections import capacity, context, cost, faults, handshake, ledger, traffic
 from bench.report.text import UNKNOWN, rate, seconds, version_number
-from bench.result import Result, read_result
+from bench.result import CapacityResult, Result, read_result
 
 MANY_SUBSETS = 3
 """With more, the percentile plot shows the whole only."""
@@ -63,6 +63,8 @@ def build_document(folder: Path, result: Result) -> Document:
     """Put a report together; charts come from the samples and are left out where there are none."""
     if result.faults is not None:
         return _of_faults(result)
+    if result.capacity is not None:
+        return _of_capacity(result, result.capacity)
     blocks = compare_sources(result.comparisons)
     return Document(
         title=result.scenario,
@@ -100,6 +102,24 @@ def _of_faults(result: Result) -> Document:
         figures=faults.fault_figures(result),
         answers=(),
         sections=(faults.faults(result), context.warnings(result), context.fingerprint(result)),
+    )
+
+
+def _of_capacity(result: Result, found: CapacityResult) -> Document:
+    """A search has trials of its own, at many rates: no latency of the scenario's rate, no blocks."""
+    return Document(
+        title=f"{result.scenario}: how much does it carry?",
+        description=result.description,
+        byline=_byline(result),
+        verdict=judge(result),
+        figures=capacity.capacity_figures(found),
+        answers=(),
+        sections=(
+            traffic.verification(result),
+            capacity.capacity(result),
+            context.warnings(result),
+            context.fingerprint(result),
+        ),
     )
 
 

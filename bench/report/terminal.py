@@ -6,13 +6,14 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.analysis.capacity_verdict import name_constraint
 from bench.analysis.compare import compare_sources
 from bench.analysis.handshake import mode_doubts
 from bench.analysis.ledger import summarise_ledger
 from bench.analysis.part_costs import cpu_us_of_part, parts_of
 from bench.analysis.verdict import judge
 from bench.report.calls import call_rows, mark, stacks_of
-from bench.report.text import bound, micros, with_unit
+from bench.report.text import bound, micros, rate, with_unit
 from bench.result import HandshakeResult, Latency, Result, SubsetResult, VerificationLine
 from bench.units import format_count, format_micros
 
@@ -44,6 +45,7 @@ def summary_lines(result: Result, report: Path | None) -> list[str]:
         lines += [*_count_lines(result.totals), ""]
     lines += _share_lines(result)
     lines += _fault_lines(result)
+    lines += _capacity_lines(result)
     lines += _time_lines(result)
     lines += _cost_lines(result)
     lines += _source_lines(result)
@@ -194,6 +196,28 @@ def _fault_lines(result: Result) -> list[str]:
         lines.append(_cut(told))
     proof = result.faults
     lines.append(f"{'clean runs':<15}{proof.clean_runs}, {len(proof.false_alarms)} false alarms")
+    return lines
+
+
+def _capacity_lines(result: Result) -> list[str]:
+    """Bounds and what limits."""
+    found = result.capacity
+    if found is None or not found.trials:
+        return []
+    bounds = f"{rate(found.lower)} requests/s carried, {rate(found.upper)} too many"
+    soak = "soak passed" if found.soaked else "no soak passed"
+    lines = [
+        _cut(f"{'capacity':<15}{bounds}; {soak}"),
+        _cut(f"{'trials':<15}{len(found.trials)}, {found.spent_s:.0f} s; limit: {found.limit}"),
+    ]
+    for number, each in enumerate(found.constraints[:3]):
+        lines += textwrap.wrap(
+            f"{'limits' if not number else '':<15}{name_constraint(each)}: {each.evidence}",
+            WIDTH,
+            subsequent_indent=" " * 15,
+            max_lines=2,
+            placeholder=" …",
+        )
     return lines
 
 

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from bench.result.capacity import (
+    CapacityResult,
+    CapacityState,
+    CapacityTrial,
+    CapacityWindow,
+    Constraint,
+    ConstraintCode,
+)
 from bench.result.counts import Counts, SubsetOutcome
 from bench.result.document import (
     Fingerprint,
@@ -45,10 +53,16 @@ __all__ = [
     "UNANSWERED",
     "BlindPair",
     "Book",
+    "CapacityResult",
+    "CapacityState",
+    "CapacityTrial",
+    "CapacityWindow",
     "Cause",
     "Comparison",
     "ComponentCost",
     "ConnectionProof",
+    "Constraint",
+    "ConstraintCode",
     "Counts",
     "DamageCode",
     "FailureExample",

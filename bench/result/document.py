@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from bench.result.base import Model
+from bench.result.capacity import CapacityResult
 from bench.result.faults import FaultsResult
 from bench.result.handshake import HandshakeResult
 from bench.result.history import SCHEMA_VERSION
@@ -92,6 +93,8 @@ class Result(Model):
     handshake: HandshakeResult | None = None
     faults: FaultsResult | None = None
     """None: no faults were injected."""
+    capacity: CapacityResult | None = None
+    """None: no capacity was searched for."""
     generator: GeneratorResult | None = None
     limits: tuple[LimitCheck, ...] = ()
     warnings: tuple[RunWarning, ...] = ()

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from bench.experiment.run_context import RunContext
 from bench.experiment.steady.plans import steady_plans
-from bench.experiment.verification import WrongPathError, verify_gateway_on, verify_stack
+from bench.experiment.verification import require_right_path, verify_gateway_on, verify_stack
 from bench.measure import GATEWAY_LOG, SIDECAR_LOG, TrialPlan, load_plan, stack_target
 from bench.preparation import Variation
 from bench.stack import Stack
@@ -39,27 +39,13 @@ def measure_steady(run: RunContext) -> None:
             verify_stack(run, source, stacks[source])
         if all(line.passed for line in run.record.verification):
             verify_gateway_on(run)
-        _require_right_path(run)
+        require_right_path(run)
         plans = _mixed(run, steady_plans(run.scenario.traffic), stacks)
         _measure_baseline(run, stacks[plans[0][0]], plans[0][1])
         for source, plan in plans:
             run.run_trial(stacks, source, plan, is_matched=is_full)
         for name, stack in stacks.items():
             save_logs(stack, run.record.folder / "logs" / name, with_access_logs=False)
-
-
-def _require_right_path(run: RunContext) -> None:
-    """Stop the run if a call went wrong: load would measure nothing."""
-    lines = run.record.verification
-    run.observer.verification(lines)
-    run.record.save()
-    wrong = [line for line in lines if not line.passed]
-    if wrong:
-        raise WrongPathError(
-            f"{len(wrong)} of {len(lines)} verification calls were wrong, the first:"
-            f" {wrong[0].name} ({wrong[0].stack}): expected {wrong[0].expected}, got {wrong[0].got}.",
-            remedy="No load was sent. Correct the Istio YAML, or the expectation in scenario.yaml.",
-        )
 
 
 def _mixed(

@@ -1,0 +1,75 @@
+"""A search for the capacity in one word and one sentence."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from bench.result import CapacityResult, Constraint
+
+Outcome = Literal["passed", "limit missed", "generator-limited", "machine disturbed", "nothing proven"]
+
+_NAMES = {
+    "generator": "the load generator",
+    "machine": "the whole machine",
+    "machine-disturbed": "others on this machine",
+    "cpu-quota": "a CPU limit",
+    "gateway-worker-cpu": "the CPU of the gateway's workers",
+    "one-gateway-worker": "one of the gateway's workers",
+    "sidecar-cpu": "the CPU of the sidecar's workers",
+    "node-cpu": "the CPU of a node",
+    "circuit-breaker": "a circuit breaker",
+    "client-connections": "the client's connections",
+    "ports": "local ports",
+    "unknown": "nothing that is watched",
+}
+
+_NOT_THE_GATEWAYS = frozenset({"generator", "machine", "machine-disturbed", "client-connections", "node-cpu"})
+"""Constraints at which the gateway still had room: the bound is certain, and no capacity of the gateway."""
+
+
+def name_constraint(constraint: Constraint) -> str:
+    """What limits, in words."""
+    return _NAMES[constraint.code]
+
+
+def is_of_gateway(found: CapacityResult) -> bool:
+    """Whether the bounds tell what the gateway carries, and not what stood in front of it or around it."""
+    return bool(found.constraints) and found.constraints[0].code not in _NOT_THE_GATEWAYS
+
+
+def outcome_of(found: CapacityResult) -> tuple[Outcome, str]:
+    """State and sentence of a search that came to its end."""
+    lower = "" if found.lower is None else f"{found.lower:,.0f} requests/s"
+    match found.state:
+        case "nothing good":
+            missed = found.nearest_miss or "it was missed"
+            return "limit missed", f"No rate meets {found.limit}: at {found.lowest:,.4g} requests/s {missed}."
+        case "generator-limited":
+            beyond = "beyond, the generator was at its own end: the capacity of the path is not known"
+            return "generator-limited", f"At least {lower} meet the limit ({found.limit}); {beyond}."
+        case "at least":
+            return "passed", f"Every rate up to {lower} meets the limit ({found.limit}): search higher."
+        case "found":
+            return _found(found, lower)
+        case _:
+            known = f" {lower} met it so far." if found.lower is not None else ""
+            return (
+                "nothing proven",
+                f"The search used up its budget before its bounds met ({found.limit}).{known}",
+            )
+
+
+def _found(found: CapacityResult, lower: str) -> tuple[Outcome, str]:
+    upper = f"{found.upper:,.0f}" if found.upper is not None else "?"
+    soaked = ", soak included" if found.soaked else ""
+    text = f"{lower} meet the limit ({found.limit}{soaked}), {upper} do not."
+    if not found.constraints:
+        return "passed", text
+    first = found.constraints[0]
+    alone = ""
+    if first.code in _NOT_THE_GATEWAYS and found.gateway_alone is not None:
+        alone = (
+            f" That is no capacity of the gateway, which by its CPU would carry {found.gateway_alone:,.0f}."
+        )
+    sentence = f"{text} What limits is {name_constraint(first)}: {first.evidence}.{alone}"
+    return ("machine disturbed" if first.code == "machine-disturbed" else "passed"), sentence

@@ -1,0 +1,65 @@
+"""Commands that size a gateway: capacity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.options import (
+    DEFAULT_SCENARIO,
+    AsJson,
+    ConfigSourceName,
+    Out,
+    Quiet,
+    ScenarioFolder,
+    Stack,
+    StackKind,
+)
+from bench.cli.parts import as_typed, make_backend, make_console
+
+
+def capacity(
+    scenario: ScenarioFolder = DEFAULT_SCENARIO,
+    *,
+    stack: Stack = StackKind.LOCAL,
+    config_source: Annotated[
+        ConfigSourceName, typer.Option("--config-source", help="Where Envoy learns its endpoints.")
+    ] = ConfigSourceName.STATIC,
+    p99: Annotated[
+        float | None, typer.Option(help="Milliseconds for 99 % of the requests, instead of the scenario's.")
+    ] = None,
+    lowest: Annotated[float | None, typer.Option(help="Lowest rate worth a trial, requests/s.")] = None,
+    highest: Annotated[float, typer.Option(help="Highest rate to try, requests/s.")] = 30_000,
+    quick: Annotated[bool, typer.Option("--quick", help="Coarser: at most 30 s of trials, ±3 %.")] = False,
+    soak: Annotated[
+        float | None, typer.Option(min=0, help="Seconds of load at the bound, at the end; 0: none.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="Key type of the certificates.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Locust worker processes.")] = None,
+    out: Out = Path("reports"),
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find the highest rate that meets the limits, and what stands in the way of more."""
+    with make_console(quiet=quiet, as_json=as_json) as console:
+        from bench.experiment.capacity.flow import find_capacity
+        from bench.experiment.capacity.settings import CapacityOptions
+        from bench.scenario.load import load_scenario
+        from bench.scenario.overrides import override
+
+        loaded = override(load_scenario(scenario), key=key, workers=workers)
+        options = CapacityOptions(
+            out=out,
+            command=as_typed(),
+            backend=make_backend(stack, loaded, console),
+            config_source=config_source.value,
+            lowest=lowest,
+            highest=highest,
+            p99_ms=p99,
+            quick=quick,
+            soak_s=soak,
+        )
+        finished = find_capacity(loaded, options, console)
+        raise typer.Exit(console.finish(finished.result, finished.report))

@@ -1,0 +1,74 @@
+"""What the command line says of a search, and the goal that follows from it and the scenario."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.analysis.capacity import Goal, TimeLimit, time_limits
+from bench.scenario.load import LoadedScenario
+from bench.scenario.traffic import mean_rate
+from bench.stack.backend import Backend
+from bench.translate.config import ConfigSource
+
+HIGHEST = 30_000.0
+"""No generator of this suite offers more from one machine."""
+_LOWEST_OF_START = 50
+_LOWEST = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityOptions:
+    """What the command line says."""
+
+    out: Path
+    command: str
+    backend: Backend
+    config_source: ConfigSource = "static"
+    lowest: float | None = None
+    """Requests/s; None: a fiftieth of the scenario's rate."""
+    highest: float = HIGHEST
+    p99_ms: float | None = None
+    """Limit on the response time instead of the scenario's."""
+    quick: bool = False
+    """Coarser and shorter: at most 30 s of trials."""
+    soak_s: float | None = None
+
+
+def limits_of(loaded: LoadedScenario, p99_ms: float | None) -> tuple[TimeLimit, ...]:
+    """What a trial must meet.
+
+    Raises:
+        InputError: neither scenario nor command line set a limit on response times.
+    """
+    limits = loaded.scenario.limits.model_dump()
+    if p99_ms is not None:
+        limits = {"response_time_p99_ms": p99_ms}
+    return time_limits(limits, str(loaded.position("limits")))
+
+
+def goal_of(loaded: LoadedScenario, options: CapacityOptions, limits: tuple[TimeLimit, ...]) -> Goal:
+    """The goal of the search.
+
+    Raises:
+        InputError: the range is none.
+    """
+    start = mean_rate(loaded.scenario.traffic.schedule) or 500.0
+    lowest = max(_LOWEST, start / _LOWEST_OF_START) if options.lowest is None else options.lowest
+    soak_s = options.soak_s if options.soak_s is not None else 5.0 if options.quick else 10.0
+    strictest = limits[0].share
+    if options.quick:
+        return Goal(
+            lowest=lowest,
+            highest=options.highest,
+            start=start,
+            loss=strictest,
+            width=0.03,
+            duration_sum_s=5.0,
+            trial_requests=200,
+            soak_s=soak_s,
+            most_s=30.0,
+        )
+    return Goal(
+        lowest=lowest, highest=options.highest, start=start, loss=strictest, soak_s=soak_s, most_s=240.0
+    )

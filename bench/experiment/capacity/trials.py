@@ -1,0 +1,237 @@
+"""Trials of a search on a real stack: one load with a stage for each of them, and readings around it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bench.analysis.capacity import Purpose, TimeLimit, Trial, Try, lost
+from bench.analysis.capacity.constraint import GENERATOR_FULL
+from bench.errors import BenchError, MeasurementError
+from bench.experiment.capacity.pressure import Pressure
+from bench.experiment.run_context import RunContext
+from bench.load import LoadEvent, LoadOutcome, LoadPlan, Stage, StageEnded, StageOutcome, StageStarted
+from bench.measure import Reading, StackMeter, TrialPlan, load_plan, stack_target
+from bench.result import Counts
+from bench.result.capacity import CapacityTrial, CapacityWindow
+from bench.scenario.traffic import Constant, Schedule, mean_rate, scaled
+from bench.stack import Stack
+from bench.translate.config import ConfigSource
+
+WARM_UP_S = 0.5
+_DRAIN_S = 1.0
+_QUEUE_S = 1.0
+"""So much of the load may wait for a connection: what waits longer is lost by any limit."""
+_SOAK_WINDOW_S = 1.0
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Reads the stack at both ends of the measured stages; the first failure ends the load."""
+
+    stack: Stack
+    meter: StackMeter
+    readings: list[Reading] = field(default_factory=list)
+    failure: BenchError | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def on_event(self, event: LoadEvent) -> None:
+        if self.failure is not None:
+            return
+        try:
+            match event:
+                case StageStarted(kind="measure") if not self.readings:
+                    self.readings.append(self.meter.read())
+                case StageEnded(kind="measure"):
+                    self.readings[1:] = [self.meter.read()]
+                case _:
+                    self.stack.check_alive()
+        except BenchError as error:
+            self.failure = error
+            self.stop.set()
+
+
+@dataclass(slots=True)
+class Trials:
+    """Makes the trials of one search."""
+
+    run: RunContext
+    stack: Stack
+    source: ConfigSource
+    limits: Sequence[TimeLimit]
+    goal_loss: float
+    meter: StackMeter
+    read_pressure: Callable[[Stack], Mapping[str, Pressure]]
+    windows: list[CapacityWindow] = field(default_factory=list)
+    misrouted: int = 0
+    """Over all stages so far."""
+
+    def make(self, steps: Sequence[Try]) -> tuple[list[Trial], list[CapacityTrial]]:
+        """Make the trials of *steps*, which have one load, in one go: for the search and for the result.
+
+        Raises:
+            MeasurementError: the load ended early.
+            StackError, LoadError: a part or the generator did not do what it must.
+        """
+        number = len(self.windows)
+        load = self._plan(steps, f"{self.run.record.run_id}.{number}")
+        watch = _Watch(self.stack, self.meter)
+        before = self.read_pressure(self.stack)
+        outcome = self.run.instruments.run_load(
+            load,
+            self.run.record.folder / "logs" / "generator" / f"{number:03d}",
+            on_event=watch.on_event,
+            stop=watch.stop,
+            launcher=self.stack.client(self.run.scenario.traffic.client),
+        )
+        if watch.failure is not None:
+            raise watch.failure
+        self.stack.check_alive()
+        measured = [stage for stage in outcome.stages if stage.kind == "measure"]
+        if not outcome.complete or not measured or len(watch.readings) < 2:
+            raise MeasurementError(
+                f"a trial at {steps[0].load:g} requests/s ended early: {outcome.reason or 'why is unknown'}.",
+                remedy=f"What was measured is in {self.run.record.folder}.",
+            )
+        self.misrouted += sum(part.counts.misrouted for stage in outcome.stages for part in stage.subsets)
+        window = self._window(steps[0].load, measured, outcome, watch.readings, before)
+        self.windows.append(window)
+        limited = (window.generator_share or 0.0) >= GENERATOR_FULL
+        if steps[0].purpose is Purpose.SOAK:
+            return self._soak(steps[0], measured, limited=limited)
+        return self._each(steps, measured, limited=limited)
+
+    def _each(
+        self, steps: Sequence[Try], measured: Sequence[StageOutcome], *, limited: bool
+    ) -> tuple[list[Trial], list[CapacityTrial]]:
+        made, told = [], []
+        for step, stage in zip(steps, measured, strict=True):
+            loss = lost(stage.subsets, self.limits)
+            is_bad = loss.share > self.goal_loss
+            trial = Trial(
+                step.load, step.duration_s, loss.share, step.purpose, step.target, limited and is_bad
+            )
+            made.append(trial)
+            told.append(
+                CapacityTrial(
+                    rate=step.load,
+                    duration_s=step.duration_s,
+                    purpose=step.purpose.value,
+                    good=not is_bad,
+                    why="the generator was at its own limit" if trial.generator_limited else loss.why,
+                    loss=loss.share,
+                    due=loss.due,
+                    bad=loss.bad,
+                    misrouted=loss.misrouted,
+                    slow=loss.slow,
+                    response_time_p50=loss.p50,
+                    response_time_p99=loss.p99,
+                    generator_limited=trial.generator_limited,
+                    window=len(self.windows) - 1,
+                )
+            )
+        return made, told
+
+    def _soak(
+        self, step: Try, measured: Sequence[StageOutcome], *, limited: bool
+    ) -> tuple[list[Trial], list[CapacityTrial]]:
+        losses = [lost(stage.subsets, self.limits) for stage in measured]
+        whole = lost([subset for stage in measured for subset in stage.subsets], self.limits)
+        bad = sum(loss.share > self.goal_loss for loss in losses)
+        trial = Trial(
+            step.load,
+            step.duration_s,
+            whole.share,
+            step.purpose,
+            step.target,
+            generator_limited=limited and bad > 0,
+            windows=tuple(loss.share for loss in losses),
+        )
+        told = CapacityTrial(
+            rate=step.load,
+            duration_s=step.duration_s,
+            purpose=step.purpose.value,
+            good=False,
+            why=f"{len(losses) - bad} of {len(losses)} seconds within the limit; in all {whole.why}",
+            loss=whole.share,
+            due=whole.due,
+            bad=whole.bad,
+            misrouted=whole.misrouted,
+            slow=whole.slow,
+            response_time_p50=whole.p50,
+            response_time_p99=whole.p99,
+            generator_limited=trial.generator_limited,
+            window=len(self.windows) - 1,
+        )
+        return [trial], [told]
+
+    def _plan(self, steps: Sequence[Try], run_id: str) -> LoadPlan:
+        scenario = self.run.scenario
+        first = steps[0]
+        schedule = _at_rate(scenario.traffic.schedule, first.load)
+        plan = TrialPlan(
+            name=run_id,
+            experiment="steady",
+            config_source=self.source,
+            schedule=schedule,
+            measure_s=first.duration_s,
+        )
+        load = load_plan(scenario, plan, stack_target(self.stack, scenario), run_id)
+        durations = [step.duration_s for step in steps]
+        if first.purpose is Purpose.SOAK:
+            seconds = max(1, round(first.duration_s / _SOAK_WINDOW_S))
+            durations = [first.duration_s / seconds] * seconds
+        warm_up = load.stages[0].model_copy(update={"duration_s": WARM_UP_S})
+        measured = tuple(
+            Stage(name=f"trial {number}", kind="measure", duration_s=seconds, schedule=schedule)
+            for number, seconds in enumerate(durations, 1)
+        )
+        queue = max(scenario.traffic.connections.count, round(first.load * _QUEUE_S))
+        return load.model_copy(
+            update={
+                "stages": (warm_up, *measured),
+                "connections": load.connections.model_copy(update={"queue_limit": queue}),
+                "drain_s": _DRAIN_S,
+            }
+        )
+
+    def _window(
+        self,
+        rate: float,
+        measured: Sequence[StageOutcome],
+        outcome: LoadOutcome,
+        readings: Sequence[Reading],
+        before: Mapping[str, Pressure],
+    ) -> CapacityWindow:
+        first, last = readings
+        after = self.read_pressure(self.stack)
+        counts = Counts.sum(subset.counts for stage in measured for subset in stage.subsets)
+        seconds = sum(stage.duration_s for stage in measured)
+        generator = outcome.generator
+        tls = first.tls_until(last)
+        launcher = self.stack.client(self.run.scenario.traffic.client)
+        gateway = after.get(self.run.scenario.traffic.gateway)
+        return CapacityWindow(
+            rate=rate,
+            duration_s=seconds,
+            sent=counts.sent,
+            costs=self.meter.costs(first, last, counts.sent, {}),
+            generator_share=generator.cpu_seconds / seconds / generator.workers if seconds else None,
+            machine=first.machine_until(last, generator.cpu_seconds if launcher else 0.0),
+            new_upstream_connections=tls.connections if tls is not None else None,
+            handshakes=tls.handshakes if tls is not None else None,
+            sessions_reused=tls.resumed if tls is not None else None,
+            overflows={
+                name: state.refused - before[name].refused for name, state in after.items() if name in before
+            },
+            worker_connections=gateway.worker_connections if gateway is not None else (),
+            mean_in_flight=generator.mean_in_flight,
+            reasons=counts.reasons,
+        )
+
+
+def _at_rate(schedule: Schedule, rate: float) -> Schedule:
+    """The scenario's kind of arrivals at another rate; a closed loop has none and becomes a constant one."""
+    mean = mean_rate(schedule)
+    return Constant(arrival_rate=rate) if mean is None else scaled(schedule, rate / mean)

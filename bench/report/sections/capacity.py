@@ -1,0 +1,131 @@
+"""How much the path carries: bounds, what limits, every load and every trial."""
+
+from __future__ import annotations
+
+from bench.analysis.capacity_verdict import is_of_gateway, name_constraint
+from bench.report.document import Facts, Figure, Mark, Note, Part, Section, Table
+from bench.report.folding import fold
+from bench.report.text import UNKNOWN, micros, rate, share
+from bench.result import CapacityResult, CapacityTrial, Result
+from bench.units import format_count, format_micros
+
+
+def capacity(result: Result) -> Section:
+    """The answer and its evidence, of a run that searched."""
+    found = result.capacity
+    lead = (
+        "Short trials at rates on a grid, judged by sums of good and bad seconds for each rate (MLRsearch,"
+        " RFC 9971). A trial is good if what is unsent, failed, misrouted or slower than the limit stays"
+        " within its share. The lower bound then carries a soak without a pause."
+    )
+    if found is None:
+        return Section("capacity", "Capacity", (Note("Not measured in this run."),), lead)
+    parts: list[Part] = [Facts(_facts(found))]
+    parts += [
+        Note(f"{'What limits' if not number else 'Also'}: {name_constraint(each)}. {each.evidence}.")
+        for number, each in enumerate(found.constraints)
+    ]
+    if found.constraints and not is_of_gateway(found) and found.gateway_alone is not None:
+        parts.append(
+            Note(
+                "The gateway was not at its end: the bound is certain for this setup and is no capacity of"
+                " the gateway. By its CPU per request that would carry about"
+                f" {rate(found.gateway_alone)} requests/s."
+            )
+        )
+    if found.trials:
+        parts.append(_by_rate(found))
+        parts += fold(_every_trial(found), "Every trial with its verdict and why")
+    return Section("capacity", "Capacity", tuple(parts), lead)
+
+
+def capacity_figures(found: CapacityResult) -> tuple[Figure, ...]:
+    """The numbers to read first."""
+    first = found.constraints[0] if found.constraints else None
+    return (
+        Figure("carries", f"{rate(found.lower)}/s", "relevant lower bound", "good" if found.lower else "bad"),
+        Figure("no more at", f"{rate(found.upper)}/s", "relevant upper bound"),
+        Figure("good answers", f"{rate(found.throughput)}/s", "conditional throughput"),
+        Figure(
+            "what limits",
+            UNKNOWN if first is None else name_constraint(first),
+            "no rate was too high" if first is None else first.evidence,
+        ),
+    )
+
+
+def _facts(found: CapacityResult) -> tuple[tuple[str, str], ...]:
+    soak = "passed" if found.soaked else "not made, or not passed"
+    demoted = ", ".join(rate(each) for each in found.demoted)
+    return (
+        ("limit", found.limit),
+        ("relevant lower bound", f"{rate(found.lower)} requests/s"),
+        ("relevant upper bound", f"{rate(found.upper)} requests/s"),
+        ("conditional throughput", f"{rate(found.throughput)} good answers/s"),
+        ("soak at the lower bound", soak),
+        *((("refuted by a soak", f"{demoted} requests/s"),) if demoted else ()),
+        ("searched between", f"{rate(found.lowest)} and {rate(found.highest)} requests/s"),
+        ("trials", f"{len(found.trials)}, {found.spent_s:.0f} s"),
+        ("config source", found.config_source),
+    )
+
+
+def _by_rate(found: CapacityResult) -> Table:
+    rows = []
+    marks: list[Mark] = []
+    for each in sorted({trial.rate for trial in found.trials}):
+        trials = [trial for trial in found.trials if trial.rate == each]
+        good_s = sum(trial.duration_s for trial in trials if trial.good)
+        bad_s = sum(trial.duration_s for trial in trials if not trial.good)
+        windows = [found.windows[number] for number in {trial.window for trial in trials}]
+        gateway = [
+            sum(cost.cpu_seconds or 0.0 for cost in window.costs if cost.role == "egress") / window.duration_s
+            for window in windows
+            if any(cost.role == "egress" and cost.cpu_seconds is not None for cost in window.costs)
+        ]
+        rows.append(
+            (
+                rate(each),
+                f"{good_s:.0f}",
+                f"{bad_s:.0f}",
+                _middle([trial.response_time_p50 for trial in trials]),
+                _middle([trial.response_time_p99 for trial in trials]),
+                share(max(trial.loss for trial in trials)),
+                f"{sum(gateway) / len(gateway):.2f}" if gateway else UNKNOWN,
+            )
+        )
+        marks.append("good" if good_s >= bad_s else "bad")
+    return Table(
+        columns=("requests/s", "good s", "bad s", "p50", "p99", "worst loss", "gateway CPUs"),
+        rows=tuple(rows),
+        numbers_from=0,
+        marks=tuple(marks),
+        caption="Latency against arrival rate, open loop: medians over the trials of a rate, microseconds.",
+    )
+
+
+def _middle(values: list[int | None]) -> str:
+    known = sorted(value for value in values if value is not None)
+    return micros(known[len(known) // 2]) if known else UNKNOWN
+
+
+def _every_trial(found: CapacityResult) -> Table:
+    return Table(
+        columns=("no.", "why made", "verdict and why", "requests/s", "s", "due", "p99"),
+        rows=tuple(_row(number, trial) for number, trial in enumerate(found.trials, 1)),
+        numbers_from=3,
+        marks=tuple("good" if trial.good else "bad" for trial in found.trials),
+        mark_column=2,
+    )
+
+
+def _row(number: int, trial: CapacityTrial) -> tuple[str, ...]:
+    return (
+        str(number),
+        trial.purpose,
+        f"{'✓' if trial.good else '✗'} {trial.why}",
+        rate(trial.rate),
+        f"{trial.duration_s:.3g}",
+        format_count(trial.due),
+        format_micros(trial.response_time_p99),
+    )

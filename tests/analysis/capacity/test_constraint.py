@@ -1,0 +1,151 @@
+"""What limits is named right: one setup for each constraint, and for those that hide behind another."""
+
+import pytest
+
+from bench.analysis.capacity import Setup, find_constraints, gateway_alone
+from bench.analysis.capacity_verdict import is_of_gateway, outcome_of
+from bench.result import CapacityResult, CapacityWindow, ComponentCost, MachineUse
+
+SETUP = Setup(workers={"sleep": 2, "egress": 2}, quotas={}, connections=16)
+CALM = MachineUse(ours_share=0.3, others_share=0.02, idle_share=0.65, steal_share=0.0)
+FULL = MachineUse(ours_share=0.93, others_share=0.02, idle_share=0.03, steal_share=0.0)
+TAKEN = MachineUse(ours_share=0.45, others_share=0.5, idle_share=0.03, steal_share=0.0)
+
+
+def cost(component, role, cpus, requests=10_000, seconds=10.0, **more):
+    return ComponentCost(
+        component=component,
+        role=role,
+        cpu_seconds=cpus * seconds,
+        cpu_us_per_request=cpus * seconds * 1e6 / requests,
+        memory_bytes=None,
+        **more,
+    )
+
+
+def a_window(*, sidecar=0.5, egress=0.6, node=0.2, quota=None, **changes):
+    throttled = {} if quota is None else {"cpu_periods": 100, "throttled_periods": quota, "throttled_s": 1.5}
+    values = {
+        "rate": 1_000,
+        "duration_s": 10.0,
+        "sent": 10_000,
+        "costs": (
+            cost("sleep", "sidecar", sidecar),
+            cost("egress", "egress", egress, **throttled),
+            cost("nginx01", "node", node),
+        ),
+        "generator_share": 0.4,
+        "machine": CALM,
+        "worker_connections": (8, 8),
+        "mean_in_flight": 3.0,
+        **changes,
+    }
+    return CapacityWindow(**values)
+
+
+@pytest.mark.parametrize(
+    ("window", "code", "evidence"),
+    [
+        (a_window(generator_share=0.97), "generator", "97%"),
+        (a_window(egress=1.9), "gateway-worker-cpu", "egress used 95% of the 2 CPUs"),
+        (a_window(sidecar=1.8), "sidecar-cpu", "sleep used 90% of the 2 CPUs"),
+        (a_window(node=0.99), "node-cpu", "nginx01 used 99% of the 1 CPU that"),
+        (a_window(quota=60), "cpu-quota", "held it back in 60 of 100 periods"),
+        (a_window(egress=1.05, worker_connections=(15, 1)), "one-gateway-worker", "15 of 16 connections"),
+        (a_window(overflows={"egress": 900, "sleep": 0}), "circuit-breaker", "egress refused 900 of 10,000"),
+        (a_window(reasons={"no-local-port": 12}), "ports", "12 connections"),
+        (a_window(machine=FULL), "machine", "93% of them used by this run"),
+        (a_window(machine=TAKEN), "machine-disturbed", "others used 50%"),
+        (a_window(mean_in_flight=15.8), "client-connections", "15.8 of the client's 16"),
+        (a_window(), "unknown", "no part was near a limit"),
+    ],
+)
+def test_each_constraint_is_named_with_its_evidence(window, code, evidence):
+    found = find_constraints(window, SETUP)
+
+    assert found[0].code == code
+    assert evidence in found[0].evidence
+    assert len(found) == 1
+
+
+def test_a_quota_comes_before_the_connections_that_wait_for_it():
+    found = find_constraints(a_window(quota=80, mean_in_flight=16.0), SETUP)
+
+    assert [each.code for each in found] == ["cpu-quota", "client-connections"]
+
+
+def test_a_gateway_that_fills_its_quota_is_measured_against_the_quota():
+    window = a_window(egress=0.48)
+    half = Setup(workers=SETUP.workers, quotas={"egress": 0.5}, connections=16)
+
+    assert find_constraints(window, half)[0].code == "gateway-worker-cpu"
+    assert gateway_alone(window, half) == pytest.approx(0.5 / 480e-6)
+
+
+def test_an_even_gateway_is_not_called_uneven():
+    found = find_constraints(a_window(egress=1.9, worker_connections=(9, 7)), SETUP)
+
+    assert [each.code for each in found] == ["gateway-worker-cpu"]
+
+
+def test_unknown_costs_are_no_constraint_and_no_capacity():
+    window = a_window(costs=(), machine=None, generator_share=None, mean_in_flight=None)
+
+    assert find_constraints(window, SETUP)[0].code == "unknown"
+    assert gateway_alone(window, SETUP) is None
+
+
+def a_result(*constraints, state="found", **changes):
+    values = {
+        "limit": "99 % of the requests within 50 ms",
+        "config_source": "static",
+        "lowest": 10,
+        "highest": 9_000,
+        "width": 0.01,
+        "state": state,
+        "lower": 990.0,
+        "upper": 1_000.0,
+        "soaked": True,
+        "constraints": constraints,
+        "gateway_alone": 2_345.0,
+        **changes,
+    }
+    return CapacityResult(**values)
+
+
+def test_a_bound_of_the_machine_is_told_as_none_of_the_gateway():
+    found = a_result(*find_constraints(a_window(machine=FULL), SETUP))
+
+    state, sentence = outcome_of(found)
+
+    assert state == "passed"
+    assert not is_of_gateway(found)
+    assert "no capacity of the gateway, which by its CPU would carry 2,345" in sentence
+
+
+def test_a_bound_of_the_gateway_is_its_capacity():
+    found = a_result(*find_constraints(a_window(egress=1.9), SETUP))
+
+    state, sentence = outcome_of(found)
+
+    assert state == "passed"
+    assert is_of_gateway(found)
+    assert "no capacity" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome"),
+    [
+        ("generator-limited", "generator-limited"),
+        ("nothing good", "limit missed"),
+        ("at least", "passed"),
+        ("out of budget", "nothing proven"),
+        (None, "nothing proven"),
+    ],
+)
+def test_every_end_of_a_search_has_its_outcome(state, outcome):
+    assert outcome_of(a_result(state=state))[0] == outcome
+
+
+def test_a_disturbed_machine_proves_nothing():
+    assert outcome_of(a_result(*find_constraints(a_window(machine=TAKEN), SETUP)))[0] == "machine disturbed"

@@ -1,0 +1,270 @@
+"""`egress-bench capacity`: its logic on a fake stack of known capacity, its promise on the real one."""
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from bench.analysis.verdict import judge
+from bench.errors import InputError, StackError
+from bench.experiment.capacity.flow import find_capacity
+from bench.experiment.capacity.pressure import Pressure
+from bench.experiment.capacity.settings import CapacityOptions
+from bench.experiment.instruments import Instruments
+from bench.result import VerificationLine, read_result
+from bench.scenario.load import load_scenario
+from bench.scenario.traffic import mean_rate
+from bench.stack.backend import Backend
+from bench.stack.fake import FakeStack
+from tests.support.fake_generator import FakeBooks, FakeGenerator, FakeMeter
+
+CAPACITY = 333.0
+
+
+class FakeVerifier:
+    """Every call is right."""
+
+    def __call__(self, loaded, material):
+        return self
+
+    def walk(self, stack):
+        return (
+            VerificationLine(
+                name="v1", sent="", expected="200", got="200", node=None, passed=True, kind="call"
+            ),
+        )
+
+    def ask_matrix(self, stack):
+        return ()
+
+
+class Diary:
+    """An observer that writes down every stage."""
+
+    def __init__(self):
+        self.stages = []
+
+    def stage(self, text, planned_s=0.0):
+        self.stages.append(text)
+
+    def __getattr__(self, name):
+        return lambda *_: None
+
+
+def fails_beyond(capacity):
+    """A tenth of the requests, as soon as there are more than the path carries."""
+
+    def changes(plan, stage):
+        rate = mean_rate(stage.schedule)
+        return {"failed": 3} if rate > capacity else {}
+
+    return changes
+
+
+class TiredGenerator(FakeGenerator):
+    """Its one worker has no CPU left beyond some rate."""
+
+    def __init__(self, end, **more):
+        super().__init__(changes=fails_beyond(end), **more)
+        self.end = end
+
+    def _outcome(self, plan, stages, *, complete=True):
+        outcome = super()._outcome(plan, stages, complete=complete)
+        measured = sum(stage.duration_s for stage in stages if stage.kind == "measure")
+        used = measured if mean_rate(plan.stages[-1].schedule) > self.end else measured / 2
+        return outcome.model_copy(
+            update={"generator": outcome.generator.model_copy(update={"cpu_seconds": used})}
+        )
+
+
+class Search:
+    """One search on a fake stack."""
+
+    def __init__(self, folder, tmp_path, *, generator=None, **options):
+        self.folder, self.out = folder, tmp_path / "out"
+        self.generator = generator or FakeGenerator(changes=fails_beyond(CAPACITY))
+        self.options = {"highest": 2_000.0, "quick": True, "p99_ms": 50.0, **options}
+        self.diary, self.stacks = Diary(), []
+
+    def run(self):
+        def make_stack(spec):
+            self.stacks.append(FakeStack(spec, folder=self.out.parent / "stacks"))
+            return self.stacks[-1]
+
+        backend = Backend("fake", make_stack, lambda stack: SimpleNamespace(), dict)
+        instruments = Instruments(
+            clock=lambda: 1.0,
+            run_load=self.generator,
+            make_verifier=FakeVerifier(),
+            open_meter=FakeMeter,
+            keep_books=FakeBooks,
+            await_logs=lambda paths: None,
+            write_report=lambda folder: folder / "report.html",
+        )
+        options = CapacityOptions(out=self.out, command="capacity", backend=backend, **self.options)
+        return find_capacity(
+            load_scenario(self.folder),
+            options,
+            self.diary,
+            instruments=instruments,
+            read_pressure=lambda stack: {"egress": Pressure(1, 0, (16,))},
+            rest=lambda seconds: None,
+        )
+
+    @property
+    def kept(self):
+        """The result on disk."""
+        (folder,) = self.out.iterdir()
+        return read_result(folder)
+
+
+def test_the_capacity_is_found_with_every_trial_and_its_verdict(short, tmp_path):
+    search = Search(short, tmp_path)
+
+    found = search.run().result.capacity
+
+    assert found.state == "found"
+    assert CAPACITY / 1.031 <= found.lower <= CAPACITY < found.upper
+    assert found.soaked
+    assert found.limit == "99 % of the requests within 50 ms"
+    assert all(trial.good == (trial.rate <= CAPACITY) for trial in found.trials)
+    assert all("lost of at most 1 %" in trial.why for trial in found.trials)
+    assert [trial.purpose for trial in found.trials[-2:]] == ["soak", "second look"]
+    assert judge(search.kept).exit_code == 0
+    assert search.stacks[-1].calls[-1] == "stop"
+
+
+def test_one_load_serves_several_trials_at_one_rate(short, tmp_path):
+    search = Search(short, tmp_path)
+
+    found = search.run().result.capacity
+
+    assert len(search.generator.plans) == len(found.windows) < len(found.trials)
+    assert max(trial.window for trial in found.trials) == len(found.windows) - 1
+
+
+def test_the_progress_tells_what_is_tried_the_bounds_and_what_remains(short, tmp_path):
+    search = Search(short, tmp_path)
+    search.run()
+
+    told = [stage for stage in search.diary.stages if "requests/s; between" in stage]
+
+    assert told[0].startswith("start: 101 requests/s; between ? and ?; trials for about")
+    assert "at most 30 s" in told[0]
+    assert told[-1].startswith("second look: ")
+
+
+def test_rates_that_all_meet_the_limit_give_a_lower_bound_only(short, tmp_path):
+    search = Search(short, tmp_path, generator=FakeGenerator(), highest=400.0)
+
+    found = search.run().result.capacity
+
+    assert (found.state, found.lower, found.upper, found.constraints) == ("at least", 400.0, None, ())
+    assert "up to 400 requests/s" in judge(search.kept).sentence
+
+
+def test_a_limit_that_no_rate_meets_is_told_with_how_far_it_was_missed(short, tmp_path):
+    search = Search(short, tmp_path, generator=FakeGenerator(changes=fails_beyond(0)))
+
+    found = search.run().result.capacity
+    verdict = judge(search.kept)
+
+    assert (found.state, found.lower) == ("nothing good", None)
+    assert (verdict.state, verdict.exit_code) == ("limit missed", 1)
+    assert "at 5 requests/s" in verdict.sentence
+    assert "lost of at most 1 %" in verdict.sentence
+
+
+def test_a_generator_at_its_end_yields_no_capacity_but_a_certain_bound(short, tmp_path):
+    search = Search(short, tmp_path, generator=TiredGenerator(250.0))
+
+    found = search.run().result.capacity
+    verdict = judge(search.kept)
+
+    assert found.state == "generator-limited"
+    assert 240 <= found.lower <= 250
+    assert (verdict.state, verdict.exit_code) == ("generator-limited", 3)
+    assert "generator" in {constraint.code for constraint in found.constraints}
+
+
+def test_a_misrouted_request_is_a_wrong_answer_at_any_rate(short, tmp_path):
+    lone = iter([{"misrouted": 1}])
+    search = Search(
+        short, tmp_path, generator=FakeGenerator(changes=lambda plan, stage: next(lone, {})), highest=400.0
+    )
+
+    search.run()
+
+    assert judge(search.kept).state == "wrong answers"
+
+
+def test_a_node_that_dies_in_mid_search_ends_it_and_the_trials_are_kept(short, tmp_path):
+    def at(plan, moment):
+        if len(search.generator.plans) == 4 and moment == "trial 1 starts":
+            search.stacks[0].kill("nginx02")
+
+    search = Search(short, tmp_path, generator=FakeGenerator(at=at, changes=fails_beyond(CAPACITY)))
+
+    with pytest.raises(StackError, match="nginx02"):
+        search.run()
+
+    assert search.kept.state == "aborted"
+    assert "nginx02" in search.kept.reason
+    assert len(search.kept.capacity.windows) == 3
+    assert search.kept.capacity.state is None
+    assert search.stacks[0].calls[-1] == "stop"
+
+
+def test_a_scenario_without_a_limit_on_times_is_refused_before_anything_starts(short, tmp_path):
+    path = short / "scenario.yaml"
+    path.write_text(path.read_text().replace("response_time_p50_ms: 1000", ""))
+    search = Search(short, tmp_path, p99_ms=None)
+
+    with pytest.raises(InputError, match=r"scenario\.yaml.*no limit on the response time.*--p99"):
+        search.run()
+
+    assert not search.out.exists()
+    assert search.stacks == []
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [({"lowest": 0.0}, "above 0"), ({"lowest": 900.0, "highest": 100.0}, "below the lowest")],
+)
+def test_a_range_that_is_none_is_refused(short, tmp_path, options, named):
+    with pytest.raises(InputError, match=named):
+        Search(short, tmp_path, **options).run()
+
+
+@pytest.mark.slow
+@pytest.mark.envoy
+@pytest.mark.nginx
+@pytest.mark.xdist_group("ground")
+def test_a_search_on_the_real_path_ends_with_bounds_costs_and_a_report(short, tmp_path):
+    """Within a limit that even two busy cores meet: every rate is good up to the highest."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "bench", "capacity", str(short), "--out", str(tmp_path / "out")),
+            *("--quick", "--lowest", "40", "--highest", "160", "--p99", "20000", "--soak", "2", "--json"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode in {0, 3}, done.stderr
+    told = json.loads(done.stdout)
+    found = told["result"]["capacity"]
+    assert found["lower"] is not None
+    assert found["trials"][0]["due"] >= 100
+    assert sum(trial["due"] for trial in found["trials"]) == sum(w["sent"] for w in found["windows"])
+    roles = {cost["role"] for window in found["windows"] for cost in window["costs"]}
+    assert roles >= {"sidecar", "egress", "node"}
+    assert found["gateway_alone"] > 160
+    assert found["misrouted"] == 0
+    (folder,) = (tmp_path / "out").iterdir()
+    page = (folder / "report.md").read_text()
+    assert "relevant lower bound" in page
+    assert "MLRsearch" in page
