@@ -58,7 +58,7 @@ class Explainer:
 
     def explain(self, request: Request, proxy: str) -> Trace:
         """Follow *request* from *proxy* on; errors as :func:`explain`."""
-        connection = client_connection(request, _address(self._registry, request, proxy))
+        connection = client_connection(request, client_address(self._registry, request, proxy))
         return Trace(request, Tracer(self.proxies).arrive(proxy, request, connection))
 
 
