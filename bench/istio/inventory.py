@@ -23,9 +23,9 @@ class Proxy(_Written):
     namespace: str = "default"
     labels: dict[str, str] = Field(default_factory=dict)
     ip: str
-    service_account: str = Field(default="", alias="serviceAccount")
-    """The Kubernetes account that it runs as. Clients that speak ISTIO_MUTUAL then demand its identity, as
-    with istiod; empty: not known, and not demanded."""
+    service_account: str = Field(default="default", alias="serviceAccount", min_length=1)
+    """The Kubernetes account that it runs as. Clients that speak ISTIO_MUTUAL demand its identity, as with
+    istiod."""
     locality: str = ""
     """``region/zone/subzone``; empty parts are unknown."""
     interception: Literal["redirect", "none"] = "redirect"

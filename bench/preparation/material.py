@@ -62,8 +62,8 @@ def credential_paths(loaded: LoadedScenario, material: Material) -> dict[str, Pa
 
 
 def _identities(inventory: Inventory) -> dict[str, str]:
-    """Give each proxy the identity of its service account, which by default has the proxy's name."""
+    """Give each proxy the identity of its service account."""
     return {
-        name: f"spiffe://{inventory.domain}/ns/{proxy.namespace}/sa/{proxy.service_account or name}"
+        name: f"spiffe://{inventory.domain}/ns/{proxy.namespace}/sa/{proxy.service_account}"
         for name, proxy in inventory.proxies.items()
     }

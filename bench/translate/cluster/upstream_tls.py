@@ -61,6 +61,8 @@ class UpstreamTls:
     auto_san: bool
     """Envoy compares the certificate with that host."""
     skips_verification: bool = False
+    is_checked_by_name: bool = False
+    """The host asked for must stand in the certificate, unless names are written."""
 
 
 def with_files(settings: ClientTLSSettings, secret: CredentialFiles) -> ClientTLSSettings:
@@ -139,6 +141,7 @@ def upstream_tls(
         auto_sni=semantics.auto_sni and not settings.sni,
         auto_san=semantics.auto_sni and not settings.sni and not settings.subject_alt_names and not skips,
         skips_verification=skips,
+        is_checked_by_name=not settings.subject_alt_names and not skips,
     )
 
 
