@@ -43,6 +43,25 @@ def explain(
     return Trace(request, hop)
 
 
+class Explainer:
+    """For many requests: every proxy is translated once, as a whole."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        resources: Resources,
+        certificates: Mapping[str, ServerCertificate] | None = None,
+    ) -> None:
+        """*certificates* as for :func:`explain`."""
+        self.proxies = Proxies(registry, Sources(resources, registry.services), certificates)
+        self._registry = registry
+
+    def explain(self, request: Request, proxy: str) -> Trace:
+        """Follow *request* from *proxy* on; errors as :func:`explain`."""
+        connection = client_connection(request, _address(self._registry, request, proxy))
+        return Trace(request, Tracer(self.proxies).arrive(proxy, request, connection))
+
+
 def client_connection(request: Request, address: str = "") -> Connection:
     """Give the connection on which a client sends *request* to *address*."""
     layers: tuple[TlsLayer, ...] = ()
