@@ -36,6 +36,10 @@ def capacity(
     soak: Annotated[
         float | None, typer.Option(min=0, help="Seconds of load at the bound, at the end; 0: none.")
     ] = None,
+    model: Annotated[
+        bool | None,
+        typer.Option("--model/--no-model", help="Measure the cost model for `plan`; not with --quick."),
+    ] = None,
     key: Annotated[str | None, typer.Option(help="Key type of the certificates.")] = None,
     workers: Annotated[int | None, typer.Option(help="Locust worker processes.")] = None,
     out: Out = Path("reports"),
@@ -60,6 +64,7 @@ def capacity(
             p99_ms=p99,
             quick=quick,
             soak_s=soak,
+            with_model=not quick if model is None else model,
         )
         finished = find_capacity(loaded, options, console)
         raise typer.Exit(console.finish(finished.result, finished.report))
