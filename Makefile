@@ -7,7 +7,7 @@ PEERS  := $(VENV)/.peers
 
 .DEFAULT_GOAL := help
 # Folders have these names, too: without .PHONY make would find nothing to do.
-.PHONY: help install check format test coverage bench lock clean conformance conformance-validation conformance-analyze \
+.PHONY: help install check format test coverage fuzz bench lock clean conformance conformance-validation conformance-analyze \
         conformance-explain benchmark-generator benchmark-translate benchmark-check benchmark-proof benchmark-ledger \
         benchmark-promises benchmark-search
 
@@ -43,6 +43,9 @@ coverage: check ## as test, and which lines of bench/ nothing ran; fails below 9
 	$(BIN)/coverage run -m pytest -n 2 --dist loadgroup
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+fuzz: $(READY) ## broken inputs for every reader: 0 tracebacks, 0 hangs over 20 s (INPUTS=5000, SEED=N)
+	$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),5000) $(if $(SEED),--seed $(SEED)) --out reports/fuzz
 
 bench: $(READY) ## the main job: scenarios/egress-mtls, static against EDS, report in reports/
 	$(BIN)/egress-bench run

@@ -1,12 +1,14 @@
 """What cannot work is refused before anything starts."""
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from bench.errors import InputError
-from bench.preparation import prepare
+from bench.preparation import make_material, prepare
+from bench.preparation.node_tls import spoken_to
 from bench.scenario.load import load_scenario
 
 
@@ -84,3 +86,57 @@ def test_what_is_played_is_not_named_and_many_missing_ones_are_folded(folder):
 
     assert len(named) == 10
     assert named[-1].what.startswith("21 more endpoints have no stand-in")
+
+
+@pytest.mark.parametrize(
+    ("tls", "spoken"),
+    [
+        ("", "mutual"),
+        ("SIMPLE", "simple"),
+        ("DISABLE", "none"),
+    ],
+)
+def test_a_node_speaks_what_the_proxies_speak_to_it_unless_the_scenario_says_otherwise(folder, tls, spoken):
+    if tls:
+        rule = folder / "istio" / "destination-rule.yaml"
+        text = re.sub(
+            r"mode: MUTUAL\n(?:\s+(?:clientCertificate|privateKey|caCertificates): .*\n)+",
+            f"mode: {tls}\n",
+            rule.read_text(),
+        )
+        rule.write_text(text)
+    prepared = prepare(load_scenario(folder))
+    configs = [prepared.configs["egress", "static"]]
+
+    assert {spoken_to(plays, configs) for plays in (("192.168.0.63", 443), ("192.168.0.64", 443))} == {spoken}
+    assert spoken_to(("198.51.100.1", 443), configs) == "mutual"
+
+
+def test_a_credential_name_is_a_file_of_its_set(folder, tmp_path):
+    rule = folder / "istio" / "destination-rule.yaml"
+    rule.write_text(
+        re.sub(
+            r"mode: MUTUAL\n(\s+)clientCertificate: .*\n(?:\s+(?:privateKey|caCertificates): .*\n)+",
+            r"mode: MUTUAL\n\1credentialName: partner\n",
+            rule.read_text(),
+        )
+    )
+    with pytest.raises(InputError, match=r"credentialName 'partner'.*`credentials: \{partner: \{\}\}`"):
+        prepare(load_scenario(folder))
+    edit(
+        folder / "scenario.yaml",
+        "  client_name: istio-egressgateway\n",
+        "  sets: {theirs: {client_name: ours-for-them}}\n  credentials: {partner: {set: theirs}}\n",
+    )
+    edit(folder / "scenario.yaml", "key: rsa-4096", "key: ecdsa-p256")
+
+    loaded = load_scenario(folder)
+    prepared = prepare(loaded)
+    material = make_material(loaded, tmp_path / "material")
+
+    files = prepared.stack_spec("x", "static", material).files
+    assert files["credential/partner/tls.crt"] == material.live / "theirs" / "client.crt"
+    assert files["credential/partner/ca.crt"] == material.live / "theirs" / "ca.crt"
+    assert {"credential/partner/tls.crt", "credential/partner/tls.key"} <= set(
+        prepared.configs["egress", "static"].files
+    )

@@ -11,6 +11,8 @@ from bench.result import Latency, LimitCheck, SubsetResult
 from bench.units import format_count, format_micros
 
 COUNTS = ("misrouted", "unsent", "failed")
+RETRIED = "retried"
+"""Attempts that a proxy made again: from the ledger, not from the client."""
 PERCENTILES = {"p50": "p50", "p90": "p90", "p99": "p99", "p999": "p999", "max": "maximum"}
 
 _CLOCKS: dict[str, Callable[[SubsetResult], Latency]] = {
@@ -19,13 +21,17 @@ _CLOCKS: dict[str, Callable[[SubsetResult], Latency]] = {
     "lag": lambda result: result.lag,
 }
 
-LIMITS = COUNTS + tuple(f"{clock}_{name}_ms" for clock in _CLOCKS for name in PERCENTILES)
+LIMITS = (*COUNTS, RETRIED, *tuple(f"{clock}_{name}_ms" for clock in _CLOCKS for name in PERCENTILES))
 """Every limit by name. Counts: at most so many. Times: at most so many milliseconds, e.g.
 ``response_time_p99_ms``; ``lag`` is the generator's own lateness."""
 
 
 def check_limits(
-    limits: Mapping[str, float | None], total: SubsetResult, *, where: str | None = None
+    limits: Mapping[str, float | None],
+    total: SubsetResult,
+    *,
+    retried: int | None = None,
+    where: str | None = None,
 ) -> tuple[LimitCheck, ...]:
     """Judge *total* by each limit; a bound of None is no limit.
 
@@ -34,12 +40,27 @@ def check_limits(
     Args:
         limits: name out of ``LIMITS`` -> bound.
         total: the whole of the run.
+        retried: attempts that proxies made again; None: unknown.
         where: the file that the limits stand in, for errors.
 
     Raises:
         InputError: there is no limit of this name.
     """
-    return tuple(_check(name, bound, total, where) for name, bound in limits.items() if bound is not None)
+    return tuple(
+        _check_retried(bound, retried) if name == RETRIED else _check(name, bound, total, where)
+        for name, bound in limits.items()
+        if bound is not None
+    )
+
+
+def _check_retried(bound: float, retried: int | None) -> LimitCheck:
+    return LimitCheck(
+        name=RETRIED,
+        limit=f"≤ {bound:,.10g}",
+        measured=format_count(retried) if retried is not None else "– (no account of the proxies)",
+        passed=retried is not None and retried <= bound,
+        is_proven=retried is not None,
+    )
 
 
 _PER_THOUSAND = {"p50": 500, "p90": 900, "p99": 990, "p999": 999}
@@ -47,7 +68,7 @@ _PER_THOUSAND = {"p50": 500, "p90": 900, "p99": 990, "p999": 999}
 
 def samples_needed(name: str) -> int | None:
     """How many samples the percentile of a limit takes, ten of them beyond it; None: one is enough."""
-    per_thousand = _PER_THOUSAND.get(name.rsplit("_", 2)[1]) if name not in COUNTS else None
+    per_thousand = _PER_THOUSAND.get(name.rsplit("_", 2)[1]) if name not in (*COUNTS, RETRIED) else None
     return None if per_thousand is None else math.ceil(10 * 1000 / (1000 - per_thousand))
 
 

@@ -52,7 +52,7 @@ _EXIT_CODES: dict[State, int] = {
 }
 MACHINE_DISTURBED = frozenset({"machine-disturbed"})
 """Codes of warnings after which times say more about the machine than about the path."""
-_BY_THE_PATH_ALONE = frozenset({"misrouted", "failed"})
+_BY_THE_PATH_ALONE = frozenset({"misrouted", "failed", "retried"})
 """Limits that neither a late generator nor a busy machine explains."""
 
 

@@ -2,7 +2,8 @@
 
     FOLDER/            0700
     ├── live -> 1      what proxies and nodes are told to read; rotation renames a new link over it
-    ├── 1/             ca.crt  server.crt  server.key  client.crt  client.key, and those of workloads
+    ├── 1/             ca.crt  server.crt  server.key  client.crt  client.key, and those of workloads;
+    │                  the same five in a folder for each further set, by an authority of its own
     └── wrong/         the same five names in each of
         ├── other-ca/       issued by an authority that nobody trusts
         ├── expired/        ended yesterday
@@ -17,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,6 +39,16 @@ WRONG_NAME = "wrong.invalid"
 
 
 @dataclass(frozen=True, slots=True)
+class SetNames:
+    """What a further set of certificates is for."""
+
+    server: Sequence[str]
+    """SANs of its server certificate."""
+    client: str
+    """Common name of its client certificate."""
+
+
+@dataclass(frozen=True, slots=True)
 class Material:
     """What lies in one material folder, and the authority that can issue more."""
 
@@ -50,6 +62,8 @@ class Material:
     client: Issued
     client_name: str
     client_uri: str | None
+    sets: tuple[str, ...] = ()
+    """Further sets."""
     workloads: Workloads | None = None
     """Who gets a certificate of the mesh; None: nobody."""
 
@@ -57,6 +71,10 @@ class Material:
     def live(self) -> Path:
         """The link to the current generation; give this path to proxies and nodes."""
         return self.folder / "live"
+
+    def of_set(self, name: str | None) -> Path:
+        """The folder of one set; None: the first."""
+        return self.live / name if name is not None else self.live
 
     def wrong(self, kind: Wrong) -> Path:
         """The folder of deliberately wrong certificates of one kind."""
@@ -67,6 +85,7 @@ class Material:
         names = ["ca.crt", "server.crt", "client.crt"]
         if self.workloads is not None:
             names += workload_files(list(self.workloads.identities))
+        names += [f"{one}/{name}" for one in self.sets for name in ("ca.crt", "server.crt", "client.crt")]
         return tuple(self.live / name for name in names)
 
 
@@ -77,6 +96,7 @@ def write_material(
     key_type: KeyType = "rsa-4096",
     client_name: str = "egressgateway",
     client_uri: str | None = None,
+    sets: Mapping[str, SetNames] | None = None,
     identities: Mapping[str, str] | None = None,
     workload_key_type: KeyType = "rsa-2048",
     wrong: bool = True,
@@ -94,6 +114,7 @@ def write_material(
         key_type: of authority, server and client.
         client_name: common name of the client certificate.
         client_uri: SPIFFE identity of the client, if it has one.
+        sets: further sets by name; their keys are of *key_type*, too.
         identities: proxy name -> SPIFFE identity of those that get a certificate of the mesh, by an
             authority of its own.
         workload_key_type: of their keys.
@@ -122,12 +143,15 @@ def write_material(
             client=client,
             client_name=client_name,
             client_uri=client_uri,
+            sets=tuple(sets or ()),
             workloads=Workloads.of(identities, key_type=workload_key_type, now=moment)
             if identities
             else None,
         )
         _write_set(folder / "1", authority, server, client)
         _write_workloads(folder / "1", material.workloads, moment)
+        for name, each in (sets or {}).items():
+            _write_own_set(folder / "1" / name, name, each, key_type, moment)
         _point_live_at(folder, 1)
         if wrong:
             # Made here: the mode that mkdir is given does not reach the parents it makes on the way.
@@ -152,6 +176,8 @@ def rotate(material: Material, *, now: datetime | None = None) -> Material:
     with _write_errors_explained(material.folder):
         _write_set(material.folder / str(generation), material.authority, server, client)
         _write_workloads(material.folder / str(generation), material.workloads, moment)
+        for name in material.sets:
+            shutil.copytree(material.of_set(name), material.folder / str(generation) / name)
         _point_live_at(material.folder, generation)
     return dataclasses.replace(material, generation=generation, server=server, client=client)
 
@@ -221,6 +247,13 @@ def _write_set(folder: Path, authority: Authority, server: Issued, client: Issue
     for name, issued in (("server", server), ("client", client)):
         _write(folder / f"{name}.crt", issued.certificate_pem, 0o644)
         _write(folder / f"{name}.key", issued.key_pem, 0o600)
+
+
+def _write_own_set(folder: Path, name: str, names: SetNames, key_type: KeyType, now: datetime) -> None:
+    root_key, server_key, client_key = generate_keys([key_type] * SET_KEYS)
+    authority = Authority.create(f"egress-bench {name} CA", key=root_key, validity=Validity.around(now))
+    issuer = _Issuer(tuple(names.server), names.client, None, server_key, client_key)
+    _write_set(folder, authority, *issuer.issue(authority, Validity.around(now)))
 
 
 def _write_workloads(folder: Path, workloads: Workloads | None, now: datetime) -> None:

@@ -99,9 +99,10 @@ def _measure(
 
 
 def _keep_certificates(material: Material, folder: Path) -> None:
-    folder.mkdir()
     for certificate in material.public_files():
-        shutil.copyfile(certificate, folder / certificate.name)
+        kept = folder / certificate.relative_to(material.live)
+        kept.parent.mkdir(exist_ok=True)
+        shutil.copyfile(certificate, kept)
 
 
 def _planned_s(loaded: LoadedScenario, options: RunOptions) -> float:

@@ -138,11 +138,11 @@ def _shares_listener(service: Service, request: Request) -> bool:
 def _destinations(rules: Iterable[BoundVirtualService]) -> Iterator[str]:
     for rule in rules:
         for placed in rule.http:
-            yield from (each.destination.host for each in placed.route.route)
+            yield from (each.destination.host.lower() for each in placed.route.route)
             if placed.route.mirror is not None:
-                yield placed.route.mirror.host
-            yield from (each.destination.host for each in placed.route.mirrors)
+                yield placed.route.mirror.host.lower()
+            yield from (each.destination.host.lower() for each in placed.route.mirrors)
         for tls_rule in rule.tls:
-            yield from (each.destination.host for each in tls_rule.route)
+            yield from (each.destination.host.lower() for each in tls_rule.route)
         for tcp_rule in rule.tcp:
-            yield from (each.destination.host for each in tcp_rule.route)
+            yield from (each.destination.host.lower() for each in tcp_rule.route)

@@ -24,7 +24,15 @@ def expand_host(host: str, namespace: str, domain: str) -> str:
     Only a name without any dot is short (istio ``ResolveShortnameToFQDN``): ``nginx.external`` stays as it
     is.
     """
-    host = host.lower()
+    return expand_as_written(host, namespace, domain).lower()
+
+
+def expand_as_written(host: str, namespace: str, domain: str) -> str:
+    """Give the full name of *host* without a change of its letters.
+
+    istiod compares the host of a DestinationRule and of a destination by case; only the hosts of a
+    VirtualService are made small.
+    """
     if not host or host == "*" or "." in host or is_ip(host):
         return host
     return f"{host}.{namespace}.svc.{domain}"

@@ -23,9 +23,9 @@ class Proxy(_Written):
     namespace: str = "default"
     labels: dict[str, str] = Field(default_factory=dict)
     ip: str
-    service_account: str = Field(default="", alias="serviceAccount")
-    """The Kubernetes account that it runs as. Clients that speak ISTIO_MUTUAL then demand its identity, as
-    with istiod; empty: not known, and not demanded."""
+    service_account: str = Field(default="default", alias="serviceAccount", min_length=1)
+    """The Kubernetes account that it runs as. Clients that speak ISTIO_MUTUAL demand its identity, as with
+    istiod."""
     locality: str = ""
     """``region/zone/subzone``; empty parts are unknown."""
     interception: Literal["redirect", "none"] = "redirect"
@@ -67,6 +67,16 @@ class WorkloadFiles(_Written):
     """The mesh's trust bundle."""
 
 
+class CredentialFiles(_Written):
+    """Where a gateway finds what a Kubernetes secret holds."""
+
+    certificate: str = ""
+    """Empty: it holds a trust bundle alone."""
+    private_key: str = Field(default="", alias="privateKey")
+    ca: str = ""
+    """Empty: it holds no trust bundle, and the operating system's counts."""
+
+
 class Inventory(_Written):
     """The surroundings of the Istio resources."""
 
@@ -79,6 +89,8 @@ class Inventory(_Written):
     """Ends the names of Services, and is the trust domain of workload identities."""
     workload: WorkloadFiles | None = None
     """For tls mode ISTIO_MUTUAL, which is an error without."""
+    credentials: dict[str, CredentialFiles] = Field(default_factory=dict)
+    """What a DestinationRule calls by ``credentialName``, which is an error without."""
     clusters: Literal["all", "reachable"] = "all"
     """Which clusters a proxy gets. ``all``: those of the whole mesh, as istiod sends them. ``reachable``:
     only those that its own routes and listeners lead to. Requests go the same ways; the proxy takes less

@@ -80,7 +80,7 @@ class LineReader:
                 return tuple(groups[index] for index in self._order)
         try:
             data = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if not isinstance(data, dict) or any(field not in data for field in self._fields):
             return None
@@ -90,7 +90,7 @@ class LineReader:
         for line in text.split(b"\n"):
             try:
                 data = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(data, dict) and all(field in data for field in self._fields):
                 break

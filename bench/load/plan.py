@@ -24,6 +24,8 @@ class Expectation(_Model):
     """A proxy answers by itself and echoes no id; an answer that names a node is a misroute."""
     body_contains: str | None = None
     body_exact: str | None = None
+    body_sha256: dict[str, str] = Field(default_factory=dict)
+    """Node -> SHA-256 (hex) of the only right body of its answers; nodes without an entry are not checked."""
 
 
 class RequestKind(_Model):

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from bench.analysis.compare import comparisons_of
 from bench.analysis.limits import check_limits
+from bench.analysis.silent_changes import judge_connections, judge_retries, retried
 from bench.load import LoadOutcome
+from bench.measure.kept_connections import lowest_requests_per_connection
 from bench.measure.shares import ExpectedShares, expected_shares, judge_shares
 from bench.measure.summary import examples_of, generator_of, totals_of, warnings_of
 from bench.measure.trial_result import Trial
@@ -148,11 +150,22 @@ class RunRecord:
             capacity=self.capacity,
             generator=generator,
             limits=check_limits(
-                scenario.limits.model_dump(), totals[-1], where=str(self.loaded.position("limits"))
+                scenario.limits.model_dump(),
+                totals[-1],
+                retried=retried([trial.result for trial in steady]),
+                where=str(self.loaded.position("limits")),
             )
             if totals
             else (),
-            warnings=(*self.warnings, *warnings_of(self.trials, totals, generator)),
+            warnings=(
+                *self.warnings,
+                *warnings_of(self.trials, totals, generator),
+                *judge_retries([trial.result for trial in self.trials]),
+                *judge_connections(
+                    [trial.result for trial in steady],
+                    requests_per_connection=lowest_requests_per_connection(self.loaded.resources),
+                ),
+            ),
             examples=examples_of(steady),
             peak_memory_bytes=max(peaks, default=None),
             duration_s=(now - self.started_at).total_seconds(),

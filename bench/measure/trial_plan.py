@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +12,7 @@ from bench.scenario.models import Scenario, Subset, Traffic
 from bench.scenario.traffic import Constant, Schedule, mean_rate
 from bench.stack import Stack
 from bench.stack.client_address import client_address
+from bench.stack.nodes import page_digest
 from bench.translate.config import ConfigSource
 
 Experiment = Literal["steady", "handshake"]
@@ -47,12 +49,16 @@ def load_plan(scenario: Scenario, plan: TrialPlan, target: Target, run_id: str) 
     traffic = scenario.traffic
     rate = mean_rate(plan.schedule)
     # A ramp or steps belong to the measured stage; the warm-up runs at their mean rate.
+    pages = {name: page_digest(node.page) for name, node in scenario.nodes.items()}
     warm_up = plan.schedule if rate is None else Constant(arrival_rate=rate)
     return LoadPlan(
         run_id=run_id,
         target=target,
         requests=(
-            *(_kind(name, subset, traffic) for name, subset in traffic.subsets.items()),
+            *(
+                _kind(name, subset, traffic, pages if plan.config_source is not None else {})
+                for name, subset in traffic.subsets.items()
+            ),
             *plan.extra,
         ),
         stages=(
@@ -66,7 +72,10 @@ def load_plan(scenario: Scenario, plan: TrialPlan, target: Target, run_id: str) 
     )
 
 
-def _kind(name: str, subset: Subset, traffic: Traffic) -> RequestKind:
+def _kind(name: str, subset: Subset, traffic: Traffic, pages: Mapping[str, str]) -> RequestKind:
+    """*pages*: node of ours -> digest of its page."""
+    # Our nodes have one page: whatever they answer a GET with 200 is that, whole.
+    is_page = subset.method == "GET" and subset.expect.status == 200
     return RequestKind(
         name=name,
         weight=subset.weight,
@@ -78,5 +87,6 @@ def _kind(name: str, subset: Subset, traffic: Traffic) -> RequestKind:
             status=subset.expect.status,
             nodes=subset.expect.nodes,
             body_contains=subset.expect.body_contains,
+            body_sha256={node: pages[node] for node in subset.expect.nodes if is_page and node in pages},
         ),
     )

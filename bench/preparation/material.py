@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.certs.keys import KeysAhead, generate_keys
-from bench.certs.material import SET_KEYS, Material, write_material
+from bench.certs.material import SET_KEYS, Material, SetNames, write_material
 from bench.istio.inventory import Inventory
+from bench.scenario.folder import credential_files
 from bench.scenario.load import LoadedScenario
 
 CERTIFIED_ADDRESS = "127.0.0.1"
@@ -25,10 +27,13 @@ def make_material(loaded: LoadedScenario, folder: Path, keys: KeysAhead | None =
     With *keys* they have those.
     """
     tls = loaded.scenario.tls
-    names = [name.partition(":")[2] for name in tls.server_names]
     return write_material(
         folder,
-        names=[*names, *([] if CERTIFIED_ADDRESS in names else [CERTIFIED_ADDRESS])],
+        names=_names(tls.server_names),
+        sets={
+            name: SetNames(_names(each.server_names or tls.server_names), each.client_name)
+            for name, each in tls.sets.items()
+        },
         key_type=tls.key,
         make_keys=keys.take if keys is not None else generate_keys,
         client_name=tls.client_name,
@@ -37,9 +42,28 @@ def make_material(loaded: LoadedScenario, folder: Path, keys: KeysAhead | None =
     )
 
 
+def _names(typed: Sequence[str]) -> list[str]:
+    names = [name.partition(":")[2] for name in typed]
+    return [*names, *([] if CERTIFIED_ADDRESS in names else [CERTIFIED_ADDRESS])]
+
+
+def credential_paths(loaded: LoadedScenario, material: Material) -> dict[str, Path]:
+    """The files of every credential, by the names that ``credential_files`` gives them: given or made."""
+    found: dict[str, Path] = {}
+    for name, credential in loaded.scenario.tls.credentials.items():
+        made, names = material.of_set(credential.set), credential_files(name)
+        for written, given, own in (
+            (names.certificate, credential.cert, "client.crt"),
+            (names.private_key, credential.key, "client.key"),
+            (names.ca, credential.ca, "ca.crt"),
+        ):
+            found[written] = loaded.folder / given if given is not None else made / own
+    return found
+
+
 def _identities(inventory: Inventory) -> dict[str, str]:
-    """Give each proxy the identity of its service account, which by default has the proxy's name."""
+    """Give each proxy the identity of its service account."""
     return {
-        name: f"spiffe://{inventory.domain}/ns/{proxy.namespace}/sa/{proxy.service_account or name}"
+        name: f"spiffe://{inventory.domain}/ns/{proxy.namespace}/sa/{proxy.service_account}"
         for name, proxy in inventory.proxies.items()
     }

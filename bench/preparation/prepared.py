@@ -18,8 +18,10 @@ from bench.istio.inventory import Proxy
 from bench.istio.problem import InvalidResourcesError, Problem
 from bench.istio.registry import Registry
 from bench.placement import ConfigFile, Placement
+from bench.preparation.material import credential_paths
+from bench.preparation.node_tls import spoken_to
 from bench.preparation.stand_ins import MissingStandIn, missing_stand_ins
-from bench.scenario.folder import inventory_of
+from bench.scenario.folder import credential_files, inventory_of
 from bench.scenario.load import LoadedScenario
 from bench.scenario.models import Scenario, resources_of
 from bench.stack import GENERATOR, NodeSpec, ProxySpec, ResourceLimits, StackSpec
@@ -98,16 +100,29 @@ class Prepared:
                 for proxy in gateways_first
             ),
             nodes=tuple(
-                NodeSpec(name=node, plays=spec.plays, page=spec.page) for node, spec in scenario.nodes.items()
+                NodeSpec(
+                    name=node,
+                    plays=spec.plays,
+                    page=spec.page,
+                    tls=spec.tls or spoken_to(spec.plays, self._gateways_first(source)),
+                    certificates=material.of_set(spec.set),
+                )
+                for node, spec in scenario.nodes.items()
             ),
             certificates=material.live,
-            files={path: material.live / made for path, made in scenario.tls.files.items()},
+            files={path: material.live / made for path, made in scenario.tls.files.items()}
+            | credential_paths(self.loaded, material),
             ports=dict(scenario.ports),
             resource_limits=_resource_limits(scenario),
             connections=scenario.traffic.connections.count,
             workers=scenario.traffic.workers,
             names=(scenario.traffic.host.partition(":")[0],),
         )
+
+    def _gateways_first(self, source: ConfigSource) -> tuple[ProxyConfig, ...]:
+        proxies = self.loaded.scenario.inventory.proxies
+        ordered = sorted(proxies, key=lambda proxy: proxies[proxy].role != "gateway")
+        return tuple(self.configs[proxy, source] for proxy in ordered)
 
     def _proxy_spec(
         self, name: str, source: ConfigSource, material: Material, variation: Variation
@@ -189,6 +204,9 @@ def _require_listener(loaded: LoadedScenario, config: ProxyConfig) -> None:
 def _require_files(loaded: LoadedScenario, config: ProxyConfig) -> None:
     tls = loaded.scenario.tls
     made = set(tls.files)
+    for credential in tls.credentials:
+        files = credential_files(credential)
+        made |= {files.certificate, files.private_key, files.ca}
     if tls.workload is not None:
         made |= {tls.workload.certificate, tls.workload.private_key, tls.workload.ca}
     for name in config.files:

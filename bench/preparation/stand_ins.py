@@ -101,7 +101,7 @@ def _of_proxy(
         if cluster.name not in reached or assignment is None:
             continue
         name = parse_cluster_name(cluster.name)
-        for endpoint in _addresses(assignment):
+        for endpoint in endpoints_of(assignment):
             if same_endpoint(endpoint) not in played:
                 yield MissingStandIn(
                     where=config.origins.first(cluster, "service"),
@@ -111,7 +111,8 @@ def _of_proxy(
                 )
 
 
-def _addresses(assignment: ClusterLoadAssignment) -> Iterator[Address]:
+def endpoints_of(assignment: ClusterLoadAssignment) -> Iterator[Address]:
+    """Give the addresses of an assignment as translated; a socket's path with port 0."""
     for group in assignment.endpoints:
         for each in group.lb_endpoints:
             address = each.endpoint.address if each.endpoint is not None else None

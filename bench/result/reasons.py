@@ -43,6 +43,7 @@ class ReasonCode(StrEnum):
     WRONG_ID = "wrong-id"
     NO_ID = "no-id"
     NO_NODE = "no-node"
+    TWO_NODES = "two-nodes"
     WRONG_BODY = "wrong-body"
     EXTRA_BYTES = "extra-bytes"
     # Misrouted.
@@ -79,6 +80,7 @@ _TEXTS: Final[Mapping[ReasonCode, str]] = MappingProxyType(
         ReasonCode.WRONG_ID: "answer to another request",
         ReasonCode.NO_ID: "no {} in the answer",
         ReasonCode.NO_NODE: "no {} in the answer",
+        ReasonCode.TWO_NODES: "more than one {} in the answer",
         ReasonCode.WRONG_BODY: "wrong body",
         ReasonCode.EXTRA_BYTES: "bytes after the answer",
         ReasonCode.WRONG_NODE: "answered by {}",

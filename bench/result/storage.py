@@ -94,7 +94,7 @@ def _known_version(path: Path, text: str) -> dict[str, Any]:
     """The document, if it is one of a schema version that can be read."""
     try:
         document: Any = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         raise InputError(
             f"this is not JSON ({error}).",

@@ -135,6 +135,7 @@ def _entries(resources: Resources) -> Iterable[KnownService]:
             resolution, workloads = _workloads(resource, resources, host.lower())
             yield KnownService(
                 host=host.lower(),
+                own_name=host,
                 namespace=resource.namespace,
                 is_entry=True,
                 resolution=resolution,

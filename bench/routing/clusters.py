@@ -37,6 +37,7 @@ class Clusters:
         self, inventory: Inventory, proxy: Proxy, services: KnownServices, rules: DestinationRules
     ) -> None:
         self._proxy = proxy
+        self._is_old = inventory.semantics == "istio-1.0"
         self._services = services
         self._rules = rules
         self._gateways: Mapping[str, str] = {
@@ -52,8 +53,14 @@ class Clusters:
         return self._made[key]
 
     def _make(self, host: str, port: int, subset: str) -> Cluster:
+        service = self._services.at(host.lower(), port)
+        if service is not None and not self._is_old and service.written != host:
+            name = Destination(host, port, subset, ()).name
+            return Cluster(name, flag="NC", why=f"{service.title} writes its host {service.written}")
+        return self._named(host.lower(), port, subset, service)
+
+    def _named(self, host: str, port: int, subset: str, service: KnownService | None) -> Cluster:
         name = Destination(host, port, subset, ()).name
-        service = self._services.at(host, port)
         if service is None:
             others = self._services.named(host)
             ports = ", ".join(str(number) for other in others for number in other.ports)

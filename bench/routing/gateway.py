@@ -55,6 +55,15 @@ class PlacedServer:
             return "https"
         return "tls" if protocol == "tls" else "tcp"
 
+    @property
+    def is_secure(self) -> bool:
+        """Whether clients speak TLS to it."""
+        return self.server.tls is not None and entry_protocol(self.server.port.protocol) != "http"
+
+    def entries(self) -> list[str]:
+        """Its hosts as they are compared: ``namespace/host``, or ``host`` for every namespace."""
+        return [host if owner == "*" else f"{owner}/{host}" for owner, host in self.hosts()]
+
     def hosts(self) -> list[tuple[str, str]]:
         """Namespace (``*`` for every) and host of each entry."""
         found = []
@@ -83,36 +92,58 @@ class Edge:
 def gateway_listener(edge: Edge, port: int, sni: str | None) -> Listener:  # noqa: PLR0911
     """The listener for real *port*; *sni* None is plain text, empty TLS without SNI.
 
-    Servers of another kind than the first of the port do not count; neither does a TLS server of which an
-    older one has a host.
+    Which servers of a port count at all: see ``_merged``.
     """
     servers = [placed for placed in edge.servers if not placed.server.bind]
     if len(servers) < len(edge.servers):
         return Listener(None, doubt="servers with a bind address listen on addresses of their own")
     if not servers:
         return Listener(None, f"no server of a Gateway that selects this proxy is on port {port}")
-    first = servers[0].kind
-    if first == "http":
-        if sni is not None:
-            return Listener(None, f"{servers[0].title} speaks no TLS")
-        return Listener(_table(edge, [placed for placed in servers if placed.kind == "http"]))
-    if first == "tcp":
-        return Listener(None, doubt=f"{servers[0].title} forwards TCP")
-    if sni is None:
+    servers = _merged(servers)
+    secure = [placed for placed in servers if placed.is_secure]
+    plain = [placed for placed in servers if not placed.is_secure]
+    if sni is not None:
+        found = _tls_listener(edge, secure, sni)
+        if found.table is not None or found.passed is not None or found.doubt or not plain:
+            return found if secure else Listener(None, f"{servers[0].title} speaks no TLS")
+        if plain[0].kind == "http":
+            return Listener(None, f"{plain[0].title} speaks no TLS")
+        return Listener(None, doubt=f"{plain[0].title} forwards TCP")
+    if not plain:
         return Listener(None, f"{servers[0].title} speaks only TLS")
-    return _tls_listener(edge, [placed for placed in servers if placed.kind in ("https", "tls")], sni)
+    if plain[0].kind == "http":
+        return Listener(_table(edge, plain))
+    return Listener(None, doubt=f"{plain[0].title} forwards TCP")
+
+
+def _merged(servers: list[PlacedServer]) -> list[PlacedServer]:
+    """The servers of one port that count, oldest first.
+
+    TLS servers share a port by SNI; one that names a host of an older one is left out, and its other hosts
+    stay free. A plain server joins TLS servers, and then only plain HTTP joins it, if it is HTTP itself.
+    """
+    kept: list[PlacedServer] = []
+    taken: set[str] = set()
+    plain: PlacedServer | None = None
+    for placed in servers:
+        if placed.server.tls is not None:
+            entries = set(placed.entries())
+            if entries & taken:
+                continue
+            taken |= entries
+        if plain is None:
+            plain = None if placed.is_secure else placed
+        elif not plain.kind == placed.kind == "http":
+            continue
+        kept.append(placed)
+    return kept
 
 
 def _tls_listener(edge: Edge, servers: list[PlacedServer], sni: str) -> Listener:
-    seen: set[str] = set()
     best: PlacedServer | None = None
     best_host = ""
     for placed in servers:
-        hosts = {host for _, host in placed.hosts()}
-        if hosts & seen:
-            continue
-        seen |= hosts
-        for host in hosts:
+        for _, host in placed.hosts():
             if (host == "*" or covers(host, sni.lower())) and (best is None or len(host) > len(best_host)):
                 best, best_host = placed, host
     if best is None:
@@ -146,8 +177,9 @@ class _Collected:
 def _table(edge: Edge, servers: list[PlacedServer]) -> HostTable:
     is_old = edge.inventory.semantics == "istio-1.0"
     collected: dict[str, _Collected] = {}
+    built: dict[tuple[str, str], tuple[Rule, ...]] = {}
     for placed in servers:
-        _collect(edge, placed, collected)
+        _collect(edge, placed, collected, built)
     table = HostTable(ignores_port=not is_old)
     for host, found in collected.items():
         # Of several VirtualServices for one host, what takes everything stands last.
@@ -157,26 +189,34 @@ def _table(edge: Edge, servers: list[PlacedServer]) -> HostTable:
     return table
 
 
-def _collect(edge: Edge, placed: PlacedServer, collected: dict[str, _Collected]) -> None:
+def _collect(
+    edge: Edge,
+    placed: PlacedServer,
+    collected: dict[str, _Collected],
+    built: dict[tuple[str, str], tuple[Rule, ...]],
+) -> None:
+    """Add what *placed* says. Servers of one Gateway share the rules that the first of them has any of."""
     number = placed.server.port.number
     redirects = placed.server.tls is not None and placed.server.tls.https_redirect
-    covered: set[str] = set()
     for resource in edge.virtual_services:
         hosts = _shared_hosts(edge, placed, resource)
-        rules = compile_rules(resource, edge.written(resource), _viewpoint(edge, placed)) if hosts else ()
-        if not rules:
+        key = (placed.name, f"{resource.namespace}/{resource.name}")
+        rules = built.get(key, ())
+        if hosts and not rules:
+            rules = compile_rules(resource, edge.written(resource), _viewpoint(edge, placed))
+        if not hosts or not rules:
             continue
+        built[key] = rules
         for host in hosts:
             found = collected.setdefault(host, _Collected(number))
             found.rules.extend(rules)
             found.titles.append(f"{resource.title} ({resource.position(('spec', 'hosts'))})")
             found.requires_tls |= redirects
-            covered.add(host)
-    for _, host in placed.hosts() if redirects else ():
-        if host not in covered:
-            found = collected.setdefault(host, _Collected(number))
-            found.titles.append(placed.title)
-            found.requires_tls = True
+    # The redirect is for the host as it is written, with its namespace: a name that no request has.
+    for entry in placed.entries() if redirects else ():
+        found = collected.setdefault(entry, _Collected(number))
+        found.titles.append(placed.title)
+        found.requires_tls = True
 
 
 def _viewpoint(edge: Edge, placed: PlacedServer) -> Viewpoint:
@@ -191,7 +231,7 @@ def _viewpoint(edge: Edge, placed: PlacedServer) -> Viewpoint:
         edge.clusters,
         edge.inventory.domain,
         default_port,
-        is_tls=placed.kind == "https",
+        is_tls=placed.server.tls is not None,
     )
 
 

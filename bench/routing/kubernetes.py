@@ -26,25 +26,55 @@ def kubernetes_services(resources: Resources, inventory: Inventory) -> Iterable[
             yield _of_inventory(fact, inventory)
 
 
-def target_ports(resources: Resources, inventory: Inventory, proxy: Proxy, number: int) -> set[int | str]:
-    """The ports on which a gateway that is selected by Services listens for *number*: their target ports.
+_WORDS = frozenset({"grpc", "http2", "mongo", "mysql", "redis", "https", "tls"})
+_KEEPS_PORTS = "experimental.istio.io/disable-gateway-port-translation"
 
-    *number* itself when no Service that selects the proxy has it. A text is a named port of its container.
+
+def target_port(resources: Resources, inventory: Inventory, proxy: Proxy, number: int) -> int | str:
+    """The port on which a gateway that Services select listens for *number*: the first one's target port.
+
+    Of several ports of a Service with one target and protocol only the first leads there. *number* itself
+    when no Service that selects the proxy has it. A text is a named port of its container.
     """
-    found: set[int | str] = set()
-    for resource in resources.services:
-        spec = resource.spec
-        if resource.namespace == proxy.namespace and is_selected(spec.selector, proxy.labels):
-            found |= {port.target_port or port.port for port in spec.ports if port.port == number}
     written = {(resource.namespace, resource.name) for resource in resources.services}
+    groups: list[list[tuple[int, int | str, str]]] = []
+    for resource in resources.services:
+        selected = is_selected(resource.spec.selector, proxy.labels) and resource.namespace == proxy.namespace
+        if selected and _KEEPS_PORTS not in resource.labels:
+            groups.append(
+                [(port.port, port.target_port or port.port, _speaks(port)) for port in resource.spec.ports]
+            )
     for fact in inventory.services:
-        if (
-            fact.namespace == proxy.namespace
-            and (fact.namespace, fact.name) not in written
-            and is_selected(fact.selector, proxy.labels)
-        ):
-            found |= {port.target_port or port.port for port in fact.ports if port.port == number}
-    return found or {number}
+        is_known = (fact.namespace, fact.name) in written
+        if not is_known and fact.namespace == proxy.namespace and is_selected(fact.selector, proxy.labels):
+            groups.append(
+                [
+                    (port.port, port.target_port or port.port, _protocol(port.name, port.port))
+                    for port in fact.ports
+                ]
+            )
+    for group in groups:
+        seen: set[tuple[int | str, str]] = set()
+        for own, target, protocol in group:
+            if (target, protocol) in seen:
+                continue
+            seen.add((target, protocol))
+            if own == number:
+                return target
+    return number
+
+
+def _speaks(port: ServicePort) -> str:
+    if port.protocol == "UDP":
+        return "udp"
+    return _protocol(port.app_protocol or port.name, port.port)
+
+
+def _protocol(name: str, number: int) -> str:
+    """Tell protocols apart more finely than routing itself needs: gRPC is another one than HTTP."""
+    word = name.lower().partition("-")[0]
+    known = service_protocol(name=name, number=number, transport="TCP", app_protocol="")
+    return f"{known} {word}" if word in _WORDS else known
 
 
 def is_selected(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:

@@ -21,10 +21,14 @@ def is_ip(host: str) -> bool:
 
 def full_name(host: str, namespace: str, domain: str) -> str:
     """Lower-case name; one without a dot is a Service in *namespace*, that of the resource that says it."""
-    lowered = host.lower()
-    if not lowered or "." in lowered or lowered == "*" or is_ip(lowered):
-        return lowered
-    return f"{lowered}.{namespace}.svc.{domain}"
+    return written_name(host, namespace, domain).lower()
+
+
+def written_name(host: str, namespace: str, domain: str) -> str:
+    """As :func:`full_name` with its capitals: destinations and DestinationRules are compared by case."""
+    if not host or "." in host or host == "*" or is_ip(host):
+        return host
+    return f"{host}.{namespace}.svc.{domain}"
 
 
 def is_wildcard(host: str) -> bool:

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from bench.istio.models.virtual_service import TLSMatchAttributes, TLSRoute, VirtualService
 from bench.istio.resource import Resource
-from bench.routing.names import covers, full_name, gateway_name
+from bench.routing.names import covers, gateway_name, written_name
 from bench.routing.rules import Share, Viewpoint
 
 
@@ -63,7 +63,7 @@ def _shares(resource: Resource[VirtualService], rule: TLSRoute, view: Viewpoint)
         if len(rule.route) > 1 and not entry.weight:
             continue
         destination = entry.destination
-        host = full_name(destination.host, resource.namespace, view.domain)
+        host = written_name(destination.host, resource.namespace, view.domain)
         number = destination.port.number if destination.port is not None else 0
         port = number or view.default_port(host) or view.port
         probability = Fraction(entry.weight, total) if len(rule.route) > 1 else Fraction(1)

@@ -23,7 +23,7 @@ from bench.routing.decision import (
 from bench.routing.delegates import WrittenRule, http_rules
 from bench.routing.gateway import Edge, PlacedServer, gateway_listener
 from bench.routing.hosts import VirtualHost, without_port
-from bench.routing.kubernetes import target_ports
+from bench.routing.kubernetes import target_port
 from bench.routing.passthrough import Passed
 from bench.routing.request import Message, Request, first_message
 from bench.routing.rewriting import normalized
@@ -87,12 +87,8 @@ class Router:
             numbers = {
                 server.port.number for gateway in self._resources.gateways for server in gateway.spec.servers
             }
-            ports = {
-                port
-                for number in numbers
-                for port in target_ports(self._resources, self.inventory, this, number)
-                if isinstance(port, int)
-            }
+            targets = [target_port(self._resources, self.inventory, this, number) for number in numbers]
+            ports = {port for port in targets if isinstance(port, int)}
         return tuple(port for port in sorted(ports) if self.listener(proxy, port).table is not None)
 
     def _only_sidecar(self) -> str:
@@ -130,11 +126,10 @@ class Router:
             if not resource.spec.selector.items() <= proxy.labels.items():
                 continue
             for index, server in enumerate(resource.spec.servers):
-                ports = target_ports(self._resources, self.inventory, proxy, server.port.number)
-                named = [number for number in ports if isinstance(number, str)]
-                if named:
-                    raise CannotJudgeError(f"the named target port {named[0]} of a Service is not known")
-                if port in ports:
+                target = target_port(self._resources, self.inventory, proxy, server.port.number)
+                if isinstance(target, str):
+                    raise CannotJudgeError(f"the named target port {target} of a Service is not known")
+                if port == target:
                     found.append(PlacedServer(resource, server, index))
         return found
 

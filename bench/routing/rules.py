@@ -28,7 +28,7 @@ from bench.routing.clusters import Cluster, Clusters
 from bench.routing.conditions import ANYTHING, Matcher, compile_match, exists_for
 from bench.routing.decision import Delay, Mirror
 from bench.routing.delegates import WrittenRule
-from bench.routing.names import full_name, gateway_name
+from bench.routing.names import gateway_name, written_name
 from bench.routing.redirects import Redirect, compile_redirect
 from bench.routing.rewriting import HeaderChange, PathChange, header_change, path_change, written_host
 
@@ -183,7 +183,7 @@ def _shares(written: WrittenRule, view: Viewpoint) -> tuple[Share, ...]:
 
 
 def _address(destination: Destination, namespace: str, view: Viewpoint) -> tuple[str, int, str]:
-    host = full_name(destination.host, namespace, view.domain)
+    host = written_name(destination.host, namespace, view.domain)
     number = destination.port.number if destination.port is not None else 0
     return host, number or view.default_port(host) or view.port, destination.subset
 

@@ -46,5 +46,12 @@ class KnownService:
     export_to: tuple[str, ...]
     title: str
     """``ServiceEntry default/se``, for sentences."""
+    own_name: str = ""
+    """The host with its capitals, if it has any."""
     merge_key: tuple[object, ...] = ()
     """What two ServiceEntries of one host must have in common to be merged."""
+
+    @property
+    def written(self) -> str:
+        """The host as the resource writes it."""
+        return self.own_name or self.host

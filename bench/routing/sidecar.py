@@ -106,7 +106,7 @@ def _table(mesh: Mesh, port: int, here: tuple[KnownService, ...], *, is_old: boo
             taken.add(host)
     for service in here:
         if service.host not in taken and service.ports[port].protocol in _HTTP:
-            cluster = mesh.clusters.get(service.host, port, "")
+            cluster = mesh.clusters.get(service.written, port, "")
             why = f"{service.title} without a VirtualService that has a rule for this port"
             chosen[service.host] = VirtualHost(
                 service.title, (Rule(matcher=ANYTHING, why=why, shares=(Share(ONE, cluster),)),)
@@ -138,13 +138,15 @@ def _matched(
             found.append(host)
             continue
         services = [service for service in by_host if covers(host, service)]
+        # Below a wildcard service, a narrower wildcard gets neither that service nor a host of its own.
+        is_below = any(covers(service, host) for service in by_host)
         # A service belongs to the most specific host that any VirtualService writes for it.
         own = [
             service
             for service in services
             if not any(other != host and covers(other, service) and covers(host, other) for other in every)
         ]
-        found += own if services else [host]
+        found += own if services or is_below else [host]
     return list(dict.fromkeys(found))
 
 

@@ -7,12 +7,12 @@ rules" in Istio's documentation for the order of namespaces.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.istio.inventory import Inventory, Proxy
 from bench.istio.models.destination_rule import DestinationRule, TrafficPolicy
 from bench.istio.resource import Resource, Resources
-from bench.routing.names import covers, full_name, is_visible, is_wildcard
+from bench.routing.names import covers, is_wildcard, written_name
 from bench.routing.service import KnownService
 
 
@@ -26,14 +26,17 @@ class SubsetRule:
 
 @dataclass(frozen=True, slots=True)
 class HostRule:
-    """All that holds for one host: rules of one host in one namespace are one rule."""
+    """All that holds for one host: one rule, or several that are merged."""
 
     host: str
     namespace: str
-    export_to: tuple[str, ...]
+    exports: frozenset[str]
+    """``exportTo`` as written."""
     title: str
     subsets: Mapping[str, SubsetRule]
     policy: TrafficPolicy | None
+    selector: Mapping[str, str] | None = None
+    """Labels of the workloads that it holds for; None is all."""
 
     def tls_mode(self, port: int, subset: str) -> str:
         """``DISABLE`` when none is written. The most specific level that speaks about TLS decides.
@@ -87,24 +90,72 @@ def _tls_of(settings: object | None) -> str | None:
     return tls.mode if tls is not None else None
 
 
+class _Pool:
+    """Rules of one namespace that are merged with each other, by host."""
+
+    def __init__(self) -> None:
+        self._by_host: dict[str, list[HostRule]] = {}
+
+    def add(self, rule: HostRule) -> None:
+        """Merge *rule* into those it belongs to; keep it for itself as well unless that says it all."""
+        known = self._by_host.setdefault(rule.host, [])
+        is_kept = True
+        for index, older in enumerate(known):
+            is_same = older.exports == rule.exports
+            if not is_same and not (older.exports and older.exports < rule.exports):
+                is_kept = True
+                continue
+            if older.selector is not None and rule.selector not in (None, older.selector):
+                is_kept = True
+                continue
+            is_kept = not is_same and (older.selector is None) != (rule.selector is None)
+            known[index] = replace(
+                older,
+                subsets={**rule.subsets, **older.subsets},
+                policy=older.policy if older.policy is not None else rule.policy,
+            )
+        if is_kept:
+            known.append(rule)
+
+    def find(self, host: str) -> list[HostRule]:
+        """The rules of the most specific host that stands for *host*."""
+        if host in self._by_host:
+            return self._by_host[host]
+        wild = [name for name in self._by_host if is_wildcard(name) and covers(name, host)]
+        return self._by_host[max(wild, key=len)] if wild else []
+
+
 class DestinationRules:
-    """All DestinationRules, oldest first, merged where they belong together."""
+    """All DestinationRules, merged where they belong together.
+
+    A rule with a ``workloadSelector`` stands before all others and counts as exported to ``.`` only; exports
+    are compared as they are written, so ``.`` and the own namespace's name differ.
+    """
 
     def __init__(self, resources: Resources, inventory: Inventory) -> None:
         self._domain = inventory.domain
         self._root = inventory.root_namespace
         self._is_old = inventory.semantics == "istio-1.0"
-        self._plain: list[HostRule] = []
-        self._selecting: list[tuple[Mapping[str, str], HostRule]] = []
+        self._all = _Pool()
+        self._own: dict[str, _Pool] = {}
+        self._exported: dict[str, _Pool] = {}
+        self._private_to_root = _Pool()
         for resource in resources.destination_rules:
-            self._add(resource)
+            if self._is_old:
+                self._all.add(replace(self._rule(resource), exports=frozenset()))
+        for selecting in (True, False):
+            for resource in resources.destination_rules:
+                if (resource.spec.workload_selector is not None) is selecting and not self._is_old:
+                    self._place(self._rule(resource))
 
-    def _add(self, resource: Resource[DestinationRule]) -> None:
-        spec = resource.spec
-        rule = HostRule(
-            host=full_name(spec.host, resource.namespace, self._domain),
+    def _rule(self, resource: Resource[DestinationRule]) -> HostRule:
+        spec, selector = resource.spec, resource.spec.workload_selector
+        written = written_name(spec.host, resource.namespace, self._domain)
+        return HostRule(
+            host=written.lower() if self._is_old else written,
             namespace=resource.namespace,
-            export_to=tuple(spec.export_to),
+            exports=frozenset(spec.export_to) if selector is None else frozenset({"."}),
+            selector=None if selector is None else dict(selector.match_labels),
             title=f"{resource.title} ({resource.position(('spec', 'host'))})",
             subsets={
                 subset.name: SubsetRule(subset.labels, subset.traffic_policy)
@@ -112,65 +163,40 @@ class DestinationRules:
             },
             policy=spec.traffic_policy,
         )
-        if spec.workload_selector is not None:
-            self._selecting.append((spec.workload_selector.match_labels, rule))
-            return
-        for index, other in enumerate(self._plain):
-            if (other.host, other.namespace, set(other.export_to)) == (
-                rule.host,
-                rule.namespace,
-                set(rule.export_to),
-            ):
-                self._plain[index] = HostRule(
-                    other.host,
-                    other.namespace,
-                    other.export_to,
-                    other.title,
-                    {**rule.subsets, **other.subsets},
-                    other.policy if other.policy is not None else rule.policy,
-                )
-                return
-        self._plain.append(rule)
+
+    def _place(self, rule: HostRule) -> None:
+        owner, exports = rule.namespace, rule.exports
+        if not exports or exports & {"*", ".", owner}:
+            self._own.setdefault(owner, _Pool()).add(rule)
+        if exports not in ({"."}, {owner}):
+            self._exported.setdefault(owner, _Pool()).add(rule)
+        elif owner == self._root:
+            self._private_to_root.add(rule)
 
     def of(self, service: KnownService, proxy: Proxy) -> HostRule | None:
         """The rule that *proxy* obeys when it calls *service*."""
         if self._is_old:
-            return _most_specific(self._plain, service.host)
-        selecting = [
-            rule
-            for labels, rule in self._selecting
-            if rule.namespace == proxy.namespace and labels.items() <= proxy.labels.items()
-        ]
-        own = _most_specific(selecting, service.host)
-        if own is not None:
-            return own
-        levels = [
-            [rule for rule in self._plain if rule.namespace == proxy.namespace],
-            [rule for rule in self._plain if rule.namespace == service.namespace],
-            [rule for rule in self._plain if rule.namespace == self._root],
-        ]
-        if proxy.namespace == self._root:
-            # There, the own namespace is looked at last; only what is kept private there comes first.
-            levels[0] = [rule for rule in levels[0] if set(rule.export_to) == {"."}]
-        for level in levels:
-            visible = (
-                rule
-                for rule in level
-                if is_visible(rule.export_to, owner=rule.namespace, viewer=proxy.namespace)
-            )
-            found = _most_specific(visible, service.host)
-            if found is not None:
-                return found
-        return None
+            return _for_proxy(self._all.find(service.host), proxy)
+        # In the root namespace, the own namespace is looked at last; only what is private there comes first.
+        own = self._private_to_root if proxy.namespace == self._root else self._own.get(proxy.namespace)
+        found = own.find(service.written) if own is not None else []
+        for owner in (service.namespace, self._root):
+            pool = self._exported.get(owner)
+            if not found and pool is not None:
+                found = [
+                    rule
+                    for rule in pool.find(service.written)
+                    if not rule.exports or rule.exports & {"*", proxy.namespace}
+                ]
+        return _for_proxy(found, proxy)
 
 
-def _most_specific(rules: Iterable[HostRule], host: str) -> HostRule | None:
-    best: HostRule | None = None
+def _for_proxy(rules: Iterable[HostRule], proxy: Proxy) -> HostRule | None:
+    """The first rule that selects the proxy, which only one of its namespace can; else the last for all."""
+    general: HostRule | None = None
     for rule in rules:
-        if not covers(rule.host, host):
-            continue
-        if not is_wildcard(rule.host):
+        if rule.selector is None:
+            general = rule
+        elif rule.namespace == proxy.namespace and rule.selector.items() <= proxy.labels.items():
             return rule
-        if best is None or len(rule.host) > len(best.host):
-            best = rule
-    return best
+    return general

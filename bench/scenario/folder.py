@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.errors import InputError, Position
 from bench.istio.documents import Document
-from bench.istio.inventory import Inventory
+from bench.istio.inventory import CredentialFiles, Inventory
 from bench.istio.load import Survey
 from bench.istio.problem import InvalidResourcesError, Problem
 from bench.istio.problem import Path as FieldPath
@@ -111,9 +111,20 @@ class Folder:
 
 
 def inventory_of(scenario: Scenario) -> Inventory:
-    """Give the scenario's inventory with the names of the workload certificates that the suite makes."""
-    made = scenario.tls.workload
-    return scenario.inventory if made is None else scenario.inventory.model_copy(update={"workload": made})
+    """Give the scenario's inventory with the names of the certificates that the suite makes."""
+    made: dict[str, object] = {}
+    if scenario.tls.workload is not None:
+        made["workload"] = scenario.tls.workload
+    if scenario.tls.credentials:
+        written = {name: credential_files(name) for name in scenario.tls.credentials}
+        made["credentials"] = {**scenario.inventory.credentials, **written}
+    return scenario.inventory.model_copy(update=made) if made else scenario.inventory
+
+
+def credential_files(name: str) -> CredentialFiles:
+    """Name the files of a credential, as a Secret's keys are named."""
+    root = f"credential/{name}"
+    return CredentialFiles(certificate=f"{root}/tls.crt", privateKey=f"{root}/tls.key", ca=f"{root}/ca.crt")
 
 
 def refuse(problems: Sequence[Problem], what: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
@@ -41,6 +42,10 @@ class Node(_Written):
     plays: Annotated[tuple[str, int], BeforeValidator(_address)]
     page: str = Field(min_length=1)
     """The word on its welcome page: ``<h1>v1!</h1>``."""
+    tls: Literal["none", "simple", "mutual"] | None = None
+    """Whether it speaks TLS, and demands a client's certificate. Absent: what the proxies speak to it."""
+    set: str | None = None
+    """Whose certificate it serves with, and whose clients it lets in: one of ``tls.sets``."""
 
 
 class WorkloadMaterial(WorkloadFiles):
@@ -50,6 +55,53 @@ class WorkloadMaterial(WorkloadFiles):
     """Istio's agent makes RSA-2048 keys unless told otherwise."""
 
 
+_MADE = ("ca.crt", "client.crt", "client.key")
+
+
+def _require_types(names: Iterable[str]) -> None:
+    """Check ``DNS:…``, ``IP:…``, ``URI:…``; raises ``ValueError``."""
+    for name in names:
+        kind, _, value = name.partition(":")
+        if kind not in ("DNS", "IP", "URI"):
+            raise ValueError(f"{name!r} must start with DNS:, IP: or URI:")
+        if kind == "IP":
+            try:
+                ipaddress.ip_address(value)
+            except ValueError:
+                raise ValueError(f"{name!r} is not an IP address; a name starts with DNS:") from None
+
+
+class CertificateSet(_Written):
+    """Certificates with an authority of their own, such as those of one partner."""
+
+    server_names: tuple[str, ...] = ()
+    """Subject alternative names of its nodes, as ``tls.server_names``."""
+    client_name: str = "egress-gateway"
+
+    @field_validator("server_names")
+    @classmethod
+    def _typed_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        _require_types(value)
+        return value
+
+
+class Credential(_Written):
+    """A secret that the Istio resources call by ``credentialName``. What is not given is made."""
+
+    cert: str | None = None
+    """File of the client's certificate; relative: to the scenario's folder."""
+    key: str | None = None
+    ca: str | None = None
+    set: str | None = None
+    """One of ``tls.sets`` that what is not given is made of."""
+
+    @model_validator(mode="after")
+    def _pair(self) -> Credential:
+        if (self.cert is None) is not (self.key is None):
+            raise ValueError("cert and key go together")
+        return self
+
+
 class TlsMaterial(_Written):
     """Which certificates the suite makes, and under which names the Istio resources know them."""
 
@@ -57,18 +109,42 @@ class TlsMaterial(_Written):
     server_names: tuple[str, ...] = ()
     """Subject alternative names of the nodes: ``DNS:…``, ``IP:…``, ``URI:…``; real addresses are added."""
     client_name: str = "egress-gateway"
-    files: dict[str, Literal["ca.crt", "client.crt", "client.key"]] = Field(default_factory=dict)
-    """File name in the Istio resources -> what the suite makes."""
+    files: dict[str, str] = Field(default_factory=dict)
+    """File name in the Istio resources -> what the suite makes: ``ca.crt``, ``client.crt``, ``client.key``,
+    or one of them of a set, such as ``partner-a/client.crt``."""
+    sets: dict[str, CertificateSet] = Field(default_factory=dict)
+    """Further certificates, each set by an authority of its own."""
+    credentials: dict[str, Credential] = Field(default_factory=dict)
+    """``credentialName`` -> its files."""
     workload: WorkloadMaterial | None = None
     """File names under which each proxy finds its own workload's certificate, which the suite makes, too."""
 
     @field_validator("server_names")
     @classmethod
     def _typed_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            if name.partition(":")[0] not in ("DNS", "IP", "URI"):
-                raise ValueError(f"{name!r} must start with DNS:, IP: or URI:")
+        _require_types(value)
         return value
+
+    @model_validator(mode="after")
+    def _sets_exist(self) -> TlsMaterial:
+        for name in self.sets:
+            if not _NAME.fullmatch(name):
+                raise ValueError(
+                    f"{name!r} names a folder: write it in lower-case letters, digits and hyphens"
+                )
+        for written, made in self.files.items():
+            folder, _, file = made.rpartition("/")
+            if file not in _MADE or (folder and folder not in self.sets):
+                known = [*_MADE, *(f"{name}/{each}" for name in self.sets for each in _MADE)]
+                raise ValueError(f"files: {written} is {made!r}; it can be {', '.join(known)}")
+        for name, credential in self.credentials.items():
+            if credential.set is not None and credential.set not in self.sets:
+                raise ValueError(f"credentials: {name} names the set {credential.set!r}; {_sets(self.sets)}")
+        return self
+
+
+def _sets(sets: Iterable[str]) -> str:
+    return f"sets are {_list(sets)}" if sets else "there are no sets"
 
 
 class Expect(_Written):
@@ -180,6 +256,8 @@ class Limits(_Written):
     misrouted: int | None = Field(default=0, ge=0)
     unsent: int | None = Field(default=0, ge=0)
     failed: int | None = Field(default=0, ge=0)
+    retried: int | None = Field(default=None, ge=0)
+    """Attempts that sidecar and gateway made again: failures that the client did not see."""
     response_time_p50_ms: float | None = Field(default=None, gt=0)
     response_time_p90_ms: float | None = Field(default=None, gt=0)
     response_time_p99_ms: float | None = Field(default=None, gt=0)
@@ -236,6 +314,9 @@ class Scenario(_Written):
     @model_validator(mode="after")
     def _parts_exist(self) -> Scenario:
         proxies = self.inventory.proxies
+        for name, node in self.nodes.items():
+            if node.set is not None and node.set not in self.tls.sets:
+                raise ValueError(f"node {name!r} names the set {node.set!r}; {_sets(self.tls.sets)}")
         for name in self.resources:
             if name not in proxies and name not in self.nodes and name not in RESOURCE_KINDS:
                 known = _list([*proxies, *self.nodes, *RESOURCE_KINDS])

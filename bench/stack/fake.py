@@ -151,6 +151,7 @@ class FakeStack(ComponentTable):
             admin_url=admin_url,
             log=root / "output.log",
             access_log=root / "access.log",
+            tls="mutual" if role == "node" else None,
             config=root / "config",
         )
 

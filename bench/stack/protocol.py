@@ -15,17 +15,22 @@ from typing import Literal, Protocol, Self
 from bench.placement import Address, ConfigFile, Placement
 
 Role = Literal["sidecar", "egress"]
+NodeTls = Literal["none", "simple", "mutual"]
+"""What a node speaks: plain text, TLS, or TLS with a demand for the client's certificate."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """One nginx behind mutual TLS."""
+    """One nginx, by default behind mutual TLS."""
 
     name: str
     plays: Address
     """The endpoint address of the Istio resources that this node stands in for."""
     page: str
     """The word on its welcome page, as in ``<h1>v1!</h1>``."""
+    tls: NodeTls = "mutual"
+    certificates: Path | None = None
+    """Folder with its own ``ca.crt``, ``server.crt`` and ``server.key``; None: those of the stack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +128,8 @@ class Component:
     log: Path
     """Its output."""
     access_log: Path | None
+    tls: NodeTls | None = None
+    """What a node speaks; None: this is a proxy."""
     config: Path | None = None
     """The file or folder of its configuration; holds no keys."""
     container: str | None = None

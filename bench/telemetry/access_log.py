@@ -167,7 +167,7 @@ class LogReader(Generic[Entry]):
                 try:
                     # Decoded first: json would guess the encoding of each line.
                     entry = self._parse(json.loads(line.decode()))
-                except (ValueError, KeyError, TypeError, AttributeError):
+                except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
                     self.foreign += 1
                     if self.first_foreign is None:
                         text = line[:200].decode("utf-8", "replace").rstrip()

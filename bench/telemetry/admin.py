@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +17,8 @@ from bench.errors import MeasurementError, StackError
 
 UNIX = "unix://"
 """Begins a base URL that is the path of a Unix socket: ``unix:///run/admin.sock``."""
+_MOST_DIGITS = 20
+"""Of 64 bits; longer ones are no counter of Envoy's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ class Admin:
         for line in self._stats_text(pattern, used_only=used_only).splitlines():
             name, colon, value = line.rpartition(": ")
             # Histograms and texts have their own form behind the colon.
-            if colon and value.isdigit():
+            if colon and value.isdecimal() and len(value) <= _MOST_DIGITS:
                 values[name] = int(value)
         return values
 
@@ -104,7 +107,7 @@ class Admin:
     def server_info(self) -> ServerInfo:
         """Version, state and age; errors as ``stats``."""
         info = self._json("/server_info")
-        try:
+        with self._known_form("/server_info"):
             build = str(info["version"])
             return ServerInfo(
                 version=build.split("/")[1],
@@ -113,25 +116,23 @@ class Admin:
                 uptime_s=int(str(info["uptime_current_epoch"]).removesuffix("s")),
                 concurrency=int(info["command_line_options"]["concurrency"]),
             )
-        except (KeyError, ValueError, IndexError) as error:
-            raise MeasurementError(f"{self.name}: /server_info has an unknown form: {error!r}.") from error
 
     def listeners(self) -> dict[str, tuple[str, int]]:
         """Listener name -> the address it is bound to; errors as ``stats``."""
         found = {}
-        for status in self._json("/listeners?format=json").get("listener_statuses", []):
-            address = status.get("local_address", {}).get("socket_address", {})
-            if "port_value" in address:
-                found[str(status["name"])] = (str(address["address"]), int(address["port_value"]))
+        statuses = self._json("/listeners?format=json").get("listener_statuses", [])
+        with self._known_form("/listeners"):
+            for status in statuses:
+                address = status.get("local_address", {}).get("socket_address", {})
+                if "port_value" in address:
+                    found[str(status["name"])] = (str(address["address"]), int(address["port_value"]))
         return found
 
     def memory(self) -> Memory:
         """Envoy's heap; errors as ``stats``."""
         values = self._json("/memory")
-        try:
+        with self._known_form("/memory"):
             return Memory(int(values["allocated"]), int(values["heap_size"]))
-        except (KeyError, ValueError) as error:
-            raise MeasurementError(f"{self.name}: /memory has an unknown form: {error!r}.") from error
 
     def config_dump(self, *, with_endpoints: bool = True) -> dict[str, Any]:
         """The whole configuration in force; errors as ``stats``."""
@@ -158,11 +159,19 @@ class Admin:
         text = self._get(path)
         try:
             found = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise MeasurementError(f"{self.name}: {path} is not JSON.") from error
         if not isinstance(found, dict):
-            raise MeasurementError(f"{self.name}: {path} is no object.")
+            raise MeasurementError(f"{self.name}: {path} is not an object.")
         return found
+
+    @contextlib.contextmanager
+    def _known_form(self, path: str) -> Iterator[None]:
+        """Tell of an answer that lacks something, or has something else in its place, whatever it is."""
+        try:
+            yield
+        except (LookupError, ValueError, TypeError, AttributeError, OverflowError) as error:
+            raise MeasurementError(f"{self.name}: {path} has an unknown form: {error!r}.") from error
 
     def _get(self, path: str, parameters: Mapping[str, str] | None = None) -> str:
         url = self._client.base_url.join(path)

@@ -45,6 +45,7 @@ class Notice(StrEnum):
     CIPHER_LEFT_OUT = "cipher-left-out"
     TLS_NOT_VERIFIED = "tls-not-verified"
     TLS_DROPPED = "tls-dropped"
+    CREDENTIAL_LEFT_OUT = "credential-left-out"
     ADDRESS_BLOCK_UNREACHABLE = "address-block-unreachable"
 
 
@@ -59,7 +60,11 @@ _OWN_PORT = "Give it a port or hosts of its own."
 _REFUSED: Mapping[Refusal, tuple[str, str]] = {
     Refusal.CREDENTIAL_NAME: (
         "credentialName {name!r} names a Kubernetes secret, which files cannot reach.",
-        "Write {files} and caCertificates with file names instead.",
+        (
+            "Add `credentials: {{{name}: {{}}}}` under tls of the scenario (its files are made then), or "
+            "under inventory (certificate, private_key, ca); or write {files} and caCertificates with file "
+            "names."
+        ),
     ),
     Refusal.WORKLOAD_CERTIFICATES: (
         "tls mode ISTIO_MUTUAL needs the certificates of the workload, which an agent would bring.",
@@ -120,6 +125,13 @@ _NOTICED: Mapping[Notice, tuple[str, str]] = {
     Notice.TLS_NOT_VERIFIED: (
         "the cluster {cluster} does not verify the server's certificate.",
         "Name caCertificates to verify it.",
+    ),
+    Notice.CREDENTIAL_LEFT_OUT: (
+        (
+            "the cluster {cluster} of {proxy} speaks plain text: a sidecar gets the secret of a "
+            "credentialName only from a rule that selects it."
+        ),
+        "Add a workloadSelector to the rule if sidecars are meant; a gateway needs none.",
     ),
     Notice.TLS_DROPPED: (
         (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,11 +36,12 @@ class Identities:
     not_yet_valid: Identity
 
     @classmethod
-    def of(cls, material: Material) -> Identities:
-        """Those that were made for a scenario."""
+    def of(cls, material: Material, certificates: str | None = None) -> Identities:
+        """Those that were made for a scenario's nodes of one set of certificates; None: of the first."""
+        own = material.of_set(certificates)
         return cls(
-            ca=material.live / "ca.crt",
-            right=_identity(material.live),
+            ca=own / "ca.crt",
+            right=_identity(own),
             foreign=_identity(material.wrong("other-ca")),
             expired=_identity(material.wrong("expired")),
             not_yet_valid=_identity(material.wrong("not-yet-valid")),
@@ -101,18 +102,28 @@ class ClientTlsControl:
 
 
 def client_tls_controls(
-    nodes: Sequence[Component], scenario: Scenario, identities: Identities
+    nodes: Sequence[Component], scenario: Scenario, identities: Mapping[str, Identities]
 ) -> Iterator[ClientTlsControl]:
-    """Each wrong certificate, the right one, and no TLS at all, at every node."""
+    """Each wrong certificate, the right one, and no TLS at all, at every node that demands a certificate.
+
+    Where a node demands none, a client without one is let in; where it speaks no TLS, so is plain HTTP.
+    *identities* has those of each node.
+    """
     for node in nodes:
-        for name, identity, status, marker in (
+        own, page = identities[node.name], f"{scenario.nodes[node.name].page}!"
+        if node.tls == "none":
+            yield ClientTlsControl("plain HTTP", node, ca=None, identity=None, status=200, marker=page)
+            continue
+        wrong = (
             ("no client certificate", None, 400, "No required SSL certificate was sent"),
-            ("certificate of another CA", identities.foreign, 400, "The SSL certificate error"),
-            ("expired certificate", identities.expired, 400, "The SSL certificate error"),
-            ("certificate not yet valid", identities.not_yet_valid, 400, "The SSL certificate error"),
-            ("right certificate", identities.right, 200, f"{scenario.nodes[node.name].page}!"),
-        ):
-            yield ClientTlsControl(name, node, identities.ca, identity, status, marker)
+            ("certificate of another CA", own.foreign, 400, "The SSL certificate error"),
+            ("expired certificate", own.expired, 400, "The SSL certificate error"),
+            ("certificate not yet valid", own.not_yet_valid, 400, "The SSL certificate error"),
+            ("right certificate", own.right, 200, page),
+        )
+        open_to_all = (("no client certificate", None, 200, page),)
+        for name, identity, status, marker in open_to_all if node.tls == "simple" else wrong:
+            yield ClientTlsControl(name, node, own.ca, identity, status, marker)
         yield ClientTlsControl(
             name="plain HTTP to its TLS port",
             node=node,

@@ -49,7 +49,9 @@ def verify_gateway(
             _use(stack, faults, scenario, material.wrong(kind))
             accepts = not checks.trust or (kind == "wrong-san" and not checks.names)
             lines += [each.ask(admin, kind, accepts=accepts) for each in _probes(stack, scenario)]
-        _use(stack, faults, scenario, material.live)
+        for name, node in scenario.nodes.items():
+            if stack.component(name).tls != "none":
+                faults.use_certificates(name, material.of_set(node.set))
         lines += [each.ask(admin, "right", accepts=True) for each in _probes(stack, scenario)]
     return tuple(lines)
 
@@ -81,7 +83,8 @@ def _checks(stack: Stack, gateway: str) -> _Checks | None:
 
 def _use(stack: Stack, faults: ComponentFaults, scenario: Scenario, certificates: Path) -> None:
     for node in scenario.nodes:
-        faults.use_certificates(node, certificates)
+        if stack.component(node).tls != "none":
+            faults.use_certificates(node, certificates)
     stack.check_alive()
 
 

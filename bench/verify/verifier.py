@@ -45,7 +45,9 @@ class Verifier:
 
     def walk(self, stack: Stack) -> tuple[VerificationLine, ...]:
         """See :func:`bench.verify.walkthrough.verify`."""
-        return verify(stack, self._loaded.scenario, Identities.of(self._material))
+        scenario = self._loaded.scenario
+        identities = {name: Identities.of(self._material, node.set) for name, node in scenario.nodes.items()}
+        return verify(stack, scenario, identities)
 
     def ask_matrix(self, stack: Stack) -> tuple[VerificationLine, ...]:
         """See :meth:`bench.verify.matrix.MatrixCheck.verify`."""

@@ -5,6 +5,7 @@ A wrong line stops the run: load on a path that routes wrongly measures nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,7 +19,9 @@ from bench.verify.client_tls_controls import Identities, client_tls_controls
 from bench.verify.path_calls import PathCheck, path_requests
 
 
-def verify(stack: Stack, scenario: Scenario, identities: Identities) -> tuple[VerificationLine, ...]:
+def verify(
+    stack: Stack, scenario: Scenario, identities: Mapping[str, Identities]
+) -> tuple[VerificationLine, ...]:
     """Call everything once through the running *stack*; a call that cannot be made is a failed line.
 
     Calls through the path come from where the client runs. Where that is a place of its own, further lines

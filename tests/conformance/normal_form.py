@@ -19,7 +19,7 @@ LEFT_OUT = (
     "listener: bind_to_port, traffic_direction, listener_filters, accept limits, connect timeouts",
     "filter chain match: application_protocols, transport_protocol (HTTP detection)",
     "HTTP connection manager: all but http_filters, rds and http_protocol_options (not in the answers)",
-    "stat_prefix of connection managers, TCP and Mongo proxies (not in the answers)",
+    "stat_prefix of routes, connection managers, TCP and Mongo proxies (not in the answers)",
     "DNS settings of ORIGINAL_DST clusters, which resolve nothing",
     "config sources of RDS, EDS and SDS; virtualOutbound, BlackHole and Passthrough (not in the answers)",
 )
@@ -88,7 +88,9 @@ def _listener(listener: Plain) -> Plain:
         match = _chain_match(chain.get("filter_chain_match", {}))
         chains[json.dumps(match, sort_keys=True) if match else "any"] = _chain(chain)
     normal = {"address": listener["address"], "filter_chains": chains}
-    if "default_filter_chain" in listener:
+    if listener.get("default_filter_chain", {}).get("name", "") not in OWN_NAMES and (
+        "default_filter_chain" in listener
+    ):
         normal["default_filter_chain"] = _chain(listener["default_filter_chain"])
     return normal
 
@@ -171,7 +173,7 @@ def _virtual_host(host: Plain) -> Plain:
 
 
 def _route(route: Plain) -> Plain:
-    normal = dict(route)
+    normal = {key: value for key, value in route.items() if key != "stat_prefix"}
     match = normal.get("match", {})
     if "query_parameters" in match:
         normal["match"] = {**match, "query_parameters": _sorted(match["query_parameters"])}
@@ -211,14 +213,30 @@ def _cluster(cluster: Plain, endpoints: dict[str, Plain]) -> Plain:
     return normal
 
 
+def _once(values: list[Any]) -> list[Any]:
+    return list({json.dumps(value, sort_keys=True): value for value in values}.values())
+
+
+def repeats_endpoints(answer: Plain) -> bool:
+    """Tell whether an endpoint stands twice in one locality of a recorded answer."""
+    assignments = [
+        *(answer.get("endpoints") or []),
+        *(each["load_assignment"] for each in answer.get("clusters") or [] if "load_assignment" in each),
+    ]
+    groups = [group.get("lb_endpoints", []) for each in assignments for group in each.get("endpoints", [])]
+    return any(len(_once(group)) < len(group) for group in groups)
+
+
 def _assignment(assignment: Plain) -> Plain:
     groups: dict[str, Any] = {}
     for group in assignment.get("endpoints", []):
         locality = group.get("locality", {})
         key = "/".join(locality.get(part, "") for part in ("region", "zone", "sub_zone"))
         key = f"{key} priority {group.get('priority', 0)}"
-        groups[key] = {
-            "load_balancing_weight": group.get("load_balancing_weight"),
-            "lb_endpoints": _sorted(group.get("lb_endpoints", [])),
-        }
+        once = _once(group.get("lb_endpoints", []))
+        weight = group.get("load_balancing_weight")
+        if len(once) < len(group.get("lb_endpoints", [])):
+            # Envoy folds repeated endpoints; the weight then is that of those that are left.
+            weight = sum(each.get("load_balancing_weight", 1) for each in once)
+        groups[key] = {"load_balancing_weight": weight, "lb_endpoints": _sorted(once)}
     return {"cluster_name": assignment.get("cluster_name"), "localities": groups}

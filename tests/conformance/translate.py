@@ -24,6 +24,7 @@ from bench.istio.resource import Resources
 from bench.translate import ConfigSource, ProxyConfig, RefusedError, translate
 from tests.conformance.compare import MISSING, Finding, compare
 from tests.conformance.differences import (
+    ALL_ADDRESSES,
     NO_PASSTHROUGH,
     REAL_SOCKETS,
     REFUSALS,
@@ -31,7 +32,7 @@ from tests.conformance.differences import (
     SPELLINGS,
     Difference,
 )
-from tests.conformance.normal_form import LEFT_OUT, MATERIAL, from_istiod, from_translation
+from tests.conformance.normal_form import LEFT_OUT, MATERIAL, from_istiod, from_translation, repeats_endpoints
 
 _NO_PROXY_FILES = frozenset({"analyze"})
 
@@ -90,6 +91,8 @@ def check_proxy(
     except BenchError as error:
         row.unexplained.append(f"not translated: {error}")
         return row
+    if repeats_endpoints(answer):
+        row.deliberate.append((ALL_ADDRESSES, "repeated endpoints are compared as one"))
     for config in configs:
         istiod, ours = from_istiod(answer), from_translation(config)
         if has_real_sockets:

@@ -144,9 +144,9 @@ def test_service_entries_that_istio_accepts(spec: str) -> None:
             "hosts: [a.test]\nresolution: DNS_ROUND_ROBIN\nendpoints: [{address: b.t}, {address: c.t}]",
             ["endpoints"],
         ),
-        ("hosts: [a.test]\nresolution: DYNAMIC_DNS\nendpoints: [{address: b.test}]", ["endpoints"]),
+        ("hosts: ['*.a.test']\nresolution: DYNAMIC_DNS\nendpoints: [{address: b.test}]", ["endpoints"]),
         (
-            "hosts: [a.test]\nresolution: DYNAMIC_DNS\nports: [{number: 1, name: t, protocol: TCP}]",
+            "hosts: ['*.a.test']\nresolution: DYNAMIC_DNS\nports: [{number: 1, name: t, protocol: TCP}]",
             ["ports[0].protocol"],
         ),
         (

@@ -39,13 +39,12 @@ with LocalStack(egress_spec(Path(sys.argv[1]))) as stack:
 
 
 def parts_below(parent):
-    """Envoys and nginxes whose arguments, or whose master's, name this folder."""
-    found = []
-    for process in psutil.process_iter(["name", "cmdline", "status"]):
-        words = " ".join(process.info["cmdline"] or [])
-        if str(parent) in words and process.info["status"] != psutil.STATUS_ZOMBIE:
-            found.append(words)
-    return found
+    """What runs in a folder below this one."""
+    return [
+        process.info["name"]
+        for process in psutil.process_iter(["name", "cwd", "status"])
+        if str(parent) in (process.info["cwd"] or "") and process.info["status"] != psutil.STATUS_ZOMBIE
+    ]
 
 
 def stale_runs(parent):

@@ -186,6 +186,8 @@ def _at_sidecars(
             "Declare the host and the port in a ServiceEntry.",
         )
     ports = [(service, port) for service in services for port in service.ports]
+    if not ports:
+        return _Cause(f"{listed} has no port at all", "Give the ServiceEntry the port that clients call.")
     meant = [(service, port) for service, port in ports if not wanted or port.number in wanted]
     if not meant:
         having = sorted({port.number for _, port in ports})

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from bench.istio.hosts import expand_host, is_wildcard, most_specific
+from bench.istio.hosts import expand_as_written, expand_host, is_wildcard, most_specific
 from bench.istio.inventory import Semantics
 from bench.istio.models.destination_rule import DestinationRule
 from bench.istio.registry.services import Service
 from bench.istio.resource import Resource
+
+_PRIVATE = frozenset({"."})
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,10 @@ class MergedRule:
 
     rule: DestinationRule
     export_to: frozenset[str]
-    """Namespaces, with ``.`` resolved; empty or ``*`` is everyone."""
+    """As written: ``.`` and the own namespace's name are two things; empty or ``*`` is everyone.
+
+    With a workload selector it is ``.``, whatever is written.
+    """
     namespace: str
     sources: tuple[Resource[DestinationRule], ...]
     policy_source: Resource[DestinationRule]
@@ -122,16 +127,23 @@ class DestinationRules:
         self._local: dict[str, _ByHost] = {}
         self._exported: dict[str, _ByHost] = {}
         self._root_private = _ByHost()
-        for resource in self.all:
-            self._add(resource, expand_host(resource.spec.host, resource.namespace, domain))
+        if semantics == "istio-1.0":
+            for resource in self.all:
+                host = expand_host(resource.spec.host, resource.namespace, domain)
+                self._everywhere.add(host, resource, frozenset())
+            return
+        # Rules that select workloads stand before all others (istio ``sortConfigBySelectorAndCreationTime``).
+        for resource in sorted(self.all, key=lambda each: each.spec.workload_selector is None):
+            self._add(resource, expand_as_written(resource.spec.host, resource.namespace, domain))
 
     def _add(self, resource: Resource[DestinationRule], host: str) -> None:
         owner = resource.namespace
-        export_to = frozenset(owner if each == "." else each for each in resource.spec.export_to)
-        self._everywhere.add(host, resource, frozenset())
-        if not export_to or "*" in export_to or owner in export_to:
+        export_to = frozenset(resource.spec.export_to)
+        if resource.spec.workload_selector is not None:
+            export_to = _PRIVATE
+        if not export_to or export_to & {"*", ".", owner}:
             self._local.setdefault(owner, _ByHost()).add(host, resource, export_to)
-        if export_to != {owner}:
+        if export_to not in (_PRIVATE, frozenset({owner})):
             self._exported.setdefault(owner, _ByHost()).add(host, resource, export_to)
         elif owner == self._root:
             self._root_private.add(host, resource, export_to)
@@ -146,9 +158,9 @@ class DestinationRules:
         return _for_client(self._candidates(service, namespace), namespace, labels)
 
     def _candidates(self, service: Service, namespace: str) -> list[MergedRule]:
-        host = service.host
         if self._semantics == "istio-1.0":
-            return self._everywhere.find(host)
+            return self._everywhere.find(service.host)
+        host = service.own_host
         own = self._root_private if namespace == self._root else self._local.get(namespace)
         if own is not None and (found := own.find(host)):
             return found

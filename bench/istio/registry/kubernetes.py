@@ -20,6 +20,8 @@ from bench.istio.resource import Resource
 
 _SERVICE_LABEL = "kubernetes.io/service-name"
 _EXPORT_ANNOTATION = "networking.istio.io/exportTo"
+_ACCOUNTS_ANNOTATION = "alpha.istio.io/kubernetes-serviceaccounts"
+_IDENTITIES_ANNOTATION = "alpha.istio.io/canonical-serviceaccounts"
 _NO_ADDRESSES = frozenset({"", "None"})
 
 Slices = Mapping[tuple[str, str], Sequence[Resource[EndpointSlice]]]
@@ -80,6 +82,7 @@ def kubernetes_service(
         labels=resource.labels,
         selector=spec.selector,
         endpoints=tuple(endpoints),
+        subject_alt_names=_annotated_identities(resource, domain),
         is_headless=is_headless,
         preferred_labels=preferred_labels(resource.annotations, spec.traffic_distribution),
         external_name=external if aliases else None,
@@ -124,6 +127,17 @@ def service_from_fact(
             for w in members
         ),
         is_headless=fact.cluster_ip == "None",
+    )
+
+
+def _annotated_identities(resource: Resource[kubernetes.Service], trust_domain: str) -> tuple[str, ...]:
+    """Give the identities that annotations add: accounts of the Service's namespace, and whole ones."""
+    accounts = resource.annotations.get(_ACCOUNTS_ANNOTATION, "")
+    identities = resource.annotations.get(_IDENTITIES_ANNOTATION, "")
+    own = (identity_of(resource.namespace, account) for account in accounts.split(","))
+    return (
+        *(f"spiffe://{trust_domain}/{identity}" for identity in own if identity),
+        *(identity for identity in identities.split(",") if identity),
     )
 
 

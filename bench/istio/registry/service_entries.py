@@ -70,6 +70,7 @@ def services_of_entry(
         services.append(
             Service(
                 host=host.lower(),
+                written_host="" if host == host.lower() else host,
                 namespace=resource.namespace,
                 name=resource.name,
                 origin=Origin.SERVICE_ENTRY,

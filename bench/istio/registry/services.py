@@ -130,6 +130,13 @@ class Service:
     """What an endpoint should have in common with the client, weightiest first: ``trafficDistribution``."""
     external_name: str | None = None
     """What a Kubernetes Service of type ExternalName stands for."""
+    written_host: str = ""
+    """The host with its capitals, where a ServiceEntry has any."""
+
+    @property
+    def own_host(self) -> str:
+        """The host as written: rules and destinations are compared with it by case."""
+        return self.written_host or self.host
 
     @property
     def where(self) -> Position:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from bench.istio.hosts import MESH, covers, is_wildcard
+from bench.istio.hosts import MESH, covers, is_wildcard, overlap
 from bench.istio.inventory import Proxy
 from bench.istio.registry.build import Registry
 from bench.istio.registry.destination_rules import MergedRule
@@ -70,9 +70,15 @@ class ProxyView:
             )
         return self._rules[key]
 
+    def destination(self, host: str) -> Service | None:
+        """Give the service that a rule's destination *host* names; its letters must be the service's own."""
+        service = self.service(host.lower())
+        named_so = service is not None and (not self.is_current or service.own_host == host)
+        return service if named_so else None
+
     def rule_for_host(self, host: str) -> MergedRule | None:
-        """Give the DestinationRule for the service *host*; None if there is no such service."""
-        service = self.service(host)
+        """Give the DestinationRule for the destination *host*; None if there is no such service."""
+        service = self.destination(host)
         return None if service is None else self.rule(service)
 
     def endpoints(self, service: Service, port: ServicePort) -> list[Endpoint]:
@@ -107,7 +113,10 @@ class ProxyView:
         return self._bound[gateway]
 
     def mesh_rules_for(self, host: str) -> list[BoundVirtualService]:
-        """Give the VirtualServices of the mesh with TLS or TCP rules for *host*, by precedence."""
+        """Give the VirtualServices of the mesh with TLS or TCP rules for *host*, by precedence.
+
+        It is enough that a host of theirs and *host* overlap: either may be the wildcard.
+        """
         if self._layer4 is None:
             self._layer4 = ({}, [])
             for rank, each in enumerate(self.virtual_services(MESH)):
@@ -120,7 +129,9 @@ class ProxyView:
                         self._layer4[0].setdefault(written, []).append((rank, each))
         exact, wild = self._layer4
         found = dict(exact.get(host, []))
-        found.update({rank: each for rank, written, each in wild if covers(written, host)})
+        found.update({rank: each for rank, written, each in wild if overlap(written, host)})
+        if is_wildcard(host):
+            found.update({rank: each for name in exact if covers(host, name) for rank, each in exact[name]})
         return [found[rank] for rank in sorted(found)]
 
     def aliases(self, host: str) -> list[Service]:

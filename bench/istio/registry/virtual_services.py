@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from bench.errors import Position
-from bench.istio.hosts import MESH, expand_gateway, expand_host
+from bench.istio.hosts import MESH, expand_as_written, expand_gateway, expand_host
 from bench.istio.models.virtual_service import (
     Destination,
     HTTPRoute,
@@ -91,7 +91,8 @@ class _Names:
         return tuple(expand_gateway(name, self._namespace) for name in names)
 
     def destination(self, destination: Destination) -> Destination:
-        return destination.model_copy(update={"host": self.host(destination.host)})
+        host = expand_as_written(destination.host, self._namespace, self._domain)
+        return destination.model_copy(update={"host": host})
 
     def http(self, route: HTTPRoute) -> HTTPRoute:
         return route.model_copy(

@@ -10,6 +10,7 @@ from bench.istio.inventory import Inventory
 from bench.istio.models.kubernetes import Pod
 from bench.istio.resource import Resource
 
+DEFAULT_ACCOUNT = "default"
 _LOCALITY_LABEL = "istio-locality"
 
 
@@ -53,7 +54,8 @@ def gather_workloads(inventory: Inventory, pods: Iterable[Resource[Pod]]) -> tup
                 for port in container.ports
                 if port.name
             },
-            identity_of(pod.namespace, pod.spec.spec.service_account_name),
+            # Kubernetes runs a Pod that names no account as this one.
+            identity_of(pod.namespace, pod.spec.spec.service_account_name or DEFAULT_ACCOUNT),
             pod.position,
         )
         for pod in pods

@@ -156,9 +156,13 @@ def _check_dynamic(entry: ServiceEntry, labels: Mapping[str, str], findings: Fin
             findings.refuse(
                 "DYNAMIC_DNS goes with HTTP, HTTP2, GRPC and TLS only", "ports", index, "protocol"
             )
+    for index, host in enumerate(entry.hosts):
+        if not host.startswith("*"):
+            findings.refuse("DYNAMIC_DNS goes with wildcard hosts only", "hosts", index)
+    if entry.addresses:
+        findings.refuse("DYNAMIC_DNS has no addresses: clients look the name up themselves", "addresses")
     if entry.location == "MESH_INTERNAL" and labels.get(_USE_WAYPOINT, "none") != "none":
         findings.refuse("MESH_INTERNAL with DYNAMIC_DNS cannot use a waypoint", "location")
-    _warn_about_selector(entry, findings)
 
 
 def _check_by_name(entry: ServiceEntry, findings: Findings) -> None:
@@ -177,7 +181,6 @@ def _check_by_name(entry: ServiceEntry, findings: Findings) -> None:
             inner.refuse(f'"{endpoint.address}" is neither a DNS name nor an IP address', "address")
         check_labels(endpoint.labels, inner.within("labels"))
         check_port_names(endpoint, port_names, inner)
-    _warn_about_selector(entry, findings)
     is_tcp = (protocol_family(port.protocol) in ("tcp", "tls") for port in entry.ports)
     if entry.addresses and len(entry.hosts) > 1 and any(is_tcp):
         findings.warn("one address and TCP port cannot tell several hosts apart", "hosts")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from bench.load.engine.reader import BodyListener, Reader
 from bench.load.plan import Expectation, LoadPlan, RequestKind
@@ -26,6 +28,9 @@ class BodyCheck(BodyListener):
 
     exact: bytes | None
     marker: bytes | None
+    digests: Mapping[str, str] | None = None
+    """Node -> SHA-256 of its only right body."""
+    _hash: Any = None
     _seen: int = 0
     _equal: bool = True
     _found: bool = False
@@ -33,6 +38,9 @@ class BodyCheck(BodyListener):
 
     def feed(self, data: bytes) -> None:
         """Take the next piece of the body."""
+        if self.digests is not None:
+            self._hash = self._hash or hashlib.sha256()
+            self._hash.update(data)
         if self.exact is not None:
             self._equal = self._equal and self.exact[self._seen : self._seen + len(data)] == data
             self._seen += len(data)
@@ -41,11 +49,16 @@ class BodyCheck(BodyListener):
             self._found = self.marker in window
             self._tail = window[-(len(self.marker) - 1) :] if len(self.marker) > 1 else b""
 
-    @property
-    def passed(self) -> bool:
-        """Whether the whole body, now seen, is right."""
+    def passed(self, node: str) -> bool:
+        """Whether the whole body, now seen, is right for an answer of *node*."""
         exact = self.exact is None or (self._equal and self._seen == len(self.exact))
-        return exact and (not self.marker or self._found)
+        return exact and (not self.marker or self._found) and self._is_nodes(node)
+
+    def _is_nodes(self, node: str) -> bool:
+        if self.digests is None or node not in self.digests:
+            return True
+        seen = self._hash or hashlib.sha256()
+        return bool(seen.hexdigest() == self.digests[node])
 
 
 class Check:
@@ -53,6 +66,7 @@ class Check:
 
     __slots__ = (
         "_by_proxy",
+        "_digests",
         "_exact",
         "_id_header",
         "_marker",
@@ -73,21 +87,25 @@ class Check:
         self._by_proxy = expect.by_proxy
         self._require_id = plan.require_id and not expect.by_proxy
         self._exact = expect.body_exact.encode() if expect.body_exact is not None else None
+        self._digests = dict(expect.body_sha256) or None
         self._marker = expect.body_contains.encode() if expect.body_contains is not None else None
 
     def listener(self) -> BodyCheck | None:
         """What must see the body as it comes; None if the body does not matter."""
-        if self._exact is None and self._marker is None:
+        if self._exact is None and self._marker is None and self._digests is None:
             return None
-        return BodyCheck(self._exact, self._marker)
+        return BodyCheck(self._exact, self._marker, self._digests)
 
     def judge(  # noqa: PLR0911 - one return for each rule, in order
         self, answer: Reader, body: BodyCheck | None, request_id: bytes
     ) -> Verdict | None:
         """Say what is wrong with a complete *answer* to request *request_id*; None if nothing is.
 
-        A node that must not answer is a misroute whatever else it says; then status, id, node name, body.
+        Two node headers name nobody. A node that must not answer is a misroute whatever else it says; then
+        status, id, node name, body.
         """
+        if sum(name == self._node_header for name, _ in answer.headers) > 1:
+            return _failed(ReasonCode.TWO_NODES, self._node_header.decode("latin-1"))
         names_node = self._nodes or self._by_proxy
         node = answer.header(self._node_header) if names_node else None
         if node is not None and node not in self._nodes:
@@ -101,7 +119,7 @@ class Check:
             return _failed(ReasonCode.NO_ID, self._id_header.decode("latin-1"))
         if self._nodes and node is None:
             return _failed(ReasonCode.NO_NODE, self._node_header.decode("latin-1"))
-        if body is not None and not body.passed:
+        if body is not None and not body.passed(self.node_of(answer)):
             return _failed(ReasonCode.WRONG_BODY)
         if answer.leftover:
             return _failed(ReasonCode.EXTRA_BYTES)

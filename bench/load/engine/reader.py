@@ -1,7 +1,8 @@
 """An HTTP/1.1 response reader that takes bytes in any split and is strict about what it accepts (RFC 9112).
 
-The grammar is h11's, so that the two can be compared byte by byte; the one difference is obs-fold (RFC 9112
-section 5.2), which is refused.
+The grammar is h11's, so that the two can be compared byte by byte, but for two things that are refused:
+obs-fold (RFC 9112 section 5.2), and Transfer-Encoding with Content-Length, which "ought to be handled as an
+error" (section 6.1): a smuggled answer begins so.
 """
 
 from __future__ import annotations
@@ -292,4 +293,10 @@ def _framing(headers: list[tuple[bytes, bytes]]) -> tuple[int | None, bool, bool
             chunked = True
         elif name == b"connection":
             closes = closes or b"close" in [part.strip() for part in value.lower().split(b",")]
-    return (int(length) if length is not None else None), chunked, closes
+    return _one_length(length, chunked=chunked), chunked, closes
+
+
+def _one_length(length: bytes | None, *, chunked: bool) -> int | None:
+    if chunked and length is not None:
+        raise ProtocolError("Transfer-Encoding with Content-Length")
+    return int(length) if length is not None else None

@@ -131,15 +131,14 @@ def write_node(
     """Write a node's configuration and copies of its certificates; errors as ``nodes.write_node``."""
     nodes.write_node(
         folder,
-        name=node.name,
-        page=node.page,
+        node,
         address=("0.0.0.0", port),  # noqa: S104 - of the container
         certificates=certificates,
         binary=binary,
-        seen=Path(KEYS),
+        seen=KEYS,
     )
     keys.mkdir(mode=0o700)
-    for name in ("ca.crt", "server.crt", "server.key"):
+    for name in nodes.CERTIFICATE_FILES if node.tls != "none" else ():
         shutil.copyfile(certificates / name, keys / name)
         (keys / name).chmod(0o400)
     account().own(folder.path, keys)

@@ -216,7 +216,7 @@ class ComposeStack(SupervisedStack):
     def _await_node(self, node: NodeSpec) -> None:
         folders = self.project.folders
         address = node_address(self.spec, self.project.layout, node)
-        self._wait(self._containers[node.name], lambda: nodes.answers(address, timeout_s=0.5))
+        self._wait(self._containers[node.name], lambda: nodes.answers(address, node.tls, timeout_s=0.5))
         self._components[node.name] = Component(
             name=node.name,
             kind="nginx",
@@ -226,6 +226,7 @@ class ComposeStack(SupervisedStack):
             admin_url=None,
             log=folders.node(node.name).log,
             access_log=folders.node(node.name).access_log,
+            tls=node.tls,
             config=folders.node(node.name).config,
             container=self._containers[node.name].id,
         )

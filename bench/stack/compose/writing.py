@@ -86,7 +86,7 @@ def _write_nodes(
             folders.node_keys(node.name),
             node,
             address[1],
-            certificates=spec.certificates,
+            certificates=node.certificates or spec.certificates,
             binary=images.nginx.binary,
         )
         addresses[node.plays] = address

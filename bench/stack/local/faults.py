@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 from pathlib import Path
 
 from bench.errors import StackError
 from bench.stack.local.stack import LocalStack
-from bench.stack.nodes import await_new_workers, children_of, is_running
+from bench.stack.nodes import NodeFolder, await_new_workers, children_of, is_running
 from bench.stack.placing import LOOPBACK
-
-_SERVER_FILE = re.compile(r'"[^"]*/(server\.(?:crt|key))"')
 
 
 class LocalFaults:
@@ -55,10 +52,7 @@ class LocalFaults:
 
     def use_certificates(self, node: str, folder: Path) -> None:
         """Let a node serve with ``server.crt`` and ``server.key`` of *folder* from now on."""
-        file = self.folder(node) / "nginx.conf"
-        conf = file.read_text(encoding="utf-8")
-        conf = _SERVER_FILE.sub(lambda match: f'"{folder}/{match.group(1)}"', conf)
-        file.write_text(conf, encoding="utf-8")
+        NodeFolder(self.folder(node)).serve_with(folder)
         self.reload(node)
 
     def folder(self, node: str) -> Path:

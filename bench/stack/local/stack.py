@@ -156,7 +156,7 @@ class LocalStack(SupervisedStack):
         addresses = {node.name: self._start_node(node, binary) for node in self.spec.nodes}
         for node in self.spec.nodes:
             process, address = self._processes[node.name], addresses[node.name]
-            self._wait(process, lambda at=address: nodes.answers(at, timeout_s=0.5))  # type: ignore[misc]
+            self._wait(process, lambda at=address, tls=node.tls: nodes.answers(at, tls, timeout_s=0.5))  # type: ignore[misc]
             folder = nodes.NodeFolder(self.folder / node.name)
             self._components[node.name] = Component(
                 name=node.name,
@@ -167,6 +167,7 @@ class LocalStack(SupervisedStack):
                 admin_url=None,
                 log=folder.log,
                 access_log=folder.access_log,
+                tls=node.tls,
                 config=folder.config,
             )
         return {node.plays: addresses[node.name] for node in self.spec.nodes}
@@ -179,15 +180,14 @@ class LocalStack(SupervisedStack):
             address = address_of(opened)
             nodes.write_node(
                 folder,
-                name=node.name,
-                page=node.page,
+                node,
                 address=address,
-                certificates=self.spec.certificates,
+                certificates=node.certificates or self.spec.certificates,
                 binary=binary,
             )
             self._processes[node.name] = Process(
                 node.name,
-                nodes.node_command(folder, binary),
+                nodes.node_command(nodes.NodeFolder(Path(node.name)), binary),
                 log=folder.log,
                 folder=self._running_folder(),
                 environment=nodes.inherit(opened.fileno()),
@@ -255,11 +255,11 @@ class LocalStack(SupervisedStack):
         address = next(iter(known.addresses.values()))
         process = self._processes[known.name] = Process(
             known.name,
-            nodes.node_command(folder, self._nginx or find_nginx()),
+            nodes.node_command(nodes.NodeFolder(Path(known.name)), self._nginx or find_nginx()),
             log=folder.log,
             folder=self._running_folder(),
         )
-        self._wait(process, lambda: nodes.answers(address, timeout_s=0.5))
+        self._wait(process, lambda: nodes.answers(address, known.tls or "mutual", timeout_s=0.5))
         self._components[known.name] = dataclasses.replace(known, pid=process.pid)
 
     def _start_proxy_again(self, known: Component) -> None:

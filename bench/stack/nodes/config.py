@@ -1,4 +1,4 @@
-"""The nginx configuration of one node: mutual TLS as in the walkthrough, everything inside its own folder."""
+"""The nginx configuration of one node, as in the walkthrough: everything inside its own folder."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import os
 import pwd
 import resource
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 
 from bench.headers import ID_HEADER, NODE_HEADER
 from bench.placement import Address
 from bench.stack.binaries import Binary
+from bench.stack.protocol import NodeTls
 
 BACKLOG = 4096
+READY_PATH = "/egress-bench-ready"
+"""Where a node without TLS answers the question whether it is up."""
 _ID = f"$http_{ID_HEADER.replace('-', '_')}"
 """The request's id, as nginx calls the header."""
 ACCESS_LOG = "access.log"
@@ -86,7 +88,7 @@ http {{
     keepalive_timeout 1h;
 {keepalive_time}
     server {{
-        listen {ip}:{port} ssl backlog={backlog};
+        listen {ip}:{port}{ssl} backlog={backlog};
         server_name localhost;
         add_header {node_header} "{name}" always;
         add_header {id_header} {request_id} always;
@@ -96,14 +98,7 @@ http {{
             index index.html index.htm;
         }}
 
-        ssl_certificate "{certificates}/server.crt";
-        ssl_certificate_key "{certificates}/server.key";
-        ssl_client_certificate "{certificates}/ca.crt";
-        ssl_verify_client on;
-        ssl_verify_depth 10;
-        # The default changed between releases; written out, every build offers the same.
-        ssl_protocols TLSv1.2 TLSv1.3;
-
+{tls}
         error_page 500 502 503 504 /50x.html;
         location = /50x.html {{
             root html;
@@ -113,12 +108,54 @@ http {{
 """
 
 
+_SERVER_TLS = """\
+        ssl_certificate "{server}/server.crt";
+        ssl_certificate_key "{server}/server.key";
+        # The default changed between releases; written out, every build offers the same.
+        ssl_protocols TLSv1.2 TLSv1.3;
+"""
+_TLS: Mapping[NodeTls, str] = MappingProxyType(
+    {
+        # Whether it answers is asked without a line in the access log.
+        "none": f"""\
+        location = {READY_PATH} {{{{
+            access_log off;
+            return 204;
+        }}}}
+""",
+        "simple": _SERVER_TLS,
+        "mutual": _SERVER_TLS
+        + """\
+        ssl_client_certificate "{trust}/ca.crt";
+        ssl_verify_client on;
+        ssl_verify_depth 10;
+""",
+    }
+)
+
+
 def render_node(
-    *, name: str, address: Address, certificates: Path, binary: Binary, is_contained: bool = False
+    *,
+    name: str,
+    address: Address,
+    tls: NodeTls,
+    server: str,
+    trust: str,
+    binary: Binary,
+    is_contained: bool = False,
 ) -> str:
     """The nginx configuration of one node; relative paths in it count from the node's folder.
 
     In a container the user and the number of open files are the container's affair.
+
+    Args:
+        name: of the node.
+        address: where it listens.
+        tls: what it speaks.
+        server: folder of ``server.crt`` and ``server.key``, as the node sees it.
+        trust: folder of ``ca.crt``, likewise.
+        binary: the nginx that will run.
+        is_contained: whether it runs in a container.
     """
     temp_paths = "\n".join(
         f"    {directive} temp/{directive.removesuffix('_temp_path')};"
@@ -148,7 +185,8 @@ def render_node(
         node_header=NODE_HEADER,
         id_header=ID_HEADER,
         request_id=_ID,
-        certificates=certificates,
+        ssl="" if tls == "none" else " ssl",
+        tls=_TLS[tls].format(server=server, trust=trust),
     )
 
 

@@ -11,8 +11,10 @@ from bench.placement import Address
 from bench.stack.binaries import Binary
 from bench.stack.nodes.config import ACCESS_LOG, render_node
 from bench.stack.nodes.pages import ERROR_PAGE, welcome_page
+from bench.stack.protocol import NodeSpec
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
+CERTIFICATE_FILES = ("ca.crt", "server.crt", "server.key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,22 @@ class NodeFolder:
         return self.path / "nginx.conf"
 
     @property
+    def server(self) -> Path:
+        """The link to the folder with the node's certificate and key."""
+        return self.path / "server"
+
+    @property
+    def trust(self) -> Path:
+        """The link to the folder with the authority of its clients."""
+        return self.path / "trust"
+
+    def serve_with(self, certificates: Path) -> None:
+        """Point ``server`` to another folder, by one rename; nginx reads it at its next reload."""
+        fresh = self.path / "server.new"
+        fresh.symlink_to(certificates)
+        fresh.replace(self.server)
+
+    @property
     def log(self) -> Path:
         """What nginx says: its error log."""
         return self.path / "output.log"
@@ -39,49 +57,54 @@ class NodeFolder:
 
 def write_node(
     folder: NodeFolder,
+    node: NodeSpec,
     *,
-    name: str,
-    page: str,
     address: Address,
     certificates: Path,
     binary: Binary,
-    seen: Path | None = None,
+    seen: str | None = None,
 ) -> None:
     """Write configuration and pages of one node.
 
     Args:
         folder: where to.
-        name: of the node.
-        page: the word on its welcome page.
+        node: what it is.
         address: where it listens.
         certificates: folder with ``ca.crt``, ``server.crt`` and ``server.key``.
         binary: the nginx that will run.
-        seen: the same folder as a node in a container sees it; None: the node is a process beside this one.
+        seen: the folder in which a node in a container finds these files; None: the node is a process beside
+            this one.
 
     Raises:
         StackError: certificates are missing, or a file cannot be written.
     """
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(node.name):
         raise StackError(
-            f"{name!r} cannot name a node.", remedy="Use letters, digits, dots, dashes and underscores."
+            f"{node.name!r} cannot name a node.", remedy="Use letters, digits, dots, dashes and underscores."
         )
-    for needed in ("ca.crt", "server.crt", "server.key"):
+    for needed in CERTIFICATE_FILES if node.tls != "none" else ():
         if not (certificates / needed).is_file():
             raise StackError(
-                f"{name} needs {needed} and it is not there.",
+                f"{node.name} needs {needed} and it is not there.",
                 where=str(certificates),
                 remedy="Write the certificates before the stack is started.",
             )
     pages = folder.path / "html"
     for needed_folder in (folder.path, pages, folder.path / "temp"):
         needed_folder.mkdir(mode=0o700)
-    (pages / "index.html").write_text(welcome_page(page), encoding="utf-8")
+    (pages / "index.html").write_text(welcome_page(node.page), encoding="utf-8")
     (pages / "50x.html").write_text(ERROR_PAGE, encoding="utf-8")
+    if seen is None:
+        # By links of our own: nginx would read signs in the path of a folder as its own syntax.
+        folder.serve_with(certificates)
+        folder.trust.symlink_to(certificates)
     folder.config.write_text(
         render_node(
-            name=name,
+            name=node.name,
             address=address,
-            certificates=seen or certificates,
+            tls=node.tls,
+            server=seen or folder.server.name,
+            trust=seen or folder.trust.name,
             binary=binary,
             is_contained=seen is not None,
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 
 _PAGE = """\
@@ -47,3 +48,8 @@ ERROR_PAGE = """\
 def welcome_page(word: str) -> str:
     """Nginx's own welcome page with *word* as a second heading."""
     return _PAGE.format(word=html.escape(word))
+
+
+def page_digest(word: str) -> str:
+    """SHA-256 (hex) of the welcome page with *word*, as a node serves it."""
+    return hashlib.sha256(welcome_page(word).encode()).hexdigest()

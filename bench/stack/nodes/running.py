@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import re
 import socket
 import ssl
@@ -10,14 +12,20 @@ from pathlib import Path
 from bench.child import tail
 from bench.placement import Address
 from bench.stack.binaries import Binary
+from bench.stack.nodes.config import READY_PATH
 from bench.stack.nodes.files import NodeFolder
+from bench.stack.protocol import NodeTls
 
 _CRASH = re.compile(r"\[alert\].* worker process \d+ exited on signal")
 
 
 def node_command(folder: NodeFolder, binary: Binary) -> list[str]:
-    """The command that runs one node in the foreground."""
-    command = [str(binary.path), "-p", f"{folder.path}/", "-c", str(folder.config)]
+    """The command that runs one node in the foreground.
+
+    A process beside this one is given its folder relative to the run folder, in which it is started: nginx
+    would read a ``$`` in an absolute path as the name of a variable.
+    """
+    command = [str(binary.path), "-p", f"{folder.path}/", "-c", folder.config.name]
     # Until it has read its configuration, nginx logs where it was built to: maybe to a file of root's.
     return [*command, "-e", "stderr"] if binary.is_at_least(1, 19, 5) else command
 
@@ -32,22 +40,27 @@ def inherit(descriptor: int) -> dict[str, str]:
     return {"NGINX": f"{descriptor};"}
 
 
-def answers(address: Address, timeout_s: float) -> bool:
-    """Whether a worker completes a TLS handshake there. Leaves no line in the access log.
+def answers(address: Address, tls: NodeTls, timeout_s: float) -> bool:
+    """Whether a worker answers there: by a TLS handshake, or plainly. Leaves no line in the access log.
 
     The socket listens before nginx runs, so a connection alone proves nothing. Nothing is verified here: a
     node with a wrong certificate is up too, and finding that out is the verification's job.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
     try:
+        if tls == "none":
+            connection = http.client.HTTPConnection(*address, timeout=timeout_s)
+            with contextlib.closing(connection):
+                connection.request("GET", READY_PATH)
+                return connection.getresponse().status == http.HTTPStatus.NO_CONTENT
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
         with (
             socket.create_connection(address, timeout_s) as raw,
             context.wrap_socket(raw, server_hostname="localhost"),
         ):
             return True
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return False
 
 

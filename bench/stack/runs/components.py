@@ -27,7 +27,7 @@ def read_components(folder: RunFolder) -> tuple[Component, ...]:
     try:
         found = json.loads((folder.path / COMPONENTS).read_text(encoding="utf-8"))
         return tuple(_from_json(component) for component in found)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ()
 
 
@@ -41,6 +41,7 @@ def _to_json(component: Component) -> dict[str, Any]:
         "admin_url": component.admin_url,
         "log": str(component.log),
         "access_log": _text(component.access_log),
+        "tls": component.tls,
         "config": _text(component.config),
         "container": component.container,
     }
@@ -58,6 +59,7 @@ def _from_json(component: dict[str, Any]) -> Component:
         admin_url=component["admin_url"],
         log=Path(component["log"]),
         access_log=_path(component["access_log"]),
+        tls=component.get("tls"),
         config=_path(component["config"]),
         container=component.get("container"),
     )

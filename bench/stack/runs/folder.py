@@ -144,7 +144,7 @@ class RunFolder:
     def _mark(self) -> dict[str, Any]:
         try:
             mark = json.loads((self.path / OWNER).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return mark if isinstance(mark, dict) else {}
 
@@ -158,7 +158,7 @@ class RunFolder:
         for line in lines:
             try:
                 marks.append(ProcessMark(**json.loads(line)))
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, RecursionError):
                 continue
         return tuple(marks)
 

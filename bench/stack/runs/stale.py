@@ -1,7 +1,7 @@
 """Runs on this machine: which there are, which of them are stale, how they end.
 
 A process is ended only if it is beyond doubt one of the run's: marked with its id *and* its start, a member
-of a session that such a process leads, or one whose command line names the run's own folder.
+of a session that such a process leads, or one that runs in the run's own folder.
 """
 
 from __future__ import annotations
@@ -211,5 +211,5 @@ def _is_member(process: psutil.Process, marks: dict[int, ProcessMark], path: str
             return leader.is_same(psutil.Process(leader.pid))
         except psutil.NoSuchProcess:
             return process.create_time() >= leader.started - 1.0
-    # Started, and not yet noted when the run was killed: Envoy and nginx name the folder as an argument.
-    return process.name() in PROGRAMS and any(path in word for word in process.cmdline())
+    # Started, and not yet noted when the run was killed: every part is started in the folder.
+    return process.name() in PROGRAMS and process.cwd() == path

@@ -11,7 +11,6 @@ from envoy_data_plane.envoy.config.cluster.v3 import (
     Cluster,
     ClusterCustomClusterType,
     ClusterDiscoveryType,
-    ClusterDnsLookupFamily,
     ClusterEdsClusterConfig,
     ClusterLbPolicy,
     ClusterOriginalDstLbConfig,
@@ -23,7 +22,6 @@ from envoy_data_plane.envoy.extensions.clusters.dns.v3 import DnsCluster
 from envoy_data_plane.envoy.extensions.clusters.dynamic_forward_proxy.v3 import (
     ClusterConfig as DynamicForwardProxy,
 )
-from envoy_data_plane.envoy.extensions.common.dynamic_forward_proxy.v3 import DnsCacheConfig
 from envoy_data_plane.envoy.extensions.network.dns_resolver.cares.v3 import CaresDnsResolverConfig
 
 from bench.errors import Position
@@ -35,6 +33,7 @@ from bench.istio.registry.destination_rules import MergedRule
 from bench.istio.registry.services import Endpoint, Origin, Protocol, Resolution, Service, ServicePort
 from bench.istio.resource import Resource
 from bench.translate.cluster.connection_pool import (
+    UpstreamHttp,
     apply_pool,
     circuit_breakers,
     connect_timeout,
@@ -45,8 +44,15 @@ from bench.translate.cluster.connection_pool import (
 from bench.translate.cluster.endpoints import load_assignment, subset_endpoints
 from bench.translate.cluster.load_balancer import DYNAMIC_TYPE, apply_load_balancer, common_lb_config
 from bench.translate.cluster.outlier import outlier_detection
-from bench.translate.cluster.upstream_tls import UpstreamTls, collect_secrets, transport_socket, upstream_tls
+from bench.translate.cluster.upstream_tls import (
+    UpstreamTls,
+    collect_secrets,
+    transport_socket,
+    upstream_tls,
+    with_files,
+)
 from bench.translate.context import Context
+from bench.translate.dns_cache import dns_cache
 from bench.translate.messages import pack, variant
 from bench.translate.notices import Notice, Refusal, RefusedError
 from bench.translate.traffic_policy import port_policy, subset_policy
@@ -98,7 +104,9 @@ def _clusters_of_port(
 ) -> Iterator[BuiltCluster]:
     endpoints = context.view.endpoints(service, port)
     merged = context.view.rule(service)
-    subsets = merged.rule.subsets if merged is not None else ()
+    # istiod builds no subset clusters for names that are resolved on demand.
+    has_subsets = merged is not None and service.resolution is not Resolution.DYNAMIC_DNS
+    subsets = merged.rule.subsets if merged is not None and has_subsets else ()
     for subset in (None, *subsets):
         builder = _Builder(context, service, port, merged, subset)
         if only is not None and builder.name not in only:
@@ -152,7 +160,7 @@ class _Builder:
             return None
         if balancer is not None and balancer.zone_aware_lb_setting is not None:
             raise RefusedError(Refusal.ZONE_AWARE, self._where("load_balancer"))
-        apply_load_balancer(cluster, balancer, self.port.protocol, semantics)
+        apply_load_balancer(cluster, balancer, semantics)
         if cluster.type is ClusterDiscoveryType.ORIGINAL_DST:
             self._demand_interception()
             separate = ()
@@ -162,6 +170,8 @@ class _Builder:
         tls = self._tls(policy, is_http2=http.http2 is not None)
         if tls is not None:
             http.auto_sni, http.auto_san = tls.auto_sni, tls.auto_san
+        if self.service.resolution is Resolution.DYNAMIC_DNS:
+            self._secure_dynamic(cluster, http, tls)
         cluster.transport_socket = transport_socket(
             tls,
             policy.proxy_protocol.version
@@ -195,7 +205,8 @@ class _Builder:
         resolution = self.service.resolution
         if resolution is Resolution.PASSTHROUGH and self.context.view.is_sidecar:
             cluster.type = ClusterDiscoveryType.ORIGINAL_DST
-            if self.port.target_port is not None and self.port.target_port != self.port.number:
+            is_entry = self.service.origin is Origin.SERVICE_ENTRY
+            if is_entry and self.port.target_port is not None:
                 cluster.original_dst_lb_config = ClusterOriginalDstLbConfig(
                     upstream_port_override=self.port.target_port
                 )
@@ -235,13 +246,20 @@ class _Builder:
                 host=self.service.host,
                 proxy=self.context.view.name,
             )
-        cache = DnsCacheConfig(
-            name=f"{self.service.host}_dfp_dns_cache", dns_lookup_family=ClusterDnsLookupFamily.V4_ONLY
-        )
         cluster.common_lb_config = None
-        cluster.cluster_type = ClusterCustomClusterType(
-            name=DYNAMIC_TYPE, typed_config=pack(DynamicForwardProxy(dns_cache_config=cache))
-        )
+        cluster.cluster_type = _dynamic_type(self.service, is_insecure=False)
+
+    def _secure_dynamic(self, cluster: Cluster, http: UpstreamHttp, tls: UpstreamTls | None) -> None:
+        """Check each name's own certificate; where a rule rules that out, allow what Envoy calls insecure.
+
+        An explicit ``sni`` takes the place of the automatic one, and the name asked for is still compared.
+        Envoy refuses such a cluster with any HTTP options unless both are automatic or it is allowed so.
+        """
+        if tls is not None and tls.is_checked_by_name:
+            http.auto_san = True
+        has_options = http.message() is not None
+        if has_options and not (http.auto_sni and http.auto_san):
+            cluster.cluster_type = _dynamic_type(self.service, is_insecure=True)
 
     def _demand_interception(self) -> None:
         if self.context.intercepts:
@@ -295,6 +313,18 @@ class _Builder:
         if settings is None:
             self._warn_about_lost_tls()
             return None
+        secret = self.context.view.registry.inventory.credentials.get(settings.credential_name or "")
+        if secret is not None:
+            if self.context.view.is_sidecar and (self.rule is None or self.rule.workload_selector is None):
+                # istiod gives a sidecar the secrets of rules that select it, and else drops its TLS.
+                self.context.warn(
+                    Notice.CREDENTIAL_LEFT_OUT,
+                    self._where("tls"),
+                    cluster=self.name,
+                    proxy=self.context.view.name,
+                )
+                return None
+            settings = with_files(settings, secret)
         tls = upstream_tls(
             settings,
             semantics=self.context.semantics,
@@ -324,6 +354,13 @@ class _Builder:
             each is not None and each.tls is not None and each.tls.mode != "DISABLE" for each in candidates
         ):
             self.context.warn(Notice.TLS_DROPPED, self._where(), cluster=self.name)
+
+
+def _dynamic_type(service: Service, *, is_insecure: bool) -> ClusterCustomClusterType:
+    config = DynamicForwardProxy(
+        dns_cache_config=dns_cache(service.host), allow_insecure_cluster_options=is_insecure
+    )
+    return ClusterCustomClusterType(name=DYNAMIC_TYPE, typed_config=pack(config))
 
 
 def _dns_type(*, is_round_robin: bool) -> ClusterCustomClusterType:

@@ -24,7 +24,6 @@ from bench.istio.models.destination_rule import (
     LoadBalancerSettings,
     OutlierDetection,
 )
-from bench.istio.registry.services import Protocol
 from bench.translate.semantics import Semantics
 
 SMALLEST_RING = 1024
@@ -78,12 +77,12 @@ def weighs_localities(settings: LoadBalancerSettings | None, outlier: OutlierDet
 
 
 def apply_load_balancer(
-    cluster: Cluster, settings: LoadBalancerSettings | None, protocol: Protocol, semantics: Semantics
+    cluster: Cluster, settings: LoadBalancerSettings | None, semantics: Semantics
 ) -> None:
     """Set the policy of *cluster* (istio ``applyLoadBalancer``).
 
-    A cluster that goes to the original destination keeps to it; Redis is sharded by Maglev.
-    PASSTHROUGH makes it such a cluster, whatever it was.
+    A cluster that goes to the original destination keeps to it. PASSTHROUGH makes it such a cluster, whatever
+    it was. Redis is balanced like any other protocol: istiod shards it only with a switch that is off.
     """
     if cluster.type is ClusterDiscoveryType.ORIGINAL_DST:
         cluster.lb_policy = ClusterLbPolicy.CLUSTER_PROVIDED
@@ -92,9 +91,6 @@ def apply_load_balancer(
         cluster.lb_policy = ClusterLbPolicy.CLUSTER_PROVIDED
         return
     default = ClusterLbPolicy.LEAST_REQUEST if semantics.least_request else ClusterLbPolicy.ROUND_ROBIN
-    if protocol is Protocol.REDIS:
-        cluster.lb_policy = ClusterLbPolicy.MAGLEV
-        return
     if settings is not None and settings.consistent_hash is not None:
         _apply_hash(cluster, settings.consistent_hash)
         return

@@ -31,6 +31,7 @@ from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 
 from bench.errors import InputError, Position
 from bench.istio.hosts import is_ip
+from bench.istio.inventory import CredentialFiles
 from bench.istio.models.destination_rule import ClientTLSSettings
 from bench.translate.config import TlsMaterial
 from bench.translate.messages import pack
@@ -60,6 +61,20 @@ class UpstreamTls:
     auto_san: bool
     """Envoy compares the certificate with that host."""
     skips_verification: bool = False
+    is_checked_by_name: bool = False
+    """The host asked for must stand in the certificate, unless names are written."""
+
+
+def with_files(settings: ClientTLSSettings, secret: CredentialFiles) -> ClientTLSSettings:
+    """Write the files of a secret in place of its name."""
+    return settings.model_copy(
+        update={
+            "credential_name": "",
+            "client_certificate": secret.certificate,
+            "private_key": secret.private_key,
+            "ca_certificates": secret.ca,
+        }
+    )
 
 
 def upstream_tls(
@@ -126,6 +141,7 @@ def upstream_tls(
         auto_sni=semantics.auto_sni and not settings.sni,
         auto_san=semantics.auto_sni and not settings.sni and not settings.subject_alt_names and not skips,
         skips_verification=skips,
+        is_checked_by_name=not settings.subject_alt_names and not skips,
     )
 
 

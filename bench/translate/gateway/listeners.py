@@ -56,17 +56,12 @@ def _chains(context: Context, bind: str, port: int, servers: Sequence[PlacedServ
     stat_prefix = f"outbound_{listener_name(bind, port)}"
     chains: list[FilterChain] = []
     sni_taken: set[str] = set()
-    first = servers[0]
-    if first.protocol.is_http:
-        speaks_grpc_web = any(server.protocol is Protocol.GRPC_WEB for server in servers)
-        manager = http_manager(
-            context, stat_prefix=stat_prefix, route_config=first.route_name, speaks_grpc_web=speaks_grpc_web
-        )
-        chain = _chain(FilterChain(filters=[manager]))
-        context.origins.note(chain, server=tuple(placed.locate for placed in servers))
-        return [chain]
+    plain = [placed for placed in servers if placed.protocol.is_http]
     for placed in servers:
-        if is_http_server(placed.server):
+        if placed.protocol.is_http:
+            if placed is plain[0]:
+                chains.append(_plain_chain(context, stat_prefix, plain))
+        elif is_http_server(placed.server):
             manager = http_manager(
                 context, stat_prefix=placed.server.name or stat_prefix, route_config=placed.route_name
             )
@@ -82,6 +77,20 @@ def _chains(context: Context, bind: str, port: int, servers: Sequence[PlacedServ
         else:
             chains += _tcp_chain(context, placed)
     return chains
+
+
+def _plain_chain(context: Context, stat_prefix: str, servers: Sequence[PlacedServer]) -> FilterChain:
+    """Build the one chain of all plain HTTP servers of a socket; the first decides about gRPC-Web."""
+    first = servers[0]
+    manager = http_manager(
+        context,
+        stat_prefix=stat_prefix,
+        route_config=first.route_name,
+        speaks_grpc_web=first.protocol is Protocol.GRPC_WEB,
+    )
+    chain = _chain(FilterChain(filters=[manager]))
+    context.origins.note(chain, server=tuple(placed.locate for placed in servers))
+    return chain
 
 
 def _chain(chain: FilterChain) -> FilterChain:

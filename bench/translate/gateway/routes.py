@@ -65,25 +65,41 @@ def intersection(server_hosts: Sequence[str], virtual_service: BoundVirtualServi
 
 def _route_config(context: Context, name: str, servers: Sequence[PlacedServer]) -> RouteConfiguration:
     hosts: dict[str, _Host] = {}
+    known: _Built = {}
     for placed in servers:
-        _add_server(context, placed, hosts)
+        _add_server(context, placed, hosts, known)
     built = _virtual_hosts(context, hosts) if hosts else [_black_hole(context, servers[0].server.port.number)]
     return route_configuration(name, built, ignores_port=not context.semantics.domains_with_ports)
 
 
-def _add_server(context: Context, placed: PlacedServer, hosts: dict[str, _Host]) -> None:
+_Built = dict[tuple[str, str, str], list[Route]]
+"""Gateway, namespace and name of a VirtualService -> its routes."""
+
+
+def _add_server(context: Context, placed: PlacedServer, hosts: dict[str, _Host], known: _Built) -> None:
+    """Add the hosts of a server.
+
+    As istiod does, the routes of a VirtualService are built once for each Gateway: for the first server that
+    it has any for, with that server's port; later servers of the Gateway share them.
+    """
     number = placed.server.port.number
     redirects = placed.server.tls is not None and placed.server.tls.https_redirect
     scope = RouteScope(
-        number, frozenset({placed.gateway_name}), only_this_port=False, has_tls=placed.terminates_tls
+        number,
+        frozenset({placed.gateway_name}),
+        only_this_port=False,
+        # Any tls block counts, also one that only says httpsRedirect.
+        has_tls=placed.server.tls is not None,
     )
     for virtual_service in context.view.virtual_services(placed.gateway_name):
         common = intersection(placed.hosts, virtual_service)
         if not common:
             continue
-        routes = routes_of(context, virtual_service, scope)
+        key = (placed.gateway_name, virtual_service.namespace, virtual_service.name)
+        routes = known.get(key) or routes_of(context, virtual_service, scope)
         if not routes:
             continue
+        known[key] = routes
         for host in common:
             entry = hosts.setdefault(host, _Host(virtual_host_name(host, number), number))
             entry.routes += routes
@@ -92,7 +108,8 @@ def _add_server(context: Context, placed: PlacedServer, hosts: dict[str, _Host])
             entry.redirects = entry.redirects or redirects
     if redirects:
         for written in placed.hosts:
-            host = written.rpartition("/")[2].lower()
+            # istiod takes the host as written, with its namespace in front: nobody asks for such a name.
+            host = written.lower()
             entry = hosts.setdefault(host, _Host(virtual_host_name(host, number), number))
             entry.redirects = True
             _append_new(entry.servers, placed)

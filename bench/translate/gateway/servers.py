@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bench.errors import Position
 from bench.istio.models.gateway import Gateway, Server
 from bench.istio.registry.protocols import parse_protocol
-from bench.istio.registry.services import ANY_ADDRESS, Origin, Protocol
+from bench.istio.registry.services import ANY_ADDRESS, Origin, Protocol, Service, ServicePort
 from bench.istio.registry.view import ProxyView
 from bench.istio.registry.workloads import selects
 from bench.istio.resource import Resource
@@ -98,9 +97,10 @@ def is_http_server(server: Server) -> bool:
 def merge_servers(context: Context) -> MergedServers:
     """Merge the servers of all Gateways whose selector fits the proxy, oldest Gateway first.
 
-    On one port and bind address plain HTTP servers share a route configuration, TLS servers are told apart by
-    SNI, and anything else that meets a server of another kind is left out with a warning, as istiod leaves it
-    out without one. So is a whole TLS server of which any host is taken.
+    On one port and bind address plain HTTP servers share a route configuration, and TLS servers are told
+    apart by SNI. A plain server joins TLS servers that are there already; whatever comes after a plain one
+    and is not HTTP like it is left out with a warning, as istiod leaves it out without one. So is a whole
+    TLS server of which any host is taken.
     """
     merger = _Merger(context)
     for gateway in context.view.registry.gateways:
@@ -123,9 +123,9 @@ class _Merger:
             f"{gateway.namespace}/{host[2:]}" if host.startswith("./") else host.removeprefix("*/")
             for host in server.hosts
         )
-        for port in resolved_ports(self._context.view, server.port.number):
-            name = self._route_name(gateway, server, port)
-            self._place(PlacedServer(server, gateway, index, hosts, port, name))
+        port = resolved_port(self._context.view, server.port.number)
+        name = self._route_name(gateway, server, port)
+        self._place(PlacedServer(server, gateway, index, hosts, port, name))
 
     def _route_name(self, gateway: Resource[Gateway], server: Server, port: int) -> str:
         if parse_protocol(server.port.protocol).is_http:
@@ -149,10 +149,10 @@ class _Merger:
         if server.tls is not None:
             known = self._tls_hosts.setdefault(port, {})
             taken = [host for host in placed.hosts if known.get(host) == server.bind]
-            known.update(dict.fromkeys(placed.hosts, server.bind))
             if taken:
                 self._skip(placed, Notice.HOST_TAKEN, port=port, host=taken[0])
                 return
+            known.update(dict.fromkeys(placed.hosts, server.bind))
         if port not in self._ports:
             self._ports.add(port)
             if not is_tls_server(server):
@@ -168,16 +168,13 @@ class _Merger:
                     return
             self._keep(placed)
             return
-        if not is_tls_server(server) and self._has_socket(placed):
-            self._skip(placed, Notice.PORT_TAKEN, protocol="TLS", port=port)
-            return
-        if placed.route_name and placed.route_name in self.merged.by_route_name:
+        if not is_tls_server(server):
+            # It joins the TLS servers, and the port counts as plain from then on.
+            self._plain[port] = placed
+        elif placed.route_name and placed.route_name in self.merged.by_route_name:
             self._skip(placed, Notice.PORT_NAME_TAKEN, name=server.port.name)
             return
         self._keep(placed)
-
-    def _has_socket(self, placed: PlacedServer) -> bool:
-        return (placed.bind, placed.port) in self.merged.by_socket
 
     def _keep(self, placed: PlacedServer) -> None:
         self.merged.by_socket.setdefault((placed.bind, placed.port), []).append(placed)
@@ -185,29 +182,40 @@ class _Merger:
             self.merged.by_route_name.setdefault(placed.route_name, []).append(placed)
 
 
-def resolved_ports(view: ProxyView, number: int) -> Sequence[int]:
-    """Give the ports that the proxy listens on for a Gateway's port *number*.
+_NO_TRANSLATION = "experimental.istio.io/disable-gateway-port-translation"
+"""A label of a Service whose ports lead no gateway anywhere."""
 
-    If a Service selects the proxy and has that port, connections arrive at its target port.
+
+def resolved_port(view: ProxyView, number: int) -> int:
+    """Give the port that the proxy listens on for a Gateway's port *number*.
+
+    If a Service selects the proxy and has that port, connections arrive at its target port; the first such
+    port counts. Of ports of one Service with the same target and protocol only the first does.
+    Source: istio ``GetProxyServiceTargetsByPod`` and ``resolvePorts``.
     """
-    targets = {
-        endpoint.port
-        for service in view.registry.services
-        if service.origin is Origin.KUBERNETES
-        and service.namespace == view.namespace
-        and service.selector
-        and selects(service.selector, view.proxy.labels)
-        and (port := service.port(number)) is not None
-        for endpoint in (service.endpoints)
-        if endpoint.address == view.proxy.ip and endpoint.port_name == port.name
-    } | {
-        port.target_port
-        for service in view.registry.services
-        if service.origin is Origin.KUBERNETES
-        and service.namespace == view.namespace
-        and service.selector
-        and selects(service.selector, view.proxy.labels)
-        and (port := service.port(number)) is not None
-        and port.target_port is not None
-    }
-    return sorted(targets) or [number]
+    for service in view.registry.services:
+        if (
+            service.origin is not Origin.KUBERNETES
+            or service.namespace != view.namespace
+            or not service.selector
+            or not selects(service.selector, view.proxy.labels)
+            or _NO_TRANSLATION in service.labels
+        ):
+            continue
+        seen: set[tuple[int, Protocol]] = set()
+        for port in service.ports:
+            target = _target(view, service, port)
+            if target is None or (target, port.protocol) in seen:
+                continue
+            seen.add((target, port.protocol))
+            if port.number == number:
+                return target
+    return number
+
+
+def _target(view: ProxyView, service: Service, port: ServicePort) -> int | None:
+    """Give where the proxy itself listens for *port*; a name for a target is known from its endpoint only."""
+    if port.target_port is not None:
+        return port.target_port
+    own = (each for each in service.endpoints if each.address == view.proxy.ip)
+    return next((endpoint.port for endpoint in own if endpoint.port_name == port.name), None)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from envoy_data_plane.envoy.config.core.v3 import Http1ProtocolOptions
 from envoy_data_plane.envoy.config.listener.v3 import Filter
 from envoy_data_plane.envoy.extensions.filters.http.cors.v3 import Cors
+from envoy_data_plane.envoy.extensions.filters.http.dynamic_forward_proxy.v3 import FilterConfig as HttpLookup
 from envoy_data_plane.envoy.extensions.filters.http.fault.v3 import HttpFault
 from envoy_data_plane.envoy.extensions.filters.http.grpc_web.v3 import GrpcWeb
 from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
@@ -21,6 +22,9 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
     Rds,
 )
 from envoy_data_plane.envoy.extensions.filters.network.mongo_proxy.v3 import MongoProxy
+from envoy_data_plane.envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3 import (
+    FilterConfig as SniLookup,
+)
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import (
     TcpProxy,
     TcpProxyTunnelingConfig,
@@ -33,6 +37,7 @@ from bench.istio.cluster_names import cluster_name
 from bench.istio.models.virtual_service import Destination, RouteDestination
 from bench.istio.registry.services import Protocol
 from bench.translate.context import Context
+from bench.translate.dns_cache import dns_cache
 from bench.translate.messages import pack
 
 HTTP_MANAGER = "envoy.filters.network.http_connection_manager"
@@ -40,9 +45,16 @@ TCP_PROXY = "envoy.filters.network.tcp_proxy"
 
 
 def http_manager(
-    context: Context, *, stat_prefix: str, route_config: str, speaks_grpc_web: bool = False
+    context: Context,
+    *,
+    stat_prefix: str,
+    route_config: str,
+    speaks_grpc_web: bool = False,
+    resolves: str | None = None,
 ) -> Filter:
     """Build the HTTP connection manager of a listener, with the settings that istiod chooses.
+
+    *resolves* is the host whose names are looked up on demand (DYNAMIC_DNS).
 
     Fault and CORS filters do nothing until a route configures them; what is left out are Istio's own filters,
     which Envoy as released does not have.
@@ -56,8 +68,11 @@ def http_manager(
     filters += [
         HttpFilter(name="envoy.filters.http.fault", typed_config=pack(HttpFault())),
         HttpFilter(name="envoy.filters.http.cors", typed_config=pack(Cors())),
-        HttpFilter(name="envoy.filters.http.router", typed_config=pack(Router())),
     ]
+    if resolves is not None:
+        lookup = HttpLookup(dns_cache_config=dns_cache(resolves))
+        filters.append(HttpFilter(name="envoy.filters.http.dynamic_forward_proxy", typed_config=pack(lookup)))
+    filters.append(HttpFilter(name="envoy.filters.http.router", typed_config=pack(Router())))
     manager = HttpConnectionManager(
         stat_prefix=stat_prefix,
         rds=Rds(route_config_name=route_config),
@@ -120,13 +135,21 @@ def service_filters(context: Context, host: str, port: int, protocol: Protocol) 
     return tcp_filters(context, [route], port=port, protocol=protocol, stat_prefix="")
 
 
+def sni_lookup(host: str, port: int) -> Filter:
+    """Build the filter that looks up the name of a TLS connection on demand, in front of the TCP proxy."""
+    config = SniLookup(dns_cache_config=dns_cache(host), port_value=port)
+    return Filter(
+        name="envoy.extensions.filters.network.sni_dynamic_forward_proxy", typed_config=pack(config)
+    )
+
+
 def _destination(context: Context, destination: Destination, port: int) -> str:
-    service = context.view.service(destination.host)
+    service = context.view.destination(destination.host)
     if destination.port is not None:
         port = destination.port.number
     elif service is not None and len(service.ports) == 1:
         port = service.ports[0].number
-    host = destination.host
+    host = service.host if service is not None else destination.host
     if service is not None and service.external_name is not None:
         host = service.external_name
     return cluster_name(host, port, destination.subset)

@@ -9,11 +9,11 @@ from envoy_data_plane.envoy.config.listener.v3 import FilterChain
 
 from bench.istio.hosts import MESH
 from bench.istio.models.virtual_service import L4MatchAttributes, TLSMatchAttributes
-from bench.istio.registry.services import ANY_ADDRESS, Service, ServicePort
+from bench.istio.registry.services import ANY_ADDRESS, Resolution, Service, ServicePort
 from bench.istio.registry.virtual_services import BoundVirtualService
 from bench.translate.context import Context
 from bench.translate.listener.chains import chain_match
-from bench.translate.listener.filters import service_filters, tcp_filters
+from bench.translate.listener.filters import service_filters, sni_lookup, tcp_filters
 
 
 def _holds(context: Context, match: L4MatchAttributes | TLSMatchAttributes, port: int) -> bool:
@@ -94,6 +94,8 @@ def tls_chains(
                 if not _holds(context, match, port.number) or key in seen:
                     continue
                 seen.add(key)
+                # As in istiod, a match's own subnets also hold for the matches after it.
+                blocks = match.destination_subnets or blocks
                 filters = tcp_filters(
                     context,
                     route.route,
@@ -101,9 +103,7 @@ def tls_chains(
                     protocol=port.protocol,
                     stat_prefix=f"{virtual_service.name}.{virtual_service.namespace}",
                 )
-                condition = chain_match(
-                    server_names=match.sni_hosts, subnets=match.destination_subnets or blocks
-                )
+                condition = chain_match(server_names=match.sni_hosts, subnets=blocks)
                 chain = FilterChain(filter_chain_match=condition, filters=filters)
                 rule = partial(virtual_service.locate_rule, "tls", index)
                 context.origins.note(chain, service=service.locate_port(port), rule=rule)
@@ -112,6 +112,8 @@ def tls_chains(
         return chains
     names = [service.host] if bind == ANY_ADDRESS else []
     filters = service_filters(context, service.host, port.number, port.protocol)
+    if service.resolution is Resolution.DYNAMIC_DNS:
+        filters.insert(0, sni_lookup(service.host, port.number))
     chain = FilterChain(filter_chain_match=chain_match(server_names=names, subnets=blocks), filters=filters)
     context.origins.note(chain, service=service.locate_port(port))
     return [chain]

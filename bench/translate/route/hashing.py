@@ -20,8 +20,9 @@ from bench.translate.traffic_policy import port_policy
 def hash_settings(view: ProxyView, host: str, port: int | None, subset: str = "") -> ConsistentHashLB | None:
     """Give the hash settings for a destination (istio ``hashForHTTPDestination``).
 
-    A subset's port, then the subset, then the rule's port, then the rule: the first that has a load balancer
-    decides. Settings of a port count only where the destination names its port.
+    A subset's port, then the subset, then the rule's port, then the rule: the first that has a consistent
+    hash decides; any other load balancer in between changes nothing here. Settings of a port count only where
+    the destination names its port.
     """
     merged = view.rule_for_host(host)
     if merged is None:
@@ -33,9 +34,10 @@ def hash_settings(view: ProxyView, host: str, port: int | None, subset: str = ""
             continue
         if port is not None:
             own, is_port_setting = port_policy(policy, port)
-            if is_port_setting and own is not None and own.load_balancer is not None:
-                return own.load_balancer.consistent_hash
-        if policy.load_balancer is not None:
+            balancer = own.load_balancer if is_port_setting and own is not None else None
+            if balancer is not None and balancer.consistent_hash is not None:
+                return balancer.consistent_hash
+        if policy.load_balancer is not None and policy.load_balancer.consistent_hash is not None:
             return policy.load_balancer.consistent_hash
     return None
 

@@ -173,8 +173,10 @@ def _forward(
     scope: RouteScope,
 ) -> None:
     written = placed.route
-    hashes = [destination_hash(context.view, each.destination) for each in written.route]
     single = len(written.route) == 1
+    # Of several destinations, one without weight is left out as a whole.
+    counting = [each for each in written.route if single or each.weight > 0]
+    hashes = [destination_hash(context.view, each.destination) for each in counting]
     action = RouteAction(
         retry_policy=retry_policy(
             written.retries, context.semantics, is_hashed=single and hashes[0] is not None
@@ -205,7 +207,7 @@ def _forward(
         route.response_headers_to_remove += own.response_remove
         authority = authority or own.authority
     else:
-        shares = [_weighted(context, each, scope) for each in written.route if each.weight > 0]
+        shares = [_weighted(context, each, scope) for each in counting]
         if not shares:
             raise RefusedError(Refusal.NO_WEIGHT, placed.where)
         action.weighted_clusters = WeightedCluster(clusters=shares)
@@ -236,8 +238,9 @@ def destination_cluster(context: Context, destination: Destination, scope: Route
 
     Without a port: the only port of the service, else the port that the request came in on.
     """
-    service = context.view.service(destination.host)
-    host = destination.host
+    service = context.view.destination(destination.host)
+    # A name that no service has stays as it is written; the cluster is not there.
+    host = service.host if service is not None else destination.host
     port = scope.port
     if service is not None and service.external_name is not None:
         host = service.external_name

@@ -35,6 +35,8 @@ class _Socket:
 
     http: str | None = None
     """The route configuration of plain HTTP."""
+    resolves: str | None = None
+    """The host of the first HTTP service, if its names are looked up on demand."""
     protocol: Protocol | None = None
     """What it was opened for: bytes of that protocol, or whatever comes, as soon as there is HTTP."""
     chains: list[FilterChain] = field(default_factory=list)
@@ -111,6 +113,11 @@ def sidecar_listeners(context: Context) -> tuple[list[Listener], list[RouteConfi
     return listeners, [routes[name] for name in sorted(routes)]
 
 
+def _passing_on() -> FilterChain:
+    proxy = TcpProxy(stat_prefix=PASSTHROUGH, cluster=PASSTHROUGH)
+    return FilterChain(name=PASSTHROUGH, filters=[Filter(name=TCP_PROXY, typed_config=pack(proxy))])
+
+
 def _virtual_outbound(context: Context) -> Listener:
     """Build the one listener that redirected connections reach: it hands them to the one they are for.
 
@@ -169,6 +176,8 @@ def _add(
     socket.open_for(protocol)
     socket.locate = socket.locate or service.locate_port(port)
     if has_routes:
+        if socket.http is None and protocol.is_http and service.resolution is Resolution.DYNAMIC_DNS:
+            socket.resolves = service.host
         socket.http = (
             sidecar_route_name(port.number) if bind == ANY_ADDRESS else f"{service.host}:{port.number}"
         )
@@ -203,13 +212,18 @@ def _add_routes(
 def _listener(context: Context, bind: str, port: int, socket: _Socket) -> Listener:
     chains = [chain for chain in socket.chains if chain_key(chain.filter_chain_match)]
     fallback = [chain for chain in socket.chains if not chain_key(chain.filter_chain_match)]
+    # What no chain takes goes where the client sent it, or nowhere (istio ``buildListenerFromEntry``).
+    passes_on = context.intercepts and context.view.registry.inventory.outbound == "ALLOW_ANY"
     if socket.http is not None:
         name = listener_name(bind, port)
-        manager = http_manager(context, stat_prefix=f"outbound_{name}", route_config=socket.http)
-        match = chain_match(protocols=_HTTP_PROTOCOLS) if socket.chains else None
+        manager = http_manager(
+            context, stat_prefix=f"outbound_{name}", route_config=socket.http, resolves=socket.resolves
+        )
+        match = chain_match(protocols=_HTTP_PROTOCOLS) if socket.chains or passes_on else None
         chains.insert(0, FilterChain(filter_chain_match=match, filters=[manager]))
     if chains:
-        listener = build_listener(context, bind, port, chains, fallback[0] if fallback else None)
+        default = fallback[0] if fallback else _passing_on() if passes_on else None
+        listener = build_listener(context, bind, port, chains, default)
     else:
         listener = build_listener(context, bind, port, fallback)
     if socket.locate is not None:

@@ -116,9 +116,9 @@ def _from_virtual_services(context: Context, port: int, services: dict[str, Serv
                 else:
                     hosts.append(host)
                 continue
-            covered = [service for name, service in services.items() if covers(host, name)]
-            found += [s for s in covered if owners.get(s.host) is virtual_service and s not in found]
-            if not covered:
+            met = [service for name, service in services.items() if overlap(host, name)]
+            found += [s for s in met if owners.get(s.host) is virtual_service and s not in found]
+            if not met:
                 hosts.append(host)
         routed = [s for s in found if (p := s.port(port)) is not None and _is_routed(p)]
         if routed or port == _UNKNOWN_HOST_PORT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import time
 
@@ -524,3 +525,37 @@ def test_one_nodes_answers_need_no_count_of_their_own() -> None:
         outcome = send(plan_for(stub.port, expect=Expectation(nodes=("nginx01",))))
 
     assert (counts(outcome).answered, counts(outcome).answered_by) == (60, {})
+
+
+def _with_headers(extra: bytes):
+    return always(lambda request: good(request).replace(b"\r\n\r\n", b"\r\n" + extra + b"\r\n\r\n", 1))
+
+
+def test_an_answer_that_names_two_nodes_is_no_right_answer() -> None:
+    with Stub(_with_headers(b"X-Node: nginx01")) as stub:
+        outcome = send(plan_for(stub.port))
+
+    assert texts(counts(outcome)) == {"more than one x-node in the answer": 60}
+
+
+def test_an_answer_with_transfer_encoding_and_content_length_is_named_so() -> None:
+    with Stub(_with_headers(b"Transfer-Encoding: chunked")) as stub:
+        outcome = send(plan_for(stub.port))
+
+    assert texts(counts(outcome)) == {"Transfer-Encoding with Content-Length": 60}
+
+
+def test_a_body_that_only_contains_the_marker_is_wrong_where_the_whole_is_known() -> None:
+    page = b"<h1>v1!</h1>"
+    expect = Expectation(
+        nodes=("nginx01",), body_contains="v1!", body_sha256={"nginx01": hashlib.sha256(page).hexdigest()}
+    )
+
+    def answer(request: bytes) -> bytes:
+        is_odd = int(request_id_of(request)[-4:]) % 3 == 0
+        return good(request, body=page + b"<!-- injected -->" if is_odd else page)
+
+    with Stub(always(answer)) as stub:
+        outcome = send(plan_for(stub.port, expect=expect))
+
+    assert (counts(outcome).answered, texts(counts(outcome))) == (40, {"wrong body": 20})

@@ -1,0 +1,51 @@
+"""What a node must speak, where the scenario does not say: what the proxies speak to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from envoy_data_plane.envoy.config.cluster.v3 import Cluster
+from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import UpstreamTlsContext
+
+from bench.placement import Address, same_endpoint
+from bench.preparation.stand_ins import endpoints_of
+from bench.stack import NodeTls
+from bench.translate.config import ProxyConfig
+from bench.translate.messages import unpack
+from bench.translate.reachable import reachable_clusters
+
+
+def spoken_to(plays: Address, configs: Iterable[ProxyConfig]) -> NodeTls:
+    """What the clusters that HTTP routes lead to speak to the endpoint *plays*.
+
+    ``mutual`` where all of them present a certificate, and where none leads there; ``none`` where one speaks
+    plain text. What clients send through TCP proxies is their own affair, and decides nothing here.
+    """
+    wanted = same_endpoint(plays)
+    found: set[NodeTls] = set()
+    for config in configs:
+        by_http = reachable_clusters((), config.routes)
+        assignments = {each.cluster_name: each for each in config.endpoints}
+        for cluster in config.clusters:
+            assignment = cluster.load_assignment or assignments.get(cluster.name)
+            if cluster.name not in by_http or assignment is None:
+                continue
+            if any(same_endpoint(each) == wanted for each in endpoints_of(assignment)):
+                found.add(_spoken_by(cluster))
+    levels: tuple[NodeTls, ...] = ("none", "simple")
+    return next((level for level in levels if level in found), "mutual")
+
+
+def _spoken_by(cluster: Cluster) -> NodeTls:
+    socket = cluster.transport_socket
+    if socket is None or socket.typed_config is None:
+        return "none"
+    context = unpack(socket.typed_config)
+    if not isinstance(context, UpstreamTlsContext):
+        # A wrapper, such as the PROXY protocol's: what is inside is not looked at.
+        return "mutual"
+    common = context.common_tls_context
+    presents = common is not None and bool(
+        common.tls_certificate_sds_secret_configs or common.tls_certificates
+    )
+    return "mutual" if presents else "simple"
