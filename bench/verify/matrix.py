@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from bench.headers import NODE_HEADER
@@ -56,6 +56,11 @@ class MatrixCheck:
         )
         left = len(matrix.cases) - len(asked) + matrix.left_out + len(matrix.unjudged)
         return cls(client, asked, nodes, left)
+
+    def without(self, names: Collection[str]) -> MatrixCheck:
+        """The same without the cases of these names."""
+        kept = tuple(case for case in self.cases if case.name not in names)
+        return MatrixCheck(self.client, kept, self.nodes, self.not_asked + len(self.cases) - len(kept))
 
     def verify(self, stack: Stack) -> tuple[VerificationLine, ...]:
         """Ask everything of *stack*: one line that sums up, and one for each wrong answer.

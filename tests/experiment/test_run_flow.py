@@ -52,8 +52,11 @@ class FakeVerifier:
     def __init__(self, *, walk=(), probes=()):
         self.wrong = {"walk": walk, "probes": probes}
 
-    def __call__(self, loaded, material):
+    def __call__(self, prepared, material):
         return self
+
+    def contradictions(self):
+        return ()
 
     def walk(self, stack):
         return (a_line(), *self.wrong["walk"])

@@ -97,7 +97,7 @@ def find_capacity(
                 record,
                 observer,
                 material,
-                tools.make_verifier(loaded, material),
+                tools.make_verifier(prepared, material),
                 tools,
             )
             try:
