@@ -45,6 +45,7 @@ from bench.result.reasons import UNANSWERED, Reason, ReasonCode
 from bench.result.seconds import SecondRow
 from bench.result.shares import NodeShare, SharesResult
 from bench.result.storage import RESULT_FILE, read_result, write_result
+from bench.result.traffic import MixResult, TrafficResult
 
 __all__ = [
     "HANDSHAKE_KINDS",
@@ -81,6 +82,7 @@ __all__ = [
     "LedgerResult",
     "LimitCheck",
     "MachineUse",
+    "MixResult",
     "NodeShare",
     "NoteCode",
     "Reason",
@@ -92,6 +94,7 @@ __all__ = [
     "StageCounts",
     "SubsetOutcome",
     "SubsetResult",
+    "TrafficResult",
     "TrialResult",
     "VerificationLine",
     "read_result",
