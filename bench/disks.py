@@ -26,7 +26,11 @@ def refusal(error: OSError, place: Path) -> str:
 
 def mount_of(path: Path) -> Path:
     """Where the disk of *path* is mounted; the path itself need not exist."""
-    here = path.absolute()
+    try:
+        here = path.absolute()
+    except FileNotFoundError:
+        # The current folder is gone.
+        return path
     while not here.is_mount() and here != here.parent:
         here = here.parent
     return here
