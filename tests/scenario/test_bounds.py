@@ -30,7 +30,7 @@ TRAFFIC = {
     ],
 )
 def test_traffic_beyond_reason_is_refused(changes):
-    with pytest.raises(ValidationError, match="less than or equal|finite"):
+    with pytest.raises(ValidationError, match=r"less than or equal|finite"):
         Traffic(**(TRAFFIC | changes))
 
 
