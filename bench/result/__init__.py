@@ -10,6 +10,15 @@ from bench.result.capacity import (
     Constraint,
     ConstraintCode,
 )
+from bench.result.cost import (
+    CostModel,
+    CostTerm,
+    PlanQuestion,
+    PlanResult,
+    PlanWall,
+    Residual,
+    WhatIf,
+)
 from bench.result.counts import Counts, SubsetOutcome
 from bench.result.document import (
     Fingerprint,
@@ -63,6 +72,8 @@ __all__ = [
     "ConnectionProof",
     "Constraint",
     "ConstraintCode",
+    "CostModel",
+    "CostTerm",
     "Counts",
     "DamageCode",
     "FailureExample",
@@ -83,8 +94,12 @@ __all__ = [
     "MachineUse",
     "NodeShare",
     "NoteCode",
+    "PlanQuestion",
+    "PlanResult",
+    "PlanWall",
     "Reason",
     "ReasonCode",
+    "Residual",
     "Result",
     "RunWarning",
     "SecondRow",
@@ -94,6 +109,7 @@ __all__ = [
     "SubsetResult",
     "TrialResult",
     "VerificationLine",
+    "WhatIf",
     "read_result",
     "write_result",
 ]
