@@ -37,7 +37,7 @@ def explain(
     name = proxy if proxy is not None else default_proxy(registry)
     client = registry.proxy(name)
     small = narrowed(registry, request, client)
-    connection = client_connection(request, _address(small, request, name))
+    connection = client_connection(request, client_address(small, request, name))
     proxies = Proxies(small, Sources(resources, small.services), certificates)
     hop = Tracer(proxies).arrive(name, request, connection)
     return Trace(request, hop)
@@ -58,7 +58,7 @@ class Explainer:
 
     def explain(self, request: Request, proxy: str) -> Trace:
         """Follow *request* from *proxy* on; errors as :func:`explain`."""
-        connection = client_connection(request, _address(self._registry, request, proxy))
+        connection = client_connection(request, client_address(self._registry, request, proxy))
         return Trace(request, Tracer(self.proxies).arrive(proxy, request, connection))
 
 
@@ -89,8 +89,8 @@ def default_proxy(registry: Registry) -> str:
     )
 
 
-def _address(registry: Registry, request: Request, name: str) -> str:
-    """Give the IP that the client connects to, where the registry knows it."""
+def client_address(registry: Registry, request: Request, name: str) -> str:
+    """Give the IP that a client beside the proxy *name* connects to; empty where that is not known."""
     if is_ip(request.destination.strip("[]")):
         return request.destination
     view = ProxyView(registry, name)
