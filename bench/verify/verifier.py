@@ -19,7 +19,7 @@ from bench.stack import ComponentFaults, Stack
 from bench.stack.client_address import client_address
 from bench.verify.calls import Call, make_calls
 from bench.verify.client_tls_controls import Identities
-from bench.verify.diagnosis import cause_of, read_hops
+from bench.verify.diagnosis import cause_of, certificates_of, read_hops
 from bench.verify.matrix import MatrixCheck, case_call, line_name
 from bench.verify.opinions import Contradiction, Opinions, warnings_of
 from bench.verify.path_calls import PathCheck, host_of, path_requests
@@ -59,7 +59,13 @@ class Verifier:
         self._loaded = prepared.loaded
         self._material = material
         self._explainer = Explainer(prepared.registry, prepared.loaded.resources)
-        self._opinions = Opinions(self._explainer, prepared.loaded.scenario.traffic.client)
+        client = prepared.loaded.scenario.traffic.client
+        self._opinions = Opinions(self._explainer, client)
+        # What is known of the nodes' certificates is no part of routing, but tells why a call fails.
+        known = Explainer(
+            prepared.registry, prepared.loaded.resources, certificates_of(prepared.loaded.scenario)
+        )
+        self._informed = Opinions(known, client)
 
     @functools.cached_property
     def _contradictions(self) -> tuple[Contradiction, ...]:
@@ -121,7 +127,7 @@ class Verifier:
                 answers[name],
                 ids[name],
                 hops,
-                self._opinions.trace(known[name][1]),
+                self._informed.trace(known[name][1]),
                 plays=plays,
                 right_nodes=right.get(name, ()),
             )
