@@ -10,6 +10,15 @@ from bench.result.capacity import (
     Constraint,
     ConstraintCode,
 )
+from bench.result.cost import (
+    CostModel,
+    CostTerm,
+    PlanQuestion,
+    PlanResult,
+    PlanWall,
+    Residual,
+    WhatIf,
+)
 from bench.result.counts import Counts, SubsetOutcome
 from bench.result.document import (
     AnswerCause,
@@ -65,6 +74,8 @@ __all__ = [
     "ConnectionProof",
     "Constraint",
     "ConstraintCode",
+    "CostModel",
+    "CostTerm",
     "Counts",
     "DamageCode",
     "FailureExample",
@@ -85,8 +96,12 @@ __all__ = [
     "MachineUse",
     "NodeShare",
     "NoteCode",
+    "PlanQuestion",
+    "PlanResult",
+    "PlanWall",
     "Reason",
     "ReasonCode",
+    "Residual",
     "Result",
     "RunWarning",
     "SecondRow",
@@ -96,6 +111,7 @@ __all__ = [
     "SubsetResult",
     "TrialResult",
     "VerificationLine",
+    "WhatIf",
     "read_result",
     "write_result",
 ]
