@@ -10,8 +10,18 @@ from bench.result.capacity import (
     Constraint,
     ConstraintCode,
 )
+from bench.result.cost import (
+    CostModel,
+    CostTerm,
+    PlanQuestion,
+    PlanResult,
+    PlanWall,
+    Residual,
+    WhatIf,
+)
 from bench.result.counts import Counts, SubsetOutcome
 from bench.result.document import (
+    AnswerCause,
     Fingerprint,
     LimitCheck,
     Result,
@@ -52,6 +62,7 @@ __all__ = [
     "RESULT_FILE",
     "SCHEMA_VERSION",
     "UNANSWERED",
+    "AnswerCause",
     "BlindPair",
     "Book",
     "CapacityResult",
@@ -64,6 +75,8 @@ __all__ = [
     "ConnectionProof",
     "Constraint",
     "ConstraintCode",
+    "CostModel",
+    "CostTerm",
     "Counts",
     "DamageCode",
     "FailureExample",
@@ -85,8 +98,12 @@ __all__ = [
     "MixResult",
     "NodeShare",
     "NoteCode",
+    "PlanQuestion",
+    "PlanResult",
+    "PlanWall",
     "Reason",
     "ReasonCode",
+    "Residual",
     "Result",
     "RunWarning",
     "SecondRow",
@@ -97,6 +114,7 @@ __all__ = [
     "TrafficResult",
     "TrialResult",
     "VerificationLine",
+    "WhatIf",
     "read_result",
     "write_result",
 ]
