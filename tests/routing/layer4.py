@@ -147,9 +147,8 @@ def main(arguments):
         with tempfile.TemporaryDirectory() as folder:
             try_seed(seed, tally, most=wanted - tally.cases, root=Path(folder))
         seed += 1
-    for line in tally.wrong:
-        print(line)
-    print(f"{tally.cases} connections, {dict(tally.outcomes)}, {len(tally.wrong)} disagreement(s)")
+    summary = f"{tally.cases} connections, {dict(tally.outcomes)}, {len(tally.wrong)} disagreement(s)"
+    sys.stdout.write("\n".join([*tally.wrong, summary, ""]))
     return 1 if tally.wrong else 0
 
 
