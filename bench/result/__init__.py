@@ -21,6 +21,7 @@ from bench.result.cost import (
 )
 from bench.result.counts import Counts, SubsetOutcome
 from bench.result.document import (
+    AnswerCause,
     Fingerprint,
     LimitCheck,
     Result,
@@ -60,6 +61,7 @@ __all__ = [
     "RESULT_FILE",
     "SCHEMA_VERSION",
     "UNANSWERED",
+    "AnswerCause",
     "BlindPair",
     "Book",
     "CapacityResult",
