@@ -312,7 +312,8 @@ def _near(path: Path) -> Path:
     """A path as short as it can be typed here."""
     try:
         return path.resolve().relative_to(Path.cwd())
-    except ValueError:
+    except (ValueError, FileNotFoundError):
+        # It lies elsewhere, or the current folder is gone.
         return path
 
 

@@ -21,6 +21,7 @@ from bench.result.cost import (
 )
 from bench.result.counts import Counts, SubsetOutcome
 from bench.result.document import (
+    AnswerCause,
     Fingerprint,
     LimitCheck,
     Result,
@@ -54,12 +55,14 @@ from bench.result.reasons import UNANSWERED, Reason, ReasonCode
 from bench.result.seconds import SecondRow
 from bench.result.shares import NodeShare, SharesResult
 from bench.result.storage import RESULT_FILE, read_result, write_result
+from bench.result.traffic import MixResult, TrafficResult
 
 __all__ = [
     "HANDSHAKE_KINDS",
     "RESULT_FILE",
     "SCHEMA_VERSION",
     "UNANSWERED",
+    "AnswerCause",
     "BlindPair",
     "Book",
     "CapacityResult",
@@ -92,6 +95,7 @@ __all__ = [
     "LedgerResult",
     "LimitCheck",
     "MachineUse",
+    "MixResult",
     "NodeShare",
     "NoteCode",
     "PlanQuestion",
@@ -107,6 +111,7 @@ __all__ = [
     "StageCounts",
     "SubsetOutcome",
     "SubsetResult",
+    "TrafficResult",
     "TrialResult",
     "VerificationLine",
     "WhatIf",

@@ -559,3 +559,20 @@ def test_a_body_that_only_contains_the_marker_is_wrong_where_the_whole_is_known(
         outcome = send(plan_for(stub.port, expect=expect))
 
     assert (counts(outcome).answered, texts(counts(outcome))) == (40, {"wrong body": 20})
+
+
+def test_large_bodies_are_checked_to_the_last_byte() -> None:
+    """Their middle goes a shorter way; a wrong byte there is found all the same."""
+    right = b"v1!" + bytes(range(256)) * 4000
+    expect = Expectation(nodes=("nginx01",), body_sha256={"nginx01": hashlib.sha256(right).hexdigest()})
+    asked: list[bytes] = []
+
+    def answer(request: bytes) -> bytes:
+        asked.append(request)
+        wrong = right[:500_000] + b"?" + right[500_001:]
+        return good(request, body=wrong if len(asked) % 3 == 0 else right)
+
+    with Stub(always(answer)) as stub:
+        result = counts(send(plan_for(stub.port, rate=30, expect=expect)))
+
+    assert (result.due, result.answered, texts(result)) == (9, 6, {"wrong body": 3})
