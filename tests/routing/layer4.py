@@ -1,6 +1,6 @@
 """TLS and TCP clients on generated resources: routing, explain on the translation and real Envoys must agree.
 
-``python -m tests.routing.layer4 CASES [FIRST_SEED]`` tries that many connections (``make generated-connections``).
+``python -m tests.routing.layer4 CASES [FIRST_SEED]`` tries that many (``make generated-connections``).
 """
 
 import sys
