@@ -18,7 +18,7 @@ from bench.report.document import Document
 from bench.report.html import render_html
 from bench.report.markdown import render_markdown
 from bench.report.samples import Clock, read_blobs
-from bench.report.sections import capacity, context, cost, faults, handshake, ledger, traffic
+from bench.report.sections import capacity, context, cost, faults, handshake, ledger, load, traffic
 from bench.report.text import UNKNOWN, rate, seconds, version_number
 from bench.result import CapacityResult, Result, read_result
 
@@ -66,6 +66,7 @@ def build_document(folder: Path, result: Result) -> Document:
     if result.capacity is not None:
         return _of_capacity(result, result.capacity)
     blocks = compare_sources(result.comparisons)
+    rows = _seconds(folder, result)
     return Document(
         title=result.scenario,
         description=result.description,
@@ -75,11 +76,10 @@ def build_document(folder: Path, result: Result) -> Document:
         answers=answers(result),
         sections=(
             traffic.verification(result),
+            load.load(result, rows),
             traffic.correctness(result),
             ledger.ledger(result),
-            traffic.latency(
-                result, percentile_plot(_curves(folder, result)), over_time(_seconds(folder, result))
-            ),
+            traffic.latency(result, percentile_plot(_curves(folder, result)), over_time(rows)),
             handshake.handshake(result),
             cost.config_source(result, block_dots(blocks)),
             cost.components(result),
