@@ -12,7 +12,6 @@ A message says where (``file:line``), what is wrong, and what to do about it, in
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 
@@ -27,21 +26,6 @@ class Position:
         return f"{self.file}:{self.line}"
 
 
-_CONTROL = re.compile(
-    # A terminal's own sequences whole (colours, titles, links), and what else is no text.
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-_]?"
-    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]"
-)
-
-
-def printable(text: str) -> str:
-    """Leave out what would steer a terminal or turn a line around; line ends and tabs stay.
-
-    For every text that somebody else wrote: a server's answer, a log, a program's last words.
-    """
-    return text if text.isprintable() else _CONTROL.sub("", text)
-
-
 class BenchError(Exception):
     """Something that stops the command, told in one paragraph: where, what, what to do."""
 
@@ -49,13 +33,12 @@ class BenchError(Exception):
     """Of a command that ends with this error."""
 
     def __init__(self, what: str, *, where: Position | str | None = None, remedy: str | None = None) -> None:
-        # Parts of it may be in the words of a program or a server.
-        self.what = printable(what)
+        self.what = what
         self.where = where
         self.remedy = remedy
         place = f"{where}: " if where is not None else ""
         advice = f" {remedy}" if remedy else ""
-        super().__init__(printable(f"{place}{what}{advice}"))
+        super().__init__(f"{place}{what}{advice}")
 
 
 class InputError(BenchError):

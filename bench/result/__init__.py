@@ -10,8 +10,18 @@ from bench.result.capacity import (
     Constraint,
     ConstraintCode,
 )
+from bench.result.cost import (
+    CostModel,
+    CostTerm,
+    PlanQuestion,
+    PlanResult,
+    PlanWall,
+    Residual,
+    WhatIf,
+)
 from bench.result.counts import Counts, SubsetOutcome
 from bench.result.document import (
+    AnswerCause,
     Fingerprint,
     LimitCheck,
     Result,
@@ -45,12 +55,14 @@ from bench.result.reasons import UNANSWERED, Reason, ReasonCode
 from bench.result.seconds import SecondRow
 from bench.result.shares import NodeShare, SharesResult
 from bench.result.storage import RESULT_FILE, read_result, write_result
+from bench.result.traffic import MixResult, TrafficResult
 
 __all__ = [
     "HANDSHAKE_KINDS",
     "RESULT_FILE",
     "SCHEMA_VERSION",
     "UNANSWERED",
+    "AnswerCause",
     "BlindPair",
     "Book",
     "CapacityResult",
@@ -63,6 +75,8 @@ __all__ = [
     "ConnectionProof",
     "Constraint",
     "ConstraintCode",
+    "CostModel",
+    "CostTerm",
     "Counts",
     "DamageCode",
     "FailureExample",
@@ -81,10 +95,15 @@ __all__ = [
     "LedgerResult",
     "LimitCheck",
     "MachineUse",
+    "MixResult",
     "NodeShare",
     "NoteCode",
+    "PlanQuestion",
+    "PlanResult",
+    "PlanWall",
     "Reason",
     "ReasonCode",
+    "Residual",
     "Result",
     "RunWarning",
     "SecondRow",
@@ -92,8 +111,10 @@ __all__ = [
     "StageCounts",
     "SubsetOutcome",
     "SubsetResult",
+    "TrafficResult",
     "TrialResult",
     "VerificationLine",
+    "WhatIf",
     "read_result",
     "write_result",
 ]

@@ -15,8 +15,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from bench.errors import MeasurementError, printable
+from bench.errors import MeasurementError
 from bench.headers import ID_HEADER
+from bench.plain_text import shown
 
 Entry = TypeVar("Entry")
 
@@ -170,7 +171,7 @@ class LogReader(Generic[Entry]):
                 except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
                     self.foreign += 1
                     if self.first_foreign is None:
-                        text = printable(line[:200].decode("utf-8", "replace").rstrip())
+                        text = shown(line[:200].decode("utf-8", "replace").rstrip())
                         self.first_foreign = f"{self.path}:{number}: {text}"
                     continue
                 self.entries += 1
@@ -278,7 +279,7 @@ def wait_until_flushed(
 
 def _text(value: str | None) -> str | None:
     """What a client sent, without what would steer a terminal that shows it."""
-    return value if value is None or value.isprintable() else printable(value)
+    return value if value is None or value.isprintable() else shown(value)
 
 
 def _size(path: Path) -> int:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,16 +13,19 @@ import pytest
 
 from bench.analysis.histogram import Histogram, bucket_of
 from bench.analysis.verdict import _judge_faults, judge
-from bench.errors import InputError
+from bench.errors import InputError, MeasurementError
 from bench.experiment.faults.diagnosis import Cause, Finding, diagnose
 from bench.experiment.faults.evidence import Evidence
+from bench.experiment.faults.field import find_aims
 from bench.experiment.faults.lateness import generator_limit
 from bench.experiment.faults.load import Observed, Proving, _Watch, every_fault
 from bench.experiment.faults.run import _add_clean, _judge, _try, choose
 from bench.load import Progress
-from bench.measure.topology import Topology
+from bench.measure.topology import Topology, topology_of
+from bench.preparation import prepare
 from bench.report.build import write_report
 from bench.result import Book, FaultResult, FaultsResult, LedgerBook, LedgerResult, read_result
+from bench.scenario.load import load_scenario
 from bench.telemetry.access_log import parse_envoy, parse_node
 from tests.report.synthetic import make_run
 
@@ -131,6 +135,33 @@ def test_faults_of_the_network_are_for_stacks_that_have_networks(ground):
 
     assert names == {"node-disconnected", "node-delayed", "node-lost"}
     assert all("--stack docker" in fault.obstacle(ground) for fault in asked)
+
+
+ONE_IS_ENOUGH = {
+    *("node-killed", "node-500", "body-truncated", "delivered-twice", "gateway-restarted"),
+    *("no-client-certificate", "ca-replaced", "certificate-expired"),
+}
+
+
+def test_with_one_subset_all_faults_are_made_that_need_no_second_one():
+    """The others say why not; a whole run with one of them is no failure."""
+    loaded = load_scenario(Path("scenarios/egress-mtls"))
+    subsets = loaded.scenario.traffic.subsets
+    traffic = loaded.scenario.traffic.model_copy(update={"subsets": {"v1": subsets["v1"]}})
+    scenario = loaded.scenario.model_copy(update={"traffic": traffic})
+
+    aims = find_aims(scenario, topology_of(prepare(loaded), "eds"))
+    field = SimpleNamespace(aims=aims, parts=None)
+
+    assert (aims.first.subset, aims.first.node, aims.second) == ("v1", "nginx01", None)
+    assert {fault.name for fault in every_fault() if fault.obstacle(field) is None} == ONE_IS_ENOUGH
+    with pytest.raises(MeasurementError, match="no two subsets"):
+        aims.pair()
+
+
+def test_two_subsets_of_different_nodes_can_be_mixed_up(ground):
+    assert (ground.aims.first.node, ground.aims.second.node) == ("nginx01", "nginx02")
+    assert all(fault.obstacle(ground) is None for fault in every_fault())
 
 
 def test_an_unknown_fault_is_refused_with_the_known_ones():

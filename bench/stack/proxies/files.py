@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.disks import refusal
 from bench.errors import StackError
 from bench.placement import ConfigFile
 from bench.stack.binaries import Binary
@@ -89,7 +90,7 @@ def write_files(
             staged.replace(target)
         except OSError as error:
             raise StackError(
-                f"{proxy}: {file.path} cannot be written: {error.strerror or error}.",
+                f"{proxy}: {file.path} cannot be written: {refusal(error, target)}.",
                 where=str(folder.config_root),
                 remedy="Make room on the disk, or set TMPDIR to a folder that has it.",
             ) from error
