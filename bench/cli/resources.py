@@ -91,7 +91,7 @@ def explain(
         str | None,
         typer.Option(
             metavar="WHAT",
-            help="End with 1 unless this comes: answered, closed, a status, a node's ADDRESS:PORT or a proxy.",
+            help="End with 1 unless this comes: answered, closed, a status, ADDRESS:PORT, or a proxy.",
         ),
     ] = None,
 ) -> None:

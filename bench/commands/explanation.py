@@ -29,8 +29,8 @@ def explain_folder(
 def comes_as_expected(trace: Trace, expected: str) -> bool:
     """Tell whether every way that the request can go ends as *expected*.
 
-    ``answered``: a server behind the last proxy answers; ``closed``: nobody does; a status: a proxy answers with
-    it; else an endpoint's ``ADDRESS:PORT``, or the name of the proxy that decides.
+    ``answered``: a server behind the last proxy answers; ``closed``: nobody does; a status: a proxy answers
+    with it; else an endpoint's ``ADDRESS:PORT``, or the name of the proxy that decides.
     """
     return all(_fits(ending.outcome, expected) for ending in trace.endings())
 

@@ -186,8 +186,8 @@ def check_double_tls(found: Survey) -> Iterator[Finding]:
             reported.setdefault((use.here.name, where), []).append(use)
     for (proxy, where), uses in reported.items():
         clusters = {use.cluster for use in uses}
-        # Where requests leave through the same rule it does its work, and a rule of another namespace is mostly
-        # meant for the gateway: then only who calls the TLS port is hit, and mostly nobody does.
+        # Where requests leave through the same rule it does its work, and a rule of another namespace is
+        # mostly meant for the gateway: then only who calls the TLS port is hit, and mostly nobody does.
         requests = (use for use in found.uses if use.is_http and use.here.name == proxy)
         is_needed = any(use.cluster in clusters for use in requests)
         is_near = any(_own_namespace(found, use, where) for use in uses)
