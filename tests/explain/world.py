@@ -56,6 +56,19 @@ class World:
         return f"{stand_in[0]}:{stand_in[1]}" if stand_in is not None else address
 
 
+def endpoint_addresses(config: ProxyConfig) -> list[Address]:
+    """Give each endpoint address as translated, once, sorted."""
+    assignments = [*config.endpoints, *(each.load_assignment for each in config.clusters)]
+    found: set[Address] = set()
+    for assignment in assignments:
+        for group in assignment.endpoints if assignment is not None else ():
+            for endpoint in group.lb_endpoints:
+                address = endpoint.endpoint.address if endpoint.endpoint is not None else None
+                if address is not None and address.socket_address is not None:
+                    found.add((address.socket_address.address, address.socket_address.port_value or 0))
+    return sorted(found)
+
+
 @contextlib.contextmanager
 def standing(registry: Registry, root: Path) -> Iterator[World]:
     """Start the endpoints, then the gateways, then the sidecars; leave out what files alone cannot do."""
@@ -72,7 +85,7 @@ def standing(registry: Registry, root: Path) -> Iterator[World]:
         {
             address
             for config in configs.values()
-            for address in config.endpoint_addresses
+            for address in endpoint_addresses(config)
             if address[0] not in gateways
         }
     )
@@ -123,7 +136,7 @@ def _open(world: World, name: str, registry: Registry, configs: Mapping[str, Pro
         world.endpoints[ip, port] = ("127.0.0.1", real)
     proxies = Proxies(registry, Sources(Resources()))
     for other, config in configs.items():
-        for address in config.endpoint_addresses:
+        for address in endpoint_addresses(config):
             behind = proxies.gateway_behind(written_address(*address), proxies.get(other))
             if behind is not None and behind.proxy == name:
                 target = int(behind.address.rpartition(":")[2])
