@@ -8,7 +8,7 @@ PEERS  := $(VENV)/.peers
 .DEFAULT_GOAL := help
 # Folders have these names, too: without .PHONY make would find nothing to do.
 .PHONY: help install check format test coverage fuzz bench lock clean conformance conformance-validation conformance-analyze \
-        conformance-explain generated-layer4 conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof \
+        conformance-explain generated-connections conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof \
         benchmark-faults benchmark-ledger \
         benchmark-promises benchmark-search
 
@@ -63,7 +63,7 @@ conformance-analyze: $(READY) ## hold the analyzer against recorded answers: mak
 conformance: $(READY) ## compare with istiod's recorded answers: make conformance GOLDEN=DIR
 	$(BIN)/python -m tests.conformance.translate $(GOLDEN)
 
-generated-layer4: $(READY) ## TLS and TCP clients, three opinions: routing, explain, real Envoys (CASES=2000; nightly)
+generated-connections: $(READY) ## TLS and TCP clients, three opinions: routing, explain, real Envoys (CASES=2000; nightly)
 	$(BIN)/python -m tests.routing.layer4 $(or $(CASES),2000)
 
 benchmark-translate: $(READY) ## the translation at scale: 1,000 to 5,000 ServiceEntries, by part

@@ -63,7 +63,7 @@ def build_document(folder: Path, result: Result) -> Document:
     """Put a report together; charts come from the samples and are left out where there are none."""
     if result.faults is not None:
         return _of_faults(result)
-    if result.capacity is not None:
+    if result.capacity is not None and not result.trials:
         return _of_capacity(result, result.capacity)
     blocks = compare_sources(result.comparisons)
     rows = _seconds(folder, result)
@@ -81,6 +81,7 @@ def build_document(folder: Path, result: Result) -> Document:
             ledger.ledger(result),
             traffic.latency(result, percentile_plot(_curves(folder, result)), over_time(rows)),
             handshake.handshake(result),
+            *((capacity.capacity(result),) if result.capacity is not None else ()),
             cost.config_source(result, block_dots(blocks)),
             cost.components(result),
             context.generator(result),

@@ -1,6 +1,6 @@
 """TLS and TCP clients on generated resources: routing, explain on the translation and real Envoys must agree.
 
-``python -m tests.routing.layer4 CASES [FIRST_SEED]`` tries that many connections (``make generated-layer4``).
+``python -m tests.routing.layer4 CASES [FIRST_SEED]`` tries that many (``make generated-connections``).
 """
 
 import sys
@@ -23,6 +23,7 @@ from bench.istio.registry import build_registry
 from bench.routing.decision import Delivered, NoConnection
 from bench.routing.layer4 import Connection
 from bench.routing.router import Router
+from tests.explain.client import Target
 from tests.explain.reality import Call
 from tests.explain.samples import Sample
 from tests.explain.world import standing
@@ -127,7 +128,7 @@ def _call(world, trace, connection, explained, tally):
     sample = Sample(connection.port, connection.sni or "no-name.test", tls=connection.sni is not None)
     if connection.sni == "":
         return  # Python's TLS client sends a name wherever it has one.
-    seen = Call(world, sample, f"c{tally.cases}", list(trace.endings())).send(port)
+    seen = Call(world, sample, f"c{tally.cases}", list(trace.endings())).send(Target(port))
     answered = seen.status == 200
     if explained == {"closed"}:
         agrees = not answered

@@ -1,4 +1,4 @@
-"""TLS and TCP clients: three opinions agree on generated resources. Nightly: ``make generated-layer4``."""
+"""TLS and TCP clients: three opinions agree on generated sets. Nightly: ``make generated-connections``."""
 
 from __future__ import annotations
 

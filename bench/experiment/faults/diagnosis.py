@@ -302,7 +302,7 @@ def _duplicates(evidence: Evidence) -> Iterator[Finding]:
     attempts: Counter[str | None] = Counter()
     for entry in evidence.gateway:
         attempts[entry.id] += max(entry.attempts, 1)
-    twice = [ident for ident, count in seen.items() if count > 1 and count > attempts[ident]]
+    twice = [request_id for request_id, count in seen.items() if count > 1 and count > attempts[request_id]]
     if twice:
         times = [entry.time_us for entry in _at_nodes(evidence) if entry.id == twice[0]]
         detail = f"{twice[0]} is {seen[twice[0]]} times in the nodes' logs, and the gateway sent it once"
