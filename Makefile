@@ -8,7 +8,7 @@ PEERS  := $(VENV)/.peers
 .DEFAULT_GOAL := help
 # Folders have these names, too: without .PHONY make would find nothing to do.
 .PHONY: help install check format test coverage fuzz bench lock clean conformance conformance-validation conformance-analyze \
-        conformance-explain benchmark-generator benchmark-translate benchmark-check benchmark-proof benchmark-ledger \
+        conformance-explain conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof benchmark-ledger \
         benchmark-promises benchmark-search
 
 help: ## print this help
@@ -49,6 +49,9 @@ fuzz: $(READY) ## broken inputs for every reader: 0 tracebacks, 0 hangs over 20 
 
 bench: $(READY) ## the main job: scenarios/egress-mtls, static against EDS, report in reports/
 	$(BIN)/egress-bench run
+
+conformance-field: $(READY) ## try cases from the field on real Envoys, and hold check and explain against them (GOLDEN=DIR)
+	$(BIN)/python -m tests.conformance.field $(GOLDEN)
 
 conformance-explain: $(READY) ## try every route of recorded cases on real Envoys (GOLDEN=DIR)
 	$(BIN)/python -m tests.conformance.explain $(GOLDEN)

@@ -18,6 +18,7 @@ from rich.console import Console as RichConsole
 from rich.text import Text
 
 from bench.errors import BenchError
+from bench.plain_text import escaped, shown
 
 # What formats results brings pydantic along: `egress-bench --help` has 0.3 s and needs none of it.
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ class Console:
             return
         if self._bar is not None:
             for task in self._bar.task_ids:
-                self._bar.update(task, description=fit(text, self._err.width))
+                self._bar.update(task, description=fit(shown(text), self._err.width))
         else:
             self._line(self._err, plain_stage(self._progression, text, planned_s))
 
@@ -226,15 +227,15 @@ class Console:
 
         self.close()
         verdict = judge(result)
-        shown = _near(report) if report is not None else None
+        place = _near(report) if report is not None else None
         if self._quiet:
-            lines = [*verdict_lines(result), *([f"report  {shown}"] if shown else [])]
+            lines = [*verdict_lines(result), *([f"report  {place}"] if place else [])]
         else:
-            lines = summary_lines(result, shown)
+            lines = summary_lines(result, place)
         style = {0: "bold green", _NOTHING_PROVEN: "bold yellow"}.get(verdict.exit_code, "bold red")
         if not self._quiet:
             self._out.print()
-        first = Text(lines[0])
+        first = Text(shown(lines[0]))
         first.stylize(style, 0, len(verdict.state))
         self._out.print(first, soft_wrap=True)
         self._lines(self._out, lines[1:])
@@ -254,7 +255,7 @@ class Console:
     def error(self, error: BenchError) -> None:
         """Tell in one paragraph why the command could not do its job."""
         self.close()
-        text = Text(f"error: {error}")
+        text = Text(shown(f"error: {error}"))
         text.stylize("bold red", 0, 6)
         self._err.print(text, soft_wrap=True)
         self.document(
@@ -286,7 +287,7 @@ class Console:
                 continue
             first, *rest = finding_paragraph(finding, width=self.width)
             word = finding.level.word
-            heading = Text(first)
+            heading = Text(shown(first))
             heading.stylize(_LEVEL_STYLES.get(word, ""), 0, len(word))
             self._out.print(heading, soft_wrap=True)
             self._lines(self._out, [*rest, ""])
@@ -295,7 +296,7 @@ class Console:
         """Print the one JSON document of ``--json``; a second one would spoil the first and is left out."""
         if self._as_json and not self._has_answered:
             self._has_answered = True
-            self._stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+            self._stdout.write(escaped(json.dumps(value, indent=1, ensure_ascii=False)) + "\n")
             self._stdout.flush()
 
     def _lines(self, console: RichConsole, lines: Iterable[str]) -> None:
@@ -304,14 +305,15 @@ class Console:
 
     def _line(self, console: RichConsole, line: str, style: str | None = None) -> None:
         # The terminal wraps, not we: a path or a message can then be copied and searched as it is.
-        console.print(Text(line, style=style or ""), soft_wrap=True)
+        console.print(Text(shown(line), style=style or ""), soft_wrap=True)
 
 
 def _near(path: Path) -> Path:
     """A path as short as it can be typed here."""
     try:
         return path.resolve().relative_to(Path.cwd())
-    except ValueError:
+    except (ValueError, FileNotFoundError):
+        # It lies elsewhere, or the current folder is gone.
         return path
 
 

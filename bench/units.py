@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NewType
 
 Micros = NewType("Micros", int)
@@ -31,3 +32,19 @@ def format_bytes(value: float | None) -> str:
 def format_count(value: int | None) -> str:
     """Write a count with thousands separated; ``–`` for unknown."""
     return "–" if value is None else f"{value:,}"
+
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(|k|M|G|Ki|Mi|Gi)")
+_FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
+
+
+def parse_bytes(text: str) -> int:
+    """Read ``128Mi``, ``4k`` or ``4096`` as bytes, as Kubernetes does.
+
+    Raises:
+        ValueError: that is no size.
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is no size; write 128Mi, 1Gi, 500M, 4k or a number of bytes")
+    return round(float(found.group(1)) * _FACTORS[found.group(2)])

@@ -130,7 +130,9 @@ def _judge_aborted(result: Result) -> Verdict:
     """A wrong answer is a finding, also where the run stopped because of it."""
     aborted = f"The run was aborted: {result.reason or 'the reason is not known'}"
     if wrong := _wrong(result):
-        return Verdict(_wrong_state(result), f"{'; '.join(wrong)}. {aborted}")
+        # Before any load the reason is the wrong answer itself, with why and what to do.
+        told = f"{'; '.join(wrong)}. {aborted}" if result.trials or result.reason is None else result.reason
+        return Verdict(_wrong_state(result), told)
     return Verdict("aborted", aborted)
 
 

@@ -28,6 +28,7 @@ from typing import Literal, get_args
 from bench.certs.authority import Authority, Issued, Validity
 from bench.certs.keys import KeyType, PrivateKey, generate_keys
 from bench.certs.workloads import CA_FILE, Workloads, certificate_file, key_file, workload_files
+from bench.disks import refusal
 from bench.errors import StackError
 
 Wrong = Literal["other-ca", "expired", "not-yet-valid", "wrong-san"]
@@ -235,7 +236,7 @@ def _write_errors_explained(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StackError(
-            f"cannot keep certificates there: {error.strerror or error}.",
+            f"cannot keep certificates there: {refusal(error, folder)}.",
             where=str(folder),
             remedy="Set TMPDIR to a folder that you may write and that has room.",
         ) from error

@@ -26,6 +26,7 @@ for command in (
     running.drive,
     running.faults,
     sizing.capacity,
+    sizing.plan,
     running.worker,
     stacks.up,
     stacks.status,

@@ -188,10 +188,14 @@ def faults(
 def worker(
     *,
     master: Annotated[str, typer.Option(help="Host on which a run awaits workers.")],
+    token: Annotated[str, typer.Option(envvar="EGRESS_BENCH_TOKEN", help="The one that the run prints.")],
     port: Annotated[int | None, typer.Option(help="Its port, if not the usual one.")] = None,
     processes: Annotated[int, typer.Option(help="Worker processes to start here.")] = 1,
+    wait: Annotated[
+        float, typer.Option(min=1, help="Seconds after which it gives up if no run takes it.")
+    ] = 60,
 ) -> None:
     """Join a run that another machine coordinates."""
     from bench.load.run import MASTER_PORT, run_worker
 
-    raise typer.Exit(run_worker(master, port=port or MASTER_PORT, processes=processes))
+    run_worker(master, token=token, port=port or MASTER_PORT, processes=processes, wait_s=wait)

@@ -1,4 +1,4 @@
-"""Commands that size a gateway: capacity."""
+"""Commands that size a gateway: capacity, plan."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from bench.cli.options import (
     StackKind,
 )
 from bench.cli.parts import as_typed, make_backend, make_console
+from bench.errors import InputError
 
 
 def capacity(
@@ -35,6 +36,10 @@ def capacity(
     quick: Annotated[bool, typer.Option("--quick", help="Coarser: at most 30 s of trials, ±3 %.")] = False,
     soak: Annotated[
         float | None, typer.Option(min=0, help="Seconds of load at the bound, at the end; 0: none.")
+    ] = None,
+    model: Annotated[
+        bool | None,
+        typer.Option("--model/--no-model", help="Measure the cost model for `plan`; not with --quick."),
     ] = None,
     key: Annotated[str | None, typer.Option(help="Key type of the certificates.")] = None,
     workers: Annotated[int | None, typer.Option(help="Locust worker processes.")] = None,
@@ -60,6 +65,55 @@ def capacity(
             p99_ms=p99,
             quick=quick,
             soak_s=soak,
+            with_model=not quick if model is None else model,
         )
         finished = find_capacity(loaded, options, console)
         raise typer.Exit(console.finish(finished.result, finished.report))
+
+
+def plan(
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="Result folder of `capacity`.")],
+    *,
+    rate: Annotated[float, typer.Option(help="Requests per second of all pods together.")],
+    new_connections: Annotated[
+        float, typer.Option(help="New upstream connections for each request: 0.05 is one in twenty.")
+    ] = 0.0,
+    resumed: Annotated[float, typer.Option(help="Share of their handshakes that is resumed.")] = 0.0,
+    body: Annotated[str, typer.Option(help="Size of each request's body: 4096, 4k, 4Ki.")] = "0",
+    cpu_per_pod: Annotated[float, typer.Option(help="CPUs that a pod requests and is held to.")] = 2.0,
+    headroom: Annotated[float, typer.Option(help="Share of them that stays free.")] = 0.3,
+    zones: Annotated[int, typer.Option(help="Zones over which the pods are spread.")] = 1,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say how many gateway replicas a load needs, from the cost model of a result."""
+    with make_console(quiet=quiet, as_json=as_json) as console:
+        from bench.analysis.cost import plan as make_plan
+        from bench.analysis.cost.models import gateway_model
+        from bench.report import plan_lines, write_plan
+        from bench.result import PlanQuestion, read_result
+
+        found = read_result(result)
+        model = gateway_model(found, where=str(result))
+        question = PlanQuestion(
+            rate=rate,
+            new_connections=new_connections,
+            resumed=resumed,
+            body_bytes=_bytes_of(body),
+            cpu_per_pod=cpu_per_pod,
+            headroom=headroom,
+            zones=zones,
+        )
+        answer = make_plan(model, question)
+        page = write_plan(result, found, model, answer)
+        console.say("\n".join([*plan_lines(answer, short=quiet), *([] if quiet else ["", f"page  {page}"])]))
+        console.document({"plan": answer.model_dump(mode="json"), "page": str(page)})
+
+
+def _bytes_of(text: str) -> int:
+    from bench.units import parse_bytes
+
+    try:
+        return parse_bytes(text)
+    except ValueError as error:
+        raise InputError(f"--body: {error}.") from error

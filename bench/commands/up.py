@@ -105,4 +105,8 @@ def _curl(at: Address, host: str, path: str, headers: dict[str, str], *, is_tls:
 
 def _admin(admin_url: str) -> str:
     socket = admin_url.removeprefix("unix://")
-    return f"curl {admin_url}" if socket == admin_url else f"curl --unix-socket {socket} http://envoy"
+    return (
+        f"curl {admin_url}"
+        if socket == admin_url
+        else f"curl --unix-socket {shlex.quote(socket)} http://envoy"
+    )

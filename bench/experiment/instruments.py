@@ -14,8 +14,8 @@ from bench.certs.material import Material
 from bench.load import LoadOutcome, LoadPlan
 from bench.load.run import Launcher, LoadGenerator, measure_null_target_baseline, run_load
 from bench.measure import Bookkeeper, Bookkeeping, LoadRunner, Matcher, Meter, StackMeter, Topology
+from bench.preparation import Prepared
 from bench.report import write_report
-from bench.scenario.load import LoadedScenario
 from bench.stack import Stack
 from bench.stack.nodes import FLUSH_INTERVAL_S
 from bench.telemetry.access_log import wait_until_flushed
@@ -52,7 +52,7 @@ class Instruments:
     measure_baseline: BaselineRunner = measure_null_target_baseline
     call: Caller = make_calls
     """Makes single calls."""
-    make_verifier: Callable[[LoadedScenario, Material], Verifying] = Verifier
+    make_verifier: Callable[[Prepared, Material], Verifying] = Verifier
     open_meter: Callable[[Stack, str], StackMeter] = Meter
     """Reads a stack at the edges of the measured stage; told the gateway's name."""
     keep_books: BooksOpener = Bookkeeper

@@ -89,7 +89,7 @@ def _measure(
         observer.stage(f"making certificates ({scenario.tls.key})", 2)
         material = make_material(prepared.loaded, private / "material", options.keys)
         _keep_certificates(material, record.folder / "config" / "certificates")
-        verifier = instruments.make_verifier(prepared.loaded, material)
+        verifier = instruments.make_verifier(prepared, material)
         settings = options.handshake_of(scenario)
         with one_generator(instruments, record.folder / "logs" / "generator") as kept_instruments:
             context = RunContext(prepared, options, record, observer, material, verifier, kept_instruments)
@@ -127,7 +127,7 @@ def _stacks_at_once(prepared: Prepared, options: RunOptions) -> Iterator[dict[st
         | prepared.file_watches("eds", "eds")
         | prepared.file_watches("controls", "static")
     )
-    if prepared.loaded.scenario.handshake is not None and options.with_handshake:
+    if options.handshake_of(prepared.loaded.scenario) is not None:
         stacks = (prepared.file_watches(f"handshake-{name}", "static") for name in handshake_variations())
         yield {proxy: count for stack in stacks for proxy, count in stack.items()}
 

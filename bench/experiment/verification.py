@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from contextlib import ExitStack
 
 from bench.errors import BenchError
 from bench.experiment.run_context import RunContext
+from bench.preparation import Variation
 from bench.result import VerificationLine
 from bench.stack import Stack
 from bench.stack.artifacts import save_logs
+from bench.telemetry.handshake import GATEWAY_FIELDS
+from bench.verify.diagnosis import remedy_for
 from bench.verify.path_calls import path_requests
 
 
@@ -42,16 +46,32 @@ def verify_gateway_on(run: RunContext) -> None:
 
 def require_right_path(run: RunContext) -> None:
     """Stop the run if a call went wrong: load would measure nothing."""
-    lines = run.record.verification
+    lines = run.record.verification = _looked_into(run)
     run.observer.verification(lines)
     run.record.save()
     wrong = [line for line in lines if not line.passed]
     if wrong:
         raise WrongPathError(
             f"{len(wrong)} of {len(lines)} verification calls were wrong, the first:"
-            f" {wrong[0].name} ({wrong[0].stack}): expected {wrong[0].expected}, got {wrong[0].got}.",
-            remedy="No load was sent. Correct the Istio YAML, or the expectation in scenario.yaml.",
+            f" {wrong[0].name} ({wrong[0].stack}): expected {wrong[0].expected}, got {wrong[0].got}"
+            f"{f' ({wrong[0].cause.text})' if wrong[0].cause is not None else ''}.",
+            remedy=f"No load was sent. {remedy_for(wrong)}",
         )
+
+
+def _looked_into(run: RunContext) -> list[VerificationLine]:
+    """The lines, the wrong calls among them with their causes, found on a stack that logs every request."""
+    lines = run.record.verification
+    if all(line.passed or line.kind == "tls-control" for line in lines):
+        return lines
+    logging = Variation(access_log=GATEWAY_FIELDS, sidecar_access_log=GATEWAY_FIELDS)
+    # What it cannot find out must not hide what was found.
+    with contextlib.suppress(BenchError), ExitStack() as aside:
+        stack = run.start_stack(aside, "diagnosis", "static", logging)
+        run.observer.stage("looking into wrong answers", 1)
+        lines = list(run.verifier.look_into(stack, lines, run.instruments.await_logs))
+        save_logs(stack, run.record.folder / "logs" / "diagnosis")
+    return lines
 
 
 def _note_first_verified(run: RunContext, lines: Sequence[VerificationLine]) -> None:

@@ -1,7 +1,7 @@
 """What will happen to a request, and why: read from the translated configuration of every proxy."""
 
 from bench.explain.document import document
-from bench.explain.explain import explain
+from bench.explain.explain import Explainer, explain
 from bench.explain.mermaid import mermaid
 from bench.explain.proxies import Proxies, TranslatedProxy
 from bench.explain.request import Request, parse_request
@@ -11,6 +11,7 @@ from bench.explain.tree import tree
 __all__ = [
     "Branch",
     "Ending",
+    "Explainer",
     "Hop",
     "Outcome",
     "Proxies",

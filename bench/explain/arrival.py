@@ -56,7 +56,19 @@ def arrival_of(
             Cause.ANSWERED,
             f"reaches {listed} in plain text, where TLS is expected (servers mostly answer 400)",
         )
-    return Arrival(Cause.ANSWERED, f"answered by {listed}")
+    condition = _unusual_names(tls, request) if tls is not None else None
+    return Arrival(Cause.ANSWERED, f"answered by {listed}" + (f", {condition}" if condition else ""))
+
+
+def _unusual_names(tls: UpstreamTls, request: Request | None) -> str | None:
+    """Say which names the certificate must bear, where they are not the one that the server is asked for."""
+    host = request.host if request is not None else None
+    asked = tls.sent_sni(host) or host
+    unusual = [names for names in tls.demanded_names(host) if asked not in names]
+    if not unusual:
+        return None
+    texts = [" or ".join(names) for names in tls.demanded_names(host)]
+    return f"if its certificate is for {' and also for '.join(texts)}"
 
 
 def _owner(layer: TlsLayer) -> str:

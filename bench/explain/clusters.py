@@ -22,6 +22,7 @@ from bench.explain.trace import Endpoint
 from bench.istio.hosts import is_ip
 from bench.translate import ProxyConfig
 from bench.translate.cluster.connection_pool import HTTP_OPTIONS
+from bench.translate.cluster.load_balancer import DYNAMIC_TYPE
 from bench.translate.messages import unpack
 
 UNLIMITED = 4_294_967_295
@@ -139,6 +140,17 @@ class Clusters:
         pair = self._secrets.get(name, Secret()).tls_certificate
         source = pair.certificate_chain if pair is not None else None
         return (source.filename or "") if source is not None else name
+
+
+def destination_of(cluster: Cluster) -> str | None:
+    """Say where a cluster without endpoints sends connections; None for one that has endpoints."""
+    if cluster.type is ClusterDiscoveryType.ORIGINAL_DST:
+        settings = cluster.original_dst_lb_config
+        port = settings.upstream_port_override if settings is not None else None
+        return "wherever the client meant it to go" + (f", port {port}" if port else "")
+    if cluster.cluster_type is not None and cluster.cluster_type.name == DYNAMIC_TYPE:
+        return "whatever address DNS gives for the host that the client names"
+    return None
 
 
 def address_of(endpoint: LbEndpoint) -> str:

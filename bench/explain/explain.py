@@ -37,10 +37,29 @@ def explain(
     name = proxy if proxy is not None else default_proxy(registry)
     client = registry.proxy(name)
     small = narrowed(registry, request, client)
-    connection = client_connection(request, _address(small, request, name))
+    connection = client_connection(request, client_address(small, request, name))
     proxies = Proxies(small, Sources(resources, small.services), certificates)
     hop = Tracer(proxies).arrive(name, request, connection)
     return Trace(request, hop)
+
+
+class Explainer:
+    """For many requests: every proxy is translated once, as a whole."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        resources: Resources,
+        certificates: Mapping[str, ServerCertificate] | None = None,
+    ) -> None:
+        """*certificates* as for :func:`explain`."""
+        self.proxies = Proxies(registry, Sources(resources, registry.services), certificates)
+        self._registry = registry
+
+    def explain(self, request: Request, proxy: str) -> Trace:
+        """Follow *request* from *proxy* on; errors as :func:`explain`."""
+        connection = client_connection(request, client_address(self._registry, request, proxy))
+        return Trace(request, Tracer(self.proxies).arrive(proxy, request, connection))
 
 
 def client_connection(request: Request, address: str = "") -> Connection:
@@ -70,8 +89,8 @@ def default_proxy(registry: Registry) -> str:
     )
 
 
-def _address(registry: Registry, request: Request, name: str) -> str:
-    """Give the IP that the client connects to, where the registry knows it."""
+def client_address(registry: Registry, request: Request, name: str) -> str:
+    """Give the IP that a client beside the proxy *name* connects to; empty where that is not known."""
     if is_ip(request.destination.strip("[]")):
         return request.destination
     view = ProxyView(registry, name)

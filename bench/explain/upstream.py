@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster, ClusterDiscoveryType
 
 from bench.explain.arrival import arrival_of, speaks_tls
-from bench.explain.clusters import UpstreamTls, limits, written_address
+from bench.explain.clusters import UpstreamTls, destination_of, limits, written_address
 from bench.explain.connections import Connection, TlsLayer
 from bench.explain.handover import Sender, at_proxy
 from bench.explain.missing import why_missing
@@ -72,8 +72,8 @@ class Upstream:
         if in_force:
             policy = self._places(cluster, {"policy"})
             steps.append(Step("limits", "; ".join(in_force), policy))
-        if cluster.type is ClusterDiscoveryType.ORIGINAL_DST:
-            where = "wherever the client meant it to go"
+        where = destination_of(cluster)
+        if where is not None:
             outcome = Outcome(
                 "endpoint",
                 self.here.name,
@@ -90,7 +90,7 @@ class Upstream:
         cluster = self.here.clusters.find(name)
         if cluster is None:
             return (f"the copies are lost, because there is no such cluster: {self._why_missing(name)}",)
-        if cluster.type is ClusterDiscoveryType.ORIGINAL_DST:
+        if destination_of(cluster) is not None:
             return ()
         addresses = [each.address for each in self.here.clusters.endpoints(cluster)]
         if not addresses:

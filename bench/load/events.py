@@ -59,6 +59,8 @@ class RemoteWorkersStatus:
     host: str
     """Address on which they are awaited; ``0.0.0.0`` or ``*``: on all of this machine."""
     port: int
+    token: str = ""
+    """What they must know."""
 
 
 LoadEvent = StageStarted | StageEnded | Progress | WorkerLost | RemoteWorkersStatus

@@ -89,7 +89,7 @@ class LoadPlan(_Model):
     spin: bool = True
     """Poll for the last microseconds before a due time instead of sleeping through it."""
     remote_workers: int = Field(default=0, ge=0)
-    """Workers that will join from elsewhere with ``egress-bench worker --master HOST``."""
+    """Workers that will join from elsewhere with ``egress-bench worker --master HOST --token TOKEN``."""
     remote_workers_timeout_s: float = Field(default=600.0, gt=0)
     """How long they may take to come."""
     master_bind: str = "127.0.0.1"

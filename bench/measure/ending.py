@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.disks import refusal
 from bench.errors import BenchError, StackError
 from bench.measure.run_record import RunRecord
 from bench.report import write_report as write_real_report
@@ -49,7 +50,7 @@ def kept(record: RunRecord, *, write_report: Callable[[Path], Path] = write_real
         raise
     except OSError as error:
         explained = StackError(
-            f"the system refuses: {error.strerror or error}.",
+            f"the system refuses: {refusal(error, record.folder)}.",
             where=str(error.filename) if error.filename is not None else None,
             remedy="Make room on the disk, or name another folder with --out or TMPDIR.",
         )

@@ -15,9 +15,17 @@ from typing import TYPE_CHECKING
 from bench.report.folder import prepare_folder, slug
 
 if TYPE_CHECKING:
-    from bench.result import SecondRow, SubsetOutcome, TrialResult
+    from bench.result import CostModel, PlanResult, Result, SecondRow, SubsetOutcome, TrialResult
 
-__all__ = ["prepare_folder", "slug", "write_comparison", "write_report", "write_samples"]
+__all__ = [
+    "plan_lines",
+    "prepare_folder",
+    "slug",
+    "write_comparison",
+    "write_plan",
+    "write_report",
+    "write_samples",
+]
 
 
 def write_report(folder: Path) -> Path:
@@ -41,3 +49,17 @@ def write_samples(
     from bench.report.samples import write_samples as write  # noqa: PLC0415
 
     write(folder, trial, subsets, seconds)
+
+
+def plan_lines(answer: PlanResult, *, short: bool = False) -> list[str]:
+    """See ``bench.report.planning.plan_lines``."""
+    from bench.report.planning import plan_lines as lines  # noqa: PLC0415
+
+    return lines(answer, short=short)
+
+
+def write_plan(folder: Path, result: Result, model: CostModel, answer: PlanResult) -> Path:
+    """See ``bench.report.planning.write_plan``."""
+    from bench.report.planning import write_plan as write  # noqa: PLC0415
+
+    return write(folder, result, model, answer)

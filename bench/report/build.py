@@ -117,6 +117,7 @@ def _of_capacity(result: Result, found: CapacityResult) -> Document:
         sections=(
             traffic.verification(result),
             capacity.capacity(result),
+            capacity.cost_model(found.cost_models),
             context.warnings(result),
             context.fingerprint(result),
         ),

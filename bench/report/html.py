@@ -9,6 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from bench.plain_text import shown
 from bench.report.document import Document, Part, Table
 
 _HERE = Path(__file__).parent
@@ -32,6 +33,11 @@ def _glue(text: str) -> str:
     return re.sub(r"(?<=\d) (?=(?:µs|ms|s|MiB|%|unsent|failed|misrouted)(?!\w))", "\N{NO-BREAK SPACE}", text)
 
 
+def _shown(value: object) -> object:
+    """Every text loses its control characters; what we marked up ourselves has none."""
+    return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -40,6 +46,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
     environment.filters["kind"] = _kind
     environment.filters["glue"] = _glue

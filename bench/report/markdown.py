@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from bench.plain_text import shown
 from bench.report.document import Document, Facts, Listing, Note, Part, Section, Table
 
 
@@ -42,7 +43,7 @@ def _part(part: Part) -> list[str]:
             return _table(Table(columns=("", ""), rows=rows, caption=part.caption, numbers_from=2))
         case Listing():
             # Indented text needs no fence, so nothing inside can end it.
-            return [_plain(part.caption), "", *(f"    {line}" for line in part.text.splitlines()), ""]
+            return [_plain(part.caption), "", *(f"    {line}" for line in shown(part.text).splitlines()), ""]
         case Note():
             return [f"> {_plain(part.text)}" if part.mark == "bad" else _plain(part.text), ""]
         case _:
@@ -68,5 +69,5 @@ def _row(cells: tuple[str, ...]) -> str:
 
 def _plain(text: str) -> str:
     """Text that Markdown shows as it is, on one line."""
-    text = re.sub(r"\s+", " ", text).strip()
+    text = re.sub(r"\s+", " ", shown(text)).strip()
     return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", text)

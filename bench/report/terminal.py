@@ -253,6 +253,7 @@ def verification_lines(calls: Sequence[VerificationLine]) -> list[str]:
         lines += [
             f"  {f'{line.stack}: ' if line.stack else ''}sent {_flat(line.sent)};"
             f" expected {_flat(line.expected)}; got {_flat(line.got)}"
+            f"{f'; {_flat(line.cause.text)}' if line.cause is not None else ''}"
             for line in found
             if line is not None and not line.passed
         ]

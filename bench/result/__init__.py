@@ -10,8 +10,18 @@ from bench.result.capacity import (
     Constraint,
     ConstraintCode,
 )
+from bench.result.cost import (
+    CostModel,
+    CostTerm,
+    PlanQuestion,
+    PlanResult,
+    PlanWall,
+    Residual,
+    WhatIf,
+)
 from bench.result.counts import Counts, SubsetOutcome
 from bench.result.document import (
+    AnswerCause,
     Fingerprint,
     LimitCheck,
     Result,
@@ -51,6 +61,7 @@ __all__ = [
     "RESULT_FILE",
     "SCHEMA_VERSION",
     "UNANSWERED",
+    "AnswerCause",
     "BlindPair",
     "Book",
     "CapacityResult",
@@ -63,6 +74,8 @@ __all__ = [
     "ConnectionProof",
     "Constraint",
     "ConstraintCode",
+    "CostModel",
+    "CostTerm",
     "Counts",
     "DamageCode",
     "FailureExample",
@@ -83,8 +96,12 @@ __all__ = [
     "MachineUse",
     "NodeShare",
     "NoteCode",
+    "PlanQuestion",
+    "PlanResult",
+    "PlanWall",
     "Reason",
     "ReasonCode",
+    "Residual",
     "Result",
     "RunWarning",
     "SecondRow",
@@ -94,6 +111,7 @@ __all__ = [
     "SubsetResult",
     "TrialResult",
     "VerificationLine",
+    "WhatIf",
     "read_result",
     "write_result",
 ]

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from bench.result.base import Model
+from bench.result.cost import CostModel
 from bench.result.load import ComponentCost, MachineUse
 
 CapacityState = Literal["found", "at least", "generator-limited", "nothing good", "out of budget"]
@@ -74,6 +75,8 @@ class CapacityWindow(Model):
     """Connections of each worker of the gateway at the end."""
     mean_in_flight: float | None = None
     reasons: dict[str, int] = Field(default_factory=dict)
+    body_bytes: int = 0
+    """Of each request."""
 
 
 class Constraint(Model):
@@ -111,7 +114,11 @@ class CapacityResult(Model):
     """Where nothing was good: what the lowest rate missed, and by how much."""
     trials: tuple[CapacityTrial, ...] = ()
     windows: tuple[CapacityWindow, ...] = ()
+    cost_windows: tuple[CapacityWindow, ...] = ()
+    """Designed loads behind the cost models."""
     constraints: tuple[Constraint, ...] = ()
     """What limits, the binding one first; empty: nothing was overloaded."""
+    cost_models: tuple[CostModel, ...] = ()
+    """Of gateway, sidecar and nodes; empty: none was measured."""
     gateway_alone: float | None = None
     """What the gateway would carry by its CPU if nothing else were in its way; None: unknown."""

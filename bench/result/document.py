@@ -15,6 +15,45 @@ from bench.result.load import Comparison, FailureExample, GeneratorResult, Subse
 from bench.result.shares import SharesResult
 
 
+class AnswerCause(Model):
+    """Who gave a wrong answer, and why."""
+
+    hop: str
+    """The proxy or node that gave it; empty: no part has seen the request."""
+    flags: str
+    """Envoy's response flags; empty: none."""
+    details: str
+    """Envoy's response code details, such as ``via_upstream``."""
+    transport_failure: str
+    """Why the connection to the upstream host failed, in Envoy's words; empty: it did not."""
+    upstream: str
+    """``address:port`` that the last proxy turned to."""
+    where: tuple[str, ...]
+    """``file:line`` of the YAML behind the last decision."""
+    fault: Literal["resources", "node", "stack"]
+    """Whose it is. ``resources``: their translation leads to this very answer; ``node``: the right node gave
+    it, and it is not the right one; ``stack``: neither, so a stand-in did not do what it was told."""
+    explanation: str
+    """Where they lead."""
+
+    @property
+    def text(self) -> str:
+        """For people, in one line."""
+        parts = [f"answered by {self.hop}" if self.hop else "no part has seen the request"]
+        parts += [
+            f"{name} {value}"
+            for name, value in (
+                ("flags", self.flags),
+                ("details", self.details),
+                ("transport failure", self.transport_failure),
+                ("upstream", self.upstream),
+                ("YAML", "; ".join(self.where)),
+            )
+            if value
+        ]
+        return ", ".join(parts)
+
+
 class VerificationLine(Model):
     """One call of the table before the load."""
 
@@ -29,6 +68,8 @@ class VerificationLine(Model):
     kind: Literal["call", "tls-control", "isolation", "matrix"] = "call"
     """``call``: of a subset or a control of the scenario; ``tls-control``: a wrong certificate to refuse;
     ``isolation``: a way past the gateway that must not exist; ``matrix``: derived from the resources."""
+    cause: AnswerCause | None = None
+    """Of a wrong answer: who gave it, and why; None: right, or not looked into."""
 
 
 class LimitCheck(Model):

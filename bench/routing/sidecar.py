@@ -169,7 +169,11 @@ def _domains(
     namespace, domain = mesh.proxy.namespace, mesh.inventory.domain
     for host in sorted(chosen):
         service = by_host.get(host)
-        if service is None or is_wildcard(host):
+        if service is None:
+            continue
+        if is_wildcard(host):
+            # A wildcard has no shorter form, but an absolute one.
+            table.add([] if is_old else [f"{host}."], chosen[host])
             continue
         names = [] if is_old or is_ip(host) else [f"{host}."]
         names += (old_aliases if is_old else aliases)(host, namespace=namespace, domain=domain)

@@ -8,8 +8,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-_MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*(|k|M|G|Ki|Mi|Gi)")
-_FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
+from bench.units import parse_bytes
+
 _CPUS = re.compile(r"(\d+)m")
 _LEAST_MEMORY = 6 << 20
 """Docker takes no smaller limit."""
@@ -28,12 +28,7 @@ def _cores(value: object) -> object:
 
 def _bytes(value: object) -> object:
     """Read ``128Mi`` as bytes, as Kubernetes does."""
-    if not isinstance(value, str):
-        return value
-    found = _MEMORY.fullmatch(value)
-    if found is None:
-        raise ValueError(f"{value!r} is no size; write 128Mi, 1Gi, 500M or a number of bytes")
-    return round(float(found.group(1)) * _FACTORS[found.group(2)])
+    return parse_bytes(value) if isinstance(value, str) else value
 
 
 class Resources(_Written):

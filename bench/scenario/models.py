@@ -8,12 +8,39 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from bench.istio.inventory import Inventory, WorkloadFiles
 from bench.scenario.containers import Images, Resources
-from bench.scenario.traffic import Connections, Constant, Schedule
+from bench.scenario.http_text import body_fault, header_fault, target_fault
+from bench.scenario.traffic import MOST_REQUESTS, Connections, Constant, Duration, Rate, Schedule, mean_rate
 
+
+def _sendable_path(value: str) -> str:
+    fault = target_fault(value)
+    if fault is not None:
+        raise ValueError(fault)
+    return value
+
+
+def _sendable_headers(value: dict[str, str]) -> dict[str, str]:
+    for name, text in value.items():
+        fault = header_fault(name, text)
+        if fault is not None:
+            raise ValueError(fault)
+    return value
+
+
+RequestPath = Annotated[str, Field(pattern=r"^/"), AfterValidator(_sendable_path)]
+RequestHeaders = Annotated[dict[str, str], AfterValidator(_sendable_headers)]
 KeyType = Literal["rsa-4096", "rsa-2048", "ecdsa-p256"]
 
 RESOURCE_KINDS = ("sidecar", "egress", "node", "generator")
@@ -179,11 +206,18 @@ class Subset(_Written):
 
     weight: float = Field(default=1.0, gt=0)
     method: str = Field(default="GET", pattern=r"^[A-Z]+$")
-    path: str | None = Field(default=None, pattern=r"^/")
+    path: RequestPath | None = None
     """Instead of the URL's."""
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: RequestHeaders = Field(default_factory=dict)
     body: str = ""
     expect: Expect
+
+    @model_validator(mode="after")
+    def _body_agrees(self) -> Subset:
+        fault = body_fault(self.headers.items(), self.body)
+        if fault is not None:
+            raise ValueError(fault)
+        return self
 
 
 class Traffic(_Written):
@@ -197,11 +231,11 @@ class Traffic(_Written):
     subsets: dict[str, Subset] = Field(min_length=1)
     schedule: Schedule = Constant(arrival_rate=500)
     connections: Connections = Connections()
-    warm_up_s: float = Field(default=2, gt=0)
-    measure_s: float = Field(default=8, gt=0)
-    blocks: int = Field(default=4, ge=1)
+    warm_up_s: Duration = 2
+    measure_s: Duration = 8
+    blocks: int = Field(default=4, ge=1, le=10_000)
     """Blocks of one static and one eds trial each, in the order A B, B A, A B …"""
-    workers: int = Field(default=1, ge=1)
+    workers: int = Field(default=1, ge=1, le=1000)
     """Locust worker processes."""
 
     @field_validator("url")
@@ -210,7 +244,15 @@ class Traffic(_Written):
         parts = urlsplit(value)
         if parts.scheme != "http" or not parts.hostname:
             raise ValueError(f"{value!r} is not an http:// URL with a host; the sidecar takes plain HTTP")
+        _sendable_path(f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}")
         return value
+
+    @model_validator(mode="after")
+    def _is_countable(self) -> Traffic:
+        rate = mean_rate(self.schedule) or 0.0
+        if rate * max(self.warm_up_s, self.measure_s) > MOST_REQUESTS:
+            raise ValueError(f"rate and duration make more than {MOST_REQUESTS:,} requests in a stage")
+        return self
 
     @property
     def host(self) -> str:
@@ -232,9 +274,9 @@ class Traffic(_Written):
 class Handshake(_Written):
     """Trials in which the gateway opens a new upstream connection for each request."""
 
-    arrival_rate: float = Field(default=80, gt=0)
+    arrival_rate: Rate = 80
     """New connections per second. A full handshake with RSA-4096 keys takes some 10 ms of CPU in all."""
-    measure_s: float = Field(default=13, gt=0)
+    measure_s: Duration = 13
     """Seconds for each kind of handshake."""
 
 
@@ -242,10 +284,10 @@ class Control(_Written):
     """A call of the verification table that is no traffic."""
 
     name: str
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: RequestHeaders = Field(default_factory=dict)
     host: str | None = None
     """Instead of the URL's."""
-    path: str | None = Field(default=None, pattern=r"^/")
+    path: RequestPath | None = None
     method: str = Field(default="GET", pattern=r"^[A-Z]+$")
     expect: Expect
 

@@ -6,6 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+FASTEST = 10_000_000.0
+"""Requests per second beyond which a rate is a slip of the pen."""
+LONGEST_S = 7 * 86_400.0
+"""Of a stage: a week."""
+MOST_REQUESTS = 10_000_000_000
+"""Of a stage: its request ids have ten digits for themselves."""
+
+Rate = Annotated[float, Field(gt=0, le=FASTEST)]
+Duration = Annotated[float, Field(gt=0, le=LONGEST_S)]
+
 
 class _Written(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -15,7 +25,7 @@ class Constant(_Written):
     """Request *i* is due at ``start + i / arrival_rate``."""
 
     kind: Literal["constant"] = "constant"
-    arrival_rate: float = Field(gt=0)
+    arrival_rate: Rate
     """Requests per second."""
 
 
@@ -23,7 +33,7 @@ class Poisson(_Written):
     """Independent arrivals: exponential gaps, seeded."""
 
     kind: Literal["poisson"]
-    arrival_rate: float = Field(gt=0)
+    arrival_rate: Rate
     seed: int = 1
 
 
@@ -31,7 +41,7 @@ class Jitter(_Written):
     """Constant rate, each due time moved by up to half a gap either way, seeded."""
 
     kind: Literal["jitter"]
-    arrival_rate: float = Field(gt=0)
+    arrival_rate: Rate
     seed: int = 1
 
 
@@ -39,15 +49,15 @@ class Ramp(_Written):
     """The rate goes from ``from_rate`` to ``to_rate`` in a straight line over the stage."""
 
     kind: Literal["ramp"]
-    from_rate: float = Field(ge=0)
-    to_rate: float = Field(gt=0)
+    from_rate: float = Field(ge=0, le=FASTEST)
+    to_rate: Rate
 
 
 class Steps(_Written):
     """Equal parts of the stage, each at its own constant rate."""
 
     kind: Literal["steps"]
-    rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
+    rates: tuple[Rate, ...] = Field(min_length=1, max_length=1000)
 
 
 class Closed(_Written):
@@ -62,14 +72,14 @@ Schedule = Annotated[Constant | Poisson | Jitter | Ramp | Steps | Closed, Field(
 class Connections(_Written):
     """How the client holds its connections."""
 
-    count: int = Field(default=16, ge=1)
+    count: int = Field(default=16, ge=1, le=100_000)
     requests_per_connection: int | None = Field(default=None, ge=1)
     """Close after so many answers; None: keep open."""
     keep_alive: bool = True
-    idle_timeout_s: float | None = Field(default=None, gt=0)
-    connect_timeout_s: float = Field(default=5.0, gt=0)
-    read_timeout_s: float = Field(default=30.0, gt=0)
-    queue_limit: int = Field(default=100_000, ge=0)
+    idle_timeout_s: Duration | None = None
+    connect_timeout_s: Duration = 5.0
+    read_timeout_s: Duration = 30.0
+    queue_limit: int = Field(default=100_000, ge=0, le=10_000_000)
     """Requests that may wait for a free connection; what comes on top is unsent."""
 
 

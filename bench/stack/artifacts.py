@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from bench.disks import refusal
 from bench.errors import StackError
 from bench.stack.protocol import Stack
 
@@ -41,6 +42,11 @@ def save_logs(stack: Stack, folder: Path, *, with_access_logs: bool = True) -> N
             _copy(part.name, part.access_log, folder / f"{part.name}.access.log")
 
 
+def _why(error: OSError | shutil.Error, target: Path) -> str:
+    """``shutil.Error`` is an ``OSError`` without a number: a list of what went wrong below a folder."""
+    return refusal(error, target) if error.errno is not None else str(error)
+
+
 def _copy(name: str, source: Path, target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +56,7 @@ def _copy(name: str, source: Path, target: Path) -> None:
             shutil.copyfile(source, target)
     except (OSError, shutil.Error) as error:
         raise StackError(
-            f"what {name} wrote cannot be kept: {error}.",
+            f"what {name} wrote cannot be kept: {_why(error, target)}.",
             where=str(target),
             remedy="Make room on the disk, or name another folder with --out.",
         ) from error

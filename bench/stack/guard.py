@@ -17,21 +17,27 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from bench.errors import StackError
 
 _PROGRAM = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
-    "from bench.stack.guard import watch; watch(sys.argv[2], int(sys.argv[3]))"
+    "from bench.stack.guard import await_end; await_end(int(sys.argv[3])); "
+    "from bench.stack.runs.clear_up import clear_up; clear_up(sys.argv[2])"
 )
+"""Light as long as it waits: what clears up is imported when it is needed."""
 _LOOK_EVERY_S = 1.0
 _ACT_S = 30.0
 """Ending processes takes seconds, removing containers more of them."""
 
 
 class Guard:
-    """Watches over one run folder from the moment it is started until it is dismissed."""
+    """Watches over one run folder from the moment it is started until it is dismissed.
+
+    A guard that dies before is noticed at once and replaced: there is no run without one.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Start watching; returns at once.
@@ -39,22 +45,11 @@ class Guard:
         Raises:
             StackError: Python cannot be started again.
         """
-        # Absolute, because the guard stands elsewhere.
-        search = json.dumps([os.path.abspath(entry) for entry in sys.path])  # noqa: PTH100 - zip files too
-        try:
-            self._process = subprocess.Popen(
-                # -I -S: the guard must not depend on the environment, and must start fast.
-                [sys.executable, "-I", "-S", "-c", _PROGRAM, search, str(folder), str(os.getpid())],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-                cwd="/",
-            )
-        except OSError as error:
-            raise StackError(
-                f"the guard cannot be started: {error.strerror or error}.", where=sys.executable
-            ) from error
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._is_needed = True
+        self._process = _start(folder)
+        threading.Thread(target=self._keep, name=f"guard of {folder.name}", daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -63,24 +58,73 @@ class Guard:
 
     def act(self) -> None:
         """Let the guard clear the run now, as if this process had ended."""
-        self._close()
+        process = self._release()
+        _close(process)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_ACT_S)
+            process.wait(_ACT_S)
 
     def dismiss(self) -> None:
         """End the guard without letting it act. Safe to call twice."""
-        self._process.kill()
-        self._process.wait()
-        self._close()
+        process = self._release()
+        process.kill()
+        process.wait()
+        _close(process)
 
-    def _close(self) -> None:
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
+    def _release(self) -> subprocess.Popen[bytes]:
+        """Let no other guard follow the present one, which is returned."""
+        with self._lock:
+            self._is_needed = False
+            return self._process
+
+    def _keep(self) -> None:
+        while True:
+            self._process.wait()
+            with self._lock:
+                if not self._is_needed:
+                    return
+                _close(self._process)
+                try:
+                    self._process = _start(self._folder)
+                except StackError:
+                    # No process can be started any more: the run's own end is near.
+                    return
 
 
-def watch(folder: str, parent: int) -> None:
-    """Wait until the parent is gone, then clear its run. The guard process runs this."""
+def _start(folder: Path) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            # -I -S: the guard must not depend on the environment, and must start fast.
+            [sys.executable, "-I", "-S", "-c", _PROGRAM, _search_path(), str(folder), str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",
+        )
+    except OSError as error:
+        raise StackError(
+            f"the guard cannot be started: {error.strerror or error}.", where=sys.executable
+        ) from error
+
+
+def _search_path() -> str:
+    """Where Python looks for modules, absolute, because the guard runs elsewhere."""
+    found = []
+    for entry in sys.path:
+        # A current folder that is gone has no modules either.
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.path.abspath(entry))  # noqa: PTH100 - zip files too
+    return json.dumps(found)
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+
+
+def await_end(parent: int) -> None:
+    """Return when the parent is gone. The guard process runs this."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     # A child that the parent forks inherits the pipe's other end and would hide the parent's end: hence the
@@ -89,13 +133,3 @@ def watch(folder: str, parent: int) -> None:
         ready, _, _ = select.select([sys.stdin], [], [], _LOOK_EVERY_S)
         if ready and not os.read(sys.stdin.fileno(), 1):
             break
-
-    from bench.stack.runs.folder import RunFolder  # noqa: PLC0415
-    from bench.stack.runs.stale import end_containers, end_processes  # noqa: PLC0415 - psutil is heavy
-
-    run_folder = RunFolder(Path(folder))
-    with contextlib.suppress(Exception):
-        end_processes(run_folder)
-    with contextlib.suppress(Exception):
-        end_containers(run_folder)
-    run_folder.remove()

@@ -69,6 +69,7 @@ def place(
     log_root: Path,
     endpoints: Mapping[Address, Address],
     closed_port: Address,
+    admin: Address | str = (LOOPBACK, 0),
 ) -> Placement:
     """The placement of one proxy on loopback, with the wished ports.
 
@@ -79,6 +80,7 @@ def place(
         log_root: its access logs.
         endpoints: addresses as translated -> real ones, of everything started so far.
         closed_port: where everything else leads.
+        admin: where its admin API answers.
     """
     listeners = {
         address: (LOOPBACK, wished_port(spec, proxy.name, proxy.listeners, address))
@@ -87,6 +89,7 @@ def place(
     return Placement(
         config_root=str(config_root),
         log_root=str(log_root),
+        admin=admin,
         listeners=listeners,
         endpoints=dict(endpoints),
         closed_port=closed_port,

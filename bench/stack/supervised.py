@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+from bench.disks import refusal
 from bench.errors import StackError
 from bench.stack.components import ComponentTable
 from bench.stack.guard import Guard
@@ -148,7 +149,7 @@ def write_errors_explained(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StackError(
-            f"cannot write there: {error.strerror or error}.",
+            f"cannot write there: {refusal(error, folder)}.",
             where=str(error.filename or folder),
             remedy="Make room on the disk, or set TMPDIR to a folder that has it.",
         ) from error

@@ -17,6 +17,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from bench.errors import MeasurementError
 from bench.headers import ID_HEADER
+from bench.plain_text import shown
 
 Entry = TypeVar("Entry")
 
@@ -170,7 +171,7 @@ class LogReader(Generic[Entry]):
                 except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
                     self.foreign += 1
                     if self.first_foreign is None:
-                        text = line[:200].decode("utf-8", "replace").rstrip()
+                        text = shown(line[:200].decode("utf-8", "replace").rstrip())
                         self.first_foreign = f"{self.path}:{number}: {text}"
                     continue
                 self.entries += 1
@@ -198,11 +199,11 @@ def parse_envoy(line: Mapping[str, Any]) -> EnvoyEntry:
     flags = line["flags"]
     return EnvoyEntry(
         time_us=int(line["time"]),
-        id=line["id"],
-        want=line["want"],
-        host=line["host"],
-        method=line["method"],
-        path=line["path"],
+        id=_text(line["id"]),
+        want=_text(line["want"]),
+        host=_text(line["host"]),
+        method=_text(line["method"]),
+        path=_text(line["path"]),
         status=int(line["status"] or 0),
         flags=tuple(flags.split(",")) if flags and flags != "-" else (),
         details=line["details"],
@@ -233,21 +234,21 @@ def parse_node(line: Mapping[str, Any]) -> NodeEntry:
     return NodeEntry(
         time_us=_microseconds(line["time"]),
         node=line["node"],
-        id=line["id"] or None,
+        id=_text(line["id"] or None),
         status=int(line["status"]),
-        method=line["method"] or None,
-        host=line["host"] or None,
-        uri=line["uri"] or None,
+        method=_text(line["method"] or None),
+        host=_text(line["host"] or None),
+        uri=_text(line["uri"] or None),
         bytes=int(line["bytes"]),
         request_time_us=_microseconds(line["request_time"]),
         connection=int(line["connection"]),
         connection_requests=int(line["connection_requests"]),
         client_verify=line["client_verify"] or None,
-        client_subject=line["client_subject"] or None,
+        client_subject=_text(line["client_subject"] or None),
         client_serial=line["client_serial"] or None,
         tls_version=line["tls_version"] or None,
         cipher=line["cipher"] or None,
-        server_name=line["server_name"] or None,
+        server_name=_text(line["server_name"] or None),
         # nginx writes "r" for a resumed session and "." for a new one.
         session_reused=line["session_reused"] == "r",
     )
@@ -274,6 +275,11 @@ def wait_until_flushed(
         now = [_size(log) for log in logs]
         if now != sizes:
             sizes, quiet_since = now, time.monotonic()
+
+
+def _text(value: str | None) -> str | None:
+    """What a client sent, without what would steer a terminal that shows it."""
+    return value if value is None or value.isprintable() else shown(value)
 
 
 def _size(path: Path) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -67,12 +68,13 @@ class Admin:
             timeout_s: for each call.
         """
         self.name = name
-        socket = base_url.removeprefix(UNIX) if base_url.startswith(UNIX) else None
+        self._socket = base_url.removeprefix(UNIX) if base_url.startswith(UNIX) else None
+        self._timeout_s = timeout_s
         self._client = httpx.Client(
-            base_url="http://envoy" if socket is not None else base_url,
+            base_url="http://envoy" if self._socket is not None else base_url,
             timeout=timeout_s,
             trust_env=False,
-            transport=httpx.HTTPTransport(uds=socket) if socket is not None else None,
+            transport=httpx.HTTPTransport(uds=self._socket) if self._socket is not None else None,
         )
 
     def stats(self, pattern: str | None = None, *, used_only: bool = False) -> dict[str, int]:
@@ -173,16 +175,24 @@ class Admin:
         except (LookupError, ValueError, TypeError, AttributeError, OverflowError) as error:
             raise MeasurementError(f"{self.name}: {path} has an unknown form: {error!r}.") from error
 
+    def _knock(self, path: str) -> None:
+        """Raise ``OSError`` if nobody listens: httpx would leave its own socket open then."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(self._timeout_s)
+            probe.connect(path)
+
     def _get(self, path: str, parameters: Mapping[str, str] | None = None) -> str:
         url = self._client.base_url.join(path)
         if parameters:
             url = url.copy_merge_params(parameters)
         try:
+            if self._socket is not None:
+                self._knock(self._socket)
             response = self._client.get(url)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, OSError) as error:
             raise StackError(
                 f"{self.name} does not answer on its admin API: {error}.",
-                where=str(self._client.base_url),
+                where=self._socket or str(self._client.base_url),
                 remedy="See whether it still runs; its last output is in its log.",
             ) from error
         if response.status_code != httpx.codes.OK:

@@ -16,13 +16,14 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
 
 from bench.errors import MeasurementError
+from bench.headers import NODE_HEADER
 
 _TIMEOUT_S = 10.0
 _MOST_BYTES = 16 << 20
@@ -56,6 +57,12 @@ class Call:
     exactly: tuple[tuple[str, str], ...] = ()
     """Headers in their order and spelling, and none but these; instead of ``headers``. Plain HTTP only."""
 
+    def with_header(self, name: str, value: str) -> Call:
+        """The same call with one more header."""
+        if self.exactly:
+            return replace(self, exactly=(*self.exactly, (name, value)))
+        return replace(self, headers={**self.headers, name: value})
+
 
 CONNECT_ONLY = "CONNECT-ONLY"
 
@@ -69,6 +76,11 @@ class Answer:
     """Names in small letters."""
     text: str = ""
     error: str | None = None
+
+    @property
+    def node(self) -> str | None:
+        """The node that says that it answered."""
+        return self.headers.get(NODE_HEADER)
 
 
 class Place(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from bench.headers import NODE_HEADER
@@ -57,6 +57,11 @@ class MatrixCheck:
         left = len(matrix.cases) - len(asked) + matrix.left_out + len(matrix.unjudged)
         return cls(client, asked, nodes, left)
 
+    def without(self, names: Collection[str]) -> MatrixCheck:
+        """The same without the cases of these names."""
+        kept = tuple(case for case in self.cases if case.name not in names)
+        return MatrixCheck(self.client, kept, self.nodes, self.not_asked + len(self.cases) - len(kept))
+
     def verify(self, stack: Stack) -> tuple[VerificationLine, ...]:
         """Ask everything of *stack*: one line that sums up, and one for each wrong answer.
 
@@ -67,7 +72,7 @@ class MatrixCheck:
             return ()
         sidecar = stack.component(self.client)
         ports = {port: client_address(sidecar, port) for port in {each.request.port for each in self.cases}}
-        calls = [_call(case, ports[case.request.port]) for case in self.cases]
+        calls = [case_call(case, ports[case.request.port]) for case in self.cases]
         place = stack.client(self.client)
         answers = make_calls(calls, place, at_once=_AT_ONCE)
         wrong = [
@@ -103,7 +108,7 @@ class MatrixCheck:
             and isinstance(case.decision.outcome, Delivered | LocalAnswer)
             and not any(hop.delay for branch in case.decision.branches for hop in branch.hops)
         ]
-        answers = make_calls([_call(case, address) for case in cases], stack.client(self.client))
+        answers = make_calls([case_call(case, address) for case in cases], stack.client(self.client))
         return tuple(
             _kind(case, answer.status, self._nodes_of(case), weight / len(cases), number)
             for number, (case, answer) in enumerate(zip(cases, answers, strict=True), 1)
@@ -156,7 +161,7 @@ class MatrixCheck:
         node = answer.headers.get(NODE_HEADER)
         came = f"{answer.status}{f' from {node}' if node else ' from a proxy'}"
         return VerificationLine(
-            name=f"matrix: {case.name}",
+            name=line_name(case),
             sent=f"{method}http://{request.host}{request.path}{query}{headers} (port {request.port})",
             expected=" or ".join(dict.fromkeys(self._told(outcome) for outcome in _outcomes(case))),
             got=came if answer.status is not None else answer.error or "nothing",
@@ -175,6 +180,11 @@ class MatrixCheck:
             case NoConnection():
                 return f"no connection ({outcome.why})"
         return "nothing that can be decided"
+
+
+def line_name(case: Case) -> str:
+    """Name of the line of a wrong answer to *case*."""
+    return f"{MIXED}: {case.name}"
 
 
 def _is_out_of_reach(answer: Answer) -> bool:
@@ -207,7 +217,8 @@ def _kind(case: Case, status: int, nodes: tuple[str, ...], weight: float, number
     )
 
 
-def _call(case: Case, address: Address) -> Call:
+def case_call(case: Case, address: Address) -> Call:
+    """The call that asks *case* of whoever listens at *address*."""
     request = case.request
     query = f"?{request.query}" if request.query else ""
     return Call(

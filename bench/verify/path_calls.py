@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.headers import NODE_HEADER
 from bench.result import VerificationLine
-from bench.scenario.models import Expect, Scenario
+from bench.scenario.models import Expect, Scenario, Subset, Traffic
 from bench.verify.calls import Answer, Call, ClientTls
 
 
@@ -73,26 +73,45 @@ class PathCheck:
         )
 
 
+def host_of(headers: Mapping[str, str], otherwise: str) -> tuple[str, dict[str, str]]:
+    """Part a Host header, however it is spelt, from the others; without one the host is *otherwise*."""
+    host = next((value for name, value in headers.items() if name.lower() == "host"), otherwise)
+    return host, {name: value for name, value in headers.items() if name.lower() != "host"}
+
+
+def subset_call(traffic: Traffic, subset: Subset, base: str) -> Call:
+    """One request of *subset*, sent to *base*."""
+    host, headers = host_of(subset.headers, traffic.host)
+    return Call(
+        url=f"{base}{subset.path or traffic.path}",
+        method=subset.method,
+        headers={"host": host, **headers},
+        body=subset.body,
+    )
+
+
 def path_requests(scenario: Scenario) -> Iterator[PathRequest]:
     """The scenario's own requests, one of each subset, and its controls."""
     traffic = scenario.traffic
     for name, subset in traffic.subsets.items():
+        host, headers = host_of(subset.headers, traffic.host)
         yield PathRequest(
             name=f"{name} from {traffic.client}",
             method=subset.method,
-            host=traffic.host,
+            host=host,
             path=subset.path or traffic.path,
-            headers=subset.headers,
+            headers=headers,
             body=subset.body,
             expect=subset.expect,
         )
     for control in scenario.controls:
+        host, headers = host_of(control.headers, control.host or traffic.host)
         yield PathRequest(
             name=control.name,
             method=control.method,
-            host=control.host or traffic.host,
+            host=host,
             path=control.path or traffic.path,
-            headers=control.headers,
+            headers=headers,
             body="",
             expect=control.expect,
         )

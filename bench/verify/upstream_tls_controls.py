@@ -7,10 +7,9 @@ change their certificate, so it has a stack of its own that carries no load.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import yaml
 
 from bench.certs.material import WRONG, Material
 from bench.headers import NODE_HEADER
@@ -20,65 +19,47 @@ from bench.stack import ClientPlace, ComponentFaults, Stack
 from bench.stack.client_address import client_address
 from bench.telemetry.admin import Admin
 from bench.verify.calls import Call, make_calls
+from bench.verify.path_calls import subset_call
+from bench.verify.upstream_tls_expectation import UpstreamChecks
 
 _REFUSED = r"\.ssl\.fail_verify_(error|san)$"
 """Counters of handshakes in which Envoy did not trust the other side."""
-_NAME_CHECKS = ("subject_alt_names", "auto_sni_san_validation")
-"""In a cluster: the name in the node's certificate is checked. Without one any name will do."""
-_TRUST_CHECKS = ("validation_context_sds_secret_config", "trusted_ca")
-_NO_TRUST_CHECK = "ACCEPT_UNTRUSTED"
 _TRIES = 20
 _AGAIN_S = 0.05
 
 
 def verify_gateway(
-    stack: Stack, faults: ComponentFaults, scenario: Scenario, material: Material
+    stack: Stack,
+    faults: ComponentFaults,
+    scenario: Scenario,
+    material: Material,
+    expected: Mapping[str, frozenset[UpstreamChecks]],
 ) -> tuple[VerificationLine, ...]:
     """Give all nodes each wrong certificate in turn, and at last the right one, and call each subset.
+
+    *expected* says for each subset what the gateway checks on its ways; where that differs from way to way,
+    a call proves nothing, and none is made.
 
     Raises:
         StackError: a node does not take its configuration.
     """
     gateway = scenario.traffic.gateway
-    checks = _checks(stack, gateway)
-    if checks is None:
+    probes = [probe for probe in _probes(stack, scenario) if expected.get(probe.name)]
+    if not probes:
         return ()
     lines = []
     with Admin(stack.component(gateway).admin_url or "", name=gateway) as admin:
         for kind in WRONG:
             _use(stack, faults, scenario, material.wrong(kind))
-            accepts = not checks.trust or (kind == "wrong-san" and not checks.names)
-            lines += [each.ask(admin, kind, accepts=accepts) for each in _probes(stack, scenario)]
+            for probe in probes:
+                accepts = {checks.accepts(kind) for checks in expected[probe.name]}
+                if len(accepts) == 1:
+                    lines.append(probe.ask(admin, kind, accepts=accepts.pop()))
         for name, node in scenario.nodes.items():
             if stack.component(name).tls != "none":
                 faults.use_certificates(name, material.of_set(node.set))
-        lines += [each.ask(admin, "right", accepts=True) for each in _probes(stack, scenario)]
+        lines += [probe.ask(admin, "right", accepts=True) for probe in probes]
     return tuple(lines)
-
-
-@dataclass(frozen=True, slots=True)
-class _Checks:
-    """What the resources make the gateway check of a node's certificate."""
-
-    trust: bool
-    names: bool
-
-
-def _checks(stack: Stack, gateway: str) -> _Checks | None:
-    """None: its clusters differ in what they check, or originate no TLS; a user's own affair, then."""
-    config = stack.component(gateway).config
-    if config is None:
-        return None
-    tree = yaml.safe_load((config / "xds" / "cds.yaml").read_text("utf-8"))
-    sockets = [cluster["transport_socket"] for cluster in tree["resources"] if "transport_socket" in cluster]
-    found = {
-        _Checks(
-            trust=any(check in text for check in _TRUST_CHECKS) and _NO_TRUST_CHECK not in text,
-            names=any(check in text for check in _NAME_CHECKS),
-        )
-        for text in map(str, sockets)
-    }
-    return found.pop() if len(found) == 1 else None
 
 
 def _use(stack: Stack, faults: ComponentFaults, scenario: Scenario, certificates: Path) -> None:
@@ -139,12 +120,7 @@ def _probes(stack: Stack, scenario: Scenario) -> list[_Probe]:
         _Probe(
             name,
             subset,
-            Call(
-                url=f"http://{host}:{port}{subset.path or traffic.path}",
-                method=subset.method,
-                headers={"host": traffic.host, **subset.headers},
-                body=subset.body,
-            ),
+            subset_call(traffic, subset, f"http://{host}:{port}"),
             stack.client(traffic.client),
         )
         for name, subset in traffic.subsets.items()

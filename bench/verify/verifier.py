@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from bench.certs.material import Material
+from bench.explain import Explainer
+from bench.headers import ID_HEADER
 from bench.load import RequestKind
-from bench.result import VerificationLine
-from bench.scenario.load import LoadedScenario
+from bench.preparation import Prepared
+from bench.result import RunWarning, VerificationLine
+from bench.routing.request import Request
+from bench.scenario.models import Subset, Traffic
 from bench.stack import ComponentFaults, Stack
+from bench.stack.client_address import client_address
+from bench.verify.calls import Call, make_calls
 from bench.verify.client_tls_controls import Identities
-from bench.verify.matrix import MatrixCheck
+from bench.verify.diagnosis import cause_of, certificates_of, read_hops
+from bench.verify.matrix import MatrixCheck, case_call, line_name
+from bench.verify.opinions import Contradiction, Opinions, warnings_of
+from bench.verify.path_calls import PathCheck, host_of, path_requests
 from bench.verify.upstream_tls_controls import verify_gateway
+from bench.verify.upstream_tls_expectation import upstream_checks
 from bench.verify.walkthrough import verify
 
 
 class Verifying(Protocol):
     """What an experiment wants to know before it sends load."""
+
+    def contradictions(self) -> tuple[RunWarning, ...]:
+        """What the suite itself does not agree about; known before anything starts."""
 
     def walk(self, stack: Stack) -> tuple[VerificationLine, ...]:
         """The scenario's own calls, and the nodes' end of mutual TLS."""
@@ -28,6 +43,11 @@ class Verifying(Protocol):
     def probe_gateway(self, stack: Stack, faults: ComponentFaults) -> tuple[VerificationLine, ...]:
         """The gateway's end of TLS, at nodes with wrong certificates: on a stack that carries no load."""
 
+    def look_into(
+        self, stack: Stack, lines: Sequence[VerificationLine], await_logs: Callable[[Sequence[Path]], None]
+    ) -> tuple[VerificationLine, ...]:
+        """The *lines*, each wrong call of them with its cause, on a stack whose proxies log every request."""
+
     def mixable(self, stack: Stack, *, port: int, weight: float) -> tuple[RequestKind, ...]:
         """The matrix as traffic, together of *weight*."""
 
@@ -35,13 +55,34 @@ class Verifying(Protocol):
 class Verifier:
     """The real calls; all raise ``MeasurementError`` where the client's place cannot make calls."""
 
-    def __init__(self, loaded: LoadedScenario, material: Material) -> None:
-        self._loaded = loaded
+    def __init__(self, prepared: Prepared, material: Material) -> None:
+        self._loaded = prepared.loaded
         self._material = material
+        self._explainer = Explainer(prepared.registry, prepared.loaded.resources)
+        client = prepared.loaded.scenario.traffic.client
+        self._opinions = Opinions(self._explainer, client)
+        # What is known of the nodes' certificates is no part of routing, but tells why a call fails.
+        known = Explainer(
+            prepared.registry, prepared.loaded.resources, certificates_of(prepared.loaded.scenario)
+        )
+        self._informed = Opinions(known, client)
+
+    @functools.cached_property
+    def _contradictions(self) -> tuple[Contradiction, ...]:
+        found = (self._opinions.contradiction(case) for case in self._whole_matrix.cases)
+        return tuple(each for each in found if each is not None)
+
+    @functools.cached_property
+    def _whole_matrix(self) -> MatrixCheck:
+        return MatrixCheck.of(self._loaded)
 
     @functools.cached_property
     def _matrix(self) -> MatrixCheck:
-        return MatrixCheck.of(self._loaded)
+        return self._whole_matrix.without({each.name for each in self._contradictions})
+
+    def contradictions(self) -> tuple[RunWarning, ...]:
+        """See :mod:`bench.verify.opinions`."""
+        return warnings_of(self._contradictions)
 
     def walk(self, stack: Stack) -> tuple[VerificationLine, ...]:
         """See :func:`bench.verify.walkthrough.verify`."""
@@ -55,8 +96,75 @@ class Verifier:
 
     def probe_gateway(self, stack: Stack, faults: ComponentFaults) -> tuple[VerificationLine, ...]:
         """See :func:`bench.verify.upstream_tls_controls.verify_gateway`."""
-        return verify_gateway(stack, faults, self._loaded.scenario, self._material)
+        traffic = self._loaded.scenario.traffic
+        expected = {
+            name: upstream_checks(
+                self._explainer, self._opinions.trace(_request(traffic, subset)), traffic.gateway
+            )
+            for name, subset in traffic.subsets.items()
+            if subset.expect.nodes
+        }
+        return verify_gateway(stack, faults, self._loaded.scenario, self._material, expected)
+
+    def look_into(
+        self, stack: Stack, lines: Sequence[VerificationLine], await_logs: Callable[[Sequence[Path]], None]
+    ) -> tuple[VerificationLine, ...]:
+        """See :mod:`bench.verify.diagnosis`."""
+        scenario = self._loaded.scenario
+        known = dict(self._calls(stack))
+        wrong = dict.fromkeys(line.name for line in lines if not line.passed)
+        asked = [name for name in wrong if name in known]
+        ids = {name: f"why/{number:013d}" for number, name in enumerate(asked)}
+        calls = [known[name][0].with_header(ID_HEADER, ids[name]) for name in asked]
+        answers = dict(zip(asked, make_calls(calls, stack.client(scenario.traffic.client)), strict=True))
+        components = stack.components()
+        await_logs([part.access_log for part in components if part.access_log is not None])
+        hops = read_hops(components, scenario.traffic.client)
+        right = {each.name: each.expect.nodes for each in path_requests(scenario)}
+        plays = {name: f"{node.plays[0]}:{node.plays[1]}" for name, node in scenario.nodes.items()}
+        causes = {
+            name: cause_of(
+                answers[name],
+                ids[name],
+                hops,
+                self._informed.trace(known[name][1]),
+                plays=plays,
+                right_nodes=right.get(name, ()),
+            )
+            for name in asked
+        }
+        return tuple(
+            line.model_copy(update={"cause": causes[line.name]})
+            if not line.passed and line.name in causes
+            else line
+            for line in lines
+        )
+
+    def _calls(self, stack: Stack) -> Iterator[tuple[str, tuple[Call, Request]]]:
+        """Name of a line -> its call on *stack*, and the same request as the second opinion knows it."""
+        traffic = self._loaded.scenario.traffic
+        sidecar = stack.component(traffic.client)
+        host, port = client_address(sidecar, traffic.port)
+        for request in path_requests(self._loaded.scenario):
+            path, _, query = request.path.partition("?")
+            headers = tuple(request.headers.items())
+            yield (
+                request.name,
+                (
+                    PathCheck(request, f"http://{host}:{port}").call,
+                    Request(request.host, traffic.port, path, request.method, headers, query),
+                ),
+            )
+        for case in self._matrix.cases:
+            yield line_name(case), (case_call(case, client_address(sidecar, case.request.port)), case.request)
 
     def mixable(self, stack: Stack, *, port: int, weight: float) -> tuple[RequestKind, ...]:
         """See :meth:`bench.verify.matrix.MatrixCheck.mixable`."""
         return self._matrix.mixable(stack, port=port, weight=weight)
+
+
+def _request(traffic: Traffic, subset: Subset) -> Request:
+    """One request of *subset* as the second opinion knows it."""
+    host, headers = host_of(subset.headers, traffic.host)
+    path, _, query = (subset.path or traffic.path).partition("?")
+    return Request(host, traffic.port, path, subset.method, tuple(headers.items()), query)

@@ -90,8 +90,10 @@ def switch(stack: Stack, *, on: bool) -> None:
     """Let both proxies log, or not."""
     for part in stack.components():
         if part.admin_url is not None:
-            answer = httpx.post(f"{part.admin_url}/runtime_modify", params={SWITCH: "100" if on else "0"})
-            answer.raise_for_status()
+            socket = part.admin_url.removeprefix("unix://")
+            with httpx.Client(transport=httpx.HTTPTransport(uds=socket)) as client:
+                parameters = {SWITCH: "100" if on else "0"}
+                client.post("http://envoy/runtime_modify", params=parameters).raise_for_status()
 
 
 class Site:

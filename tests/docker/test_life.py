@@ -1,6 +1,7 @@
 """What is started goes, however it ends; what cannot start says why."""
 
 import dataclasses
+import io
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 
 import docker
+import psutil
 import pytest
 
 from bench.errors import StackError
@@ -18,6 +20,7 @@ from bench.stack.compose import project as project_module
 from bench.stack.compose.stack import ComposeStack
 from bench.stack.engine.labels import FOLDER_LABEL, OWNER_LABEL, RUN_LABEL
 from bench.stack.images.supply import supply
+from bench.stack.images.unfinished import BUILDER_LABEL, remove_unfinished
 from bench.stack.runs import end_orphans, find_runs
 from bench.verify.calls import Call, make_calls
 from tests.stack.egress_path import (
@@ -284,3 +287,21 @@ def test_a_run_folder_too_deep_for_a_socket_is_named_before_anything_starts(imag
     with pytest.raises(StackError, match=r"too long for a Unix socket.*TMPDIR"):
         ComposeStack(egress_spec(material.live), images=images, parent=deep).start()
     assert not list(deep.iterdir())
+
+
+def test_what_a_killed_build_leaves_is_removed_and_a_living_one_is_left_alone(engine):
+    def unnamed(label):
+        definition = io.BytesIO(f'FROM scratch\nLABEL {BUILDER_LABEL}="{label}"\n'.encode())
+        image, _ = engine.images.build(fileobj=definition, rm=True)
+        return image.id
+
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    living = psutil.Process(os.getppid())
+    left = unnamed(f"{ended.pid} 1.0")
+    building = unnamed(f"{living.pid} {living.create_time()}")
+    try:
+        assert remove_unfinished(engine) == [left]
+        assert engine.images.get(building)
+    finally:
+        engine.api.remove_image(building)

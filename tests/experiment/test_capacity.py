@@ -85,7 +85,7 @@ class Search:
     def __init__(self, folder, tmp_path, *, generator=None, **options):
         self.folder, self.out = folder, tmp_path / "out"
         self.generator = generator or FakeGenerator(changes=fails_beyond(CAPACITY))
-        self.options = {"highest": 2_000.0, "quick": True, "p99_ms": 50.0, **options}
+        self.options = {"highest": 2_000.0, "quick": True, "p99_ms": 50.0, "with_model": False, **options}
         self.diary, self.stacks = Diary(), []
 
     def run(self):
@@ -187,6 +187,19 @@ def test_a_generator_at_its_end_yields_no_capacity_but_a_certain_bound(short, tm
     assert 240 <= found.lower <= 250
     assert (verdict.state, verdict.exit_code) == ("generator-limited", 3)
     assert "generator" in {constraint.code for constraint in found.constraints}
+
+
+def test_a_cost_model_that_cannot_be_fitted_costs_the_search_nothing(short, tmp_path):
+    """The fake parts use no CPU: that is told, and the bounds stay."""
+    search = Search(short, tmp_path, with_model=True)
+
+    result = search.run().result
+
+    assert [warning.code for warning in result.warnings] == ["no-cost-model"] * 3
+    assert result.capacity.lower is not None
+    assert {window.body_bytes for window in result.capacity.cost_windows} == {0, 4_096, 16_384}
+    assert [stack.spec.name for stack in search.stacks] == ["static", "cost-full", "cost-resumed"]
+    assert all(stack.calls[-1] == "stop" for stack in search.stacks)
 
 
 def test_a_misrouted_request_is_a_wrong_answer_at_any_rate(short, tmp_path):

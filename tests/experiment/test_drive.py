@@ -67,7 +67,10 @@ def test_a_proxy_elsewhere_is_verified_and_loaded(short, tmp_path, standing):
     assert result.trials[0].config_source is None
 
 
-def test_a_worker_from_elsewhere_shares_the_load_and_locust_writes_its_own_files(short, tmp_path, standing):
+def test_a_worker_from_elsewhere_shares_the_load_and_locust_writes_its_own_files(
+    short, tmp_path, standing, monkeypatch
+):
+    monkeypatch.setenv("EGRESS_BENCH_TOKEN", "of-this-test")
     stack, _ = standing
     address = next(real for (_, number), real in stack.component("sleep").addresses.items() if number == 80)
     port = free_port("127.0.0.1")
@@ -83,7 +86,7 @@ def test_a_worker_from_elsewhere_shares_the_load_and_locust_writes_its_own_files
         )
 
     assert (code in OR_TOO_BUSY, joined.returncode) == (True, 0), errors
-    assert f"`egress-bench worker --master 127.0.0.1 --port {port}`" in errors
+    assert f"`egress-bench worker --master 127.0.0.1 --port {port} --token of-this-test`" in errors
     assert "all 2 workers are here" in errors
     assert (result.generator.workers, result.totals[-1].answered) == (2, 150)
     with (tmp_path / "ours_stats.csv").open(newline="") as file:

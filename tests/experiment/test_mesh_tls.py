@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from bench.errors import UnsupportedError
 from bench.preparation import make_material, prepare
 from bench.scenario.load import load_scenario
 from bench.stack.local import LocalStack
+from bench.telemetry.admin import Admin
 
 HOST = "shop.example.org"
 ISTIO = """
@@ -140,9 +140,9 @@ def call(folder: Path, tmp_path: Path) -> tuple[int, int]:
         connection.request("GET", "/", headers={"Host": HOST})
         status = connection.getresponse().status
         connection.close()
-        admin = stack.component("egress").admin_url
-        with urllib.request.urlopen(f"{admin}/stats?filter=^listener.*ssl.handshake$") as said:
-            return status, int(said.read().decode().rpartition(": ")[2])
+        with Admin(stack.component("egress").admin_url) as admin:
+            (handshakes,) = admin.stats("^listener.*ssl.handshake$").values()
+            return status, handshakes
 
 
 @pytest.mark.envoy

@@ -93,6 +93,11 @@ def test_a_path_that_leads_astray_gets_no_load_and_exit_code_1(short, tmp_path):
     assert result.first_verified_s is None
     wrong = [line for line in result.verification if not line.passed]
     assert {line.got for line in wrong} >= {"200 from nginx02, wrong body", "200 from nginx01, wrong body"}
+    # By the logs of that very request: the node, and the endpoint's line, which leads there.
+    assert {line.cause.hop for line in wrong} == {"nginx01", "nginx02"}
+    assert {line.cause.fault for line in wrong if line.kind == "call"} == {"resources"}
+    assert all("service-entry.yaml:" in line.cause.where[0] for line in wrong if line.kind == "call")
+    assert "correct the Istio YAML" in result.reason
     assert (only_folder(tmp_path / "out") / "report.html").is_file()
 
 

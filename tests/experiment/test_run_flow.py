@@ -52,14 +52,20 @@ class FakeVerifier:
     def __init__(self, *, walk=(), probes=()):
         self.wrong = {"walk": walk, "probes": probes}
 
-    def __call__(self, loaded, material):
+    def __call__(self, prepared, material):
         return self
+
+    def contradictions(self):
+        return ()
 
     def walk(self, stack):
         return (a_line(), *self.wrong["walk"])
 
     def ask_matrix(self, stack):
         return ()
+
+    def look_into(self, stack, lines, await_logs):
+        return lines
 
     def probe_gateway(self, stack, faults):
         return self.wrong["probes"]

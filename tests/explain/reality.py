@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
-import re
-import ssl
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.errors import UnsupportedError
-from bench.explain.explain import explain
+from bench.explain.explain import client_address, explain
 from bench.explain.proxies import STAND_INS
 from bench.explain.request import parse_request
-from bench.explain.trace import Ending, Hop
+from bench.explain.trace import Cause, Ending, Hop
 from bench.istio.inventory import Inventory
 from bench.istio.registry import Registry, build_registry
 from bench.istio.resource import Resources
 from bench.translate import translate
+from tests.explain.client import Message, Target, send
 from tests.explain.samples import Sample, samples_for
 from tests.explain.world import World, standing
 
@@ -50,8 +48,16 @@ class Tried:
     """Ways (cluster and flags) that failed for want of a cluster, an endpoint or a listener."""
 
 
-def try_case(resources: Resources, inventory: Inventory, root: Path) -> Tried:
-    """Start the proxies of a case that can be translated, send requests that try its routes, compare each."""
+def try_case(
+    resources: Resources,
+    inventory: Inventory,
+    root: Path,
+    calls: Mapping[str, Sequence[Sample]] | None = None,
+) -> Tried:
+    """Start the proxies of a case that can be translated, send requests that try its routes, compare each.
+
+    *calls* are requests of the case itself, by the proxy beside their client.
+    """
     registry = build_registry(resources, inventory)
     starts = [name for name, proxy in inventory.proxies.items() if proxy.role == "sidecar"]
     surprises: list[Surprise] = []
@@ -62,12 +68,13 @@ def try_case(resources: Resources, inventory: Inventory, root: Path) -> Tried:
             if start not in world.proxies:
                 continue
             config = translate(registry, start, config_source="static", tls_material=STAND_INS)
-            for sample in _unique([*samples_for(config), *_beyond(registry, start)]):
-                endings, real_port = _foretell(registry, resources, world, sample, start)
-                if real_port is None:
+            own = (calls or {}).get(start, ())
+            for sample in _unique([*own, *samples_for(config), *_beyond(registry, start)]):
+                endings, target = _foretell(registry, resources, world, sample, start)
+                if target is None:
                     continue
                 count += 1
-                happened = Call(world, sample, f"r{count}", endings).send(real_port)
+                happened = Call(world, sample, f"r{count}", endings).send(target)
                 expected = [_expected(world, each, sample) for each in endings]
                 if happened not in expected:
                     told = " or ".join(map(str, expected))
@@ -82,22 +89,30 @@ def try_case(resources: Resources, inventory: Inventory, root: Path) -> Tried:
 
 def _foretell(
     registry: Registry, resources: Resources, world: World, sample: Sample, start: str
-) -> tuple[list[Ending], int | None]:
-    """Give what ``explain`` says, and the real port to send to; no port for what cannot be reached here."""
-    scheme = "https" if sample.tls else "http"
-    url = f"{scheme}://{sample.host.split(':')[0]}:{sample.port}{sample.path}"
+) -> tuple[list[Ending], Target | None]:
+    """Give what ``explain`` says, and where to send to; no target for what cannot be reached here."""
+    dialled = sample.dialled or sample.host.split(":")[0]
+    url = f"{sample.scheme}://{dialled}:{sample.port}{sample.path}"
     headers = [f"Host: {sample.host}", *(f"{name}: {value}" for name, value in sample.headers.items())]
-    trace = explain(registry, resources, parse_request(url, headers, sample.method), start)
+    request = parse_request(url, headers, sample.method)
+    trace = explain(registry, resources, request, start)
     listener = trace.hop.steps[0].text if trace.hop.steps else ""
     bind = listener.rpartition("_")[0] or "0.0.0.0"
     endings = list(trace.endings())
-    # Nobody here ends TLS within TLS, and certificates that are named by their hash are not at hand.
-    if any(re.search("TLS within TLS|by their hash", text) for text in _texts(trace.hop)):
+    # Certificates that are named by their hash are not at hand.
+    if any("by their hash" in text for text in _texts(trace.hop)):
         return endings, None
-    # Where a connection goes on to its own destination, only redirection could say which one that was.
-    if any("wherever" in each.address for ending in endings for each in ending.outcome.endpoints):
+    port = world.listeners[start].get((bind, sample.port))
+    if port is None:
         return endings, None
-    return endings, world.listeners[start].get((bind, sample.port))
+    meant = client_address(registry, request, start)
+    if any(ending.outcome.cause is Cause.PASSED_ON for ending in endings):
+        # No way from here to addresses of the resources, to other ports, or to names that DNS knows.
+        told = {each.address for ending in endings for each in ending.outcome.endpoints}
+        is_reachable = not meant and told == {"wherever the client meant it to go"}
+        return endings, Target(port, world.elsewhere) if is_reachable else None
+    is_ipv4 = meant.count(".") == 3
+    return endings, Target(port, (meant, sample.port) if is_ipv4 else None)
 
 
 def _beyond(registry: Registry, start: str) -> Iterator[Sample]:
@@ -154,6 +169,9 @@ class Seen:
 
 def _expected(world: World, ending: Ending, sample: Sample) -> Seen:
     outcome = ending.outcome
+    if outcome.cause is Cause.PASSED_ON:
+        host, port = world.elsewhere
+        return Seen(200, outcome.flags, outcome.cluster, frozenset({f"{host}:{port}"}))
     if outcome.kind == "endpoint":
         reachable = frozenset(world.real(each.address) for each in outcome.endpoints)
         return Seen(200, outcome.flags, outcome.cluster, reachable)
@@ -172,11 +190,11 @@ class Call:
     request_id: str
     endings: list[Ending]
 
-    def send(self, port: int) -> Seen:
-        """Send it to *port*, and read the access log of the proxy that decided."""
+    def send(self, target: Target) -> Seen:
+        """Send it to *target*, and read the access log of the proxy that decided."""
         order = max((ending.proxies for ending in self.endings), key=len)
         before = {name: len(self.world.proxies[name].lines()) for name in order}
-        status = self._status(port)
+        status = self._status(target)
         if status is None:
             return Seen(None, "", "", "")
         deadline = time.monotonic() + 3
@@ -192,30 +210,17 @@ class Call:
             time.sleep(0.01)
         return Seen(status, "not logged", "", "")
 
-    def _status(self, port: int) -> int | None:
+    def _status(self, target: Target) -> int | None:
         sample = self.sample
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        try:
-            connection.connect()
-            if sample.tls:
-                context = ssl.create_default_context()
-                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-                context.load_cert_chain(*self.world.client_pair)
-                connection.sock = context.wrap_socket(
-                    connection.sock, server_hostname=sample.host.split(":")[0]
-                )
-            connection.putrequest(sample.method, sample.path, skip_host=True, skip_accept_encoding=True)
-            for name, value in {"Host": sample.host, "X-Test-Id": self.request_id, **sample.headers}.items():
-                connection.putheader(name, value)
-            connection.endheaders()
-            return connection.getresponse().status
-        except (http.client.HTTPException, OSError):
-            return None
-        finally:
-            connection.close()
+        headers = {"X-Test-Id": self.request_id, **sample.headers}
+        message = Message(sample.scheme, sample.host, sample.path, sample.method, headers)
+        return send(message, target, self.world.client_pair)
 
 
 def _seen(status: int, entry: dict[str, Any]) -> Seen:
+    if entry["flags"] == "DPE":
+        # What came was no HTTP: Envoy says so and closes the connection.
+        return Seen(None, "", "", "")
     written = "" if entry["flags"] in (None, "-") else entry["flags"]
     # A retry limit shows as URX beside the flag that explains it.
     flags = ",".join(flag for flag in written.split(",") if flag != "URX")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from envoy_data_plane.envoy.config.route.v3 import HeaderMatcher, RouteConfiguration, RouteMatch
+from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 
 from bench.istio.regex import compile_pattern
@@ -24,6 +25,15 @@ class Sample:
     method: str = "GET"
     headers: dict[str, str] = field(default_factory=dict)
     tls: bool = False
+    tcp: bool = False
+    """Bytes that are no HTTP."""
+    dialled: str = ""
+    """The host of the URL, where the Host header is another."""
+
+    @property
+    def scheme(self) -> str:
+        """What the client speaks."""
+        return "tcp" if self.tcp else "https" if self.tls else "http"
 
 
 def samples_for(config: ProxyConfig, *, by_rule: bool = False) -> Iterator[Sample]:
@@ -44,8 +54,14 @@ def samples_for(config: ProxyConfig, *, by_rule: bool = False) -> Iterator[Sampl
                 if rds is not None and rds.route_config_name in routes:
                     tls = chain.transport_socket is not None
                     yield from _through(routes[rds.route_config_name], port, by_rule=by_rule, tls=tls)
-            if not by_rule:
-                yield from (Sample(port, _concrete(name), tls=True) for name in names)
+            if by_rule:
+                continue
+            yield from (Sample(port, _concrete(name), tls=True) for name in names)
+            if any(isinstance(unpack(each.typed_config), TcpProxy) for each in chain.filters):
+                # What the chain was not made for: other TLS, plain HTTP, bytes.
+                yield Sample(port, "other.example", tls=True)
+                yield Sample(port, "other.example")
+                yield Sample(port, "other.example", tcp=True)
 
 
 def _concrete(domain: str) -> str:

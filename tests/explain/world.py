@@ -8,16 +8,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from envoy_data_plane.envoy.config.listener.v3 import ListenerFilter
+from envoy_data_plane.envoy.extensions.filters.listener.proxy_protocol.v3 import ProxyProtocol
+
 from bench.errors import UnsupportedError
-from bench.explain.proxies import STAND_INS
+from bench.explain.clusters import written_address
+from bench.explain.proxies import STAND_INS, Proxies
+from bench.explain.resources import Sources
 from bench.istio.registry import Registry
+from bench.istio.resource import Resources
 from bench.translate import AccessLogOptions, Placement, ProxyConfig, RenderOptions, render, translate
+from bench.translate.messages import pack
 from bench.translate.names import VIRTUAL_OUTBOUND
 from tests.explain.keys import Keys, all_names
 from tests.explain.outside import write_outside
 from tests.support.envoy import RunningEnvoy, running_envoy
 
 Address = tuple[str, int]
+_NOBODY: Address = ("192.0.2.254", 1)
 LOG_FIELDS = {
     "status": "%RESPONSE_CODE%",
     "flags": "%RESPONSE_FLAGS%",
@@ -38,6 +46,8 @@ class World:
     """Address as translated -> real one."""
     client_pair: tuple[str, str] = ("", "")
     """Files of a client certificate and its key."""
+    elsewhere: Address = ("127.0.0.1", 1)
+    """A server that no resource names, for what is passed on to where the client meant it to go."""
 
     def real(self, address: str) -> str:
         """Give the real ``host:port`` of an endpoint as translated."""
@@ -53,7 +63,8 @@ def standing(registry: Registry, root: Path) -> Iterator[World]:
     configs: dict[str, ProxyConfig] = {}
     for name in proxies:
         with contextlib.suppress(UnsupportedError):
-            configs[name] = _bound(translate(registry, name, config_source="static", tls_material=STAND_INS))
+            config = translate(registry, name, config_source="static", tls_material=STAND_INS)
+            configs[name] = _bound(config, is_sidecar=proxies[name].role == "sidecar")
     gateways = {proxy.ip: name for name, proxy in proxies.items() if proxy.role == "gateway"}
     keys = Keys(root / "keys")
     keys.issue(all_names(registry, configs))
@@ -67,11 +78,11 @@ def standing(registry: Registry, root: Path) -> Iterator[World]:
     )
     world = World(client_pair=(f"{keys.folder}/client.crt", f"{keys.folder}/client.key"))
     with contextlib.ExitStack() as stack:
-        if outside:
-            ports = stack.enter_context(
-                running_envoy(write_outside(outside, keys.folder, root / "outside"))
-            ).ports()
-            world.endpoints = {address: ("127.0.0.1", ports[f"e{n}"]) for n, address in enumerate(outside)}
+        # One more listener than there are addresses: it is nobody's.
+        bootstrap = write_outside([*outside, _NOBODY], keys.folder, root / "outside")
+        ports = stack.enter_context(running_envoy(bootstrap)).ports()
+        world.endpoints = {address: ("127.0.0.1", ports[f"e{n}"]) for n, address in enumerate(outside)}
+        world.elsewhere = ("127.0.0.1", ports[f"e{len(outside)}"])
         for name in sorted(configs, key=lambda each: proxies[each].role != "gateway"):
             bootstrap = _write(name, configs[name], world.endpoints, keys, root / name)
             world.proxies[name] = stack.enter_context(running_envoy(bootstrap))
@@ -80,7 +91,7 @@ def standing(registry: Registry, root: Path) -> Iterator[World]:
                 _socket(each): real[each.name] for each in configs[name].listeners if each.name in real
             }
             if proxies[name].role == "gateway":
-                _open(world, name, proxies[name].ip, configs)
+                _open(world, name, registry, configs)
         yield world
 
 
@@ -104,14 +115,19 @@ def _write(
     return folder / "bootstrap.yaml"
 
 
-def _open(world: World, name: str, ip: str, configs: Mapping[str, ProxyConfig]) -> None:
-    """Let the gateway's address lead to its real listeners, and to none where it does not listen."""
-    for (_bind, port), real_port in world.listeners[name].items():
-        world.endpoints[ip, port] = ("127.0.0.1", real_port)
-    for other in configs.values():
-        for address in other.endpoint_addresses:
-            if address[0] == ip:
-                world.endpoints.setdefault(address, ("127.0.0.1", 1))
+def _open(world: World, name: str, registry: Registry, configs: Mapping[str, ProxyConfig]) -> None:
+    """Let the gateway's addresses lead to its real listeners, and to none where it does not listen."""
+    ports = {port: real for (_bind, port), real in world.listeners[name].items()}
+    ip = registry.inventory.proxies[name].ip
+    for port, real in ports.items():
+        world.endpoints[ip, port] = ("127.0.0.1", real)
+    proxies = Proxies(registry, Sources(Resources()))
+    for other, config in configs.items():
+        for address in config.endpoint_addresses:
+            behind = proxies.gateway_behind(written_address(*address), proxies.get(other))
+            if behind is not None and behind.proxy == name:
+                target = int(behind.address.rpartition(":")[2])
+                world.endpoints[address] = ("127.0.0.1", ports.get(target, 1))
 
 
 def _socket(listener: Any) -> Address:
@@ -119,9 +135,19 @@ def _socket(listener: Any) -> Address:
     return socket.address, socket.port_value or 0
 
 
-def _bound(config: ProxyConfig) -> ProxyConfig:
-    """Bind what redirection would have found; without iptables nothing else could reach it."""
+def _bound(config: ProxyConfig, *, is_sidecar: bool) -> ProxyConfig:
+    """Bind what redirection would have found; without iptables nothing else could reach it.
+
+    Where the client meant to go comes with the PROXY protocol, for sidecars: without such a header it is
+    where the client went.
+    """
     listeners = [each for each in config.listeners if each.name != VIRTUAL_OUTBOUND]
     for listener in listeners:
         listener.bind_to_port = None
+        if is_sidecar:
+            told = ListenerFilter(
+                name="envoy.filters.listener.proxy_protocol",
+                typed_config=pack(ProxyProtocol(allow_requests_without_proxy_protocol=True)),
+            )
+            listener.listener_filters = [told, *listener.listener_filters]
     return replace(config, listeners=tuple(listeners))

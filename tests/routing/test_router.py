@@ -405,3 +405,24 @@ def test_an_sni_that_no_server_has_is_503_by_the_sender():
 
     assert (outcome.status, outcome.by) == (503, "client")
     assert "no server has the SNI example.org" in outcome.why
+
+
+def test_the_absolute_form_of_a_wildcard_host_reaches_the_same_virtual_host():
+    """As istiod writes it: domains ``*.example.com`` and ``*.example.com.`` of one virtual host."""
+    text = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: wild, namespace: default}
+spec:
+  hosts: ["*.example.com"]
+  ports: [{number: 80, name: http, protocol: HTTP}]
+  resolution: STATIC
+  endpoints: [{address: 192.0.2.1}]
+"""
+    client = {"role": "sidecar", "ip": "10.0.0.5", "interception": "none"}
+    inventory = Inventory.model_validate({"semantics": "current", "proxies": {"client": client}})
+    router = Router(load_text(text, "in.yaml"), inventory)
+
+    for host in ("any.example.com", "any.example.com."):
+        (branch,) = router.decide(Request(host, 80)).branches
+        assert isinstance(branch.outcome, Delivered), host

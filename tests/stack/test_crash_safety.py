@@ -176,6 +176,8 @@ def test_a_second_interrupt_while_stopping_still_kills_everything(material, tmp_
 def test_leftovers_of_a_suite_killed_together_with_its_guard_are_found_and_cleared(material, tmp_path):
     with owner(material, tmp_path) as process:
         parts, workers, guard = wait_until_ready(process)
+        # Stopped, it cannot replace its guard before it is killed itself.
+        process.send_signal(signal.SIGSTOP)
         os.kill(guard, signal.SIGKILL)
         (living,) = find_runs(tmp_path)
         assert living.is_owner_running
@@ -196,6 +198,20 @@ def test_leftovers_of_a_suite_killed_together_with_its_guard_are_found_and_clear
         assert all(is_gone(pid) for pid in [*parts, *workers])
         assert find_runs(tmp_path) == []
         clear(left)
+
+
+def test_a_guard_that_is_killed_is_replaced_and_its_successor_clears_up(material, tmp_path):
+    with owner(material, tmp_path) as process:
+        parts, workers, guard = wait_until_ready(process)
+        children = {child.pid for child in psutil.Process(process.pid).children()}
+        os.kill(guard, signal.SIGKILL)
+        wait_until(lambda: {c.pid for c in psutil.Process(process.pid).children()} - children)
+
+        process.kill()
+        process.wait(10)
+
+        wait_until(lambda: all(is_gone(pid) for pid in [*parts, *workers]))
+        wait_until(lambda: not run_folders(tmp_path))
 
 
 def test_a_living_run_can_be_ended_from_outside(material, tmp_path):

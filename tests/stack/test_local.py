@@ -93,6 +93,20 @@ def test_what_cannot_be_kept_is_an_error_that_names_the_place(stack, tmp_path):
         save_logs(stack, tmp_path / "file" / "logs")
 
 
+def test_the_admin_api_is_reached_through_the_run_folder_and_over_no_port(stack):
+    for part in stack.components()[2:]:
+        socket_file = Path(part.admin_url.removeprefix("unix://"))
+        listening = {
+            connection.laddr.port
+            for connection in psutil.Process(part.pid).net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN
+        }
+
+        assert socket_file.is_socket()
+        assert socket_file.is_relative_to(stack.folder)
+        assert listening == {port for _, port in part.addresses.values()}
+
+
 def test_a_second_stack_stands_beside_the_first(stack, material):
     with LocalStack(egress_spec(material.live)) as second:
         assert second.folder != stack.folder
@@ -318,12 +332,15 @@ def test_a_node_with_an_odd_name_is_refused(material):
         LocalStack(dataclasses.replace(spec, nodes=(odd,))).start()
 
 
-def test_a_folder_with_a_space_in_its_name_will_do(material, tmp_path):
+def test_a_folder_of_any_name_and_depth_will_do(material, tmp_path):
     shutil.copytree(material.live, tmp_path / "my certs")
-    (tmp_path / "my runs").mkdir()
+    # Too deep for a Unix socket, and full of signs that shells, nginx and YAML read as their own.
+    odd = tmp_path / ("my 'runs' $x;{}: #\\\"\n" + "d" * 90)
+    odd.mkdir()
 
-    with LocalStack(egress_spec(tmp_path / "my certs"), parent=tmp_path / "my runs") as stack:
+    with LocalStack(egress_spec(tmp_path / "my certs"), parent=odd) as stack:
         assert call(stack, "v1")[0] == 200
+        assert stack.component("egress").admin_url.startswith("http://127.0.0.1:")
 
 
 def test_a_run_folder_that_cannot_be_made_is_told(material, tmp_path):

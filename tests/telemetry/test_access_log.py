@@ -181,3 +181,9 @@ def test_a_log_that_nobody_has_written_yet_is_empty(tmp_path):
     mark = LogMark.at_end(tmp_path / "none.log")
 
     assert mark.count_since(b"r/") == LinesSince(lines=0, marked=0, is_torn=False)
+
+
+def test_what_a_client_sent_cannot_steer_a_terminal_that_shows_it():
+    entry = parse_envoy({**ENVOY_LINE, "path": "/\u001b[2J\u202ex", "host": "a\u0007b"})
+
+    assert (entry.path, entry.host) == ("/x", "ab")

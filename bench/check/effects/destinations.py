@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from envoy_data_plane.envoy.config.cluster.v3 import ClusterDiscoveryType
-
 from bench.check.effects.survey import Survey, joined
 from bench.check.effects.uses import Use
 from bench.check.finding import Finding, Level
 from bench.errors import Position
+from bench.explain.clusters import destination_of
 from bench.explain.missing import why_missing
 from bench.istio.cluster_names import parse_cluster_name
 from bench.istio.registry.services import Origin
@@ -27,7 +26,7 @@ def check_destinations(found: Survey) -> Iterator[Finding]:
     for use in found.uses:
         cluster = use.here.clusters.find(use.cluster)
         if cluster is not None and (
-            cluster.type is ClusterDiscoveryType.ORIGINAL_DST or use.here.clusters.endpoints(cluster)
+            destination_of(cluster) is not None or use.here.clusters.endpoints(cluster)
         ):
             continue
         # Lines are looked up only here, where something is wrong.

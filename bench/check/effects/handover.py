@@ -52,11 +52,13 @@ def check_gateway_connections(found: Survey) -> Iterator[Finding]:
 def is_own_service(found: Survey, use: Use, behind: Behind) -> bool:
     """Tell whether *use* is only the way to the gateway's own Service, which nobody calls by its name."""
     named = parse_cluster_name(use.cluster)
-    service = use.here.view.service(named.host) if named is not None else None
     return (
         not use.has_rule
-        and service is not None
-        and service.origin is Origin.KUBERNETES
+        and named is not None
+        and any(
+            service.host == named.host and service.origin is Origin.KUBERNETES
+            for service in found.registry.services
+        )
         and found.proxies.gateway_at(behind.address) == behind.proxy
     )
 

@@ -12,7 +12,7 @@ from bench.explain.connections import ANY, socket_of
 from bench.explain.proxies import TranslatedProxy
 from bench.istio.cluster_names import parse_cluster_name
 from bench.istio.hosts import covers, is_wildcard
-from bench.istio.registry.services import Protocol, Resolution, Service, ServicePort
+from bench.istio.registry.services import PUBLIC, Protocol, Resolution, Service, ServicePort
 
 _SILENT = frozenset({Protocol.MONGO, Protocol.MYSQL, Protocol.REDIS})
 """Plain TCP by other names, of which istioctl (IST0134) says nothing."""
@@ -38,7 +38,7 @@ def check_shared_listeners(found: Survey) -> Iterator[Finding]:
                 if taker == service.host and port.protocol in _SILENT and port.number not in http_ports:
                     reported.add(where)
                     yield found.finding(
-                        Level.WARNING,
+                        Level.WARNING if service.export_to >= PUBLIC else Level.INFO,
                         "EB0113",
                         where,
                         reason=f"the listener of port {port.number} at {here.name} takes every connection "

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from bench.analysis.capacity import Capacity, Goal, Setup, Trial, Try, next_steps, progress
 from bench.analysis.capacity.constraint import find_constraints, gateway_alone
+from bench.experiment.capacity.costs import COSTS_S, measure_costs
 from bench.experiment.capacity.pressure import Pressure, read_pressure
 from bench.experiment.capacity.settings import CapacityOptions, goal_of, limits_of
 from bench.experiment.capacity.trials import WARM_UP_S, Trials
@@ -62,7 +63,8 @@ def find_capacity(
     limits = limits_of(loaded, options.p99_ms)
     goal = goal_of(loaded, options, limits)
     started_at = datetime.now(UTC)
-    observer.plan(progress(goal, []).expected_s * 1.5 + _PREPARATION_S + _REPORT_S)
+    model_s = COSTS_S if options.with_model else 0.0
+    observer.plan(progress(goal, []).expected_s * 1.5 + model_s + _PREPARATION_S + _REPORT_S)
     observer.stage("translating the Istio resources", 1)
     prepared = prepare(loaded)
     record = RunRecord.open(
@@ -95,7 +97,7 @@ def find_capacity(
                 record,
                 observer,
                 material,
-                tools.make_verifier(loaded, material),
+                tools.make_verifier(prepared, material),
                 tools,
             )
             try:
@@ -111,6 +113,8 @@ def find_capacity(
                         )
                         _search(goal, trials, record, observer, rest)
                         _conclude(prepared, trials, record, read_pressure(stack))
+                        if options.with_model:
+                            measure_costs(context, stacks, trials)
                     save_logs(stack, record.folder / "logs" / options.config_source, with_access_logs=False)
             except WrongPathError as error:
                 return Finished(record.abort(str(error)), record.folder, report(record.folder))

@@ -33,6 +33,8 @@ class CapacityOptions:
     quick: bool = False
     """Coarser and shorter: at most 30 s of trials."""
     soak_s: float | None = None
+    with_model: bool = True
+    """Measure the cost model after the search."""
 
 
 def limits_of(loaded: LoadedScenario, p99_ms: float | None) -> tuple[TimeLimit, ...]:

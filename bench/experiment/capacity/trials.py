@@ -66,6 +66,9 @@ class Trials:
     windows: list[CapacityWindow] = field(default_factory=list)
     misrouted: int = 0
     """Over all stages so far."""
+    loads: int = 0
+    prefix: str = ""
+    """Of the loads' numbers: unique for each stack."""
 
     def make(self, steps: Sequence[Try]) -> tuple[list[Trial], list[CapacityTrial]]:
         """Make the trials of *steps*, which have one load, in one go: for the search and for the result.
@@ -74,13 +77,33 @@ class Trials:
             MeasurementError: the load ended early.
             StackError, LoadError: a part or the generator did not do what it must.
         """
-        number = len(self.windows)
-        load = self._plan(steps, f"{self.run.record.run_id}.{number}")
+        measured, window = self._drive(self._plan(steps), steps[0].load)
+        self.windows.append(window)
+        limited = (window.generator_share or 0.0) >= GENERATOR_FULL
+        if steps[0].purpose is Purpose.SOAK:
+            return self._soak(steps[0], measured, limited=limited)
+        return self._each(steps, measured, limited=limited)
+
+    def measure(self, rate: float, seconds: float, body_bytes: int = 0) -> CapacityWindow:
+        """One load at *rate* for a cost model; each request carries a body of that size.
+
+        Raises:
+            MeasurementError, StackError, LoadError: as for ``make``.
+        """
+        step = Try(rate, seconds, Purpose.START, 0)
+        load = self._plan([step])
+        if body_bytes:
+            kinds = tuple(kind.model_copy(update={"body": "x" * body_bytes}) for kind in load.requests)
+            load = load.model_copy(update={"requests": kinds})
+        return self._drive(load, rate)[1]
+
+    def _drive(self, load: LoadPlan, rate: float) -> tuple[list[StageOutcome], CapacityWindow]:
+        """Put the load on the stack, with readings around its measured stages."""
         watch = _Watch(self.stack, self.meter)
         before = self.read_pressure(self.stack)
         outcome = self.run.instruments.run_load(
             load,
-            self.run.record.folder / "logs" / "generator" / f"{number:03d}",
+            self.run.record.folder / "logs" / "generator" / load.run_id.rpartition(".")[2],
             on_event=watch.on_event,
             stop=watch.stop,
             launcher=self.stack.client(self.run.scenario.traffic.client),
@@ -91,16 +114,11 @@ class Trials:
         measured = [stage for stage in outcome.stages if stage.kind == "measure"]
         if not outcome.complete or not measured or len(watch.readings) < 2:
             raise MeasurementError(
-                f"a trial at {steps[0].load:g} requests/s ended early: {outcome.reason or 'why is unknown'}.",
+                f"a load of {rate:g} requests/s ended early: {outcome.reason or 'why is unknown'}.",
                 remedy=f"What was measured is in {self.run.record.folder}.",
             )
         self.misrouted += sum(part.counts.misrouted for stage in outcome.stages for part in stage.subsets)
-        window = self._window(steps[0].load, measured, outcome, watch.readings, before)
-        self.windows.append(window)
-        limited = (window.generator_share or 0.0) >= GENERATOR_FULL
-        if steps[0].purpose is Purpose.SOAK:
-            return self._soak(steps[0], measured, limited=limited)
-        return self._each(steps, measured, limited=limited)
+        return measured, self._window(rate, measured, outcome, watch.readings, before)
 
     def _each(
         self, steps: Sequence[Try], measured: Sequence[StageOutcome], *, limited: bool
@@ -166,9 +184,11 @@ class Trials:
         )
         return [trial], [told]
 
-    def _plan(self, steps: Sequence[Try], run_id: str) -> LoadPlan:
+    def _plan(self, steps: Sequence[Try]) -> LoadPlan:
         scenario = self.run.scenario
         first = steps[0]
+        run_id = f"{self.run.record.run_id}.{self.prefix}{self.loads}"
+        self.loads += 1
         schedule = _at_rate(scenario.traffic.schedule, first.load)
         plan = TrialPlan(
             name=run_id,

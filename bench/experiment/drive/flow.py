@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime
 
 from bench.environment import machine, versions
@@ -125,5 +126,6 @@ def _whom_to_start(event: RemoteWorkersStatus) -> str:
     port = f" --port {event.port}" if event.port != MASTER_PORT else ""
     return (
         f"waiting for workers, {event.present} of {event.expected} are here; on the other machines run"
-        f" `egress-bench worker --master {host}{port}` (--processes N for N of them)"
+        f" `egress-bench worker --master {host}{port} --token {shlex.quote(event.token)}`"
+        " (--processes N for N of them)"
     )

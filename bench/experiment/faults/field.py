@@ -20,7 +20,8 @@ from bench.placement import Address, ConfigFile
 from bench.scenario.models import Scenario
 from bench.stack import ComponentFaults, Stack
 from bench.stack.client_address import client_address
-from bench.verify.calls import Call, make_calls
+from bench.verify.calls import make_calls
+from bench.verify.path_calls import subset_call
 
 Tree = dict[str, Any]
 """A configuration file as YAML has it."""
@@ -169,15 +170,7 @@ class Field:
     def _wrong_subsets(self) -> Iterator[str]:
         traffic = self.scenario.traffic
         host, port = client_address(self.stack.component(traffic.client), traffic.port)
-        calls = [
-            Call(
-                url=f"http://{host}:{port}{subset.path or traffic.path}",
-                method=subset.method,
-                headers={"host": traffic.host, **subset.headers},
-                body=subset.body,
-            )
-            for subset in traffic.subsets.values()
-        ]
+        calls = [subset_call(traffic, subset, f"http://{host}:{port}") for subset in traffic.subsets.values()]
         answers = make_calls(calls, self.stack.client(traffic.client), at_once=len(calls))
         for (name, subset), answer in zip(traffic.subsets.items(), answers, strict=True):
             node = answer.headers.get(NODE_HEADER)

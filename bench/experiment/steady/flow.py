@@ -28,6 +28,9 @@ def measure_steady(run: RunContext) -> None:
         WrongPathError: a call of the verification was wrong; no load was sent.
         StackError, LoadError, MeasurementError: a part, the load or a measurement failed.
     """
+    for warning in run.verifier.contradictions():
+        run.record.warnings.append(warning)
+        run.observer.warning(warning)
     is_full = run.options.ledger == "full"
     variation = Variation(access_log=GATEWAY_LOG, sidecar_access_log=SIDECAR_LOG) if is_full else Variation()
     with ExitStack() as running:

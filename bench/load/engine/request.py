@@ -8,6 +8,7 @@ from typing import Final
 from bench.errors import LoadError
 from bench.load.engine.check import Check
 from bench.load.plan import LoadPlan, RequestKind
+from bench.scenario.http_text import body_fault, header_fault, target_fault
 
 SEQUENCE_DIGITS: Final = 13
 REQUEST_ID: Final = f"{{run_id}}/{{sequence:0{SEQUENCE_DIGITS}d}}"
@@ -115,6 +116,10 @@ def encode(plan: LoadPlan, kind: RequestKind) -> tuple[bytes, bytes]:
     Raises:
         LoadError: a name or value cannot stand in an HTTP request.
     """
+    faults = (target_fault(kind.path), *(header_fault(*header) for header in kind.headers))
+    fault = next(filter(None, (*faults, body_fault(kind.headers, kind.body))), None)
+    if fault is not None:
+        raise LoadError(f"request {kind.name}: {fault}.")
     given = {name.lower() for name, _ in kind.headers}
     lines = [f"{kind.method} {kind.path} HTTP/1.1"]
     if "host" not in given:

@@ -61,10 +61,12 @@ def count(schedule: Schedule, duration_s: float, *, salt: int = 0) -> int | None
             return _number(rate, duration_s)
         case Steps(rates=rates):
             return sum(_number(rate, duration_s / len(rates)) for rate in rates)
+        case Ramp(from_rate=start, to_rate=end):
+            return _number((start + end) / 2, duration_s)
+        case Poisson(arrival_rate=rate, seed=seed):
+            return sum(_slot_counts(rate, (seed, salt), duration_s))
         case Closed():
             return None
-        case _:
-            return sum(due.size for due in due_times(schedule, duration_s, salt=salt, chunk=65_536))
 
 
 def kinds(weights: Sequence[float], seed: int, chunk: int = CHUNK) -> Iterator[Kinds]:
@@ -125,23 +127,39 @@ def _spaced(rate: float, duration_s: float, chunk: int) -> Iterator[Floats]:
 
 
 def _poisson(rate: float, seed: tuple[int, int], duration_s: float, chunk: int) -> Iterator[Floats]:
-    random = np.random.default_rng(seed)
-    last = 0.0
-    while True:
-        # Always drawn in the same portions, so that the chunk size does not change the schedule.
-        due = last + np.cumsum(random.exponential(1.0 / rate, CHUNK))
-        last = float(due[-1])
-        inside = due[due < duration_s]
-        for first in range(0, inside.size, chunk):
-            yield inside[first : first + chunk]
-        if inside.size < due.size:
-            return
+    """In slots, so that the number of all is known without drawing each.
+
+    How many fall into a slot is Poisson, and given that they lie in it uniformly (Ross, Stochastic Processes,
+    1996, theorem 2.3.1).
+    """
+    slot_s = _slot_s(rate)
+    random = np.random.default_rng((*seed, 1))
+    for slot, number in enumerate(_slot_counts(rate, seed, duration_s)):
+        start = slot * slot_s
+        due = start + np.sort(random.uniform(0.0, min(slot_s, duration_s - start), number))
+        due = np.minimum(due, math.nextafter(duration_s, 0.0))
+        for first in range(0, number, chunk):
+            yield due[first : first + chunk]
+
+
+def _slot_counts(rate: float, seed: tuple[int, int], duration_s: float) -> Iterator[int]:
+    """How many requests each slot of a Poisson schedule holds."""
+    slot_s = _slot_s(rate)
+    random = np.random.default_rng((*seed, 0))
+    slots = math.ceil(duration_s / slot_s)
+    for first in range(0, slots, CHUNK):
+        starts = np.arange(first, min(first + CHUNK, slots)) * slot_s
+        yield from random.poisson(rate * np.minimum(slot_s, np.maximum(duration_s - starts, 0.0))).tolist()
+
+
+def _slot_s(rate: float) -> float:
+    return CHUNK / rate
 
 
 def _ramp(start: float, end: float, duration_s: float, chunk: int) -> Iterator[Floats]:
     """Invert N(t) = start t + (end - start) t² / 2T: request i is due when N(t) = i."""
     growth = (end - start) / (2 * duration_s)
-    number = max(1, math.ceil((start + end) / 2 * duration_s - 1e-9))
+    number = _number((start + end) / 2, duration_s)
     for first in range(0, number, chunk):
         index = np.arange(first, min(first + chunk, number), dtype=np.float64)
         # The root of the quadratic in the form that does not cancel.

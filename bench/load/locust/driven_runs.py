@@ -14,6 +14,7 @@ from locust.env import Environment
 from locust.runners import STATE_MISSING, MasterRunner
 
 from bench.load.locust.coordinator import Coordinator, Orders
+from bench.load.locust.web_guard import WebGuard
 from bench.load.messages import (
     COMMAND,
     Broke,
@@ -55,7 +56,11 @@ class DrivenRuns:
         self._events_fd = events_fd
         hooks: Any = environment.events
         hooks.test_stopping.add_listener(self._on_test_stopping)
+        if environment.web_ui is not None:
+            app: Any = environment.web_ui.app
+            app.wsgi_app = WebGuard(app.wsgi_app, environment.web_ui.host)
         if isinstance(self._runner, MasterRunner):
+            self._close_when_full()
             gevent.spawn(self._count_arrivals)
         control = descriptor(Variable.CONTROL)
         if control is not None:
@@ -66,6 +71,9 @@ class DrivenRuns:
     def receive(self, message: Join | Ready | Done | Failed, client: str) -> None:
         """Take a message from a participant in the Locust process *client*."""
         if isinstance(message, Join):
+            if len(self._joined) >= self._expected:
+                # One too many: nobody waits for it.
+                return
             self._joined[message.participant] = (message, client)
             if len(self._joined) == self._expected:
                 self._tell(StandingBy())
@@ -76,6 +84,20 @@ class DrivenRuns:
         """Take counts from a participant."""
         if self._coordinator is not None:
             self._coordinator.receive_report(report)
+
+    def _close_when_full(self) -> None:
+        """Answer no worker beyond those expected: Locust would share its users out anew, and end some."""
+        server: Any = self._runner.server
+        receive = server.recv_from_client
+
+        def receive_invited() -> tuple[str, Any]:
+            while True:
+                client, message = receive()
+                is_full = len(self._joined) >= self._expected or len(self._runner.clients) >= self._expected
+                if message.type != "client_ready" or client in self._runner.clients or not is_full:
+                    return client, message
+
+        server.recv_from_client = receive_invited
 
     def _count_arrivals(self) -> None:
         """Tell how many workers have come, until all have: Locust begins only then."""

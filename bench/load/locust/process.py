@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Any, Final, Protocol
 
@@ -17,6 +18,7 @@ from locust.runners import MasterRunner, WorkerRunner
 from bench.load.locust.driven_runs import DrivenRuns
 from bench.load.locust.own_runs import OwnRuns
 from bench.load.locust.participant import Participant
+from bench.load.locust.securing import secure
 from bench.load.messages import (
     ORDER,
     PARTICIPANT_MESSAGE,
@@ -27,9 +29,10 @@ from bench.load.messages import (
     Ready,
     Report,
 )
-from bench.load.run.command import Variable, descriptor
+from bench.load.run.command import Variable, descriptor, variable
 
 _REPORT_S: Final = 0.5
+_PATIENCE_S: Final = 300.0
 _TO_COORDINATOR: Final = "egress-coordinator"
 _TO_PARTICIPANT: Final = "egress-participant"
 
@@ -143,9 +146,21 @@ def of(environment: Environment) -> LocustProcess:
 _PROCESSES: dict[Environment, LocustProcess] = {}
 
 
-def _on_init(environment: Environment, **_: Any) -> None:
+def _prepare() -> None:
+    """Before Locust makes its runner, which binds or connects at once."""
     locust.runners.WORKER_REPORT_INTERVAL = _REPORT_S
+    patience_s = float(variable(Variable.PATIENCE) or _PATIENCE_S)
+    locust.runners.CONNECT_RETRY_COUNT = math.ceil(patience_s / locust.runners.CONNECT_TIMEOUT)
+    token = variable(Variable.TOKEN)
+    if token is not None:
+        secure(token)
+
+
+def _on_init(environment: Environment, **_: Any) -> None:
     _PROCESSES[environment] = LocustProcess(environment)
+    joined = descriptor(Variable.JOINED)
+    if joined is not None:
+        os.write(joined, b"1")
     lifeline = descriptor(Variable.LIFELINE)
     # One descriptor may be both: whoever reads the commands then notices its end.
     if lifeline is not None and lifeline != descriptor(Variable.CONTROL):
@@ -164,4 +179,5 @@ def listen(hook: Any, listener: Any) -> None:
     hook.add_listener(listener)
 
 
+_prepare()
 listen(events.init, _on_init)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from bench.load.messages import (
     WorkersPresent,
     line_of,
 )
-from bench.load.run.command import Variable
+from bench.load.run.command import Variable, variable
 from bench.load.run.failures import GeneratorError
 from bench.load.run.launcher import Launcher
 from bench.load.run.locust_outputs import LocustOutputs
@@ -45,9 +46,11 @@ class Processes:
         self.settings = settings
         self.launcher = launcher
         self.folder = folder.resolve()
+        token = variable(Variable.TOKEN) or secrets.token_urlsafe(16)
         self._outputs = outputs
         self._children: list[Child] = []
-        self._remote = RemoteWorkers(settings)
+        self._remote = RemoteWorkers(settings, token)
+        self._token = token
         self._is_standing_by = False
         self._is_quitting = False
         self._started_at = 0.0
@@ -70,7 +73,9 @@ class Processes:
         """Start them; returns before they stand by."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._started_at = time.monotonic()
-        for child in start_locust(self.settings, self.folder, self._theirs, self._outputs, self.launcher):
+        for child in start_locust(
+            self.settings, self.folder, self._theirs, self._outputs, self.launcher, token=self._token
+        ):
             self._children.append(child)
         os.close(self._theirs.pop(Variable.EVENTS))
         os.close(self._theirs.pop(Variable.CONTROL))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 
 import psutil
@@ -14,7 +15,8 @@ from bench.load.run.settings import MASTER_PORT, ProcessSettings
 class RemoteWorkers:
     """Keeps count of the workers that have come."""
 
-    def __init__(self, settings: ProcessSettings) -> None:
+    def __init__(self, settings: ProcessSettings, token: str) -> None:
+        self._token = token
         self._settings = settings
         self._expected = settings.total
         self._port = settings.master_port or MASTER_PORT
@@ -28,7 +30,9 @@ class RemoteWorkers:
     def arrived(self, present: int) -> RemoteWorkersStatus:
         """So many are there now; returns what to tell."""
         self._present = present
-        return RemoteWorkersStatus(present, self._expected, self._settings.master_bind, self._port)
+        return RemoteWorkersStatus(
+            present, self._expected, self._settings.master_bind, self._port, self._token
+        )
 
     def patience_s(self, start_s: float) -> float:
         """How long a run may take to begin, if a start alone may take *start_s*."""
@@ -46,8 +50,8 @@ class RemoteWorkers:
         raise LoadError(
             f"{self._present} of {self._expected} workers came to {settings.master_bind}:{self._port} within"
             f" {settings.remote_workers_timeout_s:g} s; {settings.workers} of them are this machine's own.",
-            remedy="Run `egress-bench worker --master HOST` on each other machine, HOST being this one as"
-            " seen from there, and let no firewall stand in between.",
+            remedy=f"Run `egress-bench worker --master HOST --token {shlex.quote(self._token)}` on each other"
+            " machine, HOST being this one as seen from there, and let no firewall stand in between.",
         )
 
 

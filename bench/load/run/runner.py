@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from bench.load.engine.request import encode
 from bench.load.events import LoadEvent
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import LoadPlan
@@ -147,6 +148,9 @@ def carry_out(
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     plan = _with_absolute_paths(plan)
+    for kind in plan.requests:
+        # What cannot be sent is told here and now, and not by each worker.
+        encode(plan, kind)
     path = folder / "plan.json"
     path.write_text(plan.model_dump_json(indent=1), encoding="utf-8")
     tell = on_event or (lambda _: None)

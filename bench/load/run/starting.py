@@ -20,6 +20,8 @@ def start_locust(
     ends: Mapping[Variable, int],
     outputs: LocustOutputs,
     launcher: Launcher | None,
+    *,
+    token: str,
 ) -> Iterator[Child]:
     """Start Locust; each child is yielded as soon as it exists.
 
@@ -29,9 +31,10 @@ def start_locust(
         ends: the pipes' ends that are theirs: EVENTS, CONTROL and LIFELINE.
         outputs: what Locust itself shows and writes.
         launcher: where it runs; None: here.
+        token: what master and workers know of each other.
     """
     total = settings.total
-    starter = _Starter(folder, ends, launcher, total)
+    starter = _Starter(folder, ends, launcher, total, token)
     users = ["-u", str(total), "-r", str(total), *outputs.options()]
     # The web UI's requests must not hold up the loop that keeps the due times: it stays with a master.
     if total == 1 and outputs.web is None:
@@ -52,12 +55,17 @@ def start_locust(
 
 class _Starter:
     def __init__(
-        self, folder: Path, ends: Mapping[Variable, int], launcher: Launcher | None, total: int
+        self,
+        folder: Path,
+        ends: Mapping[Variable, int],
+        launcher: Launcher | None,
+        total: int,
+        token: str,
     ) -> None:
         self._folder = folder
         self._ends = ends
         self._launcher = launcher
-        self._total = total
+        self._own = {Variable.WORKERS: str(total), Variable.TOKEN: token}
 
     def start(self, name: str, options: Sequence[str], *, is_worker: bool = False) -> Child:
         """Start one process."""
@@ -69,7 +77,7 @@ class _Starter:
             name,
             locust_command(options),
             log=self._folder / f"{name}.log",
-            environment=locust_environment({**ends, Variable.WORKERS: self._total}),
+            environment=locust_environment({**ends, **self._own}),
             folder=self._folder,
             inherited=list(ends.values()),
         )
@@ -77,7 +85,7 @@ class _Starter:
     def _launch(self, launcher: Launcher, name: str, options: Sequence[str], *, is_worker: bool) -> Child:
         """Start one process elsewhere, tied to this one by its standard input and output."""
         arguments = contained_arguments("worker" if is_worker else "coordinator", options)
-        environment = {"PYTHONUNBUFFERED": "1", str(Variable.WORKERS): str(self._total)}
+        environment = {"PYTHONUNBUFFERED": "1"} | {str(key): value for key, value in self._own.items()}
         return Child(
             name,
             launcher.command(name, arguments, environment),

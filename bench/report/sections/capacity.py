@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bench.analysis.capacity_verdict import is_of_gateway, name_constraint
 from bench.report.document import Facts, Figure, Mark, Note, Part, Section, Table
 from bench.report.folding import fold
 from bench.report.text import UNKNOWN, micros, rate, share
-from bench.result import CapacityResult, CapacityTrial, Result
+from bench.result import CapacityResult, CapacityTrial, CostModel, Result
 from bench.units import format_count, format_micros
 
 
@@ -129,3 +131,57 @@ def _row(number: int, trial: CapacityTrial) -> tuple[str, ...]:
         format_count(trial.due),
         format_micros(trial.response_time_p99),
     )
+
+
+def cost_model(models: Sequence[CostModel]) -> Section:
+    """What each part pays for a request, a handshake, a megabyte."""
+    lead = (
+        "CPU seconds = base · seconds + request · requests + … , non-negative least squares over loads of a"
+        " fixed design, relative errors; intervals of 95 % by a wild bootstrap. Terms that moved together"
+        " in all loads cannot be told apart and stand as one."
+    )
+    if not models:
+        return Section("cost-model", "Cost model", (Note("Not measured in this run."),), lead)
+    rows = [
+        (
+            model.part,
+            " with ".join((term.name, *term.joined_with)).replace("_", " "),
+            micros(term.cpu_s * 1e6),
+            micros(term.low * 1e6),
+            micros(term.high * 1e6),
+        )
+        for model in models
+        for term in model.terms
+    ]
+    table = Table(
+        columns=("part", "for each", "CPU", "from", "to"),
+        rows=tuple(rows),
+        numbers_from=2,
+        caption="Microseconds of CPU; base is for each second, mb for 10^6 bytes of request bodies.",
+    )
+    quality = Facts(
+        tuple((model.part, _quality(model)) for model in models),
+        caption="Quality",
+    )
+    residuals = Table(
+        columns=("part", "requests/s", "CPUs measured", "model less measured"),
+        rows=tuple(
+            (model.part, rate(each.rate), f"{each.measured_cpus:.3f}", f"{each.error:+.1%}")
+            for model in models
+            for each in model.residuals
+        ),
+        numbers_from=1,
+    )
+    return Section(
+        "cost-model",
+        "Cost model",
+        (table, quality, *fold(residuals, "Each window against the model")),
+        lead,
+    )
+
+
+def _quality(model: CostModel) -> str:
+    errors = [each.error for each in model.residuals]
+    reach = f"; errors of {len(errors)} windows {min(errors):+.0%} to {max(errors):+.0%}" if errors else ""
+    never = ", ".join(model.never).replace("_", " ") or "nothing"
+    return f"condition number {model.condition:.3g}{reach}; not measured: {never}"

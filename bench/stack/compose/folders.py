@@ -29,8 +29,6 @@ _UNPRIVILEGED = 10_101
 """Root's containers do not run as root: any number that no system account has."""
 PROXY_GROUP = 1337
 """Istio's own number for the proxy: redirection lets this group's connections pass."""
-_SOCKET_PATH_LIMIT = 107
-"""Bytes of a Unix socket's path that the kernel takes, ``sun_path`` without its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +92,6 @@ class PartFolder:
         self.proxy.make()
         for folder in (self.admin, self.keys):
             folder.mkdir(mode=0o700)
-
-    def socket_fits(self) -> bool:
-        """Whether the path of the socket is short enough to connect to."""
-        return len(os.fsencode(self.socket)) <= _SOCKET_PATH_LIMIT
 
 
 def seen_files(files: Mapping[str, Path]) -> dict[str, str]:

@@ -22,6 +22,7 @@ from bench.stack.compose.services import REDIRECT_RULES, StackFolders, redirect_
 from bench.stack.images.supply import ImageSet
 from bench.stack.placing import endpoints_of, files_of, proxies_in_order
 from bench.stack.protocol import StackSpec
+from bench.stack.proxies import socket_fits
 
 
 def write_stack(
@@ -56,7 +57,7 @@ def write_stack(
             files=seen_files(files_of(spec, proxy)),
         )
         folder = folders.proxy(proxy.name)
-        if not folder.socket_fits():
+        if not socket_fits(folder.socket):
             raise StackError(
                 "the path of the run folder is too long for a Unix socket.",
                 where=str(folder.socket),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import tarfile
@@ -21,8 +22,10 @@ from bench.stack.engine.connection import engine_errors_explained
 from bench.stack.images.definitions import read_definition
 from bench.stack.images.pins import Default, default_image
 from bench.stack.images.recipes import ENVOY, NGINX, Recipe, Role, recipe
+from bench.stack.images.unfinished import BUILDER_LABEL, builder_label, remove_unfinished
 
 LABEL = "egress-bench"
+_FIRST_STEP = "FROM scratch\n"
 VERSION_LABEL = f"{LABEL}.version"
 BUILD_LABEL = f"{LABEL}.build"
 
@@ -146,6 +149,7 @@ def build(client: DockerClient, made: Recipe) -> EngineImage:
         StackError: the engine cannot build it.
     """
     labels = {LABEL: made.role, VERSION_LABEL: made.version, BUILD_LABEL: made.build}
+    remove_unfinished(client)
     try:
         with engine_errors_explained(f"building the {made.role} image"), tempfile.TemporaryFile() as context:
             _write_context(made, context)
@@ -157,12 +161,20 @@ def build(client: DockerClient, made: Recipe) -> EngineImage:
             f"the {made.role} image cannot be built: {error.msg}.",
             remedy="Is there room on the engine's disk? `docker system df` tells.",
         ) from error
+    except BaseException:
+        # Interrupted, or out of room: the steps until then are images without a name.
+        with contextlib.suppress(StackError):
+            remove_unfinished(client)
+        raise
     return image
 
 
 def _write_context(made: Recipe, context: IO[bytes]) -> None:
     """What the engine builds from: the image definition and the file tree, in files and not in memory."""
-    definition = io.BytesIO(read_definition(f"{made.role}.Dockerfile").encode())
+    text = read_definition(f"{made.role}.Dockerfile")
+    # Before any other step: what a killed build leaves is known by it.
+    text = text.replace(_FIRST_STEP, f'{_FIRST_STEP}LABEL {BUILDER_LABEL}="{builder_label()}"\n', 1)
+    definition = io.BytesIO(text.encode())
     with tempfile.TemporaryFile() as tree, tarfile.open(fileobj=context, mode="w") as archive:
         made.assemble().write_tar(tree)
         for name, content in (("Dockerfile", definition), ("rootfs.tar", tree)):

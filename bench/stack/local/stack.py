@@ -16,6 +16,7 @@ from bench.stack.binaries import Binary, find_envoy, find_nginx
 from bench.stack.descriptors import require_descriptors
 from bench.stack.local.ports import address_of, closed_port, listen, require_free
 from bench.stack.placing import (
+    LOOPBACK,
     endpoints_of,
     match_listeners,
     place,
@@ -207,6 +208,8 @@ class LocalStack(SupervisedStack):
             log_root=folder.log_root,
             endpoints=endpoints,
             closed_port=self._closed_address(),
+            # In a folder that is closed to others; a port of loopback is open to every user of this machine.
+            admin=str(folder.admin_socket) if proxies.socket_fits(folder.admin_socket) else (LOOPBACK, 0),
         )
         proxies.write_files(folder, proxy.name, proxy.render(placement))
         return endpoints_of(proxy, self._launch_proxy(proxy, folder, placement, binary))
@@ -221,9 +224,14 @@ class LocalStack(SupervisedStack):
             log=folder.log,
             folder=self._running_folder(),
         )
-        self._wait(process, lambda: proxies.admin_address(folder) is not None)
-        admin = proxies.admin_address(folder)
-        assert admin is not None  # noqa: S101 - waited for
+        admin: proxies.AdminAddress
+        if isinstance(placement.admin, str):
+            admin, admin_url = folder.admin_socket, f"unix://{folder.admin_socket}"
+        else:
+            self._wait(process, lambda: proxies.admin_address(folder) is not None)
+            told = proxies.admin_address(folder)
+            assert told is not None  # noqa: S101 - waited for
+            admin, admin_url = told, f"http://{told[0]}:{told[1]}"
         self._wait(process, lambda: proxies.is_live(admin))
         try:
             refused, listeners = proxies.refusals(admin), proxies.listener_addresses(admin)
@@ -243,7 +251,7 @@ class LocalStack(SupervisedStack):
             role=proxy.role,
             pid=process.pid,
             addresses=real,
-            admin_url=f"http://{admin[0]}:{admin[1]}",
+            admin_url=admin_url,
             log=folder.log,
             access_log=folder.log_root / proxies.ACCESS_LOG,
             config=folder.config_root,
@@ -267,6 +275,7 @@ class LocalStack(SupervisedStack):
         placement = dataclasses.replace(self._placements[known.name], listeners=dict(known.addresses))
         folder = self._proxy_folders[known.name]
         folder.admin_address.unlink(missing_ok=True)
+        folder.admin_socket.unlink(missing_ok=True)
         proxies.write_files(folder, proxy.name, proxy.render(placement))
         self._launch_proxy(proxy, folder, placement, self._envoy or find_envoy())
 

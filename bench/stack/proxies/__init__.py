@@ -1,12 +1,13 @@
 """One Envoy: its files, its admin API while it starts, and why it refuses."""
 
-from bench.stack.proxies.admin import admin_address, get, is_live, listener_addresses, refusals
+from bench.stack.proxies.admin import AdminAddress, admin_address, get, is_live, listener_addresses, refusals
 from bench.stack.proxies.files import (
     ACCESS_LOG,
     BOOTSTRAP,
     FLUSH_INTERVAL_S,
     ProxyFolder,
     envoy_command,
+    socket_fits,
     write_files,
 )
 from bench.stack.proxies.refusal import missing_listener_error, reasons_in, refusal_error
@@ -15,6 +16,7 @@ __all__ = [
     "ACCESS_LOG",
     "BOOTSTRAP",
     "FLUSH_INTERVAL_S",
+    "AdminAddress",
     "ProxyFolder",
     "admin_address",
     "envoy_command",
@@ -25,5 +27,6 @@ __all__ = [
     "reasons_in",
     "refusal_error",
     "refusals",
+    "socket_fits",
     "write_files",
 ]

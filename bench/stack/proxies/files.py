@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.disks import refusal
 from bench.errors import StackError
 from bench.placement import ConfigFile
 from bench.stack.binaries import Binary
 
 BOOTSTRAP = "bootstrap.yaml"
+_SOCKET_PATH_LIMIT = 107
 ACCESS_LOG = "access.log"
 FLUSH_INTERVAL_S = 0.2
 """An access log line is in its file after at most this long."""
@@ -43,6 +46,11 @@ class ProxyFolder:
         return self.path / "output.log"
 
     @property
+    def admin_socket(self) -> Path:
+        """The admin API: reachable through this folder alone, which is closed to others."""
+        return self.path / "admin.sock"
+
+    @property
     def admin_address(self) -> Path:
         """The file into which Envoy writes the address of its admin API."""
         return self.path / "admin.address"
@@ -51,6 +59,11 @@ class ProxyFolder:
         """Create the folders."""
         for folder in (self.path, self.config_root, self.staging, self.log_root):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def socket_fits(path: Path) -> bool:
+    """Whether the kernel takes the path of a Unix socket: 107 bytes, ``sun_path`` without its end."""
+    return len(os.fsencode(path)) <= _SOCKET_PATH_LIMIT
 
 
 def write_files(
@@ -77,7 +90,7 @@ def write_files(
             staged.replace(target)
         except OSError as error:
             raise StackError(
-                f"{proxy}: {file.path} cannot be written: {error.strerror or error}.",
+                f"{proxy}: {file.path} cannot be written: {refusal(error, target)}.",
                 where=str(folder.config_root),
                 remedy="Make room on the disk, or set TMPDIR to a folder that has it.",
             ) from error

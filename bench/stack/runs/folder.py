@@ -24,6 +24,7 @@ from typing import Any, Self
 
 import psutil
 
+from bench.disks import refusal
 from bench.errors import StackError
 
 PREFIX = "egress-bench-"
@@ -106,7 +107,7 @@ class RunFolder:
             (self.path / OWNER).write_text(json.dumps(mark), encoding="utf-8")
         except OSError as error:
             raise StackError(
-                f"cannot make a run folder: {error.strerror or error}.",
+                f"cannot make a run folder: {refusal(error, self.path)}.",
                 where=str(self.path.parent),
                 remedy="Set TMPDIR to a folder that you may write and that has room.",
             ) from error

@@ -15,8 +15,10 @@ _CODE = re.compile(r"\b(?:IST|EB)\d{4}\b")
 _ADDRESS = re.compile(
     r"(?<![\w|./-])((?:\d{1,3}\.){3}\d{1,3}|[a-z0-9][a-z0-9.-]*\.[a-z][a-z0-9.-]*?)\.?:(\d+)\b"
 )
-_STATUS = re.compile(r"^(?:\D*\b)?([2-5]\d\d)\b")
+_STATUS = re.compile(r"^([2-5]\d\d)\b|\banswers ([2-5]\d\d)\b")
 _FLAGS = re.compile(r"\b(NC|NR|UH|UF|UC|FI|DI|UO)\b")
+
+_CLOSED = ("connection refused", "nothing listens", "handshake fails", "double tls", "cannot read it")
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Expected:
     """``host:port`` of the servers that may answer."""
     is_passed_on: bool = False
     """To wherever the client meant it to go."""
+    is_refused: bool = False
+    """This tool refuses the YAML, whatever Istio does."""
     is_not_asked: bool = False
     """The YAML is refused before any request."""
 
@@ -108,21 +112,25 @@ def _line(text: str, name: str) -> str:
 def read_outcome(text: str) -> Expected:
     """Read an outcome in words: a status, response flags, addresses, the end of a connection."""
     lowered = text.lower()
-    status = _STATUS.match(text.split("(", maxsplit=1)[0].split(";", maxsplit=1)[0])
-    closed = bool(re.match(r"(connection )?(closed|refused)|double tls|sidecar to egress.*refused", lowered))
-    closed = (
-        closed
-        or "connection refused" in lowered
-        or "nothing listens" in lowered
-        or "handshake fails" in lowered
+    status = _STATUS.search(text)
+    closed = re.match(r"(connection )?(closed|refused)", lowered) is not None or any(
+        words in lowered
+        for words in (
+            "connection refused",
+            "nothing listens",
+            "handshake fails",
+            "double tls",
+            "cannot read it",
+        )
     )
     flags = _FLAGS.search(text.replace("(UF)", ""))
     return Expected(
         text,
-        status=int(status[1]) if status is not None and not closed else None,
+        status=int(status[1] or status[2]) if status is not None and not closed else None,
         is_closed=closed,
         flags=flags[1] if flags is not None and (status is not None or closed) else "",
         addresses=frozenset(f"{host.rstrip('.')}:{port}" for host, port in _ADDRESS.findall(text)),
         is_passed_on="PassthroughCluster" in text or "passes through" in lowered,
-        is_not_asked="not asked" in lowered,
+        is_refused="refus" in lowered,
+        is_not_asked=lowered.startswith("not asked"),
     )

@@ -158,6 +158,31 @@ def test_poisson_gaps_are_exponential_and_depend_on_the_seed() -> None:
     assert not np.array_equal(one[:50], gaps(1, 2)[:50])
 
 
+@pytest.mark.parametrize("each", SCHEDULES)
+def test_the_number_of_requests_is_known_without_making_each(each, monkeypatch) -> None:
+    """Planning a week costs no more than planning a minute: it makes no due times."""
+    intended = schedule.count(each, 60.0, salt=3)
+    assert intended == sum(due.size for due in schedule.due_times(each, 60.0, salt=3))
+
+    def refuse(*_, **__):
+        raise AssertionError("made due times in order to count them")
+
+    monkeypatch.setattr(schedule, "due_times", refuse)
+    assert schedule.count(each, 604_800.0, salt=3) > 60_000
+
+
+def test_a_poisson_schedule_varies_as_one(monkeypatch) -> None:
+    """Counts of seconds have the variance of their mean, also where slots meet."""
+    each = Poisson(kind="poisson", arrival_rate=100, seed=5)
+    due = np.concatenate(list(schedule.due_times(each, 2000.0)))
+
+    assert np.all(np.diff(due) >= 0)
+    assert due[-1] < 2000.0
+    per_second = np.bincount(due.astype(int), minlength=2000)
+    assert abs(per_second.mean() - 100) < 1
+    assert 85 < per_second.var() < 115
+
+
 def test_kinds_keep_their_weights_in_every_short_stretch_and_are_shuffled() -> None:
     stream = schedule.kinds([1, 2, 0.5], seed=1)
     drawn = np.concatenate([next(stream) for _ in range(10)])

@@ -27,6 +27,13 @@ from tests.load.run.test_run import by_header, locust_processes, two_subsets
 from tests.load.stubs import ROOT, Stub, always, counts, request_id_of, texts
 
 
+@pytest.fixture(autouse=True)
+def token(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Told beforehand to both sides, as by somebody who starts the workers first."""
+    monkeypatch.setenv("EGRESS_BENCH_TOKEN", "of-this-test")
+    return "of-this-test"
+
+
 @contextmanager
 def workers(count: int, port: int) -> Iterator[list[subprocess.Popen]]:
     """So many `egress-bench worker` processes, as they run on other machines."""
@@ -138,14 +145,16 @@ def test_workers_that_do_not_come_are_one_clear_error(tmp_path: Path) -> None:
         run_load(remote_plan(1, port, remote_workers_timeout_s=2), tmp_path)
 
     assert f"of 4 workers came to 127.0.0.1:{port} within 2 s; 1 of them are" in str(caught.value)
-    assert "Run `egress-bench worker --master HOST` on each other machine" in str(caught.value)
+    assert "egress-bench worker --master HOST --token of-this-test` on each" in str(caught.value)
     assert not locust_processes(tmp_path)
 
 
 def test_it_is_told_how_many_came_in_time() -> None:
-    remote = RemoteWorkers(ProcessSettings.of(remote_plan(1, 7000, remote_workers_timeout_s=30)))
+    remote = RemoteWorkers(ProcessSettings.of(remote_plan(1, 7000, remote_workers_timeout_s=30)), "secret")
 
-    assert remote.arrived(2) == RemoteWorkersStatus(present=2, expected=4, host="127.0.0.1", port=7000)
+    assert remote.arrived(2) == RemoteWorkersStatus(
+        present=2, expected=4, host="127.0.0.1", port=7000, token="secret"
+    )
     remote.check(29)
     with pytest.raises(LoadError, match=r"^2 of 4 workers came to 127\.0\.0\.1:7000 within 30 s"):
         remote.check(31)

@@ -1,0 +1,19 @@
+"""What requests, handshakes and bytes cost a part, how that scales, and how many parts a load needs."""
+
+from bench.analysis.cost.design import APART, TERMS, Window, design_of
+from bench.analysis.cost.fit import fit, predict
+from bench.analysis.cost.plan import check_question, plan
+from bench.analysis.cost.scaling import Scaling, fit_scaling
+
+__all__ = [
+    "APART",
+    "TERMS",
+    "Scaling",
+    "Window",
+    "check_question",
+    "design_of",
+    "fit",
+    "fit_scaling",
+    "plan",
+    "predict",
+]

@@ -1,0 +1,174 @@
+"""Why a call was answered as it was: by which hop, in Envoy's own words, and the line of YAML behind it.
+
+The calls that went wrong are made once more, each with an id, on a stack whose proxies log every request.
+What ``explain`` says of the same request tells whose fault it is: if the translation leads to the answer that
+came, the resources say so; if it leads elsewhere, the stack did not do what it was told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.explain import Ending, Hop, Trace
+from bench.explain.servers import ServerCertificate
+from bench.explain.trace import Origin
+from bench.result import AnswerCause, VerificationLine
+from bench.scenario.models import Scenario
+from bench.stack import Component
+from bench.telemetry.access_log import EnvoyEntry, NodeEntry, read_envoy_log, read_node_log
+from bench.verify.calls import Answer
+
+VIA_UPSTREAM = "via_upstream"
+"""Envoy's response code detail of an answer that came from beyond."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hops:
+    """What the parts of a stack logged, by request id."""
+
+    proxies: Mapping[str, Mapping[str, EnvoyEntry]]
+    """Proxy -> id -> entry; the proxies in the order in which a request meets them."""
+    nodes: Mapping[str, NodeEntry]
+    """Id -> the entry of the node that had the request."""
+
+
+def certificates_of(scenario: Scenario) -> dict[str, ServerCertificate]:
+    """``address:port`` of each node that speaks TLS -> the names that its certificate bears."""
+    found = {}
+    for name, node in scenario.nodes.items():
+        if node.tls == "none":
+            continue
+        made = scenario.tls.sets[node.set].server_names if node.set is not None else scenario.tls.server_names
+        names = tuple(each.partition(":")[2] for each in made)
+        found[f"{node.plays[0]}:{node.plays[1]}"] = ServerCertificate(name, names)
+    return found
+
+
+def read_hops(components: Sequence[Component], client: str) -> Hops:
+    """Read the access logs of all parts; a part without one has logged nothing."""
+    envoys = [part for part in components if part.kind == "envoy" and part.access_log is not None]
+    envoys.sort(key=lambda part: part.name != client)
+    return Hops(
+        proxies={
+            part.name: {entry.id: entry for entry in read_envoy_log(part.access_log) if entry.id is not None}
+            for part in envoys
+            if part.access_log is not None
+        },
+        nodes={
+            entry.id: entry
+            for part in components
+            if part.role == "node" and part.access_log is not None
+            for entry in read_node_log(part.access_log)
+            if entry.id is not None
+        },
+    )
+
+
+def cause_of(
+    answer: Answer,
+    request_id: str,
+    hops: Hops,
+    trace: Trace,
+    *,
+    plays: Mapping[str, str],
+    right_nodes: Collection[str] = (),
+) -> AnswerCause:
+    """Say who gave a wrong *answer* to the request with this id, why, and which line of YAML is behind it.
+
+    Args:
+        answer: what came.
+        request_id: of the request, in the logs.
+        hops: the logs.
+        trace: where the translated resources lead the request.
+        plays: node -> ``address:port`` of the Istio resources that it plays.
+        right_nodes: those that should have answered.
+    """
+    seen = [(name, entries[request_id]) for name, entries in hops.proxies.items() if request_id in entries]
+    node = hops.nodes.get(request_id)
+    # The last proxy that gave the answer itself, or whose connection failed; behind it is only a node.
+    own = next(((name, each) for name, each in seen if each.details != VIA_UPSTREAM), None)
+    last = own or (seen[-1] if seen else None)
+    endings = tuple(trace.endings())
+    return AnswerCause(
+        hop=own[0] if own else node.node if node is not None else last[0] if last else "",
+        flags=",".join(last[1].flags) if last else "",
+        details=(last[1].details or "") if last else "",
+        transport_failure=(last[1].failure or "") if last else "",
+        upstream=(last[1].upstream or "") if last else "",
+        where=tuple(_place(origin) for origin in _origins(trace, last[0] if last else None)),
+        fault="node"
+        if answer.node in right_nodes
+        else "resources"
+        if _leads_to(endings, answer, plays)
+        else "stack",
+        explanation="; ".join(dict.fromkeys(each.outcome.reason for each in endings)),
+    )
+
+
+def remedy_for(lines: Sequence[VerificationLine]) -> str:
+    """What to do about wrong *lines*; who is at fault decides, and the resources only where they are."""
+    causes = [line.cause for line in lines if line.cause is not None]
+    for cause in causes:
+        if cause.fault == "resources":
+            place = f" at {cause.where[0]}" if cause.where else ""
+            return (
+                f"The resources lead there ({cause.explanation}): correct the Istio YAML{place}, or the"
+                " expectation in scenario.yaml."
+            )
+    for cause in causes:
+        if cause.fault == "node":
+            return (
+                f"{cause.hop} is the right node and gave another answer than expected: see nodes and tls in"
+                " scenario.yaml, and its log; the Istio YAML led there rightly."
+            )
+    if causes:
+        return (
+            f"By their translation the resources lead elsewhere ({causes[0].explanation}): a stand-in of this"
+            " stack did not do what it was told, and the YAML need not be at fault. See the logs of the"
+            " verification, and nodes and tls in scenario.yaml."
+        )
+    if lines and all(line.kind == "tls-control" for line in lines):
+        return "A certificate was taken or refused against what the resources demand: see scenario.yaml, tls."
+    return "See the logs of the verification in the result folder."
+
+
+def _leads_to(endings: Sequence[Ending], answer: Answer, plays: Mapping[str, str]) -> bool:
+    """Whether the translation leads to such an answer."""
+    for each in endings:
+        outcome = each.outcome
+        if outcome.kind == "closed":
+            is_it = answer.status is None
+        elif outcome.kind == "endpoint":
+            is_it = answer.node is not None and plays.get(answer.node) in {
+                endpoint.address for endpoint in outcome.endpoints
+            }
+        else:
+            is_it = answer.node is None and answer.status == outcome.status
+        if is_it:
+            return True
+    return False
+
+
+def _origins(trace: Trace, proxy: str | None) -> tuple[Origin, ...]:
+    """What in the YAML made the last decision of *proxy*, that of the rule first."""
+    steps = [step for hop in _hops(trace.hop) if proxy in (None, hop.proxy) for step in _steps(hop)]
+    named = [origin for step in reversed(steps) for origin in step]
+    return tuple(dict.fromkeys(named))[:2]
+
+
+def _steps(hop: Hop) -> list[tuple[Origin, ...]]:
+    found = [step.origins for step in hop.steps]
+    for branch in hop.branches:
+        found += [step.origins for step in branch.steps]
+    return [origins for origins in found if origins]
+
+
+def _hops(hop: Hop) -> list[Hop]:
+    return [hop, *(each for branch in hop.branches if branch.hop is not None for each in _hops(branch.hop))]
+
+
+def _place(origin: Origin) -> str:
+    return (
+        f"{origin.position} ({origin.part}: {origin.resource})" if origin.resource else str(origin.position)
+    )

@@ -1,0 +1,134 @@
+"""A plan against a cost model whose numbers can be worked out by hand."""
+
+import pytest
+import yaml
+
+from bench.analysis.cost import plan
+from bench.errors import InputError
+from bench.result.cost import CostModel, CostTerm, PlanQuestion
+
+QUESTION = PlanQuestion(
+    rate=20_000, new_connections=0.05, resumed=0.9, body_bytes=4_000, cpu_per_pod=2, headroom=0.3, zones=3
+)
+COSTS = {
+    "base": 0.05,
+    "request": 100e-6,
+    "full_handshake": 4e-3,
+    "resumed_handshake": 500e-6,
+    "mb_in": 2.5e-3,
+}
+# A request: 100 + 0.005 · 4,000 + 0.045 · 500 + 0.004 · 2,500 = 152.5 µs; a pod has 1.4 - 0.05 CPUs.
+PER_POD = 1.35 / 152.5e-6
+
+
+def a_model(*, costs=COSTS, factors=(0.95, 1.0, 1.05), ranges=None, never=("mb_out",)):
+    return CostModel(
+        part="gateway",
+        terms=tuple(CostTerm(name=name, cpu_s=value, low=value, high=value) for name, value in costs.items()),
+        never=never,
+        condition=4.0,
+        residuals=(),
+        ranges=ranges
+        or {
+            "request": (100, 10_000),
+            "full_handshake": (0, 1),
+            "resumed_handshake": (0, 1),
+            "mb_in": (0, 0.016),
+            "mb_out": (0, 0),
+        },
+        draws=tuple(tuple(value * factor for value in costs.values()) for factor in factors),
+    )
+
+
+def test_replicas_follow_from_the_cost_of_the_mix():
+    found = plan(a_model(), QUESTION)
+
+    assert found.cpu_us_per_request == pytest.approx(152.5)
+    assert found.per_pod == pytest.approx(PER_POD)
+    assert (found.replicas_low, found.replicas, found.replicas_high) == (3, 3, 3)
+    assert found.with_spare == 6
+    assert found.hpa_target_percent == 70
+    assert found.warnings == ()
+
+
+def test_the_interval_is_that_of_the_model():
+    found = plan(a_model(factors=(0.5, 1.0, 2.0)), QUESTION.model_copy(update={"new_connections": 0}))
+
+    assert found.replicas_low < found.replicas < found.replicas_high
+
+
+def test_what_breaks_first_stands_first():
+    churn = QUESTION.model_copy(update={"new_connections": 1.0, "resumed": 1.0, "cpu_per_pod": 16.0})
+
+    calm = plan(a_model(), QUESTION.model_copy(update={"new_connections": 0.01}))
+    busy = plan(a_model(), churn)
+
+    assert calm.walls[0].name == "CPU"
+    assert busy.walls[0].name == "local ports"
+    assert busy.per_pod == pytest.approx(28_232 / 60)
+    assert all(wall.used <= 1 for wall in busy.walls)
+
+
+@pytest.mark.parametrize(("zones", "spare"), [(1, 4), (2, 6), (3, 6), (4, 4)])
+def test_a_zone_may_be_lost(zones, spare):
+    found = plan(a_model(), QUESTION.model_copy(update={"zones": zones}))
+
+    assert (found.replicas, found.with_spare) == (3, spare)
+
+
+def test_what_if_changes_one_thing_at_a_time():
+    told = {row.change: row.replicas for row in plan(a_model(), QUESTION).what_if}
+
+    assert told["twice the rate"] == 5
+    assert told["every handshake full"] > told["every handshake resumed"]
+    assert told["no new connections"] <= 3
+    assert set(told) >= {"twice the body", "no headroom", "half the CPU of a pod"}
+
+
+def test_a_question_outside_of_what_was_measured_is_answered_with_its_distance():
+    found = plan(a_model(), QUESTION.model_copy(update={"body_bytes": 64_000}))
+
+    assert len(found.warnings) == 1
+    assert "6.4e+04" in found.warnings[0] or "64,000" in found.warnings[0]
+    assert "4 times the highest" in found.warnings[0]
+
+
+def test_the_manifest_can_be_pasted():
+    resources, scaler = yaml.safe_load_all(plan(a_model(), QUESTION).yaml)
+
+    assert resources["resources"]["requests"] == resources["resources"]["limits"] == {"cpu": "2000m"}
+    assert scaler["kind"] == "HorizontalPodAutoscaler"
+    assert scaler["spec"]["minReplicas"] == 6
+    assert scaler["spec"]["metrics"][0]["resource"]["target"] == {
+        "type": "Utilization",
+        "averageUtilization": 70,
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"rate": 0}, "--rate is 0"),
+        ({"rate": float("inf")}, "--rate"),
+        ({"rate": float("nan")}, "--rate"),
+        ({"new_connections": 1.5}, "--new-connections"),
+        ({"resumed": -0.1}, "--resumed"),
+        ({"cpu_per_pod": 0}, "--cpu-per-pod"),
+        ({"headroom": 1}, "--headroom"),
+        ({"zones": 0}, "--zones"),
+        ({"cpu_per_pod": 0.05}, "an idle gateway uses"),
+        ({"rate": 1e15}, "replicas of"),
+    ],
+)
+def test_nonsense_is_refused_with_what_to_give_instead(change, named):
+    with pytest.raises(InputError, match=named):
+        plan(a_model(), QUESTION.model_copy(update=change))
+
+
+def test_what_was_never_measured_cannot_be_planned():
+    few = {"base": 0.05, "request": 100e-6}
+    model = a_model(costs=few, never=("full_handshake", "resumed_handshake", "mb_in", "mb_out"))
+
+    with pytest.raises(InputError, match="knows nothing of full_handshake, resumed_handshake, mb_in"):
+        plan(model, QUESTION)
+    assert plan(model, QUESTION.model_copy(update={"new_connections": 0, "body_bytes": 0})).replicas == 2

@@ -1,0 +1,40 @@
+"""A full disk is named."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from bench.disks import mount_of, refusal
+from bench.errors import StackError
+from bench.stack.supervised import write_errors_explained
+
+
+@pytest.mark.parametrize(("number", "says"), [(errno.ENOSPC, "is full"), (errno.EDQUOT, "quota")])
+def test_a_full_disk_is_named_by_where_it_is_mounted_and_what_is_free(tmp_path, number, says):
+    there = tmp_path / "not" / "there" / "file"
+
+    text = refusal(OSError(number, os.strerror(number), str(there)), tmp_path)
+
+    assert text.startswith(f"the disk mounted at {mount_of(tmp_path)} ")
+    assert says in text
+    assert "MiB free" in text
+
+
+def test_another_refusal_keeps_its_own_words(tmp_path):
+    assert refusal(PermissionError(errno.EACCES, "Permission denied"), tmp_path) == "Permission denied"
+
+
+def test_the_mount_of_a_path_that_is_not_there_is_that_of_what_is():
+    assert mount_of(Path("/proc/no/such/file")) == Path("/proc")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_stack_that_finds_no_room_names_the_disk(tmp_path):
+    with (
+        pytest.raises(StackError, match=r"the disk mounted at /dev.* is full.*TMPDIR"),
+        write_errors_explained(Path("/dev/full")),
+        Path("/dev/full").open("w") as file,
+    ):
+        file.write("x")
