@@ -1,6 +1,9 @@
 """`drive` at a target that does everything wrong: told in words, quickly, and no load is sent."""
 
+import re
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
@@ -8,6 +11,7 @@ import pytest
 from bench.errors import LoadError
 from bench.experiment.drive.flow import drive
 from bench.experiment.drive.target import DriveOptions
+from bench.result import read_result
 from bench.scenario.load import load_scenario
 from bench.verify import calls
 from tests.load.stubs import Stub, always, read_request, reset
@@ -74,15 +78,6 @@ def test_a_wrong_answer_is_told_with_what_came_and_gets_no_load(short, tmp_path,
     assert finished.report.exists()
 
 
-def test_nobody_there_is_told_likewise(short, tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-
-    finished = drive(load_scenario(short), options(tmp_path, port), Quiet())
-
-    assert "Connection refused" in finished.result.reason
-
-
 def right(request):
     ident = b""
     if b"x-bench-id: " in request:
@@ -96,7 +91,31 @@ def right(request):
 
 def test_more_connections_than_descriptors_names_limit_and_remedy(short, tmp_path):
     path = short / "scenario.yaml"
-    path.write_text(path.read_text().replace("count: 16", "count: 5000000"))
+    path.write_text(path.read_text().replace("count: 16", "count: 50000"))
 
-    with Stub(always(right)) as stub, pytest.raises(LoadError, match=r"5000000 connections .*`ulimit -n"):
-        drive(load_scenario(short), options(tmp_path, stub.port), Quiet())
+    with Stub(always(right)) as stub:
+        command = [
+            "drive",
+            str(short),
+            "--target",
+            f"http://127.0.0.1:{stub.port}",
+            "--out",
+            str(tmp_path / "o"),
+        ]
+        limited = ["sh", "-c", 'ulimit -n 2000 && exec "$@"', "sh", sys.executable, "-m", "bench", *command]
+        done = subprocess.run(limited, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert re.search(r"50000 connections .*`ulimit -n", " ".join(done.stderr.split()))
+
+
+def test_a_target_that_nobody_is_ends_with_an_error_and_keeps_the_calls(short, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    with pytest.raises(LoadError, match="the target cannot be reached") as caught:
+        drive(load_scenario(short), options(tmp_path, port), Quiet())
+
+    assert caught.value.exit_code == 2
+    (folder,) = [each for each in (tmp_path / "out").iterdir() if (each / "result.json").exists()]
+    assert len(read_result(folder).verification) == 6

@@ -6,6 +6,7 @@ import shlex
 from datetime import UTC, datetime
 
 from bench.environment import machine, versions
+from bench.errors import LoadError
 from bench.experiment.drive.target import DriveOptions, check_workers, client_tls, read_target, with_workers
 from bench.experiment.instruments import REAL, Instruments, one_generator
 from bench.load import LoadEvent, RemoteWorkersStatus, Target
@@ -77,13 +78,18 @@ def _measure(
     checks = [
         PathCheck(request, options.target.rstrip("/"), tls) for request in path_requests(loaded.scenario)
     ]
+    answers = instruments.call([check.call for check in checks], at_once=_AT_ONCE)
     record.verification += [
         check.judge(answer).model_copy(update={"stack": "target"})
-        for check, answer in zip(
-            checks, instruments.call([check.call for check in checks], at_once=_AT_ONCE), strict=True
-        )
+        for check, answer in zip(checks, answers, strict=True)
     ]
     observer.verification(record.verification)
+    if not any(answer.was_reached for answer in answers):
+        raise LoadError(
+            f"the target cannot be reached: {answers[0].error}.",
+            where=options.target,
+            remedy="See whether it listens there, and whether this machine may connect to it.",
+        )
     wrong = [line for line in record.verification if not line.passed]
     if wrong:
         return (
