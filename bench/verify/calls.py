@@ -76,8 +76,6 @@ class Answer:
     """Names in small letters."""
     text: str = ""
     error: str | None = None
-    was_reached: bool = True
-    """False: nobody was there to talk to."""
 
     @property
     def node(self) -> str | None:
@@ -160,21 +158,7 @@ def make_call(call: Call) -> Answer:
             return _read(answer)
     except httpx.HTTPError as error:
         kind = type(error).__name__
-        return Answer(
-            error=f"{kind}: {error}" if str(error) else kind, was_reached=not _is_out_of_reach(error)
-        )
-
-
-def _is_out_of_reach(error: BaseException) -> bool:
-    """Whether nobody was there to talk to; whoever fails a handshake is somebody."""
-    if not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-        return False
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLError):
-            return False
-        cause = cause.__cause__ or cause.__context__
-    return True
+        return Answer(error=f"{kind}: {error}" if str(error) else kind)
 
 
 def _read(answer: httpx.Response) -> Answer:
