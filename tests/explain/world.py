@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,12 @@ from bench.translate.messages import pack
 from bench.translate.names import VIRTUAL_OUTBOUND
 from tests.explain.keys import Keys, all_names
 from tests.explain.outside import write_outside
+from tests.support.authority import Authority
 from tests.support.envoy import RunningEnvoy, running_envoy
 
 Address = tuple[str, int]
 _NOBODY: Address = ("192.0.2.254", 1)
+Play = Callable[[Authority], Mapping[Address, Address]]
 LOG_FIELDS = {
     "status": "%RESPONSE_CODE%",
     "flags": "%RESPONSE_FLAGS%",
@@ -70,8 +72,11 @@ def endpoint_addresses(config: ProxyConfig) -> list[Address]:
 
 
 @contextlib.contextmanager
-def standing(registry: Registry, root: Path) -> Iterator[World]:
-    """Start the endpoints, then the gateways, then the sidecars; leave out what files alone cannot do."""
+def standing(registry: Registry, root: Path, play: Play | None = None) -> Iterator[World]:
+    """Start the endpoints, then the gateways, then the sidecars; leave out what files alone cannot do.
+
+    *play* starts other servers for some of the addresses: it is given the authority that all trust.
+    """
     proxies = registry.inventory.proxies
     configs: dict[str, ProxyConfig] = {}
     for name in proxies:
@@ -80,7 +85,7 @@ def standing(registry: Registry, root: Path) -> Iterator[World]:
             configs[name] = _bound(config, is_sidecar=proxies[name].role == "sidecar")
     gateways = {proxy.ip: name for name, proxy in proxies.items() if proxy.role == "gateway"}
     keys = Keys(root / "keys")
-    keys.issue(all_names(registry, configs))
+    authority = keys.issue(all_names(registry, configs))
     outside = sorted(
         {
             address
@@ -96,6 +101,8 @@ def standing(registry: Registry, root: Path) -> Iterator[World]:
         ports = stack.enter_context(running_envoy(bootstrap)).ports()
         world.endpoints = {address: ("127.0.0.1", ports[f"e{n}"]) for n, address in enumerate(outside)}
         world.elsewhere = ("127.0.0.1", ports[f"e{len(outside)}"])
+        if play is not None:
+            world.endpoints |= play(authority)
         for name in sorted(configs, key=lambda each: proxies[each].role != "gateway"):
             bootstrap = _write(name, configs[name], world.endpoints, keys, root / name)
             world.proxies[name] = stack.enter_context(running_envoy(bootstrap))
