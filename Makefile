@@ -8,7 +8,8 @@ PEERS  := $(VENV)/.peers
 .DEFAULT_GOAL := help
 # Folders have these names, too: without .PHONY make would find nothing to do.
 .PHONY: help install check format test coverage fuzz bench lock clean conformance conformance-validation conformance-analyze \
-        conformance-explain conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof benchmark-ledger \
+        conformance-explain generated-connections conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof \
+        benchmark-faults benchmark-ledger \
         benchmark-promises benchmark-search
 
 help: ## print this help
@@ -62,6 +63,9 @@ conformance-analyze: $(READY) ## hold the analyzer against recorded answers: mak
 conformance: $(READY) ## compare with istiod's recorded answers: make conformance GOLDEN=DIR
 	$(BIN)/python -m tests.conformance.translate $(GOLDEN)
 
+generated-connections: $(READY) ## TLS and TCP clients, three opinions: routing, explain, real Envoys (CASES=2000; nightly)
+	$(BIN)/python -m tests.routing.layer4 $(or $(CASES),2000)
+
 benchmark-translate: $(READY) ## the translation at scale: 1,000 to 5,000 ServiceEntries, by part
 	$(BIN)/python -m tests.benchmarks.translate_scale
 
@@ -83,6 +87,9 @@ benchmark-proof: $(READY) ## 2,000,000 requests, each id matched at every hop: a
 
 benchmark-search: $(READY) ## capacity searches on simulated targets: ours, Nighthawk's rules, bisection (about 2 minutes)
 	$(BIN)/python -m tests.benchmarks.search
+
+benchmark-faults: $(READY) ## every fault named, 100 clean runs without an alarm, 30 beside busy loops (CLEAN=N, BUSY=N)
+	$(BIN)/python -m tests.benchmarks.faults --clean $(or $(CLEAN),100) --busy $(or $(BUSY),30)
 
 benchmark-ledger: $(READY) ## what the ledger costs by level: interleaved blocks on one stack, about 4 minutes
 	$(BIN)/python -m tests.benchmarks.ledger_cost

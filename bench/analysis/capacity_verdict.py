@@ -52,7 +52,8 @@ def outcome_of(found: CapacityResult) -> tuple[Outcome, str]:
         case "found":
             return _found(found, lower)
         case _:
-            known = f" {lower} met it so far." if found.lower is not None else ""
+            proof = "a soak included" if found.soaked else "in short trials only"
+            known = f" {lower} met it so far, {proof}." if found.lower is not None else ""
             return (
                 "nothing proven",
                 f"The search used up its budget before its bounds met ({found.limit}).{known}",

@@ -79,12 +79,12 @@ def misrouted_anywhere(result: Result) -> int | None:
 
     Warm-ups and handshake trials are no part of the totals: a misroute there must not pass unseen.
     """
-    if result.capacity is not None:
-        return result.capacity.misrouted
+    searched = result.capacity.misrouted if result.capacity is not None else 0
     total = whole(result)
     if total is None and not result.trials:
-        return None
-    return max(sum(counts.misrouted for counts in _every_count(result)), total.misrouted if total else 0)
+        return searched if result.capacity is not None else None
+    trials = sum(counts.misrouted for counts in _every_count(result))
+    return max(trials, total.misrouted if total else 0) + searched
 
 
 def wrong_bodies_anywhere(result: Result) -> int:
@@ -114,7 +114,10 @@ def judge(result: Result) -> Verdict:
     if result.faults is not None:
         return _judge_faults(result.faults)
     return (
-        _judge_capacity(result, result.capacity) if result.capacity is not None else _judge_complete(result)
+        # Beside steady trials a search is an answer among others, and no limit that they must meet.
+        _judge_capacity(result, result.capacity)
+        if result.capacity is not None and not result.trials
+        else _judge_complete(result)
     )
 
 
@@ -220,7 +223,7 @@ def _wrong(result: Result) -> list[str]:
         wrong.append(f"{bodies:,} {'answer' if bodies == 1 else 'answers'} had a wrong body")
     wrong += [_divided(shares) for shares in result.shares if not shares.fits]
     total = whole(result)
-    measured_otherwise = result.faults is not None or result.capacity is not None
+    measured_otherwise = result.faults is not None or (result.capacity is not None and not result.trials)
     if result.state == "complete" and not measured_otherwise and (total is None or total.answered == 0):
         wrong.append("no request was answered")
     return wrong

@@ -9,6 +9,7 @@
         ├── expired/        ended yesterday
         ├── not-yet-valid/  begins tomorrow
         └── wrong-san/      the server certificate names another host
+            and in each of them, in a folder of its own, the same of every further set
 
 The authority's own key is never written. Keys are 0600.
 """
@@ -77,9 +78,13 @@ class Material:
         """The folder of one set; None: the first."""
         return self.live / name if name is not None else self.live
 
-    def wrong(self, kind: Wrong) -> Path:
-        """The folder of deliberately wrong certificates of one kind."""
-        return self.folder / "wrong" / kind
+    def wrong(self, kind: Wrong, of_set: str | None = None) -> Path:
+        """The folder of deliberately wrong certificates of one kind, wrong in that point alone.
+
+        With *of_set* they are otherwise those of that set: by its authority, with its names.
+        """
+        folder = self.folder / "wrong" / kind
+        return folder / of_set if of_set is not None else folder
 
     def public_files(self) -> tuple[Path, ...]:
         """Certificates of the live generation: the only files here that may leave the folder."""
@@ -151,8 +156,10 @@ def write_material(
         )
         _write_set(folder / "1", authority, server, client)
         _write_workloads(folder / "1", material.workloads, moment)
-        for name, each in (sets or {}).items():
-            _write_own_set(folder / "1" / name, name, each, key_type, moment)
+        issuers = {
+            name: _write_own_set(folder / "1" / name, name, each, key_type, moment)
+            for name, each in (sets or {}).items()
+        }
         _point_live_at(folder, 1)
         if wrong:
             # Made here: the mode that mkdir is given does not reach the parents it makes on the way.
@@ -160,6 +167,10 @@ def write_material(
             for kind in WRONG:
                 other, bad_server, bad_client = issuer.issue_wrong(authority, kind, moment)
                 _write_set(material.wrong(kind), other, bad_server, bad_client)
+                for name, (its_authority, its_issuer) in issuers.items():
+                    _write_set(
+                        material.wrong(kind, name), *its_issuer.issue_wrong(its_authority, kind, moment)
+                    )
         return material
 
 
@@ -250,11 +261,15 @@ def _write_set(folder: Path, authority: Authority, server: Issued, client: Issue
         _write(folder / f"{name}.key", issued.key_pem, 0o600)
 
 
-def _write_own_set(folder: Path, name: str, names: SetNames, key_type: KeyType, now: datetime) -> None:
+def _write_own_set(
+    folder: Path, name: str, names: SetNames, key_type: KeyType, now: datetime
+) -> tuple[Authority, _Issuer]:
+    """Make a set with an authority of its own, and give what issues more of it."""
     root_key, server_key, client_key = generate_keys([key_type] * SET_KEYS)
     authority = Authority.create(f"egress-bench {name} CA", key=root_key, validity=Validity.around(now))
     issuer = _Issuer(tuple(names.server), names.client, None, server_key, client_key)
     _write_set(folder, authority, *issuer.issue(authority, Validity.around(now)))
+    return authority, issuer
 
 
 def _write_workloads(folder: Path, workloads: Workloads | None, now: datetime) -> None:

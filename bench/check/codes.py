@@ -49,6 +49,7 @@ CODES = {
     "EB0013": "A file or a kind of resource that is not read here",
     "EB0014": "A field of the metadata that has no effect",
     "EB0015": "A delegate, or a gateway in a match, that is not there",
+    "EB0016": "The scenario asks for what the resources do not have",
     "EB0100": "Files alone cannot do it",
     "EB0101": "A route to a cluster that does not exist (503 NC)",
     "EB0102": "A route to a cluster without endpoints (503 UH)",
@@ -65,6 +66,7 @@ CODES = {
     "EB0114": "A policy that is lost",
     "EB0115": "A rule that is swallowed by one with a workloadSelector",
     "EB0116": "A rule that takes a wildcard host's own way away",
+    "EB0118": "A certificate without the name that is demanded",
     "EB0117": "A host whose spelling keeps it from working",
     "EB0111": "Plain HTTP to a port that expects TLS",
 }

@@ -69,10 +69,11 @@ def check(
                 # Whoever uploads the document gets one whatever came.
                 console.document(report_of(error).sarif(version=version))
             raise
-        console.findings(report.worst_first())
-        for note in report.notes:
-            console.note(f"note: {note}")
-        console.say(report.summary())
+        if not (as_json or as_sarif):
+            console.findings(report.worst_first())
+            for note in report.notes:
+                console.note(f"note: {note}")
+            console.say(report.summary())
         console.document(report.sarif(version=version) if as_sarif else report.document())
         raise typer.Exit(exit_code(report, fail_on.value))
 
@@ -86,12 +87,22 @@ def explain(
     proxy: Annotated[str | None, typer.Option("--from", help="Proxy beside the client.")] = None,
     as_json: AsJson = False,
     as_mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid drawing.")] = False,
+    expect: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="End with 1 unless this comes: answered, closed, a status, ADDRESS:PORT, or a proxy.",
+        ),
+    ] = None,
 ) -> None:
-    """Tell the way of one request: listener, route, cluster, endpoint, and why."""
+    """Show the way of one request: listener, route, cluster, endpoint, and why."""
     with make_console(as_json=as_json) as console:
-        from bench.commands.explanation import explain_folder
+        from bench.commands.explanation import comes_as_expected, explain_folder
         from bench.explain import document, mermaid, tree
 
         trace = explain_folder(folder, url, headers=header or (), method=method, proxy=proxy)
-        console.say(mermaid(trace) if as_mermaid else tree(trace, width=console.width))
+        if not as_json:
+            console.say(mermaid(trace) if as_mermaid else tree(trace, width=console.width))
         console.document(document(trace))
+        if expect is not None and not comes_as_expected(trace, expect):
+            raise typer.Exit(1)

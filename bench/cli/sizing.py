@@ -33,7 +33,9 @@ def capacity(
     ] = None,
     lowest: Annotated[float | None, typer.Option(help="Lowest rate worth a trial, requests/s.")] = None,
     highest: Annotated[float, typer.Option(help="Highest rate to try, requests/s.")] = 30_000,
-    quick: Annotated[bool, typer.Option("--quick", help="Coarser: at most 30 s of trials, ±3 %.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Coarser: at most 36 s of trials, bounds 3 % apart.")
+    ] = False,
     soak: Annotated[
         float | None, typer.Option(min=0, help="Seconds of load at the bound, at the end; 0: none.")
     ] = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +20,9 @@ from bench.check import (
     unreadable,
 )
 from bench.commands.envoy_validation import Validation, validate
-from bench.errors import BenchError, Position
+from bench.commands.known_servers import known_certificates
+from bench.errors import BenchError, InputError, Position
+from bench.preparation.demands import unmet_demands
 from bench.scenario.folder import Folder
 from bench.scenario.read import read_sources
 from bench.stack.binaries import find_envoy
@@ -119,12 +121,29 @@ def check(read: Folder) -> CheckReport:
     elif problems:
         notes.append("Effects on requests are looked at when every resource is one that a cluster accepts.")
     else:
-        translated = survey(read.registry(), resources)
+        try:
+            registry = read.registry()
+        except InputError as error:
+            return report_of(error)
+        where = read.inventory_position("proxies")
+        translated = survey(
+            registry, resources, known_certificates(read), where, runs=read.scenario is not None
+        )
+        findings += _demands(read, translated)
         findings += effects_of(translated, connections=_connections(read))
-        validation = _by_envoy(translated, read.inventory_position("proxies"))
+        validation = _by_envoy(translated, where)
         findings += validation.findings
         notes += validation.notes
     return CheckReport(in_order(findings), tuple(notes))
+
+
+def _demands(read: Folder, found: Survey) -> Iterator[Finding]:
+    """EB0016 for what `run` would refuse because the resources do not have what the scenario asks for."""
+    if read.scenario is None:
+        return
+    configs = [here.config for here in found.translated]
+    for problem in unmet_demands(read.scenario, configs, read.position):
+        yield Finding(Level.ERROR, "EB0016", problem.where, "", problem.what, problem.remedy or "Add it.")
 
 
 def _connections(read: Folder) -> int | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.explain import Trace, explain, parse_request
+from bench.commands.known_servers import known_certificates
+from bench.explain import Outcome, Trace, explain, parse_request
 from bench.scenario.read import read_folder
 
 
@@ -22,4 +23,23 @@ def explain_folder(
     request = parse_request(url, headers, method)
     read = read_folder(folder)
     read.require_resources()
-    return explain(read.registry(), read.resources, request, proxy)
+    return explain(read.registry(), read.resources, request, proxy, known_certificates(read))
+
+
+def comes_as_expected(trace: Trace, expected: str) -> bool:
+    """Tell whether every way that the request can go ends as *expected*.
+
+    ``answered``: a server behind the last proxy answers; ``closed``: nobody does; a status: a proxy answers
+    with it; else an endpoint's ``ADDRESS:PORT``, or the name of the proxy that decides.
+    """
+    return all(_fits(ending.outcome, expected) for ending in trace.endings())
+
+
+def _fits(outcome: Outcome, expected: str) -> bool:
+    if expected == "answered":
+        return outcome.kind == "endpoint" and not outcome.is_failure
+    if expected == "closed":
+        return outcome.kind == "closed"
+    if expected.isdecimal():
+        return outcome.status == int(expected)
+    return expected == outcome.proxy or expected in {each.address for each in outcome.endpoints}

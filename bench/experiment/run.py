@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.analysis.limits import samples_needed
 from bench.certs.material import Material
+from bench.experiment.capacity.within_run import measure_capacity, planned_s
 from bench.experiment.handshake.flow import measure_handshakes
 from bench.experiment.handshake.plans import handshake_plans, handshake_variations
 from bench.experiment.instruments import REAL, Instruments, one_generator
@@ -96,6 +97,8 @@ def _measure(
             measure_steady(context)
             if settings is not None:
                 measure_handshakes(context, settings)
+            if scenario.capacity is not None:
+                measure_capacity(context, scenario.capacity)
 
 
 def _keep_certificates(material: Material, folder: Path) -> None:
@@ -116,6 +119,7 @@ def _planned_s(loaded: LoadedScenario, options: RunOptions) -> float:
         + len(trials) * (traffic.warm_up_s + AROUND_TRIAL_S)
         + _PREPARATION_S
         + BASELINE_S
+        + (planned_s(loaded.scenario.capacity) if loaded.scenario.capacity is not None else 0.0)
         + _REPORT_S
     )
 

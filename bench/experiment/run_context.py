@@ -90,7 +90,8 @@ class RunContext:
                 locust_outputs=self.options.locust_outputs.for_trial(slug(plan.name)),
                 run_load=instruments.run_load,
             )
-        self.record.add_trial(trial)
+        if trial.result.stages:
+            self.record.add_trial(trial)
         if trial.failure is not None:
             raise trial.failure
         if trial.result.aborted is not None:

@@ -47,10 +47,9 @@ def arrival_of(
             f"{listed} gets TLS of {inner} within TLS of {outer}; a server ends one of them, and cannot read "
             "the other as a request",
         )
-    if tls is not None and tls.is_verified:
-        reason = _wrong_name(here, tls, request, addresses)
-        if reason is not None:
-            return Arrival(Cause.WRONG_NAME, reason)
+    reason = wrong_name(here, cluster, request.host if request is not None else None, addresses)
+    if reason is not None:
+        return Arrival(Cause.WRONG_NAME, reason)
     if not layers and speaks_tls(here, cluster, addresses):
         return Arrival(
             Cause.ANSWERED,
@@ -85,14 +84,21 @@ def speaks_tls(here: TranslatedProxy, cluster: Cluster, addresses: Sequence[str]
     return all(address.rpartition(":")[2] == str(_TLS_PORT) for address in addresses)
 
 
-def _wrong_name(
-    here: TranslatedProxy, tls: UpstreamTls, request: Request | None, addresses: Sequence[str]
+def wrong_name(
+    here: TranslatedProxy, cluster: Cluster, host: str | None, addresses: Sequence[str]
 ) -> str | None:
+    """Say which server's certificate has none of the demanded names; None where that is not known.
+
+    *host* is the Host of a request, None for bytes that are passed on.
+    """
+    tls = here.clusters.tls(cluster)
+    if tls is None or not tls.is_verified:
+        return None
     for address in addresses:
         names = here.certificate_names(address)
         if names is None:
             continue
-        for wanted in tls.demanded_names(request.host if request is not None else None):
+        for wanted in tls.demanded_names(host):
             if not any(names.bears(name) for name in wanted):
                 return (
                     f"the certificate of {names.owner} at {address} is for {', '.join(names.names)}, and "

@@ -42,13 +42,15 @@ def why_missing(here: TranslatedProxy, proxies: Proxies, name: str) -> Missing:
             f"Add {namespace} to exportTo of {owner.origin.value} {owner.namespace}/{owner.name} "
             f"({owner.where}).",
         )
-    all_named = (parse_cluster_name(each.name) for each in here.config.clusters)
-    known = [each for each in all_named if each is not None and each.host == named.host]
-    ports = sorted({each.port for each in known})
-    if named.port not in ports:
+    # Not the clusters that the proxy has: with `clusters: reachable` they are only those in use.
+    service = here.view.service(named.host)
+    ports = sorted({port.number for port in service.ports}) if service is not None else []
+    if named.port not in ports or service is None:
         return _no_port(here, named, declared, ports)
-    if named.subset and all(each.subset != named.subset for each in known):
-        return _no_subset(here, named, sorted({each.subset for each in known} - {""}))
+    merged = here.view.rule(service)
+    subsets = sorted(subset.name for subset in merged.rule.subsets) if merged is not None else []
+    if named.subset and named.subset not in subsets:
+        return _no_subset(here, named, subsets)
     return Missing(
         "the service has no endpoint, and a cluster by DNS is not made without one",
         "Name endpoints of the service.",

@@ -83,7 +83,10 @@ class Proxies:
         registry: Registry,
         sources: Sources,
         certificates: Mapping[str, ServerCertificate] | None = None,
+        material: TlsMaterial | None = STAND_INS,
     ) -> None:
+        """*material*: what stands for the certificates of workloads; None: only what the inventory names."""
+        self._material = material
         self.registry = registry
         self._sources = sources
         self._certificates = certificates or {}
@@ -99,7 +102,7 @@ class Proxies:
         """
         if name not in self._translated:
             proxy = self.registry.proxy(name)
-            config = translate(self.registry, name, config_source="static", tls_material=STAND_INS)
+            config = translate(self.registry, name, config_source="static", tls_material=self._material)
             view = ProxyView(self.registry, name)
             self._translated[name] = TranslatedProxy(
                 name, proxy, config, self._sources, view, self._certificates

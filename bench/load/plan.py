@@ -35,6 +35,8 @@ class RequestKind(_Model):
     weight: float = Field(default=1.0, gt=0)
     method: str = "GET"
     path: str = "/"
+    host: str | None = None
+    """The Host that it names; None: the target's."""
     headers: tuple[tuple[str, str], ...] = ()
     body: str = ""
     expect: Expectation = Expectation()

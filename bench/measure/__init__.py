@@ -10,7 +10,7 @@ from bench.measure.meter import Meter, Reading, UpstreamTls
 from bench.measure.request_matching import GATEWAY_LOG, SIDECAR_LOG, Matcher, require_matchable
 from bench.measure.run_record import RunRecord
 from bench.measure.topology import Topology, topology_of
-from bench.measure.trial import LoadRunner, run_trial
+from bench.measure.trial import LoadRunner, drive_load, run_trial
 from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
 from bench.measure.trial_result import StackReadings, Trial, finished_trial
 
@@ -34,6 +34,7 @@ __all__ = [
     "Trial",
     "TrialPlan",
     "UpstreamTls",
+    "drive_load",
     "fingerprint_of",
     "finished_trial",
     "kept",

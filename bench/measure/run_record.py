@@ -15,6 +15,7 @@ from bench.load import LoadOutcome
 from bench.measure.kept_connections import lowest_requests_per_connection
 from bench.measure.shares import ExpectedShares, expected_shares, judge_shares
 from bench.measure.summary import examples_of, generator_of, totals_of, warnings_of
+from bench.measure.traffic import traffic_of
 from bench.measure.trial_result import Trial
 from bench.report import prepare_folder, write_samples
 from bench.result import (
@@ -138,6 +139,7 @@ class RunRecord:
             stack_ready_s=self.stack_ready_s,
             first_verified_s=self.first_verified_s,
             verification=tuple(self.verification),
+            traffic=traffic_of(scenario.traffic),
             trials=tuple(trial.result for trial in self.trials),
             totals=totals,
             shares=judge_shares(self.shares, totals),

@@ -8,10 +8,7 @@ from fractions import Fraction
 from typing import Literal
 
 from bench.result import NodeShare, SharesResult, SubsetResult
-from bench.routing.decision import Delivered
-from bench.routing.distribution import judge_distribution
-from bench.routing.request import Request
-from bench.routing.router import Router
+from bench.routing import Delivered, Request, Router, judge_distribution
 from bench.scenario.load import LoadedScenario
 from bench.scenario.models import Subset, Traffic
 

@@ -103,22 +103,18 @@ def run_trial(
     parts = {part.name: part.pid for part in stack.components()}
     containers = _containers_of(ground.stacks.values())
     watch = _Watch(ground)
-    failure: BaseException | None = None
     with MemorySampler(parts, containers=containers or ()) as memory:
         opening = ground.books.read()
         before = ground.read_meter()
-        try:
-            outcome = run_load(
-                load,
-                folder,
-                on_event=watch.on_event,
-                stop=watch.stop,
-                launcher=stack.client(scenario.traffic.client),
-                locust_outputs=locust_outputs,
-            )
-        except (LoadError, KeyboardInterrupt) as error:
-            # The runner writes what it has before it raises.
-            outcome, failure = _read_outcome(folder) or _nothing(load, error), error
+        outcome, failure = drive_load(
+            run_load,
+            load,
+            folder,
+            on_event=watch.on_event,
+            stop=watch.stop,
+            launcher=stack.client(scenario.traffic.client),
+            locust_outputs=locust_outputs,
+        )
         if not isinstance(failure, KeyboardInterrupt):
             watch.attempt(ground.check_alive)
             watch.read("after")
@@ -144,6 +140,27 @@ def run_trial(
         with contextlib.suppress(BenchError):
             ledger = ground.books.close(opening, load, outcome)
     return finished_trial(plan, started_at, outcome, readings=readings, ledger=ledger, failure=failure)
+
+
+def drive_load(
+    run_load: LoadRunner,
+    load: LoadPlan,
+    folder: Path,
+    *,
+    on_event: Callable[[LoadEvent], None] | None = None,
+    stop: threading.Event | None = None,
+    launcher: Launcher | None = None,
+    locust_outputs: LocustOutputs | None = None,
+) -> tuple[LoadOutcome, BaseException | None]:
+    """Run a load; return what it brought, and what ended it if that was the generator, or the user."""
+    try:
+        outcome = run_load(
+            load, folder, on_event=on_event, stop=stop, launcher=launcher, locust_outputs=locust_outputs
+        )
+    except (LoadError, KeyboardInterrupt) as error:
+        # The runner writes what it has before it raises.
+        return _read_outcome(folder) or _nothing(load, error), error
+    return outcome, None
 
 
 def _read_outcome(folder: Path) -> LoadOutcome | None:

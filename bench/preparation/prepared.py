@@ -18,10 +18,11 @@ from bench.istio.inventory import Proxy
 from bench.istio.problem import InvalidResourcesError, Problem
 from bench.istio.registry import Registry
 from bench.placement import ConfigFile, Placement
+from bench.preparation.demands import unmet_demands
 from bench.preparation.material import credential_paths
 from bench.preparation.node_tls import spoken_to
 from bench.preparation.stand_ins import MissingStandIn, missing_stand_ins
-from bench.scenario.folder import credential_files, inventory_of
+from bench.scenario.folder import inventory_of
 from bench.scenario.load import LoadedScenario
 from bench.scenario.models import Scenario, resources_of
 from bench.stack import GENERATOR, NodeSpec, ProxySpec, ResourceLimits, StackSpec
@@ -179,43 +180,14 @@ def prepare(loaded: LoadedScenario) -> Prepared:
         for proxy in inventory.proxies
         for source in sources
     }
-    _require_listener(loaded, configs[loaded.scenario.traffic.client, "static"])
-    for proxy in inventory.proxies:
-        _require_files(loaded, configs[proxy, "static"])
+    static = [configs[proxy, "static"] for proxy in inventory.proxies]
+    for problem in unmet_demands(loaded.scenario, static, loaded.position):
+        raise InputError(problem.what, where=problem.where, remedy=problem.remedy)
     return Prepared(loaded=loaded, registry=registry, configs=configs)
 
 
 def _problem(found: Finding) -> Problem:
     return Problem(found.position, f"{found.resource}: {found.reason}", found.remedy, resource=found.resource)
-
-
-def _require_listener(loaded: LoadedScenario, config: ProxyConfig) -> None:
-    port = loaded.scenario.traffic.port
-    ports = sorted({address[1] for address in config.listener_addresses})
-    if port not in ports:
-        listed = ", ".join(map(str, ports)) or "none"
-        raise InputError(
-            f"the client calls port {port}, and {config.proxy} has no listener there; its ports: {listed}.",
-            where=loaded.position("traffic", "url"),
-            remedy="Call a port that the Istio resources open for it.",
-        )
-
-
-def _require_files(loaded: LoadedScenario, config: ProxyConfig) -> None:
-    tls = loaded.scenario.tls
-    made = set(tls.files)
-    for credential in tls.credentials:
-        files = credential_files(credential)
-        made |= {files.certificate, files.private_key, files.ca}
-    if tls.workload is not None:
-        made |= {tls.workload.certificate, tls.workload.private_key, tls.workload.ca}
-    for name in config.files:
-        if name not in made and not Path(name).is_file():
-            raise InputError(
-                f"the configuration of {config.proxy} names {name}, which neither exists nor is made.",
-                where=loaded.position("tls", "files"),
-                remedy=f"Say what it is: add `{name}: ca.crt`, client.crt or client.key.",
-            )
 
 
 def _resource_limits(scenario: Scenario) -> dict[str, ResourceLimits]:

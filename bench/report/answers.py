@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.analysis.bounds import misroute_upper_bound
+from bench.analysis.capacity_verdict import outcome_of
 from bench.analysis.compare import compare_sources
 from bench.analysis.handshake import doubts, mode_doubts
 from bench.analysis.verdict import misrouted_anywhere, whole
@@ -10,6 +11,7 @@ from bench.report.document import Answer, Figure
 from bench.report.text import UNKNOWN, bound, rate, with_unit
 from bench.result import (
     HANDSHAKE_KINDS,
+    CapacityResult,
     Comparison,
     HandshakeKind,
     HandshakeResult,
@@ -29,7 +31,7 @@ def answers(result: Result) -> tuple[Answer, ...]:
         _correctness(result, total),
         _latency(result, total),
         _handshake(result.handshake),
-        Answer("Capacity", NOT_MEASURED, None),
+        _capacity(result.capacity),
         _config_source(result.comparisons),
     )
 
@@ -110,6 +112,13 @@ def _handshake(found: HandshakeResult | None) -> Answer:
         "handshake",
         "bad" if doubtful else "plain",
     )
+
+
+def _capacity(found: CapacityResult | None) -> Answer:
+    if found is None:
+        return Answer("Capacity", NOT_MEASURED, None)
+    state, sentence = outcome_of(found)
+    return Answer("Capacity", sentence, "capacity", "bad" if state == "limit missed" else "plain")
 
 
 def _config_source(comparisons: tuple[Comparison, ...]) -> Answer:

@@ -18,7 +18,7 @@ from bench.report.document import Document
 from bench.report.html import render_html
 from bench.report.markdown import render_markdown
 from bench.report.samples import Clock, read_blobs
-from bench.report.sections import capacity, context, cost, faults, handshake, ledger, traffic
+from bench.report.sections import capacity, context, cost, faults, handshake, ledger, load, traffic
 from bench.report.text import UNKNOWN, rate, seconds, version_number
 from bench.result import CapacityResult, Result, read_result
 
@@ -63,9 +63,10 @@ def build_document(folder: Path, result: Result) -> Document:
     """Put a report together; charts come from the samples and are left out where there are none."""
     if result.faults is not None:
         return _of_faults(result)
-    if result.capacity is not None:
+    if result.capacity is not None and not result.trials:
         return _of_capacity(result, result.capacity)
     blocks = compare_sources(result.comparisons)
+    rows = _seconds(folder, result)
     return Document(
         title=result.scenario,
         description=result.description,
@@ -75,12 +76,12 @@ def build_document(folder: Path, result: Result) -> Document:
         answers=answers(result),
         sections=(
             traffic.verification(result),
+            load.load(result, rows),
             traffic.correctness(result),
             ledger.ledger(result),
-            traffic.latency(
-                result, percentile_plot(_curves(folder, result)), over_time(_seconds(folder, result))
-            ),
+            traffic.latency(result, percentile_plot(_curves(folder, result)), over_time(rows)),
             handshake.handshake(result),
+            *((capacity.capacity(result),) if result.capacity is not None else ()),
             cost.config_source(result, block_dots(blocks)),
             cost.components(result),
             context.generator(result),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bench.result import Latency
 from bench.units import format_bytes, format_micros
 
@@ -22,6 +24,16 @@ def percentile_cells(latency: Latency) -> tuple[str, ...]:
     """The cells below ``PERCENTILE_COLUMNS``, in microseconds."""
     values = (latency.p50, latency.p90, latency.p99, latency.p999, latency.maximum)
     return (f"{latency.samples:,}", *(micros(value) for value in values))
+
+
+MOST_NAMES = 6
+"""More names in one cell are only counted."""
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few of *names*, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    return f"{', '.join(names[:MOST_NAMES])}{more}"
 
 
 def rate(value: float | None) -> str:

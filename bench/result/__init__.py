@@ -55,6 +55,7 @@ from bench.result.reasons import UNANSWERED, Reason, ReasonCode
 from bench.result.seconds import SecondRow
 from bench.result.shares import NodeShare, SharesResult
 from bench.result.storage import RESULT_FILE, read_result, write_result
+from bench.result.traffic import MixResult, TrafficResult
 
 __all__ = [
     "HANDSHAKE_KINDS",
@@ -94,6 +95,7 @@ __all__ = [
     "LedgerResult",
     "LimitCheck",
     "MachineUse",
+    "MixResult",
     "NodeShare",
     "NoteCode",
     "PlanQuestion",
@@ -109,6 +111,7 @@ __all__ = [
     "StageCounts",
     "SubsetOutcome",
     "SubsetResult",
+    "TrafficResult",
     "TrialResult",
     "VerificationLine",
     "WhatIf",

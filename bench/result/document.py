@@ -13,6 +13,7 @@ from bench.result.handshake import HandshakeResult
 from bench.result.history import SCHEMA_VERSION
 from bench.result.load import Comparison, FailureExample, GeneratorResult, SubsetResult, TrialResult
 from bench.result.shares import SharesResult
+from bench.result.traffic import TrafficResult
 
 
 class AnswerCause(Model):
@@ -125,6 +126,8 @@ class Result(Model):
     """Seconds from the start of the command until the first request through the path was answered and its
     answer was right; None: none was."""
     verification: tuple[VerificationLine, ...] = ()
+    traffic: TrafficResult | None = None
+    """What the load of the steady trials was asked to be; None in results of older versions."""
     trials: tuple[TrialResult, ...] = ()
     totals: tuple[SubsetResult, ...] = ()
     """Per subset and, last, the whole, merged over the steady trials."""

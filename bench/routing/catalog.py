@@ -136,6 +136,7 @@ def _entries(resources: Resources) -> Iterable[KnownService]:
             yield KnownService(
                 host=host.lower(),
                 own_name=host,
+                order=resource.order,
                 namespace=resource.namespace,
                 is_entry=True,
                 resolution=resolution,

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Generic, TypeVar
 
-from scipy.stats import binomtest
-
 KeyT = TypeVar("KeyT", bound=Hashable)
 
 
@@ -81,5 +79,7 @@ def judge_distribution(
 def _judge(key: KeyT, share: Fraction, count: int, samples: int, level: float) -> Share[KeyT]:
     if share == 1:
         return Share(key, share, count, 1.0 if count == samples else 0.0, count == samples)
+    from scipy.stats import binomtest  # noqa: PLC0415 - takes half a second, and few ask for it
+
     p_value = float(binomtest(count, samples, float(share)).pvalue) if samples else 1.0
     return Share(key, share, count, p_value, p_value >= level)

@@ -17,7 +17,7 @@ from bench.routing.clusters import Clusters
 from bench.routing.delegates import WrittenRule
 from bench.routing.hosts import HostTable, VirtualHost
 from bench.routing.names import covers, full_name, gateway_name, is_visible, narrower
-from bench.routing.passthrough import passed_on
+from bench.routing.passthrough import Passed, passed_as_bytes, passed_names, precision
 from bench.routing.protocols import entry_protocol
 from bench.routing.rules import Rule, Viewpoint, compile_rules
 from bench.routing.sidecar import Listener
@@ -108,12 +108,20 @@ def gateway_listener(edge: Edge, port: int, sni: str | None) -> Listener:  # noq
             return found if secure else Listener(None, f"{servers[0].title} speaks no TLS")
         if plain[0].kind == "http":
             return Listener(None, f"{plain[0].title} speaks no TLS")
-        return Listener(None, doubt=f"{plain[0].title} forwards TCP")
+        return _bytes_listener(edge, plain[0])
     if not plain:
         return Listener(None, f"{servers[0].title} speaks only TLS")
     if plain[0].kind == "http":
         return Listener(_table(edge, plain))
-    return Listener(None, doubt=f"{plain[0].title} forwards TCP")
+    return _bytes_listener(edge, plain[0])
+
+
+def _bytes_listener(edge: Edge, placed: PlacedServer) -> Listener:
+    bound = [resource for resource in edge.virtual_services if _shared_hosts(edge, placed, resource)]
+    passed = passed_as_bytes(bound, _viewpoint(edge, placed))
+    if passed is None:
+        return Listener(None, f"no tcp rule for {placed.title} holds")
+    return Listener(None, passed=passed)
 
 
 def _merged(servers: list[PlacedServer]) -> list[PlacedServer]:
@@ -140,28 +148,30 @@ def _merged(servers: list[PlacedServer]) -> list[PlacedServer]:
 
 
 def _tls_listener(edge: Edge, servers: list[PlacedServer], sni: str) -> Listener:
-    best: PlacedServer | None = None
-    best_host = ""
+    """What takes *sni*: a server that ends TLS by its hosts; of one that passes it on, the rules' own names.
+
+    A rule counts at each server that it shares any host with, also for its other names.
+    """
+    known: dict[str, PlacedServer | Passed] = {}
     for placed in servers:
-        for _, host in placed.hosts():
-            if (host == "*" or covers(host, sni.lower())) and (best is None or len(host) > len(best_host)):
-                best, best_host = placed, host
-    if best is None:
+        tls = placed.server.tls
+        if placed.kind == "https" or tls is None or tls.mode != "PASSTHROUGH":
+            for _, host in placed.hosts():
+                known.setdefault(host, placed)
+            continue
+        bound = [resource for resource in edge.virtual_services if _shared_hosts(edge, placed, resource)]
+        for names, passed in passed_names(bound, _viewpoint(edge, placed)):
+            if not any(name in known for name in names):
+                known.update(dict.fromkeys(names, passed))
+    fitting = [name for name in known if name == "*" or covers(name, sni.lower())]
+    if not fitting:
         return Listener(None, f"no server has the SNI {sni or '(none)'}")
-    if best.kind == "tls":
-        return _passing_listener(edge, best, sni)
-    return Listener(_table(edge, [best]))
-
-
-def _passing_listener(edge: Edge, placed: PlacedServer, sni: str) -> Listener:
-    tls = placed.server.tls
-    if tls is None or tls.mode != "PASSTHROUGH":
-        return Listener(None, doubt=f"{placed.title} forwards what is in TLS as TCP")
-    bound = [resource for resource in edge.virtual_services if _shared_hosts(edge, placed, resource)]
-    passed = passed_on(bound, _viewpoint(edge, placed), sni)
-    if passed is None:
-        return Listener(None, f"no tls rule for {placed.title} takes the SNI {sni or '(none)'}")
-    return Listener(None, passed=passed)
+    best = known[max(fitting, key=precision)]
+    if isinstance(best, Passed):
+        return Listener(None, passed=best)
+    if best.kind == "https":
+        return Listener(_table(edge, [best]))
+    return Listener(None, doubt=f"{best.title} forwards what is in TLS as TCP")
 
 
 @dataclass(slots=True)

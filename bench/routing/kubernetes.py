@@ -107,6 +107,7 @@ def _of_yaml(
         )
     exported = resource.annotations.get(EXPORT_TO, "")
     return KnownService(
+        order=resource.order,
         host=f"{resource.name}.{resource.namespace}.svc.{inventory.domain}".lower(),
         namespace=resource.namespace,
         is_entry=False,

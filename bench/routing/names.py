@@ -66,6 +66,13 @@ def is_visible(export_to: Sequence[str], *, owner: str, viewer: str) -> bool:
     return viewer in export_to or ("." in export_to and owner == viewer)
 
 
+def privacy(export_to: Sequence[str]) -> int:
+    """The order in which resources count: those of the own namespace only, those for some, those for all."""
+    if set(export_to) == {"."}:
+        return 0
+    return 2 if not export_to or "*" in export_to else 1
+
+
 def gateway_name(reference: str, namespace: str) -> str:
     """``namespace/name`` of a Gateway that a VirtualService of *namespace* mentions; ``mesh`` stays."""
     if reference == "mesh":

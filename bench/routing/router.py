@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 from bench.istio.inventory import Inventory, Proxy
 from bench.istio.models.virtual_service import VirtualService
@@ -24,6 +25,8 @@ from bench.routing.delegates import WrittenRule, http_rules
 from bench.routing.gateway import Edge, PlacedServer, gateway_listener
 from bench.routing.hosts import VirtualHost, without_port
 from bench.routing.kubernetes import target_port
+from bench.routing.layer4 import Connection, sidecar_chain
+from bench.routing.names import privacy
 from bench.routing.passthrough import Passed
 from bench.routing.request import Message, Request, first_message
 from bench.routing.rewriting import normalized
@@ -48,6 +51,10 @@ class Router:
         self.inventory = inventory
         self._catalog = Catalog(resources, inventory)
         self._rules = DestinationRules(resources, inventory)
+        # Those that only their own namespace sees come first, whatever their age.
+        self._virtual_services = tuple(
+            sorted(resources.virtual_services, key=lambda each: privacy(each.spec.export_to))
+        )
         self._known: dict[str, tuple[KnownServices, Clusters]] = {}
         self._listeners: dict[tuple[str, int, str | None], Listener] = {}
         self._written: dict[tuple[str, str], tuple[WrittenRule, ...]] = {}
@@ -77,6 +84,66 @@ class Router:
             self._listeners[key] = found
         return found
 
+    def connect(self, connection: Connection) -> Decision:
+        """Where a connection leads of which no HTTP is read: what is delivered has neither Host nor path.
+
+        Raises:
+            LookupError: as of :meth:`decide`.
+        """
+        name = connection.proxy or self._only_sidecar()
+        if name not in self.inventory.proxies:
+            raise LookupError(f"the inventory has no proxy {name!r}")
+        branches: list[Branch] = []
+        try:
+            self._connect(name, connection, ONE, (), branches)
+        except CannotJudgeError as error:
+            branches = [Branch(ONE, Unjudged(name, error.reason), ())]
+        return Decision(tuple(branches))
+
+    def _connect(
+        self,
+        name: str,
+        connection: Connection,
+        probability: Fraction,
+        hops: tuple[Hop, ...],
+        branches: list[Branch],
+    ) -> None:
+        if len(hops) >= _MOST_HOPS:
+            raise CannotJudgeError(f"the connection still goes round after {_MOST_HOPS} proxies")
+        passed, nobody = self._taken(name, connection)
+        if passed is None:
+            branches.append(Branch(probability, NoConnection(name, nobody), hops))
+            return
+        hops = (*hops, Hop(name, passed.why))
+        for share in passed.shares:
+            cluster, part = share.cluster, probability * share.probability
+            if cluster.doubt:
+                raise CannotJudgeError(cluster.doubt)
+            if cluster.destination is None:
+                branches.append(Branch(part, NoConnection(name, f"{cluster.name}: {cluster.why}"), hops))
+            elif not cluster.next_proxies:
+                branches.append(Branch(part, Delivered(cluster.destination, "", ""), hops))
+            elif cluster.tls_mode != "DISABLE":
+                raise CannotJudgeError(f"{cluster.name} puts TLS around it on the way to a gateway")
+            else:
+                port = cluster.destination.endpoints[0].port
+                onward = replace(connection, port=port, address="")
+                self._connect(cluster.next_proxies[0], onward, part, hops, branches)
+
+    def _taken(self, name: str, connection: Connection) -> tuple[Passed | None, str]:
+        proxy = self.inventory.proxies[name]
+        if proxy.role == "gateway":
+            listener = self.listener(name, connection.port, connection.sni)
+            if listener.doubt or listener.table is not None:
+                raise CannotJudgeError(listener.doubt or f"{name} reads HTTP there")
+            return listener.passed, listener.nobody
+        services, clusters = self._knowledge(name, proxy)
+        mesh = Mesh(self.inventory, proxy, services, clusters, self._virtual_services, self._http_rules)
+        chain = sidecar_chain(mesh, connection)
+        if chain is None and self.inventory.outbound == "ALLOW_ANY":
+            raise CannotJudgeError("ALLOW_ANY: it goes to the address that the client dialled")
+        return (chain.passed, "") if chain is not None else (None, "no service and no rule takes it")
+
     def http_ports(self, proxy: str) -> tuple[int, ...]:
         """The real ports on which a proxy takes plain HTTP, in ascending order."""
         this = self.inventory.proxies[proxy]
@@ -100,7 +167,7 @@ class Router:
     def _compile_listener(self, name: str, port: int, sni: str | None) -> Listener:
         proxy = self.inventory.proxies[name]
         services, clusters = self._knowledge(name, proxy)
-        virtual_services = self._resources.virtual_services
+        virtual_services = self._virtual_services
         if proxy.role == "sidecar":
             mesh = Mesh(self.inventory, proxy, services, clusters, virtual_services, self._http_rules)
             return sidecar_listener(mesh, port)
@@ -178,7 +245,7 @@ class Router:
             if cluster.destination is None or cluster.doubt or cluster.next_proxies:
                 reason = cluster.doubt or cluster.why or "it leads to another gateway"
                 branches.append(part.end(Unjudged(step.proxy, f"{passed.why}: {reason}")))
-            elif cluster.tls_mode != "DISABLE":
+            elif cluster.tls_mode != "DISABLE" and step.sni is not None:
                 reason = f"{passed.why}: {cluster.name} puts TLS around TLS"
                 branches.append(part.end(Unjudged(step.proxy, reason)))
             else:

@@ -46,6 +46,8 @@ class KnownService:
     export_to: tuple[str, ...]
     title: str
     """``ServiceEntry default/se``, for sentences."""
+    order: int = 1_000_000
+    """Of the document that declares it; the inventory's own come last."""
     own_name: str = ""
     """The host with its capitals, if it has any."""
     merge_key: tuple[object, ...] = ()

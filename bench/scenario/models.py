@@ -280,6 +280,13 @@ class Handshake(_Written):
     """Seconds for each kind of handshake."""
 
 
+class CapacitySearch(_Written):
+    """A short search for the highest rate within the limits, as a part of a run."""
+
+    most_s: float = Field(default=34, ge=5)
+    """Seconds of trials, at most; starting each load comes on top."""
+
+
 class Control(_Written):
     """A call of the verification table that is no traffic."""
 
@@ -318,6 +325,7 @@ class Scenario(_Written):
     tls: TlsMaterial = TlsMaterial()
     traffic: Traffic
     handshake: Handshake | None = None
+    capacity: CapacitySearch | None = None
     controls: tuple[Control, ...] = ()
     limits: Limits = Limits()
     resources: dict[str, Resources] = Field(default_factory=dict)

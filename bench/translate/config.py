@@ -75,23 +75,6 @@ class ProxyConfig:
         return 2 + len(self.routes) + len(self.endpoints) + 2 * len(self.secrets)
 
     @property
-    def endpoint_addresses(self) -> tuple[Address, ...]:
-        """Each endpoint address as translated, once, sorted."""
-        assignments = [
-            *self.endpoints,
-            *(c.load_assignment for c in self.clusters if c.load_assignment is not None),
-        ]
-        found: set[Address] = set()
-        for assignment in assignments:
-            for group in assignment.endpoints:
-                for endpoint in group.lb_endpoints:
-                    address = endpoint.endpoint.address if endpoint.endpoint is not None else None
-                    socket = address.socket_address if address is not None else None
-                    if socket is not None:
-                        found.add((socket.address, socket.port_value or 0))
-        return tuple(sorted(found))
-
-    @property
     def files(self) -> tuple[str, ...]:
         """Each certificate, key and trust bundle that the configuration names, once, sorted."""
         found: set[str] = set()

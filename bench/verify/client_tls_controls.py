@@ -42,9 +42,9 @@ class Identities:
         return cls(
             ca=own / "ca.crt",
             right=_identity(own),
-            foreign=_identity(material.wrong("other-ca")),
-            expired=_identity(material.wrong("expired")),
-            not_yet_valid=_identity(material.wrong("not-yet-valid")),
+            foreign=_identity(material.wrong("other-ca", certificates)),
+            expired=_identity(material.wrong("expired", certificates)),
+            not_yet_valid=_identity(material.wrong("not-yet-valid", certificates)),
         )
 
 
@@ -54,7 +54,7 @@ def _identity(folder: Path) -> Identity:
 
 @dataclass(frozen=True, slots=True)
 class ClientTlsControl:
-    """One way to knock at a node's TLS port, and the answer that nginx must give."""
+    """One way to probe a node's TLS port, and the answer that nginx must give."""
 
     name: str
     node: Component

@@ -9,9 +9,7 @@ from bench.headers import NODE_HEADER
 from bench.load import Expectation, RequestKind
 from bench.placement import Address
 from bench.result import VerificationLine
-from bench.routing.decision import Delivered, LocalAnswer, NoConnection, Outcome
-from bench.routing.matrix import Case, Matrix, request_matrix
-from bench.routing.router import Router
+from bench.routing import Case, Delivered, LocalAnswer, Matrix, NoConnection, Outcome, Router, request_matrix
 from bench.scenario.load import LoadedScenario
 from bench.stack import Stack
 from bench.stack.client_address import client_address

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from bench.explain import Ending, Explainer, Trace
 from bench.explain import Request as ExplainedRequest
 from bench.result import RunWarning
-from bench.routing.decision import Decision, Delivered, LocalAnswer, NoConnection, Outcome
-from bench.routing.matrix import Case
-from bench.routing.request import Request
+from bench.routing import Case, Decision, Delivered, LocalAnswer, NoConnection, Outcome, Request
 
 _MOST_TOLD = 3
 

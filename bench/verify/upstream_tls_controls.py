@@ -47,25 +47,25 @@ def verify_gateway(
     probes = [probe for probe in _probes(stack, scenario) if expected.get(probe.name)]
     if not probes:
         return ()
+    nodes = list(scenario.nodes.items())
     lines = []
     with Admin(stack.component(gateway).admin_url or "", name=gateway) as admin:
         for kind in WRONG:
-            _use(stack, faults, scenario, material.wrong(kind))
+            _use(stack, faults, {name: material.wrong(kind, node.set) for name, node in nodes})
             for probe in probes:
                 accepts = {checks.accepts(kind) for checks in expected[probe.name]}
                 if len(accepts) == 1:
                     lines.append(probe.ask(admin, kind, accepts=accepts.pop()))
-        for name, node in scenario.nodes.items():
-            if stack.component(name).tls != "none":
-                faults.use_certificates(name, material.of_set(node.set))
+        _use(stack, faults, {name: material.of_set(node.set) for name, node in nodes})
         lines += [probe.ask(admin, "right", accepts=True) for probe in probes]
     return tuple(lines)
 
 
-def _use(stack: Stack, faults: ComponentFaults, scenario: Scenario, certificates: Path) -> None:
-    for node in scenario.nodes:
+def _use(stack: Stack, faults: ComponentFaults, certificates: Mapping[str, Path]) -> None:
+    """Give each node that speaks TLS the certificates of its folder."""
+    for node, folder in certificates.items():
         if stack.component(node).tls != "none":
-            faults.use_certificates(node, certificates)
+            faults.use_certificates(node, folder)
     stack.check_alive()
 
 

@@ -13,7 +13,7 @@ from bench.headers import ID_HEADER
 from bench.load import RequestKind
 from bench.preparation import Prepared
 from bench.result import RunWarning, VerificationLine
-from bench.routing.request import Request
+from bench.routing import Request
 from bench.scenario.models import Subset, Traffic
 from bench.stack import ComponentFaults, Stack
 from bench.stack.client_address import client_address

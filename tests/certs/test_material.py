@@ -7,9 +7,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 
 from bench.certs.keys import KeysAhead, private_key_pem
-from bench.certs.material import WRONG, rotate, write_material
+from bench.certs.material import WRONG, SetNames, rotate, write_material
 from bench.errors import InputError, StackError
 
 HOST = "nginx.external.svc.cluster.local"
@@ -128,6 +130,28 @@ def test_keys_are_private_and_the_authority_has_none_on_disk(tmp_path):
     for kind in WRONG:
         assert (material.wrong(kind) / "client.crt").exists()
     assert all(b"PRIVATE" not in path.read_bytes() for path in material.public_files())
+
+
+def test_the_wrong_certificates_of_a_set_are_its_own_and_wrong_in_one_point_alone(tmp_path):
+    """By its authority, with its names: else a gateway would refuse them for another reason."""
+    sets = {"partner": SetNames(("partner.example",), "their-client")}
+    material = write_material(tmp_path / "m", names=["a.example"], key_type="ecdsa-p256", sets=sets)
+    authority = x509.load_pem_x509_certificate((material.of_set("partner") / "ca.crt").read_bytes())
+
+    def names(folder):
+        leaf = x509.load_pem_x509_certificate((folder / "server.crt").read_bytes())
+        alternative = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return leaf, alternative.get_values_for_type(x509.DNSName)
+
+    for kind in ("expired", "not-yet-valid"):
+        leaf, borne = names(material.wrong(kind, "partner"))
+        leaf.verify_directly_issued_by(authority)
+        assert borne == ["partner.example"]
+    leaf, borne = names(material.wrong("wrong-san", "partner"))
+    leaf.verify_directly_issued_by(authority)
+    assert borne == ["wrong.invalid"]
+    with pytest.raises((ValueError, InvalidSignature)):
+        names(material.wrong("other-ca", "partner"))[0].verify_directly_issued_by(authority)
 
 
 def test_rotation_is_one_rename_and_old_and_new_trust_each_other(tmp_path):

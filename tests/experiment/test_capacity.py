@@ -152,7 +152,7 @@ def test_the_progress_tells_what_is_tried_the_bounds_and_what_remains(short, tmp
     told = [stage for stage in search.diary.stages if "requests/s; between" in stage]
 
     assert told[0].startswith("start: 101 requests/s; between ? and ?; trials for about")
-    assert "at most 30 s" in told[0]
+    assert "at most 36 s" in told[0]
     assert told[-1].startswith("second look: ")
 
 

@@ -8,9 +8,13 @@ import pytest
 from bench.errors import LoadError
 from bench.experiment.drive.flow import drive
 from bench.experiment.drive.target import DriveOptions
+from bench.experiment.instruments import Instruments
+from bench.result import read_result
 from bench.scenario.load import load_scenario
 from bench.verify import calls
+from bench.verify.calls import Answer
 from tests.load.stubs import Stub, always, read_request, reset
+from tests.support.fake_generator import FakeGenerator
 
 
 class Quiet:
@@ -74,13 +78,57 @@ def test_a_wrong_answer_is_told_with_what_came_and_gets_no_load(short, tmp_path,
     assert finished.report.exists()
 
 
-def test_nobody_there_is_told_likewise(short, tmp_path):
+def test_a_target_that_nobody_plays_cannot_be_reached_and_judges_nothing(short, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
 
-    finished = drive(load_scenario(short), options(tmp_path, port), Quiet())
+    with pytest.raises(
+        LoadError, match=rf"127\.0\.0\.1:{port} cannot be reached: Connection refused"
+    ) as raised:
+        drive(load_scenario(short), options(tmp_path, port), Quiet())
 
-    assert "Connection refused" in finished.result.reason
+    assert raised.value.exit_code == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_generator_that_dies_leaves_what_it_had_measured(short, tmp_path):
+    """Without any process: the calls and the load are played."""
+
+    class Dying(FakeGenerator):
+        def __call__(self, plan, folder, **more):
+            outcome = super().__call__(plan, folder, **more)
+            if more:
+                folder.mkdir(parents=True, exist_ok=True)
+                cut = outcome.model_copy(update={"complete": False, "reason": "aborted"})
+                (folder / "outcome.json").write_text(cut.model_dump_json())
+                raise LoadError("Locust ended in the middle of the run.")
+            return outcome
+
+    loaded = load_scenario(short)
+    right = {name: subset.expect for name, subset in loaded.scenario.traffic.subsets.items()}
+
+    def call(calls, place=None, *, at_once=1):
+        expected = [right.get(each.headers.get("want")) for each in calls]
+        controls = iter(control.expect for control in loaded.scenario.controls)
+        return [
+            Answer(200, {"x-node": each.nodes[0]}, each.body_contains)
+            if each is not None and each.nodes and "nginx.external" in asked.headers["host"]
+            else Answer(next(controls).status)
+            for each, asked in zip(expected, calls, strict=True)
+        ]
+
+    generator = Dying()
+    instruments = Instruments(call=call, run_load=generator, measure_baseline=generator.baseline)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        chosen = options(tmp_path, server.getsockname()[1])
+        with pytest.raises(LoadError, match="in the middle of the run"):
+            drive(loaded, chosen, Quiet(), instruments=instruments)
+
+    (folder,) = (tmp_path / "out").iterdir()
+    (trial,) = read_result(folder).trials
+    assert trial.total.answered == 150
+    assert "in the middle of the run" in trial.aborted
+    assert (folder / "report.html").is_file()
 
 
 def right(request):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,16 +13,19 @@ import pytest
 
 from bench.analysis.histogram import Histogram, bucket_of
 from bench.analysis.verdict import _judge_faults, judge
-from bench.errors import InputError
+from bench.errors import InputError, MeasurementError
 from bench.experiment.faults.diagnosis import Cause, Finding, diagnose
 from bench.experiment.faults.evidence import Evidence
+from bench.experiment.faults.field import find_aims
 from bench.experiment.faults.lateness import generator_limit
 from bench.experiment.faults.load import Observed, Proving, _Watch, every_fault
 from bench.experiment.faults.run import _add_clean, _judge, _try, choose
 from bench.load import Progress
-from bench.measure.topology import Topology
+from bench.measure.topology import Topology, topology_of
+from bench.preparation import prepare
 from bench.report.build import write_report
 from bench.result import Book, FaultResult, FaultsResult, LedgerBook, LedgerResult, read_result
+from bench.scenario.load import load_scenario
 from bench.telemetry.access_log import parse_envoy, parse_node
 from tests.report.synthetic import make_run
 
@@ -131,6 +135,35 @@ def test_faults_of_the_network_are_for_stacks_that_have_networks(ground):
 
     assert names == {"node-disconnected", "node-delayed", "node-lost"}
     assert all("--stack docker" in fault.obstacle(ground) for fault in asked)
+
+
+ONE_IS_ENOUGH = {
+    "gateway-frozen",
+    "sidecar-frozen",
+    *("node-killed", "node-500", "body-truncated", "delivered-twice", "gateway-restarted"),
+    *("no-client-certificate", "ca-replaced", "certificate-expired"),
+}
+
+
+def test_with_one_subset_all_faults_are_made_that_need_no_second_one():
+    """The others say why not; a whole run with one of them is no failure."""
+    loaded = load_scenario(Path("scenarios/egress-mtls"))
+    subsets = loaded.scenario.traffic.subsets
+    traffic = loaded.scenario.traffic.model_copy(update={"subsets": {"v1": subsets["v1"]}})
+    scenario = loaded.scenario.model_copy(update={"traffic": traffic})
+
+    aims = find_aims(scenario, topology_of(prepare(loaded), "eds"))
+    field = SimpleNamespace(aims=aims, parts=None)
+
+    assert (aims.first.subset, aims.first.node, aims.second) == ("v1", "nginx01", None)
+    assert {fault.name for fault in every_fault() if fault.obstacle(field) is None} == ONE_IS_ENOUGH
+    with pytest.raises(MeasurementError, match="no two subsets"):
+        aims.pair()
+
+
+def test_two_subsets_of_different_nodes_can_be_mixed_up(ground):
+    assert (ground.aims.first.node, ground.aims.second.node) == ("nginx01", "nginx02")
+    assert all(fault.obstacle(ground) is None for fault in every_fault())
 
 
 def test_an_unknown_fault_is_refused_with_the_known_ones():
@@ -420,3 +453,72 @@ def test_lateness_is_the_generators_lag_in_the_measured_stage(lag_us, is_late):
 
     assert (told is not None) is is_late
     assert told is None or "p99 of its own lag 80" in told
+
+
+def later(entries, *, since, by):
+    """The same entries, those from *since* on later *by* so many microseconds."""
+    return tuple(
+        entry._replace(time_us=entry.time_us + by) if entry.time_us >= since else entry for entry in entries
+    )
+
+
+def test_a_sidecar_that_takes_nothing_for_long_stood_still():
+    evidence = clean()
+    frozen = {"since": 1_000_000, "by": 900_000}
+
+    (finding,) = diagnose(
+        replace(
+            evidence,
+            sidecar=later(evidence.sidecar, **frozen),
+            gateway=later(evidence.gateway, **frozen),
+            nodes={name: later(log, **frozen) for name, log in evidence.nodes.items()},
+        )
+    )
+
+    assert (finding.cause, finding.since_us) == (Cause.SIDECAR_FROZEN, 995_000)
+
+
+def test_a_gateway_that_takes_nothing_while_requests_wait_for_it_stood_still():
+    """The sidecar takes its requests on time; what it took meanwhile ends when the gateway goes on."""
+    evidence = clean()
+    sidecar = tuple(
+        entry._replace(duration_us=1_800_000 - entry.time_us)
+        if 1_000_000 <= entry.time_us < 1_800_000
+        else entry
+        for entry in evidence.sidecar
+    )
+    gateway = tuple(
+        entry._replace(time_us=1_800_000) if 1_000_000 <= entry.time_us < 1_800_000 else entry
+        for entry in evidence.gateway
+    )
+
+    (finding,) = diagnose(replace(evidence, sidecar=sidecar, gateway=gateway))
+
+    assert finding.cause is Cause.GATEWAY_FROZEN
+    assert finding.requests >= 150
+
+
+def test_a_right_answer_that_nobody_behind_the_sidecar_gave_is_a_ghost():
+    evidence = clean()
+    gone = "r/10"
+    ledger = LedgerResult(level="full", books=(book("open", 1),), requests=SIZE)
+
+    (finding,) = diagnose(
+        replace(
+            evidence,
+            gateway=tuple(entry for entry in evidence.gateway if entry.id != gone),
+            nodes={
+                name: tuple(entry for entry in log if entry.id != gone)
+                for name, log in evidence.nodes.items()
+            },
+            ledger=ledger,
+        )
+    )
+
+    assert (finding.cause, finding.requests) == (Cause.GHOST, 1)
+
+
+def test_answers_with_the_id_of_another_request_are_named_so():
+    (finding,) = diagnose(clean(reasons={("v1", "wrong-id"): 3}))
+
+    assert (finding.cause, finding.requests) == (Cause.OTHER_ID, 3)

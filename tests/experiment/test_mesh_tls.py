@@ -150,7 +150,7 @@ def call(folder: Path, tmp_path: Path) -> tuple[int, int]:
 @pytest.mark.parametrize(
     ("folder_options", "status", "handshakes"),
     [
-        ({"server_names": "spiffe://cluster.local/ns/default/sa/sleep"}, 200, 1),
+        ({"server_names": "spiffe://cluster.local/ns/default/sa/default"}, 200, 1),
         ({"server_names": "spiffe://cluster.local/ns/default/sa/other"}, 503, 0),
         ({"client_names": "spiffe://cluster.local/ns/istio-system/sa/other"}, 503, 0),
     ],
@@ -171,7 +171,7 @@ def test_each_workload_gets_a_certificate_of_its_own_that_rotates(tmp_path):
         ca = x509.load_pem_x509_certificate((live / "workload-ca.crt").read_bytes())
         assert ca.public_key() != material.authority.certificate.public_key()
         for proxy, account in (
-            ("sleep", "ns/default/sa/sleep"),
+            ("sleep", "ns/default/sa/default"),
             ("egress", "ns/istio-system/sa/egress-account"),
         ):
             leaf = x509.load_pem_x509_certificate((live / f"workload-{proxy}.crt").read_bytes())

@@ -46,6 +46,11 @@ def test_a_run_measures_proves_and_reports(short, tmp_path):
     assert total.due == 2 * 150
     assert (total.sent, total.answered) == (total.due, total.due)
     assert (total.misrouted, total.failed, total.unsent) == (0, 0, 0)
+    assert all(stage.total.bad == 0 for trial in result.trials for stage in trial.stages)
+    # The null target has no pages of the nodes: its answers are right all the same.
+    baseline = result.generator.baseline_counts
+    assert (baseline.bad, baseline.answered) == (0, baseline.due)
+    assert [(each.name, each.share) for each in result.traffic.mix] == [("v1", 0.5), ("v2", 0.5)]
     assert {trial.config_source for trial in result.trials} == {"static", "eds"}
     assert total.response_time.samples == total.due
     for trial in result.trials:

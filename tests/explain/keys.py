@@ -59,13 +59,14 @@ class Keys:
 
     folder: Path
 
-    def issue(self, names: list[str]) -> None:
-        """Write all files."""
+    def issue(self, names: list[str]) -> Authority:
+        """Write all files; give the authority that signed them."""
         authority = Authority(self.folder)
         authority.revoke_nothing()
         for name in ("server", "client"):
             # RSA, since a Gateway may ask for ciphers that only go with it.
             authority.issue(name, names, key=rsa.generate_private_key(65537, 2048))
+        return authority
 
     def files(self, config: ProxyConfig) -> dict[str, str]:
         """Map each file that *config* names to one of these."""

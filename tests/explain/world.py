@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,12 @@ from bench.translate.messages import pack
 from bench.translate.names import VIRTUAL_OUTBOUND
 from tests.explain.keys import Keys, all_names
 from tests.explain.outside import write_outside
+from tests.support.authority import Authority
 from tests.support.envoy import RunningEnvoy, running_envoy
 
 Address = tuple[str, int]
 _NOBODY: Address = ("192.0.2.254", 1)
+Play = Callable[[Authority], Mapping[Address, Address]]
 LOG_FIELDS = {
     "status": "%RESPONSE_CODE%",
     "flags": "%RESPONSE_FLAGS%",
@@ -56,9 +58,25 @@ class World:
         return f"{stand_in[0]}:{stand_in[1]}" if stand_in is not None else address
 
 
+def endpoint_addresses(config: ProxyConfig) -> list[Address]:
+    """Give each endpoint address as translated, once, sorted."""
+    assignments = [*config.endpoints, *(each.load_assignment for each in config.clusters)]
+    found: set[Address] = set()
+    for assignment in assignments:
+        for group in assignment.endpoints if assignment is not None else ():
+            for endpoint in group.lb_endpoints:
+                address = endpoint.endpoint.address if endpoint.endpoint is not None else None
+                if address is not None and address.socket_address is not None:
+                    found.add((address.socket_address.address, address.socket_address.port_value or 0))
+    return sorted(found)
+
+
 @contextlib.contextmanager
-def standing(registry: Registry, root: Path) -> Iterator[World]:
-    """Start the endpoints, then the gateways, then the sidecars; leave out what files alone cannot do."""
+def standing(registry: Registry, root: Path, play: Play | None = None) -> Iterator[World]:
+    """Start the endpoints, then the gateways, then the sidecars; leave out what files alone cannot do.
+
+    *play* starts other servers for some of the addresses: it is given the authority that all trust.
+    """
     proxies = registry.inventory.proxies
     configs: dict[str, ProxyConfig] = {}
     for name in proxies:
@@ -67,12 +85,12 @@ def standing(registry: Registry, root: Path) -> Iterator[World]:
             configs[name] = _bound(config, is_sidecar=proxies[name].role == "sidecar")
     gateways = {proxy.ip: name for name, proxy in proxies.items() if proxy.role == "gateway"}
     keys = Keys(root / "keys")
-    keys.issue(all_names(registry, configs))
+    authority = keys.issue(all_names(registry, configs))
     outside = sorted(
         {
             address
             for config in configs.values()
-            for address in config.endpoint_addresses
+            for address in endpoint_addresses(config)
             if address[0] not in gateways
         }
     )
@@ -83,6 +101,8 @@ def standing(registry: Registry, root: Path) -> Iterator[World]:
         ports = stack.enter_context(running_envoy(bootstrap)).ports()
         world.endpoints = {address: ("127.0.0.1", ports[f"e{n}"]) for n, address in enumerate(outside)}
         world.elsewhere = ("127.0.0.1", ports[f"e{len(outside)}"])
+        if play is not None:
+            world.endpoints |= play(authority)
         for name in sorted(configs, key=lambda each: proxies[each].role != "gateway"):
             bootstrap = _write(name, configs[name], world.endpoints, keys, root / name)
             world.proxies[name] = stack.enter_context(running_envoy(bootstrap))
@@ -123,7 +143,7 @@ def _open(world: World, name: str, registry: Registry, configs: Mapping[str, Pro
         world.endpoints[ip, port] = ("127.0.0.1", real)
     proxies = Proxies(registry, Sources(Resources()))
     for other, config in configs.items():
-        for address in config.endpoint_addresses:
+        for address in endpoint_addresses(config):
             behind = proxies.gateway_behind(written_address(*address), proxies.get(other))
             if behind is not None and behind.proxy == name:
                 target = int(behind.address.rpartition(":")[2])

@@ -7,6 +7,7 @@ import yaml
 from typer.testing import CliRunner
 
 from bench import cli
+from bench.analysis.verdict import judge
 from bench.errors import InputError
 from bench.report import write_report
 from bench.result import (
@@ -105,7 +106,8 @@ CAPACITY = CapacityResult(
 @pytest.fixture
 def folder(tmp_path):
     made = make_run(tmp_path, seconds=3)
-    write_result(made, read_result(made).model_copy(update={"capacity": CAPACITY}))
+    alone = {"capacity": CAPACITY, "trials": (), "totals": (), "comparisons": (), "handshake": None}
+    write_result(made, read_result(made).model_copy(update=alone))
     return made
 
 
@@ -122,6 +124,18 @@ def test_the_page_of_a_search_tells_bounds_constraint_every_trial_and_costs(fold
     assert "request with full handshake" in page
     assert "condition number 5" in page
     assert "+3.1" in page
+
+
+def test_a_search_within_a_run_is_one_of_the_five_answers(tmp_path):
+    made = make_run(tmp_path, seconds=3)
+    write_result(made, read_result(made).model_copy(update={"capacity": CAPACITY}))
+
+    write_report(made)
+
+    page = (made / "report.md").read_text()
+    assert "1,234 requests/s meet the limit" in page
+    assert "relevant lower bound" in page
+    assert judge(read_result(made)).state == "passed"
 
 
 def test_a_plan_is_told_pasted_and_kept_as_a_page(folder):

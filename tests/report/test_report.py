@@ -208,6 +208,7 @@ def test_sections_stand_in_reading_order(run):
 
     assert [section.anchor for section in document.sections] == [
         "verification",
+        "load",
         "correctness",
         "ledger",
         "latency",

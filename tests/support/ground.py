@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.experiment.faults.field import Field, find_pair
+from bench.experiment.faults.field import Field, find_aims
 from bench.measure.request_matching import SIDECAR_LOG
 from bench.measure.topology import topology_of
 from bench.preparation import Variation, make_material, prepare
@@ -23,5 +23,5 @@ def ground(pytestconfig, tmp_path_factory):
     topology = topology_of(prepared, "eds")
     spec = prepared.stack_spec("ground", "eds", material, Variation(access_log=logs, sidecar_access_log=logs))
     with LocalStack(spec) as stack:
-        pair = find_pair(loaded.scenario, topology)
-        yield Field(stack, LocalFaults(stack), loaded.scenario, topology, material, pair)
+        aims = find_aims(loaded.scenario, topology)
+        yield Field(stack, LocalFaults(stack), loaded.scenario, topology, material, aims)

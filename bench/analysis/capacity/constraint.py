@@ -77,7 +77,8 @@ def _refusals(window: CapacityWindow) -> Iterator[Constraint]:
         if window.sent and count / window.sent >= _OVERFLOWN:
             yield Constraint(
                 code="circuit-breaker",
-                evidence=f"a circuit breaker of {proxy} refused {count:,} of {window.sent:,} requests (UO)",
+                evidence=f"a circuit breaker of {proxy} refused {count:,} requests (UO), warm-up included;"
+                f" {window.sent:,} were measured",
             )
     ports = sum(
         count for key, count in window.reasons.items() if Reason.of(key).code is ReasonCode.NO_LOCAL_PORT

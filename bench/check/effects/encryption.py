@@ -10,6 +10,7 @@ from bench.check.effects.survey import Survey
 from bench.check.effects.uses import Use
 from bench.check.finding import Finding, Level
 from bench.errors import Position
+from bench.explain.arrival import wrong_name
 from bench.explain.clusters import UpstreamTls
 from bench.explain.proxies import STAND_INS
 from bench.explain.rules import FateCode, fate_of, rules_for
@@ -179,7 +180,7 @@ def check_server_names(found: Survey) -> Iterator[Finding]:
                 "an IP address, which SNI cannot carry: the server gets none.",
                 remedy="Write sni, and the name to expect in subjectAltNames.",
             )
-        if is_unchecked and ("EB0006", where) not in reported and not _is_mesh_tls(tls):
+        if is_unchecked and ("EB0006", where) not in reported and not _is_mesh_tls(found, tls):
             reported.add(("EB0006", where))
             yield found.finding(
                 Level.INFO,
@@ -191,9 +192,34 @@ def check_server_names(found: Survey) -> Iterator[Finding]:
             )
 
 
-def _is_mesh_tls(tls: UpstreamTls) -> bool:
+def check_certificate_names(found: Survey) -> Iterator[Finding]:
+    """EB0118: the certificate of a known server has none of the names that a proxy demands."""
+    reported: set[tuple[str, Position]] = set()
+    for use in found.uses:
+        cluster = use.here.clusters.find(use.cluster)
+        if cluster is None or use.here.clusters.tls(cluster) is None:
+            continue
+        addresses = [each.address for each in use.here.clusters.endpoints(cluster)]
+        reason = wrong_name(use.here, cluster, use.sent_host if use.is_http else None, addresses)
+        where = use.setting(cluster, "tls") if reason is not None else None
+        if reason is None or where is None or (use.here.name, where) in reported:
+            continue
+        reported.add((use.here.name, where))
+        effect = f"get 503 UF at {use.here.name}" if use.is_http else f"are closed at {use.here.name}"
+        yield found.finding(
+            Level.ERROR if use.has_rule or not use.here.is_sidecar else Level.WARNING,
+            "EB0118",
+            where,
+            reason=f"{use.who} {effect}, because {reason}.",
+            remedy="Demand a name that the certificate bears in subjectAltNames (or sni), or add the name "
+            "to the certificates: tls.server_names of the scenario.",
+        )
+
+
+def _is_mesh_tls(found: Survey, tls: UpstreamTls) -> bool:
     """Tell whether both ends are workloads of the mesh, whose names are identities and not host names."""
-    return tls.ca == STAND_INS.workload_ca
+    workload = found.registry.inventory.workload
+    return tls.ca in {STAND_INS.workload_ca, workload.ca if workload is not None else None}
 
 
 def _name_to_demand(use: Use, cluster: Cluster, tls: UpstreamTls) -> str:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.check.effects.destinations import check_destinations
-from bench.check.effects.encryption import check_lost_tls, check_plain_text, check_server_names
+from bench.check.effects.encryption import (
+    check_certificate_names,
+    check_lost_tls,
+    check_plain_text,
+    check_server_names,
+)
 from bench.check.effects.gateways import check_hosts_at_gateways
 from bench.check.effects.handover import (
     check_double_tls,
@@ -52,5 +57,6 @@ def _all(found: Survey, connections: int | None) -> Iterator[Finding]:
     yield from check_lost_tls(found)
     yield from check_plain_text(found)
     yield from check_server_names(found)
+    yield from check_certificate_names(found)
     yield from check_outlier_detection(found)
     yield from check_circuit_breakers(found, connections)

@@ -186,12 +186,14 @@ def check_double_tls(found: Survey) -> Iterator[Finding]:
             reported.setdefault((use.here.name, where), []).append(use)
     for (proxy, where), uses in reported.items():
         clusters = {use.cluster for use in uses}
-        # Where requests leave through the same rule it does its work, and only who calls the TLS port is hit.
-        is_needed = any(
-            use.here.name == proxy and use.cluster in clusters for use in found.uses if use.is_http
-        )
+        # Where requests leave through the same rule it does its work, and a rule of another namespace is
+        # mostly meant for the gateway: then only who calls the TLS port is hit, and mostly nobody does.
+        requests = (use for use in found.uses if use.is_http and use.here.name == proxy)
+        is_needed = any(use.cluster in clusters for use in requests)
+        is_near = any(_own_namespace(found, use, where) for use in uses)
+        is_certain = any(use.has_rule for use in uses)
         yield found.finding(
-            Level.INFO if is_needed and not any(use.has_rule for use in uses) else Level.WARNING,
+            Level.WARNING if is_certain or (is_near and not is_needed) else Level.INFO,
             "EB0110",
             where,
             reason=f"{joined([use.who for use in uses])} leave {proxy} as TLS within TLS: this rule adds "
@@ -199,6 +201,15 @@ def check_double_tls(found: Survey) -> Iterator[Finding]:
             remedy="Start TLS only where plain HTTP comes: restrict the rule by exportTo or "
             "workloadSelector to the proxy that originates TLS, or let clients call the HTTP port.",
         )
+
+
+def _own_namespace(found: Survey, use: Use, where: Position) -> bool:
+    """Tell whether the rule at *where* stands in the namespace of the proxy itself."""
+    title = found.sources.title(where)
+    return any(
+        rule.title == title and rule.namespace == use.here.proxy.namespace
+        for rule in found.resources.destination_rules
+    )
 
 
 def check_plain_to_tls(found: Survey) -> Iterator[Finding]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from bench.check.effects.uses import Use, uses_of
 from bench.check.finding import Finding, Level
 from bench.errors import BenchError, Position
-from bench.explain.proxies import Behind, Proxies, TranslatedProxy
+from bench.explain.proxies import STAND_INS, Behind, Proxies, TranslatedProxy
 from bench.explain.resources import Sources
+from bench.explain.servers import ServerCertificate
 from bench.istio.problem import Code
 from bench.istio.registry import Registry
 from bench.istio.resource import Resources
@@ -27,6 +28,8 @@ class Survey:
     translated: tuple[TranslatedProxy, ...]
     untranslated: tuple[tuple[str, BenchError], ...]
     sources: Sources
+    fallback: Position
+    """Where a finding stands that is no resource's."""
 
     @cached_property
     def uses(self) -> tuple[Use, ...]:
@@ -54,10 +57,22 @@ class Survey:
         return Finding(level, code, where, self.sources.title(where), reason, remedy)
 
 
-def survey(registry: Registry, resources: Resources) -> Survey:
-    """Translate every proxy of the inventory; what cannot be translated is noted and not raised."""
+def survey(
+    registry: Registry,
+    resources: Resources,
+    certificates: Mapping[str, ServerCertificate] | None = None,
+    fallback: Position | None = None,
+    *,
+    runs: bool = False,
+) -> Survey:
+    """Translate every proxy of the inventory; what cannot be translated is noted and not raised.
+
+    *certificates* says of addresses (``host:port``) what is known of the certificate of the server there,
+    *fallback* where a finding stands that is no resource's. What *runs* needs the certificates of its
+    workloads, which nobody brings unless the inventory names them; elsewhere stand-ins will do.
+    """
     sources = Sources(resources, registry.services)
-    proxies = Proxies(registry, sources)
+    proxies = Proxies(registry, sources, certificates, None if runs else STAND_INS)
     translated: list[TranslatedProxy] = []
     failed: list[tuple[str, BenchError]] = []
     for name in registry.inventory.proxies:
@@ -65,15 +80,14 @@ def survey(registry: Registry, resources: Resources) -> Survey:
             translated.append(proxies.get(name))
         except BenchError as error:
             failed.append((name, error))
-    return Survey(registry, resources, proxies, tuple(translated), tuple(failed), sources)
+    where = fallback or Position("inventory.yaml", 1)
+    return Survey(registry, resources, proxies, tuple(translated), tuple(failed), sources, where)
 
 
 def check_translation(found: Survey) -> Iterator[Finding]:
     """EB0100: files alone cannot do what a resource asks for."""
     for name, error in found.untranslated:
-        where = (
-            error.where if isinstance(error.where, Position) else Position(str(error.where or "inventory"), 1)
-        )
+        where = error.where if isinstance(error.where, Position) else found.fallback
         yield found.finding(
             Level.ERROR,
             "EB0100",

@@ -8,12 +8,12 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from bench.analysis.capacity import Capacity, Goal, Setup, Trial, Try, next_steps, progress
-from bench.analysis.capacity.constraint import find_constraints, gateway_alone
+from bench.analysis.capacity import progress
 from bench.experiment.capacity.costs import COSTS_S, measure_costs
 from bench.experiment.capacity.pressure import Pressure, read_pressure
+from bench.experiment.capacity.searching import empty_result, search
 from bench.experiment.capacity.settings import CapacityOptions, goal_of, limits_of
-from bench.experiment.capacity.trials import WARM_UP_S, Trials
+from bench.experiment.capacity.trials import Trials
 from bench.experiment.instruments import REAL, Instruments
 from bench.experiment.options import RunOptions
 from bench.experiment.run_context import RunContext
@@ -21,14 +21,12 @@ from bench.experiment.verification import WrongPathError, require_right_path, ve
 from bench.load.run import LoadGenerator
 from bench.measure import Finished, RunRecord, fingerprint_of, kept
 from bench.observer import Observer
-from bench.preparation import Prepared, make_material, prepare
-from bench.result import CapacityResult, CapacityTrial
+from bench.preparation import make_material, prepare
 from bench.scenario.load import LoadedScenario
 from bench.stack import Stack
 from bench.stack.artifacts import save_logs
 from bench.stack.runs import supervised_folder
 
-_AROUND_LOAD_S = 0.5
 _PREPARATION_S = 8.0
 _REPORT_S = 2.0
 
@@ -75,13 +73,7 @@ def find_capacity(
         started_at=started_at,
         name=f"{loaded.scenario.name}-capacity",
     )
-    record.capacity = CapacityResult(
-        limit=" and ".join(str(limit) for limit in limits),
-        config_source=options.config_source,
-        lowest=goal.lowest,
-        highest=goal.highest,
-        width=goal.width,
-    )
+    record.capacity = empty_result(goal, limits, options.config_source)
     record.save()
     report = (instruments or REAL).write_report
     with kept(record, write_report=report):
@@ -111,8 +103,7 @@ def find_capacity(
                         trials = Trials(
                             context, stack, options.config_source, limits, goal.loss, meter, read_pressure
                         )
-                        _search(goal, trials, record, observer, rest)
-                        _conclude(prepared, trials, record, read_pressure(stack))
+                        search(goal, trials, rest)
                         if options.with_model:
                             measure_costs(context, stacks, trials)
                     save_logs(stack, record.folder / "logs" / options.config_source, with_access_logs=False)
@@ -120,108 +111,3 @@ def find_capacity(
                 return Finished(record.abort(str(error)), record.folder, report(record.folder))
     observer.stage("writing the report", _REPORT_S)
     return Finished(record.complete(), record.folder, report(record.folder))
-
-
-def _search(
-    goal: Goal, trials: Trials, record: RunRecord, observer: Observer, rest: Callable[[float], None]
-) -> None:
-    """Try until there is an answer; each load is on disk before the next one starts."""
-    made: list[Trial] = []
-    told: list[CapacityTrial] = []
-    while not isinstance(steps := next_steps(goal, made), Capacity):
-        observer.stage(
-            _told(goal, made, steps), WARM_UP_S + sum(step.duration_s for step in steps) + _AROUND_LOAD_S
-        )
-        rest(steps[0].rest_s)
-        new, for_result = trials.make(steps)
-        for trial, line in zip(new, for_result, strict=True):
-            made.append(trial)
-            told.append(line.model_copy(update={"good": trial.is_good(goal)}))
-        _keep(record, goal, made, told, trials)
-    assert record.capacity is not None  # noqa: S101 - set before the search
-    record.capacity = record.capacity.model_copy(
-        update={
-            "state": steps.state,
-            "lower": steps.lower,
-            "upper": steps.upper,
-            "throughput": steps.throughput,
-            "soaked": steps.soaked,
-            "demoted": steps.demoted,
-            "nearest_miss": told[-1].why if steps.state == "nothing good" and told else None,
-        }
-    )
-
-
-def _keep(
-    record: RunRecord,
-    goal: Goal,
-    made: list[Trial],
-    told: list[CapacityTrial],
-    trials: Trials,
-) -> None:
-    now = progress(goal, made)
-    assert record.capacity is not None  # noqa: S101 - set before the search
-    record.capacity = record.capacity.model_copy(
-        update={
-            "lower": now.lower,
-            "upper": now.upper,
-            "spent_s": now.spent_s,
-            "trials": tuple(told),
-            "windows": tuple(trials.windows),
-            "misrouted": trials.misrouted,
-        }
-    )
-    record.save()
-
-
-def _told(goal: Goal, made: list[Trial], steps: tuple[Try, ...]) -> str:
-    """What is being tried, the bounds so far, and what remains."""
-    now = progress(goal, made)
-    low = "?" if now.lower is None else f"{now.lower:,.0f}"
-    high = "?" if now.upper is None else f"{now.upper:,.0f}"
-    return (
-        f"{steps[0].purpose.value}: {steps[0].load:,.0f} requests/s; between {low} and {high};"
-        f" trials for about {now.expected_s:.0f} s more, at most {now.at_most_s:.0f} s"
-    )
-
-
-def _conclude(
-    prepared: Prepared, trials: Trials, record: RunRecord, pressure: Mapping[str, Pressure]
-) -> None:
-    """Say what limits, from the load that was too high and nearest to the bound."""
-    found = record.capacity
-    assert found is not None  # noqa: S101 - set before the search
-    scenario = prepared.loaded.scenario
-    setup = Setup(
-        workers={name: state.workers for name, state in pressure.items()},
-        quotas=_quotas(prepared, trials.run.options.backend.holds_limits),
-        connections=scenario.traffic.connections.count,
-    )
-    at_most = [trial for trial in found.trials if not trial.good and trial.rate == found.upper]
-    windows = trials.windows
-    overloaded = windows[at_most[-1].window] if at_most else None
-    at_least = [trial for trial in found.trials if trial.good and trial.rate == found.lower]
-    record.capacity = found.model_copy(
-        update={
-            "constraints": find_constraints(overloaded, setup) if overloaded is not None else (),
-            "gateway_alone": gateway_alone(windows[at_least[-1].window], setup) if at_least else None,
-        }
-    )
-    record.save()
-
-
-def _quotas(prepared: Prepared, holds_limits: bool) -> dict[str, float]:
-    """CPUs that each part is held to."""
-    if not holds_limits:
-        return {}
-    scenario = prepared.loaded.scenario
-    roles = {
-        name: "sidecar" if proxy.role == "sidecar" else "egress"
-        for name, proxy in scenario.inventory.proxies.items()
-    } | dict.fromkeys(scenario.nodes, "node")
-    found = {}
-    for name, role in roles.items():
-        limits = scenario.resources.get(name) or scenario.resources.get(role)
-        if limits is not None and limits.cpus is not None:
-            found[name] = limits.cpus
-    return found

@@ -13,6 +13,8 @@ from bench.translate.config import ConfigSource
 
 HIGHEST = 30_000.0
 """No generator of this suite offers more from one machine."""
+QUICK_S = 36.0
+"""Of trials, at most."""
 _LOWEST_OF_START = 50
 _LOWEST = 5.0
 
@@ -31,10 +33,44 @@ class CapacityOptions:
     p99_ms: float | None = None
     """Limit on the response time instead of the scenario's."""
     quick: bool = False
-    """Coarser and shorter: at most 30 s of trials."""
+    """Coarser and shorter."""
     soak_s: float | None = None
     with_model: bool = True
     """Measure the cost model after the search."""
+
+
+def quick_goal(
+    loaded: LoadedScenario,
+    *,
+    lowest: float | None,
+    highest: float,
+    loss: float,
+    most_s: float,
+    soak_s: float | None = None,
+) -> Goal:
+    """Coarse bounds, 3 % apart, within *most_s* seconds of trials.
+
+    Raises:
+        InputError: the range is none.
+    """
+    start, from_rate = _start(loaded, lowest)
+    return Goal(
+        lowest=from_rate,
+        highest=highest,
+        start=start,
+        loss=loss,
+        width=0.03,
+        duration_sum_s=5.0,
+        trial_requests=200,
+        soak_s=4.0 if soak_s is None else soak_s,
+        most_s=most_s,
+    )
+
+
+def _start(loaded: LoadedScenario, lowest: float | None) -> tuple[float, float]:
+    """Where a search begins, and the lowest rate that it tries, requests/s."""
+    start = mean_rate(loaded.scenario.traffic.schedule) or 500.0
+    return start, max(_LOWEST, start / _LOWEST_OF_START) if lowest is None else lowest
 
 
 def limits_of(loaded: LoadedScenario, p99_ms: float | None) -> tuple[TimeLimit, ...]:
@@ -55,22 +91,18 @@ def goal_of(loaded: LoadedScenario, options: CapacityOptions, limits: tuple[Time
     Raises:
         InputError: the range is none.
     """
-    start = mean_rate(loaded.scenario.traffic.schedule) or 500.0
-    lowest = max(_LOWEST, start / _LOWEST_OF_START) if options.lowest is None else options.lowest
-    soak_s = options.soak_s if options.soak_s is not None else 5.0 if options.quick else 10.0
     strictest = limits[0].share
     if options.quick:
-        return Goal(
-            lowest=lowest,
+        return quick_goal(
+            loaded,
+            lowest=options.lowest,
             highest=options.highest,
-            start=start,
             loss=strictest,
-            width=0.03,
-            duration_sum_s=5.0,
-            trial_requests=200,
-            soak_s=soak_s,
-            most_s=30.0,
+            most_s=QUICK_S,
+            soak_s=options.soak_s,
         )
+    start, lowest = _start(loaded, options.lowest)
+    soak_s = 10.0 if options.soak_s is None else options.soak_s
     return Goal(
         lowest=lowest, highest=options.highest, start=start, loss=strictest, soak_s=soak_s, most_s=240.0
     )

@@ -19,7 +19,7 @@ from bench.scenario.traffic import Constant, Schedule, mean_rate, scaled
 from bench.stack import Stack
 from bench.translate.config import ConfigSource
 
-WARM_UP_S = 0.5
+WARM_UP_S = 0.3
 _DRAIN_S = 1.0
 _QUEUE_S = 1.0
 """So much of the load may wait for a connection: what waits longer is lost by any limit."""

@@ -6,11 +6,18 @@ import shlex
 from datetime import UTC, datetime
 
 from bench.environment import machine, versions
-from bench.experiment.drive.target import DriveOptions, check_workers, client_tls, read_target, with_workers
+from bench.experiment.drive.target import (
+    DriveOptions,
+    check_workers,
+    client_tls,
+    read_target,
+    require_reachable,
+    with_workers,
+)
 from bench.experiment.instruments import REAL, Instruments, one_generator
 from bench.load import LoadEvent, RemoteWorkersStatus, Target
 from bench.load.run import MASTER_PORT, address_seen_from_elsewhere
-from bench.measure import Finished, RunRecord, TrialPlan, finished_trial, kept, load_plan
+from bench.measure import Finished, RunRecord, TrialPlan, drive_load, finished_trial, kept, load_plan
 from bench.observer import Observer
 from bench.result import Fingerprint
 from bench.scenario.load import LoadedScenario
@@ -35,6 +42,7 @@ def drive(
     target = read_target(loaded, options)
     options.locust_outputs.check()
     check_workers(options)
+    require_reachable(target)
     started_at = datetime.now(UTC)
     traffic = loaded.scenario.traffic
     observer.plan(_AROUND_S + traffic.warm_up_s + traffic.measure_s)
@@ -111,10 +119,17 @@ def _measure(
         if isinstance(event, RemoteWorkersStatus):
             observer.note(_whom_to_start(event))
 
-    outcome = instruments.run_load(
-        load, logs / "target", on_event=on_event, locust_outputs=options.locust_outputs
+    outcome, failure = drive_load(
+        instruments.run_load,
+        load,
+        logs / "target",
+        on_event=on_event,
+        locust_outputs=options.locust_outputs,
     )
-    record.add_trial(finished_trial(plan, started_at, outcome))
+    if outcome.stages:
+        record.add_trial(finished_trial(plan, started_at, outcome, failure=failure))
+    if failure is not None:
+        raise failure
     return None if outcome.complete else f"the load ended early: {outcome.reason}."
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bench.errors import InputError
+from bench.errors import InputError, LoadError
 from bench.load import LoadPlan, Target, TargetTls
 from bench.load.run import NO_LOCUST_OUTPUTS, Address, LocustOutputs
 from bench.scenario.load import LoadedScenario
 from bench.verify.calls import ClientTls
+
+_REACH_S = 10.0
+"""For one connection; a target far away takes its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,21 @@ def read_target(loaded: LoadedScenario, options: DriveOptions) -> Target:
             private_key=str(options.private_key) if options.private_key is not None else None,
         )
     return Target(address=parts.hostname, port=port or (443 if tls is not None else 80), host=host, tls=tls)
+
+
+def require_reachable(target: Target) -> None:
+    """Open one connection to the target and close it again.
+
+    Raises:
+        LoadError: nobody is there: nothing of the path can be judged.
+    """
+    try:
+        socket.create_connection((target.address, target.port), timeout=_REACH_S).close()
+    except OSError as error:
+        raise LoadError(
+            f"the target {target.address}:{target.port} cannot be reached: {error.strerror or error}.",
+            remedy="Start it, or name another --target.",
+        ) from error
 
 
 def client_tls(target: Target) -> ClientTls | None:

@@ -31,16 +31,36 @@ _POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """Two subsets that different nodes must answer: what is mixed up by faults of routing."""
+class Aim:
+    """One subset of the traffic, and what answers it: what a fault is aimed at."""
 
-    first: str
-    second: str
-    first_clusters: frozenset[str]
-    """The gateway's clusters that lead to the first one's nodes alone."""
-    second_clusters: frozenset[str]
-    first_node: str
-    second_node: str
+    subset: str
+    clusters: frozenset[str]
+    """The gateway's clusters that lead to its nodes alone."""
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Aims:
+    """What the faults of one scenario are aimed at."""
+
+    first: Aim
+    second: Aim | None
+    """Answered by other nodes: what faults of routing mix up with the first; None: there is none."""
+
+    def pair(self) -> tuple[Aim, Aim]:
+        """Both.
+
+        Raises:
+            MeasurementError: there is only one; a fault that needs two has that as its obstacle.
+        """
+        if self.second is None:
+            raise MeasurementError(ONLY_ONE)
+        return self.first, self.second
+
+
+ONLY_ONE = "no two subsets of the traffic go to different nodes"
+"""Why a fault that needs two of them cannot be made."""
 
 
 @dataclass(slots=True)
@@ -52,7 +72,7 @@ class Field:
     scenario: Scenario
     topology: Topology
     material: Material
-    pair: Pair
+    aims: Aims
     load: LoadPlan | None = None
     """The load that runs."""
     _originals: dict[Path, str] = field(default_factory=dict)
@@ -185,32 +205,33 @@ class Field:
                 yield f"{name}: wrong body"
 
 
-def find_pair(scenario: Scenario, topology: Topology) -> Pair:
-    """Two subsets that faults of routing can mix up.
+def find_aims(scenario: Scenario, topology: Topology) -> Aims:
+    """The first subset that nodes answer, and the first one that other nodes answer, if there is any.
 
     Raises:
-        MeasurementError: all subsets go to the same nodes, so that nothing can be mixed up.
+        MeasurementError: no subset is answered by nodes behind clusters of their own.
     """
-    single = [
-        (name, subset.expect.nodes)
+    found = [
+        Aim(name, _clusters(topology, subset.expect.nodes), subset.expect.nodes[0])
         for name, subset in scenario.traffic.subsets.items()
         if subset.expect.nodes and _clusters(topology, subset.expect.nodes)
     ]
-    for name, nodes in single:
-        for other, others in single:
-            if not set(nodes) & set(others):
-                return Pair(
-                    name,
-                    other,
-                    _clusters(topology, nodes),
-                    _clusters(topology, others),
-                    nodes[0],
-                    others[0],
-                )
-    raise MeasurementError(
-        "no two subsets of the traffic go to different nodes: there is nothing to mix up.",
-        remedy="Use a scenario with two subsets, such as scenarios/egress-mtls.",
-    )
+    if not found:
+        raise MeasurementError(
+            "no subset of the traffic goes to nodes behind a cluster of their own: nothing can be broken.",
+            remedy="Use a scenario whose subsets expect nodes, such as scenarios/egress-mtls.",
+        )
+    nodes = {name: set(subset.expect.nodes) for name, subset in scenario.traffic.subsets.items()}
+    for each in found:
+        other = next((one for one in found if not nodes[one.subset] & nodes[each.subset]), None)
+        if other is not None:
+            return Aims(each, other)
+    return Aims(found[0], None)
+
+
+def no_second(field: Field) -> str | None:
+    """The obstacle of a fault that needs a second subset, answered by another node; None: there is one."""
+    return ONLY_ONE if field.aims.second is None else None
 
 
 def _clusters(topology: Topology, nodes: tuple[str, ...]) -> frozenset[str]:

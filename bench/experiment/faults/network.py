@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.errors import MeasurementError
 from bench.experiment.faults.diagnosis import Cause
-from bench.experiment.faults.field import Field
+from bench.experiment.faults.field import Field, no_second
 from bench.experiment.faults.kinds import Fault
 from bench.stack import NetworkFaults
 
@@ -20,28 +20,28 @@ def _network(field: Field) -> NetworkFaults:
 
 def _no_network(field: Field) -> str | None:
     if isinstance(field.parts, NetworkFaults):
-        return None
+        return no_second(field)
     return "the processes of a local stack share this machine's network; --stack docker has networks"
 
 
 def _no_netem(field: Field) -> str | None:
-    return _no_network(field) or _network(field).why_undisturbed(field.pair.first_node)
+    return _no_network(field) or _network(field).why_undisturbed(field.aims.first.node)
 
 
 def _disconnect(field: Field) -> None:
-    node, network = field.pair.first_node, _network(field)
+    node, network = field.aims.first.node, _network(field)
     field.heal_later(lambda: network.reconnect(node))
     network.disconnect(node)
 
 
 def _delay(field: Field) -> None:
-    node, network = field.pair.first_node, _network(field)
+    node, network = field.aims.first.node, _network(field)
     field.heal_later(lambda: network.calm(node))
     network.disturb(node, delay_ms=_SLOWER_MS)
 
 
 def _lose_everything(field: Field) -> None:
-    node, network = field.pair.first_node, _network(field)
+    node, network = field.aims.first.node, _network(field)
     field.heal_later(lambda: network.calm(node))
     network.disturb(node, loss_percent=100)
 

@@ -6,7 +6,7 @@ import os
 import time
 
 from bench.experiment.faults.diagnosis import Cause
-from bench.experiment.faults.field import Field, Tree
+from bench.experiment.faults.field import Field, Tree, no_second
 from bench.experiment.faults.kinds import Fault
 from bench.experiment.faults.relay import SlowRelay
 
@@ -17,25 +17,25 @@ _BIG = 200_000
 
 
 def _kill(field: Field) -> None:
-    node = field.pair.first_node
+    node = field.aims.first.node
     field.parts.kill(node)
     field.heal_later(lambda: field.parts.restart(node))
 
 
 def _freeze(field: Field) -> None:
-    node = field.pair.first_node
+    node = field.aims.first.node
     field.heal_later(lambda: field.parts.resume(node))
     field.parts.pause(node)
 
 
 def _answer_500(field: Field) -> None:
     field.rewrite_node(
-        field.pair.first_node, lambda text: text.replace("location / {", "location / {\n return 500;", 1)
+        field.aims.first.node, lambda text: text.replace("location / {", "location / {\n return 500;", 1)
     )
 
 
 def _slow_down(field: Field) -> None:
-    node = field.pair.first_node
+    node = field.aims.first.node
     real = field.address_of(node)
     relay = SlowRelay(real, _SLOWER_S, host=field.parts.relay_host())
     field.heal_later(relay.stop)
@@ -55,7 +55,7 @@ def _slow_down(field: Field) -> None:
 
 
 def _cut_short(field: Field) -> None:
-    node = field.pair.first_node
+    node = field.aims.first.node
     page = field.page(node)
     text = page.read_text(encoding="utf-8")
     field.replace_page(node, f"{text}<!-- {'x' * _BIG} -->\n")
@@ -67,15 +67,38 @@ def _cut_short(field: Field) -> None:
 
 
 def _serve_other_page(field: Field) -> None:
-    other = field.page(field.pair.second_node).read_text(encoding="utf-8")
-    field.replace_page(field.pair.first_node, other)
+    first, second = field.aims.pair()
+    field.replace_page(first.node, field.page(second.node).read_text(encoding="utf-8"))
 
 
 FAULTS = (
     Fault("node-killed", "node killed", Cause.NODE_DOWN, _kill),
-    Fault("node-frozen", "node frozen 2 s", Cause.NODE_FROZEN, _freeze, hold_s=_FREEZE_S, measure_s=3.3),
+    # A node that is slow or silent is told from a machine that is so by the other nodes, which are not.
+    Fault(
+        "node-frozen",
+        "node frozen 2 s",
+        Cause.NODE_FROZEN,
+        _freeze,
+        obstacle=no_second,
+        hold_s=_FREEZE_S,
+        measure_s=3.3,
+    ),
     Fault("node-500", "node answers 500", Cause.NODE_ERRORS, _answer_500),
-    Fault("node-slower", "one node 20 ms slower", Cause.NODE_SLOW, _slow_down, hold_s=1.8, measure_s=3.0),
+    Fault(
+        "node-slower",
+        "one node 20 ms slower",
+        Cause.NODE_SLOW,
+        _slow_down,
+        obstacle=no_second,
+        hold_s=1.8,
+        measure_s=3.0,
+    ),
     Fault("body-truncated", "bodies truncated", Cause.TRUNCATED_BODY, _cut_short),
-    Fault("wrong-page", "node answers with the other's page", Cause.WRONG_PAGE, _serve_other_page),
+    Fault(
+        "wrong-page",
+        "node answers with the other's page",
+        Cause.WRONG_PAGE,
+        _serve_other_page,
+        obstacle=no_second,
+    ),
 )

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.errors import MeasurementError
 from bench.experiment.faults.diagnosis import Cause
-from bench.experiment.faults.field import Field, Tree
+from bench.experiment.faults.field import Field, Tree, no_second
 from bench.experiment.faults.kinds import Fault
 from bench.load import LoadPlan
 from bench.load.engine import REQUEST_ID, SEQUENCES, kinds_of
@@ -18,24 +18,24 @@ _ONE_IN = 10_000
 
 
 def _swap_endpoints(field: Field) -> None:
-    pair = field.pair
+    one, other = field.aims.pair()
     found: dict[str, Any] = {}
 
     def collect(tree: Tree) -> bool:
         for resource in tree["resources"]:
-            if resource["cluster_name"] in pair.first_clusters | pair.second_clusters:
+            if resource["cluster_name"] in one.clusters | other.clusters:
                 found[resource["cluster_name"]] = resource["endpoints"]
         return False
 
     field.edit_gateway("eds", collect)
-    first = next(found[name] for name in sorted(pair.first_clusters) if name in found)
-    second = next(found[name] for name in sorted(pair.second_clusters) if name in found)
+    first = next(found[name] for name in sorted(one.clusters) if name in found)
+    second = next(found[name] for name in sorted(other.clusters) if name in found)
 
     def swap(tree: Tree) -> bool:
         for resource in tree["resources"]:
             name = resource["cluster_name"]
             if name in found:
-                resource["endpoints"] = second if name in pair.first_clusters else first
+                resource["endpoints"] = second if name in one.clusters else first
         return any(resource["cluster_name"] in found for resource in tree["resources"])
 
     field.edit_gateway("eds", swap)
@@ -59,7 +59,7 @@ def _swap_routes(field: Field) -> None:
 def _lead_one_astray(field: Field) -> None:
     first, second = _clusters(field)
     load = field.running_load()
-    sequence = _one_of(load, field.pair.first, after=0.4)
+    sequence = _one_of(load, field.aims.first.subset, after=0.4)
     match = {"suffix": f"{sequence % _ONE_IN:04d}"}
     field.edit_gateway(
         "rds", lambda tree: _branch_off(tree, first, load.id_header, match, {"cluster": second})
@@ -67,16 +67,17 @@ def _lead_one_astray(field: Field) -> None:
 
 
 def _deliver_twice(field: Field) -> None:
-    first, _ = _clusters(field)
+    first = min(field.aims.first.clusters)
     load = field.running_load()
-    sequence = _one_of(load, field.pair.first, after=0.6)
+    sequence = _one_of(load, field.aims.first.subset, after=0.6)
     match = {"exact": REQUEST_ID.format(run_id=load.run_id, sequence=sequence)}
     mirror = {"request_mirror_policies": [{"cluster": first}]}
     field.edit_gateway("rds", lambda tree: _branch_off(tree, first, load.id_header, match, mirror))
 
 
 def _clusters(field: Field) -> tuple[str, str]:
-    return min(field.pair.first_clusters), min(field.pair.second_clusters)
+    first, second = field.aims.pair()
+    return min(first.clusters), min(second.clusters)
 
 
 def _routes(tree: Tree) -> list[dict[str, Any]]:
@@ -120,13 +121,26 @@ def _one_of(load: LoadPlan, kind: str, *, after: float) -> int:
 
 
 FAULTS = (
-    Fault("endpoints-swapped", "endpoints of both subsets swapped", Cause.ENDPOINTS_SWAPPED, _swap_endpoints),
-    Fault("routes-swapped", "routes of both subsets swapped", Cause.ROUTES_SWAPPED, _swap_routes),
+    Fault(
+        "endpoints-swapped",
+        "endpoints of both subsets swapped",
+        Cause.ENDPOINTS_SWAPPED,
+        _swap_endpoints,
+        obstacle=no_second,
+    ),
+    Fault(
+        "routes-swapped",
+        "routes of both subsets swapped",
+        Cause.ROUTES_SWAPPED,
+        _swap_routes,
+        obstacle=no_second,
+    ),
     Fault(
         "one-astray",
         "one request in 10,000 misrouted",
         Cause.STRAY_MISROUTE,
         _lead_one_astray,
+        obstacle=no_second,
         hold_s=5.5,
         measure_s=7.0,
         arrival_rate=1500.0,

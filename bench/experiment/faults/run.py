@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.errors import InputError
 from bench.experiment.faults import network
-from bench.experiment.faults.field import Field, find_pair
+from bench.experiment.faults.field import Field, find_aims
 from bench.experiment.faults.kinds import Fault
 from bench.experiment.faults.load import WARM_UP_S, Observed, Proving, every_fault
 from bench.measure import SIDECAR_LOG, Finished, RunRecord, fingerprint_of, kept, topology_of
@@ -96,7 +96,7 @@ def _prove(
 ) -> None:
     scenario = prepared.loaded.scenario
     topology = topology_of(prepared, "eds")
-    pair = find_pair(scenario, topology)
+    aims = find_aims(scenario, topology)
     logging = Variation(access_log={**GATEWAY_FIELDS, **_AT}, sidecar_access_log={**GATEWAY_FIELDS, **_AT})
     with supervised_folder(f"{scenario.name} keys") as private:
         observer.stage(f"making certificates ({scenario.tls.key})", 2)
@@ -106,7 +106,7 @@ def _prove(
         with stack:
             save_config(stack, record.folder / "config" / "faults")
             parts = options.backend.make_faults(stack)
-            ground = Field(stack, parts, scenario, topology, material, pair)
+            ground = Field(stack, parts, scenario, topology, material, aims)
             ground.await_recovery()
             proving = Proving(ground, record.folder / "logs" / "generator")
             for number in range(1, options.clean + 1):

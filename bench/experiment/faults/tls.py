@@ -37,7 +37,7 @@ def _replace_ca(field: Field) -> None:
 
 
 def _expire_node_certificate(field: Field) -> None:
-    node, material = field.pair.first_node, field.material
+    node, material = field.aims.first.node, field.material
     field.heal_later(lambda: field.parts.use_certificates(node, material.live))
     field.parts.use_certificates(node, material.wrong("expired"))
 

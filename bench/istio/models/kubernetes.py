@@ -15,7 +15,6 @@ class ServicePort(LenientModel):
     protocol: Text = "TCP"
     app_protocol: Text = ""
     target_port: UInt32 | Text | None = None
-    node_port: UInt32 = 0
 
 
 class Service(LenientModel):
@@ -52,8 +51,6 @@ class EndpointConditions(LenientModel):
     """What is known of an endpoint's health; ``None`` is unknown and counts as ready."""
 
     ready: Flag | None = None
-    serving: Flag | None = None
-    terminating: Flag | None = None
 
 
 class ObjectReference(LenientModel):

@@ -24,6 +24,8 @@ from bench.load.plan import LoadPlan
 from bench.result.reasons import Reason, ReasonCode
 
 READ_SIZE: Final = 65_536
+BULK_SIZE: Final = 262_144
+"""In the middle of a large body."""
 NAN: Final = math.nan
 _REST_S: Final = 0.05
 """How long a closed loop leaves a connection alone that could not be opened."""
@@ -199,7 +201,7 @@ class Pool:
             if event == WRITE or conn.stream is None:
                 return False
         try:
-            data = conn.recv(READ_SIZE)
+            data = conn.recv(BULK_SIZE if conn.reader is not None and conn.reader.wants_much else READ_SIZE)
         except BlockingIOError:
             return False
         except OSError as error:

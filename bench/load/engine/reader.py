@@ -14,6 +14,8 @@ from bench.result.reasons import Reason, ReasonCode
 
 HEADER_LIMIT: Final = 65_536
 """Bytes of status line and headers, or of trailers, after which a peer is no longer believed."""
+LARGE: Final = 65_536
+"""Bytes of a body still to come from which it is worth while to receive more at a time."""
 KEEP: Final = 65_536
 """Body bytes that are kept; what follows only passes through the listener."""
 
@@ -94,6 +96,11 @@ class Reader:
         self._state = _HEAD
 
     @property
+    def wants_much(self) -> bool:
+        """Whether a large piece of a body is still to come."""
+        return self._remaining > LARGE
+
+    @property
     def is_complete(self) -> bool:
         """Whether the whole response is here."""
         return self._state == _DONE
@@ -105,6 +112,11 @@ class Reader:
             ProtocolError: this is not HTTP/1.1.
         """
         buffer = self._buffer
+        if not buffer and self._state in (_SIZED, _CHUNK_DATA) and len(data) < self._remaining:
+            # The middle of a large body: nothing to look for, nothing to copy.
+            self._remaining -= len(data)
+            self._body(data)
+            return False
         buffer += data
         while self._state != _DONE:
             state = self._state

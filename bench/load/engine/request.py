@@ -123,7 +123,7 @@ def encode(plan: LoadPlan, kind: RequestKind) -> tuple[bytes, bytes]:
     given = {name.lower() for name, _ in kind.headers}
     lines = [f"{kind.method} {kind.path} HTTP/1.1"]
     if "host" not in given:
-        lines.append(f"Host: {plan.target.host}")
+        lines.append(f"Host: {kind.host or plan.target.host}")
     lines += [f"{name}: {value}" for name, value in kind.headers]
     body = kind.body.encode()
     if (body or kind.method.upper() in ("POST", "PUT", "PATCH")) and "content-length" not in given:

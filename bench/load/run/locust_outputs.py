@@ -51,7 +51,7 @@ class Address:
                 probe.listen()
         except OSError as error:
             raise InputError(
-                f"{option} {self}: nobody can listen there ({error.strerror or error}).",
+                f"{option} {self}: cannot listen there ({error.strerror or error}).",
                 remedy="Name an address of this machine and a free port.",
             ) from error
 

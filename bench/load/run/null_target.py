@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
+import contextlib
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
+from bench.child import Child
 from bench.errors import LoadError
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import LoadPlan, Stage, Target
+from bench.load.run.command import locust_environment
 from bench.load.run.launcher import Launcher
 from bench.load.run.runner import run_load
 from bench.scenario.traffic import Schedule, scaled
@@ -63,31 +67,49 @@ def measure_null_target_baseline(
     )
     path = (folder / "stub-plan.json").resolve()
     path.write_text(plan.model_dump_json(), encoding="utf-8")
-    module = ["-m", "bench.load.run.stub"]
-    command = (
-        [sys.executable, *module, str(path)]
-        if launcher is None
-        else launcher.command("stub", [*module, launcher.give(path)], {"PYTHONUNBUFFERED": "1"})
-    )
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).resolve().parents[3],
-        # Ctrl-C at a terminal goes to every process of its group: this one is ended by us.
-        start_new_session=True,
-    ) as stub:
+    with _stub(path, folder.resolve(), launcher) as port:
+        target = Target(address="127.0.0.1", port=port, host=plan.target.host)
+        return run_load(
+            plan.model_copy(update={"target": target, "stages": stages}), folder, launcher=launcher
+        )
+
+
+@contextlib.contextmanager
+def _stub(plan: Path, folder: Path, launcher: Launcher | None) -> Iterator[int]:
+    """A running stub for *plan*; gives its port."""
+    arguments = ["-m", "bench.load.run.stub"]
+    if launcher is None:
+        command = [sys.executable, *arguments, str(plan)]
+    else:
+        given = launcher.give(plan)
+        command = launcher.command("stub", [*arguments, given], {"PYTHONUNBUFFERED": "1"})
+    # Its input ends with this process, and it with its input.
+    theirs, life = os.pipe()
+    told, telling = os.pipe()
+    with contextlib.ExitStack() as ends:
+        ends.callback(os.close, life)
+        lines = ends.enter_context(os.fdopen(told))
         try:
-            line = stub.stdout.readline().strip() if stub.stdout is not None else ""
-            if not line.isdigit():
-                raise LoadError("the stub for the null-target baseline did not start.")
-            target = Target(address="127.0.0.1", port=int(line), host=plan.target.host)
-            return run_load(
-                plan.model_copy(update={"target": target, "stages": stages}), folder, launcher=launcher
+            stub = Child(
+                "stub",
+                command,
+                log=folder / "stub.log",
+                folder=folder,
+                environment=locust_environment({}),
+                stdin=theirs,
+                stdout=telling,
             )
         finally:
-            stub.kill()
+            os.close(theirs)
+            os.close(telling)
+        ends.callback(stub.end)
+        line = lines.readline().strip()
+        if not line.isdigit():
+            raise LoadError(
+                "the stub for the null-target baseline did not start. Its last output:\n"
+                f"{stub.last_output() or '(none)'}"
+            )
+        yield int(line)
 
 
 def _share_of_this_machine(plan: LoadPlan, schedule: Schedule) -> tuple[LoadPlan, Schedule]:

@@ -108,7 +108,7 @@ class PlanRun:
         if self._zero is None and silence > START_S:
             raise self._processes.died(f"The run did not begin within {silence:.0f} s.")
         if self._zero is not None and silence > SILENCE_S and not self.is_over:
-            raise self._processes.died(f"Locust stands still: it has said nothing for {silence:.0f} s.")
+            raise self._processes.died(f"Locust does not respond: no report for {silence:.0f} s.")
 
     def _collect(self, reason: str) -> None:
         """Ask Locust to stop and take in what still comes."""

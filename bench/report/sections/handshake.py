@@ -19,10 +19,16 @@ _LEAD = (
 )
 
 
+NOT_MEASURED = (
+    "Handshakes were not measured in this run. To measure them, run with --handshake, or give the scenario a"
+    " section `handshake: {}`."
+)
+
+
 def handshake(result: Result) -> Section:
     """Time and CPU of TLS towards the nodes, by kind of handshake."""
     found = result.handshake
-    parts: list[Part] = [Note("Handshakes were not measured in this run.")]
+    parts: list[Part] = [Note(NOT_MEASURED)]
     if found is not None:
         parts = [*_doubts(found), _times(found), _cpu(found), _counts(found), _facts(found)]
         connections = _connections(result)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bench.report.document import Mark, Part, Table
 from bench.report.folding import fold
-from bench.report.text import UNKNOWN, share
+from bench.report.text import UNKNOWN, share, some
 from bench.result import NodeShare, Result, SubsetResult
 from bench.units import format_count
 
@@ -52,7 +52,7 @@ def answers_by_node(result: Result) -> list[Part]:
 def _judged(subset: str, part: NodeShare, answers: int, source: str) -> tuple[str, ...]:
     return (
         subset,
-        ", ".join(part.nodes),
+        some(part.nodes),
         source,
         format_count(part.observed),
         share(part.observed / answers if answers else None),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.analysis.bounds import misroute_upper_bound
 from bench.report.calls import call_rows, mark, stacks_of
 from bench.report.document import Chart, Listing, Note, Part, Section, Table
-from bench.report.folding import fold
+from bench.report.folding import MOST_ROWS, fold
 from bench.report.sections.shares import answers_by_node
 from bench.report.text import PERCENTILE_COLUMNS, UNKNOWN, bound, percentile_cells, rate, share
 from bench.result import Latency, Reason, Result, SubsetResult, VerificationLine
@@ -14,11 +14,41 @@ from bench.units import format_count
 MOST_EXAMPLES = 8
 
 
+_KINDS = {
+    "call": "calls of the scenario",
+    "tls-control": "TLS controls",
+    "isolation": "ways past the gateway",
+    "matrix": "the request matrix",
+}
+
+
 def verification(result: Result) -> Section:
-    """The calls before the load: one row for each call, one column for each stack."""
+    """The calls before the load: one row for each call, one column for each stack; long tables by kind."""
     stacks = stacks_of(result.verification)
-    rows = call_rows(result.verification)
-    table = Table(
+    whole = _calls(result.verification, stacks)
+    parts: list[Part] = []
+    if not whole.rows:
+        parts.append(Note("No verification call was made in this run."))
+    elif len(whole.rows) <= MOST_ROWS:
+        parts.append(whole)
+    else:
+        for kind in dict.fromkeys(line.kind for line in result.verification):
+            lines = tuple(line for line in result.verification if line.kind == kind)
+            here = stacks_of(lines)
+            summary = f"{_KINDS.get(kind, kind).capitalize()}: {_passed(lines, here)}"
+            parts += fold(_calls(lines, here), summary)
+    return Section(
+        anchor="verification",
+        title="Verification",
+        lead="Before any load: single calls whose answers are known beforehand, with controls that must"
+        " fail.",
+        parts=tuple(parts),
+    )
+
+
+def _calls(lines: tuple[VerificationLine, ...], stacks: tuple[str, ...]) -> Table:
+    rows = call_rows(lines)
+    return Table(
         columns=("call", "sent", "expected", *(stack or "got" for stack in stacks)),
         rows=tuple(
             (row.name, row.sent, row.expected, *(_got(row.by_stack.get(stack)) for stack in stacks))
@@ -26,15 +56,6 @@ def verification(result: Result) -> Section:
         ),
         marks=tuple("plain" if row.passed else "bad" for row in rows),
         numbers_from=3 + len(stacks),
-    )
-    return Section(
-        anchor="verification",
-        title="Verification",
-        lead="Before any load: single calls whose answers are known beforehand, with controls that must"
-        " fail.",
-        parts=fold(table, _passed(result.verification, stacks))
-        if rows
-        else (Note("No verification call was made in this run."),),
     )
 
 

@@ -52,7 +52,11 @@ def a_window(*, sidecar=0.5, egress=0.6, node=0.2, quota=None, **changes):
         (a_window(node=0.99), "node-cpu", "nginx01 used 99% of the 1 CPU that"),
         (a_window(quota=60), "cpu-quota", "held it back in 60 of 100 periods"),
         (a_window(egress=1.05, worker_connections=(15, 1)), "one-gateway-worker", "15 of 16 connections"),
-        (a_window(overflows={"egress": 900, "sleep": 0}), "circuit-breaker", "egress refused 900 of 10,000"),
+        (
+            a_window(overflows={"egress": 900, "sleep": 0}),
+            "circuit-breaker",
+            "egress refused 900 requests (UO)",
+        ),
         (a_window(reasons={"no-local-port": 12}), "ports", "12 connections"),
         (a_window(machine=FULL), "machine", "93% of them used by this run"),
         (a_window(machine=TAKEN), "machine-disturbed", "others used 50%"),

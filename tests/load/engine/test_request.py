@@ -79,3 +79,14 @@ def test_one_wrong_body_among_answers_that_differ_anyway_is_found_in_a_closed_lo
     found = counts(outcome)
     assert found.answered > 300
     assert found.failed == 1
+
+
+def test_a_kind_may_name_a_host_of_its_own() -> None:
+    plan = plan_for(1)
+    (kind,) = plan.requests
+
+    assert b"\r\nHost: test\r\n" in PreparedKind(plan, kind).head
+    assert (
+        b"\r\nHost: other.test:8080\r\n"
+        in PreparedKind(plan, kind.model_copy(update={"host": "other.test:8080"})).head
+    )

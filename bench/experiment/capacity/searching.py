@@ -1,0 +1,135 @@
+"""The search on a stack that stands and is verified: trial after trial into the record, then what limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from bench.analysis.capacity import Capacity, Goal, Setup, TimeLimit, Trial, Try, next_steps, progress
+from bench.analysis.capacity.constraint import find_constraints, gateway_alone
+from bench.experiment.capacity.pressure import Pressure
+from bench.experiment.capacity.trials import WARM_UP_S, Trials
+from bench.measure import RunRecord
+from bench.preparation import Prepared
+from bench.result import CapacityResult, CapacityTrial
+
+_AROUND_LOAD_S = 0.5
+
+
+def empty_result(goal: Goal, limits: Sequence[TimeLimit], config_source: str) -> CapacityResult:
+    """What stands in the record before the first trial."""
+    return CapacityResult(
+        limit=" and ".join(str(limit) for limit in limits),
+        config_source=config_source,
+        lowest=goal.lowest,
+        highest=goal.highest,
+        width=goal.width,
+    )
+
+
+def search(goal: Goal, trials: Trials, rest: Callable[[float], None]) -> None:
+    """Try until there is an answer; each load is on disk before the next one starts.
+
+    Raises:
+        StackError, LoadError, MeasurementError: a part, the load or a measurement failed.
+    """
+    record, observer = trials.run.record, trials.run.observer
+    made: list[Trial] = []
+    told: list[CapacityTrial] = []
+    while not isinstance(steps := next_steps(goal, made), Capacity):
+        observer.stage(
+            _told(goal, made, steps), WARM_UP_S + sum(step.duration_s for step in steps) + _AROUND_LOAD_S
+        )
+        rest(steps[0].rest_s)
+        new, for_result = trials.make(steps)
+        for trial, line in zip(new, for_result, strict=True):
+            made.append(trial)
+            told.append(line.model_copy(update={"good": trial.is_good(goal)}))
+        _keep(record, goal, made, told, trials)
+    assert record.capacity is not None  # noqa: S101 - set before the search
+    record.capacity = record.capacity.model_copy(
+        update={
+            "state": steps.state,
+            "lower": steps.lower,
+            "upper": steps.upper,
+            "throughput": steps.throughput,
+            "soaked": steps.soaked,
+            "demoted": steps.demoted,
+            "nearest_miss": told[-1].why if steps.state == "nothing good" and told else None,
+        }
+    )
+    _conclude(trials.run.prepared, trials, record, trials.read_pressure(trials.stack))
+
+
+def _keep(
+    record: RunRecord,
+    goal: Goal,
+    made: list[Trial],
+    told: list[CapacityTrial],
+    trials: Trials,
+) -> None:
+    now = progress(goal, made)
+    assert record.capacity is not None  # noqa: S101 - set before the search
+    record.capacity = record.capacity.model_copy(
+        update={
+            "lower": now.lower,
+            "upper": now.upper,
+            "spent_s": now.spent_s,
+            "trials": tuple(told),
+            "windows": tuple(trials.windows),
+            "misrouted": trials.misrouted,
+        }
+    )
+    record.save()
+
+
+def _told(goal: Goal, made: list[Trial], steps: tuple[Try, ...]) -> str:
+    """What is being tried, the bounds so far, and what remains."""
+    now = progress(goal, made)
+    low = "?" if now.lower is None else f"{now.lower:,.0f}"
+    high = "?" if now.upper is None else f"{now.upper:,.0f}"
+    return (
+        f"{steps[0].purpose.value}: {steps[0].load:,.0f} requests/s; between {low} and {high};"
+        f" trials for about {now.expected_s:.0f} s more, at most {now.at_most_s:.0f} s"
+    )
+
+
+def _conclude(
+    prepared: Prepared, trials: Trials, record: RunRecord, pressure: Mapping[str, Pressure]
+) -> None:
+    """Say what limits, from the load that was too high and nearest to the bound."""
+    found = record.capacity
+    assert found is not None  # noqa: S101 - set before the search
+    scenario = prepared.loaded.scenario
+    setup = Setup(
+        workers={name: state.workers for name, state in pressure.items()},
+        quotas=_quotas(prepared, trials.run.options.backend.holds_limits),
+        connections=scenario.traffic.connections.count,
+    )
+    at_most = [trial for trial in found.trials if not trial.good and trial.rate == found.upper]
+    windows = trials.windows
+    overloaded = windows[at_most[-1].window] if at_most else None
+    at_least = [trial for trial in found.trials if trial.good and trial.rate == found.lower]
+    record.capacity = found.model_copy(
+        update={
+            "constraints": find_constraints(overloaded, setup) if overloaded is not None else (),
+            "gateway_alone": gateway_alone(windows[at_least[-1].window], setup) if at_least else None,
+        }
+    )
+    record.save()
+
+
+def _quotas(prepared: Prepared, holds_limits: bool) -> dict[str, float]:
+    """CPUs that each part is held to."""
+    if not holds_limits:
+        return {}
+    scenario = prepared.loaded.scenario
+    roles = {
+        name: "sidecar" if proxy.role == "sidecar" else "egress"
+        for name, proxy in scenario.inventory.proxies.items()
+    } | dict.fromkeys(scenario.nodes, "node")
+    found = {}
+    for name, role in roles.items():
+        limits = scenario.resources.get(name) or scenario.resources.get(role)
+        if limits is not None and limits.cpus is not None:
+            found[name] = limits.cpus
+    return found

@@ -1,0 +1,160 @@
+"""Where a TLS or TCP connection leads from a sidecar: the chain that takes it, and the service behind that.
+
+Sources: TLSRoute, TCPRoute and "Protocol Selection" in Istio's documentation; for which of several rules and
+services on one port counts, what istiod is known to do: rules by precedence, services by visibility and age,
+and of two equal conditions the first. A rule counts for each service that one of its hosts overlaps, and once
+any of its TLS matches holds on the port, the service's own chain is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from bench.istio.models.virtual_service import L4MatchAttributes, TLSMatchAttributes, VirtualService
+from bench.istio.resource import Resource
+from bench.routing.decision import CannotJudgeError
+from bench.routing.names import covers, full_name, gateway_name, is_visible, narrower, privacy
+from bench.routing.passthrough import Passed, exists_for, precision, shares_of
+from bench.routing.rules import Share, Viewpoint
+from bench.routing.service import KnownService
+from bench.routing.sidecar import MESH, Mesh
+
+_BYTES = ("tcp", "tls")
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A connection that a client beside a proxy opens."""
+
+    port: int
+    address: str = ""
+    """The IP address that is dialled; empty: one that no service has."""
+    sni: str | None = None
+    """None: no TLS; empty: TLS without a server name."""
+    proxy: str = ""
+    """Name of the proxy; empty: the only sidecar of the inventory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A condition on the server name, and where its connections go."""
+
+    name: str
+    """Server name or wildcard; empty takes everything."""
+    passed: Passed
+
+
+def sidecar_chain(mesh: Mesh, connection: Connection) -> Chain | None:
+    """The chain that takes *connection*; None when nothing but the outbound policy is left.
+
+    Raises:
+        CannotJudgeError: HTTP is spoken there as well, or what decides is not known here.
+    """
+    chains = list(_chains(mesh, connection))
+    if connection.sni is None:
+        return next((chain for chain in chains if not chain.name), None)
+    sni = connection.sni.lower()
+    fitting = [chain for chain in chains if not chain.name or covers(chain.name, sni)]
+    # The most specific name takes it: itself, then the longest wildcard, then what has no condition.
+    return max(fitting, key=lambda chain: precision(chain.name), default=None)
+
+
+def _chains(mesh: Mesh, connection: Connection) -> Iterator[Chain]:
+    seen: set[str] = set()
+    protocol = ""
+    for service, bind in _listening(mesh, connection):
+        spoken = service.ports[connection.port].protocol
+        if spoken not in _BYTES:
+            raise CannotJudgeError(f"{service.title} speaks {spoken} on port {connection.port}")
+        if any("/" in address for address in service.addresses):
+            raise CannotJudgeError(f"{service.title} stands for a block of addresses")
+        protocol = protocol or spoken
+        found = _tls_chains if spoken == "tls" else _tcp_chains
+        for chain in found(mesh, service, connection.port, is_shared=not bind):
+            if chain.name not in seen:
+                seen.add(chain.name)
+                yield chain
+
+
+def _listening(mesh: Mesh, connection: Connection) -> list[tuple[KnownService, str]]:
+    """The services behind the socket that gets the connection, in the order in which they were added."""
+    by_age = sorted(mesh.services.on(connection.port), key=lambda each: each.order)
+    here = sorted(by_age, key=lambda each: privacy(each.export_to))
+    placed = []
+    for service in here:
+        # HTTP listens on every address; so does whatever has no address of its own.
+        own = service.addresses if service.ports[connection.port].protocol != "http" else ()
+        if service.resolution == "HEADLESS":
+            raise CannotJudgeError(f"{service.title} is headless: each of its endpoints is listened on")
+        placed += [(service, bind) for bind in own or ("",)]
+    own_socket = [each for each in placed if each[1] == connection.address and each[1]]
+    return own_socket or [each for each in placed if not each[1]]
+
+
+def _view(mesh: Mesh, port: int) -> Viewpoint:
+    def only_port(host: str) -> int | None:
+        ports = {number for service in mesh.services.named(host.lower()) for number in service.ports}
+        return ports.pop() if len(ports) == 1 else None
+
+    return Viewpoint(mesh.proxy, port, (MESH,), mesh.clusters, mesh.inventory.domain, only_port)
+
+
+def _rules_for(mesh: Mesh, service: KnownService) -> list[Resource[VirtualService]]:
+    found = []
+    for resource in mesh.virtual_services:
+        spec = resource.spec
+        if spec.gateways and MESH not in {gateway_name(each, resource.namespace) for each in spec.gateways}:
+            continue
+        if not is_visible(spec.export_to, owner=resource.namespace, viewer=mesh.proxy.namespace):
+            continue
+        names = (full_name(host, resource.namespace, mesh.inventory.domain) for host in spec.hosts)
+        if any(narrower(name, service.host) is not None for name in names):
+            found.append(resource)
+    return found
+
+
+def _tls_chains(mesh: Mesh, service: KnownService, port: int, *, is_shared: bool) -> Iterator[Chain]:
+    view, is_taken = _view(mesh, port), False
+    for resource in _rules_for(mesh, service):
+        for index, rule in enumerate(resource.spec.tls):
+            for match in rule.match:
+                if not exists_for(match, resource, view):
+                    continue
+                _refuse_subnets(match, resource)
+                is_taken = True
+                why = f"{resource.title}, tls[{index}] ({resource.position(('spec', 'tls', index))})"
+                for name in match.sni_hosts:
+                    passed = Passed(why, shares_of(resource, rule.route, view))
+                    yield Chain("" if name == "*" else name.lower(), passed)
+    if not is_taken:
+        yield Chain(service.host if is_shared else "", _own(mesh, service, port))
+
+
+def _tcp_chains(mesh: Mesh, service: KnownService, port: int, *, is_shared: bool) -> Iterator[Chain]:
+    del is_shared
+    view = _view(mesh, port)
+    for resource in _rules_for(mesh, service):
+        for index, rule in enumerate(resource.spec.tcp):
+            holding = [match for match in rule.match if exists_for(match, resource, view)]
+            if rule.match and not holding:
+                continue
+            for match in holding:
+                _refuse_subnets(match, resource)
+            why = f"{resource.title}, tcp[{index}] ({resource.position(('spec', 'tcp', index))})"
+            yield Chain("", Passed(why, shares_of(resource, rule.route, view)))
+            return
+    yield Chain("", _own(mesh, service, port))
+
+
+def _refuse_subnets(
+    match: TLSMatchAttributes | L4MatchAttributes, resource: Resource[VirtualService]
+) -> None:
+    if match.destination_subnets:
+        raise CannotJudgeError(f"{resource.title} asks for the address that the client dialled")
+
+
+def _own(mesh: Mesh, service: KnownService, port: int) -> Passed:
+    why = f"{service.title} without a rule for this port"
+    return Passed(why, (Share(Fraction(1), mesh.clusters.get(service.written, port, "")),))
