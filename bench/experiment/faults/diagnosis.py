@@ -30,7 +30,7 @@ class Cause(StrEnum):
     GATEWAY_RESTARTED = "the gateway was restarted"
     SIDECAR_FROZEN = "the sidecar stood still"
     GATEWAY_FROZEN = "the gateway stood still"
-    GHOST = "answers come from nobody behind the sidecar"
+    GHOST = "answers that did not come through the gateway"
     OTHER_ID = "answers belong to other requests"
     NODE_DOWN = "a node does not run"
     NODE_FROZEN = "a node stood still"
