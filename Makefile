@@ -8,7 +8,8 @@ PEERS  := $(VENV)/.peers
 .DEFAULT_GOAL := help
 # Folders have these names, too: without .PHONY make would find nothing to do.
 .PHONY: help install check format test coverage fuzz bench lock clean conformance conformance-validation conformance-analyze \
-        conformance-explain generated-connections conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof benchmark-ledger \
+        conformance-explain generated-connections conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof \
+        benchmark-faults benchmark-ledger \
         benchmark-promises benchmark-search
 
 help: ## print this help
@@ -86,6 +87,9 @@ benchmark-proof: $(READY) ## 2,000,000 requests, each id matched at every hop: a
 
 benchmark-search: $(READY) ## capacity searches on simulated targets: ours, Nighthawk's rules, bisection (about 2 minutes)
 	$(BIN)/python -m tests.benchmarks.search
+
+benchmark-faults: $(READY) ## every fault named, 100 clean runs without an alarm, 30 beside busy loops (CLEAN=N, BUSY=N)
+	$(BIN)/python -m tests.benchmarks.faults --clean $(or $(CLEAN),100) --busy $(or $(BUSY),30)
 
 benchmark-ledger: $(READY) ## what the ledger costs by level: interleaved blocks on one stack, about 4 minutes
 	$(BIN)/python -m tests.benchmarks.ledger_cost

@@ -184,13 +184,16 @@ def _descriptors() -> Finding:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return Finding("open files", "unlimited", "good")
-    enough = soft >= _WANTED_DESCRIPTORS
+    # A stack raises the soft limit itself, as far as the hard one lets it.
+    enough = hard == resource.RLIM_INFINITY or hard >= _WANTED_DESCRIPTORS
     most = "any number" if hard == resource.RLIM_INFINITY else str(hard)
     return Finding(
         "open files",
-        str(soft),
+        f"{soft}, may be raised to {most}",
         "good" if enough else "limited",
-        None if enough else f"Raise it with `ulimit -n {_WANTED_DESCRIPTORS}` (allowed: {most}).",
+        None
+        if enough
+        else f"Let the hard limit be {_WANTED_DESCRIPTORS} (LimitNOFILE, --ulimit nofile, limits.conf).",
     )
 
 

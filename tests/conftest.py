@@ -11,10 +11,15 @@ import warnings
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from bench.errors import StackError
 from bench.stack.engine import connect
 from bench.stack.images.supply import supply_all
+
+# A slow machine is no failure.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 NO_ENGINE = "no Docker engine answers"
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from bench.cli import reading, resources, running, sizing, stacks
 from bench.cli.parts import make_console
-from bench.errors import BenchError
+from bench.errors import BenchError, InputError, StackError
 
 # rich's help pages cost a quarter of a second; `--help` has 0.3 s in all.
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 images_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Images of `--stack docker`.")
@@ -40,14 +46,64 @@ images_app.command("build")(stacks.build_images)
 images_app.command("pin")(stacks.pin_images)
 
 
+INTERRUPTED = 130
+"""Exit code of what was ended from outside."""
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"egress-bench {version('egress-bench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Istio's egress path on real Envoy, from your own YAML: checked, explained, driven and measured."""
+
+
 def main() -> None:
     """Run one command; see the errors for exit code 2."""
+    from bench.cli.streams import give_up_output, is_reader_gone, use_plain_signs
     from bench.stack.interrupts import terminations_raise
 
+    use_plain_signs()
     try:
         # `kill` ends a run as Ctrl-C does: everything is stopped, what was measured is kept.
         with terminations_raise():
             app()
+        sys.stdout.flush()
     except BenchError as error:
         make_console(as_json="--json" in sys.argv).error(error)
         raise SystemExit(error.exit_code) from None
+    except SystemExit as ended:
+        # click itself ends with 1 where a pipe was closed.
+        if isinstance(ended.__context__, OSError) and is_reader_gone(ended.__context__):
+            give_up_output()
+            raise SystemExit(INTERRUPTED) from None
+        raise
+    except OSError as error:
+        if is_reader_gone(error):
+            give_up_output()
+            raise SystemExit(INTERRUPTED) from None
+        told = _of_the_system(error)
+        make_console(as_json="--json" in sys.argv).error(told)
+        raise SystemExit(told.exit_code) from error
+
+
+def _of_the_system(error: OSError) -> BenchError:
+    """Put into words what the system refused: the last net, for what no command has foreseen."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return InputError("the current folder is gone.", remedy="Change to a folder that exists.")
+    return StackError(
+        f"the system says: {error.strerror or error}.",
+        where=str(error.filename) if error.filename is not None else None,
+        remedy="See whether the file or folder is what it should be, and whether the disk is full.",
+    )

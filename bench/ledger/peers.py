@@ -60,7 +60,7 @@ class PeerWatch:
     def add(self, ids: Column, columns: Sequence[Column]) -> None:
         """Take in some lines: their ids, and the values of ``fields``."""
         prefix = self._prefix
-        ours = (ident.startswith(prefix) for ident in ids)
+        ours = (request_id.startswith(prefix) for request_id in ids)
         self._found.update(compress(zip(*columns, strict=True), ours))
 
     @property

@@ -23,6 +23,9 @@ from bench.scenario.containers import Images, Resources
 from bench.scenario.http_text import body_fault, header_fault, target_fault
 from bench.scenario.traffic import MOST_REQUESTS, Connections, Constant, Duration, Rate, Schedule, mean_rate
 
+ALL_SUBSETS = "all"
+"""What figures of all subsets together are called."""
+
 
 def _sendable_path(value: str) -> str:
     fault = target_fault(value)
@@ -245,6 +248,15 @@ class Traffic(_Written):
         if parts.scheme != "http" or not parts.hostname:
             raise ValueError(f"{value!r} is not an http:// URL with a host; the sidecar takes plain HTTP")
         _sendable_path(f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}")
+        return value
+
+    @field_validator("subsets")
+    @classmethod
+    def _names_are_free(cls, value: dict[str, Subset]) -> dict[str, Subset]:
+        if ALL_SUBSETS in value:
+            raise ValueError(
+                f"no subset may be called {ALL_SUBSETS!r}: figures of all subsets together have that name"
+            )
         return value
 
     @model_validator(mode="after")

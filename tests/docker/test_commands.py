@@ -32,7 +32,6 @@ def scenario(tmp_path):
     return folder
 
 
-@pytest.mark.timeout(320)
 def test_a_whole_run_has_the_same_result_as_any_and_names_what_held_it_back(images, scenario, tmp_path):
     out = tmp_path / "reports"
     options = ["--rate", "400", "--blocks", "1", "--measure", "1", "--workers", "2", "--key", "ecdsa-p256"]

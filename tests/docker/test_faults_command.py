@@ -14,7 +14,6 @@ pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.xdist_group("doc
 NAMES = ("gateway-restarted", "node-disconnected", "node-delayed")
 
 
-@pytest.mark.timeout(320)
 def test_faults_over_containers_are_named_and_the_impossible_ones_are_told_with_the_reason(images, tmp_path):
     command = [sys.executable, "-m", "bench", "faults", "--stack", "docker", "--clean", "0", "--json"]
     only = [word for name in NAMES for word in ("--only", name)]

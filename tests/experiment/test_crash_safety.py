@@ -14,7 +14,28 @@ from tests.experiment.test_run import command, only_folder, wait_for_trials
 from tests.support.waiting import wait_until
 
 # One whole path at a time: Envoys watch many files, and a user may have 128 watches.
-pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.xdist_group("ground")]
+pytestmark = [
+    pytest.mark.envoy,
+    pytest.mark.nginx,
+    pytest.mark.xdist_group("ground"),
+    # A machine with ten times too much to do starts a run in minutes.
+    pytest.mark.timeout(900),
+]
+
+PATIENCE_S = 300.0
+STARTED = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_by_a_test_that_fails():
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        if process.poll() is None:
+            family = family_of(process)
+            for one in (*family, process):
+                one.kill()
+            process.communicate()
 
 
 @pytest.fixture
@@ -27,7 +48,7 @@ def endless(short):
 
 
 def start(folder, tmp_path):
-    return subprocess.Popen(
+    process = subprocess.Popen(
         command(folder, tmp_path / "out", "--no-handshake"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -35,6 +56,8 @@ def start(folder, tmp_path):
         start_new_session=True,
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )
+    STARTED.append(process)
+    return process
 
 
 def family_of(process):
@@ -42,7 +65,7 @@ def family_of(process):
 
 
 def assert_gone(family):
-    _, alive = psutil.wait_procs(family, timeout=60)
+    _, alive = psutil.wait_procs(family, timeout=PATIENCE_S)
     assert [one for one in alive if one.status() != psutil.STATUS_ZOMBIE] == []
 
 
@@ -97,7 +120,7 @@ def wait_for_load(process, tmp_path):
         # Calls of the verification carry no id, and the baseline never comes this far.
         return sum(log.read_bytes().count(b".0/") for log in logs) > 50
 
-    wait_until(is_under_way)
+    wait_until(is_under_way, timeout_s=PATIENCE_S)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +144,7 @@ def test_whatever_dies_under_load_the_trial_is_kept_as_far_as_it_came(long, tmp_
     for victim in [one for one in family if is_part(one, *words)]:
         victim.send_signal(number)
 
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode == 2, output
     assert "Traceback" not in output
@@ -154,11 +177,11 @@ def test_faults_killed_while_a_node_stands_still_leave_nothing(short, tmp_path, 
         assert process.poll() is None, process.communicate()
         return any(is_stopped(one) for one in family_of(process))
 
-    wait_until(is_frozen, timeout_s=120)
+    wait_until(is_frozen, timeout_s=PATIENCE_S)
     family = family_of(process)
 
     process.send_signal(number)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode == (130 if number == signal.SIGTERM else -signal.SIGKILL), output
     assert "Traceback" not in output
@@ -191,7 +214,7 @@ def test_a_full_disk_ends_the_run_in_words_and_keeps_what_was_written(endless, t
                     ballast.flush()
             except OSError:
                 pass
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=PATIENCE_S)
 
         assert process.returncode == 2, output
         assert "Traceback" not in output

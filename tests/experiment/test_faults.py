@@ -138,6 +138,8 @@ def test_faults_of_the_network_are_for_stacks_that_have_networks(ground):
 
 
 ONE_IS_ENOUGH = {
+    "gateway-frozen",
+    "sidecar-frozen",
     *("node-killed", "node-500", "body-truncated", "delivered-twice", "gateway-restarted"),
     *("no-client-certificate", "ca-replaced", "certificate-expired"),
 }
@@ -451,3 +453,72 @@ def test_lateness_is_the_generators_lag_in_the_measured_stage(lag_us, is_late):
 
     assert (told is not None) is is_late
     assert told is None or "p99 of its own lag 80" in told
+
+
+def later(entries, *, since, by):
+    """The same entries, those from *since* on later *by* so many microseconds."""
+    return tuple(
+        entry._replace(time_us=entry.time_us + by) if entry.time_us >= since else entry for entry in entries
+    )
+
+
+def test_a_sidecar_that_takes_nothing_for_long_stood_still():
+    evidence = clean()
+    frozen = {"since": 1_000_000, "by": 900_000}
+
+    (finding,) = diagnose(
+        replace(
+            evidence,
+            sidecar=later(evidence.sidecar, **frozen),
+            gateway=later(evidence.gateway, **frozen),
+            nodes={name: later(log, **frozen) for name, log in evidence.nodes.items()},
+        )
+    )
+
+    assert (finding.cause, finding.since_us) == (Cause.SIDECAR_FROZEN, 995_000)
+
+
+def test_a_gateway_that_takes_nothing_while_requests_wait_for_it_stood_still():
+    """The sidecar takes its requests on time; what it took meanwhile ends when the gateway goes on."""
+    evidence = clean()
+    sidecar = tuple(
+        entry._replace(duration_us=1_800_000 - entry.time_us)
+        if 1_000_000 <= entry.time_us < 1_800_000
+        else entry
+        for entry in evidence.sidecar
+    )
+    gateway = tuple(
+        entry._replace(time_us=1_800_000) if 1_000_000 <= entry.time_us < 1_800_000 else entry
+        for entry in evidence.gateway
+    )
+
+    (finding,) = diagnose(replace(evidence, sidecar=sidecar, gateway=gateway))
+
+    assert finding.cause is Cause.GATEWAY_FROZEN
+    assert finding.requests >= 150
+
+
+def test_a_right_answer_that_nobody_behind_the_sidecar_gave_is_a_ghost():
+    evidence = clean()
+    gone = "r/10"
+    ledger = LedgerResult(level="full", books=(book("open", 1),), requests=SIZE)
+
+    (finding,) = diagnose(
+        replace(
+            evidence,
+            gateway=tuple(entry for entry in evidence.gateway if entry.id != gone),
+            nodes={
+                name: tuple(entry for entry in log if entry.id != gone)
+                for name, log in evidence.nodes.items()
+            },
+            ledger=ledger,
+        )
+    )
+
+    assert (finding.cause, finding.requests) == (Cause.GHOST, 1)
+
+
+def test_answers_with_the_id_of_another_request_are_named_so():
+    (finding,) = diagnose(clean(reasons={("v1", "wrong-id"): 3}))
+
+    assert (finding.cause, finding.requests) == (Cause.OTHER_ID, 3)

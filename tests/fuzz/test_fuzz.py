@@ -13,7 +13,7 @@ SMALL = 25
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_every_broken_input_gets_an_answer(target):
-    defects = fuzz(target, inputs=SMALL, seed=14)
+    defects = fuzz(target, inputs=max(3, SMALL * target.share // 10), seed=14)
 
     assert not defects, "\n\n".join(map(str, defects[:3]))
 

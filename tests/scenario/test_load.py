@@ -1,6 +1,7 @@
 """A scenario folder is trusted once it is loaded; what is wrong in it is named with file and line."""
 
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -130,3 +131,11 @@ def test_options_replace_the_scenarios_own_values():
 def test_an_impossible_option_is_named(option, says):
     with pytest.raises(InputError, match=says):
         override(load_scenario(SHIPPED), **option)
+
+
+def test_no_subset_may_have_the_name_of_all_of_them(folder):
+    text = (folder / "scenario.yaml").read_text()
+    (folder / "scenario.yaml").write_text(re.sub(r"^(\s+)v1:", r"\1all:", text, count=1, flags=re.MULTILINE))
+
+    with pytest.raises(InputError, match="no subset may be called 'all'"):
+        load_scenario(folder)

@@ -28,6 +28,10 @@ class Cause(StrEnum):
     """What can be the matter."""
 
     GATEWAY_RESTARTED = "the gateway was restarted"
+    SIDECAR_FROZEN = "the sidecar stood still"
+    GATEWAY_FROZEN = "the gateway stood still"
+    GHOST = "answers that did not come through the gateway"
+    OTHER_ID = "answers belong to other requests"
     NODE_DOWN = "a node does not run"
     NODE_FROZEN = "a node stood still"
     NODE_ERRORS = "a node answers with errors"
@@ -92,6 +96,68 @@ def _gateway_restarted(evidence: Evidence) -> Iterator[Finding]:
             evidence.bad,
             _first(failed),
         )
+
+
+def _proxy_frozen(evidence: Evidence) -> Iterator[Finding]:
+    """A proxy that runs and takes nothing for long, though requests come to it.
+
+    Requests come to the sidecar by a schedule without a pause, and to the gateway whenever the sidecar has
+    any: of the two, the first that is silent is the one that stood still.
+    """
+    if evidence.restarted or evidence.died:
+        return
+    gap = _longest_pause(evidence.sidecar)
+    if gap is not None and gap[1] - gap[0] >= _FROZEN_US:
+        waited = [entry for entry in evidence.sidecar if gap[1] <= entry.time_us < gap[1] + _WINDOW_US]
+        detail = f"{evidence.topology.sidecar} took no request for {(gap[1] - gap[0]) / 1e6:.2f} s"
+        yield Finding(Cause.SIDECAR_FROZEN, "access logs", detail, len(waited), gap[0])
+        return
+    gap = _longest_pause(evidence.gateway)
+    if gap is None or gap[1] - gap[0] < _FROZEN_US:
+        return
+    waited = [
+        entry
+        for entry in evidence.sidecar
+        if gap[0] <= entry.time_us < gap[1] and entry.time_us + (entry.duration_us or 0) >= gap[1]
+    ]
+    if len(waited) >= _FEW:
+        detail = (
+            f"{evidence.topology.gateway} took no request for {(gap[1] - gap[0]) / 1e6:.2f} s, while"
+            f" {len(waited)} waited for it at the sidecar"
+        )
+        yield Finding(Cause.GATEWAY_FROZEN, "access logs", detail, len(waited), _first(waited))
+
+
+def _longest_pause(entries: Sequence[EnvoyEntry]) -> tuple[int, int] | None:
+    times = sorted(entry.time_us for entry in entries)
+    return max(pairwise(times), key=lambda pair: pair[1] - pair[0], default=None)
+
+
+def _ghosts(evidence: Evidence) -> Iterator[Finding]:
+    """Plain answers that the sidecar had from its upstream, to requests that the gateway never saw."""
+    if evidence.restarted or not evidence.gateway:
+        return
+    behind = {entry.id for entry in evidence.gateway}
+    ghosts = [
+        entry
+        for entry in evidence.sidecar
+        if entry.status == 200
+        and not entry.flags
+        and evidence.wanted.get(entry.id or "")
+        # A request that the sidecar answered by itself had no attempt.
+        and entry.attempts
+        and entry.id not in behind
+    ]
+    if ghosts:
+        detail = f"{len(ghosts)} plain answers, such as to {ghosts[0].id}, that the gateway has no line of"
+        yield Finding(Cause.GHOST, "ledger", detail, len(ghosts), _first(ghosts))
+
+
+def _other_ids(evidence: Evidence) -> Iterator[Finding]:
+    count = sum(number for (_, key), number in evidence.reasons.items() if _code(key) is ReasonCode.WRONG_ID)
+    if count:
+        detail = f"{count} answers bear the id of another request"
+        yield Finding(Cause.OTHER_ID, "client", detail, count)
 
 
 def _node_down(evidence: Evidence) -> Iterator[Finding]:
@@ -279,6 +345,9 @@ _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     _gateway_restarted,
     _node_down,
     _tls,
+    _proxy_frozen,
+    _ghosts,
+    _other_ids,
     _node_errors,
     _wrong_page,
     _truncated,

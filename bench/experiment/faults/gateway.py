@@ -1,4 +1,4 @@
-"""Faults of the gateway itself: killed, and restarted where it was."""
+"""Faults of the proxies themselves: killed and restarted, or frozen for a second."""
 
 from __future__ import annotations
 
@@ -17,4 +17,21 @@ def _restart(field: Field) -> None:
     field.parts.restart(field.gateway)
 
 
-FAULTS = (Fault("gateway-restarted", "gateway killed and restarted", Cause.GATEWAY_RESTARTED, _restart),)
+def _freeze_gateway(field: Field) -> None:
+    _freeze(field, field.gateway)
+
+
+def _freeze_sidecar(field: Field) -> None:
+    _freeze(field, field.scenario.traffic.client)
+
+
+def _freeze(field: Field, proxy: str) -> None:
+    field.heal_later(lambda: field.parts.resume(proxy))
+    field.parts.pause(proxy)
+
+
+FAULTS = (
+    Fault("gateway-restarted", "gateway killed and restarted", Cause.GATEWAY_RESTARTED, _restart),
+    Fault("gateway-frozen", "gateway frozen 1 s", Cause.GATEWAY_FROZEN, _freeze_gateway, hold_s=1.0),
+    Fault("sidecar-frozen", "sidecar frozen 1 s", Cause.SIDECAR_FROZEN, _freeze_sidecar, hold_s=1.0),
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import gevent
 from locust.env import Environment
@@ -26,6 +27,9 @@ from bench.load.messages import (
 from bench.load.plan import LoadPlan
 from bench.load.run.merge import Merger
 
+_JOIN_S: Final = 10.0
+"""Longest time for which users that have been spawned are waited for."""
+
 
 class OwnRuns:
     """One coordinator and one outcome for each class."""
@@ -40,6 +44,7 @@ class OwnRuns:
             if isinstance(plan, LoadPlan):
                 is_solo = not getattr(user_class, "shared", True)
                 self._add_group(user_class.__name__, plan, orders, environment.runner, is_solo=is_solo)
+        self._runner: Any = environment.runner
         hooks: Any = environment.events
         hooks.spawning_complete.add_listener(self._on_spawned)
         hooks.test_stop.add_listener(self._on_test_stop)
@@ -68,8 +73,16 @@ class OwnRuns:
         gevent.spawn_later(0.5, self._begin_all)
 
     def _begin_all(self) -> None:
-        for coordinator in self._coordinators.values():
+        deadline = time.monotonic() + _JOIN_S
+        for group, coordinator in self._coordinators.items():
+            # On a busy machine some take longer; who is not there at the beginning has no share.
+            while coordinator.size < self._spawned(group) and time.monotonic() < deadline:
+                gevent.sleep(0.05)
             coordinator.begin()
+
+    def _spawned(self, group: str) -> int:
+        counts: dict[str, int] = getattr(self._runner, "user_classes_count", None) or {}
+        return counts.get(group, 0)
 
     def _tell(self, group: str, event: Event) -> None:
         merger = self._mergers[group]

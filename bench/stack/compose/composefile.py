@@ -88,8 +88,15 @@ def _service(service: Service, patterns: Mapping[str, Any], labels: Mapping[str,
         "labels": {**labels, PART_LABEL: service.part},
     }
     if service.mounts:
+        # The long form: in the short one a colon in a path would end it.
         made["volumes"] = [
-            f"{mount.source}:{mount.target}:{'rw' if mount.writable else 'ro'}" for mount in service.mounts
+            {
+                "type": "bind",
+                "source": str(mount.source),
+                "target": mount.target,
+                "read_only": not mount.writable,
+            }
+            for mount in service.mounts
         ]
     if service.environment:
         made["environment"] = dict(service.environment)

@@ -460,14 +460,14 @@ def _locust(folder: Path, text: str, plan: LoadPlan, *options: str):
         yield process
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.wait(90)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
-def _wait_for(path: Path, process: subprocess.Popen, timeout_s: float = 40.0) -> None:
+def _wait_for(path: Path, process: subprocess.Popen, timeout_s: float = 120.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not path.exists() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.05)

@@ -265,7 +265,10 @@ def test_the_compose_file_hardens_every_service_and_carries_limits_and_labels(la
     )
     # Compose would put a variable of the environment in.
     assert made["command"] == ["--x", "$$HOME"]
-    assert [volume.rpartition(":")[2] for volume in made["volumes"]] == ["ro", "rw"]
+    assert [(volume["type"], volume["read_only"]) for volume in made["volumes"]] == [
+        ("bind", True),
+        ("bind", False),
+    ]
     assert made["labels"] == {"egress-bench.run": "run", "egress-bench.part": "egress"}
     assert all(network["internal"] for network in document["networks"].values())
 

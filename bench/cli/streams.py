@@ -1,0 +1,61 @@
+"""Standard output and errors as they really are: an encoding without our signs, a reader that went away."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import errno
+import os
+import sys
+
+_PLAIN = {
+    "├": "|",
+    "└": "`",
+    "│": "|",
+    "─": "-",
+    "→": "->",
+    "…": "...",
+    "µ": "u",
+    "×": "x",
+    "–": "-",
+    "—": "-",
+    "≤": "<=",
+    "≥": ">=",
+    "±": "+-",
+    "·": "-",
+    "█": "#",
+    "━": "-",
+    "╸": "-",
+    "╺": "-",
+    "’": "'",
+    "“": '"',
+}
+_HANDLER = "egress-bench-plain"
+
+
+def use_plain_signs() -> None:
+    """Write what the encoding of stdout or stderr lacks with other signs, ``?`` where there is none."""
+    codecs.register_error(_HANDLER, _plainly)
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors=_HANDLER)
+
+
+def is_reader_gone(error: OSError) -> bool:
+    """Whether *error* says that nobody reads our output any more: a closed terminal, or ``| head``."""
+    return error.errno in (errno.EPIPE, errno.EIO) and error.filename is None
+
+
+def give_up_output() -> None:
+    """Let whatever Python still flushes at its end go nowhere."""
+    with contextlib.suppress(OSError, ValueError), open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(sign, "?") for sign in text), error.end

@@ -1,0 +1,93 @@
+"""What becomes of output that cannot be written, and of what every command has."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.cli import app
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "bench"]
+EXPLAIN = [
+    *COMMAND,
+    *("explain", str(ROOT / "scenarios" / "egress-mtls"), "-H", "want: v1"),
+    *("--url", "http://nginx.external.svc.cluster.local/"),
+]
+
+
+def ended(command, **more):
+    environment = {**os.environ, **more.pop("env", {})}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, **more)
+
+
+def test_an_encoding_without_our_signs_gets_others():
+    done = ended(EXPLAIN, env={"PYTHONIOENCODING": "ascii"})
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "`- sleep (sidecar)" in done.stdout
+
+
+def test_output_that_nobody_reads_ends_as_interrupted_without_a_word():
+    read, write = os.pipe()
+    os.close(read)
+
+    done = subprocess.run(EXPLAIN, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+
+    os.close(write)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_a_closed_terminal_ends_as_interrupted():
+    ours, theirs = pty.openpty()
+    # A session of its own whose terminal goes away: the system sends SIGHUP, and writing fails.
+    code = (
+        "import fcntl, sys, termios, time; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+        "import bench.cli;"
+        "bench.cli.app.command('wait')(lambda: (print('up', flush=True), time.sleep(120)));"
+        "sys.argv = ['egress-bench', 'wait']; bench.cli.main()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, cwd=ROOT,
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        assert os.read(ours, 100).strip() == b"up"
+        os.close(ours)
+
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize(
+    "arguments", [["check", "."], ["translate", ".", "--role", "egress", "--out", "out"]]
+)
+def test_a_current_folder_that_is_gone_is_an_error_and_no_traceback(tmp_path, arguments):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    code = (
+        "import os, sys; os.rmdir(os.getcwd());"
+        f"sys.path.insert(0, {str(ROOT)!r}); sys.argv = ['egress-bench', *{arguments!r}];"
+        "import bench.cli; bench.cli.main()"
+    )
+
+    done = ended([sys.executable, "-c", code], cwd=gone)
+
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_the_version_is_told():
+    assert ended([*COMMAND, "--version"]).stdout.startswith("egress-bench ")
+
+
+def test_every_command_has_short_help():
+    names = [command.name or command.callback.__name__ for command in app.registered_commands]
+
+    for name in [*names, "images"]:
+        done = ended([*COMMAND, name.replace("_", "-"), "-h"])
+        assert (done.returncode, "Usage" in done.stdout) == (0, True), name
