@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from bench.istio import gateway_api
 from bench.istio.decode import FieldFault, decode, describe, nearest, unknown_fields
 from bench.istio.documents import Document
 from bench.istio.kinds import ISTIO_GROUP, ISTIO_VERSIONS, KINDS, OTHER_ISTIO_KINDS, Kind
@@ -119,6 +120,8 @@ class Collector:
         metadata, _ = _metadata(data)
         title = _title(kind_name, metadata.get("namespace") or DEFAULT_NAMESPACE, metadata.get("name"))
         remedy = "It has no effect here: write what it does as a resource that is read, or leave it out."
+        if api_version.partition("/")[0] == gateway_api.GROUP:
+            remedy = gateway_api.equivalent(kind_name, data)
         self.warnings.append(Problem(where, what, remedy, resource=title, code=Code.SKIPPED_KIND))
 
     def _keep(self, resource: Resource[Any]) -> None:

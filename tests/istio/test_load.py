@@ -335,3 +335,22 @@ def test_loading_grows_linearly() -> None:
         return lambda: load_text(text, "f.yaml")
 
     assert growth(load, size=200) < 2.1
+
+
+def test_a_route_of_the_gateway_api_is_named_with_the_virtual_service_that_says_the_same() -> None:
+    text = """apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web, namespace: shop}
+spec:
+  parentRefs: [{name: out, namespace: edge}]
+  hostnames: [a.test]
+  rules: [{backendRefs: [{name: web, namespace: shop, port: 80, weight: 3}]}]
+"""
+    (warning,) = load_text(text, "f.yaml").warnings
+
+    assert warning.resource == "HTTPRoute shop/web"
+    assert warning.remedy is not None
+    assert "hosts: [a.test], gateways: [edge/out], http: [{route: [{destination: {host: " in warning.remedy
+    assert "web.shop.svc.cluster.local, port: {number: 80}}, weight: 3}]}]" in warning.remedy
+    for odd in ("spec: 1", "spec: {rules: [1, {backendRefs: [2]}], parentRefs: x}"):
+        assert load_text(text.split("spec:", maxsplit=1)[0] + odd, "f.yaml").warnings
