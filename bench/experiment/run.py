@@ -66,7 +66,7 @@ def run(
     record.save()
     if options.locust_outputs.web is not None:
         observer.note(
-            f"Locust's web UI: http://{options.locust_outputs.web}/ while load runs, anew for each trial"
+            f"Locust's web UI: http://{options.locust_outputs.web}/ while load runs, a new one for each trial"
         )
     with kept(record, write_report=instruments.write_report):
         try:

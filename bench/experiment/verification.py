@@ -68,7 +68,7 @@ def _looked_into(run: RunContext) -> list[VerificationLine]:
     # What it cannot find out must not hide what was found.
     with contextlib.suppress(BenchError), ExitStack() as aside:
         stack = run.start_stack(aside, "diagnosis", "static", logging)
-        run.observer.stage("looking into wrong answers", 1)
+        run.observer.stage("looking for the causes of wrong answers", 1)
         lines = list(run.verifier.look_into(stack, lines, run.instruments.await_logs))
         save_logs(stack, run.record.folder / "logs" / "diagnosis")
     return lines
