@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -32,10 +33,11 @@ def check_idle_rules(found: Survey) -> Iterator[Finding]:
             continue
         for kind, rules in _kinds(resource.spec):
             places = [resource.position(("spec", kind, index)) for index in range(len(rules))]
+            times = Counter(places)
             idle = [
                 index
                 for index, rule in enumerate(rules)
-                if places[index] not in used and places.count(places[index]) == 1 and _is_asked_for(rule)
+                if places[index] not in used and times[places[index]] == 1 and _is_asked_for(rule)
             ]
             # An HTTP rule beside one that is in use may be behind it: then only its ports can tell.
             is_beside = kind == "http" and any(place in used for place in places)

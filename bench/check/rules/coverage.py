@@ -32,6 +32,82 @@ def covers_match(first: HTTPMatchRequest, second: HTTPMatchRequest) -> bool:
     )
 
 
+Token = tuple[str, ...]
+_ANY: Token = ("any",)
+
+
+class EarlierMatches:
+    """Matches in their order, found again by what a later match must have in common with them.
+
+    Each is filed under one token of its path and one of its headers, so that thousands of matches are not
+    compared each with each.
+    """
+
+    def __init__(self) -> None:
+        self._by_tokens: dict[tuple[Token, Token], list[tuple[int, int, HTTPMatchRequest]]] = {}
+        self._count = 0
+
+    def add(self, rule: int, match: HTTPMatchRequest) -> None:
+        """File *match*, which stands in the rule with that number."""
+        key = _path_token(match), _header_token(match)
+        self._by_tokens.setdefault(key, []).append((self._count, rule, match))
+        self._count += 1
+
+    def covering(self, match: HTTPMatchRequest) -> list[int]:
+        """Give the rules of the matches, in their order, that take every request that *match* takes."""
+        found = [
+            each
+            for path in _path_tokens(match)
+            for header in _header_tokens(match)
+            for each in self._by_tokens.get((path, header), ())
+            if covers_match(each[2], match)
+        ]
+        return [rule for _, rule, _ in sorted(found, key=lambda each: each[0])]
+
+
+def _path_token(match: HTTPMatchRequest) -> Token:
+    if match.uri is None or match.uri.prefix == "/":
+        return _ANY
+    return _text_token("path", match.uri)
+
+
+def _path_tokens(match: HTTPMatchRequest) -> list[Token]:
+    return [_ANY] if match.uri is None else [_ANY, *_text_tokens("path", match.uri)]
+
+
+def _header_token(match: HTTPMatchRequest) -> Token:
+    for name in sorted(match.headers):
+        return _text_token(f"header {name.lower()}", match.headers[name])
+    return _ANY
+
+
+def _header_tokens(match: HTTPMatchRequest) -> list[Token]:
+    tokens = [
+        token
+        for name, text in match.headers.items()
+        for token in _text_tokens(f"header {name.lower()}", text)
+    ]
+    return [_ANY, *dict.fromkeys(tokens)]
+
+
+def _text_token(what: str, text: StringMatch) -> Token:
+    if text.exact is not None:
+        return what, "exact", text.exact.lower()
+    if text.prefix is not None:
+        return what, "prefix", text.prefix.lower()
+    return (what, "regex", text.regex) if text.regex is not None else (what, "present")
+
+
+def _text_tokens(what: str, text: StringMatch) -> list[Token]:
+    """Give every token under which a text may be filed that takes all that *text* takes."""
+    tokens: list[Token] = [(what, "present")]
+    if text.regex is not None:
+        return [*tokens, (what, "regex", text.regex)]
+    written = (text.exact if text.exact is not None else text.prefix or "").lower()
+    tokens += [(what, "prefix", written[:length]) for length in range(len(written) + 1)]
+    return [*tokens, (what, "exact", written)] if text.exact is not None else tokens
+
+
 def _covers_uri(first: HTTPMatchRequest, second: HTTPMatchRequest) -> bool:
     if first.uri is None:
         return True

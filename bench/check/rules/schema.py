@@ -69,8 +69,9 @@ def check_schema_warnings(surroundings: Surroundings) -> Iterator[Finding]:
         unused = Findings()
         if isinstance(resource.spec, VirtualService):
             warn_about_unused_rules(resource.spec, unused)
+        known = set(unused.warnings)
         for warning in found:
-            if warning in unused.warnings:
+            if warning in known:
                 continue
             # istiod loses what it would say about subsets and single ports of a DestinationRule.
             is_lost = "portLevelSettings" in warning.path or "subsets" in warning.path

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from pydantic import BaseModel
 
 from bench.check.finding import Finding, Level, finding
-from bench.check.rules.coverage import covers_match
+from bench.check.rules.coverage import EarlierMatches
 from bench.check.rules.surroundings import Surroundings
-from bench.istio.models.virtual_service import HTTPMatchRequest, HTTPRoute, TCPRoute, TLSRoute, VirtualService
+from bench.istio.models.virtual_service import HTTPRoute, TCPRoute, TLSRoute, VirtualService
 from bench.istio.problem import Path
 from bench.istio.resource import Resource
 from bench.istio.validation.findings import Findings
@@ -50,8 +50,9 @@ def _check_rules(
         repeated = 0
         for index, match in enumerate(rule.match):
             key = _key(match)
-            first = seen.setdefault(key, number)
-            if key in seen and (first != number or _repeats_within(rule, index, key)):
+            first = seen.get(key)
+            seen.setdefault(key, number)
+            if first is not None:
                 repeated += 1
                 yield finding(
                     Level.INFO,
@@ -76,10 +77,6 @@ def _check_rules(
 def _key(match: BaseModel) -> str:
     """Give the text that two equal matches share; their names do not count."""
     return match.model_dump_json(exclude={"name"})
-
-
-def _repeats_within(rule: Rule, index: int, key: str) -> bool:
-    return any(_key(match) == key for match in rule.match[:index])
 
 
 def _behind_catch_all(
@@ -115,7 +112,7 @@ def _check_overlaps(virtual_service: Resource[VirtualService]) -> Iterator[Findi
     claims = Counter(warning.path for warning in said.warnings)
     rules = virtual_service.spec.http
     catch_all = next((number for number, rule in enumerate(rules) if not rule.match), len(rules))
-    earlier: list[tuple[int, HTTPMatchRequest]] = []
+    earlier = EarlierMatches()
     seen: set[str] = set()
     for number, rule in enumerate(rules[:catch_all]):
         for index, match in enumerate(rule.match):
@@ -124,7 +121,7 @@ def _check_overlaps(virtual_service: Resource[VirtualService]) -> Iterator[Findi
                 continue
             seen.add(key)
             path: Path = ("spec", "http", number, "match", index)
-            takers = [at for at, other in earlier if covers_match(other, match)]
+            takers = earlier.covering(match)
             for at in takers[: claims[path] or 1]:
                 yield finding(
                     Level.INFO if claims[path] else Level.WARNING,
@@ -135,4 +132,4 @@ def _check_overlaps(virtual_service: Resource[VirtualService]) -> Iterator[Findi
                     "them.",
                     remedy="Put the narrower match first.",
                 )
-            earlier.append((number, match))
+            earlier.add(number, match)

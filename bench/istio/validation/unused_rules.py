@@ -74,19 +74,23 @@ class _PrefixMatch:
 
 
 def _warn_about_prefixes(routes: Sequence[HTTPRoute], findings: Findings) -> None:
-    earlier: list[_PrefixMatch] = []
+    # By prefix and what else can be told apart at once: thousands of rules are not compared each with each.
+    earlier: dict[tuple[str, tuple[object, ...]], list[_PrefixMatch]] = {}
     for index, route in enumerate(routes):
         for number, match in enumerate(route.match):
             if match.uri is None or not match.uri.prefix:
                 continue
             here = _prefix_match(match, match.uri.prefix, index, number)
-            for other in earlier:
-                if other.prefix != here.prefix and other.covers(here):
+            shape = (here.port, *(frozenset(each) for each in here.maps))
+            shorter = (here.prefix[:length] for length in range(len(here.prefix)))
+            near = [other for prefix in shorter for other in earlier.get((prefix, shape), ())]
+            for other in sorted(near, key=lambda each: (each.index, each.number)):
+                if other.covers(here):
                     findings.warn(
                         f'is never used: the prefix "{other.prefix}" of http[{other.index}] covers it',
                         *("http", index, "match", number),
                     )
-            earlier.append(here)
+            earlier.setdefault((here.prefix, shape), []).append(here)
 
 
 def _prefix_match(match: HTTPMatchRequest, prefix: str, index: int, number: int) -> _PrefixMatch:
