@@ -14,7 +14,7 @@ from envoy_data_plane.envoy.extensions.clusters.dynamic_forward_proxy.v3 import 
 from envoy_data_plane.envoy.extensions.common.dynamic_forward_proxy.v3 import DnsCacheConfig
 
 from bench.placement import Placement
-from bench.translate.files.confine import confine
+from bench.translate.files.confine import confine, confine_listener
 from bench.translate.messages import pack, to_plain
 
 CLOSED = ("127.0.0.1", 9)
@@ -52,6 +52,20 @@ def test_a_cluster_that_passes_connections_on_is_closed_where_nothing_is_redirec
 
 def test_it_stays_where_redirection_tells_it_where_to():
     assert confined(PASSING, is_redirected=True) == to_plain(PASSING)
+
+
+def test_filters_that_resolve_names_have_the_settings_of_their_cluster():
+    cache = DnsCacheConfig(name="x")
+    cluster = confined(
+        by("envoy.clusters.dynamic_forward_proxy", DynamicForwardProxy(dns_cache_config=cache))
+    )
+    listener = {"filter_chains": [{"filters": [{"typed_config": {"dns_cache_config": to_plain(cache)}}]}]}
+
+    confine_listener(listener, CLOSED)
+
+    (found,) = listener["filter_chains"][0]["filters"]
+    wanted = cluster["cluster_type"]["typed_config"]["dns_cache_config"]
+    assert found["typed_config"]["dns_cache_config"] == wanted
 
 
 def test_whatever_resolves_names_asks_the_closed_port_alone():

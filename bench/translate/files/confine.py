@@ -25,6 +25,27 @@ def confine(cluster: Plain, placement: Placement, closed_port: Address) -> None:
         settings[_RESOLVER] = _resolver_at(closed_port)
 
 
+def confine_listener(listener: Plain, closed_port: Address) -> None:
+    """Let the filters of *listener* that resolve names ask the closed port, as their cluster does.
+
+    Envoy holds one cache for one name, and refuses two that differ.
+    """
+    for block in _blocks(listener):
+        cache = block.get("dns_cache_config")
+        if isinstance(cache, dict):
+            cache[_RESOLVER] = _resolver_at(closed_port)
+
+
+def _blocks(value: object) -> Iterator[Plain]:
+    if isinstance(value, dict):
+        yield value
+        for inner in list(value.values()):
+            yield from _blocks(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _blocks(inner)
+
+
 def socket_address(address: Address) -> Plain:
     """Write *address* as Envoy does."""
     return {"address": address[0], "port_value": address[1]}

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from bench.placement import Address, Placement
 from bench.translate.files.bootstrap import file_source
-from bench.translate.files.confine import confine, socket_address
+from bench.translate.files.confine import confine, confine_listener, socket_address
 from bench.translate.files.options import RenderOptions
 from bench.translate.messages import Plain, to_plain
 from bench.translate.names import file_name
@@ -38,6 +38,8 @@ def sds_path(secret: str) -> str:
 def place_listener(listener: Plain, placement: Placement, options: RenderOptions) -> None:
     """Bind *listener* to its real address; name the files of its routes and certificates."""
     _bind(listener["address"], placement)
+    if placement.closed_port is not None:
+        confine_listener(listener, placement.closed_port)
     chains = listener.get("filter_chains", [])
     if "default_filter_chain" in listener:
         chains = [*chains, listener["default_filter_chain"]]
