@@ -213,7 +213,7 @@ class Collector:
 def _as_problem(resource: Resource[Any], finding: Finding, code: Code) -> Problem:
     what = f"{path_text(finding.path)}: {finding.what}." if finding.path else f"{finding.what}."
     where = resource.position(finding.path)
-    return Problem(where, what, stage=finding.stage, resource=resource.title, code=code, path=finding.path)
+    return Problem(where, what, finding.remedy or None, finding.stage, resource.title, code, finding.path)
 
 
 def _title(kind: str, namespace: str, name: str | None) -> str:

@@ -27,7 +27,7 @@ def check_gateway_workloads(surroundings: Surroundings) -> Iterator[Finding]:
         if not selected:
             if surroundings.workloads_are_known:
                 yield finding(
-                    Level.WARNING,
+                    Level.ERROR,
                     "IST0101",
                     gateway,
                     selector_path(gateway),

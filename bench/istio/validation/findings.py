@@ -14,6 +14,7 @@ class Finding:
     path: Path
     what: str
     stage: Stage
+    remedy: str = ""
 
 
 class Findings:
@@ -34,10 +35,10 @@ class Findings:
         other.refusals, other.warnings = self.refusals, self.warnings
         return other
 
-    def refuse(self, what: str | None, *path: str | int, stage: Stage = "webhook") -> None:
+    def refuse(self, what: str | None, *path: str | int, stage: Stage = "webhook", remedy: str = "") -> None:
         """Refuse the field at *path*; a *what* of ``None`` means that a check found nothing."""
         if what is not None:
-            self.refusals.append(Finding((*self._root, *path), what, stage))
+            self.refusals.append(Finding((*self._root, *path), what, stage, remedy))
 
     def warn(self, what: str, *path: str | int) -> None:
         """Say something about the field at *path* without refusing it."""

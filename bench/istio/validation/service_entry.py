@@ -113,7 +113,10 @@ def _check_several_hosts(entry: ServiceEntry, findings: Findings) -> None:
         for index, port in enumerate(entry.ports):
             if protocol_family(port.protocol) not in ("http", "tls"):
                 findings.refuse(
-                    "several hosts cannot share a port that is neither HTTP nor TLS", "ports", index
+                    "several hosts cannot share a port that is neither HTTP nor TLS",
+                    "ports",
+                    index,
+                    remedy="Write a ServiceEntry for each host, or resolution NONE.",
                 )
                 break
 
@@ -173,6 +176,7 @@ def _check_by_name(entry: ServiceEntry, findings: Findings) -> None:
                     f'"{host}": {entry.resolution} without endpoints needs whole DNS names',
                     "hosts",
                     index,
+                    remedy="Name endpoints to resolve, or write resolution NONE or DYNAMIC_DNS.",
                 )
     port_names = {port.name for port in entry.ports}
     for index, endpoint in enumerate(entry.endpoints):

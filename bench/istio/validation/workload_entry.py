@@ -78,5 +78,8 @@ def check_port_names(
     """Refuse port names that are no labels, or not those of the service."""
     for name in entry.ports:
         if service_ports is not None and name not in service_ports:
-            findings.refuse(f'the service has no port "{name}"', "ports", name)
+            known = ", ".join(sorted(service_ports))
+            findings.refuse(
+                f'the service has no port "{name}"', "ports", name, remedy=f"Its ports are {known}."
+            )
         findings.refuse(check_dns_label(name, "port name"), "ports", name)
