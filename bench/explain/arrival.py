@@ -95,7 +95,7 @@ def wrong_name(
     if tls is None or not tls.is_verified:
         return None
     for address in addresses:
-        names = here.certificate_names(address)
+        names = here.certificate_names(address, tls.ca)
         if names is None:
             continue
         for wanted in tls.demanded_names(host):

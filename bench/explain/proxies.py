@@ -43,9 +43,23 @@ class TranslatedProxy:
     certificates: Mapping[str, ServerCertificate] = field(default_factory=dict)
     """Address (``host:port``) -> what is known of the certificate of the server there."""
 
-    def certificate_names(self, address: str) -> ServerCertificate | None:
-        """Give what is known of the certificate of the server at *address*; None for nothing."""
-        return self.certificates.get(address)
+    def certificate_names(self, address: str, ca: str = "") -> ServerCertificate | None:
+        """Give what is known of the certificate of the server at *address*; None for nothing.
+
+        Who trusts the mesh's *ca* alone gets the certificate of a workload, which bears its identity.
+        """
+        known = self.certificates.get(address)
+        inventory = self.view.registry.inventory
+        written = inventory.workload.ca if inventory.workload is not None else None
+        if known is not None or ca not in {STAND_INS.workload_ca, written}:
+            return known
+        host = address.rpartition(":")[0].strip("[]")
+        for name, proxy in inventory.proxies.items():
+            if proxy.ip == host:
+                account = proxy.service_account or "default"
+                identity = f"spiffe://{inventory.domain}/ns/{proxy.namespace}/sa/{account}"
+                return ServerCertificate(f"the proxy {name}", (identity,))
+        return None
 
     @cached_property
     def clusters(self) -> Clusters:

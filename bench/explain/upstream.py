@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster, ClusterDiscoveryType
 
-from bench.explain.arrival import arrival_of, speaks_tls
+from bench.explain.arrival import arrival_of, speaks_tls, wrong_name
 from bench.explain.clusters import UpstreamTls, destination_of, limits, written_address
 from bench.explain.connections import Connection, TlsLayer
 from bench.explain.handover import Sender, at_proxy
@@ -141,6 +141,12 @@ class Upstream:
             origins = self._endpoint_origins(cluster.name, addresses)
             step = Step("endpoint", f"{listed} ({proxy})" if proxy else listed, origins)
             layers = self._layers(leg, tls)
+            host = leg.request.host if leg.is_http else None
+            refused = wrong_name(self.here, cluster, host, addresses) if proxy else None
+            if refused is not None:
+                failure = _Failure(Cause.WRONG_NAME, "UF", refused, group)
+                found.append(self._failed([*steps, step], part, cluster.name, failure))
+                continue
             if proxy:
                 found += self._to_proxy(group, cluster.name, part, [*steps, step], layers)
                 continue

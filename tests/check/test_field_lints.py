@@ -251,3 +251,28 @@ def test_plain_text_beside_a_rule_with_a_selector_says_whom_it_selects(tmp_path:
     assert "leave other in plain text" in found.reason
     assert "workloadSelector selects workloads of shop with app=client, and other is not one" in found.reason
     assert "workloadSelector" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "errors"),
+    [("a.test", 1), ("spiffe://cluster.local/ns/istio-system/sa/default", 0)],
+)
+def test_a_gateway_bears_its_identity_and_no_host_name(tmp_path: Path, name: str, errors: int) -> None:
+    port = "{number: 443, name: https, protocol: HTTPS}"
+    server = f"{{port: {port}, hosts: [a.test], tls: {{mode: ISTIO_MUTUAL}}}}"
+    found = findings(
+        tmp_path,
+        entry("a.test", HTTP),
+        routes("a.test", TO_GATEWAY.replace("80", "443")),
+        gateway(server),
+        routes("a.test", "http: [{route: [{destination: {host: a.test}}]}]", gateways="[out]", name="w"),
+        rule(
+            GATEWAY_HOST,
+            f"{{tls: {{mode: ISTIO_MUTUAL, sni: a.test, subjectAltNames: ['{name}']}}}}",
+            name="m",
+        ),
+    )
+
+    wrong = [each for each in told(found, "EB0118") if each.level is Level.ERROR]
+    assert len(wrong) == 2 * errors  # at both sidecars
+    assert all(f"demands {name}" in each.reason for each in wrong)
