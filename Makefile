@@ -10,7 +10,7 @@ PEERS  := $(VENV)/.peers
 .PHONY: help install check format test coverage fuzz bench lock clean conformance conformance-validation conformance-analyze \
         conformance-explain generated-connections conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof \
         benchmark-faults benchmark-ledger \
-        benchmark-promises benchmark-search
+        benchmark-promises benchmark-kills benchmark-search
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,6 +96,9 @@ benchmark-ledger: $(READY) ## what the ledger costs by level: interleaved blocks
 
 benchmark-promises: $(READY) ## every promise of speed with what this machine needs: half a minute
 	$(BIN)/python -m tests.benchmarks.promises
+
+benchmark-kills: $(READY) ## kills at random moments on both stacks: nothing may stay (KILLS=200, SEED=N, STACKS=local)
+	$(BIN)/python -m tests.benchmarks.kills --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED)) $(if $(STACKS),--stacks $(STACKS))
 
 lock: ## resolve requirements.lock anew (needs uv)
 	uv pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 \
