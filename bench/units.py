@@ -46,5 +46,5 @@ def parse_bytes(text: str) -> int:
     """
     found = _SIZE.fullmatch(text.strip())
     if found is None:
-        raise ValueError(f"{text!r} is no size; write 128Mi, 1Gi, 500M, 4k or a number of bytes")
+        raise ValueError(f"{text!r} is not a size; write 128Mi, 1Gi, 500M, 4k or a number of bytes")
     return round(float(found.group(1)) * _FACTORS[found.group(2)])

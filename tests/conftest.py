@@ -65,7 +65,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden",
         action="store_true",
-        help="write the recorded translations anew instead of comparing",
+        help="write the recorded translations again instead of comparing",
     )
 
 

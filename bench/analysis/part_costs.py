@@ -1,13 +1,13 @@
 """What the parts of the path cost: the one place where their CPU and memory are put together.
 
-One rule for what is not known: a sum, a median or a peak over values of which one is unknown is unknown. What
-is missing may be anything, and a figure without it would look like one with it.
+One rule for what is not known: a sum, mean, median or peak over values of which one is unknown is unknown.
+What is missing may be anything, and a figure without it would look like one with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from statistics import median
+from statistics import fmean, median
 from typing import Literal
 
 from bench.result import ComponentCost, TrialResult
@@ -26,6 +26,12 @@ def middle(values: Iterable[float | None]) -> float | None:
     """The median; None if one value is unknown, or there is none at all."""
     known = _all_known(values)
     return median(known) if known else None
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """The arithmetic mean; None if one value is unknown, or there is none at all."""
+    known = _all_known(values)
+    return fmean(known) if known else None
 
 
 def peak(values: Iterable[float | None]) -> float | None:

@@ -148,8 +148,8 @@ def _remove_stale(root: Path, written: Sequence[Path]) -> None:
 def _warnings(config: ProxyConfig, binds: dict[Address, Address]) -> tuple[str, ...]:
     found = [str(warning) for warning in config.warnings]
     found += [
-        f"the listener of {host}:{port} is bound to a free port of 127.0.0.1, because {host} is no address "
-        "of this machine; Envoy's admin API shows it under /listeners."
+        f"the listener of {host}:{port} is bound to a free port of 127.0.0.1, because {host} is not an "
+        "address of this machine; Envoy's admin API shows it under /listeners."
         for host, port in binds
     ]
     missing = [file for file in config.files if file != SYSTEM_ROOTS and not Path(file).is_file()]

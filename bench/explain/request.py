@@ -111,7 +111,7 @@ def parse_request(url: str, headers: Sequence[str] = (), method: str = "GET") ->
             key = name.strip().lower()
             fields[key] = f"{fields[key]},{value.strip()}" if key in fields else value.strip()
     if not _TOKEN.fullmatch(method):
-        raise InputError(f"{method!r} is no HTTP method.", remedy="Write for example --method GET.")
+        raise InputError(f"{method!r} is not an HTTP method.", remedy="Write for example --method GET.")
     path, _, query = rest.partition("?")
     return Request(
         method=method.upper(),
@@ -132,7 +132,7 @@ def _split(url: str) -> tuple[Scheme, str, int, str]:
         port = parts.port
         host = parts.hostname
     except ValueError as error:
-        raise InputError(f"{url!r} is no URL: {error}.", remedy=advice) from error
+        raise InputError(f"{url!r} is not a URL: {error}.", remedy=advice) from error
     if parts.scheme not in get_args(Scheme):
         raise InputError(f"{url!r} does not begin with http://, https://, tcp:// or tls://.", remedy=advice)
     if not host or any(letter.isspace() for letter in url):

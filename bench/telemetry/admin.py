@@ -175,7 +175,7 @@ class Admin:
         except (LookupError, ValueError, TypeError, AttributeError, OverflowError) as error:
             raise MeasurementError(f"{self.name}: {path} has an unknown form: {error!r}.") from error
 
-    def _knock(self, path: str) -> None:
+    def _probe(self, path: str) -> None:
         """Raise ``OSError`` if nobody listens: httpx would leave its own socket open then."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.settimeout(self._timeout_s)
@@ -187,7 +187,7 @@ class Admin:
             url = url.copy_merge_params(parameters)
         try:
             if self._socket is not None:
-                self._knock(self._socket)
+                self._probe(self._socket)
             response = self._client.get(url)
         except (httpx.HTTPError, OSError) as error:
             raise StackError(

@@ -5,6 +5,7 @@ import pytest
 from bench.analysis.part_costs import (
     cpu_us_of_part,
     cpu_us_of_role,
+    mean,
     memory_bytes_of_part,
     memory_bytes_of_role,
     middle,
@@ -51,7 +52,7 @@ def a_trial(*costs):
     )
 
 
-@pytest.mark.parametrize("put_together", [total, middle, peak])
+@pytest.mark.parametrize("put_together", [total, mean, middle, peak])
 def test_with_one_unknown_value_the_whole_is_unknown(put_together):
     assert put_together([1.0, None, 3.0]) is None
     assert put_together([]) is None

@@ -118,7 +118,7 @@ def test_the_page_of_a_search_tells_bounds_constraint_every_trial_and_costs(fold
     assert "1,234" in page
     assert "1,246" in page
     assert "the whole machine" in page
-    assert "is no capacity of the gateway" in page
+    assert "is not a capacity of the gateway" in page
     assert "4,321" in page
     assert "✗ 40 % lost of at most 1 %: it was slow" in page
     assert "request with full handshake" in page

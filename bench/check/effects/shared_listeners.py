@@ -54,7 +54,7 @@ def check_shared_listeners(found: Survey) -> Iterator[Finding]:
                         where,
                         reason=f"port {port.number} is HTTP for other hosts at {here.name}: what is not "
                         f"HTTP goes to {service.host}, and HTTP requests to {service.host} get 502, since "
-                        "it is no host of HTTP.",
+                        "it is not a host of HTTP.",
                         remedy="Declare the port with the protocol that clients speak, or write addresses.",
                     )
                 continue

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 
 from bench.analysis.latency import summarise_values
+from bench.analysis.part_costs import Role, cpu_us_of_role, mean
 from bench.errors import MeasurementError
 from bench.measure import StackReadings, Trial
 from bench.result import HandshakeKind, HandshakeMode, HandshakeResult
@@ -150,14 +150,6 @@ def _per_connection(with_it: float | None, kept: float | None, connections: floa
     return (with_it - kept) / connections
 
 
-def _cpu(trials: Iterable[Trial], role: str) -> float | None:
+def _cpu(trials: Iterable[Trial], role: Role) -> float | None:
     """CPU in µs per request of all parts of one role together, averaged over *trials*."""
-    per_trial = [
-        [cost.cpu_us_per_request for cost in trial.result.costs if cost.role == role] for trial in trials
-    ]
-    known = [[value for value in values if value is not None] for values in per_trial]
-    if not known or any(
-        len(some) != len(all_) or not some for some, all_ in zip(known, per_trial, strict=True)
-    ):
-        return None
-    return fmean(sum(values) for values in known)
+    return mean(cpu_us_of_role(trial.result, role) for trial in trials)

@@ -70,7 +70,7 @@ def parse_duration(text: str) -> Duration:
         total += _nanoseconds(number, _NANOSECONDS[unit])
         end = part.end()
     if not rest or end < len(rest):
-        raise ValueError(f"{text!r} is no duration; write for example 1.5s or 250ms")
+        raise ValueError(f"{text!r} is not a duration; write for example 1.5s or 250ms")
     if total > _LARGEST:
         raise ValueError(f"{text!r} is longer than a duration can be (about 292 years)")
     return Duration(sign * total, text)

@@ -87,7 +87,7 @@ def _check_host(host: str, findings: Findings) -> None:
 
 def _check_port(port: Port, bind: str, findings: Findings) -> None:
     if protocol_family(port.protocol) is None:
-        findings.refuse(f'"{port.protocol}" is no known protocol; known: {KNOWN_PROTOCOLS}', "protocol")
+        findings.refuse(f'"{port.protocol}" is not a known protocol; known: {KNOWN_PROTOCOLS}', "protocol")
     if port.number > 0 or not bind.startswith(UNIX_PREFIX):
         findings.refuse(check_port(port.number), "number")
     if port.target_port > 0:

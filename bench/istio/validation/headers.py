@@ -35,12 +35,12 @@ def check_match_name(name: str) -> str | None:
     """Refuse what cannot be the name of a header, a known pseudo header or a claim."""
     if is_claim(name) or name in _PSEUDO_HEADERS or _TOKEN.fullmatch(name):
         return None
-    return f'"{name}" is no header name'
+    return f'"{name}" is not a header name'
 
 
 def check_cors_name(name: str) -> str | None:
     """Refuse what is neither a star nor the name of a header."""
-    return None if name == "*" or _TOKEN.fullmatch(name) else f'"{name}" is no header name'
+    return None if name == "*" or _TOKEN.fullmatch(name) else f'"{name}" is not a header name'
 
 
 def check_value(value: str) -> str | None:

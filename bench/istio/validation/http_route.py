@@ -175,7 +175,7 @@ def _check_cors(cors: CorsPolicy, findings: Findings) -> None:
             _check_regex(origin, inner)
     for index, method in enumerate(cors.allow_methods):
         if method not in _CORS_METHODS:
-            findings.refuse(f'"{method}" is no HTTP method', "allowMethods", index)
+            findings.refuse(f'"{method}" is not an HTTP method', "allowMethods", index)
     for field, names in (("allowHeaders", cors.allow_headers), ("exposeHeaders", cors.expose_headers)):
         for index, name in enumerate(names):
             findings.refuse(check_cors_name(name), field, index)
@@ -196,7 +196,7 @@ def _check_fault(fault: HTTPFaultInjection, findings: Findings) -> None:
 def _check_abort(abort: Abort, findings: Findings) -> None:
     findings.refuse(check_fraction(abort.percentage), "percentage", "value")
     if abort.grpc_status is not None and abort.grpc_status not in GRPC_STATUSES:
-        findings.refuse(f'"{abort.grpc_status}" is no gRPC status such as NOT_FOUND', "grpcStatus")
+        findings.refuse(f'"{abort.grpc_status}" is not a gRPC status such as NOT_FOUND', "grpcStatus")
     if abort.http2_error is not None:
         findings.refuse("Istio has no HTTP/2 errors yet", "http2Error")
     if abort.http_status is not None:
@@ -246,7 +246,7 @@ def _check_redirect(
     if redirect.prefix_rewrite and any(m.uri is not None and m.uri.prefix is None for m in matches):
         findings.refuse("needs every match on the path to be by prefix", "prefixRewrite")
     if redirect.redirect_code and not 300 <= redirect.redirect_code <= 399:
-        findings.refuse(f"{redirect.redirect_code} is no redirect; they are 3xx", "redirectCode")
+        findings.refuse(f"{redirect.redirect_code} is not a redirect; they are 3xx", "redirectCode")
     if redirect.scheme not in ("", "http", "https"):
         findings.refuse(f'"{redirect.scheme}" must be http or https, in small letters', "scheme")
     if redirect.port:
@@ -269,7 +269,7 @@ def _body_bytes(body: HTTPBody, findings: Findings) -> int:
     try:
         return len(decode_base64(body.bytes_))
     except binascii.Error:
-        findings.refuse("is no base64", "bytes")
+        findings.refuse("is not base64", "bytes")
         return 0
 
 
@@ -300,7 +300,7 @@ def _check_retries(retries: HTTPRetry, findings: Findings) -> None:
     for condition in retries.retry_on.split(",") if retries.retry_on else ():
         if condition not in _RETRY_CONDITIONS and not _is_known_status(condition):
             hint = " (no spaces around the commas)" if condition != condition.strip() else ""
-            findings.refuse(f'"{condition}" is no retry condition{hint}', "retryOn")
+            findings.refuse(f'"{condition}" is not a retry condition{hint}', "retryOn")
 
 
 def _is_known_status(text: str) -> bool:

@@ -36,7 +36,7 @@ def is_dns_label(text: str) -> bool:
 
 def check_ip_address(text: str) -> str | None:
     """Refuse what is no IP address."""
-    return None if is_ip(text) else f'"{text}" is no IP address'
+    return None if is_ip(text) else f'"{text}" is not an IP address'
 
 
 def check_subnet(text: str) -> str | None:
@@ -44,7 +44,7 @@ def check_subnet(text: str) -> str | None:
     if text.count("/") != 1:
         return check_ip_address(text)
     address, _, bits = text.partition("/")
-    wrong = f'"{text}" is no subnet'
+    wrong = f'"{text}" is not a subnet'
     if "%" in address or not is_ip(address) or not _MASK.fullmatch(bits):
         return wrong
     if int(bits) > ipaddress.ip_address(address).max_prefixlen:
@@ -70,7 +70,7 @@ def _check_labels(name: str) -> str | None:
         if not label and index == len(labels) - 1:
             return None
         if not is_dns_label(label):
-            return f'"{name}": the part "{label}" is no DNS label'
+            return f'"{name}": the part "{label}" is not a DNS label'
     return None
 
 
@@ -85,7 +85,7 @@ def check_wildcard_domain(name: str) -> str | None:
         return wrong
     first, dot, rest = name.partition(".")
     if len(first) > _LONGEST_LABEL or not _WILDCARD_LABEL.fullmatch(first):
-        return f'"{name}": the part "{first}" is no DNS label'
+        return f'"{name}": the part "{first}" is not a DNS label'
     return _check_labels(rest) if dot else None
 
 
@@ -115,7 +115,7 @@ def check_dns_label(text: str, what: str) -> str | None:
     return (
         None
         if is_dns_label(text)
-        else f'"{text}" is no valid {what}: letters, digits and hyphens, at most 63'
+        else f'"{text}" is not a valid {what}: letters, digits and hyphens, at most 63'
     )
 
 
@@ -124,7 +124,7 @@ def check_unix_path(path: str) -> str | None:
     if path.startswith("@"):
         return None
     if not path.startswith("/") or path.endswith("/"):
-        return f'"{path}" is no absolute path to a socket'
+        return f'"{path}" is not an absolute path to a socket'
     return None
 
 
@@ -133,10 +133,10 @@ def check_labels(labels: Mapping[str, str], findings: Findings) -> None:
     for key, value in labels.items():
         match = _TAG_KEY.fullmatch(key)
         if match is None:
-            findings.refuse(f'"{key}" is no label key', key)
+            findings.refuse(f'"{key}" is not a label key', key)
         elif len(match[1] or "") - 1 > _LONGEST_PREFIX:
             findings.refuse(f"the prefix of the label key has more than {_LONGEST_PREFIX} characters", key)
         elif len(match[2]) > _LONGEST_LABEL:
             findings.refuse(f"the label key has more than {_LONGEST_LABEL} characters", key)
         if not _TAG_VALUE.fullmatch(value):
-            findings.refuse(f'"{value}" is no label value: letters, digits, and between them - _ .', key)
+            findings.refuse(f'"{value}" is not a label value: letters, digits, and between them - _ .', key)

@@ -141,7 +141,7 @@ def _check_ports(entry: ServiceEntry, labels: Mapping[str, str], findings: Findi
         inner = findings.within("ports", index)
         inner.refuse(check_dns_label(port.name, "port name"), "name")
         if port.protocol and protocol_family(port.protocol) is None:
-            inner.refuse(f'"{port.protocol}" is no known protocol; known: {KNOWN_PROTOCOLS}', "protocol")
+            inner.refuse(f'"{port.protocol}" is not a known protocol; known: {KNOWN_PROTOCOLS}', "protocol")
         if not gets_address and port.protocol in ("", "TCP"):
             inner.warn("a TCP port needs addresses when none are allocated")
 

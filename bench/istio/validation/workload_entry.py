@@ -33,13 +33,13 @@ def check_schema(entry: WorkloadEntry, findings: Findings) -> None:
         if not path.startswith(("/", "@")):
             findings.refuse("a socket has an absolute path or begins with @", "address", stage="schema")
         if path.endswith("/"):
-            findings.refuse("a socket is no folder", "address", stage="schema")
+            findings.refuse("a socket is not a folder", "address", stage="schema")
         if "ports" in written:
             findings.refuse("a socket has no ports", "ports", stage="schema")
     for name, number in entry.ports.items():
         findings.refuse(check_port(number), "ports", name, stage="schema")
         if len(name) >= _PORT_NAME_BELOW or not is_dns_label(name):
-            findings.refuse(f'"{name}" is no port name', "ports", name, stage="schema")
+            findings.refuse(f'"{name}" is not a port name', "ports", name, stage="schema")
 
 
 def check_workload_entry(
@@ -63,7 +63,7 @@ def check_workload_entry(
             findings.refuse("a socket has no ports", "ports")
     elif address and not is_ip(address):
         if not may_be_name:
-            findings.refuse(f'"{address}" is no IP address', "address")
+            findings.refuse(f'"{address}" is not an IP address', "address")
         elif check_fqdn(address) is not None:
             findings.refuse(f'"{address}" is neither a DNS name nor an IP address', "address")
     check_port_names(entry, service_ports, findings)

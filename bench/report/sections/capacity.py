@@ -30,7 +30,7 @@ def capacity(result: Result) -> Section:
     if found.constraints and not is_of_gateway(found) and found.gateway_alone is not None:
         parts.append(
             Note(
-                "The gateway was not at its end: the bound is certain for this setup and is no capacity of"
+                "The gateway was not at its end: the bound is certain for this setup and is not a capacity of"
                 " the gateway. By its CPU per request that would carry about"
                 f" {rate(found.gateway_alone)} requests/s."
             )

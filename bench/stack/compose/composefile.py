@@ -48,7 +48,7 @@ class Service:
     """The service whose network it shares."""
     after: Sequence[str] = ()
     """Services that are started before it."""
-    allowance: ResourceLimits = field(default_factory=ResourceLimits)
+    resource_limits: ResourceLimits = field(default_factory=ResourceLimits)
 
 
 def write_compose_file(
@@ -112,25 +112,25 @@ def _service(service: Service, patterns: Mapping[str, Any], labels: Mapping[str,
             }
             for network, address in service.addresses.items()
         }
-    return made | _limits(service.allowance)
+    return made | _limits(service.resource_limits)
 
 
-def _limits(allowance: ResourceLimits) -> dict[str, Any]:
-    limits: dict[str, Any] = {}
-    if allowance.cpus is not None:
-        limits["cpus"] = allowance.cpus
-    if allowance.memory_bytes is not None:
+def _limits(limits: ResourceLimits) -> dict[str, Any]:
+    written: dict[str, Any] = {}
+    if limits.cpus is not None:
+        written["cpus"] = limits.cpus
+    if limits.memory_bytes is not None:
         # No swap, as in Kubernetes: what does not fit is ended, not slowed down.
-        limits |= {"mem_limit": allowance.memory_bytes, "memswap_limit": allowance.memory_bytes}
-    if allowance.cpuset is not None:
-        limits["cpuset"] = allowance.cpuset
-    return limits
+        written |= {"mem_limit": limits.memory_bytes, "memswap_limit": limits.memory_bytes}
+    if limits.cpuset is not None:
+        written["cpuset"] = limits.cpuset
+    return written
 
 
 def _pattern(patterns: Mapping[str, Any], kind: str, name: str) -> dict[str, Any]:
     found = (patterns.get(kind) or {}).get(name)
     if not isinstance(found, dict):
-        raise StackError(f"{COMPOSE_FILE} has no {kind}.{name}.", remedy="Install egress-bench anew.")
+        raise StackError(f"{COMPOSE_FILE} has no {kind}.{name}.", remedy="Install egress-bench again.")
     return copy.deepcopy(found)
 
 

@@ -101,7 +101,7 @@ def services_of(
                 Mount(folders.node_keys(node.name), KEYS),
             ),
             addresses=layout.hosts[node.name],
-            allowance=_allowance(spec, node.name),
+            resource_limits=_resource_limits(spec, node.name),
         )
     node_services = [layout.services[node.name] for node in spec.nodes]
     gateways = [layout.services[proxy.name] for proxy in spec.proxies if proxy.role == "egress"]
@@ -161,7 +161,7 @@ def _proxy(
         addresses=layout.hosts[proxy.name],
         aliases=_aliases(spec, proxy),
         after=after,
-        allowance=_allowance(spec, proxy.name),
+        resource_limits=_resource_limits(spec, proxy.name),
     )
 
 
@@ -210,7 +210,7 @@ def _client(
         environment={"PYTHONPATH": f"{CODE}:{PACKAGES}"},
         shares=sidecar,
         after=(sidecar,),
-        allowance=_allowance(spec, GENERATOR),
+        resource_limits=_resource_limits(spec, GENERATOR),
     )
 
 
@@ -221,7 +221,7 @@ def _aliases(spec: StackSpec, proxy: ProxySpec) -> tuple[str, ...]:
     return spec.names if is_redirected and proxy.name == gateways[0] else ()
 
 
-def _allowance(spec: StackSpec, name: str) -> ResourceLimits:
+def _resource_limits(spec: StackSpec, name: str) -> ResourceLimits:
     resource_limits: Mapping[str, ResourceLimits] = spec.resource_limits
     return resource_limits.get(name, ResourceLimits())
 

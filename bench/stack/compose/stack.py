@@ -145,7 +145,7 @@ class ComposeStack(SupervisedStack):
         """The container beside a sidecar."""
         self.component(proxy)
         if proxy not in self._clients:
-            raise StackError(f"{proxy} is no sidecar: no client is beside it.")
+            raise StackError(f"{proxy} is not a sidecar: no client is beside it.")
         return self._clients[proxy]
 
     def _find_programs(self) -> None:
@@ -190,13 +190,13 @@ class ComposeStack(SupervisedStack):
         folders, listed = project.folders, project.containers()
         names = [node.name for node in self.spec.nodes]
         for name in names + [proxy.name for proxy in proxies_in_order(self.spec)]:
-            allowance = self.spec.resource_limits.get(name)
+            limits = self.spec.resource_limits.get(name)
             container = Container(
                 name,
                 listed[project.layout.services[name]][0],
                 folders.proxy(name).proxy.log,
                 project.engine,
-                allowance.memory_bytes if allowance is not None else None,
+                limits.memory_bytes if limits is not None else None,
             )
             container.follow()
             self._containers[name] = container

@@ -29,7 +29,9 @@ def connect() -> DockerClient:
     except DockerException as error:
         raise _unreachable(error) from error
     except ValueError as error:
-        raise StackError(f"DOCKER_HOST is no address of an engine: {error}.", remedy="Correct it.") from error
+        raise StackError(
+            f"DOCKER_HOST is not an address of an engine: {error}.", remedy="Correct it."
+        ) from error
     with engine_errors_explained():
         facts = client.info()
     _require_local(facts)
@@ -73,7 +75,7 @@ def _unreachable(error: Exception) -> StackError:
             return StackError(
                 "this user may not talk to the Docker engine.",
                 where=where,
-                remedy="Add the user to the group docker and log in anew, or use the local stack.",
+                remedy="Add the user to the group docker and log in again, or use the local stack.",
             )
         case errno.ENOENT:
             return StackError("there is no Docker engine on this machine.", where=where, remedy=_ADVICE)

@@ -23,7 +23,7 @@ def definitions_folder() -> Path:
     raise StackError(
         "the Compose file and the image definitions are not there.",
         where=str(package.parent / "docker"),
-        remedy="Install egress-bench anew.",
+        remedy="Install egress-bench again.",
     )
 
 
@@ -36,5 +36,5 @@ def read_definition(name: str) -> str:
         raise StackError(
             f"cannot be read: {error.strerror or error}.",
             where=str(path),
-            remedy="Install egress-bench anew.",
+            remedy="Install egress-bench again.",
         ) from error

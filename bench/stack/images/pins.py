@@ -130,9 +130,9 @@ def _read(path: Path) -> dict[str, dict[str, str]]:
     try:
         tree = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise _damaged(path, "it is no YAML") from error
+        raise _damaged(path, "it is not YAML") from error
     if not isinstance(tree, dict):
-        raise _damaged(path, "it is no mapping")
+        raise _damaged(path, "it is not a mapping")
     for role, entry in tree.items():
         is_sound = isinstance(entry, dict) and entry.keys() == {"of", "image"}
         if not is_sound or not _PINNED.fullmatch(str(entry["image"])):
@@ -144,5 +144,5 @@ def _damaged(path: Path, why: str) -> StackError:
     return StackError(
         f"the pinned images cannot be read: {why}.",
         where=str(path),
-        remedy="Write it anew with `egress-bench images pin`, or remove it: tags hold then.",
+        remedy="Write it again with `egress-bench images pin`, or remove it: tags hold then.",
     )

@@ -56,7 +56,7 @@ def _abort(abort: Abort, locate: Callable[[], Position]) -> FaultAbort:
     percentage = share(abort.percentage) if abort.percentage is not None else None
     if abort.grpc_status is not None:
         if abort.grpc_status not in GRPC_STATUS:
-            raise InputError(f"{abort.grpc_status!r} is no gRPC status.", where=locate())
+            raise InputError(f"{abort.grpc_status!r} is not a gRPC status.", where=locate())
         return FaultAbort(grpc_status=GRPC_STATUS[abort.grpc_status], percentage=percentage)
     if abort.http_status is not None:
         return FaultAbort(http_status=abort.http_status, percentage=percentage)

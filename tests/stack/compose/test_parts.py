@@ -246,7 +246,7 @@ def test_the_compose_file_hardens_every_service_and_carries_limits_and_labels(la
         mounts=[Mount(tmp_path, "/config"), Mount(tmp_path, "/logs", writable=True)],
         addresses={MESH: "172.20.0.2", EXTERNAL: "172.20.0.66"},
         after=["nginx01"],
-        allowance=ResourceLimits(cpus=0.5, memory_bytes=1 << 27, cpuset="0"),
+        resource_limits=ResourceLimits(cpus=0.5, memory_bytes=1 << 27, cpuset="0"),
     )
 
     document = yaml.safe_load(render_compose_file(layout, [service], {"egress-bench.run": "run"}))
