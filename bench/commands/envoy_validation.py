@@ -12,8 +12,7 @@ from bench.certs.authority import Authority
 from bench.check import Finding, Level, Survey
 from bench.check.envoy_validation import Refusal, culprits, last_line, places_of, read_refusal
 from bench.errors import Position
-from bench.translate import ProxyConfig
-from bench.translate.files.validation_bootstrap import render_validation_bootstrap
+from bench.translate import ProxyConfig, render_validation_bootstrap
 
 _AT_ONCE = 2
 """Envoys that validate at the same time."""

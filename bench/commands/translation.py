@@ -13,6 +13,7 @@ from bench.istio.inventory import Inventory
 from bench.scenario.read import read_folder
 from bench.stack.watches import watch_limit
 from bench.translate import (
+    SYSTEM_ROOTS,
     Address,
     ConfigFile,
     ConfigSource,
@@ -22,7 +23,6 @@ from bench.translate import (
     render,
     translate,
 )
-from bench.translate.tls_secrets import SYSTEM_ROOTS
 
 Role = Literal["sidecar", "egress"]
 _INVENTORY_ROLES = {"sidecar": "sidecar", "egress": "gateway"}

@@ -16,7 +16,7 @@ from bench.scenario.models import Scenario
 from bench.stack import Stack, StackSpec
 from bench.stack.client_address import client_address
 from bench.stack.runs import supervised_folder
-from bench.translate.config import ConfigSource
+from bench.translate import ConfigSource
 
 _LOOK_EVERY_S = 0.5
 _TLS = "tls"

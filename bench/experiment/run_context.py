@@ -18,7 +18,7 @@ from bench.scenario.models import Scenario
 from bench.scenario.traffic import mean_rate
 from bench.stack import Stack
 from bench.stack.artifacts import save_config
-from bench.translate.config import ConfigSource
+from bench.translate import ConfigSource
 from bench.verify.verifier import Verifying
 
 AROUND_TRIAL_S = 2.0

@@ -12,7 +12,7 @@ from envoy_data_plane.envoy.type.v3 import FractionalPercent, FractionalPercentD
 
 from bench.explain.matching import text_mismatch
 from bench.explain.request import Request
-from bench.translate.messages import unpack
+from bench.translate import unpack
 
 FAULT, CORS = "envoy.filters.http.fault", "envoy.filters.http.cors"
 _REDIRECT_STATUS = {

@@ -20,10 +20,7 @@ from envoy_data_plane.envoy.extensions.upstreams.http.v3 import HttpProtocolOpti
 
 from bench.explain.trace import Endpoint
 from bench.istio.hosts import is_ip
-from bench.translate import ProxyConfig
-from bench.translate.cluster.connection_pool import HTTP_OPTIONS
-from bench.translate.cluster.load_balancer import DYNAMIC_TYPE
-from bench.translate.messages import unpack
+from bench.translate import DYNAMIC_TYPE, HTTP_OPTIONS, ProxyConfig, unpack
 
 UNLIMITED = 4_294_967_295
 

@@ -20,8 +20,7 @@ from bench.explain.proxies import Proxies, TranslatedProxy
 from bench.explain.request import Request
 from bench.explain.trace import Branch, Cause, Hop, Origin, Outcome, Step
 from bench.explain.upstream import Leg, Upstream
-from bench.translate.messages import unpack
-from bench.translate.names import VIRTUAL_OUTBOUND
+from bench.translate import VIRTUAL_OUTBOUND, unpack
 
 _MOST_HOPS = 8
 """Proxies in a row; more is a loop."""

@@ -13,7 +13,7 @@ from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
 
 from bench.placement import Address
 from bench.preparation import Prepared
-from bench.translate.config import ConfigSource, ProxyConfig
+from bench.translate import ConfigSource, ProxyConfig
 
 
 @dataclass(frozen=True, slots=True)

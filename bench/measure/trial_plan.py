@@ -13,7 +13,7 @@ from bench.scenario.traffic import Constant, Schedule, mean_rate
 from bench.stack import Stack
 from bench.stack.client_address import client_address
 from bench.stack.nodes import page_digest
-from bench.translate.config import ConfigSource
+from bench.translate import ConfigSource
 
 Experiment = Literal["steady", "handshake"]
 

@@ -9,7 +9,7 @@ from bench.errors import Position
 from bench.istio.problem import Problem
 from bench.scenario.folder import credential_files
 from bench.scenario.models import Scenario
-from bench.translate.config import ProxyConfig
+from bench.translate import ProxyConfig
 
 Locate = Callable[..., Position]
 """Gives ``file:line`` of a field of the scenario, by the steps that lead to it."""

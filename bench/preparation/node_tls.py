@@ -10,9 +10,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import UpstreamT
 from bench.placement import Address, same_endpoint
 from bench.preparation.stand_ins import endpoints_of
 from bench.stack import NodeTls
-from bench.translate.config import ProxyConfig
-from bench.translate.messages import unpack
-from bench.translate.reachable import reachable_clusters
+from bench.translate import ProxyConfig, reachable_clusters, unpack
 
 
 def spoken_to(plays: Address, configs: Iterable[ProxyConfig]) -> NodeTls:

@@ -26,11 +26,15 @@ from bench.scenario.folder import inventory_of
 from bench.scenario.load import LoadedScenario
 from bench.scenario.models import Scenario, resources_of
 from bench.stack import GENERATOR, NodeSpec, ProxySpec, ResourceLimits, StackSpec
-from bench.translate.config import ConfigSource, ProxyConfig
-from bench.translate.files.options import AccessLogOptions, RenderOptions
-from bench.translate.files.render import render
-from bench.translate.notices import TranslationWarning
-from bench.translate.translate import translate
+from bench.translate import (
+    AccessLogOptions,
+    ConfigSource,
+    ProxyConfig,
+    RenderOptions,
+    TranslationWarning,
+    render,
+    translate,
+)
 
 
 @dataclass(frozen=True, slots=True)

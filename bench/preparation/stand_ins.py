@@ -10,8 +10,7 @@ from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
 from bench.errors import Position
 from bench.istio.cluster_names import parse_cluster_name
 from bench.placement import Address, same_endpoint
-from bench.translate.config import ProxyConfig
-from bench.translate.reachable import reachable_clusters
+from bench.translate import ProxyConfig, reachable_clusters
 
 _REFUSED = "connections there are refused."
 MOST_NAMED = 10

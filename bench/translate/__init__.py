@@ -5,13 +5,24 @@ resources; ``render`` puts the real ones in and writes files.
 """
 
 from bench.placement import Address, ConfigFile, Placement
+from bench.translate.cluster.connection_pool import HTTP_OPTIONS
+from bench.translate.cluster.load_balancer import DYNAMIC_TYPE
 from bench.translate.config import ConfigSource, ProxyConfig, TlsMaterial
 from bench.translate.files.options import AccessLogOptions, RenderOptions
 from bench.translate.files.render import render, render_endpoints
+from bench.translate.files.validation_bootstrap import render_validation_bootstrap
+from bench.translate.messages import unpack, variant
+from bench.translate.names import VIRTUAL_OUTBOUND
 from bench.translate.notices import Notice, Refusal, RefusedError, TranslationWarning
+from bench.translate.reachable import reachable_clusters
+from bench.translate.tls_secrets import SYSTEM_ROOTS
 from bench.translate.translate import translate
 
 __all__ = [
+    "DYNAMIC_TYPE",
+    "HTTP_OPTIONS",
+    "SYSTEM_ROOTS",
+    "VIRTUAL_OUTBOUND",
     "AccessLogOptions",
     "Address",
     "ConfigFile",
@@ -24,7 +35,11 @@ __all__ = [
     "RenderOptions",
     "TlsMaterial",
     "TranslationWarning",
+    "reachable_clusters",
     "render",
     "render_endpoints",
+    "render_validation_bootstrap",
     "translate",
+    "unpack",
+    "variant",
 ]

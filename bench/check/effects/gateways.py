@@ -19,7 +19,7 @@ from bench.explain.request import host_of
 from bench.explain.virtual_hosts import BLACKHOLE
 from bench.istio.hosts import covers, is_ip, is_wildcard, overlap
 from bench.istio.registry.services import Origin
-from bench.translate.messages import unpack
+from bench.translate import unpack
 
 _MOST_HOSTS = 6
 """Hosts of a gateway that a message names."""

@@ -21,7 +21,7 @@ from bench.explain.trace import Branch, Cause, Hop, Outcome
 from bench.explain.tracer import Tracer
 from bench.istio.cluster_names import parse_cluster_name
 from bench.istio.registry.services import Origin
-from bench.translate.notices import Notice
+from bench.translate import Notice
 
 _CLOSED = frozenset(
     {

@@ -15,7 +15,7 @@ from bench.explain.servers import ServerCertificate
 from bench.istio.problem import Code
 from bench.istio.registry import Registry
 from bench.istio.resource import Resources
-from bench.translate.notices import Notice
+from bench.translate import Notice
 
 
 @dataclass(frozen=True)

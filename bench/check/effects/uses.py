@@ -19,7 +19,7 @@ from bench.explain.matching import describe_match
 from bench.explain.proxies import TranslatedProxy
 from bench.explain.request import host_of
 from bench.istio.cluster_names import BLACK_HOLE, PASSTHROUGH
-from bench.translate.messages import unpack
+from bench.translate import unpack
 
 CATCH_ALL_HOSTS = ("block_all", "allow_any")
 

@@ -15,8 +15,7 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
 )
 
 from bench.errors import Position
-from bench.translate import ProxyConfig
-from bench.translate.messages import unpack, variant
+from bench.translate import ProxyConfig, unpack, variant
 
 Refuses = Callable[[ProxyConfig], bool]
 """Asks an Envoy."""

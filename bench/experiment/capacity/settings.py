@@ -9,7 +9,7 @@ from bench.analysis.capacity import Goal, TimeLimit, time_limits
 from bench.scenario.load import LoadedScenario
 from bench.scenario.traffic import mean_rate
 from bench.stack.backend import Backend
-from bench.translate.config import ConfigSource
+from bench.translate import ConfigSource
 
 HIGHEST = 30_000.0
 """No generator of this suite offers more from one machine."""

@@ -17,7 +17,7 @@ from bench.result import Counts
 from bench.result.capacity import CapacityTrial, CapacityWindow
 from bench.scenario.traffic import Constant, Schedule, mean_rate, scaled
 from bench.stack import Stack
-from bench.translate.config import ConfigSource
+from bench.translate import ConfigSource
 
 WARM_UP_S = 0.3
 _DRAIN_S = 1.0

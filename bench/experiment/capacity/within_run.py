@@ -15,7 +15,7 @@ from bench.experiment.run_context import RunContext
 from bench.result import RunWarning
 from bench.scenario.load import LoadedScenario
 from bench.scenario.models import CapacitySearch
-from bench.translate.config import ConfigSource
+from bench.translate import ConfigSource
 
 _SOURCE: ConfigSource = "static"
 _AROUND = 1.4

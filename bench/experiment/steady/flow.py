@@ -13,7 +13,7 @@ from bench.measure import GATEWAY_LOG, SIDECAR_LOG, TrialPlan, load_plan, stack_
 from bench.preparation import Variation
 from bench.stack import Stack
 from bench.stack.artifacts import save_logs
-from bench.translate.config import ConfigSource
+from bench.translate import ConfigSource
 
 BASELINE_S = 5.0
 """For the progress bar only."""
