@@ -24,7 +24,7 @@ from bench.plain_text import escaped, shown
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from bench.check.finding import Finding
+    from bench.check import Finding
     from bench.result import Result, RunWarning, VerificationLine
 
 _BAR = 20

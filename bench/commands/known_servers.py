@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.explain.servers import ServerCertificate
+from bench.explain import ServerCertificate
 from bench.scenario.folder import Folder
 from bench.scenario.servers import node_names
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from envoy_data_plane.envoy.config.listener.v3 import FilterChain, FilterChainMatch, Listener
 
-ANY = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 """Addresses of listeners that take connections to any address."""
 
 
@@ -66,7 +66,7 @@ def find_listener(listeners: Sequence[Listener], connection: Connection) -> List
     for listener in on_port:
         if connection.address and socket_of(listener)[0] == connection.address:
             return listener
-    return next((each for each in on_port if socket_of(each)[0] in ANY), None)
+    return next((each for each in on_port if socket_of(each)[0] in ANY_ADDRESS), None)
 
 
 def find_chain(listener: Listener, connection: Connection) -> FilterChain | None:

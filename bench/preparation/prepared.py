@@ -10,9 +10,7 @@ from typing import Literal
 
 from bench.certs.material import Material
 from bench.certs.workloads import files_of
-from bench.check.finding import Finding
-from bench.check.rules.dead_references import dead_references
-from bench.check.rules.surroundings import Surroundings
+from bench.check import Finding, Surroundings, dead_references
 from bench.errors import InputError
 from bench.istio.inventory import Proxy
 from bench.istio.problem import InvalidResourcesError, Problem

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from bench.check.finding import Finding
+from bench.check import Finding
 
 _WIDEST = 100
 """Columns of the widest line: longer ones are hard to read, however wide the terminal is."""

@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.explain import Ending, Hop, Trace
-from bench.explain.servers import ServerCertificate
-from bench.explain.trace import Origin
+from bench.explain import Ending, Hop, Origin, ServerCertificate, Trace
 from bench.result import AnswerCause, VerificationLine
 from bench.scenario.models import Scenario
 from bench.stack import Component

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.certs.material import WRONG_NAME, Wrong
-from bench.explain import Explainer, Hop, Trace
-from bench.explain.clusters import UpstreamTls
-from bench.explain.servers import ServerCertificate
+from bench.explain import Explainer, Hop, ServerCertificate, Trace, UpstreamTls
 
 
 @dataclass(frozen=True, slots=True)

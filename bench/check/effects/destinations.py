@@ -9,8 +9,7 @@ from bench.check.effects.survey import Survey, joined
 from bench.check.effects.uses import Use
 from bench.check.finding import Finding, Level
 from bench.errors import Position
-from bench.explain.clusters import destination_of
-from bench.explain.missing import why_missing
+from bench.explain import destination_of, why_missing
 from bench.istio.cluster_names import parse_cluster_name
 from bench.istio.registry.services import Origin
 

@@ -10,10 +10,7 @@ from bench.check.effects.survey import Survey
 from bench.check.effects.uses import Use
 from bench.check.finding import Finding, Level
 from bench.errors import Position
-from bench.explain.arrival import wrong_name
-from bench.explain.clusters import UpstreamTls
-from bench.explain.proxies import STAND_INS
-from bench.explain.rules import FateCode, fate_of, rules_for
+from bench.explain import STAND_INS, FateCode, UpstreamTls, fate_of, rules_for, wrong_name
 from bench.istio.cluster_names import parse_cluster_name
 from bench.istio.hosts import covers, expand_host, is_ip, is_wildcard
 from bench.istio.models.destination_rule import DestinationRule, TrafficPolicy

@@ -13,10 +13,16 @@ from bench.check.effects.handover import is_own_service, place
 from bench.check.effects.survey import Survey
 from bench.check.effects.uses import Use
 from bench.check.finding import Finding, Level
-from bench.explain.connections import Connection, TlsLayer, find_chain, find_listener
-from bench.explain.proxies import Behind, TranslatedProxy
-from bench.explain.request import host_of
-from bench.explain.virtual_hosts import BLACKHOLE
+from bench.explain import (
+    BLACKHOLE,
+    Behind,
+    Connection,
+    TlsLayer,
+    TranslatedProxy,
+    find_chain,
+    find_listener,
+    host_of,
+)
 from bench.istio.hosts import covers, is_ip, is_wildcard, overlap
 from bench.istio.registry.services import Origin
 from bench.translate import unpack

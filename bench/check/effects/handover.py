@@ -13,12 +13,18 @@ from bench.check.effects.survey import Survey, joined
 from bench.check.effects.uses import Use
 from bench.check.finding import Finding, Level
 from bench.errors import Position
-from bench.explain.arrival import speaks_tls
-from bench.explain.connections import Connection, TlsLayer
-from bench.explain.proxies import Behind
-from bench.explain.request import Request
-from bench.explain.trace import Branch, Cause, Hop, Outcome
-from bench.explain.tracer import Tracer
+from bench.explain import (
+    Behind,
+    Branch,
+    Cause,
+    Connection,
+    Hop,
+    Outcome,
+    Request,
+    TlsLayer,
+    Tracer,
+    speaks_tls,
+)
 from bench.istio.cluster_names import parse_cluster_name
 from bench.istio.registry.services import Origin
 from bench.translate import Notice

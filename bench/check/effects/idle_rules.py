@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bench.check.effects.survey import Survey, joined
 from bench.check.finding import Finding, Level, finding
 from bench.errors import Position
-from bench.explain.proxies import TranslatedProxy
+from bench.explain import TranslatedProxy
 from bench.istio.hosts import MESH, expand_gateway, expand_host, overlap
 from bench.istio.models.virtual_service import HTTPRoute, TCPRoute, TLSRoute, VirtualService
 from bench.istio.registry.services import Protocol, Service, is_exported

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bench.check.effects.survey import Survey
 from bench.check.finding import Finding, Level, finding
-from bench.explain.rules import FateCode, fate_of, rules_for
+from bench.explain import FateCode, fate_of, rules_for
 from bench.istio.models.destination_rule import TrafficPolicy
 from bench.istio.registry.destination_rules import MergedRule
 from bench.istio.registry.services import Service

@@ -9,7 +9,7 @@ from envoy_data_plane.envoy.config.cluster.v3 import Cluster, OutlierDetection
 from bench.check.effects.survey import Survey
 from bench.check.finding import Finding, Level
 from bench.errors import Position
-from bench.explain.clusters import UNLIMITED
+from bench.explain import UNLIMITED
 
 _DEFAULT_SHARE = 10
 """Envoy's ``max_ejection_percent``, in per cent."""

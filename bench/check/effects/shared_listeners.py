@@ -8,8 +8,7 @@ from bench.check.effects.survey import Survey
 from bench.check.effects.uses import Use
 from bench.check.finding import Finding, Level
 from bench.errors import Position
-from bench.explain.connections import ANY, socket_of
-from bench.explain.proxies import TranslatedProxy
+from bench.explain import ANY_ADDRESS, TranslatedProxy, socket_of
 from bench.istio.cluster_names import parse_cluster_name
 from bench.istio.hosts import covers, is_wildcard
 from bench.istio.registry.services import PUBLIC, Protocol, Resolution, Service, ServicePort
@@ -75,7 +74,7 @@ def _led_to(found: Survey, here: TranslatedProxy) -> dict[int, str]:
     hosts: dict[int, str] = {}
     for listener in here.config.listeners:
         address, port = socket_of(listener)
-        if address not in ANY:
+        if address not in ANY_ADDRESS:
             continue
         for use in found.uses:
             if use.here is here and use.port == port and not use.is_http and not use.server_names:

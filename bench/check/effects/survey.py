@@ -9,9 +9,7 @@ from functools import cached_property
 from bench.check.effects.uses import Use, uses_of
 from bench.check.finding import Finding, Level
 from bench.errors import BenchError, Position
-from bench.explain.proxies import STAND_INS, Behind, Proxies, TranslatedProxy
-from bench.explain.resources import Sources
-from bench.explain.servers import ServerCertificate
+from bench.explain import STAND_INS, Behind, Proxies, ServerCertificate, Sources, TranslatedProxy
 from bench.istio.problem import Code
 from bench.istio.registry import Registry
 from bench.istio.resource import Resources

@@ -9,8 +9,7 @@ from envoy_data_plane.envoy.config.route.v3 import HeaderMatcher, QueryParameter
 from bench.check.effects.survey import Survey
 from bench.check.finding import Finding, Level
 from bench.errors import Position
-from bench.explain.matching import describe_match
-from bench.explain.proxies import TranslatedProxy
+from bench.explain import TranslatedProxy, describe_match
 
 _MOST_ROUTES = 400
 """Routes of a virtual host up to which each pair is compared."""

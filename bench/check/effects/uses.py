@@ -14,10 +14,7 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
 
 from bench.errors import Position
-from bench.explain.connections import TlsLayer, socket_of
-from bench.explain.matching import describe_match
-from bench.explain.proxies import TranslatedProxy
-from bench.explain.request import host_of
+from bench.explain import TlsLayer, TranslatedProxy, describe_match, host_of, socket_of
 from bench.istio.cluster_names import BLACK_HOLE, PASSTHROUGH
 from bench.translate import unpack
 
