@@ -1,1 +1,20 @@
 """Certificates: an authority, what it issues, the deliberately wrong ones, and how they lie on disk."""
+
+from bench.certs.authority import Authority
+from bench.certs.keys import KeysAhead, generate_keys
+from bench.certs.material import SET_KEYS, WRONG, WRONG_NAME, Material, SetNames, Wrong, write_material
+from bench.certs.workloads import files_of
+
+__all__ = [
+    "SET_KEYS",
+    "WRONG",
+    "WRONG_NAME",
+    "Authority",
+    "KeysAhead",
+    "Material",
+    "SetNames",
+    "Wrong",
+    "files_of",
+    "generate_keys",
+    "write_material",
+]

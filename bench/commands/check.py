@@ -22,7 +22,7 @@ from bench.check import (
 from bench.commands.envoy_validation import Validation, validate
 from bench.commands.known_servers import known_certificates
 from bench.errors import BenchError, InputError, Position
-from bench.preparation.demands import unmet_demands
+from bench.preparation import unmet_demands
 from bench.scenario.folder import Folder
 from bench.scenario.read import read_sources
 from bench.stack.binaries import find_envoy

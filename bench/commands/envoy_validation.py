@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.certs.authority import Authority
+from bench.certs import Authority
 from bench.check import Finding, Level, Survey
 from bench.check.envoy_validation import Refusal, culprits, last_line, places_of, read_refusal
 from bench.errors import Position

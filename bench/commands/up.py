@@ -11,8 +11,8 @@ from envoy_data_plane.envoy.config.listener.v3 import FilterChain, Listener
 from bench.observer import Observer
 from bench.placement import Address
 from bench.preparation import Prepared, make_material, prepare
+from bench.scenario import Scenario
 from bench.scenario.load import LoadedScenario
-from bench.scenario.models import Scenario
 from bench.stack import Stack, StackSpec
 from bench.stack.client_address import client_address
 from bench.stack.runs import supervised_folder

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from bench.certs.material import Material
+from bench.certs import Material
 from bench.load import LoadOutcome, LoadPlan
 from bench.load.run import Launcher, LoadGenerator, measure_null_target_baseline, run_load
 from bench.measure import Bookkeeper, Bookkeeping, LoadRunner, Matcher, Meter, StackMeter, Topology
@@ -18,7 +18,7 @@ from bench.preparation import Prepared
 from bench.report import write_report
 from bench.stack import Stack
 from bench.stack.nodes import FLUSH_INTERVAL_S
-from bench.telemetry.access_log import wait_until_flushed
+from bench.telemetry import wait_until_flushed
 from bench.verify.calls import Caller, make_calls
 from bench.verify.verifier import Verifier, Verifying
 

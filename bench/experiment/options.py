@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.certs.keys import KeysAhead
+from bench.certs import KeysAhead
 from bench.load.run import NO_LOCUST_OUTPUTS, LocustOutputs
 from bench.result import LedgerLevel
-from bench.scenario.models import Handshake, Scenario
+from bench.scenario import Handshake, Scenario
 from bench.stack.backend import Backend
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.analysis.limits import samples_needed
-from bench.certs.material import Material
+from bench.certs import Material
 from bench.experiment.capacity.within_run import measure_capacity, planned_s
 from bench.experiment.handshake.flow import measure_handshakes
 from bench.experiment.handshake.plans import handshake_plans, handshake_variations
@@ -23,8 +23,8 @@ from bench.measure import Finished, RunRecord, fingerprint_of, kept, require_mat
 from bench.observer import Observer
 from bench.preparation import Prepared, make_material, prepare
 from bench.result import RunWarning
+from bench.scenario import mean_rate
 from bench.scenario.load import LoadedScenario
-from bench.scenario.traffic import mean_rate
 from bench.stack.backend import Backend
 from bench.stack.runs import supervised_folder
 

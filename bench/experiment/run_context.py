@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from bench.certs.material import Material
+from bench.certs import Material
 from bench.errors import MeasurementError
 from bench.experiment.instruments import Instruments
 from bench.experiment.options import RunOptions
@@ -14,8 +14,7 @@ from bench.measure import Ground, Matcher, RunRecord, Trial, TrialPlan, run_tria
 from bench.observer import Observer
 from bench.preparation import Prepared, Variation
 from bench.report import slug
-from bench.scenario.models import Scenario
-from bench.scenario.traffic import mean_rate
+from bench.scenario import Scenario, mean_rate
 from bench.stack import Stack
 from bench.stack.artifacts import save_config
 from bench.translate import ConfigSource

@@ -12,7 +12,7 @@ from bench.preparation import Variation
 from bench.result import VerificationLine
 from bench.stack import Stack
 from bench.stack.artifacts import save_logs
-from bench.telemetry.handshake import GATEWAY_FIELDS
+from bench.telemetry import GATEWAY_FIELDS
 from bench.verify.diagnosis import remedy_for
 from bench.verify.path_calls import path_requests
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from bench.headers import ID_HEADER, NODE_HEADER
-from bench.scenario.traffic import Connections, Schedule
+from bench.scenario import Connections, Schedule
 
 
 class _Model(BaseModel):

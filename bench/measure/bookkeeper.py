@@ -42,8 +42,7 @@ from bench.result import (
 )
 from bench.stack import Component, Stack
 from bench.stack.nodes import FLUSH_INTERVAL_S
-from bench.telemetry.access_log import LogMark, wait_until_flushed
-from bench.telemetry.admin import Admin
+from bench.telemetry import Admin, LogMark, wait_until_flushed
 
 _COUNTERS = (
     r"^(http\..*\.(downstream_rq_(total|completed|1xx|active|rx_reset)|downstream_cx_upgrades_total|rq_total|no_route|no_cluster"

@@ -11,10 +11,20 @@ from typing import Self
 from bench.errors import MeasurementError
 from bench.result import ComponentCost, MachineUse
 from bench.stack import Component, Stack
-from bench.telemetry.admin import Admin, Snapshot, difference, total
-from bench.telemetry.containers import Throttling, read_containers, read_throttling
-from bench.telemetry.machine import MachineReading, read_machine
-from bench.telemetry.usage import Usage, cpu_seconds, read_usage
+from bench.telemetry import (
+    Admin,
+    MachineReading,
+    Snapshot,
+    Throttling,
+    Usage,
+    cpu_seconds,
+    difference,
+    read_containers,
+    read_machine,
+    read_throttling,
+    read_usage,
+    total,
+)
 
 _TLS_COUNTERS = r"^cluster\..*\.(upstream_cx_total|ssl\.handshake|ssl\.session_reused)$"
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from bench.analysis.bounds import misroute_upper_bound
-from bench.certs.material import Material
+from bench.certs import Material
 from bench.errors import InputError, MeasurementError
 from bench.ledger import (
     GATEWAY_FIELDS,
@@ -34,9 +34,8 @@ from bench.load import LoadOutcome, LoadPlan, unpack_sequences
 from bench.load.engine import SEQUENCES, kinds_of
 from bench.measure.topology import Topology
 from bench.result import Book, ConnectionProof, ReasonCode
-from bench.scenario.models import Traffic
-from bench.scenario.traffic import Closed
-from bench.telemetry.access_log import LogMark
+from bench.scenario import Closed, Traffic
+from bench.telemetry import LogMark
 
 # ``time`` of the handshake's log counts microseconds, that of the ledger seconds.
 SIDECAR_LOG: Mapping[str, str] = MappingProxyType(

@@ -9,8 +9,8 @@ from typing import Literal
 
 from bench.result import NodeShare, SharesResult, SubsetResult
 from bench.routing import Delivered, Request, Router, judge_distribution
+from bench.scenario import Subset, Traffic
 from bench.scenario.load import LoadedScenario
-from bench.scenario.models import Subset, Traffic
 
 ERROR_PROBABILITY = 1e-6
 """So seldom may a run with right shares fail for them."""

@@ -6,8 +6,7 @@ import shlex
 from urllib.parse import urlsplit
 
 from bench.result import MixResult, TrafficResult
-from bench.scenario.models import Subset, Traffic
-from bench.scenario.traffic import Closed, Constant, Jitter, Poisson, Ramp, Schedule, Steps
+from bench.scenario import Closed, Constant, Jitter, Poisson, Ramp, Schedule, Steps, Subset, Traffic
 
 
 def traffic_of(traffic: Traffic) -> TrafficResult:

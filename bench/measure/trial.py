@@ -16,9 +16,9 @@ from bench.measure.ground import Ground
 from bench.measure.meter import Reading
 from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
 from bench.measure.trial_result import StackReadings, Trial, finished_trial
-from bench.scenario.models import Scenario
+from bench.scenario import Scenario
 from bench.stack import Stack
-from bench.telemetry.memory import MemorySampler
+from bench.telemetry import MemorySampler
 
 
 class LoadRunner(Protocol):

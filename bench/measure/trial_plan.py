@@ -8,8 +8,7 @@ from typing import Literal
 
 from bench.headers import NODE_HEADER
 from bench.load import Expectation, LoadPlan, RequestKind, Stage, Target
-from bench.scenario.models import Scenario, Subset, Traffic
-from bench.scenario.traffic import Constant, Schedule, mean_rate
+from bench.scenario import Constant, Scenario, Schedule, Subset, Traffic, mean_rate
 from bench.stack import Stack
 from bench.stack.client_address import client_address
 from bench.stack.nodes import page_digest

@@ -4,6 +4,7 @@ It lies below measuring, because `up` needs it too, and above stack and translat
 each other.
 """
 
+from bench.preparation.demands import unmet_demands
 from bench.preparation.material import CERTIFIED_ADDRESS, begin_keys, make_material
 from bench.preparation.prepared import Prepared, Variation, prepare
 
@@ -14,4 +15,5 @@ __all__ = [
     "begin_keys",
     "make_material",
     "prepare",
+    "unmet_demands",
 ]

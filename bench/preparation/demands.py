@@ -7,8 +7,8 @@ from pathlib import Path
 
 from bench.errors import Position
 from bench.istio.problem import Problem
+from bench.scenario import Scenario
 from bench.scenario.folder import credential_files
-from bench.scenario.models import Scenario
 from bench.translate import ProxyConfig
 
 Locate = Callable[..., Position]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.certs.keys import KeysAhead, generate_keys
-from bench.certs.material import SET_KEYS, Material, SetNames, write_material
+from bench.certs import SET_KEYS, KeysAhead, Material, SetNames, generate_keys, write_material
 from bench.istio.inventory import Inventory
 from bench.scenario.folder import credential_files
 from bench.scenario.load import LoadedScenario

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from bench.certs.material import Material
-from bench.certs.workloads import files_of
+from bench.certs import Material, files_of
 from bench.check import Finding, Surroundings, dead_references
 from bench.errors import InputError
 from bench.istio.inventory import Proxy
@@ -20,9 +19,9 @@ from bench.preparation.demands import unmet_demands
 from bench.preparation.material import credential_paths
 from bench.preparation.node_tls import spoken_to
 from bench.preparation.stand_ins import MissingStandIn, missing_stand_ins
+from bench.scenario import Scenario, resources_of
 from bench.scenario.folder import inventory_of
 from bench.scenario.load import LoadedScenario
-from bench.scenario.models import Scenario, resources_of
 from bench.stack import GENERATOR, NodeSpec, ProxySpec, ResourceLimits, StackSpec
 from bench.translate import (
     AccessLogOptions,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.environment import versions
-from bench.scenario.models import Scenario
+from bench.scenario import Scenario
 from bench.stack.binaries import find_envoy, find_nginx
 from bench.stack.faults import ComponentFaults
 from bench.stack.protocol import Stack, StackSpec

@@ -1,1 +1,40 @@
 """What the running parts say of themselves: Envoy's admin API, access logs, CPU and memory."""
+
+from bench.telemetry.access_log import (
+    EnvoyEntry,
+    LogMark,
+    NodeEntry,
+    read_envoy_log,
+    read_node_log,
+    wait_until_flushed,
+)
+from bench.telemetry.admin import Admin, Snapshot, difference, total
+from bench.telemetry.containers import Throttling, read_containers, read_throttling
+from bench.telemetry.handshake import GATEWAY_FIELDS, collect_handshakes
+from bench.telemetry.machine import MachineReading, read_machine
+from bench.telemetry.memory import MemorySampler
+from bench.telemetry.usage import Usage, cpu_seconds, read_usage
+
+__all__ = [
+    "GATEWAY_FIELDS",
+    "Admin",
+    "EnvoyEntry",
+    "LogMark",
+    "MachineReading",
+    "MemorySampler",
+    "NodeEntry",
+    "Snapshot",
+    "Throttling",
+    "Usage",
+    "collect_handshakes",
+    "cpu_seconds",
+    "difference",
+    "read_containers",
+    "read_envoy_log",
+    "read_machine",
+    "read_node_log",
+    "read_throttling",
+    "read_usage",
+    "total",
+    "wait_until_flushed",
+]

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.certs.material import Material
+from bench.certs import Material
 from bench.headers import NODE_HEADER
 from bench.preparation import CERTIFIED_ADDRESS
 from bench.result import VerificationLine
-from bench.scenario.models import Scenario
+from bench.scenario import Scenario
 from bench.stack import Component
 from bench.verify.calls import Answer, Call, ClientTls
 

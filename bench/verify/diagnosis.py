@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from bench.explain import Ending, Hop, Origin, ServerCertificate, Trace
 from bench.result import AnswerCause, VerificationLine
-from bench.scenario.models import Scenario
+from bench.scenario import Scenario
 from bench.stack import Component
-from bench.telemetry.access_log import EnvoyEntry, NodeEntry, read_envoy_log, read_node_log
+from bench.telemetry import EnvoyEntry, NodeEntry, read_envoy_log, read_node_log
 from bench.verify.calls import Answer
 
 VIA_UPSTREAM = "via_upstream"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.headers import NODE_HEADER
 from bench.result import VerificationLine
-from bench.scenario.models import Expect, Scenario, Subset, Traffic
+from bench.scenario import Expect, Scenario, Subset, Traffic
 from bench.verify.calls import Answer, Call, ClientTls
 
 

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.certs.material import WRONG, Material
+from bench.certs import WRONG, Material
 from bench.headers import NODE_HEADER
 from bench.result import VerificationLine
-from bench.scenario.models import Scenario, Subset
+from bench.scenario import Scenario, Subset
 from bench.stack import ClientPlace, ComponentFaults, Stack
 from bench.stack.client_address import client_address
-from bench.telemetry.admin import Admin
+from bench.telemetry import Admin
 from bench.verify.calls import Call, make_calls
 from bench.verify.path_calls import subset_call
 from bench.verify.upstream_tls_expectation import UpstreamChecks

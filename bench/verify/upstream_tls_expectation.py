@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.certs.material import WRONG_NAME, Wrong
+from bench.certs import WRONG_NAME, Wrong
 from bench.explain import Explainer, Hop, ServerCertificate, Trace, UpstreamTls
 
 

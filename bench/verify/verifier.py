@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from bench.certs.material import Material
+from bench.certs import Material
 from bench.explain import Explainer
 from bench.headers import ID_HEADER
 from bench.load import RequestKind
 from bench.preparation import Prepared
 from bench.result import RunWarning, VerificationLine
 from bench.routing import Request
-from bench.scenario.models import Subset, Traffic
+from bench.scenario import Subset, Traffic
 from bench.stack import ComponentFaults, Stack
 from bench.stack.client_address import client_address
 from bench.verify.calls import Call, make_calls

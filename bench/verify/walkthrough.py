@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bench.result import VerificationLine
-from bench.scenario.models import Scenario
+from bench.scenario import Scenario
 from bench.stack import Component, Stack
 from bench.stack.client_address import client_address
 from bench.verify.calls import CONNECT_ONLY, Answer, Call, make_calls

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from bench.stack import Stack
-from bench.telemetry.admin import Admin
+from bench.telemetry import Admin
 
 _REFUSED = r"^cluster\..*\.(upstream_rq_pending_overflow|upstream_cx_overflow|upstream_rq_retry_overflow)$"
 _WORKERS = r"^listener\..*\.worker_\d+\.downstream_cx_active$"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.analysis.capacity import Goal, TimeLimit, time_limits
+from bench.scenario import mean_rate
 from bench.scenario.load import LoadedScenario
-from bench.scenario.traffic import mean_rate
 from bench.stack.backend import Backend
 from bench.translate import ConfigSource
 

@@ -15,7 +15,7 @@ from bench.load import LoadEvent, LoadOutcome, LoadPlan, Stage, StageEnded, Stag
 from bench.measure import Reading, StackMeter, TrialPlan, load_plan, stack_target
 from bench.result import Counts
 from bench.result.capacity import CapacityTrial, CapacityWindow
-from bench.scenario.traffic import Constant, Schedule, mean_rate, scaled
+from bench.scenario import Constant, Schedule, mean_rate, scaled
 from bench.stack import Stack
 from bench.translate import ConfigSource
 

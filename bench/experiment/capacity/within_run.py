@@ -13,8 +13,8 @@ from bench.experiment.capacity.settings import HIGHEST, limits_of, quick_goal
 from bench.experiment.capacity.trials import Trials
 from bench.experiment.run_context import RunContext
 from bench.result import RunWarning
+from bench.scenario import CapacitySearch
 from bench.scenario.load import LoadedScenario
-from bench.scenario.models import CapacitySearch
 from bench.translate import ConfigSource
 
 _SOURCE: ConfigSource = "static"

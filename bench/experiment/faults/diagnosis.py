@@ -16,7 +16,7 @@ import numpy as np
 
 from bench.headers import NODE_HEADER
 from bench.result import Reason, ReasonCode
-from bench.telemetry.access_log import EnvoyEntry, NodeEntry
+from bench.telemetry import EnvoyEntry, NodeEntry
 
 if TYPE_CHECKING:
     from bench.experiment.faults.evidence import Evidence

@@ -10,7 +10,7 @@ from bench.load import LoadOutcome, LoadPlan
 from bench.load.engine import SEQUENCES, kinds_of
 from bench.measure import Readings, Topology
 from bench.result import LedgerResult
-from bench.telemetry.access_log import EnvoyEntry, NodeEntry, read_envoy_log, read_node_log
+from bench.telemetry import EnvoyEntry, NodeEntry, read_envoy_log, read_node_log
 
 
 @dataclass(frozen=True, slots=True)

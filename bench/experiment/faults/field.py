@@ -11,13 +11,13 @@ from typing import Any
 
 import yaml
 
-from bench.certs.material import Material
+from bench.certs import Material
 from bench.errors import MeasurementError
 from bench.headers import NODE_HEADER
 from bench.load import LoadPlan
 from bench.measure import Topology
 from bench.placement import Address, ConfigFile
-from bench.scenario.models import Scenario
+from bench.scenario import Scenario
 from bench.stack import ComponentFaults, Stack
 from bench.stack.client_address import client_address
 from bench.verify.calls import make_calls

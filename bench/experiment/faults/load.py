@@ -20,7 +20,7 @@ from bench.experiment.faults.lateness import generator_limit
 from bench.load import LoadEvent, LoadPlan, Progress, StageStarted
 from bench.load.run import run_load
 from bench.measure import Bookkeeper, Matcher, TrialPlan, load_plan, stack_target
-from bench.scenario.traffic import Constant
+from bench.scenario import Constant
 
 WARM_UP_S = 0.5
 _BEFORE_S = 0.8

@@ -21,7 +21,7 @@ from bench.scenario.load import LoadedScenario
 from bench.stack.artifacts import save_config
 from bench.stack.backend import Backend
 from bench.stack.runs import supervised_folder
-from bench.telemetry.handshake import GATEWAY_FIELDS
+from bench.telemetry import GATEWAY_FIELDS
 
 CLEAN_RUNS = 2
 _CLEAN_S = 2.0

@@ -10,7 +10,7 @@ from bench.experiment.handshake.reading import handshake_result, read_mode
 from bench.experiment.run_context import RunContext
 from bench.measure import Trial
 from bench.result import HANDSHAKE_KINDS
-from bench.scenario.models import Handshake
+from bench.scenario import Handshake
 from bench.stack.artifacts import save_logs
 
 

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from bench.measure import TrialPlan
 from bench.preparation import Variation
-from bench.scenario.models import Handshake
-from bench.scenario.traffic import Constant
-from bench.telemetry.handshake import GATEWAY_FIELDS
+from bench.scenario import Constant, Handshake
+from bench.telemetry import GATEWAY_FIELDS
 
 _KEPT_SHARE = 1 / 6
 """Length of each trial with kept connections, as a part of that of a mode; rounded to half seconds."""

@@ -12,8 +12,7 @@ from bench.measure import StackReadings, Trial
 from bench.result import HandshakeKind, HandshakeMode, HandshakeResult
 from bench.stack import Stack
 from bench.stack.nodes import FLUSH_INTERVAL_S
-from bench.telemetry.access_log import EnvoyEntry, read_envoy_log, read_node_log, wait_until_flushed
-from bench.telemetry.handshake import collect_handshakes
+from bench.telemetry import EnvoyEntry, collect_handshakes, read_envoy_log, read_node_log, wait_until_flushed
 
 _MOST_OF_OTHER_KIND = 0.01
 """Part of the measured handshakes of a resumed mode that may be full: more would show in its CPU."""

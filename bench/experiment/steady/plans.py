@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.measure import TrialPlan
-from bench.scenario.models import Traffic
+from bench.scenario import Traffic
 from bench.translate import ConfigSource
 
 _ORDERS: tuple[tuple[ConfigSource, ConfigSource], ...] = (("static", "eds"), ("eds", "static"))

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.load.engine import schedule
 from bench.load.plan import LoadPlan, Stage
-from bench.scenario.traffic import Closed, Constant
+from bench.scenario import Closed, Constant
 
 SEQUENCES = 10_000_000_000
 """Sequence numbers that a stage has for itself: request *i* of stage *s* is ``s * SEQUENCES + i``."""

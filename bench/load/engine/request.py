@@ -8,7 +8,7 @@ from typing import Final
 from bench.errors import LoadError
 from bench.load.engine.check import Check
 from bench.load.plan import LoadPlan, RequestKind
-from bench.scenario.http_text import body_fault, header_fault, target_fault
+from bench.scenario import body_fault, header_fault, target_fault
 
 SEQUENCE_DIGITS: Final = 13
 REQUEST_ID: Final = f"{{run_id}}/{{sequence:0{SEQUENCE_DIGITS}d}}"

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from bench.scenario.traffic import Closed, Constant, Jitter, Poisson, Ramp, Schedule, Steps
+from bench.scenario import Closed, Constant, Jitter, Poisson, Ramp, Schedule, Steps
 
 CHUNK: Final = 1024
 """Due times computed at a time: small enough not to delay a request, large enough to cost nothing."""

@@ -17,7 +17,7 @@ from bench.load.packing import pack_sequences, unpack, unpack_sequences
 from bench.load.plan import LoadPlan
 from bench.result import Counts, SubsetOutcome
 from bench.result.reasons import Reason, ReasonCode
-from bench.scenario.traffic import Closed
+from bench.scenario import Closed
 
 LOST: Final = Reason(ReasonCode.WORKER_LOST).key
 """Reason of requests of which nobody knows any more whether they were sent."""

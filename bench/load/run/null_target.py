@@ -16,7 +16,7 @@ from bench.load.plan import LoadPlan, Stage, Target
 from bench.load.run.command import locust_environment
 from bench.load.run.launcher import Launcher
 from bench.load.run.runner import run_load
-from bench.scenario.traffic import Schedule, scaled
+from bench.scenario import Schedule, scaled
 
 _DURATION_S: Final = 3.0
 _WARM_UP_S: Final = 0.5
