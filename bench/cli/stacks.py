@@ -97,7 +97,7 @@ def pin_images(
     """Ask a registry for the digests of the official images, and use these from now on."""
     with make_console(as_json=as_json) as console:
         from bench.commands.images import pin_all
-        from bench.stack.images.pins import lock_path
+        from bench.stack.images import lock_path
 
         pinned = pin_all(mirror)
         console.say("\n".join(f"{image.role:<10} {image.reference}" for image in pinned))

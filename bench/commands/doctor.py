@@ -9,7 +9,7 @@ from bench.environment import Finding
 from bench.environment import doctor as examine_machine
 from bench.errors import StackError
 from bench.stack.binaries import Binary, find_envoy, find_nginx
-from bench.stack.images.pins import defaults
+from bench.stack.images import defaults
 from bench.stack.watches import known_watches
 
 

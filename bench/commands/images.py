@@ -6,9 +6,7 @@ import contextlib
 from collections.abc import Callable
 
 from bench.stack.engine import connect
-from bench.stack.images.pins import Default, pin
-from bench.stack.images.recipes import ROLES
-from bench.stack.images.supply import Image, supply_built
+from bench.stack.images import ROLES, Default, Image, pin, supply_built
 
 
 def pin_all(mirror: str | None) -> list[Default]:

@@ -61,12 +61,9 @@ def docker_backend(
         StackError: no engine, no Compose, or an image that cannot be had.
     """
     # The SDK is heavy, and the local stack does not need it.
-    from bench.stack.compose.command import find_compose, find_docker  # noqa: PLC0415
-    from bench.stack.compose.faults import ContainerFaults  # noqa: PLC0415
-    from bench.stack.compose.stack import ComposeStack  # noqa: PLC0415
-    from bench.stack.engine.connection import connect  # noqa: PLC0415
-    from bench.stack.images.recipes import Role  # noqa: PLC0415
-    from bench.stack.images.supply import supply_all  # noqa: PLC0415
+    from bench.stack.compose import ComposeStack, ContainerFaults, find_compose, find_docker  # noqa: PLC0415
+    from bench.stack.engine import connect  # noqa: PLC0415
+    from bench.stack.images import Role, supply_all  # noqa: PLC0415
 
     find_docker()
     wanted: dict[Role, str | None] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.child import Child
 from bench.errors import StackError
-from bench.stack.runs.folder import ProcessMark, RunFolder
+from bench.stack.runs import ProcessMark, RunFolder
 
 
 class Process(Child):

@@ -15,8 +15,7 @@ from bench.stack.components import ComponentTable
 from bench.stack.guard import Guard
 from bench.stack.placing import require_sound
 from bench.stack.protocol import StackSpec
-from bench.stack.runs.components import write_components
-from bench.stack.runs.folder import RunFolder
+from bench.stack.runs import RunFolder, write_components
 
 
 class Awaited(Protocol):

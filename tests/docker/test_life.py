@@ -19,7 +19,7 @@ from bench.stack import ResourceLimits
 from bench.stack.compose import project as project_module
 from bench.stack.compose.stack import ComposeStack
 from bench.stack.engine.labels import FOLDER_LABEL, OWNER_LABEL, RUN_LABEL
-from bench.stack.images.supply import supply
+from bench.stack.images.supply import supply_image
 from bench.stack.images.unfinished import BUILDER_LABEL, remove_unfinished
 from bench.stack.runs import end_orphans, find_runs
 from bench.verify.calls import Call, make_calls
@@ -152,12 +152,12 @@ def test_a_subnet_that_somebody_takes_in_between_is_given_up_for_another(
 
 def test_an_image_that_is_not_here_and_cannot_be_pulled_is_named(engine):
     with pytest.raises(StackError, match=r"image localhost:1/nobody/envoy:0 is not here"):
-        supply(engine, "envoy", wished="localhost:1/nobody/envoy:0")
+        supply_image(engine, "envoy", wished="localhost:1/nobody/envoy:0")
 
 
 def test_an_image_of_something_else_is_refused(engine, images):
     with pytest.raises(StackError, match="/usr/local/bin/envoy"):
-        supply(engine, "envoy", wished=images.nginx.id)
+        supply_image(engine, "envoy", wished=images.nginx.id)
 
 
 def test_limits_are_those_of_the_specification_and_stacks_stand_side_by_side(stack, images, material):

@@ -10,7 +10,7 @@ from bench.errors import StackError
 from bench.stack.images import pins
 from bench.stack.images import supply as supply_module
 from bench.stack.images.pins import OFFICIAL, pin
-from bench.stack.images.supply import supply
+from bench.stack.images.supply import supply_image
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
@@ -86,13 +86,13 @@ def test_a_pinned_image_is_pulled_by_its_digest_and_what_the_tag_says_later_does
     with pytest.MonkeyPatch.context() as patch:
         # As on a machine that has built none: what is built here is preferred to waiting for a registry.
         patch.setattr(supply_module, "recipe", _other_recipe(supply_module.recipe))
-        found = supply(engine, "nginx", tell=told.append)
+        found = supply_image(engine, "nginx", tell=told.append)
 
     assert (found.origin, found.id) == ("official", images.nginx.id)
     assert found.reference == pinned["nginx"].reference
     assert told == [f"pulling {found.reference}"]
     # A second run finds it without asking anybody.
-    assert supply(engine, "nginx", tell=told.append).origin == "official"
+    assert supply_image(engine, "nginx", tell=told.append).origin == "official"
     assert len(told) == 1
 
 
@@ -107,7 +107,7 @@ def test_without_an_answer_nothing_is_pinned_and_an_equal_image_is_built_after_s
     lock.write_text(f"nginx: {{of: '{OFFICIAL['nginx']}', image: '{gone}/nginx@sha256:{'0' * 64}'}}\n")
     monkeypatch.setattr(supply_module, "recipe", _other_recipe(supply_module.recipe))
     told = []
-    built = supply(engine, "nginx", tell=told.append)
+    built = supply_image(engine, "nginx", tell=told.append)
     try:
         assert built.origin == "built"
         assert "cannot be pulled" in told[1]

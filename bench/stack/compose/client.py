@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.stack.compose.folders import FILES, account
-from bench.stack.images.recipes import PYTHON
+from bench.stack.images import PYTHON
 
 _WORKER = re.compile(r"worker-(\d+)")
 

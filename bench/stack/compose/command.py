@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.child import tail
 from bench.errors import StackError
 from bench.stack.processes import Process
-from bench.stack.runs.folder import RunFolder
+from bench.stack.runs import RunFolder
 
 _SUBNET_CLASHES = ("Pool overlaps", "overlaps with other one", "could not find an available")
 _NAME_CLASHES = ("is already in use by container", "already exists")

@@ -12,8 +12,8 @@ import yaml
 
 from bench.errors import StackError
 from bench.stack.compose.layout import EXTERNAL, MESH, Layout
-from bench.stack.engine.labels import PART_LABEL
-from bench.stack.images.definitions import COMPOSE_FILE, read_definition
+from bench.stack.engine import PART_LABEL
+from bench.stack.images import COMPOSE_FILE, read_definition
 from bench.stack.protocol import ResourceLimits
 
 

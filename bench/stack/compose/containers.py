@@ -17,8 +17,7 @@ from docker import DockerClient
 from docker.errors import APIError, DockerException
 
 from bench.errors import StackError
-from bench.stack.engine.connection import engine_errors_explained
-from bench.stack.engine.labels import RUN_LABEL
+from bench.stack.engine import RUN_LABEL, engine_errors_explained
 
 _SERVICE_LABEL = "com.docker.compose.service"
 _NUMBER_LABEL = "com.docker.compose.container-number"

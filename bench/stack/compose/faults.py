@@ -13,9 +13,8 @@ from bench.errors import StackError
 from bench.stack.compose.folders import KEYS, proxy_account, replace_server_certificate
 from bench.stack.compose.layout import EXTERNAL
 from bench.stack.compose.stack import ComposeStack
-from bench.stack.engine.connection import engine_errors_explained
-from bench.stack.engine.labels import RUN_LABEL
-from bench.stack.images.supply import LABEL, supply
+from bench.stack.engine import RUN_LABEL, engine_errors_explained
+from bench.stack.images import LABEL, supply_image
 from bench.stack.nodes import await_new_workers, children_of, is_running
 
 _TC = "/usr/sbin/tc"
@@ -164,7 +163,7 @@ class ContainerFaults:
     def _tc(self, part: str, arguments: list[str]) -> str:
         """Run tc in a part's network, in a container that has the right to and ends with it; what it said."""
         if self._tools is None:
-            self._tools = supply(self._stack.project.engine, "tools").id
+            self._tools = supply_image(self._stack.project.engine, "tools").id
         try:
             with engine_errors_explained(f"disturbing {part}"):
                 said: bytes = self._stack.project.engine.containers.run(

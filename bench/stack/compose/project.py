@@ -16,12 +16,10 @@ from bench.stack.compose.layout import Layout, lay_out
 from bench.stack.compose.services import StackFolders, services_of
 from bench.stack.compose.subnets import choose_subnets
 from bench.stack.compose.writing import write_stack
-from bench.stack.engine.labels import FOLDER_LABEL, OWNER_LABEL, RUN_LABEL
-from bench.stack.engine.sweep import sweep
-from bench.stack.images.supply import ImageSet
+from bench.stack.engine import FOLDER_LABEL, OWNER_LABEL, RUN_LABEL, sweep
+from bench.stack.images import ImageSet
 from bench.stack.protocol import StackSpec
-from bench.stack.runs.containers import mark_containers
-from bench.stack.runs.folder import RunFolder
+from bench.stack.runs import RunFolder, mark_containers
 
 _ATTEMPTS = 3
 """Somebody else may take a subnet between the look and the start."""

@@ -28,8 +28,7 @@ from bench.stack.compose.folders import (
 )
 from bench.stack.compose.layout import Layout, Pod
 from bench.stack.compose.subnets import Network
-from bench.stack.images.recipes import ENVOY, NGINX, PACKAGES, PYTHON
-from bench.stack.images.supply import Image, ImageSet
+from bench.stack.images import ENVOY, NGINX, PACKAGES, PYTHON, Image, ImageSet
 from bench.stack.placing import proxies_in_order
 from bench.stack.protocol import GENERATOR, ProxySpec, ResourceLimits, StackSpec
 

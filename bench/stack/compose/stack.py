@@ -18,13 +18,11 @@ from bench.stack.compose.folders import proxy_account
 from bench.stack.compose.layout import node_address
 from bench.stack.compose.project import Project
 from bench.stack.compose.writing import seen_from_outside
-from bench.stack.engine.connection import connect
-from bench.stack.images.supply import ImageSet, supply_all
+from bench.stack.engine import connect
+from bench.stack.images import ImageSet, supply_all
 from bench.stack.placing import match_listeners, proxies_in_order
 from bench.stack.protocol import ClientPlace, Component, NodeSpec, ProxySpec, StackSpec
-from bench.stack.runs.components import write_components
-from bench.stack.runs.folder import RunFolder
-from bench.stack.runs.stale import end_processes
+from bench.stack.runs import RunFolder, end_processes, write_components
 from bench.stack.supervised import SupervisedStack
 from bench.stack.watches import require_container_watches, watches_of
 

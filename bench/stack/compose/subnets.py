@@ -11,7 +11,7 @@ import psutil
 from docker import DockerClient
 
 from bench.errors import StackError
-from bench.stack.engine.connection import engine_errors_explained
+from bench.stack.engine import engine_errors_explained
 
 Network = ipaddress.IPv4Network
 

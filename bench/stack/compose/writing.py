@@ -19,7 +19,7 @@ from bench.stack.compose.folders import (
 )
 from bench.stack.compose.layout import MESH, Layout, closed_port, node_address
 from bench.stack.compose.services import REDIRECT_RULES, StackFolders, redirect_rules
-from bench.stack.images.supply import ImageSet
+from bench.stack.images import ImageSet
 from bench.stack.placing import endpoints_of, files_of, proxies_in_order
 from bench.stack.protocol import StackSpec
 from bench.stack.proxies import socket_fits

@@ -21,7 +21,7 @@ from docker import DockerClient
 from docker.errors import APIError, NotFound
 
 from bench.errors import StackError
-from bench.stack.engine.connection import engine_errors_explained
+from bench.stack.engine import engine_errors_explained
 from bench.stack.images.definitions import definitions_folder
 from bench.stack.images.recipes import Role
 

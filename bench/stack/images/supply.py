@@ -18,7 +18,7 @@ from docker.models.images import Image as EngineImage
 
 from bench.errors import StackError
 from bench.stack.binaries import Binary
-from bench.stack.engine.connection import engine_errors_explained
+from bench.stack.engine import engine_errors_explained
 from bench.stack.images.definitions import read_definition
 from bench.stack.images.pins import Default, default_image
 from bench.stack.images.recipes import ENVOY, NGINX, Recipe, Role, recipe
@@ -78,17 +78,17 @@ def supply_all(
     with_tools: bool = False,
     tell: Tell = lambda _: None,
 ) -> ImageSet:
-    """All images of a stack; arguments and errors as ``supply``."""
+    """All images of a stack; arguments and errors as ``supply_image``."""
     named = wished or {}
     return ImageSet(
-        envoy=supply(client, "envoy", wished=named.get("envoy"), tell=tell),
-        nginx=supply(client, "nginx", wished=named.get("nginx"), tell=tell),
-        generator=supply(client, "generator", wished=named.get("generator"), tell=tell),
-        tools=supply(client, "tools", wished=named.get("tools"), tell=tell) if with_tools else None,
+        envoy=supply_image(client, "envoy", wished=named.get("envoy"), tell=tell),
+        nginx=supply_image(client, "nginx", wished=named.get("nginx"), tell=tell),
+        generator=supply_image(client, "generator", wished=named.get("generator"), tell=tell),
+        tools=supply_image(client, "tools", wished=named.get("tools"), tell=tell) if with_tools else None,
     )
 
 
-def supply(
+def supply_image(
     client: DockerClient, role: Role, *, wished: str | None = None, tell: Tell = lambda _: None
 ) -> Image:
     """Find, pull or build the image of *role*.

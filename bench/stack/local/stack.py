@@ -25,9 +25,7 @@ from bench.stack.placing import (
 )
 from bench.stack.processes import Process, stop_all
 from bench.stack.protocol import ClientPlace, Component, NodeSpec, ProxySpec, StackSpec
-from bench.stack.runs.components import write_components
-from bench.stack.runs.folder import RunFolder
-from bench.stack.runs.stale import end_processes
+from bench.stack.runs import RunFolder, end_processes, write_components
 from bench.stack.supervised import SupervisedStack, write_errors_explained
 from bench.stack.watches import require_local_watches, watches_of
 

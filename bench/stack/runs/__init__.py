@@ -1,5 +1,7 @@
 """Run folders: private, supervised, and cleared when a run was killed."""
 
+from bench.stack.runs.components import write_components
+from bench.stack.runs.containers import mark_containers
 from bench.stack.runs.folder import ProcessMark, RunFolder
 from bench.stack.runs.stale import (
     Run,
@@ -24,5 +26,7 @@ __all__ = [
     "end_processes",
     "end_run",
     "find_runs",
+    "mark_containers",
     "supervised_folder",
+    "write_components",
 ]

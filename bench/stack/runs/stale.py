@@ -147,8 +147,7 @@ def end_containers(folder: RunFolder) -> None:
     project = marked_project(folder)
     if project is None:
         return
-    from bench.stack.engine.connection import connect  # noqa: PLC0415 - the SDK is heavy and seldom needed
-    from bench.stack.engine.sweep import sweep  # noqa: PLC0415
+    from bench.stack.engine import connect, sweep  # noqa: PLC0415 - the SDK is heavy and seldom needed
 
     with contextlib.closing(connect()) as client:
         sweep(client, project)
@@ -160,8 +159,7 @@ def end_orphans() -> list[str]:
     Raises:
         StackError: something cannot be removed.
     """
-    from bench.stack.engine.connection import connect  # noqa: PLC0415 - as above
-    from bench.stack.engine.sweep import orphans, sweep  # noqa: PLC0415
+    from bench.stack.engine import connect, orphans, sweep  # noqa: PLC0415 - as above
 
     try:
         client = connect()
