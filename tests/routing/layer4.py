@@ -29,7 +29,7 @@ from tests.explain.samples import Sample
 from tests.explain.world import standing
 from tests.routing.generated_layer4 import INVENTORY, NAMES, generate
 
-CLOSED = frozenset()
+_TRIES = 3
 
 
 @dataclass
@@ -104,7 +104,7 @@ def _try(seed, registry, resources, router, tally, *, most, world):
         if routed is not None and routed != explained:
             tally.wrong.append(f"seed {seed} {connection}: routing {set(routed)}, explain {set(explained)}")
         if world is not None:
-            _call(world, trace, connection, explained, tally)
+            _call(world, trace, connection, explained, tally, seed=seed)
 
 
 def _explained(registry, resources, connection):
@@ -119,7 +119,7 @@ def _explained(registry, resources, connection):
     return Trace(request, hop)
 
 
-def _call(world, trace, connection, explained, tally):
+def _call(world, trace, connection, explained, tally, *, seed):
     """Send it for real: HTTP inside, which the endpoint answers with 200."""
     sockets = world.listeners["client"]
     port = sockets.get((connection.address, connection.port)) or sockets.get(("0.0.0.0", connection.port))
@@ -128,16 +128,23 @@ def _call(world, trace, connection, explained, tally):
     sample = Sample(connection.port, connection.sni or "no-name.test", tls=connection.sni is not None)
     if connection.sni == "":
         return  # Python's TLS client sends a name wherever it has one.
-    seen = Call(world, sample, f"c{tally.cases}", list(trace.endings())).send(Target(port))
+    # A TCP connection bears no id in the logs: on a busy machine its neighbour's line may be read for it.
+    # Envoy decides the same way each time, so what disagrees does so again.
+    for attempt in range(_TRIES):
+        call = Call(world, sample, f"c{tally.cases}-{attempt}", list(trace.endings()))
+        seen = call.send(Target(port))
+        if _agrees(seen, explained, world):
+            return
+    tally.wrong.append(f"seed {seed} {connection}: explain {set(explained)}, a real Envoy {seen}")
+
+
+def _agrees(seen, explained, world):
     answered = seen.status == 200
     if explained == {"closed"}:
-        agrees = not answered
-    elif "closed" in explained:
-        agrees = True
-    else:
-        agrees = answered and seen.endpoint in {world.real(each) for each in explained}
-    if not agrees:
-        tally.wrong.append(f"{connection}: explain {set(explained)}, a real Envoy {seen}")
+        return not answered
+    if "closed" in explained:
+        return True
+    return answered and seen.endpoint in {world.real(each) for each in explained}
 
 
 def main(arguments):
