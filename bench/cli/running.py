@@ -131,8 +131,8 @@ def drive(
 ) -> None:
     """Put the scenario's load on a system that runs elsewhere, and verify every answer."""
     with make_console(quiet=quiet, as_json=as_json) as console:
-        from bench.experiment.drive.flow import drive as drive_target
-        from bench.experiment.drive.target import DriveOptions
+        from bench.experiment.drive import DriveOptions
+        from bench.experiment.drive import drive as drive_target
         from bench.scenario.load import load_scenario
         from bench.scenario.overrides import override
 
@@ -169,7 +169,7 @@ def faults(
 ) -> None:
     """Inject faults into a running load and see whether each is noticed and named."""
     with make_console(quiet=quiet, as_json=as_json) as console:
-        from bench.experiment.faults.run import FaultsOptions, prove
+        from bench.experiment.faults import FaultsOptions, prove
         from bench.scenario.load import load_scenario
         from bench.scenario.overrides import override
 

@@ -51,8 +51,7 @@ def capacity(
 ) -> None:
     """Find the highest rate that meets the limits, and what stands in the way of more."""
     with make_console(quiet=quiet, as_json=as_json) as console:
-        from bench.experiment.capacity.flow import find_capacity
-        from bench.experiment.capacity.settings import CapacityOptions
+        from bench.experiment.capacity import CapacityOptions, find_capacity
         from bench.scenario.load import load_scenario
         from bench.scenario.overrides import override
 

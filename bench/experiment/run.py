@@ -10,14 +10,12 @@ from pathlib import Path
 
 from bench.analysis.limits import samples_needed
 from bench.certs import Material
-from bench.experiment.capacity.within_run import measure_capacity, planned_s
-from bench.experiment.handshake.flow import measure_handshakes
-from bench.experiment.handshake.plans import handshake_plans, handshake_variations
+from bench.experiment.capacity import measure_capacity, planned_s
+from bench.experiment.handshake import handshake_plans, handshake_variations, measure_handshakes
 from bench.experiment.instruments import REAL, Instruments, one_generator
 from bench.experiment.options import RunOptions
 from bench.experiment.run_context import AROUND_TRIAL_S, RunContext
-from bench.experiment.steady.flow import BASELINE_S, measure_steady
-from bench.experiment.steady.plans import steady_plans
+from bench.experiment.steady import BASELINE_S, measure_steady, steady_plans
 from bench.experiment.verification import WrongPathError
 from bench.measure import Finished, RunRecord, fingerprint_of, kept, require_matchable
 from bench.observer import Observer
