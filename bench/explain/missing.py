@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.explain.proxies import Proxies, TranslatedProxy
 from bench.explain.rules import FateCode, fate_of, rules_for
 from bench.istio.cluster_names import ClusterName, parse_cluster_name
-from bench.istio.registry.services import Service
+from bench.istio.registry import Service
 
 
 @dataclass(frozen=True, slots=True)

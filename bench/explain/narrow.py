@@ -9,9 +9,7 @@ from bench.explain.proxies import possible_names
 from bench.explain.request import Request, host_of
 from bench.istio.hosts import covers, is_wildcard
 from bench.istio.inventory import Proxy
-from bench.istio.registry import Registry
-from bench.istio.registry.services import Service
-from bench.istio.registry.virtual_services import BoundVirtualService
+from bench.istio.registry import BoundVirtualService, Registry, Service
 
 
 def narrowed(registry: Registry, request: Request, client: Proxy) -> Registry:

@@ -13,8 +13,7 @@ from bench.explain.clusters import Clusters, written_address
 from bench.explain.resources import Sources
 from bench.explain.servers import ServerCertificate
 from bench.istio.inventory import Proxy
-from bench.istio.registry import ProxyView, Registry
-from bench.istio.registry.services import Origin, Service
+from bench.istio.registry import Origin, ProxyView, Registry, Service
 from bench.translate import ProxyConfig, TlsMaterial, translate
 
 STAND_INS = TlsMaterial(

@@ -8,8 +8,8 @@ from functools import cached_property
 
 from bench.errors import Position
 from bench.explain.trace import Origin
-from bench.istio.registry.services import Origin as Declared
-from bench.istio.registry.services import Service
+from bench.istio.registry import Origin as Declared
+from bench.istio.registry import Service
 from bench.istio.resource import Resources
 
 

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bench.istio.hosts import covers, expand_host, is_wildcard
-from bench.istio.models.destination_rule import DestinationRule
-from bench.istio.registry import ProxyView
-from bench.istio.registry.destination_rules import MergedRule
-from bench.istio.registry.services import Service
+from bench.istio.models import DestinationRule
+from bench.istio.registry import MergedRule, ProxyView, Service
 from bench.istio.resource import Resource
 
 

@@ -13,8 +13,7 @@ from bench.istio.documents import Document
 from bench.istio.kinds import ISTIO_GROUP, ISTIO_VERSIONS, KINDS, OTHER_ISTIO_KINDS, Kind
 from bench.istio.problem import Code, Path, Problem, Stage, path_text
 from bench.istio.resource import DEFAULT_NAMESPACE, Resource
-from bench.istio.validation.findings import Finding
-from bench.istio.validation.resource import inspect
+from bench.istio.validation import Finding, inspect
 
 _METADATA_FIELDS = (
     "name",

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from bench.istio.models.destination_rule import DestinationRule
-from bench.istio.models.gateway import Gateway
-from bench.istio.models.kubernetes import (
+from bench.istio.models import (
+    DestinationRule,
     EndpointSlice,
+    Gateway,
     Namespace,
     Pod,
     RequestAuthentication,
     Secret,
     Service,
+    ServiceEntry,
+    VirtualService,
+    WorkloadEntry,
 )
-from bench.istio.models.service_entry import ServiceEntry
-from bench.istio.models.virtual_service import VirtualService
-from bench.istio.models.workload_entry import WorkloadEntry
 
 ISTIO_GROUP = "networking.istio.io"
 ISTIO_VERSIONS = ("v1", "v1beta1", "v1alpha3")

@@ -10,19 +10,19 @@ from pydantic import BaseModel
 
 from bench.errors import Position
 from bench.istio.documents import Document
-from bench.istio.models.destination_rule import DestinationRule
-from bench.istio.models.gateway import Gateway
-from bench.istio.models.kubernetes import (
+from bench.istio.models import (
+    DestinationRule,
     EndpointSlice,
+    Gateway,
     Namespace,
     Pod,
     RequestAuthentication,
     Secret,
     Service,
+    ServiceEntry,
+    VirtualService,
+    WorkloadEntry,
 )
-from bench.istio.models.service_entry import ServiceEntry
-from bench.istio.models.virtual_service import VirtualService
-from bench.istio.models.workload_entry import WorkloadEntry
 from bench.istio.problem import Path, Problem
 
 SpecT = TypeVar("SpecT", bound=BaseModel)

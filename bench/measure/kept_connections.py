@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.istio.models.destination_rule import DestinationRule, TrafficPolicy
+from bench.istio.models import DestinationRule, TrafficPolicy
 from bench.istio.resource import Resources
 
 

@@ -11,8 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from bench.istio.inventory import Inventory, Proxy
-from bench.istio.models.service_entry import ServiceEntry
-from bench.istio.models.workload_entry import WorkloadEntry
+from bench.istio.models import ServiceEntry, WorkloadEntry
 from bench.istio.resource import Resource, Resources
 from bench.routing.decision import Endpoint
 from bench.routing.kubernetes import kubernetes_services

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from bench.istio.inventory import Proxy
-from bench.istio.models.virtual_service import HTTPMatchRequest, StringMatch
+from bench.istio.models import HTTPMatchRequest, StringMatch
 from bench.routing.decision import CannotJudgeError
 from bench.routing.patterns import Test, compile_test, is_present_only
 from bench.routing.request import JOINED, Message, is_owned_by_envoy

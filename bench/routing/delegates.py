@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from bench.errors import Position
-from bench.istio.models.virtual_service import HTTPMatchRequest, HTTPRoute, StringMatch, VirtualService
+from bench.istio.models import HTTPMatchRequest, HTTPRoute, StringMatch, VirtualService
 from bench.istio.resource import Resource
 from bench.routing.names import is_visible
 

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.istio.inventory import Inventory, Proxy
-from bench.istio.models.gateway import Gateway, Server
-from bench.istio.models.virtual_service import VirtualService
+from bench.istio.models import Gateway, Server, VirtualService
 from bench.istio.resource import Resource
 from bench.routing.catalog import KnownServices
 from bench.routing.clusters import Clusters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from bench.istio.inventory import Inventory, Proxy, ServiceFact
-from bench.istio.models.kubernetes import EndpointSlice, Service, ServicePort
+from bench.istio.models import EndpointSlice, Service, ServicePort
 from bench.istio.resource import Resource, Resources
 from bench.routing.decision import Endpoint
 from bench.routing.protocols import service_protocol

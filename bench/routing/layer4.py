@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from bench.istio.models.virtual_service import L4MatchAttributes, TLSMatchAttributes, VirtualService
+from bench.istio.models import L4MatchAttributes, TLSMatchAttributes, VirtualService
 from bench.istio.resource import Resource
 from bench.routing.decision import CannotJudgeError
 from bench.routing.names import covers, full_name, gateway_name, is_visible, narrower, privacy

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.istio.models.virtual_service import HTTPMatchRequest, VirtualService
+from bench.istio.models import HTTPMatchRequest, VirtualService
 from bench.istio.resource import Resource, Resources
 from bench.routing.decision import Decision, Unjudged
 from bench.routing.delegates import http_rules

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from bench.istio.models.virtual_service import (
+from bench.istio.models import (
     L4MatchAttributes,
     RouteDestination,
     TLSMatchAttributes,

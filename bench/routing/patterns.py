@@ -8,7 +8,7 @@ from typing import Any
 
 import re2
 
-from bench.istio.models.virtual_service import StringMatch
+from bench.istio.models import StringMatch
 
 Test = Callable[[str], bool]
 _GROUP = re.compile(r"\\([0-9])")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.istio.models.virtual_service import HTTPRedirect, StringMatch
+from bench.istio.models import HTTPRedirect, StringMatch
 from bench.routing.request import Message
 from bench.routing.rewriting import PathChange, replaced_prefix
 

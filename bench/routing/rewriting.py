@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from bench.istio.models.virtual_service import HeaderOperations, HTTPRewrite, StringMatch
+from bench.istio.models import HeaderOperations, HTTPRewrite, StringMatch
 from bench.routing.decision import CannotJudgeError
 from bench.routing.patterns import compile_regex
 from bench.routing.request import Message

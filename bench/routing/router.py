@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from bench.istio.inventory import Inventory, Proxy
-from bench.istio.models.virtual_service import VirtualService
+from bench.istio.models import VirtualService
 from bench.istio.resource import Resource, Resources
 from bench.routing.catalog import Catalog, KnownServices
 from bench.routing.clusters import Cluster, Clusters

@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from bench.errors import Position
 from bench.istio.inventory import Proxy
-from bench.istio.models.virtual_service import (
+from bench.istio.models import (
     CorsPolicy,
     Destination,
     HTTPMatchRequest,

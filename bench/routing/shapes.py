@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from bench.istio.models.virtual_service import HTTPMatchRequest, StringMatch
+from bench.istio.models import HTTPMatchRequest, StringMatch
 from bench.routing.patterns import is_present_only
 from bench.routing.request import Request, is_owned_by_envoy
 from bench.routing.sampling import sample

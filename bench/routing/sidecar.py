@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from bench.istio.inventory import Inventory, Proxy
-from bench.istio.models.virtual_service import VirtualService
+from bench.istio.models import VirtualService
 from bench.istio.resource import Resource
 from bench.routing.catalog import KnownServices
 from bench.routing.clusters import Clusters

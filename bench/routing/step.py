@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from bench.istio.models.virtual_service import CorsPolicy
+from bench.istio.models import CorsPolicy
 from bench.routing.decision import Branch, CannotJudgeError, Hop, LocalAnswer, Outcome, Unjudged
 from bench.routing.patterns import compile_test
 from bench.routing.request import Message

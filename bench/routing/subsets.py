@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from bench.istio.inventory import Inventory, Proxy
-from bench.istio.models.destination_rule import DestinationRule, TrafficPolicy
+from bench.istio.models import DestinationRule, TrafficPolicy
 from bench.istio.resource import Resource, Resources
 from bench.routing.names import covers, is_wildcard, written_name
 from bench.routing.service import KnownService

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bench.errors import Position
-from bench.istio.registry.view import ProxyView
+from bench.istio.registry import ProxyView
 from bench.translate.config import ConfigSource, TlsMaterial
 from bench.translate.notices import Notice, TranslationWarning
 from bench.translate.origins import Origins

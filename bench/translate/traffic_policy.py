@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.istio.models.destination_rule import DestinationRule, Subset, TrafficPolicy
+from bench.istio.models import DestinationRule, Subset, TrafficPolicy
 
 
 def port_policy(policy: TrafficPolicy | None, port: int) -> tuple[TrafficPolicy | None, bool]:

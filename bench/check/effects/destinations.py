@@ -11,7 +11,7 @@ from bench.check.finding import Finding, Level
 from bench.errors import Position
 from bench.explain import destination_of, why_missing
 from bench.istio.cluster_names import parse_cluster_name
-from bench.istio.registry.services import Origin
+from bench.istio.registry import Origin
 
 _MOST_KINDS = 2
 """Kinds of requests that are written out."""

@@ -13,10 +13,9 @@ from bench.errors import Position
 from bench.explain import STAND_INS, FateCode, UpstreamTls, fate_of, rules_for, wrong_name
 from bench.istio.cluster_names import parse_cluster_name
 from bench.istio.hosts import covers, expand_host, is_ip, is_wildcard
-from bench.istio.models.destination_rule import DestinationRule, TrafficPolicy
+from bench.istio.models import DestinationRule, TrafficPolicy
 from bench.istio.problem import Path
-from bench.istio.registry import ProxyView
-from bench.istio.registry.services import Service
+from bench.istio.registry import ProxyView, Service
 from bench.istio.resource import Resource
 from bench.translate import Notice
 

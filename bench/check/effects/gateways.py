@@ -24,7 +24,7 @@ from bench.explain import (
     host_of,
 )
 from bench.istio.hosts import covers, is_ip, is_wildcard, overlap
-from bench.istio.registry.services import Origin
+from bench.istio.registry import Origin
 from bench.translate import unpack
 
 _MOST_HOSTS = 6

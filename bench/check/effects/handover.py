@@ -26,7 +26,7 @@ from bench.explain import (
     speaks_tls,
 )
 from bench.istio.cluster_names import parse_cluster_name
-from bench.istio.registry.services import Origin
+from bench.istio.registry import Origin
 from bench.translate import Notice
 
 _CLOSED = frozenset(

@@ -11,8 +11,8 @@ from bench.check.finding import Finding, Level, finding
 from bench.errors import Position
 from bench.explain import TranslatedProxy
 from bench.istio.hosts import MESH, expand_gateway, expand_host, overlap
-from bench.istio.models.virtual_service import HTTPRoute, TCPRoute, TLSRoute, VirtualService
-from bench.istio.registry.services import Protocol, Service, is_exported
+from bench.istio.models import HTTPRoute, TCPRoute, TLSRoute, VirtualService
+from bench.istio.registry import Protocol, Service, is_exported
 from bench.istio.resource import Resource
 
 _Rule = HTTPRoute | TLSRoute | TCPRoute

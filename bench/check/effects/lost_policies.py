@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from bench.check.effects.survey import Survey
 from bench.check.finding import Finding, Level, finding
 from bench.explain import FateCode, fate_of, rules_for
-from bench.istio.models.destination_rule import TrafficPolicy
-from bench.istio.registry.destination_rules import MergedRule
-from bench.istio.registry.services import Service
+from bench.istio.models import TrafficPolicy
+from bench.istio.registry import MergedRule, Service
 
 _LIMITS = (("connection_pool", "connectionPool"), ("outlier_detection", "outlierDetection"))
 """Settings that protect: losing one in silence hurts."""

@@ -11,7 +11,7 @@ from bench.errors import Position
 from bench.explain import ANY_ADDRESS, TranslatedProxy, socket_of
 from bench.istio.cluster_names import parse_cluster_name
 from bench.istio.hosts import covers, is_wildcard
-from bench.istio.registry.services import PUBLIC, Protocol, Resolution, Service, ServicePort
+from bench.istio.registry import PUBLIC, Protocol, Resolution, Service, ServicePort
 
 _SILENT = frozenset({Protocol.MONGO, Protocol.MYSQL, Protocol.REDIS})
 """Plain TCP by other names, of which istioctl (IST0134) says nothing."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from bench.check.finding import Finding, Level, finding
 from bench.check.rules.surroundings import Surroundings, selects
 from bench.istio.hosts import MESH
-from bench.istio.models.virtual_service import VirtualService
+from bench.istio.models import VirtualService
 from bench.istio.problem import Path
 
 _CLAIM = "@request.auth.claims"

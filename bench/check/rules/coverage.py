@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bench.istio.models.virtual_service import HTTPMatchRequest, StringMatch
+from bench.istio.models import HTTPMatchRequest, StringMatch
 
 
 def covers_match(first: HTTPMatchRequest, second: HTTPMatchRequest) -> bool:

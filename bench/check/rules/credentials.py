@@ -10,7 +10,7 @@ from cryptography import x509
 
 from bench.check.finding import Finding, Level, finding
 from bench.check.rules.surroundings import Surroundings
-from bench.istio.models.kubernetes import Secret
+from bench.istio.models import Secret
 
 _CERTIFICATE_KEYS = (("tls.crt", "tls.key"), ("cert", "key"))
 """Pairs that istiod reads: of a TLS secret, else of a generic one."""

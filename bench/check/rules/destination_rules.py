@@ -19,7 +19,7 @@ from bench.check.rules.surroundings import (
     selects,
 )
 from bench.istio.hosts import covers, is_wildcard
-from bench.istio.models.destination_rule import DestinationRule
+from bench.istio.models import DestinationRule
 from bench.istio.resource import Resource
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from bench.check.finding import Finding, Level, finding
 from bench.check.rules.references import Reference, references
 from bench.check.rules.surroundings import KnownHost, Surroundings
-from bench.istio.models.virtual_service import VirtualService
+from bench.istio.models import VirtualService
 from bench.istio.resource import Resource
 
 

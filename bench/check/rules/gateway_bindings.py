@@ -11,8 +11,8 @@ from dataclasses import replace
 from bench.check.finding import Finding, Level, finding
 from bench.check.rules.surroundings import Surroundings
 from bench.istio.hosts import MESH, expand_gateway, overlap
-from bench.istio.models.gateway import Gateway
-from bench.istio.models.virtual_service import (
+from bench.istio.models import (
+    Gateway,
     HTTPMatchRequest,
     HTTPRoute,
     L4MatchAttributes,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from bench.check.finding import Finding, Level, finding
 from bench.check.rules.surroundings import Surroundings, selector_text, selects
-from bench.istio.models.gateway import Gateway, Server, ServerTLSSettings
+from bench.istio.models import Gateway, Server, ServerTLSSettings
 from bench.istio.problem import Path
 from bench.istio.resource import Resource
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from bench.check.finding import Finding, Level, finding
 from bench.check.rules.services import SYSTEM_NAMESPACES
 from bench.check.rules.surroundings import Surroundings
-from bench.istio.models.kubernetes import Pod
+from bench.istio.models import Pod
 from bench.istio.resource import Resource
 
 _LABEL, _REVISION = "istio-injection", "istio.io/rev"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from bench.check.finding import Finding, Level, finding
 from bench.check.rules.surroundings import EVERYONE, Surroundings, scopes_of
 from bench.istio.hosts import MESH, is_wildcard, overlap
-from bench.istio.models.virtual_service import VirtualService
+from bench.istio.models import VirtualService
 from bench.istio.resource import Resource
 
 Claims = dict[tuple[str, str], list[Resource[VirtualService]]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.istio.models.virtual_service import (
+from bench.istio.models import (
     Destination,
     HTTPRoute,
     HTTPRouteDestination,

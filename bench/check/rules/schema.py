@@ -7,11 +7,9 @@ from dataclasses import replace
 
 from bench.check.finding import Finding, Level, finding
 from bench.check.rules.surroundings import Surroundings
-from bench.istio.models.virtual_service import VirtualService
+from bench.istio.models import VirtualService
 from bench.istio.problem import Code, Problem, path_text
-from bench.istio.validation.findings import Findings
-from bench.istio.validation.resource import inspect
-from bench.istio.validation.unused_rules import warn_about_unused_rules
+from bench.istio.validation import Findings, inspect, warn_about_unused_rules
 
 
 def refusals(problems: Iterable[Problem]) -> Iterator[Finding]:

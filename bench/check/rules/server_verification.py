@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from bench.check.finding import Finding, Level, finding
 from bench.check.rules.surroundings import Surroundings
-from bench.istio.models.destination_rule import ClientTLSSettings, DestinationRule, TrafficPolicy
+from bench.istio.models import ClientTLSSettings, DestinationRule, TrafficPolicy
 from bench.istio.problem import Path
 from bench.istio.resource import Resource
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from bench.check.finding import Finding, Level, finding
 from bench.check.rules.surroundings import EVERYONE, Surroundings, scopes_of
-from bench.istio.models.service_entry import ServiceEntry
+from bench.istio.models import ServiceEntry
 from bench.istio.resource import Resource
 
 _NEEDS_ADDRESS = ("", "TCP")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from bench.check.finding import Finding, Level, finding
 from bench.check.rules.surroundings import Surroundings
-from bench.istio.models.kubernetes import Service, ServicePort
+from bench.istio.models import Service, ServicePort
 from bench.istio.resource import Resource
 
 SYSTEM_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})

@@ -11,8 +11,7 @@ from bench.check.finding import Finding, Level, finding
 from bench.check.rules.references import Reference, references
 from bench.check.rules.surroundings import Surroundings
 from bench.istio.hosts import MESH, covers, is_wildcard
-from bench.istio.models.destination_rule import DestinationRule
-from bench.istio.models.virtual_service import VirtualService
+from bench.istio.models import DestinationRule, VirtualService
 from bench.istio.resource import Resource
 
 

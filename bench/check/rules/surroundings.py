@@ -10,8 +10,7 @@ from typing import Any
 from bench.istio.documents import Document
 from bench.istio.hosts import expand_gateway, expand_host, is_wildcard
 from bench.istio.inventory import Inventory, Semantics, ServiceFact
-from bench.istio.models.gateway import Gateway
-from bench.istio.models.kubernetes import Service, ServicePort
+from bench.istio.models import Gateway, Service, ServicePort
 from bench.istio.resource import Resource, Resources
 
 EVERYONE = "*"

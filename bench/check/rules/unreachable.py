@@ -13,11 +13,10 @@ from pydantic import BaseModel
 from bench.check.finding import Finding, Level, finding
 from bench.check.rules.coverage import EarlierMatches
 from bench.check.rules.surroundings import Surroundings
-from bench.istio.models.virtual_service import HTTPRoute, TCPRoute, TLSRoute, VirtualService
+from bench.istio.models import HTTPRoute, TCPRoute, TLSRoute, VirtualService
 from bench.istio.problem import Path
 from bench.istio.resource import Resource
-from bench.istio.validation.findings import Findings
-from bench.istio.validation.unused_rules import warn_about_unused_rules
+from bench.istio.validation import Findings, warn_about_unused_rules
 
 Rule = HTTPRoute | TCPRoute | TLSRoute
 

@@ -10,7 +10,7 @@ from functools import partial
 from bench.errors import InputError, Position
 from bench.istio.ineffective import ineffective_settings
 from bench.istio.inventory import Inventory, Proxy, ServiceFact
-from bench.istio.models.gateway import Gateway
+from bench.istio.models import Gateway
 from bench.istio.problem import Problem
 from bench.istio.registry.destination_rules import DestinationRules
 from bench.istio.registry.kubernetes import kubernetes_service, service_from_fact, slices_by_service

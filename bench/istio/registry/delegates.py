@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bench.istio.models.virtual_service import HTTPMatchRequest, HTTPRoute, StringMatch
+from bench.istio.models import HTTPMatchRequest, HTTPRoute, StringMatch
 
 _INHERITED = (
     "rewrite",

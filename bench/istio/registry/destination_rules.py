@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from bench.istio.hosts import expand_as_written, expand_host, is_wildcard, most_specific
 from bench.istio.inventory import Semantics
-from bench.istio.models.destination_rule import DestinationRule
+from bench.istio.models import DestinationRule
 from bench.istio.registry.services import Service
 from bench.istio.resource import Resource
 

@@ -9,9 +9,7 @@ from functools import partial
 
 from bench.errors import Position
 from bench.istio.inventory import ServiceFact
-from bench.istio.models import kubernetes
-from bench.istio.models.kubernetes import EndpointSlice
-from bench.istio.models.workload_entry import WorkloadEntry
+from bench.istio.models import EndpointSlice, WorkloadEntry, kubernetes
 from bench.istio.registry.distribution import preferred_labels
 from bench.istio.registry.protocols import kubernetes_protocol
 from bench.istio.registry.services import PUBLIC, Endpoint, Origin, Protocol, Resolution, Service, ServicePort

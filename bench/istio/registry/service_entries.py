@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from bench.istio.hosts import is_ip, is_wildcard
-from bench.istio.models.service_entry import ServiceEntry
-from bench.istio.models.workload_entry import WorkloadEntry
+from bench.istio.models import ServiceEntry, WorkloadEntry
 from bench.istio.registry.distribution import preferred_labels
 from bench.istio.registry.kubernetes import entry_endpoints, entry_labels
 from bench.istio.registry.protocols import parse_protocol

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from bench.errors import Position
 from bench.istio.hosts import MESH, expand_as_written, expand_gateway, expand_host
-from bench.istio.models.virtual_service import (
+from bench.istio.models import (
     Destination,
     HTTPRoute,
     TCPRoute,

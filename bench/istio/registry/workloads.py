@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bench.errors import Position
 from bench.istio.inventory import Inventory
-from bench.istio.models.kubernetes import Pod
+from bench.istio.models import Pod
 from bench.istio.resource import Resource
 
 DEFAULT_ACCOUNT = "default"

@@ -6,7 +6,7 @@ Source: the CEL rules of the custom resource definition, and istio ``ValidateDes
 from __future__ import annotations
 
 from bench.istio.hosts import is_ip
-from bench.istio.models.destination_rule import (
+from bench.istio.models import (
     ClientTLSSettings,
     ConnectionPoolSettings,
     DestinationRule,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.istio.hosts import is_ip
-from bench.istio.models.gateway import Gateway, Port, Server, ServerTLSSettings
+from bench.istio.models import Gateway, Port, Server, ServerTLSSettings
 from bench.istio.validation.findings import Findings
 from bench.istio.validation.names import (
     UNIX_PREFIX,

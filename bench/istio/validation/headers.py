@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from bench.istio.models.virtual_service import HeaderOperations, Headers
+from bench.istio.models import HeaderOperations, Headers
 from bench.istio.validation.findings import Findings
 
 _TOKEN = re.compile(r"[-!#$%&'*+.^_`|~A-Za-z0-9]+")

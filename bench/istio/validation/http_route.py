@@ -7,7 +7,7 @@ import binascii
 import re
 
 from bench.istio.grpc import GRPC_STATUSES
-from bench.istio.models.virtual_service import (
+from bench.istio.models import (
     Abort,
     CorsPolicy,
     Delay,

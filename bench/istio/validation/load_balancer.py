@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bench.istio.models.destination_rule import (
+from bench.istio.models import (
     ConsistentHashLB,
     HTTPCookie,
     LoadBalancerSettings,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from bench.istio.models.duration import Duration
-from bench.istio.models.virtual_service import Percent
+from bench.istio.models import Duration, Percent
 from bench.istio.validation.findings import Findings
 
 HIGHEST_PORT = 65535

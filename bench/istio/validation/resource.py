@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.istio.models.destination_rule import DestinationRule
-from bench.istio.models.gateway import Gateway
-from bench.istio.models.service_entry import ServiceEntry
-from bench.istio.models.virtual_service import VirtualService
-from bench.istio.models.workload_entry import WorkloadEntry
+from bench.istio.models import DestinationRule, Gateway, ServiceEntry, VirtualService, WorkloadEntry
 from bench.istio.resource import Resource
 from bench.istio.validation import destination_rule, service_entry, workload_entry
 from bench.istio.validation.findings import Findings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.istio.models.virtual_service import Destination, HTTPRouteDestination, RouteDestination
+from bench.istio.models import Destination, HTTPRouteDestination, RouteDestination
 from bench.istio.validation.findings import Findings
 from bench.istio.validation.names import check_dns_label, check_fqdn, check_wildcard_domain
 from bench.istio.validation.ports import check_port

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bench.istio.hosts import is_ip
-from bench.istio.models.service_entry import ServiceEntry, WorkloadSelector
+from bench.istio.models import ServiceEntry, ServiceEntrySelector
 from bench.istio.validation.export_to import check_export_to
 from bench.istio.validation.findings import Findings
 from bench.istio.validation.names import (
@@ -121,7 +121,7 @@ def _check_several_hosts(entry: ServiceEntry, findings: Findings) -> None:
                 break
 
 
-def _check_selector(selector: WorkloadSelector | None, findings: Findings) -> None:
+def _check_selector(selector: ServiceEntrySelector | None, findings: Findings) -> None:
     if selector is None:
         return
     for key, value in selector.labels.items():

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.istio.models.virtual_service import HTTPMatchRequest, HTTPRoute, StringMatch, VirtualService
+from bench.istio.models import HTTPMatchRequest, HTTPRoute, StringMatch, VirtualService
 from bench.istio.validation.findings import Findings
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.istio.hosts import MESH, covers, is_ip, overlap
-from bench.istio.models.virtual_service import (
+from bench.istio.models import (
     L4MatchAttributes,
     TCPRoute,
     TLSMatchAttributes,

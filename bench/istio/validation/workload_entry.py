@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 
 from bench.istio.hosts import is_ip
-from bench.istio.models.workload_entry import WorkloadEntry
+from bench.istio.models import WorkloadEntry
 from bench.istio.validation.findings import Findings
 from bench.istio.validation.names import (
     UNIX_PREFIX,

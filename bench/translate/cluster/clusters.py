@@ -26,11 +26,9 @@ from envoy_data_plane.envoy.extensions.network.dns_resolver.cares.v3 import Care
 
 from bench.errors import Position
 from bench.istio.cluster_names import BLACK_HOLE, PASSTHROUGH, ClusterName, cluster_name
-from bench.istio.models.destination_rule import DestinationRule, PortTrafficPolicy, Subset, TrafficPolicy
-from bench.istio.models.fields import camel_case
+from bench.istio.models import DestinationRule, PortTrafficPolicy, Subset, TrafficPolicy, camel_case
 from bench.istio.problem import Path
-from bench.istio.registry.destination_rules import MergedRule
-from bench.istio.registry.services import Endpoint, Origin, Protocol, Resolution, Service, ServicePort
+from bench.istio.registry import Endpoint, MergedRule, Origin, Protocol, Resolution, Service, ServicePort
 from bench.istio.resource import Resource
 from bench.translate.cluster.connection_pool import (
     UpstreamHttp,

@@ -28,9 +28,8 @@ from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
 from envoy_data_plane.envoy.type.v3 import Percent
 from envoy_data_plane.google.protobuf import Any as ProtobufAny
 
-from bench.istio.models.destination_rule import ConnectionPoolSettings, RetryBudget, TCPKeepalive
-from bench.istio.models.duration import Duration
-from bench.istio.registry.services import Protocol
+from bench.istio.models import ConnectionPoolSettings, Duration, RetryBudget, TCPKeepalive
+from bench.istio.registry import Protocol
 from bench.translate.messages import pack
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"

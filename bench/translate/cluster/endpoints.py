@@ -13,9 +13,8 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
 )
 from envoy_data_plane.envoy.config.endpoint.v3 import Endpoint as EnvoyEndpoint
 
-from bench.istio.models.destination_rule import LocalityLbSetting, TrafficPolicy
-from bench.istio.registry.services import Endpoint
-from bench.istio.registry.view import ProxyView
+from bench.istio.models import LocalityLbSetting, TrafficPolicy
+from bench.istio.registry import Endpoint, ProxyView
 from bench.translate.cluster.locality import (
     LocalityGroup,
     arrange,

@@ -19,7 +19,7 @@ from envoy_data_plane.envoy.config.cluster.v3 import (
 from envoy_data_plane.envoy.config.core.v3 import RuntimeDouble
 from envoy_data_plane.envoy.type.v3 import Percent
 
-from bench.istio.models.destination_rule import (
+from bench.istio.models import (
     ConsistentHashLB,
     LoadBalancerSettings,
     OutlierDetection,

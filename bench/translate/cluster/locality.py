@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bench.istio.models.destination_rule import LocalityDistribute, LocalityFailover, LocalityLbSetting
-from bench.istio.registry.services import Endpoint
+from bench.istio.models import LocalityDistribute, LocalityFailover, LocalityLbSetting
+from bench.istio.registry import Endpoint
 
 LOCALITY_LABELS = {
     "topology.kubernetes.io/region": 0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from envoy_data_plane.envoy.config.cluster.v3 import OutlierDetection as EnvoyOutlierDetection
 
-from bench.istio.models.destination_rule import OutlierDetection
+from bench.istio.models import OutlierDetection
 from bench.translate.semantics import Semantics
 
 

@@ -32,7 +32,7 @@ from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 from bench.errors import InputError, Position
 from bench.istio.hosts import is_ip
 from bench.istio.inventory import CredentialFiles
-from bench.istio.models.destination_rule import ClientTLSSettings
+from bench.istio.models import ClientTLSSettings
 from bench.translate.config import TlsMaterial
 from bench.translate.messages import pack
 from bench.translate.notices import Refusal, RefusedError

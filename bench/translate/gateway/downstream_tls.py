@@ -12,7 +12,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 )
 
 from bench.errors import InputError
-from bench.istio.models.gateway import ServerTLSSettings
+from bench.istio.models import ServerTLSSettings
 from bench.translate.cluster.upstream_tls import TLS_SOCKET, combined_validation
 from bench.translate.context import Context
 from bench.translate.gateway.servers import PlacedServer, is_http_server

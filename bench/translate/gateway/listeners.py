@@ -9,9 +9,8 @@ from functools import partial
 from envoy_data_plane.envoy.config.listener.v3 import FilterChain, Listener
 
 from bench.istio.hosts import overlap
-from bench.istio.models.virtual_service import L4MatchAttributes, TLSMatchAttributes
-from bench.istio.registry.services import Protocol
-from bench.istio.registry.virtual_services import BoundVirtualService
+from bench.istio.models import L4MatchAttributes, TLSMatchAttributes
+from bench.istio.registry import BoundVirtualService, Protocol
 from bench.translate.context import Context
 from bench.translate.gateway.downstream_tls import downstream_tls
 from bench.translate.gateway.servers import (

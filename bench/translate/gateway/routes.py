@@ -16,7 +16,7 @@ from envoy_data_plane.envoy.config.route.v3 import (
 )
 
 from bench.istio.hosts import narrower, specificity
-from bench.istio.registry.virtual_services import BoundVirtualService
+from bench.istio.registry import BoundVirtualService
 from bench.translate.context import Context
 from bench.translate.gateway.servers import MergedServers, PlacedServer
 from bench.translate.names import virtual_host_name

@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bench.errors import Position
-from bench.istio.models.gateway import Gateway, Server
-from bench.istio.registry.protocols import parse_protocol
-from bench.istio.registry.services import ANY_ADDRESS, Origin, Protocol, Service, ServicePort
-from bench.istio.registry.view import ProxyView
-from bench.istio.registry.workloads import selects
+from bench.istio.models import Gateway, Server
+from bench.istio.registry import (
+    ANY_ADDRESS,
+    Origin,
+    Protocol,
+    ProxyView,
+    Service,
+    ServicePort,
+    parse_protocol,
+    selects,
+)
 from bench.istio.resource import Resource
 from bench.translate.context import Context
 from bench.translate.names import gateway_http_route_name, gateway_https_route_name

@@ -34,8 +34,8 @@ from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import (
 from envoy_data_plane.envoy.type.v3 import HashPolicy, HashPolicySourceIp
 
 from bench.istio.cluster_names import cluster_name
-from bench.istio.models.virtual_service import Destination, RouteDestination
-from bench.istio.registry.services import Protocol
+from bench.istio.models import Destination, RouteDestination
+from bench.istio.registry import Protocol
 from bench.translate.context import Context
 from bench.translate.dns_cache import dns_cache
 from bench.translate.messages import pack

@@ -8,9 +8,8 @@ from functools import partial
 from envoy_data_plane.envoy.config.listener.v3 import FilterChain
 
 from bench.istio.hosts import MESH
-from bench.istio.models.virtual_service import L4MatchAttributes, TLSMatchAttributes
-from bench.istio.registry.services import ANY_ADDRESS, Resolution, Service, ServicePort
-from bench.istio.registry.virtual_services import BoundVirtualService
+from bench.istio.models import L4MatchAttributes, TLSMatchAttributes
+from bench.istio.registry import ANY_ADDRESS, BoundVirtualService, Resolution, Service, ServicePort
 from bench.translate.context import Context
 from bench.translate.listener.chains import chain_match
 from bench.translate.listener.filters import service_filters, sni_lookup, tcp_filters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.istio.hosts import is_ip
-from bench.istio.registry.services import ANY_ADDRESS, Service
+from bench.istio.registry import ANY_ADDRESS, Service
 
 
 def service_domains(

@@ -13,7 +13,7 @@ from envoy_data_plane.envoy.type.v3 import FractionalPercent, FractionalPercentD
 
 from bench.errors import InputError, Position
 from bench.istio.grpc import GRPC_STATUSES
-from bench.istio.models.virtual_service import Abort, CorsPolicy, Delay, HTTPFaultInjection, Percent
+from bench.istio.models import Abort, CorsPolicy, Delay, HTTPFaultInjection, Percent
 from bench.translate.notices import Refusal, RefusedError
 from bench.translate.route.matches import string_matcher
 

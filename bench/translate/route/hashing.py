@@ -11,9 +11,8 @@ from envoy_data_plane.envoy.config.route.v3 import (
     RouteActionHashPolicyQueryParameter,
 )
 
-from bench.istio.models.destination_rule import ConsistentHashLB
-from bench.istio.models.virtual_service import Destination
-from bench.istio.registry.view import ProxyView
+from bench.istio.models import ConsistentHashLB, Destination
+from bench.istio.registry import ProxyView
 from bench.translate.traffic_policy import port_policy
 
 

@@ -10,7 +10,7 @@ from envoy_data_plane.envoy.config.core.v3 import (
     HeaderValueOptionHeaderAppendAction,
 )
 
-from bench.istio.models.virtual_service import HeaderOperations, Headers
+from bench.istio.models import HeaderOperations, Headers
 
 _AUTHORITY = frozenset({"host", ":authority"})
 _NOTHING = HeaderOperations()

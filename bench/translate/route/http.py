@@ -26,7 +26,7 @@ from envoy_data_plane.envoy.type.v3 import FractionalPercent
 
 from bench.errors import Position
 from bench.istio.cluster_names import cluster_name
-from bench.istio.models.virtual_service import (
+from bench.istio.models import (
     Destination,
     HTTPDirectResponse,
     HTTPMatchRequest,
@@ -35,8 +35,7 @@ from bench.istio.models.virtual_service import (
     HTTPRouteDestination,
     Percent,
 )
-from bench.istio.registry.services import Service, ServicePort
-from bench.istio.registry.virtual_services import BoundVirtualService, PlacedRoute
+from bench.istio.registry import BoundVirtualService, PlacedRoute, Service, ServicePort
 from bench.translate.context import Context
 from bench.translate.messages import pack, variant
 from bench.translate.notices import Refusal, RefusedError

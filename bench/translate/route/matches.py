@@ -9,7 +9,7 @@ from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher, StringMatcher
 
 from bench.errors import Position
 from bench.istio.hosts import MESH
-from bench.istio.models.virtual_service import HTTPMatchRequest, StringMatch
+from bench.istio.models import HTTPMatchRequest, StringMatch
 from bench.translate.notices import Refusal, RefusedError
 
 _CLAIM_PREFIX = "@request.auth.claims"

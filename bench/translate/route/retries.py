@@ -13,7 +13,7 @@ from envoy_data_plane.envoy.config.route.v3 import (
 from envoy_data_plane.envoy.extensions.retry.host.previous_hosts.v3 import PreviousHostsPredicate
 from envoy_data_plane.envoy.extensions.retry.priority.previous_priorities.v3 import PreviousPrioritiesConfig
 
-from bench.istio.models.virtual_service import HTTPRetry
+from bench.istio.models import HTTPRetry
 from bench.translate.messages import pack
 from bench.translate.semantics import Semantics
 

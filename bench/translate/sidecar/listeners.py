@@ -13,7 +13,7 @@ from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpPr
 from bench.errors import Position
 from bench.istio.cluster_names import BLACK_HOLE, PASSTHROUGH
 from bench.istio.hosts import is_ip
-from bench.istio.registry.services import ANY_ADDRESS, Origin, Protocol, Resolution, Service, ServicePort
+from bench.istio.registry import ANY_ADDRESS, Origin, Protocol, Resolution, Service, ServicePort
 from bench.translate.context import Context
 from bench.translate.listener.chains import build_listener, chain_match
 from bench.translate.listener.filters import TCP_PROXY, http_manager

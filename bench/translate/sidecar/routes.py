@@ -16,8 +16,7 @@ from envoy_data_plane.envoy.config.route.v3 import (
 
 from bench.istio.cluster_names import PASSTHROUGH
 from bench.istio.hosts import MESH, covers, is_wildcard, most_specific, overlap
-from bench.istio.registry.services import Service, ServicePort
-from bench.istio.registry.virtual_services import BoundVirtualService
+from bench.istio.registry import BoundVirtualService, Service, ServicePort
 from bench.translate.context import Context
 from bench.translate.names import sidecar_route_name, virtual_host_name
 from bench.translate.route.configuration import route_configuration
