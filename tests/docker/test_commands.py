@@ -28,7 +28,10 @@ def scenario(tmp_path):
     shutil.copytree(SCENARIO, folder)
     file = folder / "scenario.yaml"
     limits = "\nresources:\n  egress: {cpus: 150m, memory: 256Mi}\n  sidecar: {cpus: 1}\n"
-    file.write_text(file.read_text() + limits)
+    text = file.read_text()
+    # The search for its capacity has a test of its own.
+    start, end = text.index("\ncapacity:"), text.index("\n# Called one by one")
+    file.write_text(text[:start] + text[end:] + limits)
     return folder
 
 
@@ -43,8 +46,8 @@ def test_a_whole_run_has_the_same_result_as_any_and_names_what_held_it_back(imag
         timeout=300,
     )
 
-    # 1: a limit of the scenario is missed, as a gateway on a seventh of a core may.
-    assert done.returncode in (0, 1), done.stderr
+    # 1: a limit of the scenario is missed, as a gateway on a seventh of a core may; 3: the machine is busy.
+    assert done.returncode in (0, 1, 3), done.stderr
     (folder,) = out.iterdir()
     result = read_result(folder)
     assert result.state == "complete"
@@ -111,7 +114,7 @@ def test_up_status_logs_and_down_work_on_containers(images, short_folder):
             )
             assert "v1!" in called.stdout
             status = json.loads(bench("status", "--json").stdout)
-            names = {part["name"] for run in status for part in run["parts"]}
+            names = {part["name"] for run in status for part in run["components"]}
             assert names == {"nginx01", "nginx02", "egress", "sleep"}
             told = bench("logs", "nginx01")
             assert "egress-mtls nginx01: " in told.stdout

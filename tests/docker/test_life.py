@@ -20,7 +20,7 @@ from bench.stack.compose import project as project_module
 from bench.stack.compose.stack import ComposeStack
 from bench.stack.engine.labels import FOLDER_LABEL, OWNER_LABEL, RUN_LABEL
 from bench.stack.images.supply import supply_image
-from bench.stack.images.unfinished import BUILDER_LABEL, remove_unfinished
+from bench.stack.images.unfinished import BUILDER_LABEL, FINISHED_LABEL, remove_unfinished
 from bench.stack.runs import end_orphans, find_runs
 from bench.verify.calls import Call, make_calls
 from tests.stack.egress_path import (
@@ -290,8 +290,9 @@ def test_a_run_folder_too_deep_for_a_socket_is_named_before_anything_starts(imag
 
 
 def test_what_a_killed_build_leaves_is_removed_and_a_living_one_is_left_alone(engine):
-    def unnamed(label):
-        definition = io.BytesIO(f'FROM scratch\nLABEL {BUILDER_LABEL}="{label}"\n'.encode())
+    def unnamed(label, **more):
+        labels = " ".join(f'{name}="{value}"' for name, value in {BUILDER_LABEL: label, **more}.items())
+        definition = io.BytesIO(f"FROM scratch\nLABEL {labels}\n".encode())
         image, _ = engine.images.build(fileobj=definition, rm=True)
         return image.id
 
@@ -300,8 +301,12 @@ def test_what_a_killed_build_leaves_is_removed_and_a_living_one_is_left_alone(en
     living = psutil.Process(os.getppid())
     left = unnamed(f"{ended.pid} 1.0")
     building = unnamed(f"{living.pid} {living.create_time()}")
+    # A newer build took its name; a run may still begin with it.
+    replaced = unnamed(f"{ended.pid} 1.0", **{FINISHED_LABEL: "all of it"})
     try:
         assert remove_unfinished(engine) == [left]
         assert engine.images.get(building)
+        assert engine.images.get(replaced)
     finally:
         engine.api.remove_image(building)
+        engine.api.remove_image(replaced)

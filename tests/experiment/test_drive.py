@@ -191,5 +191,5 @@ def only_v1(short):
     text = path.read_text()
     start, end = text.index("    v2:\n"), text.index("  schedule:")
     text = text[:start] + text[end:]
-    start, end = text.index("controls:"), text.index("limits:")
+    start, end = text.index("\ncontrols:"), text.index("\nlimits:")
     path.write_text(text[:start] + text[end:])

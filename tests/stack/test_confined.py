@@ -166,7 +166,7 @@ def write_scenario(folder):
             "client": "client",
             "gateway": "egress",
             "url": "http://played.example/",
-            "subsets": {"all": {"expect": {"nodes": ["played"]}}},
+            "subsets": {"every": {"expect": {"nodes": ["played"]}}},
         },
     }
     (folder / "scenario.yaml").write_text(yaml.safe_dump(scenario))

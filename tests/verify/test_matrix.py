@@ -13,8 +13,13 @@ from bench.scenario.load import load_scenario
 from bench.scenario.traffic import Constant
 from bench.verify.matrix import MATRIX, MatrixCheck
 from bench.verify.upstream_tls_controls import verify_gateway
+from bench.verify.upstream_tls_expectation import UpstreamChecks
 
 pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.xdist_group("ground")]
+
+
+# The walkthrough's DestinationRule names an authority and no names.
+CHECKED = {subset: frozenset({UpstreamChecks(trust=True, names=())}) for subset in ("v1", "v2")}
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +56,7 @@ def test_swapped_routes_fail_the_line_and_each_wrong_call_is_told_in_full(ground
 
 
 def test_the_gateway_refuses_what_it_must_and_says_what_it_does_not_check(ground):
-    lines = verify_gateway(ground.stack, ground.parts, ground.scenario, ground.material)
+    lines = verify_gateway(ground.stack, ground.parts, ground.scenario, ground.material, CHECKED)
 
     assert [line for line in lines if not line.passed] == []
     refused = {line.name for line in lines if line.expected == "503 handshake refused"}
@@ -69,7 +74,7 @@ def test_a_gateway_that_trusts_anybody_fails_its_controls(ground, monkeypatch):
     monkeypatch.setattr("bench.verify.upstream_tls_controls._use", lambda *_: None)
     monkeypatch.setattr("bench.verify.upstream_tls_controls._TRIES", 1)
 
-    lines = verify_gateway(ground.stack, ground.parts, ground.scenario, ground.material)
+    lines = verify_gateway(ground.stack, ground.parts, ground.scenario, ground.material, CHECKED)
 
     assert {line.name for line in lines if not line.passed} >= {"v1, node cert expired"}
 

@@ -22,12 +22,12 @@ from bench.stack.engine import engine_errors_explained
 from bench.stack.images.definitions import read_definition
 from bench.stack.images.pins import Default, default_image
 from bench.stack.images.recipes import ENVOY, NGINX, Recipe, Role, recipe
-from bench.stack.images.unfinished import BUILDER_LABEL, builder_label, remove_unfinished
+from bench.stack.images.unfinished import BUILDER_LABEL, FINISHED_LABEL, builder_label, remove_unfinished
 
 LABEL = "egress-bench"
 _FIRST_STEP = "FROM scratch\n"
 VERSION_LABEL = f"{LABEL}.version"
-BUILD_LABEL = f"{LABEL}.build"
+BUILD_LABEL = FINISHED_LABEL
 
 _PROBES: Mapping[Role, tuple[str, str, str]] = {
     "envoy": (ENVOY, "--version", r"/(\d+\.\d+\.\d+[^/]*)/"),

@@ -13,6 +13,8 @@ from bench.stack.runs import ProcessMark
 
 BUILDER_LABEL = "egress-bench.builder"
 """On every image of a build from its first step on: process id and start of who builds."""
+FINISHED_LABEL = "egress-bench.build"
+"""On an image whose build came to its end, with what it was built from; the last step of a build sets it."""
 
 
 def builder_label() -> str:
@@ -31,7 +33,8 @@ def remove_unfinished(client: DockerClient) -> list[str]:
     with engine_errors_explained():
         found = client.images.list(filters={"dangling": True, "label": BUILDER_LABEL})
     for image in found:
-        if _is_being_built(image.labels.get(BUILDER_LABEL, "")):
+        # A finished one lost its name to a newer build: a run that began with it still needs it.
+        if FINISHED_LABEL in image.labels or _is_being_built(image.labels.get(BUILDER_LABEL, "")):
             continue
         # Somebody else removes it, or a container was made of it.
         with contextlib.suppress(NotFound, APIError):
