@@ -193,6 +193,42 @@ def test_a_policy_that_is_lost_in_a_merge_or_behind_port_settings_is_named(tmp_p
     assert "connectionPool of the rule does not hold on port 80" in found.reason
 
 
+def test_a_general_rule_that_one_with_a_selector_swallows_is_named_for_those_who_lose_it(
+    tmp_path: Path,
+) -> None:
+    limits = "{connectionPool: {tcp: {maxConnections: 2}}}"
+    selecting = rule("a.test", limits, "  workloadSelector: {matchLabels: {app: other}}\n", name="selecting")
+    general = '  exportTo: ["."]\n'
+    asked = routes("a.test", "http: [{route: [{destination: {host: a.test}}]}]")
+    (found,) = told(
+        findings(
+            tmp_path, entry("a.test", HTTP), asked, rule("a.test", limits, general, name="all"), selecting
+        ),
+        "EB0115",
+    )
+
+    assert found.resource == "DestinationRule shop/all"
+    assert found.reason.startswith("client gets nothing of this rule")
+    assert 'exportTo: ["shop"]' in found.remedy
+    apart = rule("a.test", limits, "  exportTo: [shop]\n", name="all")
+    assert told(findings(tmp_path, entry("a.test", HTTP), asked, apart, selecting), "EB0115") == []
+
+
+def test_a_tls_rule_below_a_wildcard_service_that_takes_its_own_way_away_is_named(tmp_path: Path) -> None:
+    below = "tls: [{match: [{sniHosts: [film.cdn.test]}], route: [{destination: {host: a.test}}]}]"
+    documents = (
+        entry("*.cdn.test", HTTPS, name="cdn"),
+        entry("a.test", HTTPS, "  addresses: [192.0.2.11]\n"),
+    )
+    (found,) = told(findings(tmp_path, *documents, routes("film.cdn.test", below)), "EB0116")
+
+    assert found.resource == "VirtualService shop/v"
+    assert "film.cdn.test, client has no way to other hosts of *.cdn.test on port 443" in found.reason
+    others = ", {match: [{sniHosts: ['*.cdn.test']}], route: [{destination: {host: '*.cdn.test'}}]}]"
+    kept = routes("*.cdn.test", below[:-1] + others)
+    assert told(findings(tmp_path, *documents, kept), "EB0116") == []
+
+
 def test_capitals_and_namespaces_that_keep_a_host_from_working_are_told(tmp_path: Path) -> None:
     server = (
         '{port: {number: 80, name: h, protocol: HTTP}, hosts: ["shop/a.test"], tls: {httpsRedirect: true}}'

@@ -121,6 +121,8 @@ class Case:
     sni: str | None = "a.test"
     """None: the server is not reached."""
     certificate: bool = False
+    alpn: str = "http/1.1"
+    """istiod names none: Envoy's pool of HTTP/1.1 connections offers its own; other connections none."""
 
 
 CASES = {
@@ -150,25 +152,30 @@ CASES = {
     ),
     "mutual": Case(entry(HTTP) + rule(f"{{{MUTUAL}}}"), "http://a.test/", certificate=True),
     "bytes, without sni and without a name": Case(
-        entry(TCP, ADDRESS) + rule(f"{{{SIMPLE}}}"), "http://192.0.2.50:5000/", ("b.test",), sni=""
+        entry(TCP, ADDRESS) + rule(f"{{{SIMPLE}}}"), "http://192.0.2.50:5000/", ("b.test",), sni="", alpn=""
     ),
     "bytes, with sni and a name": Case(
         entry(TCP, ADDRESS) + rule(f"{{{SIMPLE}, sni: c.test, subjectAltNames: [b.test]}}"),
         "http://192.0.2.50:5000/",
         ("b.test",),
         sni="c.test",
+        alpn="",
     ),
     "bytes, and another name": Case(
         entry(TCP, ADDRESS) + rule(f"{{{SIMPLE}, sni: c.test, subjectAltNames: [b.test]}}"),
         "http://192.0.2.50:5000/",
         sni=None,
     ),
-    "TLS of the client, as it is": Case(entry(HTTPS), "https://a.test/"),
+    "TLS of the client, as it is": Case(entry(HTTPS), "https://a.test/", alpn=""),
     "TLS of the client within that of the rule": Case(
         entry(HTTPS) + rule(f"{{{SIMPLE}, sni: a.test}}"), "https://a.test/", sni=None
     ),
-    "TLS of the client within that of the mesh": Case(entry(HTTPS) + MESH + NESTED, "https://a.test/"),
-    "TLS of the client through a gateway that passes it on": Case(entry(HTTPS) + PASSED, "https://a.test/"),
+    "TLS of the client within that of the mesh": Case(
+        entry(HTTPS) + MESH + NESTED, "https://a.test/", alpn=""
+    ),
+    "TLS of the client through a gateway that passes it on": Case(
+        entry(HTTPS) + PASSED, "https://a.test/", alpn=""
+    ),
 }
 
 
@@ -192,7 +199,7 @@ def test_what_the_server_sees_was_foretold(case: Case, tmp_path: Path) -> None:
         assert ending.outcome.is_failure
         return
     assert seen is not None
-    assert (seen["sni"], seen["certificate"]) == (case.sni, case.certificate)
+    assert (seen["sni"], seen["certificate"], seen["alpn"]) == (case.sni, case.certificate, case.alpn)
     assert not ending.outcome.is_failure
     told = _last_tls(trace)
     assert (f"SNI {case.sni}" if case.sni else "without SNI") in told or f"SNI is {case.sni}" in told

@@ -106,5 +106,5 @@ def check_swallowed_rules(found: Survey) -> Iterator[Finding]:
                     reason=f"{here.name} gets nothing of this rule: another rule for {service.host} has a "
                     "workloadSelector and the same exportTo, and istiod merges this one into that, for the "
                     "selected workloads alone.",
-                    remedy=f'Write exportTo: [".", "{rule.namespace}"] here, so that the two are kept apart.',
+                    remedy=f'Write exportTo: ["{rule.namespace}"] here: it keeps the two apart.',
                 )
