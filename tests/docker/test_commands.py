@@ -122,7 +122,7 @@ def test_up_status_logs_and_down_work_on_containers(images, short_folder):
             assert "ended egress-mtls" in bench("down").stdout
         finally:
             standing.terminate()
-    assert "nothing stands" in bench("status").stdout
+    assert "nothing is running" in bench("status").stdout
 
 
 def test_an_image_is_built_from_what_is_installed_and_runs(engine):
