@@ -14,7 +14,7 @@ from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from bench.certs.keys import KeyType, PrivateKey, generate_key, private_key_pem
@@ -106,7 +106,7 @@ class Authority:
                 x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False
             )
         )
-        return cls(Issued(builder.sign(root_key, hashes.SHA256()), root_key))
+        return cls(Issued(builder.sign(root_key, _digest_for(root_key)), root_key))
 
     @property
     def certificate(self) -> x509.Certificate:
@@ -127,7 +127,9 @@ class Authority:
             .last_update(validity.begin)
             .next_update(validity.end)
         )
-        return builder.sign(self._issued.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        return builder.sign(self._issued.key, _digest_for(self._issued.key)).public_bytes(
+            serialization.Encoding.PEM
+        )
 
     def issue_server(
         self,
@@ -218,7 +220,14 @@ class Authority:
         )
         if sans:
             builder = builder.add_extension(x509.SubjectAlternativeName(sans), critical=False)
-        return Issued(builder.sign(root.key, hashes.SHA256()), key)
+        return Issued(builder.sign(root.key, _digest_for(root.key)), key)
+
+
+def _digest_for(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384:
+    """SHA-384 for P-384: TLS 1.3 knows that curve with no other digest (RFC 8446, section 4.2.3)."""
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP384R1):
+        return hashes.SHA384()
+    return hashes.SHA256()
 
 
 def _builder(

@@ -26,7 +26,7 @@ from bench.telemetry import (
     total,
 )
 
-_TLS_COUNTERS = r"^cluster\..*\.(upstream_cx_total|ssl\.handshake|ssl\.session_reused)$"
+_TLS_COUNTERS = r"^cluster\..*\.(upstream_cx_total|upstream_rq_total|ssl\.handshake|ssl\.session_reused)$"
 
 
 @dataclass(frozen=True, slots=True)

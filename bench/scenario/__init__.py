@@ -5,7 +5,16 @@ The face has what load processes import, too: the models, and what HTTP takes as
 """
 
 from bench.scenario.http_text import body_fault, header_fault, target_fault
-from bench.scenario.models import CapacitySearch, Expect, Handshake, Scenario, Subset, Traffic, resources_of
+from bench.scenario.models import (
+    CapacitySearch,
+    Expect,
+    Handshake,
+    KeyType,
+    Scenario,
+    Subset,
+    Traffic,
+    resources_of,
+)
 from bench.scenario.traffic import (
     Closed,
     Connections,
@@ -27,6 +36,7 @@ __all__ = [
     "Expect",
     "Handshake",
     "Jitter",
+    "KeyType",
     "Poisson",
     "Ramp",
     "Scenario",

@@ -44,7 +44,7 @@ def _sendable_headers(value: dict[str, str]) -> dict[str, str]:
 
 RequestPath = Annotated[str, Field(pattern=r"^/"), AfterValidator(_sendable_path)]
 RequestHeaders = Annotated[dict[str, str], AfterValidator(_sendable_headers)]
-KeyType = Literal["rsa-4096", "rsa-2048", "ecdsa-p256"]
+KeyType = Literal["rsa-4096", "rsa-2048", "ecdsa-p256", "ecdsa-p384"]
 
 RESOURCE_KINDS = ("sidecar", "egress", "node", "generator")
 """Names under which ``resources`` speaks of all parts of a kind."""

@@ -20,6 +20,26 @@ NodeTls = Literal["none", "simple", "mutual"]
 
 
 @dataclass(frozen=True, slots=True)
+class NodeTlsOptions:
+    """How a node speaks TLS, beside whether. The defaults are those of an nginx that nobody tuned."""
+
+    versions: tuple[str, ...] = ("TLSv1.2", "TLSv1.3")
+    curves: str | None = None
+    """Groups of the key exchange as OpenSSL names them, such as ``X25519:prime256v1``; None: its own."""
+    tickets: bool = True
+    """Whether clients are given session tickets."""
+    ticket_key: str | None = None
+    """Name of a file beside the certificates that holds the key of the tickets (80 bytes); nodes with the
+    same one resume each other's sessions. None: each start, and each reload, makes a key of its own."""
+    session_cache: bool = False
+    """Whether sessions are kept at the node, too, and found by their id."""
+    verify_depth: int = 10
+    """Longest chain of a client's certificate, in authorities."""
+    http2: bool = False
+    """Whether HTTP/2 is offered by ALPN."""
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSpec:
     """One nginx, by default behind mutual TLS."""
 
@@ -31,6 +51,7 @@ class NodeSpec:
     tls: NodeTls = "mutual"
     certificates: Path | None = None
     """Folder with its own ``ca.crt``, ``server.crt`` and ``server.key``; None: those of the stack."""
+    tls_options: NodeTlsOptions = NodeTlsOptions()
 
 
 @dataclass(frozen=True, slots=True)

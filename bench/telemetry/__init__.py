@@ -9,26 +9,34 @@ from bench.telemetry.access_log import (
     wait_until_flushed,
 )
 from bench.telemetry.admin import Admin, Snapshot, difference, total
+from bench.telemetry.connection_times import CONNECTION_FIELDS, ConnectionEntry, read_connections
 from bench.telemetry.containers import Throttling, read_containers, read_throttling
+from bench.telemetry.crypto_speed import OpensslSpeed, openssl_speed, openssl_version
 from bench.telemetry.handshake import GATEWAY_FIELDS, collect_handshakes
 from bench.telemetry.machine import MachineReading, read_machine
 from bench.telemetry.memory import MemorySampler
 from bench.telemetry.usage import Usage, cpu_seconds, read_usage
 
 __all__ = [
+    "CONNECTION_FIELDS",
     "GATEWAY_FIELDS",
     "Admin",
+    "ConnectionEntry",
     "EnvoyEntry",
     "LogMark",
     "MachineReading",
     "MemorySampler",
     "NodeEntry",
+    "OpensslSpeed",
     "Snapshot",
     "Throttling",
     "Usage",
     "collect_handshakes",
     "cpu_seconds",
     "difference",
+    "openssl_speed",
+    "openssl_version",
+    "read_connections",
     "read_containers",
     "read_envoy_log",
     "read_machine",

@@ -8,8 +8,8 @@ from bench.placement import Address, ConfigFile, Placement
 from bench.translate.cluster.connection_pool import HTTP_OPTIONS
 from bench.translate.cluster.load_balancer import DYNAMIC_TYPE
 from bench.translate.config import ConfigSource, ProxyConfig, TlsMaterial
-from bench.translate.files.options import AccessLogOptions, RenderOptions
-from bench.translate.files.render import render, render_endpoints
+from bench.translate.files.options import AccessLogOptions, RenderOptions, TlsVersion
+from bench.translate.files.render import BOOTSTRAP_FILE, render, render_endpoints
 from bench.translate.files.validation_bootstrap import render_validation_bootstrap
 from bench.translate.messages import unpack, variant
 from bench.translate.names import VIRTUAL_OUTBOUND
@@ -19,6 +19,7 @@ from bench.translate.tls_secrets import SYSTEM_ROOTS
 from bench.translate.translate import translate
 
 __all__ = [
+    "BOOTSTRAP_FILE",
     "DYNAMIC_TYPE",
     "HTTP_OPTIONS",
     "SYSTEM_ROOTS",
@@ -34,6 +35,7 @@ __all__ = [
     "RefusedError",
     "RenderOptions",
     "TlsMaterial",
+    "TlsVersion",
     "TranslationWarning",
     "reachable_clusters",
     "render",

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from bench.headers import ID_HEADER, NODE_HEADER
 from bench.placement import Address
 from bench.stack.binaries import Binary
-from bench.stack.protocol import NodeTls
+from bench.stack.protocol import NodeTls, NodeTlsOptions
 
 BACKLOG = 4096
 READY_PATH = "/egress-bench-ready"
@@ -112,8 +112,8 @@ _SERVER_TLS = """\
         ssl_certificate "{server}/server.crt";
         ssl_certificate_key "{server}/server.key";
         # The default changed between releases; written out, every build offers the same.
-        ssl_protocols TLSv1.2 TLSv1.3;
-"""
+        ssl_protocols {versions};
+{sessions}"""
 _TLS: Mapping[NodeTls, str] = MappingProxyType(
     {
         # Whether it answers is asked without a line in the access log.
@@ -128,7 +128,7 @@ _TLS: Mapping[NodeTls, str] = MappingProxyType(
         + """\
         ssl_client_certificate "{trust}/ca.crt";
         ssl_verify_client on;
-        ssl_verify_depth 10;
+        ssl_verify_depth {verify_depth};
 """,
     }
 )
@@ -143,6 +143,7 @@ def render_node(
     trust: str,
     binary: Binary,
     is_contained: bool = False,
+    options: NodeTlsOptions | None = None,
 ) -> str:
     """The nginx configuration of one node; relative paths in it count from the node's folder.
 
@@ -156,7 +157,9 @@ def render_node(
         trust: folder of ``ca.crt``, likewise.
         binary: the nginx that will run.
         is_contained: whether it runs in a container.
+        options: how it speaks TLS; None: as an nginx that nobody tuned.
     """
+    chosen = options or NodeTlsOptions()
     temp_paths = "\n".join(
         f"    {directive} temp/{directive.removesuffix('_temp_path')};"
         for directive, module in _TEMP_PATHS.items()
@@ -185,9 +188,29 @@ def render_node(
         node_header=NODE_HEADER,
         id_header=ID_HEADER,
         request_id=_ID,
-        ssl="" if tls == "none" else " ssl",
-        tls=_TLS[tls].format(server=server, trust=trust),
+        ssl="" if tls == "none" else f" ssl{' http2' if chosen.http2 else ''}",
+        tls=_TLS[tls].format(
+            server=server,
+            trust=trust,
+            versions=" ".join(chosen.versions),
+            sessions=_sessions(chosen, server),
+            verify_depth=chosen.verify_depth,
+        ),
     )
+
+
+def _sessions(options: NodeTlsOptions, server: str) -> str:
+    """The directives that differ from nginx's own defaults."""
+    lines = []
+    if options.curves is not None:
+        lines.append(f"ssl_ecdh_curve {options.curves};")
+    if not options.tickets:
+        lines.append("ssl_session_tickets off;")
+    if options.ticket_key is not None:
+        lines.append(f'ssl_session_ticket_key "{server}/{options.ticket_key}";')
+    if options.session_cache:
+        lines.append("ssl_session_cache shared:sessions:10m;")
+    return "".join(f"        {line}\n" for line in lines)
 
 
 def _user_line() -> str:

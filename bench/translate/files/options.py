@@ -35,6 +35,8 @@ class RenderOptions:
     None: Envoy's default, which is one."""
     tls_versions: tuple[TlsVersion, TlsVersion] | None = None
     """Overrides lowest and highest TLS version of every cluster that originates TLS."""
+    presents_certificate: bool = True
+    """False: clusters that originate TLS show no certificate of their own, whatever is written."""
     system_roots: str = DEBIAN_ROOTS
     """The operating system's trust bundle, where TLS names no ``caCertificates``."""
 
@@ -45,4 +47,5 @@ class RenderOptions:
             self.max_requests_per_connection is not None
             or self.max_session_keys is not None
             or self.tls_versions is not None
+            or not self.presents_certificate
         )

@@ -1,0 +1,77 @@
+"""Reuse follows from Envoy's one queue for each cluster, who accepts what, and the order of nodes."""
+
+import numpy as np
+import pytest
+
+from bench.analysis.tls import Sessions, node_sequence, predict_full_after, predict_reuse
+
+
+def sessions(**changed):
+    given = {
+        "max_session_keys": 1,
+        "tls_version": "TLSv1.3",
+        "nodes": 2,
+        "shared_keys": False,
+        "per_subset": False,
+    }
+    return Sessions(**(given | changed))
+
+
+TURNS = [number % 2 for number in range(1000)]
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+@pytest.mark.parametrize("keys", [1, 8, 64])
+def test_one_cluster_for_two_nodes_in_turn_never_resumes(keys, version):
+    assert predict_reuse(sessions(max_session_keys=keys, tls_version=version), TURNS) == 0
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_a_cluster_for_each_node_resumes_all_but_the_first(version):
+    assert predict_reuse(sessions(per_subset=True, tls_version=version), TURNS) == 0.998
+
+
+def test_nodes_with_one_ticket_key_resume_each_others_sessions():
+    assert predict_reuse(sessions(shared_keys=True), TURNS) == 0.999
+
+
+@pytest.mark.parametrize("nodes", [2, 3, 4])
+def test_by_lot_a_session_meets_its_own_node_with_the_chance_of_one_in_n(nodes):
+    sequence = node_sequence("RANDOM", nodes, 40_000, np.random.default_rng(5))
+
+    assert predict_reuse(sessions(nodes=nodes), sequence) == pytest.approx(1 / nodes, abs=0.01)
+
+
+@pytest.mark.parametrize("changed", [{"max_session_keys": 0}, {"resumable": False}])
+def test_without_sessions_nothing_resumes(changed):
+    assert predict_reuse(sessions(per_subset=True, **changed), TURNS) == 0
+
+
+def test_handshakes_that_overlap_find_no_session_of_tls_13_unless_more_are_kept():
+    one = predict_reuse(sessions(per_subset=True, nodes=1), [0] * 1000, overlap=2.5)
+    many = predict_reuse(sessions(per_subset=True, nodes=1, max_session_keys=8), [0] * 1000, overlap=2.5)
+
+    assert one < 0.9
+    assert many > 0.99
+
+
+def test_round_robin_goes_in_turn():
+    assert node_sequence("ROUND_ROBIN", 3, 7, np.random.default_rng(1)) == [0, 1, 2, 0, 1, 2, 0]
+
+
+def test_no_connection_has_no_share_to_predict():
+    assert predict_reuse(sessions(), []) == 0
+
+
+@pytest.mark.parametrize(
+    ("event", "shared", "wanted"),
+    [
+        ("none", False, 0),
+        ("endpoint-update", False, 0),
+        ("node-restart", False, 1),
+        ("node-restart", True, 0),
+        ("ticket-key-rotation", True, 1),
+    ],
+)
+def test_an_event_costs_one_full_handshake_where_the_ticket_keys_change(event, shared, wanted):
+    assert predict_full_after(event, shared_keys=shared) == wanted
