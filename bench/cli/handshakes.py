@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.exporting import conclude, exporting
 from bench.cli.options import DEFAULT_SCENARIO, AsJson, Out, Quiet, ScenarioFolder, Stack, StackKind
 from bench.cli.parts import as_typed, make_backend, make_console
 
@@ -32,6 +33,7 @@ class KeyName(StrEnum):
     ECDSA_P384 = "ecdsa-p384"
 
 
+@exporting()
 def handshake(
     scenario: ScenarioFolder = DEFAULT_SCENARIO,
     *,
@@ -56,6 +58,7 @@ def handshake(
     out: Out = Path("reports"),
     as_json: AsJson = False,
     quiet: Quiet = False,
+    exports: Exports,
 ) -> None:
     """Measure what TLS handshakes cost at the gateway, by key, version and session, and how many come."""
     with make_console(quiet=quiet, as_json=as_json) as console:
@@ -73,4 +76,4 @@ def handshake(
             rounds=rounds,
         )
         finished = run_lab(loaded, options, console)
-        raise typer.Exit(console.finish(finished.result, finished.report))
+        raise typer.Exit(conclude(finished, console, exports))
