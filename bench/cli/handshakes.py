@@ -11,6 +11,7 @@ import typer
 from bench.cli.exporting import conclude, exporting
 from bench.cli.options import DEFAULT_SCENARIO, AsJson, Out, Quiet, ScenarioFolder, Stack, StackKind
 from bench.cli.parts import as_typed, make_backend, make_console
+from bench.report import Exports
 
 
 class LabPart(StrEnum):
@@ -62,7 +63,7 @@ def handshake(
 ) -> None:
     """Measure what TLS handshakes cost at the gateway, by key, version and session, and how many come."""
     with make_console(quiet=quiet, as_json=as_json) as console:
-        from bench.experiment.handshake.lab import PARTS, LabOptions, run_lab
+        from bench.experiment.handshake import PARTS, LabOptions, run_lab
         from bench.scenario.load import load_scenario
 
         loaded = load_scenario(scenario)

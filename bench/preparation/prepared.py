@@ -115,9 +115,7 @@ class Prepared:
                     plays=spec.address,
                     also=spec.plays[1:],
                     page=spec.word(node),
-                    tls=_node_tls(
-                        spec.tls or spoken_to(spec.address, self._gateways_first(source)), chosen
-                    ),
+                    tls=_node_tls(spec.tls or spoken_to(spec.address, self._gateways_first(source)), chosen),
                     tls_options=chosen.node_tls,
                     certificates=material.of_set(spec.set),
                 )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from bench.errors import MeasurementError
 from bench.experiment.handshake.lab.settings import LabOptions
 from bench.experiment.instruments import Instruments
 from bench.experiment.options import RunOptions
@@ -57,3 +58,18 @@ class Lab:
             update[name] = (*getattr(self.result, name), *found) if isinstance(found, tuple | list) else found
         self.record.tls_lab = self.result.model_copy(update=update)
         self.record.save()
+
+
+def gateway_of(run: RunContext) -> str:
+    """The name of the scenario's gateway.
+
+    Raises:
+        MeasurementError: it has none.
+    """
+    gateway = run.scenario.traffic.gateway
+    if gateway is None:
+        raise MeasurementError(
+            "this scenario has no gateway: there are no handshakes of one to measure.",
+            remedy="Name it as `traffic: {gateway: …}`.",
+        )
+    return gateway

@@ -19,6 +19,7 @@ from bench.analysis.tls import (
 )
 from bench.errors import BenchError, MeasurementError
 from bench.experiment.handshake.lab.agreed import Agreed, read_agreed
+from bench.experiment.handshake.lab.bench import gateway_of
 from bench.experiment.handshake.lab.direct import DirectClient, Series
 from bench.experiment.handshake.lab.settings import ENOUGH, GroundPlan, Schedule
 from bench.experiment.handshake.lab.variations import variation_of
@@ -112,7 +113,7 @@ def _start(run: RunContext, running: ExitStack, plan: GroundPlan) -> Ground:
         mode: run.start_stack(running, f"lab-{plan.name}-{mode}", "static", variation_of(plan, mode))
         for mode in _MODES
     }
-    gateway = _gateway(run)
+    gateway = gateway_of(run)
     meters = {
         mode: running.enter_context(run.instruments.open_meter(stack, gateway))
         for mode, stack in stacks.items()
@@ -135,13 +136,6 @@ def _rounds(
         _note_speed(collected, ground.plan, speed_of)
         if number + 1 >= least and collected.is_precise:
             break
-
-
-def _gateway(run: RunContext) -> str:
-    gateway = run.scenario.traffic.gateway
-    if not gateway:
-        raise MeasurementError("this scenario has no gateway: there are no handshakes of one to measure.")
-    return gateway
 
 
 def _rate(speeds: list[OpensslSpeed]) -> float:
@@ -264,12 +258,12 @@ def _cell(
 
 
 def _agreed(ground: Ground, kind: HandshakeKind) -> Agreed:
-    return read_agreed(ground.stacks[kind].component(_gateway(ground.run)))
+    return read_agreed(ground.stacks[kind].component(gateway_of(ground.run)))
 
 
 def _entries(ground: Ground, mode: str, collected: Collected) -> list[ConnectionEntry]:
     """The gateway's log of the measured windows; with new connections, the first request of each."""
-    log = ground.stacks[mode].component(_gateway(ground.run)).access_log
+    log = ground.stacks[mode].component(gateway_of(ground.run)).access_log
     if log is None:
         raise MeasurementError("the gateway keeps no access log: its handshakes cannot be read.")
     ground.run.instruments.await_logs([log])

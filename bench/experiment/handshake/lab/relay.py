@@ -30,6 +30,7 @@ class CountingRelays:
         self._host = host
         self._loop = asyncio.new_event_loop()
         self._thread: threading.Thread | None = None
+        self._servers: list[asyncio.Server] = []
         self.connections: list[Carried] = []
 
     def detour(self, placement: Placement) -> Placement:
@@ -65,6 +66,7 @@ class CountingRelays:
             server = await asyncio.start_server(
                 lambda reader, writer: self._serve(target, reader, writer), self._host, 0
             )
+            self._servers.append(server)
             host, port = server.sockets[0].getsockname()[:2]
             return str(host), int(port)
 
@@ -84,6 +86,8 @@ class CountingRelays:
         carried.is_closed = True
 
     async def _end(self) -> None:
+        for server in self._servers:
+            server.close()
         tasks = [task for task in asyncio.all_tasks(self._loop) if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bench.experiment.handshake.lab.bench import gateway_of
 from bench.experiment.handshake.lab.relay import CountingRelays
 from bench.experiment.handshake.lab.settings import GroundPlan
 from bench.experiment.handshake.lab.variations import variation_of
@@ -47,7 +48,7 @@ class _Line:
 
     def detour(self, variation: Variation) -> None:
         """Let the running gateway find its nodes behind the relays: its clusters are written again."""
-        gateway = self.run.scenario.traffic.gateway
+        gateway = gateway_of(self.run)
         spec = self.run.prepared.stack_spec("wire", "static", self.run.material, variation)
         proxy = next(each for each in spec.proxies if each.name == gateway)
         files = proxy.render(self.relays.detour(self.stack.placement(gateway)))
