@@ -60,9 +60,9 @@ def write_translation(
 ) -> Translation:
     """Translate the Istio YAML in *folder* for one proxy into Envoy files below *out*.
 
-    *folder* may be a file, and ``-`` is standard input. Without *proxy* there must be one proxy of that role. Files whose
-    content stays the same are not touched, others are replaced by a rename, so that a running Envoy notices
-    exactly what changed; files of an earlier translation that have no successor are removed.
+    *folder* may be a file, and ``-`` is standard input. Without *proxy* there must be one proxy of that role.
+    Files whose content stays the same are not touched, others are replaced by a rename, so that a running
+    Envoy notices exactly what changed; files of an earlier translation that have no successor are removed.
 
     Raises:
         InputError: the folder, its inventory or a resource is wrong, or *out* cannot be written.

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from bench.errors import Position
 from bench.istio.documents import Document
+from bench.istio.kinds import POD_MAKERS
 from bench.istio.models import (
     Deployment,
     DestinationRule,
@@ -24,7 +25,6 @@ from bench.istio.models import (
     VirtualService,
     WorkloadEntry,
 )
-from bench.istio.kinds import POD_MAKERS
 from bench.istio.problem import Path, Problem
 
 SpecT = TypeVar("SpecT", bound=BaseModel)

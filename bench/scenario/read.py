@@ -1,8 +1,8 @@
 """The one reader of a folder: Istio YAML and what belongs to it, for every command.
 
 A folder is read in one of three forms: with a ``scenario.yaml`` (its Istio YAML stands where ``istio`` says),
-with an ``inventory.yaml`` beside the Istio YAML, or with Istio YAML alone, which then says by itself which proxies
-there are (:mod:`bench.scenario.assumed`). The ``istio`` folder of a scenario
+with an ``inventory.yaml`` beside the Istio YAML, or with Istio YAML alone, which then says by itself which
+proxies there are (:mod:`bench.scenario.assumed`). The ``istio`` folder of a scenario
 may be named itself: then the scenario above it belongs to it.
 """
 

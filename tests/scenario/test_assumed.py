@@ -1,4 +1,4 @@
-"""Which proxies a folder without an inventory has: what its YAML says, and each assumption with its reason."""
+"""Which proxies a folder without an inventory has, and each assumption with its reason."""
 
 from __future__ import annotations
 
@@ -248,7 +248,7 @@ def test_explain_and_translate_need_no_file_of_ours(tmp_path):
 
 def test_standard_input_is_a_folder_too(tmp_path, monkeypatch):
     """What ``kubectl get -o yaml`` writes, with status, managedFields and the last applied text."""
-    items = [each for each in load_text(ENTRY + GATEWAY, "x.yaml")]
+    items = load_text(ENTRY + GATEWAY, "x.yaml")
     noise = {
         "managedFields": [{"manager": "kubectl", "fieldsV1": {"f:spec": {}}}],
         "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"},
@@ -259,7 +259,9 @@ def test_standard_input_is_a_folder_too(tmp_path, monkeypatch):
     for each in listed:
         each["metadata"] = {**each["metadata"], **noise}
         each["status"] = {"observedGeneration": "1", "validationMessages": []}
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": listed})
+    text = json.dumps(
+        {"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": listed}
+    )
     for command in (
         lambda: check_sources([STDIN]).notes,
         lambda: explanation_of(STDIN, "http://api.partner.example/").trace,

@@ -71,7 +71,7 @@ class Surroundings:
     ) -> None:
         """*workloads_are_known*: what is neither a Pod nor a proxy of the inventory does not exist.
 
-        *proxies_are_assumed*: nobody wrote the inventory, so Pods and namespaces alone say which proxies exist.
+        *proxies_are_assumed*: nobody wrote the inventory; Pods and namespaces alone say which proxies exist.
         """
         self.proxies_are_written = inventory is not None and not proxies_are_assumed
         self.resources = resources

@@ -9,11 +9,21 @@ from typing import Any
 from bench.errors import Position
 from bench.istio.hosts import MESH
 from bench.istio.inventory import Proxy
+from bench.istio.models import (
+    HTTPMatchRequest,
+    HTTPRoute,
+    L4MatchAttributes,
+    TCPRoute,
+    TLSMatchAttributes,
+    TLSRoute,
+)
 from bench.istio.resource import DEFAULT_NAMESPACE, Resource, Resources
 from bench.scenario.assumed.kinds import Assumption
 from bench.scenario.assumed.workloads import Addresses, Found, free_name
 
 _SYSTEM = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})
+_Match = HTTPMatchRequest | TLSMatchAttributes | L4MatchAttributes
+_Rule = HTTPRoute | TLSRoute | TCPRoute
 _WORDS = frozenset({"*", ".", "~"})
 """What ``exportTo`` may say instead of a namespace."""
 
@@ -58,24 +68,25 @@ def assume_clients(
             what = f"{name} runs as {each.title} says; it has no address yet, so one is made up."
             assumptions.append(Assumption(("proxies", name), what, each.where))
     for name, count in left_out.items():
-        what = f"{name} stands for {count} more workload{'s' if count > 1 else ''} that no resource treats differently."
+        more = f"{count} more workload{'s' if count > 1 else ''}"
+        what = f"{name} stands for {more} that no resource treats differently."
         assumptions.append(Assumption(("proxies", name), what))
     if not proxies:
-        _invent(resources, asked, gateways, addresses, proxies, assumptions)
+        return _invented(resources, asked, gateways, addresses)
     return proxies, assumptions
 
 
-def _invent(
-    resources: Resources,
-    asked: Sequence[_Asked],
-    gateways: Mapping[str, Proxy],
-    addresses: Addresses,
-    proxies: dict[str, Proxy],
-    assumptions: list[Assumption],
-) -> None:
+def _invented(
+    resources: Resources, asked: Sequence[_Asked], gateways: Mapping[str, Proxy], addresses: Addresses
+) -> tuple[dict[str, Proxy], list[Assumption]]:
+    """Give a client for each namespace that has rules of its own, and for labels that rules ask for."""
+    proxies: dict[str, Proxy] = {}
+    assumptions: list[Assumption] = []
     places = _client_namespaces(resources, gateways)
     wanted = [_Asked(namespace, (), where) for namespace, where in places.items()]
-    wanted += [each for each in asked if each.labels and (not each.namespace or each.namespace not in _SYSTEM)]
+    wanted += [
+        each for each in asked if each.labels and (not each.namespace or each.namespace not in _SYSTEM)
+    ]
     single = len(wanted) == 1
     made: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
     for each in wanted:
@@ -92,6 +103,7 @@ def _invent(
             "Deployment in the YAML says who calls. Its address and its service account are made up."
         )
         assumptions.append(Assumption(("proxies", name), what, each.where))
+    return proxies, assumptions
 
 
 def _sidecar(namespace: str, labels: Mapping[str, str], ip: str, account: str) -> Proxy:
@@ -114,13 +126,15 @@ def _asked_for(resources: Resources) -> Iterator[_Asked]:
             where = rule.position(("spec", "workloadSelector"))
             yield _Asked(rule.namespace, _pairs(selector.match_labels), where)
     for service in resources.virtual_services:
-        for kind, routes in (
-            ("http", service.spec.http),
-            ("tls", service.spec.tls),
-            ("tcp", service.spec.tcp),
-        ):
+        rules: dict[str, tuple[_Rule, ...]] = {
+            "http": service.spec.http,
+            "tls": service.spec.tls,
+            "tcp": service.spec.tcp,
+        }
+        for kind, routes in rules.items():
             for index, route in enumerate(routes):
-                for number, match in enumerate(route.match):
+                matches: tuple[_Match, ...] = route.match
+                for number, match in enumerate(matches):
                     if match.source_labels or match.source_namespace:
                         where = service.position(("spec", kind, index, "match", number))
                         yield _Asked(match.source_namespace, _pairs(match.source_labels), where)
@@ -138,9 +152,7 @@ def _special_namespaces(resources: Resources) -> set[str]:
     return found | {each.namespace for each in _asked_for(resources)}
 
 
-def _client_namespaces(
-    resources: Resources, gateways: Mapping[str, Proxy]
-) -> dict[str, Position | None]:
+def _client_namespaces(resources: Resources, gateways: Mapping[str, Proxy]) -> dict[str, Position | None]:
     """Give the namespaces whose clients see something of their own, with the resource that says so.
 
     Those of gateways hold no clients unless a resource of theirs is about sidecars.

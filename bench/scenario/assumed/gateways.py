@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 from bench.errors import Position
 from bench.istio.hosts import expand_gateway, expand_host
 from bench.istio.inventory import Proxy, ServiceFact, ServicePort
-from bench.istio.models import Destination, Gateway, VirtualService, kubernetes
+from bench.istio.models import (
+    Destination,
+    Gateway,
+    HTTPRoute,
+    HTTPRouteDestination,
+    RouteDestination,
+    TCPRoute,
+    TLSRoute,
+    VirtualService,
+    kubernetes,
+)
 from bench.istio.problem import Path
 from bench.istio.resource import Resource, Resources
 from bench.scenario.assumed.kinds import Assumption
@@ -58,69 +68,93 @@ def assume_gateways(
         wanted = dict(selector)
         if any(wanted.items() <= proxy.labels.items() for proxy in found.proxies.values()):
             continue
-        _add(found, wanted, gateways, resources, workloads, addresses, called)
+        running = next((each for each in workloads if wanted.items() <= each.labels.items()), None)
+        if running is not None:
+            _add_running(found, running, addresses)
+        else:
+            place = _place(found, _Selected(wanted, gateways), resources, called)
+            _add_assumed(found, _Selected(wanted, gateways), place, addresses)
     return found
 
 
-def _add(
-    found: Gateways,
-    selector: Mapping[str, str],
-    gateways: Sequence[Resource[Gateway]],
-    resources: Resources,
-    workloads: Sequence[Found],
-    addresses: Addresses,
-    called: Sequence[_Called],
-) -> None:
-    text = ",".join(f"{key}={value}" for key, value in sorted(selector.items())) or "any labels"
-    where = gateways[0].position(("spec", "selector"))
-    title = gateways[0].title
-    running = next((each for each in workloads if selector.items() <= each.labels.items()), None)
-    if running is not None:
-        name = free_name(running.name, found.proxies)
-        labels, namespace, ip = dict(running.labels), running.namespace, running.ip
-        account = running.service_account
-        if not ip:
-            what = f"{name} runs as {running.title} says; it has no address yet, so one is made up."
-            found.assumptions.append(Assumption(("proxies", name), what, running.where))
-    else:
-        service = _service_of(selector, resources.services)
-        account = "default"
-        if service is not None:
-            labels = {**service.spec.selector, **selector}
-            name = free_name(part_name({}, service.name), found.proxies)
-            namespace, ip = service.namespace, _address_in_slices(service, resources)
-            account = f"{service.name}-service-account"
-            source = f"the Service {namespace}/{service.name} leads to them"
-        else:
-            labels = dict(selector)
-            match = _called_for(selector, gateways, called)
-            name = free_name(_name_of(selector), found.proxies)
-            ip = ""
-            namespace = match.namespace if match is not None else _namespace_of(selector, gateways[0])
-            source = "that namespace is where Istio's charts install it"
-            if match is not None:
-                account = f"{match.name}-service-account"
-                source = f"the routes call the Service {namespace}/{match.name}"
-                _add_service(found, match, selector, gateways)
-            elif namespace != ROOT_NAMESPACE:
-                source = "that is the namespace of the Gateway"
-        told = f"its address and its service account {account} are made up"
-        if ip:
-            told = f"its service account {account} is made up"
-        what = (
-            f"{name}: {title} selects {text}, and no Pod or Deployment in the YAML has these labels; one proxy "
-            f"is assumed in {namespace}, because {source}; {told}."
-        )
-        found.assumptions.append(Assumption(("proxies", name), what, where))
-    found.proxies[name] = Proxy.model_validate(
+@dataclass(frozen=True, slots=True)
+class _Selected:
+    """Gateways with one selector."""
+
+    selector: Mapping[str, str]
+    gateways: Sequence[Resource[Gateway]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a gateway proxy runs that no Pod shows."""
+
+    name: str
+    namespace: str
+    labels: Mapping[str, str]
+    account: str
+    because: str
+    ip: str = ""
+
+
+def _add_running(found: Gateways, running: Found, addresses: Addresses) -> None:
+    name = free_name(running.name, found.proxies)
+    if not running.ip:
+        what = f"{name} runs as {running.title} says; it has no address yet, so one is made up."
+        found.assumptions.append(Assumption(("proxies", name), what, running.where))
+    place = _Place(name, running.namespace, running.labels, running.service_account, "", running.ip)
+    found.proxies[name] = _proxy(place, addresses)
+
+
+def _add_assumed(found: Gateways, selected: _Selected, place: _Place, addresses: Addresses) -> None:
+    first = selected.gateways[0]
+    text = ",".join(f"{key}={value}" for key, value in sorted(selected.selector.items())) or "any labels"
+    made_up = f"its service account {place.account}"
+    made_up = f"{made_up} is made up" if place.ip else f"its address and {made_up} are made up"
+    what = (
+        f"{place.name}: {first.title} selects {text}, and no Pod or Deployment in the YAML has these labels; "
+        f"one proxy is assumed in {place.namespace}, because {place.because}; {made_up}."
+    )
+    found.assumptions.append(Assumption(("proxies", place.name), what, first.position(("spec", "selector"))))
+    found.proxies[place.name] = _proxy(place, addresses)
+
+
+def _proxy(place: _Place, addresses: Addresses) -> Proxy:
+    return Proxy.model_validate(
         {
             "role": "gateway",
-            "namespace": namespace,
-            "labels": labels,
-            "ip": ip or addresses.take(),
-            "serviceAccount": account,
+            "namespace": place.namespace,
+            "labels": dict(place.labels),
+            "ip": place.ip or addresses.take(),
+            "serviceAccount": place.account,
         }
     )
+
+
+def _place(found: Gateways, selected: _Selected, resources: Resources, called: Sequence[_Called]) -> _Place:
+    """Find where the proxy of a selector runs, by its Service, by the routes that call it, by its Gateway."""
+    selector = selected.selector
+    service = _service_of(selector, resources.services)
+    if service is not None:
+        return _Place(
+            free_name(part_name({}, service.name), found.proxies),
+            service.namespace,
+            {**service.spec.selector, **selector},
+            f"{service.name}-service-account",
+            f"the Service {service.namespace}/{service.name} leads there",
+            _address_in_slices(service, resources),
+        )
+    name = free_name(_name_of(selector), found.proxies)
+    match = _called_for(selector, selected.gateways, called)
+    if match is not None:
+        _add_service(found, match, selector, selected.gateways)
+        because = f"routes call the Service {match.namespace}/{match.name}"
+        return _Place(name, match.namespace, selector, f"{match.name}-service-account", because)
+    if selector.get("istio", "").endswith("gateway"):
+        because = "that is where Istio's charts install it"
+        return _Place(name, ROOT_NAMESPACE, selector, "default", because)
+    because = "that is the namespace of the Gateway"
+    return _Place(name, selected.gateways[0].namespace, selector, "default", because)
 
 
 def _service_of(
@@ -128,7 +162,9 @@ def _service_of(
 ) -> Resource[kubernetes.Service] | None:
     """Find the Service whose Pods have the labels of *selector*, or may have them."""
     exact = (each for each in services if selector and selector.items() <= each.spec.selector.items())
-    wider = (each for each in services if each.spec.selector and each.spec.selector.items() <= selector.items())
+    wider = (
+        each for each in services if each.spec.selector and each.spec.selector.items() <= selector.items()
+    )
     return next(exact, None) or next(wider, None)
 
 
@@ -159,10 +195,6 @@ def _name_of(selector: Mapping[str, str]) -> str:
     return plain_name(written or "gateway")
 
 
-def _namespace_of(selector: Mapping[str, str], gateway: Resource[Gateway]) -> str:
-    return ROOT_NAMESPACE if selector.get("istio", "").endswith("gateway") else gateway.namespace
-
-
 def _add_service(
     found: Gateways, called: _Called, selector: Mapping[str, str], gateways: Sequence[Resource[Gateway]]
 ) -> None:
@@ -170,17 +202,19 @@ def _add_service(
     if key in found.services:
         return
     servers = {server.port.number: server.port.protocol for each in gateways for server in each.spec.servers}
-    # What routes call is a port of the Service, whether or not a server listens there: that is for others to say.
+    # What routes call is a port of the Service, whether or not a server listens there: others say so.
     numbers = sorted({*servers, *called.ports})
-    ports = tuple(ServicePort(name=_port_name(number, servers.get(number)), port=number) for number in numbers)
+    ports = tuple(
+        ServicePort(name=_port_name(number, servers.get(number)), port=number) for number in numbers
+    )
     path: Path = ("services", len(found.services))
     found.services[key] = ServiceFact(
         name=called.name, namespace=called.namespace, ports=ports, selector=dict(selector)
     )
     found.places.append(called.where)
     what = (
-        f"the Service {called.namespace}/{called.name} is called and not in the YAML; it is assumed with the "
-        f"ports {', '.join(f'{each.port} ({each.name})' for each in ports)}, each leading to the same port of "
+        f"the Service {called.namespace}/{called.name} is called and not in the YAML; it is assumed with ports "
+        f"{', '.join(f'{each.port} ({each.name})' for each in ports)}, each leading to the same port of "
         "the gateway."
     )
     found.assumptions.append(Assumption(path, what, called.where))
@@ -233,8 +267,14 @@ def _split(host: str, domain: str) -> tuple[str, str] | None:
 
 
 def _destinations(rule: Resource[VirtualService]) -> Iterator[tuple[Path, Destination]]:
-    for kind, routes in (("http", rule.spec.http), ("tls", rule.spec.tls), ("tcp", rule.spec.tcp)):
+    rules: dict[str, tuple[HTTPRoute | TLSRoute | TCPRoute, ...]] = {
+        "http": rule.spec.http,
+        "tls": rule.spec.tls,
+        "tcp": rule.spec.tcp,
+    }
+    for kind, routes in rules.items():
         for index, route in enumerate(routes):
-            for number, each in enumerate(route.route):
+            destinations: tuple[HTTPRouteDestination | RouteDestination, ...] = route.route
+            for number, each in enumerate(destinations):
                 path: Path = ("spec", kind, index, "route", number, "destination", "host")
                 yield path, each.destination

@@ -22,9 +22,7 @@ WORKLOAD_FILES = WorkloadFiles(
 _MESH_TLS = "ISTIO_MUTUAL"
 
 
-def assume_inventory(
-    resources: Resources, credential_files: Callable[[str], CredentialFiles]
-) -> Assumed:
+def assume_inventory(resources: Resources, credential_files: Callable[[str], CredentialFiles]) -> Assumed:
     """Give the proxies that *resources* speak of, and say what they leave open.
 
     Pods, and what makes Pods, are taken as they are; each selector of a Gateway is one proxy, placed by the
@@ -53,8 +51,8 @@ def assume_inventory(
 def _general() -> Iterator[Assumption]:
     yield Assumption(
         ("outbound",),
-        "outbound REGISTRY_ONLY: hosts that the YAML does not declare are not reached. Istio's own default is "
-        "ALLOW_ANY; meshConfig.outboundTrafficPolicy of your mesh says which holds.",
+        "outbound REGISTRY_ONLY: hosts that the YAML does not declare are not reached. Istio's own default "
+        "is ALLOW_ANY; meshConfig.outboundTrafficPolicy of your mesh says which holds.",
     )
 
 
