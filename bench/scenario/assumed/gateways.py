@@ -212,10 +212,10 @@ def _add_service(
         name=called.name, namespace=called.namespace, ports=ports, selector=dict(selector)
     )
     found.places.append(called.where)
+    told = ", ".join(f"{each.port} ({each.name})" for each in ports)
     what = (
         f"the Service {called.namespace}/{called.name} is called and not in the YAML; it is assumed with ports "
-        f"{', '.join(f'{each.port} ({each.name})' for each in ports)}, each leading to the same port of "
-        "the gateway."
+        f"{told}, each leading to the same port of the gateway."
     )
     found.assumptions.append(Assumption(path, what, called.where))
 
