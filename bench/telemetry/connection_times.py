@@ -16,6 +16,7 @@ CONNECTION_FIELDS: Mapping[str, str] = MappingProxyType(
         "flags": "%RESPONSE_FLAGS%",
         "failure": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
         "connection": "%UPSTREAM_CONNECTION_ID%",
+        "upstream": "%UPSTREAM_HOST%",
         "duration": "%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%",
         # Time points: see HANDSHAKE_FIELDS. US_TX_BEG: the request's first byte goes out; US_RX_BEG: the
         # first byte of the answer is there.
@@ -38,6 +39,8 @@ class ConnectionEntry(NamedTuple):
     failure: str | None
     """Why the connection failed, in Envoy's words: read numbers from it, no words."""
     connection: int | None
+    upstream: str | None
+    """Address of the endpoint, ``ip:port``."""
     duration_us: int | None
     """From the first byte of the request to the last of the answer."""
     secured_us: int | None
@@ -63,6 +66,7 @@ def _parse(line: Mapping[str, Any]) -> ConnectionEntry:
         flags=tuple(flags.split(",")) if flags and flags != "-" else (),
         failure=line["failure"],
         connection=line["connection"] or None,
+        upstream=line["upstream"],
         duration_us=line["duration"],
         secured_us=line["secured"],
         set_up_us=line["set_up"],

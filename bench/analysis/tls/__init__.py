@@ -6,7 +6,7 @@ from bench.analysis.tls.estimates import difference, mean_interval, median_inter
 from bench.analysis.tls.oracle import operations, oracle_line
 from bench.analysis.tls.pools import Pool, handshakes_per_s
 from bench.analysis.tls.regression import HandshakeWindow, Term, fit_handshakes
-from bench.analysis.tls.reuse import Sessions, node_sequence, predict_full_after, predict_reuse
+from bench.analysis.tls.reuse import Attempt, Sessions, predict_full_after, predict_reuse
 from bench.analysis.tls.storms import Served, Wave, read_wave
 from bench.analysis.tls.verdict import judge_lab, lab_findings
 
@@ -14,6 +14,7 @@ __all__ = [
     "CLIENT_REFUSED",
     "SOCKET",
     "UNDISTURBED",
+    "Attempt",
     "ClockInput",
     "HandshakeWindow",
     "Pool",
@@ -29,7 +30,6 @@ __all__ = [
     "mean_interval",
     "median_interval",
     "name_failure",
-    "node_sequence",
     "operations",
     "oracle_line",
     "predict_full_after",

@@ -13,9 +13,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Literal
-
-import numpy as np
 
 from bench.result import TlsVersionName
 
@@ -35,42 +34,53 @@ class Sessions:
     """False: the nodes neither give tickets nor keep sessions."""
 
 
-def node_sequence(balancing: str, nodes: int, connections: int, lot: np.random.Generator) -> list[int]:
-    """The nodes that connections go to: in turn, or each by lot (RANDOM, LEAST_REQUEST when idle)."""
-    if balancing == "ROUND_ROBIN":
-        return [number % nodes for number in range(connections)]
-    return [int(number) for number in lot.integers(0, nodes, connections)]
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One connection: to which node, when it begins, and when its session tickets are there; any one unit."""
+
+    node: int
+    begin: float
+    ready: float
 
 
-def predict_reuse(sessions: Sessions, sequence: Sequence[int], *, overlap: float = 0.0) -> float:
-    """Share of the connections of *sequence* that resume a session, by following Envoy's queues.
+def predict_reuse(sessions: Sessions, attempts: Sequence[Attempt], *, counted_from: float = 0.0) -> float:
+    """Share of the connections that resume a session, by following Envoy's queues.
 
     Args:
         sessions: how they are kept.
-        sequence: the node of each connection, in order, at equal distances.
-        overlap: how long a handshake takes, as a share of the distance between two connections: tickets come
-            only then, and connections that begin meanwhile find the queue without them.
+        attempts: in the order in which they begin. One that begins before the tickets of the last are there
+            finds the queue without them.
+        counted_from: those that begin earlier only fill the queues.
     """
-    if not sequence or not sessions.resumable or sessions.max_session_keys == 0:
-        return 0.0
     queues: dict[int, deque[int]] = {}
-    coming: deque[tuple[float, int, int, int]] = deque()
-    resumed = 0
-    for number, node in enumerate(sequence):
-        while coming and coming[0][0] <= number:
-            _, cluster, giver, tickets = coming.popleft()
-            queue = queues.setdefault(cluster, deque(maxlen=sessions.max_session_keys))
-            queue.extendleft([giver] * tickets)
-        cluster = node if sessions.per_subset else 0
-        queue = queues.setdefault(cluster, deque(maxlen=sessions.max_session_keys))
+    coming: list[tuple[float, int, int, int]] = []
+    resumed = counted = 0
+    for attempt in attempts:
+        while coming and coming[0][0] <= attempt.begin:
+            _, cluster, giver, tickets = heappop(coming)
+            _queue(queues, cluster, sessions).extendleft([giver] * tickets)
+        cluster = attempt.node if sessions.per_subset else 0
+        queue = _queue(queues, cluster, sessions)
         offered = queue[0] if queue else None
         if queue and sessions.tls_version == "TLSv1.3":
             queue.popleft()
-        accepted = offered is not None and (sessions.shared_keys or offered == node)
-        resumed += accepted
-        tickets = (1 if accepted else 2) if sessions.tls_version == "TLSv1.3" else (0 if accepted else 1)
-        coming.append((number + overlap, cluster, node, tickets))
-    return resumed / len(sequence)
+        accepted = offered is not None and (sessions.shared_keys or offered == attempt.node)
+        if attempt.begin >= counted_from:
+            counted += 1
+            resumed += accepted
+        if sessions.resumable and sessions.max_session_keys:
+            heappush(coming, (attempt.ready, cluster, attempt.node, _tickets(sessions, accepted=accepted)))
+    return resumed / counted if counted else 0.0
+
+
+def _queue(queues: dict[int, deque[int]], cluster: int, sessions: Sessions) -> deque[int]:
+    return queues.setdefault(cluster, deque(maxlen=sessions.max_session_keys))
+
+
+def _tickets(sessions: Sessions, *, accepted: bool) -> int:
+    if sessions.tls_version == "TLSv1.3":
+        return 1 if accepted else 2
+    return 0 if accepted else 1
 
 
 EventName = Literal["none", "endpoint-update", "node-restart", "ticket-key-rotation"]

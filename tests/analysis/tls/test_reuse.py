@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.analysis.tls import Sessions, node_sequence, predict_full_after, predict_reuse
+from bench.analysis.tls import Attempt, Sessions, predict_full_after, predict_reuse
 
 
 def sessions(**changed):
@@ -17,7 +17,12 @@ def sessions(**changed):
     return Sessions(**(given | changed))
 
 
-TURNS = [number % 2 for number in range(1000)]
+def attempts(nodes, *, takes=0.0):
+    """A connection to each of *nodes*, at equal distances of 1, whose handshake takes so long."""
+    return [Attempt(node, number, number + takes) for number, node in enumerate(nodes)]
+
+
+TURNS = attempts([number % 2 for number in range(1000)])
 
 
 @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
@@ -37,7 +42,7 @@ def test_nodes_with_one_ticket_key_resume_each_others_sessions():
 
 @pytest.mark.parametrize("nodes", [2, 3, 4])
 def test_by_lot_a_session_meets_its_own_node_with_the_chance_of_one_in_n(nodes):
-    sequence = node_sequence("RANDOM", nodes, 40_000, np.random.default_rng(5))
+    sequence = attempts(np.random.default_rng(5).integers(0, nodes, 40_000))
 
     assert predict_reuse(sessions(nodes=nodes), sequence) == pytest.approx(1 / nodes, abs=0.01)
 
@@ -48,14 +53,23 @@ def test_without_sessions_nothing_resumes(changed):
 
 
 def test_connections_that_begin_before_the_first_ticket_came_are_full_ones():
-    slow = predict_reuse(sessions(per_subset=True, nodes=1), [0] * 1000, overlap=2.5)
+    slow = predict_reuse(sessions(per_subset=True, nodes=1), attempts([0] * 1000, takes=2.5))
 
     # At 0, 1 and 2 distances; the ticket of the first one is there at 2.5.
     assert slow == 0.997
 
 
-def test_round_robin_goes_in_turn():
-    assert node_sequence("ROUND_ROBIN", 3, 7, np.random.default_rng(1)) == [0, 1, 2, 0, 1, 2, 0]
+def test_bursts_empty_a_queue_of_one_session_and_not_one_of_many():
+    burst = [Attempt(0, number // 5 * 5, number // 5 * 5 + 1) for number in range(1000)]
+    one, many = (
+        predict_reuse(sessions(per_subset=True, nodes=1, max_session_keys=keys), burst) for keys in (1, 8)
+    )
+
+    assert (one, many) == (0.199, 0.995)
+
+
+def test_the_first_connections_may_be_left_out():
+    assert predict_reuse(sessions(per_subset=True), TURNS, counted_from=10) == 1
 
 
 def test_no_connection_has_no_share_to_predict():

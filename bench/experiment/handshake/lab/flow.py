@@ -10,6 +10,8 @@ from types import MappingProxyType
 from bench.analysis.tls import lab_findings
 from bench.experiment.handshake.lab.bench import Lab
 from bench.experiment.handshake.lab.matrix import measure_ground
+from bench.experiment.handshake.lab.pools import measure_pools
+from bench.experiment.handshake.lab.sessions import measure_sessions
 from bench.experiment.handshake.lab.settings import LabOptions, Part
 from bench.experiment.instruments import REAL, Instruments, one_generator
 from bench.measure import Finished, RunRecord, fingerprint_of, kept
@@ -78,7 +80,9 @@ def _matrix(lab: Lab) -> None:
         lab.add(misrouted=misrouted, cells=cells, speeds=() if speed is None else (speed,))
 
 
-PARTS_OF: Mapping[Part, Callable[[Lab], None]] = MappingProxyType({"matrix": _matrix})
+PARTS_OF: Mapping[Part, Callable[[Lab], None]] = MappingProxyType(
+    {"matrix": _matrix, "sessions": measure_sessions, "pools": measure_pools}
+)
 
 
 def _libraries(record: RunRecord) -> dict[str, str]:
