@@ -1,8 +1,19 @@
 """Certificates: an authority, what it issues, the deliberately wrong ones, and how they lie on disk."""
 
 from bench.certs.authority import Authority
+from bench.certs.chains import write_deep_client, write_short_lived_server
 from bench.certs.keys import KeysAhead, generate_keys
-from bench.certs.material import SET_KEYS, WRONG, WRONG_NAME, Material, SetNames, Wrong, write_material
+from bench.certs.material import (
+    SET_KEYS,
+    WRONG,
+    WRONG_NAME,
+    Material,
+    SetNames,
+    Wrong,
+    rotate,
+    write_files,
+    write_material,
+)
 from bench.certs.workloads import files_of
 
 __all__ = [
@@ -16,5 +27,9 @@ __all__ = [
     "Wrong",
     "files_of",
     "generate_keys",
+    "rotate",
+    "write_deep_client",
+    "write_files",
     "write_material",
+    "write_short_lived_server",
 ]

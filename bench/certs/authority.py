@@ -92,14 +92,18 @@ class Authority:
         key: PrivateKey | None = None,
         key_type: KeyType = "ecdsa-p256",
         validity: Validity | None = None,
+        path_length: int | None = 0,
     ) -> Self:
-        """Make a self-signed root with *key*, or with a new key of *key_type*."""
+        """Make a self-signed root with *key*, or with a new key of *key_type*.
+
+        *path_length*: how many authorities may lie below it; None: any number.
+        """
         root_key = key if key is not None else generate_key(key_type)
         name = _name(common_name)
         identifier = x509.SubjectKeyIdentifier.from_public_key(root_key.public_key())
         builder = (
             _builder(name, name, root_key, validity)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
             .add_extension(_key_usage(signs_certificates=True), critical=True)
             .add_extension(identifier, critical=False)
             .add_extension(
@@ -107,6 +111,27 @@ class Authority:
             )
         )
         return cls(Issued(builder.sign(root_key, _digest_for(root_key)), root_key))
+
+    def issue_authority(self, common_name: str) -> Authority:
+        """Issue an authority below this one, with a P-256 key."""
+        root = self._issued
+        key = generate_key("ecdsa-p256")
+        above = root.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        builder = (
+            _builder(_name(common_name), root.certificate.subject, key, None)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_key_usage(signs_certificates=True), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(above), critical=False
+            )
+        )
+        return Authority(Issued(builder.sign(root.key, _digest_for(root.key)), key))
+
+    @property
+    def issued(self) -> Issued:
+        """Its certificate and key."""
+        return self._issued
 
     @property
     def certificate(self) -> x509.Certificate:

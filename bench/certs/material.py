@@ -261,6 +261,20 @@ def _write_set(folder: Path, authority: Authority, server: Issued, client: Issue
         _write(folder / f"{name}.key", issued.key_pem, 0o600)
 
 
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write *files* into *folder*, each by rename over what is there; keys are readable by the owner alone.
+
+    Raises:
+        StackError: one cannot be written.
+    """
+    with _write_errors_explained(folder):
+        for name, content in files.items():
+            fresh = folder / f"{name}.new"
+            fresh.unlink(missing_ok=True)
+            _write(fresh, content, 0o600 if name.endswith(".key") else 0o644)
+            fresh.replace(folder / name)
+
+
 def _write_own_set(
     folder: Path, name: str, names: SetNames, key_type: KeyType, now: datetime
 ) -> tuple[Authority, _Issuer]:

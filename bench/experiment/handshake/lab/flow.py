@@ -11,6 +11,7 @@ from bench.analysis.tls import lab_findings
 from bench.experiment.handshake.lab.bench import Lab
 from bench.experiment.handshake.lab.matrix import measure_ground
 from bench.experiment.handshake.lab.pools import measure_pools
+from bench.experiment.handshake.lab.refusals import measure_refusals
 from bench.experiment.handshake.lab.sessions import measure_sessions
 from bench.experiment.handshake.lab.settings import LabOptions, Part
 from bench.experiment.instruments import REAL, Instruments, one_generator
@@ -81,7 +82,7 @@ def _matrix(lab: Lab) -> None:
 
 
 PARTS_OF: Mapping[Part, Callable[[Lab], None]] = MappingProxyType(
-    {"matrix": _matrix, "sessions": measure_sessions, "pools": measure_pools}
+    {"matrix": _matrix, "sessions": measure_sessions, "pools": measure_pools, "refusals": measure_refusals}
 )
 
 

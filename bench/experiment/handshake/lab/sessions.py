@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Final, Literal
 import numpy as np
 
 from bench.analysis.tls import Attempt, Sessions, predict_full_after, predict_reuse
+from bench.certs import write_files
 from bench.experiment.handshake.lab.bench import Lab, gateway_of
 from bench.experiment.handshake.lab.paths import LabPath, node_name, write_path
 from bench.experiment.handshake.lab.windows import Drive, Step, drive
@@ -128,13 +129,21 @@ class Standing:
 
 @contextlib.contextmanager
 def standing(
-    lab: Lab, path: LabPath, name: str, variation: Variation, *, source: Literal["static", "eds"] = "static"
+    lab: Lab,
+    path: LabPath,
+    name: str,
+    variation: Variation,
+    *,
+    source: Literal["static", "eds"] = "static",
+    prepare: Callable[[RunContext], None] | None = None,
 ) -> Iterator[Standing]:
-    """Start a stack on *path*; its files and keys are gone when this ends."""
+    """Start a stack on *path*, after *prepare* has changed its certificates."""
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="egress-bench-lab-")))
         run = running.enter_context(lab.context(write_path(folder / "path", path)))
         write_ticket_key(run)
+        if prepare is not None:
+            prepare(run)
         stack = run.start_stack(running, name, source, variation)
         meter = running.enter_context(run.instruments.open_meter(stack, gateway_of(run)))
         yield Standing(run, stack, meter, variation)
@@ -142,10 +151,7 @@ def standing(
 
 def write_ticket_key(run: RunContext) -> None:
     """Make a new key for session tickets; nodes that share one read it at a start or reload."""
-    fresh = run.material.live.resolve() / f"{_TICKET_KEY}.new"
-    fresh.write_bytes(os.urandom(_TICKET_KEY_BYTES))
-    fresh.chmod(0o600)
-    fresh.replace(fresh.with_name(_TICKET_KEY))
+    write_files(run.material.live.resolve(), {_TICKET_KEY: os.urandom(_TICKET_KEY_BYTES)})
 
 
 def session_variation(case: SessionCase) -> Variation:
