@@ -56,7 +56,7 @@ class Round:
 
     def line(self) -> str:
         """Give the row of the table."""
-        told = "; ".join(self.faults) or f"clean ({self.ended or 'no result yet'})"
+        told = "; ".join(self.faults) or f"clean ({' '.join(self.ended.split()) or 'no result yet'})"
         code = "-" if self.code is None else self.code
         return f"{self.stack:<7} {self.victim:<34} {self.moment_s:>6.1f} s {code:>5}  {told}"
 
