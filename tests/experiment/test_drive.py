@@ -20,6 +20,7 @@ from bench.result import read_result
 from bench.scenario.load import load_scenario
 from bench.scenario.overrides import override
 from bench.stack.local import LocalStack
+from tests.support.command import run_command
 
 # One whole path at a time: Envoys watch many files, and a user may have 128 watches.
 pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.xdist_group("ground")]
@@ -42,12 +43,7 @@ OR_TOO_BUSY = (0, 3)
 def drive(short, tmp_path, target, *more):
     """Run the command; return its exit code, stderr and result."""
     out = tmp_path / "out"
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", "drive", str(short), "--target", target, "--out", str(out), *more],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_command("drive", short, "--target", target, "--out", out, *more)
     folders = list(out.iterdir()) if out.is_dir() else []
     return done.returncode, done.stderr, read_result(folders[0]) if folders else None
 

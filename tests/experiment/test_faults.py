@@ -1,8 +1,6 @@
 """The suite's own power: faults in a running load are noticed and named; nothing is named without one."""
 
 import json
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +26,7 @@ from bench.result import Book, FaultResult, FaultsResult, LedgerBook, LedgerResu
 from bench.scenario.load import load_scenario
 from bench.telemetry.access_log import parse_envoy, parse_node
 from tests.report.synthetic import make_run
+from tests.support.command import run_command
 
 QUICK = ("routes-swapped", "delivered-twice", "gateway-restarted")
 """One of each instrument; `egress-bench faults` has them all."""
@@ -65,9 +64,7 @@ def test_a_clean_load_raises_no_alarm(ground, tmp_path):
 @pytest.mark.envoy
 @pytest.mark.nginx
 def test_the_command_tells_its_table_as_json_and_in_the_report(tmp_path):
-    command = [sys.executable, "-m", "bench", "faults", "--clean", "0", "--only", "node-500", "--json"]
-
-    done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True, check=False)
+    done = run_command("faults", "--clean", 0, "--only", "node-500", "--json", "--out", tmp_path)
 
     assert done.returncode in {0, 3}, done.stderr
     (found,) = json.loads(done.stdout)["result"]["faults"]["faults"]
