@@ -13,11 +13,10 @@ from tests.experiment.test_run import only_folder, wait_for_trials
 from tests.support.command import Command, run_command
 from tests.support.waiting import wait_until
 
-# One whole path at a time: Envoys watch many files, and a user may have 128 watches.
 pytestmark = [
     pytest.mark.envoy,
     pytest.mark.nginx,
-    pytest.mark.xdist_group("ground"),
+    pytest.mark.whole_path,
     # A machine with ten times too much to do starts a run in minutes.
     pytest.mark.timeout(900),
 ]
@@ -86,7 +85,7 @@ def test_a_main_process_that_is_killed_leaves_its_trials_and_nothing_else(endles
     family = family_of(process)
 
     process.kill()
-    process.wait(10)
+    process.wait(PATIENCE_S)
 
     assert_gone(family)
     result = read_result(only_folder(tmp_path / "out"))
@@ -224,7 +223,7 @@ def test_status_and_down_find_and_clear_what_a_run_without_its_guard_left(endles
         if is_part(one, "guard"):
             one.kill()
     process.kill()
-    process.wait(10)
+    process.wait(PATIENCE_S)
 
     def told(name):
         done = run_command(name, "--json", env=environment)

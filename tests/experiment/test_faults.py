@@ -35,7 +35,7 @@ QUICK = ("routes-swapped", "delivered-twice", "gateway-restarted")
 @pytest.mark.parametrize("name", QUICK, ids=str)
 @pytest.mark.envoy
 @pytest.mark.nginx
-@pytest.mark.xdist_group("ground")
+@pytest.mark.whole_path
 def test_a_fault_is_noticed_and_named_with_its_cause(ground, tmp_path, name):
     (fault,) = choose([name])
 
@@ -51,7 +51,7 @@ def test_a_fault_is_noticed_and_named_with_its_cause(ground, tmp_path, name):
 
 @pytest.mark.envoy
 @pytest.mark.nginx
-@pytest.mark.xdist_group("ground")
+@pytest.mark.whole_path
 def test_a_clean_load_raises_no_alarm(ground, tmp_path):
     seen = Proving(ground, tmp_path).run("t-clean", None, measure_s=1.5, arrival_rate=200)
 

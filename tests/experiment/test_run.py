@@ -13,11 +13,10 @@ from bench.result import read_result
 from tests.support.command import Command, run_command
 from tests.support.waiting import wait_until
 
-# One whole path at a time: Envoys watch many files, and a user may have 128 watches.
 pytestmark = [
     pytest.mark.envoy,
     pytest.mark.nginx,
-    pytest.mark.xdist_group("ground"),
+    pytest.mark.whole_path,
     # A machine with ten times too much to do starts a run in minutes.
     pytest.mark.timeout(900),
 ]

@@ -23,6 +23,7 @@ from bench.istio.load import survey_folder, survey_text
 from bench.scenario.load import load_scenario
 from bench.scenario.read import read_folder, read_sources
 from tests.support.command import run_main
+from tests.support.waiting import PATIENCE_S
 
 SHIPPED = Path("scenarios/egress-mtls")
 URL = "http://nginx.external.svc.cluster.local/"
@@ -236,7 +237,7 @@ def test_a_named_pipe_without_a_writer_is_an_error_and_one_of_the_shell_is_read(
         ["bash", "-c", f"{sys.executable} -m bench check <(cat {SHIPPED}/istio/service.yaml)"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert "no Istio resource" in done.stderr

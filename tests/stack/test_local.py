@@ -32,7 +32,7 @@ from tests.stack.egress_path import (
     gateway_files,
     sidecar_files,
 )
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_S, wait_until
 
 pytestmark = [pytest.mark.envoy, pytest.mark.nginx]
 
@@ -134,7 +134,7 @@ def test_a_dead_part_is_reported_with_how_it_ended_and_its_last_output(material,
         part = stack.component(name)
         children = psutil.Process(part.pid).children(recursive=True)
         os.kill(part.pid, signal.SIGKILL)
-        stack._processes[name].wait(5)
+        stack._processes[name].wait(PATIENCE_S)
 
         with pytest.raises(StackError, match=rf"(?s){name} was ended by SIGKILL .*last output:\n.+"):
             stack.check_alive()
