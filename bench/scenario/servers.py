@@ -30,6 +30,6 @@ def node_names(scenario: Scenario) -> Iterator[NodeNames]:
         own = scenario.tls.sets[node.set].server_names if node.set in scenario.tls.sets else ()
         written = own or scenario.tls.server_names
         names = [each.partition(":")[2] for each in written]
-        host, port = node.plays
+        host, port = node.address
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         yield NodeNames(name, address, tuple(dict.fromkeys((*names, CERTIFIED_ADDRESS))))

@@ -33,13 +33,13 @@ class Hops:
 
 def certificates_of(scenario: Scenario) -> dict[str, ServerCertificate]:
     """``address:port`` of each node that speaks TLS -> the names that its certificate bears."""
-    found = {}
+    found: dict[str, ServerCertificate] = {}
     for name, node in scenario.nodes.items():
         if node.tls == "none":
             continue
         made = scenario.tls.sets[node.set].server_names if node.set is not None else scenario.tls.server_names
         names = tuple(each.partition(":")[2] for each in made)
-        found[f"{node.plays[0]}:{node.plays[1]}"] = ServerCertificate(name, names)
+        found |= {f"{host}:{port}": ServerCertificate(name, names) for host, port in node.plays}
     return found
 
 
