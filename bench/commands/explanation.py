@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.commands.known_servers import known_certificates
 from bench.explain import Outcome, Trace, explain, parse_request
+from bench.preparation import known_certificates
 from bench.scenario.read import read_folder
 
 
@@ -23,7 +23,9 @@ def explain_folder(
     request = parse_request(url, headers, method)
     read = read_folder(folder)
     read.require_resources()
-    return explain(read.registry(), read.resources, request, proxy, known_certificates(read))
+    registry = read.registry()
+    known = known_certificates(read.scenario, registry, read.root) if read.scenario is not None else {}
+    return explain(registry, read.resources, request, proxy, known)
 
 
 def comes_as_expected(trace: Trace, expected: str) -> bool:

@@ -5,7 +5,16 @@ The face has what load processes import, too: the models, and what HTTP takes as
 """
 
 from bench.scenario.http_text import body_fault, header_fault, target_fault
-from bench.scenario.models import CapacitySearch, Expect, Handshake, Scenario, Subset, Traffic, resources_of
+from bench.scenario.models import (
+    CapacitySearch,
+    Credential,
+    Expect,
+    Handshake,
+    Scenario,
+    Subset,
+    Traffic,
+    resources_of,
+)
 from bench.scenario.traffic import (
     Closed,
     Connections,
@@ -24,6 +33,7 @@ __all__ = [
     "Closed",
     "Connections",
     "Constant",
+    "Credential",
     "Expect",
     "Handshake",
     "Jitter",
