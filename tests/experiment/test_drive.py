@@ -101,13 +101,13 @@ def test_workers_are_awaited_only_where_the_user_says(tmp_path):
         check_workers(DriveOptions(target="http://127.0.0.1:1", out=tmp_path, command="", remote_workers=2))
 
 
-def test_the_locustfile_of_the_readme_drives_both_subsets_beside_an_ordinary_user(tmp_path, standing):
+def test_the_locustfile_of_the_documentation_drives_both_subsets_beside_an_ordinary_user(tmp_path, standing):
     """Exactly the code that stands there."""
     stack, _ = standing
     host, port = next(
         real for (_, number), real in stack.component("sleep").addresses.items() if number == 80
     )
-    (code,) = re.findall(r"```python\n(.*?)```", Path("README.md").read_text(), re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", Path("docs/driving.md").read_text(), re.DOTALL)
     (tmp_path / "locustfile.py").write_text(code)
     command = [sys.executable, "-m", "locust", "-f", "locustfile.py", "--host", f"http://{host}:{port}"]
     written = tmp_path / "Traffic.outcome.json"

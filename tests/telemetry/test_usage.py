@@ -12,7 +12,7 @@ import pytest
 from bench.errors import MeasurementError
 from bench.stack.local import LocalStack
 from bench.telemetry.memory import MemorySampler
-from bench.telemetry.usage import cpu_seconds, memory_bytes, read_usage, usage_of
+from bench.telemetry.usage import cpu_seconds, family_of, memory_bytes, read_usage, usage_of
 from tests.stack.egress_path import call, egress_spec
 from tests.support.waiting import wait_until
 
@@ -180,3 +180,22 @@ def test_every_part_of_a_real_stack_is_charged_for_its_own_work(material):
     assert after["nginx01"].processes == 2
     assert sampler.peaks.keys() == pids.keys()
     assert sampler.peak_bytes > sum(sampler.peaks.values())
+
+
+def test_the_family_of_a_part_is_found_without_a_look_at_every_process(monkeypatch):
+    """A reading of four parts read all of /proc five times: more than the rest of it together."""
+    first = subprocess.Popen(["sh", "-c", "sleep 60 & echo; wait"], stdout=subprocess.PIPE)
+    try:
+        first.stdout.readline()
+        expected = [first.pid, *(child.pid for child in psutil.Process(first.pid).children(recursive=True))]
+        monkeypatch.setattr(psutil, "pids", lambda: pytest.fail("looked at every process"))
+        monkeypatch.setattr(psutil.Process, "children", lambda *_, **__: pytest.fail("likewise"))
+
+        found = [process.pid for process in family_of(first.pid, "sh")]
+    finally:
+        for pid in reversed(expected):
+            os.kill(pid, 9)
+        first.communicate()
+
+    assert found == expected
+    assert len(found) == 2

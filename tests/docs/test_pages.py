@@ -1,0 +1,27 @@
+"""The pages for users: they are linked, their links lead somewhere, and the README stays a first minute."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+PAGES = [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
+README_LINES = 150
+
+
+def links(page: Path) -> list[str]:
+    """Relative targets, without their anchors."""
+    targets = re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL))
+    return [target.split("#")[0] for target in targets if not target.startswith(("http", "#"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_each_link_leads_to_a_file(page):
+    assert [target for target in links(page) if not (page.parent / target).exists()] == []
+
+
+def test_the_readme_leads_to_each_page_and_is_read_in_a_minute():
+    readme = Path("README.md")
+
+    assert {Path(target) for target in links(readme)} >= set(PAGES[1:])
+    assert len(readme.read_text().splitlines()) <= README_LINES
