@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.exporting import OF_FINDINGS, exporting
 from bench.cli.options import (
     AsJson,
     ConfigSourceName,
@@ -16,6 +17,7 @@ from bench.cli.options import (
 )
 from bench.cli.parts import make_console
 from bench.errors import BenchError
+from bench.report import Exports
 
 
 def translate(
@@ -41,6 +43,7 @@ def translate(
         console.document(written.document())
 
 
+@exporting(*OF_FINDINGS)
 def check(
     paths: Annotated[
         list[Path],
@@ -55,6 +58,7 @@ def check(
     ),
     as_json: AsJson = False,
     as_sarif: Annotated[bool, typer.Option("--sarif", help="Print SARIF 2.1.0 on stdout.")] = False,
+    exports: Exports,
 ) -> None:
     """Tell what is wrong with Istio YAML, and what that does to requests, before anything runs."""
     with make_console(as_json=as_json or as_sarif) as console:
@@ -75,6 +79,7 @@ def check(
                 console.note(f"note: {note}")
             console.say(report.summary())
         console.document(report.sarif(version=version) if as_sarif else report.document())
+        exports.write_findings(report.findings, fails_on_warning=fail_on is FailOnName.WARNING)
         raise typer.Exit(exit_code(report, fail_on.value))
 
 

@@ -148,8 +148,8 @@ ONE_IS_ENOUGH = {
 def test_with_one_subset_all_faults_are_made_that_need_no_second_one():
     """The others say why not; a whole run with one of them is no failure."""
     loaded = load_scenario(Path("scenarios/egress-mtls"))
-    subsets = loaded.scenario.traffic.subsets
-    traffic = loaded.scenario.traffic.model_copy(update={"subsets": {"v1": subsets["v1"]}})
+    subsets = loaded.scenario.traffic.requests
+    traffic = loaded.scenario.traffic.model_copy(update={"requests": {"v1": subsets["v1"]}})
     scenario = loaded.scenario.model_copy(update={"traffic": traffic})
 
     aims = find_aims(scenario, topology_of(prepare(loaded), "eds"))

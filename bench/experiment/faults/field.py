@@ -21,7 +21,7 @@ from bench.scenario import Scenario
 from bench.stack import ComponentFaults, Stack
 from bench.stack.client_address import client_address
 from bench.verify.calls import make_calls
-from bench.verify.path_calls import subset_call
+from bench.verify.path_calls import request_call
 
 Tree = dict[str, Any]
 """A configuration file as YAML has it."""
@@ -190,16 +190,16 @@ class Field:
     def _wrong_subsets(self) -> Iterator[str]:
         traffic = self.scenario.traffic
         host, port = client_address(self.stack.component(traffic.client), traffic.port)
-        calls = [subset_call(traffic, subset, f"http://{host}:{port}") for subset in traffic.subsets.values()]
+        calls = [request_call(request, f"http://{host}:{port}") for request in traffic.mix]
         answers = make_calls(calls, self.stack.client(traffic.client), at_once=len(calls))
-        for (name, subset), answer in zip(traffic.subsets.items(), answers, strict=True):
-            node = answer.headers.get(NODE_HEADER)
-            marker = subset.expect.body_contains
+        for request, answer in zip(traffic.mix, answers, strict=True):
+            name, node = request.name, answer.headers.get(NODE_HEADER)
+            marker = request.expect.body_contains
             if answer.status is None:
                 yield f"{name}: {answer.error}"
-            elif answer.status != subset.expect.status:
+            elif answer.status != request.expect.status:
                 yield f"{name}: status {answer.status}"
-            elif subset.expect.nodes and node not in subset.expect.nodes:
+            elif request.expect.nodes and node not in request.expect.nodes:
                 yield f"{name}: answered by {node}"
             elif marker is not None and marker not in answer.text:
                 yield f"{name}: wrong body"
@@ -212,16 +212,16 @@ def find_aims(scenario: Scenario, topology: Topology) -> Aims:
         MeasurementError: no subset is answered by nodes behind clusters of their own.
     """
     found = [
-        Aim(name, _clusters(topology, subset.expect.nodes), subset.expect.nodes[0])
-        for name, subset in scenario.traffic.subsets.items()
-        if subset.expect.nodes and _clusters(topology, subset.expect.nodes)
+        Aim(request.name, _clusters(topology, request.expect.nodes), request.expect.nodes[0])
+        for request in scenario.traffic.mix
+        if request.expect.nodes and _clusters(topology, request.expect.nodes)
     ]
     if not found:
         raise MeasurementError(
             "no subset of the traffic goes to nodes behind a cluster of their own: nothing can be broken.",
             remedy="Use a scenario whose subsets expect nodes, such as scenarios/egress-mtls.",
         )
-    nodes = {name: set(subset.expect.nodes) for name, subset in scenario.traffic.subsets.items()}
+    nodes = {request.name: set(request.expect.nodes) for request in scenario.traffic.mix}
     for each in found:
         other = next((one for one in found if not nodes[one.subset] & nodes[each.subset]), None)
         if other is not None:

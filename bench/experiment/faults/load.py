@@ -144,7 +144,7 @@ class Proving:
                 after=after,
                 ledger=ledger,
                 died=watch.died,
-                pages={name: f"<h1>{node.page}!</h1>" for name, node in ground.scenario.nodes.items()},
+                pages={name: f"<h1>{node.word(name)}!</h1>" for name, node in ground.scenario.nodes.items()},
             )
         )
         if findings and watch.noticed_at is None and watch.injected_at is not None:
