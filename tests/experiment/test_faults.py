@@ -1,8 +1,6 @@
 """The suite's own power: faults in a running load are noticed and named; nothing is named without one."""
 
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +23,7 @@ from bench.report.build import write_report
 from bench.result import FaultResult, FaultsResult, read_result
 from bench.scenario.load import load_scenario
 from tests.report.synthetic import make_run
+from tests.support.command import run_command
 
 QUICK = ("routes-swapped", "delivered-twice", "gateway-restarted", "ghosts")
 """One of each instrument; `egress-bench faults` has them all."""
@@ -33,7 +32,7 @@ QUICK = ("routes-swapped", "delivered-twice", "gateway-restarted", "ghosts")
 @pytest.mark.parametrize("name", QUICK, ids=str)
 @pytest.mark.envoy
 @pytest.mark.nginx
-@pytest.mark.xdist_group("ground")
+@pytest.mark.whole_path
 def test_a_fault_is_noticed_and_named_with_its_cause(ground, tmp_path, name):
     (fault,) = choose([name])
 
@@ -49,7 +48,7 @@ def test_a_fault_is_noticed_and_named_with_its_cause(ground, tmp_path, name):
 
 @pytest.mark.envoy
 @pytest.mark.nginx
-@pytest.mark.xdist_group("ground")
+@pytest.mark.whole_path
 def test_a_clean_load_raises_no_alarm(ground, tmp_path):
     seen = Proving(ground, tmp_path).run("t-clean", None, measure_s=1.5, arrival_rate=200)
 
@@ -62,9 +61,7 @@ def test_a_clean_load_raises_no_alarm(ground, tmp_path):
 @pytest.mark.envoy
 @pytest.mark.nginx
 def test_the_command_tells_its_table_as_json_and_in_the_report(tmp_path):
-    command = [sys.executable, "-m", "bench", "faults", "--clean", "0", "--only", "node-500", "--json"]
-
-    done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True, check=False)
+    done = run_command("faults", "--clean", 0, "--only", "node-500", "--json", "--out", tmp_path)
 
     assert done.returncode in {0, 3}, done.stderr
     (found,) = json.loads(done.stdout)["result"]["faults"]["faults"]
