@@ -13,8 +13,14 @@ from typing import Any
 from bench.errors import InputError
 from bench.istio.hosts import expand_host
 from bench.istio.inventory import Proxy
-from bench.istio.models import ClientTLSSettings, DestinationRule, Gateway, TrafficPolicy
-from bench.istio.models.gateway import Server, ServerTLSSettings
+from bench.istio.models import (
+    ClientTLSSettings,
+    DestinationRule,
+    Gateway,
+    Server,
+    ServerTLSSettings,
+    TrafficPolicy,
+)
 from bench.istio.resource import Resource, Resources
 from bench.scenario.load import LoadedScenario
 from bench.scenario.models import WorkloadMaterial
