@@ -187,7 +187,9 @@ class PoolPoint(Model):
 class Storm(Model):
     """All connections new at once, under load."""
 
-    event: Literal["gateway-restart", "node-restart", "nodes-restart-staggered", "certificate-rotation"]
+    event: Literal[
+        "gateway-restart", "node-restart", "certificate-rotation", "certificate-rotation-staggered"
+    ]
     rate: float
     requests: int
     failed: int
@@ -230,8 +232,6 @@ class MeshCost(Model):
     gateway_plain_us: float | None
     gateway_mutual_us: float | None
     gateway_adds_us: Estimate | None
-    p99_plain_us: int | None
-    p99_mutual_us: int | None
 
 
 class HandshakeCost(Model):

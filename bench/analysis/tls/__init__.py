@@ -8,10 +8,13 @@ from bench.analysis.tls.pools import Pool, handshakes_per_s
 from bench.analysis.tls.regression import HandshakeWindow, Term, fit_handshakes
 from bench.analysis.tls.reuse import Attempt, Sessions, predict_full_after, predict_reuse
 from bench.analysis.tls.storms import Served, Wave, read_wave
-from bench.analysis.tls.verdict import judge_lab, lab_findings
+from bench.analysis.tls.verdict import HALF_WIDTH, LAW_ERROR, REUSE_POINTS, judge_lab, lab_findings
 
 __all__ = [
     "CLIENT_REFUSED",
+    "HALF_WIDTH",
+    "LAW_ERROR",
+    "REUSE_POINTS",
     "SOCKET",
     "UNDISTURBED",
     "Attempt",

@@ -10,10 +10,12 @@ from types import MappingProxyType
 from bench.analysis.tls import lab_findings
 from bench.experiment.handshake.lab.bench import Lab
 from bench.experiment.handshake.lab.matrix import measure_ground
+from bench.experiment.handshake.lab.mesh import measure_mesh
 from bench.experiment.handshake.lab.pools import measure_pools
 from bench.experiment.handshake.lab.refusals import measure_refusals
 from bench.experiment.handshake.lab.sessions import measure_sessions
 from bench.experiment.handshake.lab.settings import LabOptions, Part
+from bench.experiment.handshake.lab.storms import measure_storms
 from bench.experiment.instruments import REAL, Instruments, one_generator
 from bench.measure import Finished, RunRecord, fingerprint_of, kept
 from bench.observer import Observer
@@ -25,6 +27,8 @@ from bench.telemetry import openssl_version
 
 _PREPARATION_S = 3.0
 _REPORT_S = 3.0
+_REST_S = {"sessions": 40.0, "pools": 30.0, "storms": 40.0, "refusals": 45.0, "mesh": 30.0}
+"""What the other parts take in a quick look; for the progress bar only."""
 _GROUND_S = 12.0
 """Starting the stacks of a ground, and its bytes on the wire."""
 
@@ -82,7 +86,14 @@ def _matrix(lab: Lab) -> None:
 
 
 PARTS_OF: Mapping[Part, Callable[[Lab], None]] = MappingProxyType(
-    {"matrix": _matrix, "sessions": measure_sessions, "pools": measure_pools, "refusals": measure_refusals}
+    {
+        "matrix": _matrix,
+        "sessions": measure_sessions,
+        "pools": measure_pools,
+        "storms": measure_storms,
+        "refusals": measure_refusals,
+        "mesh": measure_mesh,
+    }
 )
 
 
@@ -100,5 +111,6 @@ def _planned_s(loaded: LoadedScenario, options: LabOptions) -> float:
     schedule = options.schedule
     rounds = options.rounds or (schedule.rounds + schedule.most_rounds) / 2
     one_round = 3 * (2 * schedule.window_s + 1.0) + 3.0
+    rest = sum(_REST_S[part] for part in options.parts if part != "matrix") * (4 if options.is_full else 1)
     grounds = len(options.grounds(loaded.scenario.tls.key)) if "matrix" in options.parts else 0
-    return _PREPARATION_S + grounds * (rounds * one_round + _GROUND_S) + _REPORT_S
+    return _PREPARATION_S + grounds * (rounds * one_round + _GROUND_S) + rest + _REPORT_S

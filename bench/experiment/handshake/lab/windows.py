@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from bench.analysis.tls import HandshakeWindow
 from bench.errors import BenchError, MeasurementError
@@ -17,7 +18,8 @@ from bench.stack import Stack
 from bench.telemetry import difference, total
 
 WARM_UP_S = 0.4
-_ROLES: dict[End, str] = {"gateway": "egress", "node": "node"}
+Part = Literal["sidecar", "gateway", "node"]
+_ROLES: dict[Part, str] = {"sidecar": "sidecar", "gateway": "egress", "node": "node"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Window:
     connections: int
     handshakes: int
     resumed: int
-    cpu_s: dict[End, float]
+    cpu_s: dict[Part, float]
 
     @property
     def full(self) -> int:
@@ -148,7 +150,7 @@ def drive(run: RunContext, stack: Stack, meter: StackMeter, steps: Sequence[Step
 
 def _window(stack: Stack, before: Reading, after: Reading) -> Window:
     rises = difference(before.gateway, after.gateway)
-    cpu: dict[End, float] = {}
+    cpu: dict[Part, float] = {}
     for end, role in _ROLES.items():
         used = 0.0
         for part in stack.components():
