@@ -131,11 +131,12 @@ def write_files(files: Sequence[ConfigFile], root: Path) -> tuple[Path, ...]:
             folders.add(path.parent)
         written.append(path)
         try:
+            with path.open("x", encoding="utf-8") as fresh_file:
+                fresh_file.write(file.text)
+            continue
+        except FileExistsError:
             if path.read_text(encoding="utf-8") == file.text:
                 continue
-        except FileNotFoundError:
-            path.write_text(file.text, encoding="utf-8")
-            continue
         fresh = path.with_name(f".{path.name}.new")
         fresh.write_text(file.text, encoding="utf-8")
         fresh.replace(path)
