@@ -1,7 +1,7 @@
 """What istiod gives every proxy, whatever the resources say: taken out before a comparison.
 
-What other resources add (EnvoyFilter, AuthorizationPolicy, RequestAuthentication, filters of Telemetry) stays:
-the proxy has it, and this YAML does not say it.
+What other resources add (EnvoyFilter, AuthorizationPolicy, RequestAuthentication, Telemetry) stays: the proxy
+has it, and this YAML does not say it.
 """
 
 from __future__ import annotations
