@@ -8,7 +8,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -38,7 +38,7 @@ class Part:
 def parts_of(root: type[BaseModel]) -> list[Part]:
     """The model and every one below it, in the order in which a reader meets them."""
     schema = root.model_json_schema(by_alias=True, mode="validation")
-    classes = {each.__name__: each for each in _below(BaseModel) if each.__module__.startswith("bench.")}
+    classes = {each.__name__: each for each in _reached(root)}
     definitions = schema.pop("$defs", {})
     parts: list[Part] = []
     seen: set[str] = set()
@@ -151,10 +151,19 @@ def _alias(model: type[BaseModel], field: str) -> str:
     return found.alias if found is not None and found.alias else field
 
 
-def _below(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    for each in model.__subclasses__():
-        yield each
-        yield from _below(each)
+def _reached(root: type[BaseModel]) -> set[type[BaseModel]]:
+    """The model and every one that its fields lead to."""
+    found: set[type[BaseModel]] = set()
+    waiting: list[Any] = [root]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, type) and issubclass(each, BaseModel):
+            if each not in found:
+                found.add(each)
+                waiting += [field.annotation for field in each.model_fields.values()]
+        else:
+            waiting += get_args(each)
+    return found
 
 
 def _one_line(text: str) -> str:
