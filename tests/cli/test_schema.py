@@ -1,6 +1,7 @@
 """The published JSON Schema accepts what runs write, and refuses what they do not."""
 
 import json
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -30,7 +31,7 @@ def test_a_result_is_what_its_schema_says(tmp_path):
 
 
 def test_a_shipped_scenario_is_what_its_schema_says():
-    loaded = load_scenario("scenarios/egress-mtls")
+    loaded = load_scenario(Path("scenarios/egress-mtls"))
 
     schema("scenario").validate(json.loads(loaded.scenario.model_dump_json(by_alias=True)))
     with pytest.raises(jsonschema.ValidationError):
