@@ -1,7 +1,7 @@
 """Write what the documentation takes from the code: ``make docs``.
 
-    docs/scenario.md               below its mark: every field of scenario.yaml
-    docs/commands.md               below its mark: every option
+    docs/scenario-fields.md        every field of scenario.yaml
+    docs/options.md                every option of every command
     docs/result.schema.json        what `egress-bench schema result` prints
     docs/scenario.schema.json      what `egress-bench schema scenario` prints
 
@@ -21,14 +21,14 @@ from bench.commands.schema import schema_of
 from bench.scenario import Scenario
 from tests.docs.models import parts_of
 
-MARK = "<!-- Below this line the page is written by `make docs`. -->"
+MARK = "<!-- Written by `make docs`. -->"
 
 
 def scenario_reference() -> str:
     """Every field of scenario.yaml, model by model."""
     lines: list[str] = []
     for part in parts_of(Scenario):
-        lines += ["", f"### {part.name}", "", part.meaning, ""]
+        lines += ["", f"## {part.name}", "", part.meaning, ""]
         lines += ["| field | form | default | meaning |", "|---|---|---|---|"]
         lines += [
             f"| `{row.name}` | {_cell(row.form)} | {_cell(row.default)} | {_cell(row.meaning)} |"
@@ -44,7 +44,7 @@ def option_reference() -> str:
         context = command.make_context(name, [], resilient_parsing=True)
         options = [each for each in command.params if each.param_type_name == "option"]
         records = [each.get_help_record(context) for each in options]
-        lines += ["", f"### egress-bench {name}", "", (command.help or "").split("\n\n")[0]]
+        lines += ["", f"## egress-bench {name}", "", (command.help or "").split("\n\n")[0]]
         lines += ["", "| option | |", "|---|---|"]
         lines += [f"| `{_cell(words)}` | {_cell(text)} |" for words, text in filter(None, records)]
     return "\n".join(lines) + "\n"
@@ -64,16 +64,11 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def _below_mark(page: Path, text: str) -> str:
-    return f"{page.read_text().partition(MARK)[0].rstrip()}\n\n{MARK}\n{text}"
-
-
 def pages() -> dict[Path, str]:
     """What each written file must hold."""
-    scenario, commands = Path("docs/scenario.md"), Path("docs/commands.md")
     return {
-        scenario: _below_mark(scenario, scenario_reference()),
-        commands: _below_mark(commands, option_reference()),
+        Path("docs/scenario-fields.md"): f"# Fields of scenario.yaml\n\n{MARK}\n{scenario_reference()}",
+        Path("docs/options.md"): f"# Options\n\n{MARK}\n{option_reference()}",
         **{Path(f"docs/{kind}.schema.json"): schema_of(kind) for kind in ("result", "scenario")},
     }
 
