@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.exporting import conclude, exporting
-from bench.cli.options import DEFAULT_SCENARIO, AsJson, Out, Quiet, ScenarioFolder, Stack, StackKind
+from bench.cli.options import DEFAULT_SCENARIO, AsJson, MeshMtls, Out, Quiet, ScenarioFolder, Stack, StackKind
 from bench.cli.parts import as_typed, make_backend, make_console
 from bench.report import Exports
 
@@ -56,6 +56,7 @@ def handshake(
     rounds: Annotated[
         int | None, typer.Option(help="Rounds of windows for each cell of the matrix, at least 2.")
     ] = None,
+    mesh_mtls: MeshMtls = False,
     out: Out = Path("reports"),
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -65,8 +66,9 @@ def handshake(
     with make_console(quiet=quiet, as_json=as_json) as console:
         from bench.experiment.handshake import PARTS, LabOptions, run_lab
         from bench.scenario.load import load_scenario
+        from bench.scenario.overrides import override
 
-        loaded = load_scenario(scenario)
+        loaded = override(load_scenario(scenario), mesh_mtls=mesh_mtls)
         options = LabOptions(
             out=out,
             command=as_typed(),

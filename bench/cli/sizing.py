@@ -12,6 +12,7 @@ from bench.cli.options import (
     DEFAULT_SCENARIO,
     AsJson,
     ConfigSourceName,
+    MeshMtls,
     Out,
     Quiet,
     ScenarioFolder,
@@ -48,6 +49,7 @@ def capacity(
     ] = None,
     key: Annotated[str | None, typer.Option(help="Key type of the certificates.")] = None,
     workers: Annotated[int | None, typer.Option(help="Locust worker processes.")] = None,
+    mesh_mtls: MeshMtls = False,
     out: Out = Path("reports"),
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -59,7 +61,7 @@ def capacity(
         from bench.scenario.load import load_scenario
         from bench.scenario.overrides import override
 
-        loaded = override(load_scenario(scenario), key=key, workers=workers)
+        loaded = override(load_scenario(scenario), key=key, workers=workers, mesh_mtls=mesh_mtls)
         options = CapacityOptions(
             out=out,
             command=as_typed(),
