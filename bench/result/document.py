@@ -26,7 +26,8 @@ class AnswerCause(Model):
     details: str
     """Envoy's response code details, such as ``via_upstream``."""
     transport_failure: str
-    """Why the connection to the upstream host failed, in Envoy's words; empty: it did not."""
+    """Why the connection to the upstream host failed, in Envoy's words, or what the node itself says of the
+    client's certificate; empty: it did not fail."""
     upstream: str
     """``address:port`` that the last proxy turned to."""
     where: tuple[str, ...]
@@ -41,11 +42,15 @@ class AnswerCause(Model):
     def text(self) -> str:
         """For people, in one line."""
         parts = [f"answered by {self.hop}" if self.hop else "no part has seen the request"]
+        # Envoy's details end with the failure, which has its own place here.
+        details = self.details
+        if self.transport_failure:
+            details = details.replace(f"|{self.transport_failure}", "").replace(self.transport_failure, "")
         parts += [
             f"{name} {value}"
             for name, value in (
                 ("flags", self.flags),
-                ("details", self.details),
+                ("details", details),
                 ("transport failure", self.transport_failure),
                 ("upstream", self.upstream),
                 ("YAML", "; ".join(self.where)),
