@@ -20,7 +20,7 @@ from bench.verify.upstream_tls_controls import verify_gateway
 from bench.verify.upstream_tls_expectation import UpstreamChecks
 from bench.verify.verifier import Verifier
 
-pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.xdist_group("ground")]
+pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.whole_path]
 
 
 # The walkthrough's DestinationRule names an authority and no names.
