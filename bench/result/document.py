@@ -39,18 +39,21 @@ class AnswerCause(Model):
     """Where they lead."""
 
     @property
+    def told_details(self) -> str:
+        """The details without the transport failure, with which Envoy ends them."""
+        if not self.transport_failure:
+            return self.details
+        return self.details.replace(f"|{self.transport_failure}", "").replace(self.transport_failure, "")
+
+    @property
     def text(self) -> str:
         """For people, in one line."""
         parts = [f"answered by {self.hop}" if self.hop else "no part has seen the request"]
-        # Envoy's details end with the failure, which has its own place here.
-        details = self.details
-        if self.transport_failure:
-            details = details.replace(f"|{self.transport_failure}", "").replace(self.transport_failure, "")
         parts += [
             f"{name} {value}"
             for name, value in (
                 ("flags", self.flags),
-                ("details", details),
+                ("details", self.told_details),
                 ("transport failure", self.transport_failure),
                 ("upstream", self.upstream),
                 ("YAML", "; ".join(self.where)),
