@@ -71,9 +71,9 @@ def generator(result: Result) -> Section:
 def machine(result: Result) -> Section:
     """Whose the machine was while each trial was measured."""
     lead = (
-        "What others take from the machine makes every time longer. A trial is disturbed where they use more"
-        f" than {OTHERS_LIMIT:.0%} of all processors and under {IDLE_ENOUGH:.0%} stays idle, or where the host"
-        f" takes more than {STEAL_LIMIT:.0%} away."
+        "What others take from the machine makes every time longer. A trial is disturbed where they use"
+        f" more than {OTHERS_LIMIT:.0%} of all processors and under {IDLE_ENOUGH:.0%} stays idle, or where"
+        f" the host takes more than {STEAL_LIMIT:.0%} away."
     )
     known = [(trial, trial.machine) for trial in result.trials if trial.machine is not None]
     if not known:
