@@ -29,6 +29,7 @@ from bench.report.sections import (
     tls_connections,
     tls_lab,
     traffic,
+    verification,
 )
 from bench.report.text import UNKNOWN, rate, seconds, version_number
 from bench.result import CapacityResult, Result, TlsLab, read_result
@@ -69,7 +70,7 @@ def build_document(folder: Path, result: Result) -> Document:
         figures=figures(result),
         answers=answers(result),
         sections=(
-            traffic.verification(result),
+            verification.verification(result),
             load.load(result, rows),
             traffic.correctness(result),
             ledger.ledger(result),
@@ -79,6 +80,7 @@ def build_document(folder: Path, result: Result) -> Document:
             cost.config_source(result, block_dots(blocks)),
             cost.components(result),
             context.generator(result),
+            context.machine(result),
             context.limits(result),
             context.warnings(result),
             context.fingerprint(result),
@@ -110,7 +112,7 @@ def _of_capacity(result: Result, found: CapacityResult) -> Document:
         figures=capacity.capacity_figures(found),
         answers=(),
         sections=(
-            traffic.verification(result),
+            verification.verification(result),
             capacity.capacity(result),
             capacity.cost_model(found.cost_models),
             context.warnings(result),
