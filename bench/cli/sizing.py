@@ -79,7 +79,9 @@ def capacity(
 
 
 def plan(
-    result: Annotated[Path, typer.Argument(metavar="RESULT", help="Result folder of `capacity`.")],
+    result: Annotated[
+        Path, typer.Argument(metavar="RESULT", help="Result folder of `capacity` or `handshake`.")
+    ],
     *,
     rate: Annotated[float, typer.Option(help="Requests per second of all pods together.")],
     new_connections: Annotated[
@@ -90,6 +92,9 @@ def plan(
     cpu_per_pod: Annotated[float, typer.Option(help="CPUs that a pod requests and is held to.")] = 2.0,
     headroom: Annotated[float, typer.Option(help="Share of them that stays free.")] = 0.3,
     zones: Annotated[int, typer.Option(help="Zones over which the pods are spread.")] = 1,
+    key: Annotated[
+        str | None, typer.Option(help="Key type, of a result of `handshake`; default: the dearest.")
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -101,7 +106,7 @@ def plan(
         from bench.result import PlanQuestion, read_result
 
         found = read_result(result)
-        model = gateway_model(found, where=str(result))
+        model = gateway_model(found, where=str(result), key=key)
         question = PlanQuestion(
             rate=rate,
             new_connections=new_connections,

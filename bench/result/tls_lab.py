@@ -7,6 +7,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from bench.result.base import Model
+from bench.result.cost import CostModel
 from bench.result.handshake import HandshakeKind
 
 TlsVersionName = Literal["TLSv1.2", "TLSv1.3"]
@@ -247,6 +248,15 @@ class HandshakeCost(Model):
     high: float
 
 
+class LabModel(Model):
+    """A cost model of the gateway, by the windows of one ground of the matrix."""
+
+    key: str
+    tls_version: TlsVersionName
+    client_certificate: bool
+    model: CostModel
+
+
 class TlsLab(Model):
     """Everything that the lab brought."""
 
@@ -261,6 +271,8 @@ class TlsLab(Model):
     storms: tuple[Storm, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     mesh: MeshCost | None = None
+    cost_models: tuple[LabModel, ...] = ()
+    """What ``plan`` reads: requests, full and resumed handshakes."""
     misrouted: int = 0
     """Over all its loads."""
 

@@ -79,10 +79,13 @@ def _matrix(lab: Lab) -> None:
     for plan in lab.options.grounds(lab.loaded.scenario.tls.key):
         lab.observer.stage(f"{plan.name}: making certificates", 1)
         with lab.context(override(lab.loaded, key=plan.key)) as run:
-            cells, speed, misrouted = measure_ground(
-                run, plan, lab.options.schedule, rounds=lab.options.rounds
-            )
-        lab.add(misrouted=misrouted, cells=cells, speeds=() if speed is None else (speed,))
+            found = measure_ground(run, plan, lab.options.schedule, rounds=lab.options.rounds)
+        lab.add(
+            misrouted=found.misrouted,
+            cells=found.cells,
+            speeds=() if found.speed is None else (found.speed,),
+            cost_models=() if found.model is None else (found.model,),
+        )
 
 
 PARTS_OF: Mapping[Part, Callable[[Lab], None]] = MappingProxyType(

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from bench.analysis.cost import Window as CostWindow
+from bench.analysis.cost import fit
 from bench.analysis.tls import (
     UNDISTURBED,
     ClockInput,
@@ -27,7 +29,7 @@ from bench.experiment.handshake.lab.windows import Step, Window, drive
 from bench.experiment.handshake.lab.wire import WireBytes, measure_wire
 from bench.experiment.run_context import RunContext
 from bench.measure import StackMeter
-from bench.result import ENDS, HANDSHAKE_KINDS, CryptoSpeed, End, Estimate, HandshakeKind, TlsCell
+from bench.result import ENDS, HANDSHAKE_KINDS, CryptoSpeed, End, Estimate, HandshakeKind, LabModel, TlsCell
 from bench.stack import Stack
 from bench.telemetry import (
     ConnectionEntry,
@@ -41,9 +43,9 @@ from bench.telemetry import (
 _MODES = ("kept", *HANDSHAKE_KINDS)
 _KEPT = (80.0, 320.0)
 """Requests per second on kept connections: two, so that the base is told from the requests."""
-_BUSY = 0.3
+_BUSY = 0.35
 """Share of one core that each end's signatures may take."""
-_FEWEST, _MOST = 25.0, 160.0
+_FEWEST, _MOST = 25.0, 240.0
 """New connections per second."""
 _ROUND_OF_OTHERS_S = 1.2
 
@@ -82,6 +84,17 @@ class Ground:
     meters: dict[str, StackMeter]
 
 
+@dataclass(frozen=True, slots=True)
+class GroundResult:
+    """What one ground brought."""
+
+    cells: tuple[TlsCell, ...]
+    speed: CryptoSpeed | None
+    """The oracle's, in its minutes."""
+    model: LabModel | None
+    misrouted: int
+
+
 def measure_ground(
     run: RunContext,
     plan: GroundPlan,
@@ -89,8 +102,8 @@ def measure_ground(
     *,
     rounds: int | None = None,
     speed_of: Speedometer = openssl_speed,
-) -> tuple[list[TlsCell], CryptoSpeed | None, int]:
-    """The two cells of a ground, the oracle's speeds in its minutes, and misrouted requests.
+) -> GroundResult:
+    """The two cells of a ground, and what else its windows bring.
 
     A ground that cannot run brings cells that say why: the others go on.
     """
@@ -104,8 +117,34 @@ def measure_ground(
             cells = [_cell(ground, kind, collected, speed, wire.get(kind)) for kind in HANDSHAKE_KINDS]
     except BenchError as error:
         run.observer.note(f"{plan.name}: {error}")
-        return [_without(plan, kind, str(error)) for kind in HANDSHAKE_KINDS], None, collected.misrouted
-    return cells, speed, collected.misrouted
+        broken = tuple(_without(plan, kind, str(error)) for kind in HANDSHAKE_KINDS)
+        return GroundResult(broken, None, None, collected.misrouted)
+    return GroundResult(tuple(cells), speed, _model(plan, collected), collected.misrouted)
+
+
+def _model(plan: GroundPlan, collected: Collected) -> LabModel | None:
+    """The gateway's cost model, where the windows tell its terms apart."""
+    windows = [
+        CostWindow(
+            seconds=each.seconds,
+            requests=each.requests,
+            full_handshakes=each.full,
+            resumed_handshakes=each.resumed,
+            cpu_s=each.cpu_s["gateway"],
+        )
+        for some in collected.windows.values()
+        for each in some
+    ]
+    try:
+        model = fit("gateway", windows)
+    except MeasurementError:
+        return None
+    return LabModel(
+        key=plan.key,
+        tls_version=plan.tls_version,
+        client_certificate=plan.client_certificate,
+        model=model,
+    )
 
 
 def _start(run: RunContext, running: ExitStack, plan: GroundPlan) -> Ground:
@@ -127,15 +166,18 @@ def _rounds(
     """Rounds until the intervals are narrow enough, or as many as are wanted."""
     _note_speed(collected, ground.plan, speed_of)
     rate = _rate(collected.speeds)
+    clock = ground.run.instruments.clock
+    begun = clock()
     least, most = (rounds, rounds) if rounds is not None else (schedule.rounds, schedule.most_rounds)
     for number in range(most):
         ground.run.observer.stage(
             f"{ground.plan.name}: round {number + 1}", 3 * (2 * schedule.window_s + 1.0) + _ROUND_OF_OTHERS_S
         )
         _round(ground, schedule, number, rate, collected)
-        _note_speed(collected, ground.plan, speed_of)
-        if number + 1 >= least and collected.is_precise:
+        is_over = clock() - begun > schedule.ground_s
+        if number + 1 >= least and (collected.is_precise or is_over):
             break
+    _note_speed(collected, ground.plan, speed_of)
 
 
 def _rate(speeds: list[OpensslSpeed]) -> float:

@@ -86,7 +86,9 @@ class Schedule:
     rounds: int
     """At least so many rounds of a ground."""
     most_rounds: int
-    """At most; between the two it ends when its intervals are narrow enough."""
+    """At most; between the two it ends when its intervals are narrow enough, or its time is over."""
+    ground_s: float
+    """Time for a ground's rounds."""
     window_s: float
     shots: int
     """Connections of the direct client of each kind in each round."""
@@ -97,10 +99,26 @@ class Schedule:
 
 
 QUICK: Final = Schedule(
-    rounds=3, most_rounds=3, window_s=0.8, shots=25, session_s=2.0, pool_s=2.5, storm_s=5.0, mesh_pairs=4
+    rounds=3,
+    most_rounds=3,
+    ground_s=60,
+    window_s=0.8,
+    shots=20,
+    session_s=2.0,
+    pool_s=2.5,
+    storm_s=5.0,
+    mesh_pairs=4,
 )
 FULL: Final = Schedule(
-    rounds=4, most_rounds=10, window_s=1.0, shots=40, session_s=5.0, pool_s=4.0, storm_s=10.0, mesh_pairs=12
+    rounds=3,
+    most_rounds=8,
+    ground_s=34,
+    window_s=1.0,
+    shots=24,
+    session_s=3.0,
+    pool_s=3.0,
+    storm_s=8.0,
+    mesh_pairs=8,
 )
 ENOUGH: Final = 0.03
 """Half-width of an interval, as a share of the figure, that ends a ground."""
