@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from bench.report.charts import WIDTH
 from bench.report.svg import BAD, INK, SERIES, styled, to_svg
@@ -34,7 +36,7 @@ def cell_bars(cells: Sequence[TlsCell]) -> str | None:
         axes.set_yticks(range(len(shown)))
         axes.set_yticklabels([_label(cell) for cell in shown], color=INK)
         axes.grid(visible=False, axis="y")
-        axes.xaxis.set_major_formatter(lambda value, _position: format_micros(value))
+        _decades(axes, shown)
         axes.set_xlabel("CPU of one new connection")
         handles = [
             Patch(color=SERIES[0], label="gateway"),
@@ -43,6 +45,23 @@ def cell_bars(cells: Sequence[TlsCell]) -> str | None:
         ]
         figure.legend(handles=handles, loc="outside upper left", ncols=3, handlelength=1.2)
         return to_svg(figure, "tls-cells", "CPU of one handshake by cell, over its oracle")
+
+
+def _decades(axes: Axes, cells: Sequence[TlsCell]) -> None:
+    """Whole decades from below the smallest bar, with ticks at 1, 2 and 5, written as times."""
+    values = [
+        found.value
+        for cell in cells
+        for found in (cell.gateway_cpu_us, cell.node_cpu_us)
+        if found is not None
+    ]
+    low = 10.0 ** math.floor(math.log10(max(1.0, min(values))))
+    high = max(max(values), low) * 1.6
+    ticks = [step * 10.0**power for power in range(9) for step in (1, 2, 5)]
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _position: format_micros(round(value))))
+    axes.xaxis.set_minor_locator(FixedLocator([]))
 
 
 def _bar(axes: Axes, at: float, cell: TlsCell, end: End, colour: str) -> None:
