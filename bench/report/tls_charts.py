@@ -56,7 +56,7 @@ def _decades(axes: Axes, cells: Sequence[TlsCell]) -> None:
         if found is not None
     ]
     low = 10.0 ** math.floor(math.log10(max(1.0, min(values))))
-    high = max(max(values), low) * 1.6
+    high = max(*values, low) * 1.6
     ticks = [step * 10.0**power for power in range(9) for step in (1, 2, 5)]
     axes.set_xlim(low, high)
     axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
