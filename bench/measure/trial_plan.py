@@ -80,7 +80,7 @@ def _kind(request: MixedRequest, pages: Mapping[str, str]) -> RequestKind:
         path=request.path,
         host=request.authority,
         headers=tuple(request.headers.items()),
-        body=request.written.content.decode(),
+        body=request.written.content,
         expect=Expectation(
             status=expect.status,
             nodes=expect.nodes,
