@@ -15,6 +15,7 @@ from bench.istio.inventory import Proxy
 from bench.istio.problem import InvalidResourcesError, Problem
 from bench.istio.registry import Registry
 from bench.placement import ConfigFile, Placement
+from bench.preparation.behaviour import behaviour_of
 from bench.preparation.demands import unmet_demands
 from bench.preparation.material import credential_paths
 from bench.preparation.node_tls import spoken_to
@@ -106,6 +107,7 @@ class Prepared:
                 NodeSpec(
                     name=node,
                     plays=spec.address,
+                    behaviour=behaviour_of(spec),
                     also=spec.plays[1:],
                     page=spec.word(node),
                     tls=spec.tls or spoken_to(spec.address, self._gateways_first(source)),

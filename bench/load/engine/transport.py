@@ -69,6 +69,9 @@ class Plain:
         self._socket.close()
 
 
+_NO_ALPN: Final = "the server offers no protocol that was asked for (ALPN)"
+
+
 class AlpnError(OSError):
     """The server does not speak the protocol that is wanted."""
 
@@ -125,7 +128,7 @@ class Tls:
             raise
         self._drain()
         if self._alpn == "h2" and self._tls.selected_alpn_protocol() != "h2":
-            raise AlpnError("the server does not offer h2")
+            raise AlpnError(_NO_ALPN)
         return True
 
     def close(self) -> None:
@@ -297,6 +300,8 @@ def broken_in_answer(error: OSError) -> Reason:
 def _said_by_openssl(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return str(error.verify_message)
+    if error.reason == "TLSV1_ALERT_NO_APPLICATION_PROTOCOL":
+        return _NO_ALPN
     return (error.reason or str(error)).lower().replace("_", " ")
 
 
