@@ -101,24 +101,18 @@ def report_of(error: BenchError) -> CheckReport:
 def check(read: Folder) -> CheckReport:
     """Analyze what was read, and let Envoy, where there is one, validate the translation of each proxy.
 
-    Effects and validation need an inventory, and resources that a cluster would accept.
+    Effects and validation need resources that a cluster would accept.
     """
     if read.unreadable:
         found = tuple(unreadable(read.unreadable))
         return CheckReport(
             in_order(found), ("Nothing else is looked at until the files can be read.",), is_readable=False
         )
-    resources, problems, inventory = read.resources, read.survey.problems, read.inventory
-    known = inventory is not None or bool(resources.pods)
-    surroundings = Surroundings(resources, inventory, workloads_are_known=known)
+    resources, problems = read.resources, read.survey.problems
+    surroundings = _surroundings(read)
     findings = list(analyze(surroundings, problems))
-    notes: list[str] = []
-    if inventory is None:
-        notes.append(
-            "Without an inventory.yaml or a scenario.yaml it is not known which proxies exist: effects on "
-            "requests were not looked at."
-        )
-    elif problems:
+    notes = list(read.told_assumptions)
+    if problems:
         notes.append("Effects on requests are looked at when every resource is one that a cluster accepts.")
     else:
         try:
@@ -144,6 +138,16 @@ def _demands(read: Folder, found: Survey) -> Iterator[Finding]:
     configs = [here.config for here in found.translated]
     for problem in unmet_demands(read.scenario, configs, read.position):
         yield Finding(Level.ERROR, "EB0016", problem.where, "", problem.what, problem.remedy or "Add it.")
+
+
+def _surroundings(read: Folder) -> Surroundings:
+    """Give what the analyzer's rules look at."""
+    resources, inventory = read.resources, read.require_inventory()
+    if read.assumed is None:
+        return Surroundings(resources, inventory)
+    return Surroundings(
+        resources, inventory, workloads_are_known=bool(resources.pods), proxies_are_assumed=True
+    )
 
 
 def _connections(read: Folder) -> int | None:
