@@ -9,6 +9,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import UpstreamT
 
 from bench.placement import Address, same_endpoint
 from bench.preparation.stand_ins import endpoints_of
+from bench.scenario import MixedRequest
 from bench.stack import NodeTls
 from bench.translate import ProxyConfig, reachable_clusters, unpack
 
@@ -32,6 +33,17 @@ def spoken_to(plays: Address, configs: Iterable[ProxyConfig]) -> NodeTls:
                 found.add(_spoken_by(cluster))
     levels: tuple[NodeTls, ...] = ("none", "simple")
     return next((level for level in levels if level in found), "mutual")
+
+
+def spoken_by_clients(node: str, mix: Iterable[MixedRequest]) -> NodeTls | None:
+    """What clients speak to *node* through proxies that pass bytes on; None: no such request expects it."""
+    found: set[NodeTls] = set()
+    for request in mix:
+        if node in request.expect.nodes and not request.is_plain_http:
+            tls = request.tls
+            found.add("none" if tls is None else "mutual" if tls.client_certificate else "simple")
+    levels: tuple[NodeTls, ...] = ("none", "simple", "mutual")
+    return next((level for level in levels if level in found), None)
 
 
 def _spoken_by(cluster: Cluster) -> NodeTls:

@@ -18,13 +18,13 @@ from bench.placement import ConfigFile, Placement
 from bench.preparation.behaviour import behaviour_of
 from bench.preparation.demands import unmet_demands
 from bench.preparation.material import credential_paths
-from bench.preparation.node_tls import spoken_to
+from bench.preparation.node_tls import spoken_by_clients, spoken_to
 from bench.preparation.stand_ins import MissingStandIn, missing_stand_ins
-from bench.preparation.unsupported import unsupported
+from bench.preparation.virtual_addresses import virtual_addresses
 from bench.scenario import Scenario, resources_of
 from bench.scenario.folder import inventory_of
 from bench.scenario.load import LoadedScenario
-from bench.stack import GENERATOR, NodeSpec, ProxySpec, ResourceLimits, StackSpec
+from bench.stack import GENERATOR, NodeSpec, NodeTls, ProxySpec, ResourceLimits, StackSpec
 from bench.translate import (
     AccessLogOptions,
     ConfigSource,
@@ -110,7 +110,7 @@ class Prepared:
                     behaviour=behaviour_of(spec),
                     also=spec.plays[1:],
                     page=spec.word(node),
-                    tls=spec.tls or spoken_to(spec.address, self._gateways_first(source)),
+                    tls=self._tls_of(node, source),
                     certificates=material.of_set(spec.set),
                 )
                 for node, spec in scenario.nodes.items()
@@ -122,7 +122,18 @@ class Prepared:
             resource_limits=_resource_limits(scenario),
             connections=scenario.traffic.connections.count,
             workers=scenario.traffic.workers,
+            called=virtual_addresses(self.registry, (each.host for each in scenario.traffic.mix)),
             names=tuple(dict.fromkeys(each.host for each in scenario.traffic.mix)),
+        )
+
+    def _tls_of(self, name: str, source: ConfigSource) -> NodeTls:
+        """What a node speaks: as written, else what its clients do, else what the proxies do."""
+        scenario = self.loaded.scenario
+        node = scenario.nodes[name]
+        return (
+            node.tls
+            or spoken_by_clients(name, scenario.traffic.mix)
+            or spoken_to(node.address, self._gateways_first(source))
         )
 
     def _gateways_first(self, source: ConfigSource) -> tuple[ProxyConfig, ...]:
@@ -144,7 +155,7 @@ class Prepared:
                 max_requests_per_connection=variation.max_requests_per_connection,
                 max_session_keys=variation.max_session_keys,
             )
-        elif name == self.loaded.scenario.traffic.client and variation.sidecar_access_log is not None:
+        elif name in self.loaded.scenario.traffic.senders and variation.sidecar_access_log is not None:
             options = replace(options, access_log=AccessLogOptions(variation.sidecar_access_log))
         return ProxySpec(
             name=name,
@@ -185,8 +196,6 @@ def prepare(loaded: LoadedScenario) -> Prepared:
         for proxy in inventory.proxies
         for source in sources
     }
-    for problem in unsupported(loaded.scenario, loaded.position):
-        raise InputError(problem.what, where=problem.where, remedy=problem.remedy)
     static = [configs[proxy, "static"] for proxy in inventory.proxies]
     for problem in unmet_demands(loaded.scenario, static, loaded.position):
         raise InputError(problem.what, where=problem.where, remedy=problem.remedy)

@@ -38,8 +38,9 @@ from bench.result.ledger import (
     LedgerLevel,
     LedgerNote,
     LedgerResult,
+    MissingBook,
 )
-from bench.result.ledger_codes import BlindPair, Book, Cause, DamageCode, NoteCode
+from bench.result.ledger_codes import BlindPair, Book, Cause, DamageCode, MissingCode, NoteCode
 from bench.result.load import (
     Comparison,
     ComponentCost,
@@ -95,6 +96,8 @@ __all__ = [
     "LedgerResult",
     "LimitCheck",
     "MachineUse",
+    "MissingBook",
+    "MissingCode",
     "MixResult",
     "NodeShare",
     "NoteCode",

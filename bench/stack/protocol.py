@@ -121,6 +121,8 @@ class StackSpec:
     translated (a node: as played) -> port of that listener, e.g. ``sleep:80``. Absent: the system chooses."""
     resource_limits: Mapping[str, ResourceLimits] = field(default_factory=dict)
     """Component name, or ``GENERATOR`` -> what it may use. Only containers can be held to it."""
+    called: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Host name that a client calls -> the virtual addresses for which it stands in the mesh."""
     names: tuple[str, ...] = ()
     """Host names that a client calls: where connections are redirected, its DNS must know them."""
     connections: int = 16
@@ -180,6 +182,10 @@ class Component:
 
 class Stack(Protocol):
     """Sidecar, gateway and nodes, somewhere."""
+
+    @property
+    def spec(self) -> StackSpec:
+        """What it was told to start."""
 
     def start(self) -> None:
         """Start everything and return when each part answers.

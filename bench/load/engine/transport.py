@@ -300,8 +300,6 @@ def broken_in_answer(error: OSError) -> Reason:
 def _said_by_openssl(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return str(error.verify_message)
-    if error.reason == "TLSV1_ALERT_NO_APPLICATION_PROTOCOL":
-        return _NO_ALPN
     return (error.reason or str(error)).lower().replace("_", " ")
 
 
