@@ -16,8 +16,8 @@ from bench.istio.problem import InvalidResourcesError, Problem
 from bench.istio.registry import Registry
 from bench.placement import ConfigFile, Placement
 from bench.preparation.behaviour import behaviour_of
+from bench.preparation.credentials import credential_paths
 from bench.preparation.demands import unmet_demands
-from bench.preparation.material import credential_paths
 from bench.preparation.node_tls import spoken_by_clients, spoken_to
 from bench.preparation.stand_ins import MissingStandIn, missing_stand_ins
 from bench.preparation.virtual_addresses import virtual_addresses
@@ -130,11 +130,12 @@ class Prepared:
         """What a node speaks: as written, else what its clients do, else what the proxies do."""
         scenario = self.loaded.scenario
         node = scenario.nodes[name]
-        return (
-            node.tls
-            or spoken_by_clients(name, scenario.traffic.mix)
-            or spoken_to(node.address, self._gateways_first(source))
-        )
+        by_clients = spoken_by_clients(name, scenario.traffic.mix)
+        if node.tls is not None:
+            return node.tls
+        if by_clients is not None and by_clients != "none":
+            return by_clients
+        return spoken_to(node.address, self._gateways_first(source), carries_bytes=by_clients is not None)
 
     def _gateways_first(self, source: ConfigSource) -> tuple[ProxyConfig, ...]:
         proxies = self.loaded.scenario.inventory.proxies
@@ -197,13 +198,13 @@ def prepare(loaded: LoadedScenario) -> Prepared:
         for source in sources
     }
     static = [configs[proxy, "static"] for proxy in inventory.proxies]
-    for problem in unmet_demands(loaded.scenario, static, loaded.position):
+    for problem in unmet_demands(loaded.scenario, static, loaded.position, loaded.folder):
         raise InputError(problem.what, where=problem.where, remedy=problem.remedy)
     return Prepared(loaded=loaded, registry=registry, configs=configs)
 
 
 def _problem(found: Finding) -> Problem:
-    return Problem(found.position, f"{found.resource}: {found.reason}", found.remedy, resource=found.resource)
+    return Problem(found.position, found.reason, found.remedy, resource=found.resource)
 
 
 def _resource_limits(scenario: Scenario) -> dict[str, ResourceLimits]:
