@@ -38,6 +38,7 @@ for command in (
     stacks.down,
     stacks.logs,
     reading.report,
+    reading.history,
     reading.schema,
     stacks.doctor,
 ):
