@@ -28,6 +28,7 @@ for command in (
     resources.translate,
     resources.check,
     resources.explain,
+    resources.diff,
     running.drive,
     running.faults,
     sizing.capacity,
