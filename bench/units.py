@@ -7,6 +7,7 @@ from typing import NewType
 
 Micros = NewType("Micros", int)
 """A duration in whole microseconds."""
+MICROS_PER_SECOND = 1_000_000
 
 
 def format_micros(value: float | None) -> str:

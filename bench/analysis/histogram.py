@@ -89,6 +89,19 @@ class Recorded:
     """Highest value of each bucket, µs."""
     counts: Ints
 
+    @property
+    def mean_and_deviation(self) -> tuple[float, float]:
+        """Mean and standard deviation in microseconds; 0 without samples.
+
+        As hdrh reckons them: each sample counts as the upper middle of its bucket.
+        """
+        samples = int(self.counts.sum())
+        if not samples:
+            return 0.0, 0.0
+        middle = self.lowest + (self.highest - self.lowest + 1) // 2
+        mean = float((middle * self.counts).sum() / samples)
+        return mean, math.sqrt(float((((middle - mean) ** 2) * self.counts).sum() / samples))
+
 
 class Histogram:
     """Counts for each bucket that can be added to, merged without loss, and asked for percentiles."""

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.options import (
-    AsJson,
-    Quiet,
-)
+from bench.cli.exporting import exporting
+from bench.cli.options import AsJson, Quiet
 from bench.cli.parts import make_console
 from bench.errors import InputError
+from bench.report import Exports
 
 
+@exporting()
 def report(
     results: Annotated[
         list[Path], typer.Argument(metavar="RESULT...", help="Result folders; several are compared.")
@@ -25,20 +25,39 @@ def report(
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    exports: Exports,
 ) -> None:
     """Rebuild the report of a result folder, on any machine; with several, write their comparison."""
     with make_console(quiet=quiet, as_json=as_json) as console:
         if len(results) > 1:
             from bench.report import write_comparison
 
-            comparison = str(write_comparison(results, out))
-            console.say(comparison)
-            console.document({"comparison": comparison})
+            if exports:
+                raise InputError(
+                    "these forms hold one result.", remedy="Name one result folder, or leave the option out."
+                )
+            page = write_comparison(results, out)
+            console.say(str(page))
+            console.document({"comparison": str(page)})
+            _show(page, wanted=open_page)
             return
         if out is not None:
             raise InputError("--out is for a comparison.", remedy="A report lies in its result folder.")
         from bench.report import write_report
+        from bench.result import read_result
 
-        written = [str(write_report(results[0]))]
-        console.say("\n".join(written))
-        console.document({"reports": written})
+        page = write_report(results[0])
+        console.say(str(page))
+        console.document({"reports": [str(page)]})
+        if exports:
+            exports.write(read_result(results[0]), results[0])
+        _show(page, wanted=open_page)
+
+
+def _show(page: Path, *, wanted: bool) -> None:
+    """Open *page* where there is a browser; where there is none, its path has been printed."""
+    if wanted:
+        import webbrowser
+
+        webbrowser.open(page.resolve().as_uri())

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.exporting import OF_FINDINGS, exporting
 from bench.cli.options import (
     AsJson,
     ConfigSourceName,
@@ -16,10 +17,13 @@ from bench.cli.options import (
 )
 from bench.cli.parts import make_console
 from bench.errors import BenchError
+from bench.report import Exports
+
+_WHERE = "Folder of Istio YAML, with or without an inventory; or a file, or - for standard input."
 
 
 def translate(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of Istio YAML and inventory.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help=_WHERE)],
     *,
     role: Annotated[RoleName, typer.Option(help="Which proxy of the path.")],
     config_source: Annotated[ConfigSourceName, typer.Option(help="Where endpoints come from.")],
@@ -35,12 +39,15 @@ def translate(
         written = write_translation(
             folder, role=role.value, proxy=proxy, config_source=config_source.value, out=out
         )
+        for assumption in written.assumptions:
+            console.note(assumption)
         for warning in written.warnings:
             console.note(f"warning: {warning}")
         console.say(written.command)
         console.document(written.document())
 
 
+@exporting(*OF_FINDINGS)
 def check(
     paths: Annotated[
         list[Path],
@@ -55,6 +62,7 @@ def check(
     ),
     as_json: AsJson = False,
     as_sarif: Annotated[bool, typer.Option("--sarif", help="Print SARIF 2.1.0 on stdout.")] = False,
+    exports: Exports,
 ) -> None:
     """Tell what is wrong with Istio YAML, and what that does to requests, before anything runs."""
     with make_console(as_json=as_json or as_sarif) as console:
@@ -75,11 +83,12 @@ def check(
                 console.note(f"note: {note}")
             console.say(report.summary())
         console.document(report.sarif(version=version) if as_sarif else report.document())
+        exports.write_findings(report.findings, fails_on_warning=fail_on is FailOnName.WARNING)
         raise typer.Exit(exit_code(report, fail_on.value))
 
 
 def explain(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of Istio YAML and inventory.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help=_WHERE)],
     *,
     url: Annotated[str, typer.Option(help="What the client calls.")],
     header: Annotated[list[str] | None, typer.Option("--header", "-H", help="'name: value'.")] = None,
@@ -97,12 +106,15 @@ def explain(
 ) -> None:
     """Show the way of one request: listener, route, cluster, endpoint, and why."""
     with make_console(as_json=as_json) as console:
-        from bench.commands.explanation import comes_as_expected, explain_folder
+        from bench.commands.explanation import comes_as_expected, explanation_of
         from bench.explain import document, mermaid, tree
 
-        trace = explain_folder(folder, url, headers=header or (), method=method, proxy=proxy)
+        found = explanation_of(folder, url, headers=header or (), method=method, proxy=proxy)
+        trace = found.trace
+        for assumption in found.assumptions:
+            console.note(assumption)
         if not as_json:
             console.say(mermaid(trace) if as_mermaid else tree(trace, width=console.width))
-        console.document(document(trace))
+        console.document({**document(trace), "assumptions": list(found.assumptions)})
         if expect is not None and not comes_as_expected(trace, expect):
             raise typer.Exit(1)

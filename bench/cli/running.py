@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.exporting import conclude, exporting
 from bench.cli.options import (
     DEFAULT_SCENARIO,
     AsJson,
@@ -30,8 +31,10 @@ from bench.cli.parts import (
     make_locust_outputs,
     make_master_bind,
 )
+from bench.report import Exports
 
 
+@exporting()
 def run(
     scenario: ScenarioFolder = DEFAULT_SCENARIO,
     *,
@@ -67,6 +70,7 @@ def run(
     out: Out = Path("reports"),
     as_json: AsJson = False,
     quiet: Quiet = False,
+    exports: Exports,
 ) -> None:
     """Do the main job: translate, start, verify, load, measure, report."""
     with make_console(quiet=quiet, as_json=as_json) as console:
@@ -99,10 +103,11 @@ def run(
                 locust_outputs=locust_outputs,
             )
             finished = run_experiment(loaded, options, console)
-            codes.append(console.finish(finished.result, finished.report))
+            codes.append(conclude(finished, console, exports))
         raise typer.Exit(max(codes))
 
 
+@exporting()
 def drive(
     scenario: ScenarioFolder = DEFAULT_SCENARIO,
     *,
@@ -128,6 +133,7 @@ def drive(
     out: Out = Path("reports"),
     as_json: AsJson = False,
     quiet: Quiet = False,
+    exports: Exports,
 ) -> None:
     """Put the scenario's load on a system that runs elsewhere, and verify every answer."""
     with make_console(quiet=quiet, as_json=as_json) as console:
@@ -151,9 +157,10 @@ def drive(
             await_workers_s=await_workers,
         )
         finished = drive_target(loaded, options, console)
-        raise typer.Exit(console.finish(finished.result, finished.report))
+        raise typer.Exit(conclude(finished, console, exports))
 
 
+@exporting()
 def faults(
     scenario: ScenarioFolder = DEFAULT_SCENARIO,
     *,
@@ -166,6 +173,7 @@ def faults(
     out: Out = Path("reports"),
     as_json: AsJson = False,
     quiet: Quiet = False,
+    exports: Exports,
 ) -> None:
     """Inject faults into a running load and see whether each is noticed and named."""
     with make_console(quiet=quiet, as_json=as_json) as console:
@@ -182,7 +190,7 @@ def faults(
             only=tuple(only or ()),
         )
         finished = prove(loaded, options, console)
-        raise typer.Exit(console.finish(finished.result, finished.report))
+        raise typer.Exit(conclude(finished, console, exports))
 
 
 def worker(

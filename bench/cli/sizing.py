@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.exporting import conclude, exporting
 from bench.cli.options import (
     DEFAULT_SCENARIO,
     AsJson,
@@ -19,8 +20,10 @@ from bench.cli.options import (
 )
 from bench.cli.parts import as_typed, make_backend, make_console
 from bench.errors import InputError
+from bench.report import Exports
 
 
+@exporting()
 def capacity(
     scenario: ScenarioFolder = DEFAULT_SCENARIO,
     *,
@@ -48,6 +51,7 @@ def capacity(
     out: Out = Path("reports"),
     as_json: AsJson = False,
     quiet: Quiet = False,
+    exports: Exports,
 ) -> None:
     """Find the highest rate that meets the limits, and what stands in the way of more."""
     with make_console(quiet=quiet, as_json=as_json) as console:
@@ -69,7 +73,7 @@ def capacity(
             with_model=not quick if model is None else model,
         )
         finished = find_capacity(loaded, options, console)
-        raise typer.Exit(console.finish(finished.result, finished.report))
+        raise typer.Exit(conclude(finished, console, exports))
 
 
 def plan(

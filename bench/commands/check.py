@@ -20,9 +20,10 @@ from bench.check import (
     unreadable,
 )
 from bench.commands.envoy_validation import Validation, validate
-from bench.commands.known_servers import known_certificates
 from bench.errors import BenchError, InputError, Position
-from bench.preparation import unmet_demands
+from bench.explain import ServerCertificate
+from bench.istio.registry import Registry
+from bench.preparation import known_certificates, unmet_demands
 from bench.scenario.folder import Folder
 from bench.scenario.read import read_sources
 from bench.stack.binaries import find_envoy
@@ -101,24 +102,18 @@ def report_of(error: BenchError) -> CheckReport:
 def check(read: Folder) -> CheckReport:
     """Analyze what was read, and let Envoy, where there is one, validate the translation of each proxy.
 
-    Effects and validation need an inventory, and resources that a cluster would accept.
+    Effects and validation need resources that a cluster would accept.
     """
     if read.unreadable:
         found = tuple(unreadable(read.unreadable))
         return CheckReport(
             in_order(found), ("Nothing else is looked at until the files can be read.",), is_readable=False
         )
-    resources, problems, inventory = read.resources, read.survey.problems, read.inventory
-    known = inventory is not None or bool(resources.pods)
-    surroundings = Surroundings(resources, inventory, workloads_are_known=known)
+    resources, problems = read.resources, read.survey.problems
+    surroundings = _surroundings(read)
     findings = list(analyze(surroundings, problems))
-    notes: list[str] = []
-    if inventory is None:
-        notes.append(
-            "Without an inventory.yaml or a scenario.yaml it is not known which proxies exist: effects on "
-            "requests were not looked at."
-        )
-    elif problems:
+    notes = list(read.told_assumptions)
+    if problems:
         notes.append("Effects on requests are looked at when every resource is one that a cluster accepts.")
     else:
         try:
@@ -127,7 +122,7 @@ def check(read: Folder) -> CheckReport:
             return report_of(error)
         where = read.inventory_position("proxies")
         translated = survey(
-            registry, resources, known_certificates(read), where, runs=read.scenario is not None
+            registry, resources, _certificates(read, registry), where, runs=read.scenario is not None
         )
         findings += _demands(read, translated)
         findings += effects_of(translated, connections=_connections(read))
@@ -137,13 +132,27 @@ def check(read: Folder) -> CheckReport:
     return CheckReport(in_order(findings), tuple(notes))
 
 
+def _certificates(read: Folder, registry: Registry) -> dict[str, ServerCertificate]:
+    return known_certificates(read.scenario, registry, read.root) if read.scenario is not None else {}
+
+
 def _demands(read: Folder, found: Survey) -> Iterator[Finding]:
     """EB0016 for what `run` would refuse because the resources do not have what the scenario asks for."""
     if read.scenario is None:
         return
     configs = [here.config for here in found.translated]
-    for problem in unmet_demands(read.scenario, configs, read.position):
+    for problem in unmet_demands(read.scenario, configs, read.position, read.root):
         yield Finding(Level.ERROR, "EB0016", problem.where, "", problem.what, problem.remedy or "Add it.")
+
+
+def _surroundings(read: Folder) -> Surroundings:
+    """Give what the analyzer's rules look at."""
+    resources, inventory = read.resources, read.require_inventory()
+    if read.assumed is None:
+        return Surroundings(resources, inventory)
+    return Surroundings(
+        resources, inventory, workloads_are_known=bool(resources.pods), proxies_are_assumed=True
+    )
 
 
 def _connections(read: Folder) -> int | None:

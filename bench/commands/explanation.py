@@ -3,27 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench.commands.known_servers import known_certificates
 from bench.explain import Outcome, Trace, explain, parse_request
+from bench.preparation import known_certificates
 from bench.scenario.read import read_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The way of a request, and what had to be assumed to follow it."""
+
+    trace: Trace
+    assumptions: tuple[str, ...] = ()
+    """Of proxies, where no inventory says which there are."""
 
 
 def explain_folder(
     folder: Path, url: str, *, headers: Sequence[str] = (), method: str = "GET", proxy: str | None = None
 ) -> Trace:
+    """As :func:`explanation_of`, without its assumptions."""
+    return explanation_of(folder, url, headers=headers, method=method, proxy=proxy).trace
+
+
+def explanation_of(
+    folder: Path, url: str, *, headers: Sequence[str] = (), method: str = "GET", proxy: str | None = None
+) -> Explanation:
     """Follow the request to *url* with *headers* (``name: value``) from *proxy*, by default the only sidecar.
 
+    *folder* may be a file, and ``-`` is standard input.
+
     Raises:
-        InputError: a bad URL, header or method; no such proxy; nothing readable in *folder*; no inventory.
+        InputError: a bad URL, header or method; no such proxy; nothing readable in *folder*.
         InvalidResourcesError: a resource that a cluster would refuse.
         UnsupportedError: files alone cannot do what a resource on the way asks for.
     """
     request = parse_request(url, headers, method)
     read = read_folder(folder)
     read.require_resources()
-    return explain(read.registry(), read.resources, request, proxy, known_certificates(read))
+    registry = read.registry()
+    known = known_certificates(read.scenario, registry, read.root) if read.scenario is not None else {}
+    return Explanation(explain(registry, read.resources, request, proxy, known), read.told_assumptions)
 
 
 def comes_as_expected(trace: Trace, expected: str) -> bool:

@@ -40,6 +40,8 @@ class Translation:
     command: str
     """Starts Envoy with them."""
     warnings: tuple[str, ...]
+    assumptions: tuple[str, ...] = ()
+    """Of proxies, where no inventory says which there are."""
 
     def document(self) -> dict[str, Any]:
         """The same for ``--json``."""
@@ -49,6 +51,7 @@ class Translation:
             "files": [str(file.relative_to(self.out)) for file in self.files],
             "command": self.command,
             "warnings": list(self.warnings),
+            "assumptions": list(self.assumptions),
         }
 
 
@@ -57,12 +60,12 @@ def write_translation(
 ) -> Translation:
     """Translate the Istio YAML in *folder* for one proxy into Envoy files below *out*.
 
-    Without *proxy* there must be one proxy of that role. Files whose
-    content stays the same are not touched, others are replaced by a rename, so that a running Envoy notices
-    exactly what changed; files of an earlier translation that have no successor are removed.
+    *folder* may be a file, and ``-`` is standard input. Without *proxy* there must be one proxy of that role.
+    Files whose content stays the same are not touched, others are replaced by a rename, so that a running
+    Envoy notices exactly what changed; files of an earlier translation that have no successor are removed.
 
     Raises:
-        InputError: the folder, the inventory or a resource is wrong, or *out* cannot be written.
+        InputError: the folder, its inventory or a resource is wrong, or *out* cannot be written.
         UnsupportedError: files alone cannot do what a resource asks for.
     """
     read = read_folder(folder)
@@ -90,7 +93,7 @@ def write_translation(
         ) from error
     # A base id of its own: sidecar and gateway can be started side by side.
     command = f"envoy -c {shlex.quote(str(root / 'bootstrap.yaml'))} --use-dynamic-base-id"
-    return Translation(name, root, written, command, _warnings(config, binds))
+    return Translation(name, root, written, command, _warnings(config, binds), read.told_assumptions)
 
 
 def _choose_proxy(inventory: Inventory, role: Role, proxy: str | None, where: Position) -> str:
@@ -110,6 +113,8 @@ def _choose_proxy(inventory: Inventory, role: Role, proxy: str | None, where: Po
             where=where,
             remedy=f"Choose one with --proxy: {', '.join(names)}."
             if names
+            else f"Add one with role: {wanted}, in an inventory.yaml, or a Gateway that one serves."
+            if wanted == "gateway"
             else f"Add one with role: {wanted}.",
         )
     return names[0]
@@ -126,11 +131,12 @@ def write_files(files: Sequence[ConfigFile], root: Path) -> tuple[Path, ...]:
             folders.add(path.parent)
         written.append(path)
         try:
+            with path.open("x", encoding="utf-8") as fresh_file:
+                fresh_file.write(file.text)
+            continue
+        except FileExistsError:
             if path.read_text(encoding="utf-8") == file.text:
                 continue
-        except FileNotFoundError:
-            path.write_text(file.text, encoding="utf-8")
-            continue
         fresh = path.with_name(f".{path.name}.new")
         fresh.write_text(file.text, encoding="utf-8")
         fresh.replace(path)

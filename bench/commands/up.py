@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from envoy_data_plane.envoy.config.listener.v3 import FilterChain, Listener
 
@@ -78,9 +78,9 @@ def _is_tls(prepared: Prepared, source: ConfigSource) -> bool:
 def _ways_in(stack: Stack, scenario: Scenario, *, is_tls: bool) -> Iterator[str]:
     traffic = scenario.traffic
     at = client_address(stack.component(traffic.client), traffic.port)
-    for name, subset in traffic.subsets.items():
-        path = subset.path or traffic.path
-        yield f"{name:<10} {_curl(at, traffic.host, path, subset.headers, is_tls=is_tls)}"
+    for request in traffic.mix:
+        way = _curl(at, request.authority, request.path, request.headers, is_tls=is_tls)
+        yield f"{request.name:<10} {way}"
     for component in stack.components():
         if component.admin_url is not None:
             yield f"{component.name:<10} {_admin(component.admin_url)}/config_dump"
@@ -90,7 +90,7 @@ def _ways_in(stack: Stack, scenario: Scenario, *, is_tls: bool) -> Iterator[str]
         yield f"{'':<10} tail -f {shlex.quote(str(component.log))}"
 
 
-def _curl(at: Address, host: str, path: str, headers: dict[str, str], *, is_tls: bool) -> str:
+def _curl(at: Address, host: str, path: str, headers: Mapping[str, str], *, is_tls: bool) -> str:
     """A call to the listener at *at*; with TLS under the name that is called, which decides the route."""
     ip, port = at
     if is_tls:

@@ -79,7 +79,7 @@ class RunContext:
         )
         topology = topology_of(self.prepared, plan.config_source or "static")
         matcher = Matcher.of(topology, self.material) if is_matched else None
-        with instruments.open_meter(stack, scenario.traffic.gateway) as meter:
+        with instruments.open_meter(stack, scenario.traffic.exit) as meter:
             trial = run_trial(
                 Ground(stacks, name, meter, instruments.keep_books(stack, topology, matcher)),
                 scenario,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from bench.istio.models import (
+    Deployment,
     DestinationRule,
     EndpointSlice,
     Gateway,
@@ -40,6 +41,9 @@ class Kind:
 OTHER_ISTIO_KINDS = ("Sidecar", "EnvoyFilter", "WorkloadGroup", "ProxyConfig")
 """Kinds of the same group that a proxy fed from files has no use for: passed over, with a warning."""
 
+POD_MAKERS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
+"""Kinds that make Pods of a template; they say which proxies exist where no Pod does."""
+
 _ISTIO = tuple(f"{ISTIO_GROUP}/{version}" for version in ISTIO_VERSIONS)
 
 KINDS = {
@@ -52,6 +56,7 @@ KINDS = {
     "EndpointSlice": Kind(EndpointSlice, ("discovery.k8s.io/v1",), has_spec=False),
     "Namespace": Kind(Namespace, ("v1",), has_spec=False, is_namespaced=False),
     "Pod": Kind(Pod, ("v1",), has_spec=False),
+    **{name: Kind(Deployment, ("apps/v1",)) for name in POD_MAKERS},
     "Secret": Kind(Secret, ("v1",), has_spec=False),
     "RequestAuthentication": Kind(
         RequestAuthentication, ("security.istio.io/v1", "security.istio.io/v1beta1")

@@ -10,7 +10,9 @@ from pydantic import BaseModel
 
 from bench.errors import Position
 from bench.istio.documents import Document
+from bench.istio.kinds import POD_MAKERS
 from bench.istio.models import (
+    Deployment,
     DestinationRule,
     EndpointSlice,
     Gateway,
@@ -136,6 +138,12 @@ class Resources:
     def pods(self) -> tuple[Resource[Pod], ...]:
         """The Pods, oldest first."""
         return cast("tuple[Resource[Pod], ...]", self._of("Pod"))
+
+    @property
+    def deployments(self) -> tuple[Resource[Deployment], ...]:
+        """What makes Pods of a template: Deployments, then StatefulSets, DaemonSets and ReplicaSets."""
+        found = [each for kind in POD_MAKERS for each in self._of(kind)]
+        return cast("tuple[Resource[Deployment], ...]", tuple(found))
 
     @property
     def secrets(self) -> tuple[Resource[Secret], ...]:

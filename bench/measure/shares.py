@@ -9,7 +9,7 @@ from typing import Literal
 
 from bench.result import NodeShare, SharesResult, SubsetResult
 from bench.routing import Delivered, Request, Router, judge_distribution
-from bench.scenario import Subset, Traffic
+from bench.scenario import MixedRequest
 from bench.scenario.load import LoadedScenario
 
 ERROR_PROBABILITY = 1e-6
@@ -33,41 +33,42 @@ def expected_shares(loaded: LoadedScenario) -> Mapping[str, ExpectedShares]:
     Within one destination the load balancer decides, which is not random: nothing is expected of that.
     """
     scenario = loaded.scenario
-    if not any(len(subset.expect.nodes) > 1 for subset in scenario.traffic.subsets.values()):
+    if not any(len(request.expect.nodes) > 1 for request in scenario.traffic.mix):
         return {}
     router = Router(loaded.resources, scenario.inventory)
-    played = {node.plays: name for name, node in scenario.nodes.items()}
+    played = {each: name for name, node in scenario.nodes.items() for each in node.plays}
     found: dict[str, ExpectedShares] = {}
-    for name, subset in scenario.traffic.subsets.items():
-        if subset.expect.shares:
-            whole = sum(Fraction(str(weight)) for weight in subset.expect.shares.values())
+    for request in scenario.traffic.mix:
+        expect = request.expect
+        if expect.shares:
+            whole = sum(Fraction(str(weight)) for weight in expect.shares.values())
             parts: dict[Nodes, Fraction] = {
-                (node,): Fraction(str(weight)) / whole for node, weight in subset.expect.shares.items()
+                (node,): Fraction(str(weight)) / whole for node, weight in expect.shares.items()
             }
-            found[name] = ExpectedShares("scenario", parts)
-        elif len(subset.expect.nodes) > 1:
-            weights = _by_routing(router, scenario.traffic, subset, played)
+            found[request.name] = ExpectedShares("scenario", parts)
+        elif len(expect.nodes) > 1 and request.is_plain_http:
+            weights = _by_routing(router, request, played)
             if weights is not None:
-                found[name] = ExpectedShares("istio", weights)
+                found[request.name] = ExpectedShares("istio", weights)
     return found
 
 
 def _by_routing(
-    router: Router, traffic: Traffic, subset: Subset, played: Mapping[tuple[str, int], str]
+    router: Router, mixed: MixedRequest, played: Mapping[tuple[str, int], str]
 ) -> Mapping[Nodes, Fraction] | None:
     """What the resources say; None where no weights decide, or not every answer comes from a node."""
-    path, _, query = (subset.path or traffic.path).partition("?")
-    headers = tuple(subset.headers.items())
-    host = next((value for key, value in headers if key.lower() == "host"), traffic.host)
+    path, _, query = mixed.path.partition("?")
+    headers = tuple(mixed.headers.items())
+    host = next((value for key, value in headers if key.lower() == "host"), mixed.authority)
     decision = router.decide(
         Request(
             host,
-            traffic.port,
+            mixed.port,
             path,
-            subset.method,
+            mixed.method,
             tuple((key, value) for key, value in headers if key.lower() != "host"),
             query,
-            traffic.client,
+            mixed.client,
         )
     )
     shares: dict[Nodes, Fraction] = {}

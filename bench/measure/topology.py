@@ -36,16 +36,16 @@ def topology_of(prepared: Prepared, source: ConfigSource) -> Topology:
     scenario = prepared.loaded.scenario
     traffic = scenario.traffic
     sidecar = prepared.configs[traffic.client, source]
-    gateway = prepared.configs[traffic.gateway, source]
-    gateway_ip = scenario.inventory.proxies[traffic.gateway].ip
-    nodes = {node.plays: name for name, node in scenario.nodes.items()}
+    gateway = prepared.configs[traffic.exit, source]
+    gateway_ip = scenario.inventory.proxies[traffic.exit].ip
+    nodes = {each: name for name, node in scenario.nodes.items() for each in node.plays}
     behind = {
         cluster: tuple(sorted({nodes[address] for address in addresses if address in nodes}))
         for cluster, addresses in _endpoints(gateway).items()
     }
     return Topology(
         sidecar=traffic.client,
-        gateway=traffic.gateway,
+        gateway=traffic.exit,
         sidecar_clusters=tuple(cluster.name for cluster in sidecar.clusters),
         gateway_clusters=tuple(cluster.name for cluster in gateway.clusters),
         to_gateway=tuple(

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from urllib.parse import urlsplit
 
 from bench.result import MixResult, TrafficResult
-from bench.scenario import Closed, Constant, Jitter, Poisson, Ramp, Schedule, Steps, Subset, Traffic
+from bench.scenario import Closed, Constant, Jitter, MixedRequest, Poisson, Ramp, Schedule, Steps, Traffic
 
 
 def traffic_of(traffic: Traffic) -> TrafficResult:
     """What each steady trial is asked to send."""
-    whole = sum(subset.weight for subset in traffic.subsets.values())
+    whole = sum(request.weight for request in traffic.mix)
     return TrafficResult(
-        url=traffic.url,
+        url=traffic.url or traffic.first.url,
         schedule=traffic.schedule.kind,
         rates=_rates(traffic.schedule),
         connections=traffic.connections.count,
@@ -24,12 +23,12 @@ def traffic_of(traffic: Traffic) -> TrafficResult:
         measure_s=traffic.measure_s,
         mix=tuple(
             MixResult(
-                name=name,
-                share=subset.weight / whole,
-                request=_request(traffic, subset),
-                nodes=subset.expect.nodes,
+                name=request.name,
+                share=request.weight / whole,
+                request=_told(request),
+                nodes=request.expect.nodes,
             )
-            for name, subset in traffic.subsets.items()
+            for request in traffic.mix
         ),
     )
 
@@ -46,9 +45,11 @@ def _rates(schedule: Schedule) -> tuple[float, ...]:
             return ()
 
 
-def _request(traffic: Traffic, subset: Subset) -> str:
-    base = urlsplit(traffic.url)
-    url = f"{base.scheme}://{base.netloc}{subset.path or traffic.path}"
-    headers = [word for name, value in subset.headers.items() for word in ("-H", f"{name}: {value}")]
-    body = ["-d", f"{len(subset.body):,} characters"] if subset.body else []
-    return shlex.join([subset.method, url, *headers, *body])
+def _told(request: MixedRequest) -> str:
+    content = request.written.content
+    body = ["-d", f"{len(content):,} bytes"] if content else []
+    if not request.is_http:
+        return shlex.join([request.url, *body])
+    headers = [word for name, value in request.headers.items() for word in ("-H", f"{name}: {value}")]
+    version = [request.protocol] if request.protocol != "http/1.1" else []
+    return shlex.join([request.method, request.url, *version, *headers, *body])

@@ -8,7 +8,7 @@ from typing import Literal
 
 from bench.headers import NODE_HEADER
 from bench.load import Expectation, LoadPlan, RequestKind, Stage, Target
-from bench.scenario import Constant, Scenario, Schedule, Subset, Traffic, mean_rate
+from bench.scenario import Constant, MixedRequest, Scenario, Schedule, mean_rate
 from bench.stack import Stack
 from bench.stack.client_address import client_address
 from bench.stack.nodes import page_digest
@@ -48,16 +48,13 @@ def load_plan(scenario: Scenario, plan: TrialPlan, target: Target, run_id: str) 
     traffic = scenario.traffic
     rate = mean_rate(plan.schedule)
     # A ramp or steps belong to the measured stage; the warm-up runs at their mean rate.
-    pages = {name: page_digest(node.page) for name, node in scenario.nodes.items()}
+    pages = {name: page_digest(node.word(name)) for name, node in scenario.nodes.items()}
     warm_up = plan.schedule if rate is None else Constant(arrival_rate=rate)
     return LoadPlan(
         run_id=run_id,
         target=target,
         requests=(
-            *(
-                _kind(name, subset, traffic, pages if plan.config_source is not None else {})
-                for name, subset in traffic.subsets.items()
-            ),
+            *(_kind(request, pages if plan.config_source is not None else {}) for request in traffic.mix),
             *plan.extra,
         ),
         stages=(
@@ -71,21 +68,23 @@ def load_plan(scenario: Scenario, plan: TrialPlan, target: Target, run_id: str) 
     )
 
 
-def _kind(name: str, subset: Subset, traffic: Traffic, pages: Mapping[str, str]) -> RequestKind:
+def _kind(request: MixedRequest, pages: Mapping[str, str]) -> RequestKind:
     """*pages*: node of ours -> digest of its page."""
+    expect = request.expect
     # Our nodes have one page: whatever they answer a GET with 200 is that, whole.
-    is_page = subset.method == "GET" and subset.expect.status == 200
+    is_page = request.method == "GET" and expect.status == 200
     return RequestKind(
-        name=name,
-        weight=subset.weight,
-        method=subset.method,
-        path=subset.path or traffic.path,
-        headers=tuple(subset.headers.items()),
-        body=subset.body,
+        name=request.name,
+        weight=request.weight,
+        method=request.method,
+        path=request.path,
+        host=request.authority,
+        headers=tuple(request.headers.items()),
+        body=request.written.content.decode(),
         expect=Expectation(
-            status=subset.expect.status,
-            nodes=subset.expect.nodes,
-            body_contains=subset.expect.body_contains,
-            body_sha256={node: pages[node] for node in subset.expect.nodes if is_page and node in pages},
+            status=expect.status,
+            nodes=expect.nodes,
+            body_contains=expect.body_contains,
+            body_sha256={node: pages[node] for node in expect.nodes if is_page and node in pages},
         ),
     )

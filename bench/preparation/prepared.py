@@ -15,10 +15,11 @@ from bench.istio.inventory import Proxy
 from bench.istio.problem import InvalidResourcesError, Problem
 from bench.istio.registry import Registry
 from bench.placement import ConfigFile, Placement
+from bench.preparation.credentials import credential_paths
 from bench.preparation.demands import unmet_demands
-from bench.preparation.material import credential_paths
 from bench.preparation.node_tls import spoken_to
 from bench.preparation.stand_ins import MissingStandIn, missing_stand_ins
+from bench.preparation.unsupported import unsupported
 from bench.scenario import Scenario, resources_of
 from bench.scenario.folder import inventory_of
 from bench.scenario.load import LoadedScenario
@@ -68,7 +69,7 @@ class Prepared:
         scenario = self.loaded.scenario
         return missing_stand_ins(
             (config for (_, source), config in self.configs.items() if source == "static"),
-            (node.plays for node in scenario.nodes.values()),
+            (each for node in scenario.nodes.values() for each in node.plays),
             {proxy.ip: name for name, proxy in scenario.inventory.proxies.items()},
         )
 
@@ -104,9 +105,10 @@ class Prepared:
             nodes=tuple(
                 NodeSpec(
                     name=node,
-                    plays=spec.plays,
-                    page=spec.page,
-                    tls=spec.tls or spoken_to(spec.plays, self._gateways_first(source)),
+                    plays=spec.address,
+                    also=spec.plays[1:],
+                    page=spec.word(node),
+                    tls=spec.tls or spoken_to(spec.address, self._gateways_first(source)),
                     certificates=material.of_set(spec.set),
                 )
                 for node, spec in scenario.nodes.items()
@@ -118,7 +120,7 @@ class Prepared:
             resource_limits=_resource_limits(scenario),
             connections=scenario.traffic.connections.count,
             workers=scenario.traffic.workers,
-            names=(scenario.traffic.host.partition(":")[0],),
+            names=tuple(dict.fromkeys(each.host for each in scenario.traffic.mix)),
         )
 
     def _gateways_first(self, source: ConfigSource) -> tuple[ProxyConfig, ...]:
@@ -132,7 +134,7 @@ class Prepared:
         proxy = self.loaded.scenario.inventory.proxies[name]
         config = self.configs[name, source]
         options = RenderOptions(node_id=name)
-        if name == self.loaded.scenario.traffic.gateway:
+        if name == self.loaded.scenario.traffic.exit:
             log = AccessLogOptions(variation.access_log) if variation.access_log is not None else None
             options = replace(
                 options,
@@ -181,14 +183,16 @@ def prepare(loaded: LoadedScenario) -> Prepared:
         for proxy in inventory.proxies
         for source in sources
     }
+    for problem in unsupported(loaded.scenario, loaded.position):
+        raise InputError(problem.what, where=problem.where, remedy=problem.remedy)
     static = [configs[proxy, "static"] for proxy in inventory.proxies]
-    for problem in unmet_demands(loaded.scenario, static, loaded.position):
+    for problem in unmet_demands(loaded.scenario, static, loaded.position, loaded.folder):
         raise InputError(problem.what, where=problem.where, remedy=problem.remedy)
     return Prepared(loaded=loaded, registry=registry, configs=configs)
 
 
 def _problem(found: Finding) -> Problem:
-    return Problem(found.position, f"{found.resource}: {found.reason}", found.remedy, resource=found.resource)
+    return Problem(found.position, found.reason, found.remedy, resource=found.resource)
 
 
 def _resource_limits(scenario: Scenario) -> dict[str, ResourceLimits]:

@@ -12,12 +12,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.report.exports import Exports
 from bench.report.folder import prepare_folder, slug
 
 if TYPE_CHECKING:
     from bench.result import CostModel, PlanResult, Result, SecondRow, SubsetOutcome, TrialResult
 
 __all__ = [
+    "Exports",
     "plan_lines",
     "prepare_folder",
     "slug",

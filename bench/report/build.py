@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +14,7 @@ from bench.errors import InputError
 from bench.report.answers import answers, figures
 from bench.report.charts import Curve, block_dots, over_time, percentile_plot
 from bench.report.document import Document
+from bench.report.files import replace_file
 from bench.report.html import render_html
 from bench.report.markdown import render_markdown
 from bench.report.samples import Clock, read_blobs
@@ -38,25 +38,6 @@ def write_report(folder: Path) -> Path:
     replace_file(folder / "report.md", render_markdown(document))
     replace_file(page, render_html(document))
     return page
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a file of a report: whole, or not at all.
-
-    Raises:
-        InputError: the folder cannot be written.
-    """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise InputError(
-            f"the report cannot be written ({error.strerror}).",
-            where=str(path),
-            remedy="Make the folder writable, or copy it to a place that is.",
-        ) from error
 
 
 def build_document(folder: Path, result: Result) -> Document:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from bench.analysis.histogram import BUCKETS, SUB_BUCKETS, Histogram
@@ -35,11 +33,7 @@ def percentile_table(histogram: Histogram) -> str:
             break
         level += (100.0 - level) * (1 - STEP)
     lines.append(f"{buckets.highest[-1]:12.3f} {1:2.12f} {samples:10d}")
-    # hdrh takes the upper middle of a bucket for mean and deviation.
-    middle = buckets.lowest + (buckets.highest - buckets.lowest + 1) // 2
-    mean = float((middle * buckets.counts).sum() / samples)
-    deviation = math.sqrt(float((((middle - mean) ** 2) * buckets.counts).sum() / samples))
-    return "\n".join([*lines, *_footer(histogram, mean, deviation)]) + "\n"
+    return "\n".join([*lines, *_footer(histogram, *buckets.mean_and_deviation)]) + "\n"
 
 
 def _footer(histogram: Histogram, mean: float, deviation: float) -> list[str]:

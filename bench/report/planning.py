@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.report.build import replace_file
 from bench.report.document import Document, Facts, Figure, Listing, Note, Part, Section, Table
+from bench.report.files import replace_file
 from bench.report.html import render_html
 from bench.report.markdown import render_markdown
 from bench.report.sections.capacity import cost_model

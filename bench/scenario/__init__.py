@@ -5,7 +5,10 @@ The face has what load processes import, too: the models, and what HTTP takes as
 """
 
 from bench.scenario.http_text import body_fault, header_fault, target_fault
-from bench.scenario.models import CapacitySearch, Expect, Handshake, Scenario, Subset, Traffic, resources_of
+from bench.scenario.mix import ALL_SUBSETS, Traffic
+from bench.scenario.models import CapacitySearch, Credential, Handshake, Scenario, resources_of
+from bench.scenario.nodes import DelayShare, Fault, Node, SizeShare
+from bench.scenario.requests import Expect, MixedRequest, Protocol, Request, RequestTls
 from bench.scenario.traffic import (
     Closed,
     Connections,
@@ -20,19 +23,28 @@ from bench.scenario.traffic import (
 )
 
 __all__ = [
+    "ALL_SUBSETS",
     "CapacitySearch",
     "Closed",
     "Connections",
     "Constant",
+    "Credential",
+    "DelayShare",
     "Expect",
+    "Fault",
     "Handshake",
     "Jitter",
+    "MixedRequest",
+    "Node",
     "Poisson",
+    "Protocol",
     "Ramp",
+    "Request",
+    "RequestTls",
     "Scenario",
     "Schedule",
+    "SizeShare",
     "Steps",
-    "Subset",
     "Traffic",
     "body_fault",
     "header_fault",

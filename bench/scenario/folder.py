@@ -14,6 +14,7 @@ from bench.istio.problem import InvalidResourcesError, Problem
 from bench.istio.problem import Path as FieldPath
 from bench.istio.registry import Registry, build_registry
 from bench.istio.resource import Resources
+from bench.scenario.assumed.kinds import Assumed
 from bench.scenario.models import Scenario
 
 INVENTORY = "inventory"
@@ -30,13 +31,20 @@ class Folder:
     scenario: Scenario | None = None
     inventory: Inventory | None = None
     """That of the scenario, with the workload certificates that its ``tls`` names, or that of an
-    ``inventory.yaml``; None without both, or where it has faults."""
+    ``inventory.yaml``, else what :attr:`assumed` says; None where it has faults."""
     document: Document | None = field(default=None, repr=False, compare=False)
     """The text of the scenario, or of the inventory."""
     istio: Path | None = None
     """The folder of the Istio YAML."""
+    assumed: Assumed | None = None
+    """What stands for an inventory that nobody wrote; None where one is written."""
     faults: tuple[Problem, ...] = ()
     """What is wrong with scenario or inventory."""
+
+    @property
+    def root(self) -> Path:
+        """The folder of the scenario or the inventory: what names of files in it are relative to."""
+        return Path(self.document.file).parent if self.document is not None else self.path
 
     @property
     def resources(self) -> Resources:
@@ -47,6 +55,11 @@ class Folder:
     def unreadable(self) -> tuple[Problem, ...]:
         """The faults that leave open what the folder says: of syntax, of scenario, of inventory."""
         return (*self.faults, *self.survey.unreadable)
+
+    @property
+    def told_assumptions(self) -> tuple[str, ...]:
+        """What was assumed of proxies, for people; nothing where an inventory is written."""
+        return () if self.assumed is None else tuple(f"assumed: {each}" for each in self.assumed.assumptions)
 
     @property
     def inventory_root(self) -> FieldPath:
@@ -83,16 +96,11 @@ class Folder:
         """Give the inventory.
 
         Raises:
-            InputError: there is none.
+            InputError: the one that is written has faults.
         """
         if self.inventory is None:
-            raise InputError(
-                "there is neither an inventory.yaml nor a scenario.yaml, so it is not known which proxies "
-                "exist.",
-                where=str(self.path),
-                remedy="Write an inventory.yaml with semantics and proxies (role, namespace, labels, ip) "
-                "beside the Istio YAML.",
-            )
+            refuse(self.unreadable, "problems")
+            raise InputError("there is no inventory.", where=str(self.path), remedy="Correct the file.")
         return self.inventory
 
     def registry(self) -> Registry:
@@ -106,8 +114,13 @@ class Folder:
             self.resources,
             inventory,
             inventory_file=self.inventory_position().file,
-            locate_fact=lambda index: self.inventory_position("services", index),
+            locate_fact=self._fact_position,
         )
+
+    def _fact_position(self, index: int) -> Position:
+        if self.assumed is not None:
+            return self.assumed.services[index]
+        return self.inventory_position("services", index)
 
 
 def inventory_of(scenario: Scenario) -> Inventory:

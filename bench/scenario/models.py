@@ -5,13 +5,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     field_validator,
@@ -20,30 +17,11 @@ from pydantic import (
 
 from bench.istio.inventory import Inventory, WorkloadFiles
 from bench.scenario.containers import Images, Resources
-from bench.scenario.http_text import body_fault, header_fault, target_fault
-from bench.scenario.traffic import MOST_REQUESTS, Connections, Constant, Duration, Rate, Schedule, mean_rate
+from bench.scenario.mix import Traffic
+from bench.scenario.nodes import Node
+from bench.scenario.requests import Expect, RequestHeaders, RequestPath
+from bench.scenario.traffic import Duration, Rate
 
-ALL_SUBSETS = "all"
-"""What figures of all subsets together are called."""
-
-
-def _sendable_path(value: str) -> str:
-    fault = target_fault(value)
-    if fault is not None:
-        raise ValueError(fault)
-    return value
-
-
-def _sendable_headers(value: dict[str, str]) -> dict[str, str]:
-    for name, text in value.items():
-        fault = header_fault(name, text)
-        if fault is not None:
-            raise ValueError(fault)
-    return value
-
-
-RequestPath = Annotated[str, Field(pattern=r"^/"), AfterValidator(_sendable_path)]
-RequestHeaders = Annotated[dict[str, str], AfterValidator(_sendable_headers)]
 KeyType = Literal["rsa-4096", "rsa-2048", "ecdsa-p256"]
 
 RESOURCE_KINDS = ("sidecar", "egress", "node", "generator")
@@ -54,28 +32,6 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
 class _Written(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-def _address(value: object) -> object:
-    """Read ``"192.168.0.63:443"`` as ``("192.168.0.63", 443)``."""
-    if isinstance(value, str):
-        host, colon, port = value.rpartition(":")
-        if not colon or not port.isdecimal() or not 1 <= int(port) <= 65535:
-            raise ValueError(f"{value!r} is not ADDRESS:PORT")
-        return (host.strip("[]"), int(port))
-    return value
-
-
-class Node(_Written):
-    """An nginx that stands in for one endpoint address of the Istio resources."""
-
-    plays: Annotated[tuple[str, int], BeforeValidator(_address)]
-    page: str = Field(min_length=1)
-    """The word on its welcome page: ``<h1>v1!</h1>``."""
-    tls: Literal["none", "simple", "mutual"] | None = None
-    """Whether it speaks TLS, and demands a client's certificate. Absent: what the proxies speak to it."""
-    set: str | None = None
-    """Whose certificate it serves with, and whose clients it lets in: one of ``tls.sets``."""
 
 
 class WorkloadMaterial(WorkloadFiles):
@@ -116,19 +72,36 @@ class CertificateSet(_Written):
 
 
 class Credential(_Written):
-    """A secret that the Istio resources call by ``credentialName``. What is not given is made."""
+    """A secret that the Istio resources call by ``credentialName``. What is not given is made.
+
+    A DestinationRule finds a client's certificate in it, a Gateway that of a server.
+    """
 
     cert: str | None = None
-    """File of the client's certificate; relative: to the scenario's folder."""
+    """File of the certificate; relative: to the scenario's folder."""
     key: str | None = None
     ca: str | None = None
+    """Whom its proxy trusts, beside the authority of the set, which signs the nodes' certificates."""
+    issuer: str | None = None
+    """The authority of ``cert``, which the nodes of the set trust then; absent: ``ca``."""
     set: str | None = None
     """One of ``tls.sets`` that what is not given is made of."""
+    server_names: tuple[str, ...] = ()
+    """Subject alternative names of what is made for a Gateway, as ``tls.server_names``; absent: the hosts of
+    its servers, and those of the gateway's Services."""
+
+    @field_validator("server_names")
+    @classmethod
+    def _typed_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        _require_types(value)
+        return value
 
     @model_validator(mode="after")
     def _pair(self) -> Credential:
         if (self.cert is None) is not (self.key is None):
             raise ValueError("cert and key go together")
+        if self.issuer is not None and self.cert is None:
+            raise ValueError("issuer is the authority of cert, which is not given")
         return self
 
 
@@ -175,112 +148,6 @@ class TlsMaterial(_Written):
 
 def _sets(sets: Iterable[str]) -> str:
     return f"sets are {_list(sets)}" if sets else "there are no sets"
-
-
-class Expect(_Written):
-    """What a right answer looks like."""
-
-    status: int = Field(default=200, ge=100, le=599)
-    nodes: tuple[str, ...] = ()
-    """Nodes that may answer; empty for an answer that a proxy gives itself."""
-    shares: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
-    """Node -> its weight among the answers; the weights of the Istio resources where none are given."""
-    body_contains: str | None = Field(default=None, min_length=1)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nodes_of_shares(cls, value: Any) -> Any:
-        """Who has a share may answer: to name the nodes twice is not needed."""
-        if isinstance(value, dict) and isinstance(value.get("shares"), dict) and not value.get("nodes"):
-            return {**value, "nodes": list(value["shares"])}
-        return value
-
-    @model_validator(mode="after")
-    def _shares_are_of_nodes(self) -> Expect:
-        if self.shares and set(self.shares) != set(self.nodes):
-            raise ValueError(
-                f"shares are of {_list(self.shares)}, nodes are {_list(self.nodes)}: name the same ones"
-            )
-        return self
-
-
-class Subset(_Written):
-    """One kind of request and the subset that must answer it."""
-
-    weight: float = Field(default=1.0, gt=0)
-    method: str = Field(default="GET", pattern=r"^[A-Z]+$")
-    path: RequestPath | None = None
-    """Instead of the URL's."""
-    headers: RequestHeaders = Field(default_factory=dict)
-    body: str = ""
-    expect: Expect
-
-    @model_validator(mode="after")
-    def _body_agrees(self) -> Subset:
-        fault = body_fault(self.headers.items(), self.body)
-        if fault is not None:
-            raise ValueError(fault)
-        return self
-
-
-class Traffic(_Written):
-    """The load: who calls what, how often, over how many connections, for how long."""
-
-    client: str
-    """The proxy of the inventory beside which the client runs."""
-    gateway: str
-    """The proxy of the inventory that leaves the mesh."""
-    url: str
-    subsets: dict[str, Subset] = Field(min_length=1)
-    schedule: Schedule = Constant(arrival_rate=500)
-    connections: Connections = Connections()
-    warm_up_s: Duration = 2
-    measure_s: Duration = 8
-    blocks: int = Field(default=4, ge=1, le=10_000)
-    """Blocks of one static and one eds trial each, in the order A B, B A, A B …"""
-    workers: int = Field(default=1, ge=1, le=1000)
-    """Locust worker processes."""
-
-    @field_validator("url")
-    @classmethod
-    def _plain_http(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme != "http" or not parts.hostname:
-            raise ValueError(f"{value!r} is not an http:// URL with a host; the sidecar takes plain HTTP")
-        _sendable_path(f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}")
-        return value
-
-    @field_validator("subsets")
-    @classmethod
-    def _names_are_free(cls, value: dict[str, Subset]) -> dict[str, Subset]:
-        if ALL_SUBSETS in value:
-            raise ValueError(
-                f"no subset may be called {ALL_SUBSETS!r}: figures of all subsets together have that name"
-            )
-        return value
-
-    @model_validator(mode="after")
-    def _is_countable(self) -> Traffic:
-        rate = mean_rate(self.schedule) or 0.0
-        if rate * max(self.warm_up_s, self.measure_s) > MOST_REQUESTS:
-            raise ValueError(f"rate and duration make more than {MOST_REQUESTS:,} requests in a stage")
-        return self
-
-    @property
-    def host(self) -> str:
-        """The URL's host, with its port where one is written."""
-        return urlsplit(self.url).netloc
-
-    @property
-    def port(self) -> int:
-        """The port that the client calls and the sidecar listens on."""
-        return urlsplit(self.url).port or 80
-
-    @property
-    def path(self) -> str:
-        """Path and query of the URL."""
-        parts = urlsplit(self.url)
-        return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 class Handshake(_Written):
@@ -357,20 +224,32 @@ class Scenario(_Written):
     @model_validator(mode="after")
     def _names_exist(self) -> Scenario:
         proxies = self.inventory.proxies
-        for role, name, wanted in (
-            ("client", self.traffic.client, "sidecar"),
-            ("gateway", self.traffic.gateway, "gateway"),
-        ):
+        traffic = self.traffic
+        roles = [
+            (f"traffic.{'clients' if traffic.clients else 'client'}", name, "sidecar")
+            for name in traffic.senders
+        ]
+        roles += [("traffic.gateway", traffic.gateway, "gateway")] if traffic.gateway is not None else []
+        for place, name, wanted in roles:
             if name not in proxies:
-                raise ValueError(f"traffic.{role} names {name!r}; the inventory has {_list(proxies)}")
+                raise ValueError(f"{place} names {name!r}; the inventory has {_list(proxies)}")
             if proxies[name].role != wanted:
-                raise ValueError(f"traffic.{role} names {name!r}, whose role is not {wanted}")
-        used = [(f"traffic.subsets.{name}", subset.expect) for name, subset in self.traffic.subsets.items()]
+                raise ValueError(f"{place} names {name!r}, whose role is not {wanted}")
+        used = [(f"request {name!r}", request.expect) for name, request in traffic.requests.items()]
         used += [(f"control {control.name!r}", control.expect) for control in self.controls]
         for place, expect in used:
             for node in expect.nodes:
                 if node not in self.nodes:
                     raise ValueError(f"{place} expects node {node!r}; nodes are {_list(self.nodes)}")
+        for name, request in traffic.requests.items():
+            if (
+                request.tls is not None
+                and request.tls.set is not None
+                and request.tls.set not in self.tls.sets
+            ):
+                raise ValueError(
+                    f"request {name!r} names the set {request.tls.set!r}; {_sets(self.tls.sets)}"
+                )
         return self
 
     @model_validator(mode="after")

@@ -1,7 +1,8 @@
 """The one reader of a folder: Istio YAML and what belongs to it, for every command.
 
 A folder is read in one of three forms: with a ``scenario.yaml`` (its Istio YAML stands where ``istio`` says),
-with an ``inventory.yaml`` beside the Istio YAML, or with Istio YAML alone. The ``istio`` folder of a scenario
+with an ``inventory.yaml`` beside the Istio YAML, or with Istio YAML alone, which then says by itself which
+proxies there are (:mod:`bench.scenario.assumed`). The ``istio`` folder of a scenario
 may be named itself: then the scenario above it belongs to it.
 """
 
@@ -18,7 +19,8 @@ from bench.istio.files import INVENTORY_FILES, SCENARIO_FILES, STDIN, find_files
 from bench.istio.inventory import Inventory
 from bench.istio.load import Survey, require_istio, survey_files
 from bench.istio.problem import Code, InvalidResourcesError, Problem
-from bench.scenario.folder import Folder, inventory_of
+from bench.scenario.assumed import assume_inventory
+from bench.scenario.folder import Folder, credential_files, inventory_of
 from bench.scenario.models import Scenario
 
 _ISTIO = "istio"
@@ -69,7 +71,8 @@ def read_sources(paths: Sequence[Path]) -> Folder:
     if surroundings:
         return _with_surroundings(first, survey, surroundings[0], istio)
     require_istio(survey, str(first) if first != STDIN else "stdin")
-    return Folder(first, survey, istio=istio)
+    assumed = assume_inventory(survey.resources, credential_files)
+    return Folder(first, survey, inventory=assumed.inventory, istio=istio, assumed=assumed)
 
 
 def _require_file(path: Path) -> None:

@@ -48,11 +48,11 @@ class FakeStack(ComponentTable):
         if self.failure is not None:
             raise self.failure
         try:
-            endpoints = {}
+            endpoints: dict[Address, Address] = {}
             for node in self.spec.nodes:
                 real = self._address(wished_port(self.spec, node.name, [node.plays], node.plays))
-                endpoints[node.plays] = real
-                self._add(node.name, "node", {node.plays: real})
+                endpoints |= dict.fromkeys(node.every, real)
+                self._add(node.name, "node", dict.fromkeys(node.every, real))
             for proxy in proxies_in_order(self.spec):
                 endpoints |= self._start_proxy(proxy, endpoints)
         except BaseException:

@@ -29,8 +29,15 @@ class NodeSpec:
     page: str
     """The word on its welcome page, as in ``<h1>v1!</h1>``."""
     tls: NodeTls = "mutual"
+    also: tuple[Address, ...] = ()
+    """Further endpoint addresses, or names that are resolved, that it stands in for."""
     certificates: Path | None = None
     """Folder with its own ``ca.crt``, ``server.crt`` and ``server.key``; None: those of the stack."""
+
+    @property
+    def every(self) -> tuple[Address, ...]:
+        """All that it stands in for."""
+        return (self.plays, *self.also)
 
 
 @dataclass(frozen=True, slots=True)

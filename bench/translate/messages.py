@@ -8,6 +8,7 @@ names of the ``.proto`` files as they are, where that one writes ``consecutive_5
 
 from __future__ import annotations
 
+import dataclasses
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -16,6 +17,8 @@ from typing import Any, TypeAlias, TypeVar
 import betterproto2
 from envoy_data_plane.google import protobuf
 from envoy_data_plane.message_pool import default_message_pool
+
+from bench.translate.wire import to_wire
 
 Plain: TypeAlias = "dict[str, Any]"
 """A message in protobuf's JSON form, with the field names of the ``.proto`` files."""
@@ -34,15 +37,24 @@ _OWN_JSON = frozenset(
 class Packed(protobuf.Any):
     """An ``Any`` that remembers the message inside, so that writing it needs no unpacking."""
 
-    # betterproto2 would look up the annotations of Any in this module.
-    _betterproto_meta = betterproto2.ProtoClassMetadata(protobuf.Any)
-
     message: betterproto2.Message
+    _unknown_fields = b""
+
+    @property
+    def value(self) -> bytes:  # type: ignore[override]
+        """The bytes of the message inside."""
+        return to_wire(self.message)
+
+    @classmethod
+    def _type_hints(cls) -> dict[str, type]:
+        # betterproto2 would look up the annotations of Any in this module.
+        return protobuf.Any._type_hints()  # noqa: SLF001
 
 
 def pack(message: betterproto2.Message) -> protobuf.Any:
-    """Put *message* into an ``Any``."""
-    packed = Packed(type_url=default_message_pool.type_to_url[type(message)], value=bytes(message))
+    """Put *message* into an ``Any``; its bytes are made when they are asked for."""
+    packed = object.__new__(Packed)
+    packed.type_url = default_message_pool.type_to_url[type(message)]
     packed.message = message
     return packed
 
@@ -105,7 +117,8 @@ def to_plain(message: betterproto2.Message) -> Plain:
 
 def _make_plan(cls: type[betterproto2.Message]) -> _Plan:
     plan: _Plan = []
-    for attribute, meta in betterproto2.ProtoClassMetadata(cls).meta_by_field_name.items():
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        attribute, meta = field.name, betterproto2.FieldMetadata.get(field)
         name = attribute.rstrip("_")
         if meta.repeated:
             writer = _writer(meta.proto_type, meta.unwrap)

@@ -110,7 +110,7 @@ def client_tls_controls(
     *identities* has those of each node.
     """
     for node in nodes:
-        own, page = identities[node.name], f"{scenario.nodes[node.name].page}!"
+        own, page = identities[node.name], f"{scenario.nodes[node.name].word(node.name)}!"
         if node.tls == "none":
             yield ClientTlsControl("plain HTTP", node, ca=None, identity=None, status=200, marker=page)
             continue

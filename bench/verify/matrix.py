@@ -45,7 +45,7 @@ class MatrixCheck:
         matrix: Matrix = request_matrix(
             Router(loaded.resources, scenario.inventory), loaded.resources, most=_MOST_CASES
         )
-        nodes = {node.plays: name for name, node in scenario.nodes.items()}
+        nodes = {each: name for name, node in scenario.nodes.items() for each in node.plays}
         client = scenario.traffic.client
         asked = tuple(
             case

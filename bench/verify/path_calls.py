@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.headers import NODE_HEADER
 from bench.result import VerificationLine
-from bench.scenario import Expect, Scenario, Subset, Traffic
+from bench.scenario import Expect, MixedRequest, Scenario
 from bench.verify.calls import Answer, Call, ClientTls
 
 
@@ -79,30 +79,30 @@ def host_of(headers: Mapping[str, str], otherwise: str) -> tuple[str, dict[str, 
     return host, {name: value for name, value in headers.items() if name.lower() != "host"}
 
 
-def subset_call(traffic: Traffic, subset: Subset, base: str) -> Call:
-    """One request of *subset*, sent to *base*."""
-    host, headers = host_of(subset.headers, traffic.host)
+def request_call(request: MixedRequest, base: str) -> Call:
+    """One request of the mix, sent to *base*."""
+    host, headers = host_of(request.headers, request.authority)
     return Call(
-        url=f"{base}{subset.path or traffic.path}",
-        method=subset.method,
+        url=f"{base}{request.path}",
+        method=request.method,
         headers={"host": host, **headers},
-        body=subset.body,
+        body=request.written.body,
     )
 
 
 def path_requests(scenario: Scenario) -> Iterator[PathRequest]:
-    """The scenario's own requests, one of each subset, and its controls."""
+    """The scenario's own requests, one of each kind, and its controls."""
     traffic = scenario.traffic
-    for name, subset in traffic.subsets.items():
-        host, headers = host_of(subset.headers, traffic.host)
+    for request in traffic.mix:
+        host, headers = host_of(request.headers, request.authority)
         yield PathRequest(
-            name=f"{name} from {traffic.client}",
-            method=subset.method,
+            name=f"{request.key} from {request.client}",
+            method=request.method,
             host=host,
-            path=subset.path or traffic.path,
+            path=request.path,
             headers=headers,
-            body=subset.body,
-            expect=subset.expect,
+            body=request.written.body,
+            expect=request.expect,
         )
     for control in scenario.controls:
         host, headers = host_of(control.headers, control.host or traffic.host)

@@ -14,12 +14,12 @@ from pathlib import Path
 from bench.certs import WRONG, Material
 from bench.headers import NODE_HEADER
 from bench.result import VerificationLine
-from bench.scenario import Scenario, Subset
+from bench.scenario import MixedRequest, Scenario
 from bench.stack import ClientPlace, ComponentFaults, Stack
 from bench.stack.client_address import client_address
 from bench.telemetry import Admin
 from bench.verify.calls import Call, make_calls
-from bench.verify.path_calls import subset_call
+from bench.verify.path_calls import request_call
 from bench.verify.upstream_tls_expectation import UpstreamChecks
 
 _REFUSED = r"\.ssl\.fail_verify_(error|san)$"
@@ -43,7 +43,7 @@ def verify_gateway(
     Raises:
         StackError: a node does not take its configuration.
     """
-    gateway = scenario.traffic.gateway
+    gateway = scenario.traffic.exit
     probes = [probe for probe in _probes(stack, scenario) if expected.get(probe.name)]
     if not probes:
         return ()
@@ -74,14 +74,14 @@ class _Probe:
     """One subset, called through the path."""
 
     name: str
-    subset: Subset
+    request: MixedRequest
     call: Call
     place: ClientPlace | None
     """Where the client is."""
 
     def ask(self, admin: Admin, kind: str, *, accepts: bool) -> VerificationLine:
         """Call, until the connections from before are gone, whose end may be met first, and judge."""
-        right = str(self.subset.expect.status)
+        right = str(self.request.expect.status)
         for _ in range(_TRIES):
             before = _refusals(admin)
             (answer,) = make_calls([self.call], self.place)
@@ -118,11 +118,11 @@ def _probes(stack: Stack, scenario: Scenario) -> list[_Probe]:
     host, port = client_address(stack.component(traffic.client), traffic.port)
     return [
         _Probe(
-            name,
-            subset,
-            subset_call(traffic, subset, f"http://{host}:{port}"),
+            request.name,
+            request,
+            request_call(request, f"http://{host}:{port}"),
             stack.client(traffic.client),
         )
-        for name, subset in traffic.subsets.items()
-        if subset.expect.nodes
+        for request in traffic.mix
+        if request.expect.nodes
     ]

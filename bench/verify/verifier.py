@@ -11,15 +11,15 @@ from bench.certs import Material
 from bench.explain import Explainer
 from bench.headers import ID_HEADER
 from bench.load import RequestKind
-from bench.preparation import Prepared
+from bench.preparation import Prepared, known_certificates
 from bench.result import RunWarning, VerificationLine
 from bench.routing import Request
-from bench.scenario import Subset, Traffic
+from bench.scenario import MixedRequest
 from bench.stack import ComponentFaults, Stack
 from bench.stack.client_address import client_address
 from bench.verify.calls import Call, make_calls
 from bench.verify.client_tls_controls import Identities
-from bench.verify.diagnosis import cause_of, certificates_of, read_hops
+from bench.verify.diagnosis import cause_of, read_hops
 from bench.verify.matrix import MatrixCheck, case_call, line_name
 from bench.verify.opinions import Contradiction, Opinions, warnings_of
 from bench.verify.path_calls import PathCheck, host_of, path_requests
@@ -63,7 +63,9 @@ class Verifier:
         self._opinions = Opinions(self._explainer, client)
         # What is known of the nodes' certificates is no part of routing, but tells why a call fails.
         known = Explainer(
-            prepared.registry, prepared.loaded.resources, certificates_of(prepared.loaded.scenario)
+            prepared.registry,
+            prepared.loaded.resources,
+            known_certificates(prepared.loaded.scenario, prepared.registry, prepared.loaded.folder),
         )
         self._informed = Opinions(known, client)
 
@@ -98,11 +100,11 @@ class Verifier:
         """See :func:`bench.verify.upstream_tls_controls.verify_gateway`."""
         traffic = self._loaded.scenario.traffic
         expected = {
-            name: upstream_checks(
-                self._explainer, self._opinions.trace(_request(traffic, subset)), traffic.gateway
+            request.name: upstream_checks(
+                self._explainer, self._opinions.trace(_request(request)), traffic.exit
             )
-            for name, subset in traffic.subsets.items()
-            if subset.expect.nodes
+            for request in traffic.mix
+            if request.expect.nodes
         }
         return verify_gateway(stack, faults, self._loaded.scenario, self._material, expected)
 
@@ -121,7 +123,7 @@ class Verifier:
         await_logs([part.access_log for part in components if part.access_log is not None])
         hops = read_hops(components, scenario.traffic.client)
         right = {each.name: each.expect.nodes for each in path_requests(scenario)}
-        plays = {name: f"{node.plays[0]}:{node.plays[1]}" for name, node in scenario.nodes.items()}
+        plays = {name: f"{node.address[0]}:{node.address[1]}" for name, node in scenario.nodes.items()}
         causes = {
             name: cause_of(
                 answers[name],
@@ -163,8 +165,8 @@ class Verifier:
         return self._matrix.mixable(stack, port=port, weight=weight)
 
 
-def _request(traffic: Traffic, subset: Subset) -> Request:
-    """One request of *subset* as the second opinion knows it."""
-    host, headers = host_of(subset.headers, traffic.host)
-    path, _, query = (subset.path or traffic.path).partition("?")
-    return Request(host, traffic.port, path, subset.method, tuple(headers.items()), query)
+def _request(mixed: MixedRequest) -> Request:
+    """One request of the mix as the second opinion knows it."""
+    host, headers = host_of(mixed.headers, mixed.authority)
+    path, _, query = mixed.path.partition("?")
+    return Request(host, mixed.port, path, mixed.method, tuple(headers.items()), query)

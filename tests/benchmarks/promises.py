@@ -18,18 +18,24 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench.certs.material import write_material
 from bench.commands.check import check
+from bench.commands.translation import write_files
 from bench.explain.explain import explain
 from bench.explain.request import parse_request
+from bench.istio.inventory import Inventory
 from bench.istio.load import load_text
+from bench.istio.registry import build_registry
 from bench.report.build import write_report
 from bench.routing.request import Request
 from bench.routing.router import Router
 from bench.scenario.read import read_folder
 from bench.stack.local import LocalStack
+from bench.translate import ConfigSource, Placement, RenderOptions, render, translate
+from tests.benchmarks.translate_scale import documents
 from tests.commands.test_check import _host
 from tests.istio.test_load import ENTRY
 from tests.ledger.world import World
@@ -119,6 +125,44 @@ def helped(_: Path) -> Callable[[], object]:
     return lambda: subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
 
 
+def commanded(*arguments: str) -> Callable[[Path], Callable[[], object]]:
+    """Run a command as people do: from compiled files, which the first run writes."""
+
+    def prepare(root: Path) -> Callable[[], object]:
+        command = [str(Path(sys.executable).with_name("egress-bench")), *arguments]
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        environment = {**kept, "PYTHONPYCACHEPREFIX": str(root)}
+        once = partial(
+            subprocess.run, command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        once(check=False)
+        return lambda: once(check=False)
+
+    return prepare
+
+
+def translated(source: ConfigSource) -> Callable[[Path], Callable[[], object]]:
+    """3,000 clusters from resources that are loaded already, as istiod has them."""
+
+    def prepare(root: Path) -> Callable[[], object]:
+        inventory = Inventory.model_validate(
+            {"proxies": {"client": {"role": "sidecar", "ip": "10.1.0.5", "interception": "none"}}}
+        )
+        registry = build_registry(load_text("".join(documents(1_000)), "f.yaml"), inventory)
+        placement = Placement(config_root=str(root), log_root=str(root))
+
+        def once() -> None:
+            config = translate(registry, "client", config_source=source)
+            write_files(render(config, placement, RenderOptions(node_id="client")), root)
+
+        return once
+
+    return prepare
+
+
+SHIPPED = "scenarios/egress-mtls"
+REQUEST = ("--url", "http://nginx.external.svc.cluster.local/", "-H", "want: v1")
+
 PROMISES = (
     Promise("the help text", 0.3, helped, cpu_s),
     Promise("4,000 resources are loaded", 4, loaded, cpu_s),
@@ -126,6 +170,10 @@ PROMISES = (
     Promise("300,000 lines of logs are matched", 6, matched, cpu_s),
     Promise("1,000 hosts are checked, by Envoy, too", 5, checked, cpu_s),
     Promise("a request among 1,000 hosts is explained", 1, explained, cpu_s),
+    Promise("check of the shipped scenario, with two Envoys", 0.9, commanded("check", SHIPPED), cpu_s),
+    Promise("explain of the shipped scenario", 0.6, commanded("explain", SHIPPED, *REQUEST), cpu_s),
+    Promise("3,000 clusters translated and written", 1.6, translated("static"), cpu_s),
+    Promise("3,000 clusters translated and written for EDS", 1.6, translated("eds"), cpu_s),
     Promise("a report is built again", 2, reported, cpu_s),
     Promise("certificates of a scenario with RSA 4096", 15, certified, time.monotonic),
     Promise("the local stack is up and down again", 4, stood, time.monotonic),

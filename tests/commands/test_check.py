@@ -103,13 +103,13 @@ def test_a_relative_folder_gives_relative_places(monkeypatch: pytest.MonkeyPatch
     assert places == {f"{BROKEN.name}/input.yaml"}
 
 
-def test_without_an_inventory_effects_are_not_looked_at_and_that_is_told(tmp_path: Path) -> None:
+def test_without_an_inventory_proxies_are_assumed_and_that_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text((BROKEN / "input.yaml").read_text())
 
     report = check_folder(tmp_path)
 
-    assert {each.code for each in report.findings} == {"EB0001", "IST0101"}
-    assert "inventory.yaml" in report.notes[0]
+    assert {each.code for each in report.findings} == {"EB0001", "EB0101", "IST0101"}
+    assert all(note.startswith("assumed: ") for note in report.notes)
 
 
 def test_a_resource_that_a_cluster_refuses_is_a_finding_and_ends_explain(tmp_path: Path) -> None:
@@ -194,13 +194,6 @@ def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").chmod(0)
     with pytest.raises(InputError, match="cannot be read"):
         check_folder(tmp_path)
-
-
-def test_explain_needs_an_inventory(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text((BROKEN / "input.yaml").read_text())
-
-    with pytest.raises(InputError, match=r"inventory\.yaml"):
-        explain_folder(tmp_path, "http://a.test/")
 
 
 def test_the_way_through_the_scenario_of_this_suite_ends_at_its_node() -> None:

@@ -111,15 +111,12 @@ def test_a_wrong_inventory_is_explained(folder, tmp_path, change, message):
     assert message in str(refused.value)
 
 
-def test_no_inventory_and_no_writable_place_are_explained(folder, tmp_path):
-    """Each in one paragraph."""
+def test_no_writable_place_is_explained(folder, tmp_path):
+    """In one paragraph."""
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         write_translation(folder, role="egress", config_source="static", out=blocked / "out")
-    (folder / "inventory.yaml").unlink()
-    with pytest.raises(InputError, match="neither an inventory"):
-        write_translation(folder, role="egress", config_source="static", out=tmp_path / "out")
 
 
 def translate_in_a_process(folder, out, seed, *options):

@@ -108,7 +108,7 @@ def test_a_generator_that_dies_leaves_what_it_had_measured(short, tmp_path):
             return outcome
 
     loaded = load_scenario(short)
-    right = {name: subset.expect for name, subset in loaded.scenario.traffic.subsets.items()}
+    right = {name: subset.expect for name, subset in loaded.scenario.traffic.requests.items()}
 
     def call(calls, place=None, *, at_once=1):
         expected = [right.get(each.headers.get("want")) for each in calls]

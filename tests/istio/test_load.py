@@ -220,7 +220,7 @@ def test_only_one_field_of_a_choice_may_be_written() -> None:
 
 
 def test_kinds_that_are_not_read_are_named_and_skipped() -> None:
-    text = ENTRY.format(name="a") + "---\napiVersion: apps/v1\nkind: Deployment\n---\n"
+    text = ENTRY.format(name="a") + "---\napiVersion: apps/v1\nkind: ControllerRevision\n---\n"
     text += "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: a}\n"
 
     resources = load_text(text, "f.yaml")
@@ -228,7 +228,7 @@ def test_kinds_that_are_not_read_are_named_and_skipped() -> None:
     assert len(resources) == 1
     skipped = "is not read here and was skipped."
     assert [(str(each.where), each.resource, each.what) for each in resources.warnings] == [
-        ("f.yaml:12", "Deployment", f"Deployment (apps/v1) {skipped}"),
+        ("f.yaml:12", "ControllerRevision", f"ControllerRevision (apps/v1) {skipped}"),
         ("f.yaml:15", "Sidecar default/a", f"Sidecar (networking.istio.io/v1) {skipped}"),
     ]
 

@@ -119,7 +119,7 @@ def test_shares_of_the_scenario_come_before_the_weights_and_name_the_nodes(tmp_p
 
     (api,) = expected_shares(loaded).values()
 
-    assert loaded.scenario.traffic.subsets["api"].expect.nodes == ("stable", "canary")
+    assert loaded.scenario.traffic.requests["api"].expect.nodes == ("stable", "canary")
     assert (api.source, {nodes: float(share) for nodes, share in api.of.items()}) == (
         "scenario",
         {("stable",): 0.25, ("canary",): 0.75},

@@ -41,8 +41,8 @@ def test_the_shipped_scenario_is_the_walkthrough():
         ("DestinationRule", "default", "dr"),
     }
     assert loaded.scenario.inventory.semantics == "istio-1.0"
-    assert loaded.scenario.nodes["nginx01"].plays == ("192.168.0.63", 443)
-    assert loaded.scenario.nodes["nginx02"].plays == ("192.168.0.64", 443)
+    assert loaded.scenario.nodes["nginx01"].plays == (("192.168.0.63", 443),)
+    assert loaded.scenario.nodes["nginx02"].plays == (("192.168.0.64", 443),)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_the_shipped_scenario_is_the_walkthrough():
         ("arrival_rate: 500", "arival_rate: 500", "arival_rate is not a known field"),
         ('plays: "192.168.0.63:443"', 'plays: "192.168.0.63"', "is not ADDRESS:PORT"),
         ("nodes: [nginx01]", "nodes: [nginx09]", "expects node 'nginx09'"),
-        ("url: http://", "url: https://", "is not an http:// URL"),
+        ("url: http://", "url: ftp://", "is not http://, https://, tcp:// or tls://"),
         ("- IP:192.168.0.63", "- 192.168.0.63", "must start with DNS:, IP: or URI:"),
         ("failed: 0", "fialed: 0", "Did you mean failed?"),
     ],

@@ -13,7 +13,7 @@ from bench.routing.request import Request
 from bench.scenario.load import load_scenario
 from bench.verify.matrix import MatrixCheck
 from bench.verify.opinions import Opinions, warnings_of
-from bench.verify.path_calls import host_of, path_requests, subset_call
+from bench.verify.path_calls import host_of, path_requests, request_call
 from bench.verify.upstream_tls_expectation import UpstreamChecks, upstream_checks
 
 WRONG_KINDS = ("other-ca", "expired", "not-yet-valid", "wrong-san")
@@ -121,10 +121,8 @@ def test_a_host_header_of_a_subset_is_the_host_and_is_sent_once(folder, name):
     path = folder / "scenario.yaml"
     edit(path, "want: v1", f"want: v1, {name}: other.example")
     scenario = load_scenario(folder).scenario
-    subset = scenario.traffic.subsets["v1"]
-
     request = next(path_requests(scenario))
-    call = subset_call(scenario.traffic, subset, "http://127.0.0.1:1")
+    call = request_call(scenario.traffic.mix[0], "http://127.0.0.1:1")
 
     assert request.host == "other.example"
     assert [key for key in request.headers if key.lower() == "host"] == []

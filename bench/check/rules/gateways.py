@@ -24,17 +24,21 @@ def check_gateway_workloads(surroundings: Surroundings) -> Iterator[Finding]:
     """IST0101 for a selector that nothing has, IST0162 for a port that no Service of the pods leads to."""
     for gateway in surroundings.resources.gateways:
         selected = list(surroundings.selected(gateway.spec.selector))
+        known = surroundings.known_workloads
+        if surroundings.workloads_are_known and not any(
+            selects(gateway.spec.selector, workload.labels) for workload in known
+        ):
+            yield finding(
+                Level.ERROR,
+                "IST0101",
+                gateway,
+                selector_path(gateway),
+                reason=f"no workload has the labels {selector_text(gateway.spec.selector)}: no proxy "
+                "serves this Gateway.",
+                remedy="Correct the selector, or add the proxy.",
+            )
+            continue
         if not selected:
-            if surroundings.workloads_are_known:
-                yield finding(
-                    Level.ERROR,
-                    "IST0101",
-                    gateway,
-                    selector_path(gateway),
-                    reason=f"no workload has the labels {selector_text(gateway.spec.selector)}: no proxy "
-                    "serves this Gateway.",
-                    remedy="Correct the selector, or add the proxy.",
-                )
             continue
         ports = {
             number

@@ -20,7 +20,7 @@ _POD = "sidecar.istio.io/inject"
 
 def check_injection(surroundings: Surroundings) -> Iterator[Finding]:
     """Report what keeps sidecars away although nobody said so."""
-    if surroundings.inventory is not None:
+    if surroundings.proxies_are_written:
         return
     injected: set[str] = set()
     for namespace in surroundings.resources.namespaces:

@@ -67,8 +67,13 @@ class Surroundings:
         inventory: Inventory | None = None,
         *,
         workloads_are_known: bool = True,
+        proxies_are_assumed: bool = False,
     ) -> None:
-        """*workloads_are_known*: what is neither a Pod nor a proxy of the inventory does not exist."""
+        """*workloads_are_known*: what is neither a Pod nor a proxy of the inventory does not exist.
+
+        *proxies_are_assumed*: nobody wrote the inventory; Pods and namespaces alone say which proxies exist.
+        """
+        self.proxies_are_written = inventory is not None and not proxies_are_assumed
         self.resources = resources
         self.inventory = inventory
         self.workloads_are_known = workloads_are_known
@@ -77,11 +82,22 @@ class Surroundings:
         self.semantics: Semantics = "current" if inventory is None else inventory.semantics
 
     @cached_property
-    def workloads(self) -> tuple[Workload, ...]:
-        """The Pods of the YAML, then the proxies of the inventory."""
+    def known_workloads(self) -> tuple[Workload, ...]:
+        """What somebody wrote: the Pods, and the proxies of an inventory, else what makes Pods."""
         pods = [Workload(pod.namespace, pod.name, pod.labels) for pod in self.resources.pods]
+        if self.proxies_are_written:
+            return (*pods, *self._proxies())
+        makers = self.resources.deployments
+        return (*pods, *(Workload(e.namespace, e.name, e.spec.template.metadata.labels) for e in makers))
+
+    @cached_property
+    def workloads(self) -> tuple[Workload, ...]:
+        """What is known, and what is assumed."""
+        return self.known_workloads if self.proxies_are_written else (*self.known_workloads, *self._proxies())
+
+    def _proxies(self) -> Iterator[Workload]:
         proxies = () if self.inventory is None else self.inventory.proxies.items()
-        return (*pods, *(Workload(proxy.namespace, name, proxy.labels) for name, proxy in proxies))
+        return (Workload(proxy.namespace, name, proxy.labels) for name, proxy in proxies)
 
     def selected(self, selector: Mapping[str, str]) -> Iterator[Workload]:
         """Give the workloads, of any namespace, with the labels of *selector*."""

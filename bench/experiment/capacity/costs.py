@@ -74,7 +74,7 @@ def _with_new_connections(
 ) -> Iterator[CapacityWindow]:
     """Windows on a stack whose gateway opens a connection for each request."""
     stack = run.start_stack(running, f"cost-{name}", trials.source, _VARIATIONS[name])
-    with run.instruments.open_meter(stack, run.scenario.traffic.gateway) as meter:
+    with run.instruments.open_meter(stack, run.scenario.traffic.exit) as meter:
         there = replace(trials, stack=stack, meter=meter, windows=[], prefix=f"{name}-")
         for share in _CHURN:
             run.observer.stage(f"cost model: {rate * share:,.3g} {name} handshakes/s", _stage_s())

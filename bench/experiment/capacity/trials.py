@@ -231,7 +231,7 @@ class Trials:
         generator = outcome.generator
         tls = first.tls_until(last)
         launcher = self.stack.client(self.run.scenario.traffic.client)
-        gateway = after.get(self.run.scenario.traffic.gateway)
+        gateway = after.get(self.run.scenario.traffic.exit)
         return CapacityWindow(
             rate=rate,
             duration_s=seconds,

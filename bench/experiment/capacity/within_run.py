@@ -53,7 +53,7 @@ def measure_capacity(run: RunContext, settings: CapacitySearch) -> None:
     goal = goal_within_run(loaded, settings, limits[0].share)
     with ExitStack() as running:
         stack = run.start_stack(running, "capacity", _SOURCE)
-        meter = running.enter_context(run.instruments.open_meter(stack, loaded.scenario.traffic.gateway))
+        meter = running.enter_context(run.instruments.open_meter(stack, loaded.scenario.traffic.exit))
         run.record.capacity = empty_result(goal, limits, _SOURCE)
         trials = Trials(run, stack, _SOURCE, limits, goal.loss, meter, read_pressure, prefix="capacity-")
         search(goal, trials, time.sleep)

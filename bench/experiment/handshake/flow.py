@@ -33,7 +33,7 @@ def measure_handshakes(run: RunContext, settings: Handshake) -> None:
         record.handshake = handshake_result(
             scenario.tls.key,
             [
-                read_mode(kind, stacks[kind], scenario.traffic.gateway, done[kind][0], done["kept"])
+                read_mode(kind, stacks[kind], scenario.traffic.exit, done[kind][0], done["kept"])
                 for kind in HANDSHAKE_KINDS
             ],
             done["kept"],

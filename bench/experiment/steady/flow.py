@@ -58,7 +58,7 @@ def _mixed(
     if not run.options.mix_matrix:
         return plans
     traffic = run.scenario.traffic
-    weight = sum(subset.weight for subset in traffic.subsets.values()) * _MIXED_SHARE / (1 - _MIXED_SHARE)
+    weight = sum(request.weight for request in traffic.mix) * _MIXED_SHARE / (1 - _MIXED_SHARE)
     extra = run.verifier.mixable(stacks[plans[0][0]], port=traffic.port, weight=weight)
     return [(source, dataclasses.replace(plan, extra=extra)) for source, plan in plans]
 

@@ -34,6 +34,7 @@ from bench.istio.models.duration import Duration
 from bench.istio.models.fields import camel_case
 from bench.istio.models.gateway import Gateway, Port, Server, ServerTLSSettings
 from bench.istio.models.kubernetes import (
+    Deployment,
     EndpointSlice,
     Namespace,
     Pod,
@@ -78,6 +79,7 @@ __all__ = [
     "ConsistentHashLB",
     "CorsPolicy",
     "Delay",
+    "Deployment",
     "Destination",
     "DestinationRule",
     "Duration",

@@ -22,7 +22,11 @@ class StrictModel(BaseModel):
     """A part of an Istio resource: immutable, and every field in it must be a known one."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=camel_case, arbitrary_types_allowed=True
+        frozen=True,
+        extra="forbid",
+        alias_generator=camel_case,
+        arbitrary_types_allowed=True,
+        defer_build=True,  # on the first reading: most commands read a few kinds
     )
 
 
@@ -46,7 +50,8 @@ class ChoiceModel(StrictModel):
 class LenientModel(BaseModel):
     """A part of a Kubernetes object: people paste whole objects, so other fields are passed over."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=camel_case)
+    # Built when it is first read: most commands read a few kinds.
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=camel_case, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -103,6 +103,7 @@ class PodSpec(LenientModel):
     """What a Pod runs."""
 
     containers: tuple[Container, ...] = ()
+    init_containers: tuple[Container, ...] = ()
     node_name: Text = ""
     service_account_name: Text = ""
 
@@ -119,6 +120,26 @@ class Pod(LenientModel):
 
     spec: PodSpec = Field(default_factory=PodSpec)
     status: PodStatus = Field(default_factory=PodStatus)
+
+
+class TemplateMetadata(LenientModel):
+    """What the Pods of a template bear."""
+
+    labels: Labels = Field(default_factory=dict)
+    annotations: Labels = Field(default_factory=dict)
+
+
+class PodTemplate(LenientModel):
+    """The Pods that a Deployment and its like make."""
+
+    metadata: TemplateMetadata = Field(default_factory=TemplateMetadata)
+    spec: PodSpec = Field(default_factory=PodSpec)
+
+
+class Deployment(LenientModel):
+    """The ``spec`` of a Deployment, a StatefulSet, a DaemonSet or a ReplicaSet: only its Pods matter."""
+
+    template: PodTemplate = Field(default_factory=PodTemplate)
 
 
 class Secret(LenientModel):

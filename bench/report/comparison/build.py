@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import InputError
-from bench.report.build import all_samples, replace_file
+from bench.report.build import all_samples
 from bench.report.charts import Curve, percentile_plot
 from bench.report.comparison import cost, traffic
 from bench.report.comparison.conditions import comparability, likeness
 from bench.report.comparison.tables import LETTERS, letters
 from bench.report.document import Document
+from bench.report.files import replace_file
 from bench.report.folder import slug
 from bench.report.html import render_html
 from bench.report.markdown import render_markdown

@@ -220,7 +220,7 @@ class ComposeStack(SupervisedStack):
             kind="nginx",
             role="node",
             pid=self._containers[node.name].visible_pid(),
-            addresses={node.plays: address},
+            addresses=dict.fromkeys(node.every, address),
             admin_url=None,
             log=folders.node(node.name).log,
             access_log=folders.node(node.name).access_log,

@@ -79,7 +79,7 @@ def _write_nodes(
 ) -> dict[Address, Address]:
     """Write all nodes; address that a node plays -> its own."""
     assert images.nginx.binary is not None  # noqa: S101 - every nginx image tells its version
-    addresses = {}
+    addresses: dict[Address, Address] = {}
     for node in spec.nodes:
         address = node_address(spec, layout, node)
         write_node(
@@ -90,5 +90,5 @@ def _write_nodes(
             certificates=node.certificates or spec.certificates,
             binary=images.nginx.binary,
         )
-        addresses[node.plays] = address
+        addresses |= dict.fromkeys(node.every, address)
     return addresses

@@ -162,14 +162,14 @@ class LocalStack(SupervisedStack):
                 kind="nginx",
                 role="node",
                 pid=process.pid,
-                addresses={node.plays: address},
+                addresses=dict.fromkeys(node.every, address),
                 admin_url=None,
                 log=folder.log,
                 access_log=folder.access_log,
                 tls=node.tls,
                 config=folder.config,
             )
-        return {node.plays: addresses[node.name] for node in self.spec.nodes}
+        return {each: addresses[node.name] for node in self.spec.nodes for each in node.every}
 
     def _start_node(self, node: NodeSpec, binary: Binary) -> Address:
         folder = nodes.NodeFolder(self.folder / node.name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import Any
 
 _BARE = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*\Z")
@@ -29,20 +30,24 @@ def yaml_text(value: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+@lru_cache(maxsize=1 << 16)
+def _string(value: str) -> str:
+    # Thousands of clusters have the same few hundred names and values, but for their own.
+    if _BARE.match(value) and value.lower() not in _MEANS_SOMETHING:
+        return value
+    quoted = json.dumps(value, ensure_ascii=False)
+    return quoted if quoted.isascii() and "\x7f" not in quoted else _UNPRINTABLE.sub(_escaped, quoted)
+
+
 def _scalar(value: Any) -> str:
-    if isinstance(value, str):
-        if _BARE.match(value) and value.lower() not in _MEANS_SOMETHING:
-            return value
-        quoted = json.dumps(value, ensure_ascii=False)
-        return quoted if quoted.isascii() and "\x7f" not in quoted else _UNPRINTABLE.sub(_escaped, quoted)
-    return json.dumps(value)
+    return _string(value) if isinstance(value, str) else json.dumps(value)
 
 
 def _mapping(value: dict[str, Any], first: str, indent: str, lines: list[str]) -> None:
     """Write the entries; the first one stands behind *first*, the others behind *indent*."""
     lead = first
     for key, item in value.items():
-        name = _scalar(key)
+        name = _string(key)
         if isinstance(item, dict) and item:
             lines.append(f"{lead}{name}:")
             _mapping(item, indent + "  ", indent + "  ", lines)
