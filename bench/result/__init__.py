@@ -9,6 +9,9 @@ from bench.result.capacity import (
     CapacityWindow,
     Constraint,
     ConstraintCode,
+    LaneUse,
+    MemoryUse,
+    PortsTaken,
 )
 from bench.result.cost import (
     CostModel,
@@ -88,6 +91,7 @@ __all__ = [
     "HandshakeKind",
     "HandshakeMode",
     "HandshakeResult",
+    "LaneUse",
     "Latency",
     "LedgerBook",
     "LedgerDamage",
@@ -96,6 +100,7 @@ __all__ = [
     "LedgerResult",
     "LimitCheck",
     "MachineUse",
+    "MemoryUse",
     "MissingBook",
     "MissingCode",
     "MixResult",
@@ -104,6 +109,7 @@ __all__ = [
     "PlanQuestion",
     "PlanResult",
     "PlanWall",
+    "PortsTaken",
     "Reason",
     "ReasonCode",
     "Residual",
