@@ -10,7 +10,7 @@ PEERS  := $(VENV)/.peers
 .PHONY: help install check format test coverage fuzz bench docs lock clean conformance conformance-validation conformance-analyze \
         conformance-explain generated-connections conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof \
         benchmark-faults benchmark-ledger \
-        benchmark-promises benchmark-kills benchmark-search benchmark-verdicts
+        benchmark-promises benchmark-kills benchmark-search benchmark-verdicts benchmark-limits
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +94,9 @@ benchmark-proof: $(READY) ## 2,000,000 requests, each id matched at every hop: a
 
 benchmark-search: $(READY) ## capacity searches on simulated targets: ours, Nighthawk's rules, bisection (about 2 minutes)
 	$(BIN)/python -m tests.benchmarks.search
+
+benchmark-limits: $(READY) ## stacks that are constrained on purpose: is what limits them named right? (RECORD=DIR)
+	$(BIN)/python -m tests.benchmarks.limits $(if $(RECORD),--record $(RECORD))
 
 benchmark-faults: $(READY) ## every fault named, 100 clean runs without an alarm, 30 beside busy loops (CLEAN=N, BUSY=N)
 	$(BIN)/python -m tests.benchmarks.faults --clean $(or $(CLEAN),100) --busy $(or $(BUSY),30)
