@@ -112,14 +112,13 @@ class Prepared:
                     behaviour=behaviour_of(spec),
                     also=spec.plays[1:],
                     page=spec.word(node),
-                    tls=self._tls_of(node, source),
+                    tls=self.node_tls(node, source),
                     certificates=material.of_set(spec.set),
                 )
                 for node, spec in scenario.nodes.items()
             ),
             certificates=material.live,
-            files={path: material.live / made for path, made in scenario.tls.files.items()}
-            | credential_paths(self.loaded, material),
+            files=self._files(material),
             ports=dict(scenario.ports),
             resource_limits=_resource_limits(scenario),
             connections=scenario.traffic.connections.count,
@@ -128,16 +127,24 @@ class Prepared:
             names=tuple(dict.fromkeys(each.host for each in scenario.traffic.mix)),
         )
 
-    def _tls_of(self, name: str, source: ConfigSource) -> NodeTls:
-        """What a node speaks: as written, else what its clients do, else what the proxies do."""
+    def node_tls(self, node: str, source: ConfigSource = "static") -> NodeTls:
+        """What *node* speaks: as the scenario says, else what its clients do, else what the proxies do."""
         scenario = self.loaded.scenario
-        node = scenario.nodes[name]
-        by_clients = spoken_by_clients(name, scenario.traffic.mix)
-        if node.tls is not None:
-            return node.tls
+        spec = scenario.nodes[node]
+        by_clients = spoken_by_clients(node, scenario.traffic.mix)
+        if spec.tls is not None:
+            return spec.tls
         if by_clients is not None and by_clients != "none":
             return by_clients
-        return spoken_to(node.address, self._gateways_first(source), carries_bytes=by_clients is not None)
+        return spoken_to(spec.address, self._gateways_first(source), carries_bytes=by_clients is not None)
+
+    def files(self, proxy: str, material: Material) -> dict[str, Path]:
+        """File name in the Istio resources -> the file that *proxy* finds under it."""
+        return self._files(material) | self._workload_files(proxy, material)
+
+    def _files(self, material: Material) -> dict[str, Path]:
+        made = self.loaded.scenario.tls.files.items()
+        return {path: material.live / file for path, file in made} | credential_paths(self.loaded, material)
 
     def _gateways_first(self, source: ConfigSource) -> tuple[ProxyConfig, ...]:
         proxies = self.loaded.scenario.inventory.proxies
