@@ -1,6 +1,6 @@
 """Certificates: an authority, what it issues, the deliberately wrong ones, and how they lie on disk."""
 
-from bench.certs.authority import Authority
+from bench.certs.authority import Authority, named
 from bench.certs.chains import write_deep_client, write_short_lived_server
 from bench.certs.keys import KeysAhead, generate_keys
 from bench.certs.material import (
@@ -29,6 +29,7 @@ __all__ = [
     "Wrong",
     "files_of",
     "generate_keys",
+    "named",
     "rotate",
     "write_deep_client",
     "write_files",

@@ -9,6 +9,9 @@ from bench.result.capacity import (
     CapacityWindow,
     Constraint,
     ConstraintCode,
+    LaneUse,
+    MemoryUse,
+    PortsTaken,
 )
 from bench.result.cost import (
     CostModel,
@@ -38,8 +41,9 @@ from bench.result.ledger import (
     LedgerLevel,
     LedgerNote,
     LedgerResult,
+    MissingBook,
 )
-from bench.result.ledger_codes import BlindPair, Book, Cause, DamageCode, NoteCode
+from bench.result.ledger_codes import BlindPair, Book, Cause, DamageCode, MissingCode, NoteCode
 from bench.result.load import (
     Comparison,
     ComponentCost,
@@ -115,6 +119,7 @@ __all__ = [
     "HandshakeMode",
     "HandshakeResult",
     "LabModel",
+    "LaneUse",
     "Latency",
     "LedgerBook",
     "LedgerDamage",
@@ -123,7 +128,10 @@ __all__ = [
     "LedgerResult",
     "LimitCheck",
     "MachineUse",
+    "MemoryUse",
     "MeshCost",
+    "MissingBook",
+    "MissingCode",
     "MixResult",
     "NodeShare",
     "NoteCode",
@@ -132,6 +140,7 @@ __all__ = [
     "PlanResult",
     "PlanWall",
     "PoolPoint",
+    "PortsTaken",
     "Reason",
     "ReasonCode",
     "Refusal",

@@ -10,9 +10,17 @@ from bench.telemetry.access_log import (
 )
 from bench.telemetry.admin import Admin, Snapshot, difference, total
 from bench.telemetry.connection_times import CONNECTION_FIELDS, ConnectionEntry, read_connections
-from bench.telemetry.containers import Throttling, read_containers, read_throttling
+from bench.telemetry.containers import (
+    MemoryRoom,
+    Throttling,
+    read_containers,
+    read_memory_room,
+    read_throttling,
+)
 from bench.telemetry.crypto_speed import OpensslSpeed, openssl_speed, openssl_version
 from bench.telemetry.handshake import GATEWAY_FIELDS, collect_handshakes
+from bench.telemetry.lanes import Lane, read_lanes
+from bench.telemetry.local_ports import PortUse, read_port_use
 from bench.telemetry.machine import MachineReading, read_machine
 from bench.telemetry.memory import MemorySampler
 from bench.telemetry.usage import Usage, cpu_seconds, read_usage
@@ -23,11 +31,14 @@ __all__ = [
     "Admin",
     "ConnectionEntry",
     "EnvoyEntry",
+    "Lane",
     "LogMark",
     "MachineReading",
+    "MemoryRoom",
     "MemorySampler",
     "NodeEntry",
     "OpensslSpeed",
+    "PortUse",
     "Snapshot",
     "Throttling",
     "Usage",
@@ -39,8 +50,11 @@ __all__ = [
     "read_connections",
     "read_containers",
     "read_envoy_log",
+    "read_lanes",
     "read_machine",
+    "read_memory_room",
     "read_node_log",
+    "read_port_use",
     "read_throttling",
     "read_usage",
     "total",

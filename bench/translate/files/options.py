@@ -37,6 +37,8 @@ class RenderOptions:
     """Overrides lowest and highest TLS version of every cluster that originates TLS."""
     presents_certificate: bool = True
     """False: clusters that originate TLS show no certificate of their own, whatever is written."""
+    initial_fetch_timeout_s: float = 0.0
+    """How long Envoy waits for the first answer of a control plane; 0: as long as it takes, as in Istio."""
     system_roots: str = DEBIAN_ROOTS
     """The operating system's trust bundle, where TLS names no ``caCertificates``."""
 

@@ -89,7 +89,11 @@ def _scenario(path: LabPath) -> dict[str, Any]:
             ],
         },
         "nodes": {
-            node_name(number): {"plays": f"{_address(number)}:443", "page": f"v{number}"}
+            node_name(number): {
+                "plays": f"{_address(number)}:443",
+                "page": f"v{number}",
+                "protocol": "http/2" if path.http2 else "http/1.1",
+            }
             for number in _numbers(path)
         },
         "tls": {

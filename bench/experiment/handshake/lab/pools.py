@@ -11,7 +11,6 @@ from bench.experiment.handshake.lab.sessions import standing
 from bench.experiment.handshake.lab.windows import Step, drive
 from bench.preparation import Variation
 from bench.result import PoolPoint
-from bench.stack import NodeTlsOptions
 
 MIXES: Final[tuple[tuple[float, int, LabPath], ...]] = (
     # Requests per second, workers, path.
@@ -42,7 +41,6 @@ def measure_pools(lab: Lab) -> None:
         lab.observer.stage(f"pools: mix {number + 1}", lab.options.schedule.pool_s + 4)
         variation = Variation(
             concurrency=workers,
-            node_tls=NodeTlsOptions(http2=path.http2),
             tls_version="TLSv1_3",
         )
         with standing(lab, path, f"pools-{number + 1}", variation) as ground:
