@@ -46,6 +46,9 @@ def capacity(
         bool | None,
         typer.Option("--model/--no-model", help="Measure the cost model for `plan`; not with --quick."),
     ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Measure the cost model by the full design: some three minutes.")
+    ] = False,
     key: Annotated[str | None, typer.Option(help="Key type of the certificates.")] = None,
     workers: Annotated[int | None, typer.Option(help="Locust worker processes.")] = None,
     out: Out = Path("reports"),
@@ -70,7 +73,8 @@ def capacity(
             p99_ms=p99,
             quick=quick,
             soak_s=soak,
-            with_model=not quick if model is None else model,
+            with_model=full or (not quick if model is None else model),
+            design="full" if full else "quick",
         )
         finished = find_capacity(loaded, options, console)
         raise typer.Exit(conclude(finished, console, exports))

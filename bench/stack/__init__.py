@@ -11,6 +11,7 @@ from bench.stack.protocol import (
     ResourceLimits,
     Stack,
     StackSpec,
+    replicas_of,
 )
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "ResourceLimits",
     "Stack",
     "StackSpec",
+    "replicas_of",
 ]

@@ -9,7 +9,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from bench.analysis.capacity import progress
-from bench.experiment.capacity.costs import COSTS_S, measure_costs
+from bench.experiment.capacity.costs import measure_costs, planned_costs_s
+from bench.experiment.capacity.design import DESIGNS
+from bench.experiment.capacity.killed import note_killed_replica
 from bench.experiment.capacity.pressure import Pressure, read_pressure
 from bench.experiment.capacity.searching import empty_result, search
 from bench.experiment.capacity.settings import CapacityOptions, goal_of, limits_of
@@ -61,7 +63,8 @@ def find_capacity(
     limits = limits_of(loaded, options.p99_ms)
     goal = goal_of(loaded, options, limits)
     started_at = datetime.now(UTC)
-    model_s = COSTS_S if options.with_model else 0.0
+    design = DESIGNS[options.design]
+    model_s = planned_costs_s(design) if options.with_model else 0.0
     observer.plan(progress(goal, []).expected_s * 1.5 + model_s + _PREPARATION_S + _REPORT_S)
     observer.stage("translating the Istio resources", 1)
     prepared = prepare(loaded)
@@ -104,8 +107,9 @@ def find_capacity(
                             context, stack, options.config_source, limits, goal.loss, meter, read_pressure
                         )
                         search(goal, trials, rest)
+                        note_killed_replica(trials)
                         if options.with_model:
-                            measure_costs(context, stacks, trials)
+                            measure_costs(context, stacks, trials, design)
                     save_logs(stack, record.folder / "logs" / options.config_source, with_access_logs=False)
             except WrongPathError as error:
                 return Finished(record.abort(str(error)), record.folder, report(record.folder))

@@ -8,7 +8,7 @@ from bench.analysis.capacity_verdict import is_of_gateway, name_constraint
 from bench.report.document import Facts, Figure, Mark, Note, Part, Section, Table
 from bench.report.folding import fold
 from bench.report.text import UNKNOWN, micros, rate, share
-from bench.result import CapacityResult, CapacityTrial, CostModel, Result
+from bench.result import CapacityResult, CapacityTrial, CostModel, KilledReplica, Result
 from bench.units import format_count, format_micros
 
 
@@ -35,6 +35,10 @@ def capacity(result: Result) -> Section:
                 f" {rate(found.gateway_alone)} requests/s."
             )
         )
+    if found.replicas:
+        parts.append(_replicas(found))
+    if found.killed is not None:
+        parts.append(Note(_killed(found.killed)))
     if found.trials:
         parts.append(_by_rate(found))
         parts += fold(_every_trial(found), "Every trial with its verdict and why")
@@ -69,6 +73,39 @@ def _facts(found: CapacityResult) -> tuple[tuple[str, str], ...]:
         ("searched between", f"{rate(found.lowest)} and {rate(found.highest)} requests/s"),
         ("trials", f"{len(found.trials)}, {found.spent_s:.0f} s"),
         ("config source", found.config_source),
+    )
+
+
+def _replicas(found: CapacityResult) -> Table:
+    return Table(
+        columns=("gateway", "requests", "share", "from", "to"),
+        rows=tuple(
+            (
+                each.component,
+                format_count(each.requests),
+                f"{each.share:.1%}",
+                f"{each.low:.1%}",
+                f"{each.high:.1%}",
+            )
+            for each in found.replicas
+        ),
+        numbers_from=1,
+        caption=f"What each of {len(found.replicas)} gateways carried over all loads, with the exact"
+        f" interval of 95 %; even is {1 / len(found.replicas):.1%}.",
+    )
+
+
+def _killed(killed: KilledReplica) -> str:
+    good = (
+        "not until the load's end"
+        if killed.good_after_s is None
+        else f"after {killed.good_after_s} s"
+        if killed.good_after_s
+        else "at once"
+    )
+    return (
+        f"{killed.component} was killed under {rate(killed.rate)} requests/s: {killed.lost:,} of"
+        f" {killed.due:,} requests were lost from then on, and all was good again {good}."
     )
 
 
