@@ -7,7 +7,7 @@ PEERS  := $(VENV)/.peers
 
 .DEFAULT_GOAL := help
 # Folders have these names, too: without .PHONY make would find nothing to do.
-.PHONY: help install check format test coverage fuzz bench lock clean conformance conformance-validation conformance-analyze \
+.PHONY: help install check format test coverage fuzz bench docs lock clean conformance conformance-validation conformance-analyze \
         conformance-explain generated-connections conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof \
         benchmark-faults benchmark-ledger \
         benchmark-promises benchmark-kills benchmark-search benchmark-verdicts benchmark-limits
@@ -47,6 +47,9 @@ coverage: check ## as test, and which lines of bench/ nothing ran; fails below 9
 
 fuzz: $(READY) ## broken inputs for every reader: 0 tracebacks, 0 hangs over 20 s (INPUTS=5000, SEED=N)
 	$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),5000) $(if $(SEED),--seed $(SEED)) --out reports/fuzz
+
+docs: $(READY) ## write what docs/ takes from the code: scenario reference, options, JSON Schemas
+	$(BIN)/python -m tests.docs.generate
 
 bench: $(READY) ## the main job: scenarios/egress-mtls, static against EDS, report in reports/
 	$(BIN)/egress-bench run

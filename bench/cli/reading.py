@@ -1,4 +1,4 @@
-"""Commands that read results: report."""
+"""Commands that read results, and say what they hold: report, schema."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.exporting import exporting
-from bench.cli.options import AsJson, Quiet
+from bench.cli.options import AsJson, Quiet, SchemaKind
 from bench.cli.parts import make_console
 from bench.errors import InputError
 from bench.report import Exports
@@ -61,3 +61,13 @@ def _show(page: Path, *, wanted: bool) -> None:
         import webbrowser
 
         webbrowser.open(page.resolve().as_uri())
+
+
+def schema(
+    kind: Annotated[SchemaKind, typer.Argument(metavar="result|scenario", help="Which file.")],
+) -> None:
+    """Print the JSON Schema of result.json or scenario.yaml, for programs and editors."""
+    from bench.commands.schema import schema_of
+
+    with make_console() as console:
+        console.say(schema_of(kind.value).rstrip("\n"))

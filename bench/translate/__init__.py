@@ -11,7 +11,7 @@ from bench.translate.config import ConfigSource, ProxyConfig, TlsMaterial
 from bench.translate.files.options import AccessLogOptions, RenderOptions
 from bench.translate.files.render import render, render_endpoints
 from bench.translate.files.validation_bootstrap import render_validation_bootstrap
-from bench.translate.messages import unpack, variant
+from bench.translate.messages import to_plain, unpack, variant
 from bench.translate.names import VIRTUAL_OUTBOUND
 from bench.translate.notices import Notice, Refusal, RefusedError, TranslationWarning
 from bench.translate.reachable import reachable_clusters
@@ -39,6 +39,7 @@ __all__ = [
     "render",
     "render_endpoints",
     "render_validation_bootstrap",
+    "to_plain",
     "translate",
     "unpack",
     "variant",
