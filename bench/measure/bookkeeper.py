@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import psutil
@@ -83,7 +83,7 @@ class Bookkeeper:
         Raises:
             StackError: a part that must run does not.
         """
-        names = (self._topology.sidecar, self._topology.gateway)
+        names = (self._topology.sidecar, *self._topology.gateways)
         parts = [self._stack.component(name) for name in names]
         return Readings(
             counters={part.name: _counters(part) for part in parts},
@@ -134,11 +134,11 @@ class Bookkeeper:
     ) -> Account:
         after = self.read()
         topology = self._topology
-        gateway = _proxy_book(topology.gateway, topology.gateway_clusters, before, after)
+        gateway = _proxy_book(topology.gateways, topology.gateway_clusters, before, after)
         return account_of_counters(
             Books(
                 client=client_counts(outcome),
-                sidecar=_proxy_book(topology.sidecar, topology.sidecar_clusters, before, after),
+                sidecar=_proxy_book((topology.sidecar,), topology.sidecar_clusters, before, after),
                 gateway=gateway,
                 to_gateway=topology.to_gateway,
                 nodes=tuple(_node_book(node, before.logs.get(node.name), run_id) for node in nodes),
@@ -149,7 +149,7 @@ class Bookkeeper:
     def _settle(self) -> None:
         """Wait until no proxy has a request under way; what stays is named by the books."""
         deadline = time.monotonic() + _SETTLE_S
-        for name in (self._topology.sidecar, self._topology.gateway):
+        for name in (self._topology.sidecar, *self._topology.gateways):
             part = self._stack.component(name)
             while time.monotonic() < deadline:
                 counters = _counters(part)
@@ -228,13 +228,16 @@ def _instance(part: Component) -> str:
         return f"process {part.pid}, ended"
 
 
-def _proxy_book(proxy: str, clusters: tuple[str, ...], before: Readings, after: Readings) -> ProxyBook:
+def _proxy_book(
+    proxies: Sequence[str], clusters: tuple[str, ...], before: Readings, after: Readings
+) -> ProxyBook:
+    """The book of *proxies* together: their counters add up."""
     window = Window(
-        proxy,
-        before.counters[proxy],
-        after.counters[proxy],
-        before.instances[proxy],
-        after.instances[proxy],
+        ", ".join(proxies),
+        _added_up(before, proxies),
+        _added_up(after, proxies),
+        "; ".join(before.instances[each] for each in proxies),
+        "; ".join(after.instances[each] for each in proxies),
     )
     ending, beginning = _MANAGER
     managers = tuple(
@@ -243,6 +246,17 @@ def _proxy_book(proxy: str, clusters: tuple[str, ...], before: Readings, after: 
         if name.startswith(beginning) and name.endswith(ending) and not name.startswith(_OWN)
     )
     return ProxyBook(window, managers, clusters)
+
+
+def _added_up(readings: Readings, proxies: Sequence[str]) -> Mapping[str, int]:
+    """The counters of all; none if one of them did not answer: sums without it would be wrong."""
+    each = [readings.counters[proxy] for proxy in proxies]
+    if len(each) == 1:
+        return each[0]
+    total: Counter[str] = Counter()
+    for counters in each:
+        total.update(counters)
+    return total if all(each) else {}
 
 
 def _without_idle(

@@ -29,6 +29,13 @@ class Topology:
     """The sidecar's clusters with an endpoint that is the gateway."""
     cluster_nodes: Mapping[str, tuple[str, ...]]
     """The gateway's clusters with nodes behind them -> the names of the nodes."""
+    replicas: tuple[str, ...] = ()
+    """Further gateways that are replicas of ``gateway``: what they count adds up with it."""
+
+    @property
+    def gateways(self) -> tuple[str, ...]:
+        """The gateway and its replicas."""
+        return (self.gateway, *self.replicas)
 
 
 def topology_of(prepared: Prepared, source: ConfigSource) -> Topology:
@@ -37,7 +44,8 @@ def topology_of(prepared: Prepared, source: ConfigSource) -> Topology:
     traffic = scenario.traffic
     sidecar = prepared.configs[traffic.client, source]
     gateway = prepared.configs[traffic.exit, source]
-    gateway_ip = scenario.inventory.proxies[traffic.exit].ip
+    gateways = scenario.inventory.replicas_of(traffic.exit)
+    gateway_ips = {scenario.inventory.proxies[name].ip for name in gateways}
     nodes = {each: name for name, node in scenario.nodes.items() for each in node.plays}
     behind = {
         cluster: tuple(sorted({nodes[address] for address in addresses if address in nodes}))
@@ -51,9 +59,10 @@ def topology_of(prepared: Prepared, source: ConfigSource) -> Topology:
         to_gateway=tuple(
             cluster
             for cluster, addresses in _endpoints(sidecar).items()
-            if any(ip == gateway_ip for ip, _ in addresses)
+            if any(ip in gateway_ips for ip, _ in addresses)
         ),
         cluster_nodes={cluster: names for cluster, names in behind.items() if names},
+        replicas=gateways[1:],
     )
 
 

@@ -100,6 +100,8 @@ class CapacityWindow(Model):
     rate: float
     duration_s: float
     sent: int
+    read_s: float | None = None
+    """Seconds between the readings of CPU and counters at both ends."""
     costs: tuple[ComponentCost, ...]
     generator_share: float | None
     """CPU seconds per second and load worker."""
@@ -155,6 +157,51 @@ class ReplicaSecond(Model):
     due: int
     lost: int
     """Unsent, failed, misrouted or slower than the limit."""
+
+
+class CurvePoint(Model):
+    """Latency at one arrival rate, open loop."""
+
+    rate: float
+    """Requests/s."""
+    seconds: float
+    due: int
+    good: int
+    lost: int
+    """Unsent, failed, misrouted or slower than the limit."""
+    response_time_p50: int | None
+    response_time_p99: int | None
+    """Microseconds."""
+
+
+class ScalingPoint(Model):
+    """A search at one size."""
+
+    size: int
+    rate: float | None
+    """Lower bound, requests/s; None: no rate met the limit."""
+    limit: ConstraintCode | None
+    """What limited there; None: nothing was overloaded."""
+
+
+class ScalingResult(Model):
+    """The universal scalability law, fitted to the bounds."""
+
+    over: Literal["workers", "replicas"]
+    """Of the gateway."""
+    points: tuple[ScalingPoint, ...]
+    rate_of_one: float
+    """Requests/s."""
+    contention: float
+    """Share of the work that only one can do at a time."""
+    coherence: float
+    """What each pair costs the others."""
+    peak: float | None
+    """Size beyond which more makes less; None: there is none."""
+    worst_error: float
+    """Largest relative residual."""
+    foretold: dict[int, float]
+    """Size -> requests/s by the law, up to twice what was measured; nothing is foretold beyond."""
 
 
 class KilledReplica(Model):
@@ -220,6 +267,9 @@ class CapacityResult(Model):
     replicas: tuple[ReplicaShare, ...] = ()
     """Of several gateways; empty: there is one."""
     killed: KilledReplica | None = None
+    curve: tuple[CurvePoint, ...] = ()
+    """Latency against arrival rate, in order of the rate; empty: not measured."""
+    scaling: ScalingResult | None = None
     cost_models: tuple[CostModel, ...] = ()
     """Of gateway, sidecar and nodes; empty: none was measured."""
     memory_models: tuple[MemoryModel, ...] = ()

@@ -128,13 +128,15 @@ def _equation(window: CapacityWindow, role: str) -> Window:
     costs = [cost.cpu_seconds for cost in window.costs if cost.role == role]
     known = [value for value in costs if value is not None]
     resumed = window.sessions_reused or 0
+    requests = window.upstream_requests or window.sent
     return Window(
-        seconds=window.duration_s,
-        requests=window.sent,
+        # What happened between the readings: on a busy machine some of what was due came before or after.
+        seconds=window.read_s or window.duration_s,
+        requests=requests,
         full_handshakes=max(0, (window.handshakes or 0) - resumed),
         resumed_handshakes=resumed,
-        mb_in=window.sent * window.body_bytes / 1e6,
-        mb_out=window.sent * window.answer_bytes / 1e6,
+        mb_in=requests * window.body_bytes / 1e6,
+        mb_out=requests * window.answer_bytes / 1e6,
         # One unknown part makes the sum unknown.
         cpu_s=sum(known) if known and len(known) == len(costs) else 0.0,
     )

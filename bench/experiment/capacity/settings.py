@@ -38,6 +38,10 @@ class CapacityOptions:
     soak_s: float | None = None
     with_model: bool = True
     """Measure the cost model after the search."""
+    with_curve: bool = False
+    """Measure latency at eight rates up to beyond the bound."""
+    scaling: tuple[Literal["workers", "replicas"], tuple[int, ...]] | None = None
+    """Search again at these numbers of the gateway's workers or replicas."""
     design: Literal["quick", "full"] = "quick"
     """Of the cost model."""
 

@@ -100,6 +100,10 @@ class Trials:
         seconds = (first.model_copy(update={"name": f"second {n}"}) for n in range(1, count + 1))
         return load.model_copy(update={"stages": (warm_up, *seconds)})
 
+    def measure_stages(self, rate: float, seconds: float) -> list[StageOutcome]:
+        """One load at *rate*: its measured stages. Errors as for ``make``."""
+        return self._drive(self._plan([Try(rate, seconds, Purpose.START, 0)]), rate)[0]
+
     def measure(
         self, rate: float, seconds: float, body_bytes: int = 0, path: str | None = None
     ) -> CapacityWindow:
@@ -258,6 +262,7 @@ class Trials:
             rate=rate,
             duration_s=seconds,
             sent=counts.sent,
+            read_s=last.at_s - first.at_s if last.at_s > first.at_s else None,
             costs=self.meter.costs(first, last, counts.sent, {}),
             generator_share=generator.cpu_seconds / seconds / generator.workers if seconds else None,
             machine=first.machine_until(last, generator.cpu_seconds if launcher else 0.0),
