@@ -39,6 +39,7 @@ for command in (
     stacks.down,
     stacks.logs,
     reading.report,
+    reading.history,
     reading.schema,
     stacks.doctor,
 ):

@@ -15,15 +15,16 @@ from bench.istio.inventory import Proxy
 from bench.istio.problem import InvalidResourcesError, Problem
 from bench.istio.registry import Registry
 from bench.placement import ConfigFile, Placement
+from bench.preparation.behaviour import behaviour_of
 from bench.preparation.credentials import credential_paths
 from bench.preparation.demands import unmet_demands
-from bench.preparation.node_tls import spoken_to
+from bench.preparation.node_tls import spoken_by_clients, spoken_to
 from bench.preparation.stand_ins import MissingStandIn, missing_stand_ins
-from bench.preparation.unsupported import unsupported
+from bench.preparation.virtual_addresses import virtual_addresses
 from bench.scenario import Scenario, resources_of
 from bench.scenario.folder import inventory_of
 from bench.scenario.load import LoadedScenario
-from bench.stack import GENERATOR, NodeSpec, ProxySpec, ResourceLimits, StackSpec
+from bench.stack import GENERATOR, NodeSpec, NodeTls, ProxySpec, ResourceLimits, StackSpec
 from bench.translate import (
     AccessLogOptions,
     ConfigSource,
@@ -51,7 +52,7 @@ class Variation:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A scenario, read and translated for both config sources."""
+    """A scenario, read and translated for every config source."""
 
     loaded: LoadedScenario
     registry: Registry
@@ -87,6 +88,8 @@ class Prepared:
         return {
             f"{proxy} {source}": _hash(render(config, placement, RenderOptions(node_id=proxy)))
             for (proxy, source), config in self.configs.items()
+            # A control plane serves what the files of EDS say.
+            if not config.is_served
         }
 
     def stack_spec(
@@ -106,22 +109,42 @@ class Prepared:
                 NodeSpec(
                     name=node,
                     plays=spec.address,
+                    behaviour=behaviour_of(spec),
                     also=spec.plays[1:],
                     page=spec.word(node),
-                    tls=spec.tls or spoken_to(spec.address, self._gateways_first(source)),
+                    tls=self.node_tls(node, source),
                     certificates=material.of_set(spec.set),
                 )
                 for node, spec in scenario.nodes.items()
             ),
             certificates=material.live,
-            files={path: material.live / made for path, made in scenario.tls.files.items()}
-            | credential_paths(self.loaded, material),
+            files=self._files(material),
             ports=dict(scenario.ports),
             resource_limits=_resource_limits(scenario),
             connections=scenario.traffic.connections.count,
             workers=scenario.traffic.workers,
+            called=virtual_addresses(self.registry, (each.host for each in scenario.traffic.mix)),
             names=tuple(dict.fromkeys(each.host for each in scenario.traffic.mix)),
         )
+
+    def node_tls(self, node: str, source: ConfigSource = "static") -> NodeTls:
+        """What *node* speaks: as the scenario says, else what its clients do, else what the proxies do."""
+        scenario = self.loaded.scenario
+        spec = scenario.nodes[node]
+        by_clients = spoken_by_clients(node, scenario.traffic.mix)
+        if spec.tls is not None:
+            return spec.tls
+        if by_clients is not None and by_clients != "none":
+            return by_clients
+        return spoken_to(spec.address, self._gateways_first(source), carries_bytes=by_clients is not None)
+
+    def files(self, proxy: str, material: Material) -> dict[str, Path]:
+        """File name in the Istio resources -> the file that *proxy* finds under it."""
+        return self._files(material) | self._workload_files(proxy, material)
+
+    def _files(self, material: Material) -> dict[str, Path]:
+        made = self.loaded.scenario.tls.files.items()
+        return {path: material.live / file for path, file in made} | credential_paths(self.loaded, material)
 
     def _gateways_first(self, source: ConfigSource) -> tuple[ProxyConfig, ...]:
         proxies = self.loaded.scenario.inventory.proxies
@@ -142,7 +165,7 @@ class Prepared:
                 max_requests_per_connection=variation.max_requests_per_connection,
                 max_session_keys=variation.max_session_keys,
             )
-        elif name == self.loaded.scenario.traffic.client and variation.sidecar_access_log is not None:
+        elif name in self.loaded.scenario.traffic.senders and variation.sidecar_access_log is not None:
             options = replace(options, access_log=AccessLogOptions(variation.sidecar_access_log))
         return ProxySpec(
             name=name,
@@ -157,6 +180,7 @@ class Prepared:
             files=self._workload_files(name, material),
             replica_of=proxy.replica_of,
             file_watches=config.file_watches,
+            is_served=config.is_served,
         )
 
     def _workload_files(self, proxy: str, material: Material) -> dict[str, Path]:
@@ -168,7 +192,7 @@ class Prepared:
 
 
 def prepare(loaded: LoadedScenario) -> Prepared:
-    """Build the registry and translate every proxy of the inventory for both config sources.
+    """Build the registry and translate every proxy of the inventory for every config source.
 
     Raises:
         InputError: the resources ask for something that cannot be translated, or contradict the scenario.
@@ -184,8 +208,11 @@ def prepare(loaded: LoadedScenario) -> Prepared:
         for proxy in inventory.proxies
         for source in sources
     }
-    for problem in unsupported(loaded.scenario, loaded.position):
-        raise InputError(problem.what, where=problem.where, remedy=problem.remedy)
+    for proxy in inventory.proxies:
+        # The same resources by another way.
+        served: tuple[ConfigSource, ...] = ("ads", "ads-delta")
+        for source in served:
+            configs[proxy, source] = replace(configs[proxy, "eds"], config_source=source)
     static = [configs[proxy, "static"] for proxy in inventory.proxies]
     for problem in unmet_demands(loaded.scenario, static, loaded.position, loaded.folder):
         raise InputError(problem.what, where=problem.where, remedy=problem.remedy)

@@ -48,8 +48,9 @@ from bench.result.ledger import (
     LedgerLevel,
     LedgerNote,
     LedgerResult,
+    MissingBook,
 )
-from bench.result.ledger_codes import BlindPair, Book, Cause, DamageCode, NoteCode
+from bench.result.ledger_codes import BlindPair, Book, Cause, DamageCode, MissingCode, NoteCode
 from bench.result.load import (
     Comparison,
     ComponentCost,
@@ -110,6 +111,8 @@ __all__ = [
     "MachineUse",
     "MemoryModel",
     "MemoryUse",
+    "MissingBook",
+    "MissingCode",
     "MixResult",
     "NodeShare",
     "NoteCode",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 from bench.placement import Address, ConfigFile, Placement
 
@@ -19,9 +19,40 @@ NodeTls = Literal["none", "simple", "mutual"]
 """What a node speaks: plain text, TLS, or TLS with a demand for the client's certificate."""
 
 
+NodeProtocol = Literal["http/1.1", "http/2", "grpc", "bytes"]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeBehaviour:
+    """How a node answers; each part of a mixture has a share, and the shares add up to one."""
+
+    protocol: NodeProtocol = "http/1.1"
+    greets: bool = False
+    """Of ``bytes``: it speaks first."""
+    sizes: tuple[tuple[int, float], ...] = ()
+    """Bytes of the body and their share; empty: the welcome page."""
+    delays: tuple[tuple[float, float], ...] = ()
+    """Milliseconds before the answer and their share; empty: none."""
+    faults: tuple[tuple[int | None, float], ...] = ()
+    """Status and the share of requests that get it; None: the connection is reset."""
+
+    @property
+    def is_http2(self) -> bool:
+        """Whether it speaks HTTP/2."""
+        return self.protocol in ("http/2", "grpc")
+
+    @property
+    def is_http(self) -> bool:
+        """Whether it speaks HTTP at all."""
+        return self.protocol != "bytes"
+
+
+PLAIN_NODE = NodeBehaviour()
+
+
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """One nginx, by default behind mutual TLS."""
+    """One server that stands in for endpoints, by default nginx behind mutual TLS."""
 
     name: str
     plays: Address
@@ -29,6 +60,7 @@ class NodeSpec:
     page: str
     """The word on its welcome page, as in ``<h1>v1!</h1>``."""
     tls: NodeTls = "mutual"
+    behaviour: NodeBehaviour = PLAIN_NODE
     also: tuple[Address, ...] = ()
     """Further endpoint addresses, or names that are resolved, that it stands in for."""
     certificates: Path | None = None
@@ -60,6 +92,8 @@ class ProxySpec:
     """Like ``StackSpec.files``, of this proxy alone: its workload's own certificate."""
     replica_of: str | None = None
     """The proxy that this is a further pod of."""
+    is_served: bool = False
+    """Whether its resources come from the control plane, and from files only its secrets."""
     file_watches: int = 0
     """How many inotify instances this Envoy takes to watch its files."""
 
@@ -91,6 +125,8 @@ class StackSpec:
     translated (a node: as played) -> port of that listener, e.g. ``sleep:80``. Absent: the system chooses."""
     resource_limits: Mapping[str, ResourceLimits] = field(default_factory=dict)
     """Component name, or ``GENERATOR`` -> what it may use. Only containers can be held to it."""
+    called: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Host name that a client calls -> the virtual addresses for which it stands in the mesh."""
     names: tuple[str, ...] = ()
     """Host names that a client calls: where connections are redirected, its DNS must know them."""
     connections: int = 16
@@ -126,7 +162,8 @@ class Component:
     """A running part of a stack."""
 
     name: str
-    kind: Literal["envoy", "nginx"]
+    kind: Literal["envoy", "nginx", "bytes"]
+    """The program: Envoy, nginx, or the suite's own server of lines."""
     role: Literal["sidecar", "egress", "node"]
     pid: int | None
     """Process to charge CPU and memory to, children included; None where the engine must be asked."""
@@ -139,6 +176,8 @@ class Component:
     access_log: Path | None
     tls: NodeTls | None = None
     """What a node speaks; None: this is a proxy."""
+    protocol: NodeProtocol | None = None
+    """Above TCP and TLS; None: this is a proxy."""
     config: Path | None = None
     """The file or folder of its configuration; holds no keys."""
     container: str | None = None
@@ -152,8 +191,43 @@ def replicas_of(components: Sequence[Component], name: str) -> tuple[Component, 
     return tuple(part for part in components if name in {part.name, part.replica_of})
 
 
+class ControlPlane(Protocol):
+    """Feeds proxies by ADS; see ``bench.stack.control``."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    def state(self, since: int = 0) -> ControlState:
+        """Who is connected, and what has happened after event *since*.
+
+        Raises:
+            StackError: it does not answer.
+        """
+
+    def kill(self) -> None:
+        """End it as a crash does: the stack does not count it as dead from then on."""
+
+    def start_again(self) -> None:
+        """Start it again after its end; raises ``StackError`` as ``Stack.start``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlState:
+    """What the control plane knows of its proxies."""
+
+    streams: tuple[dict[str, Any], ...]
+    """One for each connected proxy: ``stream``, ``proxy``, ``kind`` and its ``node``."""
+    events: tuple[dict[str, Any], ...]
+    """In their order; see ``bench.stack.control.events.Event``."""
+
+
 class Stack(Protocol):
     """Sidecar, gateway and nodes, somewhere."""
+
+    @property
+    def spec(self) -> StackSpec:
+        """What it was told to start."""
 
     def start(self) -> None:
         """Start everything and return when each part answers.
@@ -180,6 +254,9 @@ class Stack(Protocol):
 
     def placement(self, proxy: str) -> Placement:
         """The placement that the proxy's files were rendered for."""
+
+    def control_plane(self) -> ControlPlane | None:
+        """What feeds its proxies; None: files do."""
 
     def own_files(self) -> Sequence[Path]:
         """Files that describe the stack as a whole, such as its Compose file; no keys."""
