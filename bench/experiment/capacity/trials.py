@@ -117,7 +117,7 @@ class Trials:
         step = Try(rate, seconds, Purpose.START, 0)
         load = self._plan([step])
         if body_bytes:
-            kinds = tuple(kind.model_copy(update={"body": "x" * body_bytes}) for kind in load.requests)
+            kinds = tuple(kind.model_copy(update={"body": b"x" * body_bytes}) for kind in load.requests)
             load = load.model_copy(update={"requests": kinds})
         if path is not None:
             load = load.model_copy(update={"requests": tuple(_of_path(each, path) for each in load.requests)})
