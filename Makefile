@@ -36,12 +36,16 @@ format: $(READY) ## rewrite the sources in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: check ## check, then all tests, with real Envoy and nginx
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations 15
+# Tests wait for Envoy, containers and load as often as they compute: two processes for each core.
+WORKERS ?= 4
+SUITE := -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+
+test: check ## check, then all tests, with real Envoy and nginx (WORKERS=4)
+	$(BIN)/python $(SUITE) --durations 15
 
 coverage: check ## as test, and which lines of bench/ nothing ran; fails below 90 %
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 --dist loadgroup
+	$(BIN)/coverage run $(SUITE)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
