@@ -58,7 +58,7 @@ def require_right_path(run: RunContext) -> None:
         raise WrongPathError(
             f"{len(wrong)} of {len(lines)} verification calls were wrong, the first:"
             f" {wrong[0].name} ({wrong[0].stack}): expected {wrong[0].expected}, got {wrong[0].got}"
-            f"{f' ({wrong[0].cause.text})' if wrong[0].cause is not None else ''}.",
+            f"{f' ({wrong[0].cause.headline})' if wrong[0].cause is not None else ''}.",
             remedy=f"No load was sent. {remedy_for(wrong)}",
         )
 

@@ -23,7 +23,7 @@ from bench.preparation.unsupported import unsupported
 from bench.scenario import Scenario, resources_of
 from bench.scenario.folder import inventory_of
 from bench.scenario.load import LoadedScenario
-from bench.stack import GENERATOR, NodeSpec, ProxySpec, ResourceLimits, StackSpec
+from bench.stack import GENERATOR, NodeSpec, NodeTls, ProxySpec, ResourceLimits, StackSpec
 from bench.translate import (
     AccessLogOptions,
     ConfigSource,
@@ -110,20 +110,32 @@ class Prepared:
                     plays=spec.address,
                     also=spec.plays[1:],
                     page=spec.word(node),
-                    tls=spec.tls or spoken_to(spec.address, self._gateways_first(source)),
+                    tls=self.node_tls(node, source),
                     certificates=material.of_set(spec.set),
                 )
                 for node, spec in scenario.nodes.items()
             ),
             certificates=material.live,
-            files={path: material.live / made for path, made in scenario.tls.files.items()}
-            | credential_paths(self.loaded, material),
+            files=self._files(material),
             ports=dict(scenario.ports),
             resource_limits=_resource_limits(scenario),
             connections=scenario.traffic.connections.count,
             workers=scenario.traffic.workers,
             names=tuple(dict.fromkeys(each.host for each in scenario.traffic.mix)),
         )
+
+    def node_tls(self, node: str, source: ConfigSource = "static") -> NodeTls:
+        """What *node* speaks: as the scenario says, else as the proxies of *source* speak to it."""
+        spec = self.loaded.scenario.nodes[node]
+        return spec.tls or spoken_to(spec.address, self._gateways_first(source))
+
+    def files(self, proxy: str, material: Material) -> dict[str, Path]:
+        """File name in the Istio resources -> the file that *proxy* finds under it."""
+        return self._files(material) | self._workload_files(proxy, material)
+
+    def _files(self, material: Material) -> dict[str, Path]:
+        made = self.loaded.scenario.tls.files.items()
+        return {path: material.live / file for path, file in made} | credential_paths(self.loaded, material)
 
     def _gateways_first(self, source: ConfigSource) -> tuple[ProxyConfig, ...]:
         proxies = self.loaded.scenario.inventory.proxies

@@ -145,9 +145,10 @@ def _config_source(comparisons: tuple[Comparison, ...]) -> Answer:
     first = blocks[0]
     static = with_unit(first.static.median if first.static else None, first.unit)
     eds = with_unit(first.eds.median if first.eds else None, first.unit)
+    blocks_told = "1 block" if first.blocks == 1 else f"{first.blocks} blocks"
     return Answer(
         "Static or EDS",
-        f"No difference is resolved in {first.blocks} blocks: {first.metric} {static} static, {eds} EDS"
+        f"No difference is resolved in {blocks_told}: {first.metric} {static} static, {eds} EDS"
         f" ({first.wording.removeprefix('not resolved: ')}). That is not a proof of equality.",
         "static-eds",
     )

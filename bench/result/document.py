@@ -46,6 +46,12 @@ class AnswerCause(Model):
         return self.details.replace(f"|{self.transport_failure}", "").replace(self.transport_failure, "")
 
     @property
+    def headline(self) -> str:
+        """Who gave it, with Envoy's flags: what is known at a glance."""
+        told = f"answered by {self.hop}" if self.hop else "no part has seen the request"
+        return f"{told}, flags {self.flags}" if self.flags else told
+
+    @property
     def text(self) -> str:
         """For people, in one line."""
         parts = [f"answered by {self.hop}" if self.hop else "no part has seen the request"]

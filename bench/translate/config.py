@@ -77,8 +77,10 @@ class ProxyConfig:
     def file_watches(self) -> int:
         """How many inotify instances Envoy takes to watch its files: one for each subscription.
 
-        Measured on Envoy 1.40: past ``fs.inotify.max_user_instances`` (128 on many machines, for all
-        processes of a user together) it aborts. Beside its files it watches the folders of secrets.
+        Envoy makes one for each of them, also where they are given a watched directory (five EDS clusters in
+        one folder take five), so none can be shared; beside them it watches the folders of secrets. Measured
+        on Envoy 1.40: past ``fs.inotify.max_user_instances`` (128 on many machines, for all processes of a
+        user together) it aborts.
         """
         if self.is_served:
             return 2 * len(self.secrets)

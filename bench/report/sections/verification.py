@@ -11,10 +11,10 @@ from bench.report.text import UNKNOWN
 from bench.result import Result, VerificationLine
 
 _KINDS = {
-    "call": "calls of the scenario",
+    "call": "Calls of the scenario",
     "tls-control": "TLS controls",
-    "isolation": "ways past the gateway",
-    "matrix": "the request matrix",
+    "isolation": "Ways past the gateway",
+    "matrix": "The request matrix",
 }
 
 
@@ -31,7 +31,7 @@ def verification(result: Result) -> Section:
         for kind in dict.fromkeys(line.kind for line in result.verification):
             lines = tuple(line for line in result.verification if line.kind == kind)
             here = stacks_of(lines)
-            summary = f"{_KINDS.get(kind, kind).capitalize()}: {_passed(lines, here)}"
+            summary = f"{_KINDS.get(kind, kind)}: {_passed(lines, here)}"
             parts += fold(_calls(lines, here), summary)
     parts += _causes(result.verification)
     return Section(
