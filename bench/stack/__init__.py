@@ -16,6 +16,7 @@ from bench.stack.protocol import (
     ResourceLimits,
     Stack,
     StackSpec,
+    replicas_of,
 )
 
 __all__ = [
@@ -35,4 +36,5 @@ __all__ = [
     "ResourceLimits",
     "Stack",
     "StackSpec",
+    "replicas_of",
 ]
