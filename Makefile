@@ -9,7 +9,7 @@ PEERS  := $(VENV)/.peers
 # Folders have these names, too: without .PHONY make would find nothing to do.
 .PHONY: help install check format test coverage fuzz bench docs lock clean conformance conformance-validation conformance-analyze \
         conformance-explain generated-connections conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof \
-        benchmark-faults benchmark-ledger \
+        benchmark-faults benchmark-handshake benchmark-ledger \
         benchmark-promises benchmark-kills benchmark-search benchmark-verdicts benchmark-limits
 
 help: ## print this help
@@ -106,6 +106,9 @@ benchmark-faults: $(READY) ## every fault named, 100 clean runs without an alarm
 
 benchmark-verdicts: $(READY) ## shipped scenarios beside two busy loops: they pass or prove nothing (RUNS=20, QUIET=N)
 	$(BIN)/python -m tests.benchmarks.verdicts --runs $(or $(RUNS),20) --quiet $(or $(QUIET),0)
+
+benchmark-handshake: $(READY) ## the TLS handshake lab in full, and what it must reach: about 20 minutes (RESULT=folder: read it)
+	$(BIN)/python -m tests.benchmarks.handshake $(if $(RESULT),--result $(RESULT))
 
 benchmark-ledger: $(READY) ## what the ledger costs by level: interleaved blocks on one stack, about 4 minutes
 	$(BIN)/python -m tests.benchmarks.ledger_cost
