@@ -8,7 +8,7 @@ PEERS  := $(VENV)/.peers
 .DEFAULT_GOAL := help
 # Folders have these names, too: without .PHONY make would find nothing to do.
 .PHONY: help install check format test coverage fuzz bench docs lock clean conformance conformance-validation conformance-analyze \
-        conformance-explain generated-connections conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof \
+        conformance-explain conformance-init generated-connections conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof \
         benchmark-faults benchmark-ledger \
         benchmark-promises benchmark-kills benchmark-search benchmark-verdicts
 
@@ -56,6 +56,9 @@ bench: $(READY) ## the main job: scenarios/egress-mtls, static against EDS, repo
 
 conformance-field: $(READY) ## try cases from the field on real Envoys, and hold check and explain against them (GOLDEN=DIR)
 	$(BIN)/python -m tests.conformance.field $(GOLDEN)
+
+conformance-init: $(READY) ## draft a scenario of each case, and run it for two seconds (GOLDEN=DIR, CASES="NAME…")
+	$(BIN)/python -m tests.conformance.init $(GOLDEN) $(CASES)
 
 conformance-explain: $(READY) ## try every route of recorded cases on real Envoys (GOLDEN=DIR)
 	$(BIN)/python -m tests.conformance.explain $(GOLDEN)

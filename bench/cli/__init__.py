@@ -29,6 +29,7 @@ for command in (
     resources.check,
     resources.explain,
     resources.diff,
+    resources.init,
     running.drive,
     running.faults,
     sizing.capacity,

@@ -87,6 +87,38 @@ def check(
         raise typer.Exit(exit_code(report, fail_on.value))
 
 
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder in which the scenario is written.")],
+    *,
+    sources: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from",
+            metavar="YAML",
+            help="Folder or file of Istio YAML, or - for standard input; several. Default: what lies in DIR.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a scenario from Istio YAML that runs at once, with every assumption as a comment."""
+    with make_console(quiet=quiet, as_json=as_json) as console:
+        from bench.commands.init import init_scenario
+
+        made = init_scenario(folder, sources or [])
+        for assumption in made.assumptions:
+            console.note(assumption)
+        for host, why in made.draft.unreached:
+            console.note(f"note: no request to {host}: {why}")
+        stack = " --stack docker" if made.draft.needs_containers else ""
+        requests = len(made.draft.targets)
+        console.say(
+            f"{made.folder}: {requests} request{'s' if requests != 1 else ''}, {made.draft.nodes} "
+            f"node{'s' if made.draft.nodes != 1 else ''}. Next: egress-bench run {made.folder}{stack}"
+        )
+        console.document(made.document())
+
+
 def diff(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help=_WHERE)],
     *,
