@@ -13,6 +13,9 @@ from envoy_data_plane.envoy.extensions.upstreams.http.v3 import HttpProtocolOpti
 from bench.istio.hosts import is_ip, is_wildcard
 from bench.translate import HTTP_OPTIONS, ProxyConfig, unpack
 
+_UNLIMITED = 2**32 - 1
+"""As istiod writes that there is no limit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
@@ -21,6 +24,8 @@ class Spoken:
     tls: Literal["none", "simple", "mutual"] = "none"
     """``mutual`` where it presents a certificate."""
     is_http2: bool = False
+    most_connections: int | None = None
+    """The fewest requests at once, of connections, requests and what waits, that its pool lets through."""
     names: tuple[str, ...] = ()
     """Names that it asks for, or of which the certificate must have one."""
 
@@ -48,10 +53,23 @@ def spoken_to(found: Cluster) -> Spoken:
     context = unpack(socket.typed_config) if socket is not None else None
     if not isinstance(context, UpstreamTlsContext):
         # A wrapper, such as the PROXY protocol's: what is inside is not looked at.
-        return Spoken("none" if socket is None else "mutual", is_http2)
+        return Spoken("none" if socket is None else "mutual", is_http2, _pool(found))
     common = context.common_tls_context
     presents = common is not None and bool(common.tls_certificate_sds_secret_configs)
-    return Spoken("mutual" if presents else "simple", is_http2, tuple(dict.fromkeys(_names(context))))
+    return Spoken(
+        "mutual" if presents else "simple", is_http2, _pool(found), tuple(dict.fromkeys(_names(context)))
+    )
+
+
+def _pool(cluster: Cluster) -> int | None:
+    thresholds = cluster.circuit_breakers.thresholds if cluster.circuit_breakers is not None else ()
+    limits = [
+        limit
+        for each in thresholds
+        for limit in (each.max_connections, each.max_requests)
+        if limit is not None and limit < _UNLIMITED
+    ]
+    return max(1, min(limits)) if limits else None
 
 
 def _names(context: UpstreamTlsContext) -> Iterator[str]:

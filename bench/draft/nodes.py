@@ -26,6 +26,8 @@ class DraftNode:
     names: dict[str, None] = field(default_factory=dict)
     """Of its certificate; empty: no TLS."""
     tls: str = "none"
+    answers_any_path: bool = False
+    """Whether it is asked for more than its page."""
     protocol: str = ""
     """``bytes`` or ``http/2``; empty: HTTP/1.1."""
 
@@ -38,6 +40,8 @@ class Stage:
     answering: Mapping[str, Mapping[str, float]]
     """Name of the target -> node -> its share."""
     is_shared: bool
+    most_connections: int | None = None
+    """What the connection pools on the way let through; None: any number."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -75,11 +79,13 @@ def cast_nodes(targets: Sequence[Target], configs: Iterable[ProxyConfig]) -> Sta
         node.plays.append(f"[{address}]:{port}" if ":" in address else f"{address}:{port}")
         of_endpoint[address, port] = node
         for each, its in uses:
+            node.answers_any_path |= each.scheme == "http" and each.sees_path.partition("?")[0] != "/"
             what = _spoken(each, its, all_spoken)
             if what.tls != "none" or each.scheme == "https":
                 node.names |= dict.fromkeys(typed_names([each.sees_host, its.host, *what.names]))
     answering = {target.name: _shares(target, of_endpoint) for target in targets}
-    return Stage(tuple(nodes.values()), answering, is_shared)
+    pools = [each.most_connections for each in all_spoken.values() if each.most_connections is not None]
+    return Stage(tuple(nodes.values()), answering, is_shared, min(pools, default=None))
 
 
 def _base(target: Target, destination: Destination, address: str) -> str:

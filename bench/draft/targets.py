@@ -41,6 +41,8 @@ class Target:
     """The proxies on the way, the client's own first."""
     sees_host: str = ""
     """The Host header, or the server name, that the destination sees."""
+    sees_path: str = "/"
+    """The path that the destination sees."""
     method: str = "GET"
     headers: tuple[tuple[str, str], ...] = ()
 
@@ -101,6 +103,7 @@ def _named(target: Target, names: dict[str, int]) -> Target:
         target.shares,
         target.path_of_proxies,
         target.sees_host,
+        target.sees_path,
         target.method,
         target.headers,
     )
@@ -162,6 +165,7 @@ def _http_target(case: Case) -> Target | None:
         return None
     first = case.decision.branches[0]
     seen = first.outcome.host if isinstance(first.outcome, Delivered) else ""
+    path = first.outcome.path if isinstance(first.outcome, Delivered) else "/"
     return Target(
         "",
         request.proxy,
@@ -169,6 +173,7 @@ def _http_target(case: Case) -> Target | None:
         shares,
         tuple(hop.proxy for hop in first.hops),
         seen.partition(":")[0] if not seen.startswith("[") else seen,
+        path,
         request.method,
         request.headers,
     )

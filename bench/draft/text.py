@@ -61,8 +61,8 @@ _LIMITS = (
 
 def _head(name: str, *, needs_containers: bool) -> list[str]:
     lines = [
-        "# Drafted by `egress-bench init` from the Istio YAML in istio/. It runs as it is: `egress-bench run`",
-        "# and this folder. What the YAML does not say is marked `assumed`; correct what you know better.",
+        "# Drafted by `egress-bench init` from the Istio YAML in istio/. It runs as it is: `egress-bench",
+        "# run` and this folder. What the YAML does not say is marked `assumed`; correct what you know better.",
         f"name: {name}",
     ]
     if needs_containers:
@@ -163,6 +163,8 @@ def _nodes(stage: Stage) -> list[str]:
         lines.append(f"    tls: {_quoted(node.tls) if node.tls in _WORDS else node.tls}")
         if node.protocol:
             lines.append(f"    protocol: {node.protocol}")
+        if node.answers_any_path:
+            lines.append("    size: 1024 # assumed: bytes of an answer, to whatever path")
         if node.names and not stage.names_are_few:
             lines.append("    server_names: # of its certificate: what clients ask for or demand")
             lines += [f"    - {_quoted(each)}" for each in node.names]
@@ -229,13 +231,21 @@ def _traffic(inventory: Inventory, reached: Reached, stage: Stage) -> list[str]:
         lines += _comment(f"no request to {host}: {why}", "    ")
     lines += [
         f"  schedule: {{kind: constant, arrival_rate: {_RATE}}} # assumed: requests per second, of all kinds",
-        f"  connections: {{count: {16 if len(targets) <= 16 else 64}}}",
+        *_connections(len(targets), stage),
         "  warm_up_s: 1",
         "  measure_s: 5",
         "  blocks: 1 # of one static and one EDS trial; more make the comparison of the two surer",
         "",
     ]
     return lines
+
+
+def _connections(requests: int, stage: Stage) -> Iterator[str]:
+    count = 16 if requests <= 16 else 64
+    if stage.most_connections is not None and stage.most_connections < count:
+        yield "  # no more than the connectionPool of the rules lets through; more are answered 503 (UO)"
+        count = stage.most_connections
+    yield f"  connections: {{count: {count}}}"
 
 
 def _gateway(inventory: Inventory, targets: Iterable[Target]) -> str | None:
@@ -260,11 +270,13 @@ def _request(target: Target, stage: Stage, *, names_client: bool) -> list[str]:
     if target.scheme == "tcp":
         lines.append('      body: "hello\\n" # assumed: what a client says first')
     shares = stage.answering[target.name]
+    # A node serves files, which nothing can be posted to.
+    status = "" if target.method in ("GET", "HEAD") or target.scheme != "http" else "status: 405, "
     if len(shares) > 1:
         parts = ", ".join(f"{name}: {round(part * 1000) / 10 or 0.1:g}" for name, part in shares.items())
-        lines.append(f"      expect: {{shares: {{{parts}}}}} # in percent, as the weights say")
+        lines.append(f"      expect: {{{status}shares: {{{parts}}}}} # in percent, as the weights say")
     else:
-        lines.append(f"      expect: {{nodes: [{', '.join(shares)}]}}")
+        lines.append(f"      expect: {{{status}nodes: [{', '.join(shares)}]}}")
     return lines
 
 

@@ -1,7 +1,7 @@
 """Drafts of real cases, run: ``python -m tests.conformance.init CASES_DIR [NAME…]``.
 
-Each folder of CASES_DIR with Istio YAML is drafted by `init` and run for two seconds; the table says what came
-of it. Exit code 1 where a draft was made and its run did not pass.
+Each folder of CASES_DIR with Istio YAML is drafted by `init` and run for two seconds; the table says what
+came of it. Exit code 1 where a draft was made and its run did not pass.
 """
 
 from __future__ import annotations

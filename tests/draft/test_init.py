@@ -15,6 +15,7 @@ from bench.errors import InputError
 from bench.istio.files import STDIN
 from bench.routing import Request, Router
 from bench.scenario.load import LoadedScenario, load_scenario
+from tests.support.effort import growth
 
 GATEWAY = """
 apiVersion: networking.istio.io/v1
@@ -54,12 +55,13 @@ spec:
 """
 
 
-def entry(name: str, ports: str, *more: str, host: str = "", namespace: str = "shop") -> str:
+def entry(name: str, ports: str, *more: str, host: str = "") -> str:
     lines = "".join(f"  {each}\n" for each in more)
     return (
         "\n---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"
-        f"metadata: {{name: {name}, namespace: {namespace}}}\nspec:\n"
-        f"  hosts: [{host or f'{name}.partner.example'}]\n  location: MESH_EXTERNAL\n  ports: [{ports}]\n{lines}"
+        f"metadata: {{name: {name}, namespace: shop}}\nspec:\n"
+        f"  hosts: [{host or f'{name}.partner.example'}]\n"
+        f"  location: MESH_EXTERNAL\n  ports: [{ports}]\n{lines}"
     )
 
 
@@ -212,13 +214,41 @@ def test_yaml_that_lies_in_the_folder_is_used_where_it_lies(tmp_path):
 
 
 def test_what_needs_interception_says_so(tmp_path):
-    drafted(
-        tmp_path,
-        entry("web", HTTP, *STATIC)
-        + entry("any", "{number: 9000, name: tcp, protocol: TCP}", "resolution: NONE"),
-    )
+    wild = entry("wild", HTTP, "resolution: DYNAMIC_DNS", host="'*.partner.example'")
+    drafted(tmp_path, entry("web", HTTP, *STATIC, host="web.example") + wild)
 
-    assert "--stack docker" in text_of(tmp_path)
+    assert "--stack docker" in " ".join(line.strip("# ") for line in text_of(tmp_path).splitlines())
+
+
+def test_nodes_answer_the_paths_that_are_asked_for(tmp_path):
+    rule = """
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web, namespace: shop}
+spec:
+  hosts: [web.partner.example]
+  http:
+  - match: [{uri: {prefix: /pay}}]
+    route: [{destination: {host: web.partner.example, port: {number: 80}}}]
+"""
+    scenario = drafted(tmp_path, entry("web", HTTP, *STATIC) + rule).scenario
+
+    assert scenario.traffic.first.path == "/pay"
+    assert scenario.nodes["web"].size == 1024
+
+
+def test_connections_stay_within_the_pool_of_the_rules(tmp_path):
+    rule = """
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: web, namespace: shop}
+spec: {host: web.partner.example, trafficPolicy: {connectionPool: {tcp: {maxConnections: 2}}}}
+"""
+    loaded = drafted(tmp_path, entry("web", HTTP, *STATIC) + rule)
+
+    assert loaded.scenario.traffic.connections.count == 2
 
 
 def test_nothing_to_reach_and_nothing_to_overwrite_are_said(tmp_path):
