@@ -10,7 +10,7 @@ PEERS  := $(VENV)/.peers
 .PHONY: help install check format test coverage fuzz bench docs lock clean conformance conformance-validation conformance-analyze \
         conformance-explain conformance-init generated-connections conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof \
         benchmark-faults benchmark-ledger \
-        benchmark-promises benchmark-kills benchmark-search benchmark-verdicts
+        benchmark-promises benchmark-kills benchmark-search benchmark-verdicts benchmark-limits
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,12 +36,16 @@ format: $(READY) ## rewrite the sources in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: check ## check, then all tests, with real Envoy and nginx
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations 15
+# Tests wait for Envoy, containers and load as often as they compute: two processes for each core.
+WORKERS ?= 4
+SUITE := -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+
+test: check ## check, then all tests, with real Envoy and nginx (WORKERS=4)
+	$(BIN)/python $(SUITE) --durations 15
 
 coverage: check ## as test, and which lines of bench/ nothing ran; fails below 90 %
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 --dist loadgroup
+	$(BIN)/coverage run $(SUITE)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -93,6 +97,9 @@ benchmark-proof: $(READY) ## 2,000,000 requests, each id matched at every hop: a
 
 benchmark-search: $(READY) ## capacity searches on simulated targets: ours, Nighthawk's rules, bisection (about 2 minutes)
 	$(BIN)/python -m tests.benchmarks.search
+
+benchmark-limits: $(READY) ## stacks that are constrained on purpose: is what limits them named right? (RECORD=DIR)
+	$(BIN)/python -m tests.benchmarks.limits $(if $(RECORD),--record $(RECORD))
 
 benchmark-faults: $(READY) ## every fault named, 100 clean runs without an alarm, 30 beside busy loops (CLEAN=N, BUSY=N)
 	$(BIN)/python -m tests.benchmarks.faults --clean $(or $(CLEAN),100) --busy $(or $(BUSY),30)

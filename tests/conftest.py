@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from bench.certs.material import write_material
 from bench.errors import StackError
 from bench.stack.engine import connect
 from bench.stack.images.supply import supply_all
 from bench.stack.watches import watch_limit
+from tests.stack.egress_path import NAMES
 
 # A slow machine is no failure.
 settings.register_profile("suite", deadline=None)
@@ -54,6 +56,12 @@ def images(engine, tmp_path_factory):
     with (tmp_path_factory.getbasetemp().parent / "images.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return supply_all(engine, with_tools=True)
+
+
+@pytest.fixture(scope="session")
+def material(tmp_path_factory):
+    """Certificates for every stack of `egress_path`, made once."""
+    return write_material(tmp_path_factory.mktemp("certs") / "material", names=NAMES, key_type="ecdsa-p256")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Certificates: an authority, what it issues, the deliberately wrong ones, and how they lie on disk."""
 
-from bench.certs.authority import Authority
+from bench.certs.authority import Authority, named
 from bench.certs.keys import KeysAhead, generate_keys
 from bench.certs.material import (
     SET_KEYS,
@@ -26,5 +26,6 @@ __all__ = [
     "Wrong",
     "files_of",
     "generate_keys",
+    "named",
     "write_material",
 ]

@@ -69,13 +69,18 @@ class Issued:
     @property
     def serial(self) -> str:
         """The serial number as nginx prints ``$ssl_client_serial``: upper-case hex, whole bytes."""
-        digits = f"{self.certificate.serial_number:X}"
-        return digits if len(digits) % 2 == 0 else f"0{digits}"
+        return named(self.certificate)[1]
 
     @property
     def subject(self) -> str:
         """The subject as nginx prints ``$ssl_client_s_dn`` (RFC 2253), e.g. ``CN=client,O=egress-bench``."""
-        return self.certificate.subject.rfc4514_string()
+        return named(self.certificate)[0]
+
+
+def named(certificate: x509.Certificate) -> tuple[str, str]:
+    """Give subject and serial number of *certificate* as nginx and Envoy print them."""
+    digits = f"{certificate.serial_number:X}"
+    return certificate.subject.rfc4514_string(), digits if len(digits) % 2 == 0 else f"0{digits}"
 
 
 class Authority:

@@ -78,7 +78,7 @@ class RunContext:
             f"{plan.name}, {speed}", scenario.traffic.warm_up_s + plan.measure_s + AROUND_TRIAL_S
         )
         topology = topology_of(self.prepared, plan.config_source or "static")
-        matcher = Matcher.of(topology, self.material) if is_matched else None
+        matcher = Matcher.of_prepared(self.prepared, topology, self.material) if is_matched else None
         with instruments.open_meter(stack, scenario.traffic.exit) as meter:
             trial = run_trial(
                 Ground(stacks, name, meter, instruments.keep_books(stack, topology, matcher)),

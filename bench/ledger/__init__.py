@@ -4,7 +4,15 @@ from bench.ledger.balance import Account, Balance, Residual, lost
 from bench.ledger.client_ids import ClientIds, End, ends_of
 from bench.ledger.counters import Downstream, Upstream, Window
 from bench.ledger.matching import Logs, account_of_ids
-from bench.ledger.peers import GATEWAY_FIELDS, PEER_FIELDS, Certificate, Peers, PeerWatch, judge_peers
+from bench.ledger.peers import (
+    GATEWAY_FIELDS,
+    PEER_FIELDS,
+    Certificate,
+    ExpectedPeers,
+    Peers,
+    PeerWatch,
+    judge_peers,
+)
 from bench.ledger.reconcile import BLIND_TO, Books, ClientCounts, NodeBook, ProxyBook, account_of_counters
 from bench.ledger.tally import NODE_FIELDS, PROXY_FIELDS, Ids, Ints, LogTally, Span, tally_log
 
@@ -22,6 +30,7 @@ __all__ = [
     "ClientIds",
     "Downstream",
     "End",
+    "ExpectedPeers",
     "Ids",
     "Ints",
     "LogTally",

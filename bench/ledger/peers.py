@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
@@ -34,6 +34,16 @@ class Certificate:
 
     def __str__(self) -> str:
         return f"{self.subject}, serial {self.serial}"
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedPeers:
+    """Who must be at the other end of each connection."""
+
+    servers: Collection[Certificate | None]
+    """Those of the nodes; None: one speaks no TLS."""
+    clients: Mapping[str, Collection[Certificate | None]]
+    """Node -> what clients may present to it; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +80,19 @@ class PeerWatch:
         return frozenset(Peer(self._name, connection, tuple(says)) for connection, *says in texts)
 
 
-def judge_peers(
-    gateway: frozenset[Peer], nodes: frozenset[Peer], *, server: Certificate, client: Certificate
-) -> Peers:
+def judge_peers(gateway: frozenset[Peer], nodes: frozenset[Peer], expected: ExpectedPeers) -> Peers:
     """Compare what both ends logged with the certificates that were made.
 
     A request that no connection carried is not judged here: the books of the ledger have it.
     """
     gateway = frozenset(peer for peer in gateway if peer.connection not in _NO_CONNECTION)
-    servers = _judge(gateway, lambda peer: peer.says == (server.subject,))
-    wanted = (_VERIFIED, client.subject, client.serial)
-    clients = _judge(nodes, lambda peer: peer.says == wanted)
+    subjects = {("",) if each is None else (each.subject,) for each in expected.servers}
+    wanted = {
+        node: {says for each in certificates for says in _says(each)}
+        for node, certificates in expected.clients.items()
+    }
+    servers = _judge(gateway, lambda peer: peer.says in subjects)
+    clients = _judge(nodes, lambda peer: peer.says in wanted.get(peer.log, ()))
     wrong = sorted((*servers, *clients), key=lambda peer: (peer.log, peer.connection))
     return Peers(
         len(_connections(gateway)),
@@ -93,6 +105,14 @@ def judge_peers(
             for peer in wrong[:_MOST_EXAMPLES]
         ),
     )
+
+
+def _says(certificate: Certificate | None) -> tuple[tuple[str, ...], ...]:
+    """What a node logs of such a client."""
+    if certificate is None:
+        # Over TLS that asks for nothing, and without TLS.
+        return (("NONE", "", ""), ("", "", ""))
+    return ((_VERIFIED, certificate.subject, certificate.serial),)
 
 
 def _judge(peers: Iterable[Peer], is_right: Callable[[Peer], bool]) -> list[Peer]:

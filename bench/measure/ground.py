@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from bench.errors import StackError
+from bench.errors import BenchError, StackError
 from bench.load import LoadOutcome, LoadPlan
 from bench.measure.bookkeeper import Readings
 from bench.measure.meter import Reading
@@ -64,9 +64,14 @@ class Ground:
                 stack.check_alive()
 
     def read_meter(self) -> Reading:
-        """Read the stack under load; errors name it."""
-        with _named(self.name):
+        """Read the stack under load; errors name it, and the part that died where one has."""
+        try:
             return self.meter.read()
+        except BenchError as error:
+            self.check_alive()
+            raise StackError(
+                f"stack {self.name}: {error.what}", where=error.where, remedy=error.remedy
+            ) from error
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from bench.ledger import (
     Account,
     Certificate,
     ClientIds,
+    ExpectedPeers,
     Ids,
     Ints,
     Logs,
@@ -32,7 +33,9 @@ from bench.ledger import (
 )
 from bench.load import LoadOutcome, LoadPlan, unpack_sequences
 from bench.load.engine import SEQUENCES, kinds_of
+from bench.measure.expected_peers import expected_peers
 from bench.measure.topology import Topology
+from bench.preparation import Prepared
 from bench.result import Book, ConnectionProof, ReasonCode
 from bench.scenario import Closed, Traffic
 from bench.telemetry import LogMark
@@ -78,19 +81,23 @@ class Matcher:
     """Matches the logs of the trials of one stack."""
 
     topology: Topology
-    server: Certificate
-    """Of the nodes."""
-    client: Certificate
-    """Of the gateway."""
+    peers: ExpectedPeers
+
+    @classmethod
+    def of_prepared(cls, prepared: Prepared, topology: Topology, material: Material) -> Matcher:
+        """Expect what the translation makes each end present."""
+        return cls(topology, expected_peers(prepared, material, topology))
 
     @classmethod
     def of(cls, topology: Topology, material: Material) -> Matcher:
-        """Expect the certificates of *material* at both ends."""
+        """Expect the first set of certificates of *material* at both ends of every connection."""
         server, client = material.server, material.client
+        own = Certificate(client.subject, client.serial)
         return cls(
             topology,
-            Certificate(server.subject, server.serial),
-            Certificate(client.subject, client.serial),
+            ExpectedPeers(
+                (Certificate(server.subject, server.serial),), dict.fromkeys(_nodes(topology), (own,))
+            ),
         )
 
     def match(self, logs: Mapping[str, LogMark], load: LoadPlan, outcome: LoadOutcome) -> Matched:
@@ -143,16 +150,19 @@ class Matcher:
         judged = judge_peers(
             at_gateway.peers,
             frozenset().union(*(watch.peers for watch in at_nodes)),
-            server=self.server,
-            client=self.client,
+            self.peers,
         )
         return ConnectionProof(
             connections_of_gateway=judged.of_gateway,
             connections_of_nodes=judged.of_nodes,
             right_servers=judged.right_servers,
             right_clients=judged.right_clients,
-            expected_server=self.server.subject,
-            expected_client=str(self.client),
+            expected_server=_listed(each.subject if each else "no TLS" for each in self.peers.servers),
+            expected_client=_listed(
+                str(each) if each else "no certificate"
+                for certificates in self.peers.clients.values()
+                for each in certificates
+            ),
             examples=judged.examples,
         )
 
@@ -172,6 +182,10 @@ def require_matchable(traffic: Traffic) -> None:
 
 def _tally(name: str, logs: Mapping[str, LogMark], ids: Ids, watch: PeerWatch | None = None) -> LogTally:
     return tally_log(name, logs[name].chunks(), ids, fields=_PROXY_FIELDS, watch=watch)
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return " or ".join(dict.fromkeys(texts))
 
 
 def _nodes(topology: Topology) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from bench.analysis.silent_changes import judge_connections, judge_retries, retr
 from bench.load import LoadOutcome
 from bench.measure.kept_connections import lowest_requests_per_connection
 from bench.measure.shares import ExpectedShares, expected_shares, judge_shares
+from bench.measure.slow_shares import judge_slow_shares
 from bench.measure.summary import examples_of, generator_of, totals_of, warnings_of
 from bench.measure.traffic import traffic_of
 from bench.measure.trial_result import Trial
@@ -162,6 +163,7 @@ class RunRecord:
             warnings=(
                 *self.warnings,
                 *warnings_of(self.trials, totals, generator),
+                *judge_slow_shares(steady, self.baseline),
                 *judge_retries([trial.result for trial in self.trials]),
                 *judge_connections(
                     [trial.result for trial in steady],

@@ -23,7 +23,7 @@ from bench.preparation.unsupported import unsupported
 from bench.scenario import Scenario, resources_of
 from bench.scenario.folder import inventory_of
 from bench.scenario.load import LoadedScenario
-from bench.stack import GENERATOR, NodeSpec, ProxySpec, ResourceLimits, StackSpec
+from bench.stack import GENERATOR, NodeSpec, NodeTls, ProxySpec, ResourceLimits, StackSpec
 from bench.translate import (
     AccessLogOptions,
     ConfigSource,
@@ -51,7 +51,7 @@ class Variation:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A scenario, read and translated for both config sources."""
+    """A scenario, read and translated for every config source."""
 
     loaded: LoadedScenario
     registry: Registry
@@ -87,6 +87,8 @@ class Prepared:
         return {
             f"{proxy} {source}": _hash(render(config, placement, RenderOptions(node_id=proxy)))
             for (proxy, source), config in self.configs.items()
+            # A control plane serves what the files of EDS say.
+            if not config.is_served
         }
 
     def stack_spec(
@@ -108,20 +110,32 @@ class Prepared:
                     plays=spec.address,
                     also=spec.plays[1:],
                     page=spec.word(node),
-                    tls=spec.tls or spoken_to(spec.address, self._gateways_first(source)),
+                    tls=self.node_tls(node, source),
                     certificates=material.of_set(spec.set),
                 )
                 for node, spec in scenario.nodes.items()
             ),
             certificates=material.live,
-            files={path: material.live / made for path, made in scenario.tls.files.items()}
-            | credential_paths(self.loaded, material),
+            files=self._files(material),
             ports=dict(scenario.ports),
             resource_limits=_resource_limits(scenario),
             connections=scenario.traffic.connections.count,
             workers=scenario.traffic.workers,
             names=tuple(dict.fromkeys(each.host for each in scenario.traffic.mix)),
         )
+
+    def node_tls(self, node: str, source: ConfigSource = "static") -> NodeTls:
+        """What *node* speaks: as the scenario says, else as the proxies of *source* speak to it."""
+        spec = self.loaded.scenario.nodes[node]
+        return spec.tls or spoken_to(spec.address, self._gateways_first(source))
+
+    def files(self, proxy: str, material: Material) -> dict[str, Path]:
+        """File name in the Istio resources -> the file that *proxy* finds under it."""
+        return self._files(material) | self._workload_files(proxy, material)
+
+    def _files(self, material: Material) -> dict[str, Path]:
+        made = self.loaded.scenario.tls.files.items()
+        return {path: material.live / file for path, file in made} | credential_paths(self.loaded, material)
 
     def _gateways_first(self, source: ConfigSource) -> tuple[ProxyConfig, ...]:
         proxies = self.loaded.scenario.inventory.proxies
@@ -156,6 +170,7 @@ class Prepared:
             intercepts=proxy.role == "sidecar" and proxy.interception == "redirect",
             files=self._workload_files(name, material),
             file_watches=config.file_watches,
+            is_served=config.is_served,
         )
 
     def _workload_files(self, proxy: str, material: Material) -> dict[str, Path]:
@@ -167,7 +182,7 @@ class Prepared:
 
 
 def prepare(loaded: LoadedScenario) -> Prepared:
-    """Build the registry and translate every proxy of the inventory for both config sources.
+    """Build the registry and translate every proxy of the inventory for every config source.
 
     Raises:
         InputError: the resources ask for something that cannot be translated, or contradict the scenario.
@@ -183,6 +198,11 @@ def prepare(loaded: LoadedScenario) -> Prepared:
         for proxy in inventory.proxies
         for source in sources
     }
+    for proxy in inventory.proxies:
+        # The same resources by another way.
+        served: tuple[ConfigSource, ...] = ("ads", "ads-delta")
+        for source in served:
+            configs[proxy, source] = replace(configs[proxy, "eds"], config_source=source)
     for problem in unsupported(loaded.scenario, loaded.position):
         raise InputError(problem.what, where=problem.where, remedy=problem.remedy)
     static = [configs[proxy, "static"] for proxy in inventory.proxies]

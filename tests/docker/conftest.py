@@ -1,20 +1,13 @@
 import pytest
 
-from bench.certs.material import write_material
 from bench.stack.compose.stack import ComposeStack
-from tests.stack.egress_path import NAMES, egress_spec, gateway_files
+from tests.stack.egress_path import egress_spec, gateway_files
 
 LOG = {"id": "%REQ(X-BENCH-ID)%", "code": "%RESPONSE_CODE%"}
 
 
 def eds_gateway(placement):
     return gateway_files(placement, eds=True, access_log=LOG)
-
-
-@pytest.fixture(scope="session")
-def material(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("certificates") / "material"
-    return write_material(folder, names=NAMES, key_type="ecdsa-p256")
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,12 @@
 import dataclasses
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from bench.analysis.histogram import Histogram
 from bench.analysis.verdict import judge
-from bench.errors import LoadError, StackError
+from bench.errors import LoadError, MeasurementError, StackError
 from bench.experiment.instruments import Instruments
 from bench.experiment.options import RunOptions
 from bench.experiment.run import run
@@ -67,7 +69,7 @@ class FakeVerifier:
     def look_into(self, stack, lines, await_logs):
         return lines
 
-    def probe_gateway(self, stack, faults):
+    def probe_gateway(self, stack, faults, await_logs):
         return self.wrong["probes"]
 
 
@@ -243,6 +245,69 @@ def test_a_part_that_dies_leaves_its_trial_as_far_as_it_came(two_blocks, tmp_pat
     assert bench.kept.state == "aborted"
     assert f"{part} was ended" in bench.kept.reason
     assert bench.report.is_file()
+
+
+def test_a_part_whose_readings_end_with_it_is_named_with_its_stack(two_blocks, tmp_path):
+    """Who reads its CPU and counters notices first, and knows no stack."""
+
+    class Noticing(FakeMeter):
+        def read(self):
+            if self.readings == 1:
+                bench.stacks["static"].kill("sleep")
+                raise MeasurementError("sleep (process 7) has ended: what it used is not known to the end.")
+            return super().read()
+
+    bench = Bench(two_blocks, tmp_path, meter=Noticing)
+
+    with pytest.raises(StackError, match="stack static: sleep was ended by SIGKILL"):
+        bench.run()
+
+    assert "stack static: sleep was ended" in bench.kept.trials[0].aborted
+
+
+def test_a_small_share_of_slow_requests_is_reported_with_the_subset_and_its_size(short, tmp_path):
+    """The fake generator's requests take one time; of v1 some take 30 ms more."""
+
+    class SlowForFew(FakeGenerator):
+        def __call__(self, plan, folder, **more):
+            outcome = super().__call__(plan, folder, **more)
+            # The null target is not slow.
+            return slow_for_few(outcome, "v1") if len(self.plans) - 1 > BASELINE else outcome
+
+    bench = Bench(short, tmp_path, generator=SlowForFew())
+    bench.run()
+
+    found = [warning for warning in bench.kept.warnings if warning.code == "slow-share"]
+    assert len(found) == 2
+    assert "of v1 (30) take about 30" in found[0].message
+    assert "0.00% of those to the null target" in found[0].message
+
+
+def slow_for_few(outcome, name):
+    """The same with 30 slow requests more in every stage of one subset."""
+
+    def slower(subset):
+        times = Histogram.decode(subset.service_time)
+        median = times.percentile(50)
+        # So many that 30 are a small share.
+        times.record(np.full(1_000, median))
+        times.record(np.full(30, median + 30_000))
+        return subset.model_copy(update={"service_time": times.encode()})
+
+    return outcome.model_copy(
+        update={
+            "stages": tuple(
+                stage.model_copy(
+                    update={
+                        "subsets": tuple(
+                            slower(subset) if subset.name == name else subset for subset in stage.subsets
+                        )
+                    }
+                )
+                for stage in outcome.stages
+            )
+        }
+    )
 
 
 def test_a_stack_that_dies_while_another_one_is_under_load_is_named(two_blocks, tmp_path):

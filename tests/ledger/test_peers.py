@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bench.ledger.peers import GATEWAY_FIELDS, PEER_FIELDS, Certificate, PeerWatch, judge_peers
+from bench.ledger.peers import GATEWAY_FIELDS, PEER_FIELDS, Certificate, ExpectedPeers, PeerWatch, judge_peers
 from bench.ledger.tally import Ids, Span, tally_log
 
 SERVER = Certificate("CN=nginx,O=egress-bench", "0A")
@@ -49,7 +49,8 @@ def read(name, lines, fields):
 
 
 def judged(at_gateway, at_nodes):
-    return judge_peers(at_gateway, at_nodes, server=SERVER, client=CLIENT)
+    expected = ExpectedPeers([SERVER], {"n1": [CLIENT], "n2": [CLIENT]})
+    return judge_peers(at_gateway, at_nodes, expected)
 
 
 def test_each_connection_counts_once_however_many_requests_it_carried():
@@ -94,3 +95,19 @@ def test_requests_that_no_connection_carried_and_those_of_others_do_not_count():
     found = judged(gateway(0) | gateway(3, run="other"), node("n1", 4, run="other"))
 
     assert (found.of_gateway, found.of_nodes) == (0, 0)
+
+
+def test_each_node_has_clients_of_its_own():
+    """What one of them may be shown is wrong at the other; a node without TLS is shown nothing."""
+    other = Certificate("CN=gateway,O=partner", "0C")
+    expected = ExpectedPeers([SERVER, None], {"n1": [CLIENT], "n2": [other], "plain": [None]})
+    both = node("n1", 1) | node("n2", 1, subject=other.subject, serial=other.serial)
+    plain = node("plain", 1, verify="", subject="", serial="") | node(
+        "plain", 2, verify="NONE", subject="", serial=""
+    )
+
+    right = judge_peers(gateway(1) | gateway(2, subject=None), both | plain, expected)
+    crossed = judge_peers(gateway(1), node("n2", 1) | node("n1", 2, subject=other.subject), expected)
+
+    assert (right.of_nodes, right.right_clients, right.of_gateway, right.right_servers) == (4, 4, 2, 2)
+    assert crossed.right_clients == 0

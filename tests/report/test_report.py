@@ -216,6 +216,7 @@ def test_sections_stand_in_reading_order(run):
         "static-eds",
         "components",
         "generator",
+        "machine",
         "limits",
         "warnings",
         "fingerprint",

@@ -39,6 +39,7 @@ class Command:
     ) -> None:
         """Start ``egress-bench ARGUMENTS``; with *errors_apart* its stderr is not among its output."""
         self.returncode: int | None = None
+        self._texts = ("", "")
         self._out = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed when it has ended
         self._errors = tempfile.TemporaryFile("w+") if errors_apart else None  # noqa: SIM115
         self._end, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -72,12 +73,13 @@ class Command:
                 raise subprocess.TimeoutExpired("egress-bench", timeout or 0)
             self.returncode = os.waitstatus_to_exitcode(int(self._said()))
             self._end.close()
+            self._texts = tuple(_all_of(stream) for stream in (self._out, self._errors))
         return self.returncode
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
         """Wait for its end; give output and errors."""
         self.wait(timeout)
-        return tuple(_all_of(stream) for stream in (self._out, self._errors))
+        return self._texts
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
@@ -112,7 +114,7 @@ def run_main(monkeypatch, capsys, *arguments: object) -> tuple[int, str, str]:
 
 
 def _all_of(stream) -> str:
-    if stream is None or stream.closed:
+    if stream is None:
         return ""
     with stream:
         stream.seek(0)

@@ -25,6 +25,7 @@ from bench.load.messages import (
 )
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import LoadPlan
+from bench.load.run.failures import GeneratorError
 from bench.load.run.merge import Merger
 from bench.load.run.processes import START_S, Processes
 
@@ -64,7 +65,7 @@ class PlanRun:
 
         Raises:
             LoadError: the load cannot go on.
-            GeneratorError: Locust ended or stands still; with what was measured until then.
+            GeneratorError: Locust ended or stands still, or no worker is left; with what was measured so far.
         """
         self._processes.send(RunPlan(plan=plan_path))
         self._heard_at = time.monotonic()
@@ -176,6 +177,11 @@ class PlanRun:
         until = time.monotonic() - self._zero if self._zero is not None and self._stopped else None
         line = self._merger.lose(worker, detail, until)
         self._on_event(WorkerLost(worker, line))
+        if self._stopped is None and self._workers <= self._lost:
+            raise GeneratorError(
+                f"every load worker is gone, the last one {line}.",
+                remedy="Its log says why; a worker that was killed may have had too little memory.",
+            )
 
     def _lose_all(self, detail: str) -> None:
         until = time.monotonic() - self._zero if self._zero is not None else 0.0

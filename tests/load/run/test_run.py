@@ -323,6 +323,26 @@ def test_a_locust_that_dies_is_reported_with_what_was_measured_until_then(tmp_pa
     assert sum(s.counts.answered for stage in caught.value.outcome.stages for s in stage.subsets) > 0
 
 
+def test_when_all_workers_die_the_run_ends_with_what_they_had_reported(tmp_path: Path) -> None:
+    def watch(event) -> None:
+        if isinstance(event, Progress) and event.answered:
+            for process in locust_processes(tmp_path):
+                if "--worker" in process.cmdline():
+                    process.kill()
+
+    with (
+        Stub(always(by_header)) as stub,
+        pytest.raises(GeneratorError, match="worker") as caught,
+    ):
+        run_load(two_subsets(stub.port, main_s=60, workers=2), tmp_path, on_event=watch)
+
+    assert caught.value.outcome is not None
+    assert not caught.value.outcome.complete
+    assert sum(s.counts.answered for stage in caught.value.outcome.stages for s in stage.subsets) > 0
+    assert len(caught.value.outcome.lost_workers) == 2
+    assert not locust_processes(tmp_path)
+
+
 def test_a_target_that_cannot_be_reached_is_an_error_of_the_run(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match=r"cannot connect to 127\.0\.0\.1:1: connection refused"):
         run_load(two_subsets(1), tmp_path)

@@ -66,7 +66,8 @@ def broken_http(evidence: Evidence) -> Iterator[Finding]:
             (evidence.topology.gateway, evidence.gateway),
         )
         for entry in log
-        if _PROTOCOL_ERROR in entry.flags
+        # One that had begun is an answer that broke off.
+        if _PROTOCOL_ERROR in entry.flags and entry.status >= 500
     ]
     if refused:
         who = min(proxy for proxy, _ in refused)
