@@ -40,6 +40,7 @@ for command in (
     stacks.down,
     stacks.logs,
     reading.report,
+    reading.scenarios,
     reading.history,
     reading.schema,
     stacks.doctor,

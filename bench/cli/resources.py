@@ -14,6 +14,8 @@ from bench.cli.options import (
     FailOnName,
     Quiet,
     RoleName,
+    by_name,
+    each_by_name,
 )
 from bench.cli.parts import make_console
 from bench.errors import BenchError
@@ -23,7 +25,7 @@ _WHERE = "Folder of Istio YAML, with or without an inventory; or a file, or - fo
 
 
 def translate(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help=_WHERE)],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help=_WHERE, callback=by_name)],
     *,
     role: Annotated[RoleName, typer.Option(help="Which proxy of the path.")],
     config_source: Annotated[ConfigSourceName, typer.Option(help="Where endpoints come from.")],
@@ -52,6 +54,7 @@ def check(
     paths: Annotated[
         list[Path],
         typer.Argument(
+            callback=each_by_name,
             metavar="DIR...",
             help="Folders of Istio YAML, a scenario, files, or - for standard input: all are one mesh.",
         ),
@@ -120,7 +123,7 @@ def init(
 
 
 def diff(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help=_WHERE)],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help=_WHERE, callback=by_name)],
     *,
     config_dump: Annotated[
         list[str],
@@ -157,7 +160,7 @@ def diff(
 
 
 def explain(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help=_WHERE)],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help=_WHERE, callback=by_name)],
     *,
     url: Annotated[str, typer.Option(help="What the client calls.")],
     header: Annotated[list[str] | None, typer.Option("--header", "-H", help="'name: value'.")] = None,

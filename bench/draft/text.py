@@ -61,8 +61,8 @@ _LIMITS = (
 
 def _head(name: str, *, needs_containers: bool) -> list[str]:
     lines = [
-        "# Drafted by `egress-bench init` from the Istio YAML in istio/. It runs as it is: `egress-bench",
-        "# run` and this folder. What the YAML does not say is marked `assumed`; correct what you know better.",
+        "# Drafted by `egress-bench init` from the Istio YAML in istio/. It runs as it is: `egress-bench run` and",
+        "# this folder. What the YAML does not say is marked `assumed`; correct what you know better.",
         f"name: {name}",
     ]
     if needs_containers:
