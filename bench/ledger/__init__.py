@@ -13,7 +13,15 @@ from bench.ledger.peers import (
     PeerWatch,
     judge_peers,
 )
-from bench.ledger.reconcile import BLIND_TO, Books, ClientCounts, NodeBook, ProxyBook, account_of_counters
+from bench.ledger.reconcile import (
+    BLIND_TO,
+    Books,
+    ClientCounts,
+    NodeBook,
+    ProxyBook,
+    Through,
+    account_of_counters,
+)
 from bench.ledger.tally import NODE_FIELDS, PROXY_FIELDS, Ids, Ints, LogTally, Span, tally_log
 
 __all__ = [
@@ -41,6 +49,7 @@ __all__ = [
     "ProxyBook",
     "Residual",
     "Span",
+    "Through",
     "Upstream",
     "Window",
     "account_of_counters",

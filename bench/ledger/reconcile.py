@@ -55,17 +55,40 @@ class NodeBook:
 
 
 @dataclass(frozen=True, slots=True)
+class Through:
+    """Requests that proxies pass on without reading them: bytes, and what the client encrypts."""
+
+    nodes: tuple[str, ...]
+    """That may answer."""
+    sent: int
+    excused: int = 0
+    """Of them: at most so many need not stand in a node's log, since nothing of an answer came back."""
+
+
+@dataclass(frozen=True, slots=True)
 class Books:
     """All five."""
 
     client: ClientCounts
+    """Of all requests."""
     sidecar: ProxyBook
-    gateway: ProxyBook
+    """Of all sidecars of clients together."""
+    gateway: ProxyBook | None
+    """None: sidecars leave the mesh themselves."""
     to_gateway: tuple[str, ...]
-    """The sidecar's clusters that lead to the gateway."""
+    """The sidecars' clusters that lead to the gateway."""
     nodes: tuple[NodeBook, ...]
     cluster_nodes: Mapping[str, tuple[str, ...]]
-    """The gateway's cluster of each subset -> its nodes."""
+    """The cluster of each subset, of the proxy that leaves the mesh -> its nodes."""
+    read: ClientCounts | None = None
+    """Of the requests that proxies read; None: that is all of them."""
+    through: tuple[Through, ...] = ()
+    """The others."""
+
+    @property
+    def exit(self) -> ProxyBook:
+        """The proxies that leave the mesh."""
+        return self.gateway or self.sidecar
 
 
 BLIND_TO = tuple(BlindPair)
@@ -74,17 +97,18 @@ BLIND_TO = tuple(BlindPair)
 
 def account_of_counters(books: Books) -> Account:
     """Close every book that counters can close."""
-    return Account(
-        "counters",
-        (
-            _client(books.client),
+    kept: list[Balance] = [_client(books.client)]
+    if books.read is None or books.read.due:
+        kept += [
             _client_to_sidecar(books),
             *books_of_proxy(Book.SIDECAR_LISTENER, Book.SIDECAR_ROUTING, books.sidecar),
-            _sidecar_to_gateway(books),
-            *books_of_proxy(Book.GATEWAY_LISTENER, Book.GATEWAY_ROUTING, books.gateway),
-            *_nodes(books),
-        ),
-    )
+        ]
+        if books.gateway is not None:
+            kept += [
+                _sidecar_to_gateway(books, books.gateway),
+                *books_of_proxy(Book.GATEWAY_LISTENER, Book.GATEWAY_ROUTING, books.gateway),
+            ]
+    return Account("counters", (*kept, *_nodes(books)))
 
 
 def _client(client: ClientCounts) -> Balance:
@@ -108,16 +132,17 @@ def _client_to_sidecar(books: Books) -> Balance:
     if damages:
         return lost(Book.CLIENT_TO_SIDECAR, damages)
     seen = sum(Downstream.of(books.sidecar.window, p).total for p in books.sidecar.listeners)
-    gap = books.client.sent - (seen - books.sidecar.foreign)
-    excused = min(max(gap, 0), books.client.unanswered)
+    client = books.read or books.client
+    gap = client.sent - (seen - books.sidecar.foreign)
+    excused = min(max(gap, 0), client.unanswered)
     # A worker that died could not report what it had sent last, nor whether that was read.
-    unknown = max(-books.client.unreported, min(books.client.unreported, gap - excused))
+    unknown = max(-client.unreported, min(client.unreported, gap - excused))
     residuals = [
         Residual(Cause.NOT_CONNECTED, excused),
         Residual(Cause.WORKER_LOST, unknown),
         Residual(Cause.FOREIGN, -books.sidecar.foreign),
     ]
-    return balance(Book.CLIENT_TO_SIDECAR, books.client.sent, seen, residuals, remarks=_on_trust(excused))
+    return balance(Book.CLIENT_TO_SIDECAR, client.sent, seen, residuals, remarks=_on_trust(excused))
 
 
 def _on_trust(excused: int) -> tuple[LedgerNote, ...]:
@@ -167,41 +192,50 @@ def _routing(title: Book, book: ProxyBook, sides: Sequence[Downstream]) -> Balan
     return balance(title, total, attached, residuals, remarks=_on_trust(torn - least))
 
 
-def _sidecar_to_gateway(books: Books) -> Balance:
-    damages = (*books.sidecar.window.damages(), *books.gateway.window.damages())
+def _sidecar_to_gateway(books: Books, gateway: ProxyBook) -> Balance:
+    damages = (*books.sidecar.window.damages(), *gateway.window.damages())
     if damages:
         return lost(Book.SIDECAR_TO_GATEWAY, damages)
     ups = [Upstream.of(books.sidecar.window, cluster) for cluster in books.to_gateway]
     sent = sum(up.total for up in ups)
-    read = sum(Downstream.of(books.gateway.window, p).total for p in books.gateway.listeners)
-    gap = sent - (read - books.gateway.foreign)
+    read = sum(Downstream.of(gateway.window, p).total for p in gateway.listeners)
+    gap = sent - (read - gateway.foreign)
     # A connection that broke under a request: the gateway may never have read it.
     broken = min(max(gap, 0), sum(up.lost_on_the_way for up in ups))
-    residuals = [Residual(Cause.RESET, broken), Residual(Cause.FOREIGN, -books.gateway.foreign)]
+    residuals = [Residual(Cause.RESET, broken), Residual(Cause.FOREIGN, -gateway.foreign)]
     return balance(Book.SIDECAR_TO_GATEWAY, sent, read, residuals, remarks=_on_trust(broken))
 
 
 def _nodes(books: Books) -> Sequence[Balance]:
-    """One book for each group of clusters that share nodes."""
-    damages = books.gateway.window.damages()
+    """One book for each group of clusters, and of requests that are passed on, that share nodes."""
+    window = books.exit.window
     lines = {node.name: node for node in books.nodes}
+    passed = {f"{_PASSED}{number}": each for number, each in enumerate(books.through) if each.nodes}
+    behind = {**books.cluster_nodes, **{key: each.nodes for key, each in passed.items()}}
     balances = []
-    for clusters, names in _groups(books.cluster_nodes):
+    for keys, names in _groups(behind):
+        clusters = [key for key in keys if key not in passed]
+        through = [passed[key] for key in keys if key in passed]
+        book = Book.GATEWAY_TO_NODES if books.gateway is not None else Book.SIDECAR_TO_NODES
+        book = book if clusters else Book.CLIENT_TO_NODES
         missing = [name for name in names if name not in lines]
         found = [lines[name] for name in names if name in lines]
-        harm = (*damages, *(damage for node in found for damage in node.damages))
+        harm = (*(window.damages() if clusters else ()), *(each for node in found for each in node.damages))
         if harm or missing:
-            balances.append(lost(Book.GATEWAY_TO_NODES, harm, nodes=names))
+            balances.append(lost(book, harm, nodes=names))
             continue
-        ups = [Upstream.of(books.gateway.window, cluster) for cluster in clusters]
-        sent, read = sum(up.total for up in ups), sum(node.lines for node in found)
+        ups = [Upstream.of(window, cluster) for cluster in clusters]
+        sent = sum(up.total for up in ups) + sum(each.sent for each in through)
+        read = sum(node.lines for node in found)
         foreign = sum(node.foreign for node in found)
-        broken = min(max(sent - read + foreign, 0), sum(up.lost_on_the_way for up in ups))
+        excused = sum(up.lost_on_the_way for up in ups) + sum(each.excused for each in through)
+        broken = min(max(sent - read + foreign, 0), excused)
         residuals = [Residual(Cause.RESET, broken), Residual(Cause.FOREIGN, -foreign)]
-        balances.append(
-            balance(Book.GATEWAY_TO_NODES, sent, read, residuals, remarks=_on_trust(broken), nodes=names)
-        )
+        balances.append(balance(book, sent, read, residuals, remarks=_on_trust(broken), nodes=names))
     return balances
+
+
+_PASSED = "passed on "
 
 
 def _groups(

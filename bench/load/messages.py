@@ -78,6 +78,12 @@ class Delta(_Message):
     """Counts a participant's reports from 1, so that a lost one is noticed."""
     buckets: tuple[BucketDelta, ...]
     connects: Packed | None = None
+    handshakes: Packed | None = None
+    """TLS handshakes of the client, timed from the TCP connection on."""
+    first_bytes: Packed | None = None
+    """Of exchanges of bytes: from the start of the connection until the first byte of the answer."""
+    received: int = 0
+    """Bytes of their answers."""
     examples: tuple[Example, ...] = ()
     usage: UsageSoFar | None = None
 

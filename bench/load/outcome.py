@@ -67,6 +67,12 @@ class Generator(_Model):
     """Connections opened, the first ones included."""
     connect_time: str | None = None
     """Histogram of connect times."""
+    handshake_time: str | None = None
+    """Histogram of the client's own TLS handshakes, from the TCP connection on; None: it made none."""
+    first_byte_time: str | None = None
+    """Of exchanges of bytes: from the start of the connection to the first byte; None: there were none."""
+    received_bytes: int | None = None
+    """Of their answers."""
     involuntary_context_switches: int | None = None
     mean_in_flight: float | None = None
     """Sampled, for Little's law: requests on a connection, over the measured stages."""

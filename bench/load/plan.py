@@ -7,11 +7,31 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from bench.headers import ID_HEADER, NODE_HEADER
-from bench.scenario import Connections, Schedule
+from bench.scenario import Connections, Protocol, Schedule
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
+
+
+class TargetTls(_Model):
+    """TLS towards the target. Always verified."""
+
+    server_name: str
+    ca: str
+    certificate: str | None = None
+    private_key: str | None = None
+    alpn: tuple[str, ...] = ("http/1.1",)
+    """Protocols that the client offers, the first of which it insists on; none: it offers none."""
+
+
+class Target(_Model):
+    """Where the requests go, and the Host they name."""
+
+    address: str
+    port: int
+    host: str
+    tls: TargetTls | None = None
 
 
 class Expectation(_Model):
@@ -26,6 +46,10 @@ class Expectation(_Model):
     body_exact: str | None = None
     body_sha256: dict[str, str] = Field(default_factory=dict)
     """Node -> SHA-256 (hex) of the only right body of its answers; nodes without an entry are not checked."""
+    grpc_status: int = 0
+    """Of a gRPC answer."""
+    until: Literal["line", "close"] | int = "line"
+    """Where an answer of bytes ends: at the end of a line, with the connection, or after so many bytes."""
 
 
 class RequestKind(_Model):
@@ -38,8 +62,11 @@ class RequestKind(_Model):
     host: str | None = None
     """The Host that it names; None: the target's."""
     headers: tuple[tuple[str, str], ...] = ()
-    body: str = ""
+    body: bytes = b""
     expect: Expectation = Expectation()
+    protocol: Protocol = "http/1.1"
+    target: Target | None = None
+    """Where it goes; None: to the plan's target."""
 
 
 class Stage(_Model):
@@ -49,24 +76,6 @@ class Stage(_Model):
     kind: Literal["warm_up", "measure"]
     duration_s: float = Field(gt=0)
     schedule: Schedule
-
-
-class TargetTls(_Model):
-    """TLS towards the target. Always verified."""
-
-    server_name: str
-    ca: str
-    certificate: str | None = None
-    private_key: str | None = None
-
-
-class Target(_Model):
-    """Where the requests go, and the Host they name."""
-
-    address: str
-    port: int
-    host: str
-    tls: TargetTls | None = None
 
 
 class LoadPlan(_Model):
@@ -98,3 +107,7 @@ class LoadPlan(_Model):
     """Address on which workers are awaited; for remote ones an address of this machine or ``0.0.0.0``."""
     master_port: int | None = Field(default=None, ge=1, le=65535)
     """Port on which workers are awaited; None: a free one, or 5557 if remote ones are to come."""
+
+    def target_of(self, kind: RequestKind) -> Target:
+        """Where requests of *kind* go."""
+        return kind.target or self.target

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import psutil
@@ -21,6 +21,7 @@ from bench.ledger import (
     ClientCounts,
     NodeBook,
     ProxyBook,
+    Through,
     Upstream,
     Window,
     account_of_counters,
@@ -37,6 +38,8 @@ from bench.result import (
     LedgerDamage,
     LedgerLevel,
     LedgerResult,
+    MissingBook,
+    MissingCode,
     Reason,
     ReasonCode,
 )
@@ -83,8 +86,7 @@ class Bookkeeper:
         Raises:
             StackError: a part that must run does not.
         """
-        names = (self._topology.sidecar, self._topology.gateway)
-        parts = [self._stack.component(name) for name in names]
+        parts = [self._stack.component(name) for name in self._topology.proxies]
         return Readings(
             counters={part.name: _counters(part) for part in parts},
             instances={part.name: _instance(part) for part in parts},
@@ -101,15 +103,21 @@ class Bookkeeper:
         self._settle()
         nodes = [part for part in self._stack.components() if part.role == "node"]
         time.sleep(max(0.0, ended_at + 1.5 * FLUSH_INTERVAL_S - time.monotonic()))
-        account = self._account(before, nodes, load.run_id, outcome)
+        account = self._account(before, nodes, load, outcome)
         if not account.is_balanced or self._matcher is not None:
             # A busy machine may flush late: look again when the logs are quiet for sure.
             self._flush()
-            account = self._account(before, nodes, load.run_id, outcome)
+            account = self._account(before, nodes, load, outcome)
         counts = client_counts(outcome)
         books = [book_of(balance, "counters") for balance in account.balances]
         if self._matcher is None:
-            return LedgerResult(level="counters", books=tuple(books), requests=counts.due, blind_to=BLIND_TO)
+            return LedgerResult(
+                level="counters",
+                books=tuple(books),
+                requests=counts.due,
+                missing=_missing(load, has_gateway=self._topology.has_gateway),
+                blind_to=BLIND_TO,
+            )
         try:
             found = self._matcher.match(before.logs, load, outcome)
         except MeasurementError as error:
@@ -130,26 +138,32 @@ class Bookkeeper:
         )
 
     def _account(
-        self, before: Readings, nodes: list[Component], run_id: str, outcome: LoadOutcome
+        self, before: Readings, nodes: list[Component], load: LoadPlan, outcome: LoadOutcome
     ) -> Account:
         after = self.read()
         topology = self._topology
-        gateway = _proxy_book(topology.gateway, topology.gateway_clusters, before, after)
+        sidecar = _proxy_book(topology.clients, topology.sidecar_clusters, before, after)
+        gateway = None
+        if topology.has_gateway:
+            gateway = _proxy_book((topology.gateway,), topology.gateway_clusters, before, after)
+        passed = passed_on(load)
         return account_of_counters(
             Books(
                 client=client_counts(outcome),
-                sidecar=_proxy_book(topology.sidecar, topology.sidecar_clusters, before, after),
+                sidecar=sidecar,
                 gateway=gateway,
                 to_gateway=topology.to_gateway,
-                nodes=tuple(_node_book(node, before.logs.get(node.name), run_id) for node in nodes),
-                cluster_nodes=_without_idle(topology.cluster_nodes, gateway.window),
+                nodes=tuple(_node_book(node, before.logs.get(node.name), load.run_id) for node in nodes),
+                cluster_nodes=_without_idle(topology.cluster_nodes, (gateway or sidecar).window),
+                read=client_counts(outcome, without=passed) if passed else None,
+                through=_through(load, outcome, passed),
             )
         )
 
     def _settle(self) -> None:
         """Wait until no proxy has a request under way; what stays is named by the books."""
         deadline = time.monotonic() + _SETTLE_S
-        for name in (self._topology.sidecar, self._topology.gateway):
+        for name in self._topology.proxies:
             part = self._stack.component(name)
             while time.monotonic() < deadline:
                 counters = _counters(part)
@@ -172,9 +186,45 @@ class Bookkeeper:
             return
 
 
-def client_counts(outcome: LoadOutcome) -> ClientCounts:
-    """What the generator says of a whole trial, all stages together."""
-    counts = [subset.counts for stage in outcome.stages for subset in stage.subsets]
+def passed_on(load: LoadPlan) -> frozenset[str]:
+    """Names of the requests that proxies pass on without reading them."""
+    return frozenset(
+        kind.name
+        for kind in load.requests
+        if kind.protocol == "bytes" or load.target_of(kind).tls is not None
+    )
+
+
+def _through(load: LoadPlan, outcome: LoadOutcome, passed: frozenset[str]) -> tuple[Through, ...]:
+    """What was sent of those, by the nodes that may answer."""
+    found = []
+    for kind in load.requests:
+        if kind.name in passed:
+            counts = client_counts(outcome, without={each.name for each in load.requests} - {kind.name})
+            found.append(Through(kind.expect.nodes, counts.sent, counts.unanswered + counts.unreported))
+    return tuple(found)
+
+
+def _missing(load: LoadPlan, *, has_gateway: bool) -> tuple[MissingBook, ...]:
+    """Which books this traffic cannot have."""
+    passed = passed_on(load)
+    found = []
+    if passed:
+        names = tuple(kind.name for kind in load.requests if kind.name in passed)
+        found.append(MissingBook(code=MissingCode.PASSED_ON, requests=names))
+    if not has_gateway:
+        found.append(MissingBook(code=MissingCode.NO_GATEWAY))
+    alone = tuple(kind.name for kind in load.requests if kind.name in passed and not kind.expect.nodes)
+    if alone:
+        found.append(MissingBook(code=MissingCode.NO_NODE, requests=alone))
+    return tuple(found)
+
+
+def client_counts(outcome: LoadOutcome, *, without: Collection[str] = ()) -> ClientCounts:
+    """What the generator says of a whole trial, all stages together, but for the requests *without*."""
+    counts = [
+        subset.counts for stage in outcome.stages for subset in stage.subsets if subset.name not in without
+    ]
     by_code: Counter[ReasonCode] = Counter()
     for part in counts:
         for key, count in part.reasons.items():
@@ -228,13 +278,16 @@ def _instance(part: Component) -> str:
         return f"process {part.pid}, ended"
 
 
-def _proxy_book(proxy: str, clusters: tuple[str, ...], before: Readings, after: Readings) -> ProxyBook:
+def _proxy_book(
+    proxies: Sequence[str], clusters: tuple[str, ...], before: Readings, after: Readings
+) -> ProxyBook:
+    """The book of *proxies* together: their counters add up."""
     window = Window(
-        proxy,
-        before.counters[proxy],
-        after.counters[proxy],
-        before.instances[proxy],
-        after.instances[proxy],
+        ", ".join(proxies),
+        _added_up(before, proxies),
+        _added_up(after, proxies),
+        "; ".join(before.instances[each] for each in proxies),
+        "; ".join(after.instances[each] for each in proxies),
     )
     ending, beginning = _MANAGER
     managers = tuple(
@@ -243,6 +296,17 @@ def _proxy_book(proxy: str, clusters: tuple[str, ...], before: Readings, after: 
         if name.startswith(beginning) and name.endswith(ending) and not name.startswith(_OWN)
     )
     return ProxyBook(window, managers, clusters)
+
+
+def _added_up(readings: Readings, proxies: Sequence[str]) -> Mapping[str, int]:
+    """The counters of all; none if one of them did not answer: sums without it would be wrong."""
+    each = [readings.counters[proxy] for proxy in proxies]
+    if len(each) == 1:
+        return each[0]
+    total: Counter[str] = Counter()
+    for counters in each:
+        total.update(counters)
+    return total if all(each) else {}
 
 
 def _without_idle(
@@ -269,8 +333,10 @@ def _node_book(node: Component, mark: LogMark | None, run_id: str) -> NodeBook:
         found = mark.count_since(f'"id":"{run_id}/'.encode())
     except MeasurementError as error:
         return NodeBook(node.name, 0, damages=(_truncated(f"{node.name}: {error.what}"),))
+    # Lines of bytes bear no id: whose they are is not known, and nobody else calls these nodes.
+    foreign = found.lines - found.marked if node.protocol != "bytes" else 0
     torn = (_truncated(f"{node.name}: the last line has no end"),) if found.is_torn else ()
-    return NodeBook(node.name, found.lines, found.lines - found.marked, torn)
+    return NodeBook(node.name, found.lines, foreign, torn)
 
 
 def _truncated(detail: str) -> LedgerDamage:

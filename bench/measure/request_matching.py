@@ -173,6 +173,18 @@ def require_matchable(traffic: Traffic) -> None:
     Raises:
         InputError: a closed loop of several workers leaves holes in the sequence that nobody can tell.
     """
+    unseen = [each.name for each in traffic.mix if not each.is_plain_http]
+    if unseen:
+        raise InputError(
+            f"proxies pass on {', '.join(unseen)} without reading requests: their logs have no ids to match.",
+            remedy="Use `--ledger counters`.",
+        )
+    if traffic.gateway is None or len(traffic.senders) > 1:
+        raise InputError(
+            "ids are matched along one sidecar and one gateway; this traffic has "
+            f"{'no gateway' if traffic.gateway is None else 'several clients'}.",
+            remedy="Use `--ledger counters`.",
+        )
     if isinstance(traffic.schedule, Closed) and traffic.workers > 1:
         raise InputError(
             "the ids of a closed loop of several workers are not consecutive and cannot be matched.",

@@ -6,14 +6,14 @@ ledger judges.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
 
 from bench.placement import Address
 from bench.preparation import Prepared
-from bench.translate import ConfigSource, ProxyConfig
+from bench.translate import ConfigSource, ProxyConfig, reachable_clusters
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,40 +21,82 @@ class Topology:
     """The path of the load, hop by hop."""
 
     sidecar: str
+    """The first of ``sidecars``."""
     gateway: str
+    """The proxy that leaves the mesh: the sidecar itself where there is no gateway."""
     sidecar_clusters: tuple[str, ...]
-    """All clusters of the sidecar."""
+    """All clusters of the sidecars."""
     gateway_clusters: tuple[str, ...]
     to_gateway: tuple[str, ...]
-    """The sidecar's clusters with an endpoint that is the gateway."""
+    """The sidecars' clusters with an endpoint that is the gateway."""
     cluster_nodes: Mapping[str, tuple[str, ...]]
-    """The gateway's clusters with nodes behind them -> the names of the nodes."""
+    """The clusters with nodes behind them of the proxies that leave the mesh -> the names of the nodes."""
+    sidecars: tuple[str, ...] = ()
+    """All that clients drive; empty: ``sidecar`` alone."""
+    has_gateway: bool = True
+
+    @property
+    def clients(self) -> tuple[str, ...]:
+        """The sidecars of all clients."""
+        return self.sidecars or (self.sidecar,)
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """All on the way, each once."""
+        return (*self.clients, self.gateway) if self.has_gateway else self.clients
 
 
 def topology_of(prepared: Prepared, source: ConfigSource) -> Topology:
     """The topology of the scenario's load."""
     scenario = prepared.loaded.scenario
     traffic = scenario.traffic
-    sidecar = prepared.configs[traffic.client, source]
-    gateway = prepared.configs[traffic.exit, source]
-    gateway_ip = scenario.inventory.proxies[traffic.exit].ip
+    sidecars = [prepared.configs[name, source] for name in traffic.senders]
+    exits = [prepared.configs[name, source] for name in traffic.exits]
     nodes = {each: name for name, node in scenario.nodes.items() for each in node.plays}
-    behind = {
-        cluster: tuple(sorted({nodes[address] for address in addresses if address in nodes}))
-        for cluster, addresses in _endpoints(gateway).items()
-    }
+    behind: dict[str, set[str]] = {}
+    for config in exits:
+        for cluster, addresses in _of_requests(config).items():
+            behind.setdefault(cluster, set()).update(nodes[each] for each in addresses if each in nodes)
+    gateway_ip = scenario.inventory.proxies[traffic.gateway].ip if traffic.gateway is not None else None
+    to_gateway = [
+        cluster
+        for sidecar in sidecars
+        for cluster, addresses in _of_requests(sidecar).items()
+        if any(ip == gateway_ip for ip, _ in addresses)
+    ]
     return Topology(
         sidecar=traffic.client,
         gateway=traffic.exit,
-        sidecar_clusters=tuple(cluster.name for cluster in sidecar.clusters),
-        gateway_clusters=tuple(cluster.name for cluster in gateway.clusters),
-        to_gateway=tuple(
-            cluster
-            for cluster, addresses in _endpoints(sidecar).items()
-            if any(ip == gateway_ip for ip, _ in addresses)
-        ),
-        cluster_nodes={cluster: names for cluster, names in behind.items() if names},
+        sidecar_clusters=_names(sidecars),
+        gateway_clusters=_names(exits),
+        to_gateway=tuple(dict.fromkeys(to_gateway)),
+        cluster_nodes={cluster: tuple(sorted(names)) for cluster, names in behind.items() if names},
+        sidecars=traffic.senders,
+        has_gateway=traffic.gateway is not None,
     )
+
+
+def _names(configs: Iterable[ProxyConfig]) -> tuple[str, ...]:
+    return tuple(
+        dict.fromkeys(
+            cluster.name
+            for config in configs
+            for cluster in config.clusters
+            if cluster.name not in _only_of_bytes(config)
+        )
+    )
+
+
+def _of_requests(config: ProxyConfig) -> dict[str, tuple[Address, ...]]:
+    """Endpoints of the clusters whose requests Envoy counts."""
+    passed = _only_of_bytes(config)
+    return {name: ends for name, ends in _endpoints(config).items() if name not in passed}
+
+
+def _only_of_bytes(config: ProxyConfig) -> frozenset[str]:
+    """Clusters that only TCP proxies lead to: what Envoy counts there as a request is a connection."""
+    by_http = reachable_clusters((), config.routes)
+    return frozenset(reachable_clusters(config.listeners, ())) - frozenset(by_http)
 
 
 def _endpoints(config: ProxyConfig) -> dict[str, tuple[Address, ...]]:

@@ -23,19 +23,23 @@ def unmet_demands(
     lines = {name: locate("tls", "credentials", name) for name in scenario.tls.credentials}
     yield from credential_problems(scenario, folder, lines)
     for config in configs:
-        if config.proxy == scenario.traffic.client:
-            yield from _missing_listener(scenario, config, locate)
+        yield from _missing_listeners(scenario, config, locate)
         yield from _missing_files(scenario, config, locate)
 
 
-def _missing_listener(scenario: Scenario, config: ProxyConfig, locate: Locate) -> Iterator[Problem]:
-    port = scenario.traffic.port
+def _missing_listeners(scenario: Scenario, config: ProxyConfig, locate: Locate) -> Iterator[Problem]:
     ports = sorted({address[1] for address in config.listener_addresses})
-    if port not in ports:
-        listed = ", ".join(map(str, ports)) or "none"
+    listed = ", ".join(map(str, ports)) or "none"
+    told: set[int] = set()
+    for request in scenario.traffic.mix:
+        if request.client != config.proxy or request.port in ports or request.port in told:
+            continue
+        told.add(request.port)
+        own = request.written.url is not None
         yield Problem(
-            locate("traffic", "url"),
-            f"the client calls port {port}, and {config.proxy} has no listener there; its ports: {listed}.",
+            locate("traffic", "requests", request.key, "url") if own else locate("traffic", "url"),
+            f"the client calls port {request.port}, and {config.proxy} has no listener there;"
+            f" its ports: {listed}.",
             "Call a port that the Istio resources open for it.",
         )
 

@@ -9,33 +9,46 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import UpstreamT
 
 from bench.placement import Address, same_endpoint
 from bench.preparation.stand_ins import endpoints_of
+from bench.scenario import MixedRequest
 from bench.stack import NodeTls
 from bench.translate import ProxyConfig, reachable_clusters, unpack
 
 _LEVELS: tuple[NodeTls, ...] = ("none", "simple", "mutual")
 
 
-def spoken_to(plays: Address, configs: Iterable[ProxyConfig]) -> NodeTls:
+def spoken_to(plays: Address, configs: Iterable[ProxyConfig], *, carries_bytes: bool = False) -> NodeTls:
     """What the clusters that HTTP routes lead to speak to the endpoint *plays*.
 
     The first proxy of *configs* that leads there decides: ``mutual`` where all its clusters present a
     certificate, ``none`` where one speaks plain text. Where none leads there: ``mutual``. What clients send
-    through TCP proxies is their own affair, and decides nothing here.
+    through TCP proxies is their own affair, and decides nothing here; unless it *carries_bytes* that clients
+    send in the clear: then the clusters of TCP proxies decide, which may speak TLS.
     """
     wanted = same_endpoint(plays)
     for config in configs:
         found: set[NodeTls] = set()
-        by_http = reachable_clusters((), config.routes)
+        looked_at = reachable_clusters(config.listeners if carries_bytes else (), config.routes)
         assignments = {each.cluster_name: each for each in config.endpoints}
         for cluster in config.clusters:
             assignment = cluster.load_assignment or assignments.get(cluster.name)
-            if cluster.name not in by_http or assignment is None:
+            if cluster.name not in looked_at or assignment is None:
                 continue
             if any(same_endpoint(each) == wanted for each in endpoints_of(assignment)):
                 found.add(_spoken_by(cluster))
         if found:
             return next(level for level in _LEVELS if level in found)
-    return "mutual"
+    return "none" if carries_bytes else "mutual"
+
+
+def spoken_by_clients(node: str, mix: Iterable[MixedRequest]) -> NodeTls | None:
+    """What clients speak to *node* through proxies that pass bytes on; None: no such request expects it."""
+    found: set[NodeTls] = set()
+    for request in mix:
+        if node in request.expect.nodes and not request.is_plain_http:
+            tls = request.tls
+            found.add("none" if tls is None else "mutual" if tls.client_certificate else "simple")
+    levels: tuple[NodeTls, ...] = ("none", "simple", "mutual")
+    return next((level for level in levels if level in found), None)
 
 
 def _spoken_by(cluster: Cluster) -> NodeTls:

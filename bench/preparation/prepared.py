@@ -15,11 +15,12 @@ from bench.istio.inventory import Proxy
 from bench.istio.problem import InvalidResourcesError, Problem
 from bench.istio.registry import Registry
 from bench.placement import ConfigFile, Placement
+from bench.preparation.behaviour import behaviour_of
 from bench.preparation.credentials import credential_paths
 from bench.preparation.demands import unmet_demands
-from bench.preparation.node_tls import spoken_to
+from bench.preparation.node_tls import spoken_by_clients, spoken_to
 from bench.preparation.stand_ins import MissingStandIn, missing_stand_ins
-from bench.preparation.unsupported import unsupported
+from bench.preparation.virtual_addresses import virtual_addresses
 from bench.scenario import Scenario, resources_of
 from bench.scenario.folder import inventory_of
 from bench.scenario.load import LoadedScenario
@@ -108,6 +109,7 @@ class Prepared:
                 NodeSpec(
                     name=node,
                     plays=spec.address,
+                    behaviour=behaviour_of(spec),
                     also=spec.plays[1:],
                     page=spec.word(node),
                     tls=self.node_tls(node, source),
@@ -121,13 +123,20 @@ class Prepared:
             resource_limits=_resource_limits(scenario),
             connections=scenario.traffic.connections.count,
             workers=scenario.traffic.workers,
+            called=virtual_addresses(self.registry, (each.host for each in scenario.traffic.mix)),
             names=tuple(dict.fromkeys(each.host for each in scenario.traffic.mix)),
         )
 
     def node_tls(self, node: str, source: ConfigSource = "static") -> NodeTls:
-        """What *node* speaks: as the scenario says, else as the proxies of *source* speak to it."""
-        spec = self.loaded.scenario.nodes[node]
-        return spec.tls or spoken_to(spec.address, self._gateways_first(source))
+        """What *node* speaks: as the scenario says, else what its clients do, else what the proxies do."""
+        scenario = self.loaded.scenario
+        spec = scenario.nodes[node]
+        by_clients = spoken_by_clients(node, scenario.traffic.mix)
+        if spec.tls is not None:
+            return spec.tls
+        if by_clients is not None and by_clients != "none":
+            return by_clients
+        return spoken_to(spec.address, self._gateways_first(source), carries_bytes=by_clients is not None)
 
     def files(self, proxy: str, material: Material) -> dict[str, Path]:
         """File name in the Istio resources -> the file that *proxy* finds under it."""
@@ -156,7 +165,7 @@ class Prepared:
                 max_requests_per_connection=variation.max_requests_per_connection,
                 max_session_keys=variation.max_session_keys,
             )
-        elif name == self.loaded.scenario.traffic.client and variation.sidecar_access_log is not None:
+        elif name in self.loaded.scenario.traffic.senders and variation.sidecar_access_log is not None:
             options = replace(options, access_log=AccessLogOptions(variation.sidecar_access_log))
         return ProxySpec(
             name=name,
@@ -203,8 +212,6 @@ def prepare(loaded: LoadedScenario) -> Prepared:
         served: tuple[ConfigSource, ...] = ("ads", "ads-delta")
         for source in served:
             configs[proxy, source] = replace(configs[proxy, "eds"], config_source=source)
-    for problem in unsupported(loaded.scenario, loaded.position):
-        raise InputError(problem.what, where=problem.where, remedy=problem.remedy)
     static = [configs[proxy, "static"] for proxy in inventory.proxies]
     for problem in unmet_demands(loaded.scenario, static, loaded.position, loaded.folder):
         raise InputError(problem.what, where=problem.where, remedy=problem.remedy)

@@ -41,8 +41,9 @@ from bench.result.ledger import (
     LedgerLevel,
     LedgerNote,
     LedgerResult,
+    MissingBook,
 )
-from bench.result.ledger_codes import BlindPair, Book, Cause, DamageCode, NoteCode
+from bench.result.ledger_codes import BlindPair, Book, Cause, DamageCode, MissingCode, NoteCode
 from bench.result.load import (
     Comparison,
     ComponentCost,
@@ -100,6 +101,8 @@ __all__ = [
     "LimitCheck",
     "MachineUse",
     "MemoryUse",
+    "MissingBook",
+    "MissingCode",
     "MixResult",
     "NodeShare",
     "NoteCode",

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from bench.result.base import Model
-from bench.result.ledger_codes import NOTES, BlindPair, Book, Cause, DamageCode, NoteCode
+from bench.result.ledger_codes import NOTES, BlindPair, Book, Cause, DamageCode, MissingCode, NoteCode
 
 LedgerLevel = Literal["counters", "full"]
 """``counters``: what each hop counted. ``full``: each request id, matched across the logs of all hops."""
@@ -68,7 +68,7 @@ class LedgerBook(Model):
     @property
     def title(self) -> str:
         """What it is called."""
-        if self.book is Book.GATEWAY_TO_NODES:
+        if self.book in (Book.GATEWAY_TO_NODES, Book.SIDECAR_TO_NODES, Book.CLIENT_TO_NODES):
             return f"{self.book.text} {', '.join(self.nodes) or 'nodes'}"
         return self.book.text
 
@@ -102,6 +102,19 @@ class ConnectionProof(Model):
         )
 
 
+class MissingBook(Model):
+    """Requests that lack books which others have."""
+
+    code: MissingCode
+    requests: tuple[str, ...] = ()
+    """Their names; empty: all of them."""
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return f"{', '.join(self.requests)}: {self.code.text}" if self.requests else self.code.text
+
+
 class LedgerResult(Model):
     """The account of one trial, from before its warm-up until all was answered."""
 
@@ -110,6 +123,8 @@ class LedgerResult(Model):
     books: tuple[LedgerBook, ...]
     requests: int
     """Due in the whole trial, warm-up included."""
+    missing: tuple[MissingBook, ...] = ()
+    """Books that this traffic cannot have, and why."""
     blind_to: tuple[BlindPair, ...] = ()
     """Pairs of errors that this level cannot tell from none."""
     matching_s: float | None = None

@@ -17,6 +17,8 @@ class Book(StrEnum):
     GATEWAY_LISTENER = "gateway-listener"
     GATEWAY_ROUTING = "gateway-routing"
     GATEWAY_TO_NODES = "gateway-to-nodes"
+    SIDECAR_TO_NODES = "sidecar-to-nodes"
+    CLIENT_TO_NODES = "client-to-nodes"
     RIGHT_NODES = "right-nodes"
     ANSWERS = "answers"
     SIDECAR_FLAGS = "sidecar-flags"
@@ -107,6 +109,19 @@ class NoteCode(StrEnum):
     """Written by an older version, which stored sentences."""
 
 
+class MissingCode(StrEnum):
+    """Why a shape of traffic lacks a book that others have."""
+
+    PASSED_ON = "passed-on"
+    NO_GATEWAY = "no-gateway"
+    NO_NODE = "no-node"
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return _MISSING[self]
+
+
 class BlindPair(StrEnum):
     """Two errors of equal number that level ``counters`` takes for none."""
 
@@ -130,6 +145,8 @@ _BOOKS: Final[dict[Book, tuple[str, str, str]]] = {
     Book.GATEWAY_LISTENER: ("gateway listener", "read", "answered"),
     Book.GATEWAY_ROUTING: ("gateway routing", "read", "attempts given a connection"),
     Book.GATEWAY_TO_NODES: ("gateway to", "sent by the gateway", "lines of the nodes"),
+    Book.SIDECAR_TO_NODES: ("sidecars to", "sent by the sidecars", "lines of the nodes"),
+    Book.CLIENT_TO_NODES: ("client, passed on, to", "sent by the client", "lines of the nodes"),
     Book.RIGHT_NODES: ("node of each request", "ids at a node", "at the right node"),
     Book.ANSWERS: ("answer of each request", "answered rightly at the client", "of these at a node"),
     Book.SIDECAR_FLAGS: ("sidecar response flags", "ids in the log", "without a flag that ends a request"),
@@ -186,6 +203,15 @@ NOTES: Final[dict[NoteCode, str]] = {
     NoteCode.CLOCK_BACK: "{part}: its clock went back {count:,} times, by up to {detail} s",
     NoteCode.TAKEN_ON_TRUST: "{count:,} requests are excused by number; level full excuses one by one",
     NoteCode.TEXT: "{detail}",
+}
+
+_MISSING: Final[dict[MissingCode, str]] = {
+    MissingCode.PASSED_ON: (
+        "no books of sidecar and gateway: proxies pass on what is no HTTP, or what the client encrypts, and"
+        " count no requests of it; these are held against the lines of the nodes' logs alone"
+    ),
+    MissingCode.NO_GATEWAY: "no books of a gateway: sidecars leave the mesh themselves",
+    MissingCode.NO_NODE: "no book at the far end: no node of this scenario is expected to answer",
 }
 
 _PAIRS: Final[dict[BlindPair, str]] = {

@@ -36,10 +36,12 @@ class ReasonCode(StrEnum):
     BROKEN = "broken-before-answer"
     # Failed: an answer had begun, so the request was read by somebody.
     ANSWER_CUT = "answer-cut"
+    STREAM_RESET = "stream-reset"
     TIMEOUT = "timeout"
     PROTOCOL = "protocol"
     # Failed: a whole answer, and not the right one.
     STATUS = "status"
+    GRPC_STATUS = "grpc-status"
     WRONG_ID = "wrong-id"
     NO_ID = "no-id"
     NO_NODE = "no-node"
@@ -75,8 +77,10 @@ _TEXTS: Final[Mapping[ReasonCode, str]] = MappingProxyType(
         ReasonCode.BROKEN: "connection broken before the answer: {}",
         ReasonCode.ANSWER_CUT: "connection {} in the middle of the answer",
         ReasonCode.TIMEOUT: "timeout",
+        ReasonCode.STREAM_RESET: "stream reset ({})",
         ReasonCode.PROTOCOL: "{}",
         ReasonCode.STATUS: "status {}",
+        ReasonCode.GRPC_STATUS: "gRPC status {}",
         ReasonCode.WRONG_ID: "answer to another request",
         ReasonCode.NO_ID: "no {} in the answer",
         ReasonCode.NO_NODE: "no {} in the answer",

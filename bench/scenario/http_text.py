@@ -30,13 +30,13 @@ def target_fault(target: str) -> str | None:
     return f"{wrong!r} cannot stand in a path; percent-encode it"
 
 
-def body_fault(headers: Iterable[tuple[str, str]], body: str) -> str | None:
+def body_fault(headers: Iterable[tuple[str, str]], body: str | bytes) -> str | None:
     """What makes *headers* contradict the *body*; None: nothing.
 
     The receiver would wait for more, or read the rest as another request.
     """
     try:
-        length = len(body.encode())
+        length = len(body.encode() if isinstance(body, str) else body)
     except UnicodeEncodeError as error:
         return f"{error.object[error.start : error.end]!r} cannot stand in a body"
     for name, value in headers:

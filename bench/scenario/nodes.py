@@ -108,7 +108,8 @@ class Node(_Written):
         if isinstance(self.delay, float) and not 0 <= self.delay <= LONGEST_DELAY_MS:
             raise ValueError(f"delay: {self.delay:g} ms is not between 0 and {LONGEST_DELAY_MS:g}")
         if self.protocol == "bytes":
-            given = {"size", "delay", "faults"} & self.model_fields_set
+            written = {"size": self.size is not None, "delay": self.delay, "faults": self.faults}
+            given = [name for name, is_given in written.items() if is_given]
             if given:
                 raise ValueError(
                     f"a node of bytes answers with what it was sent: leave out {', '.join(sorted(given))}"

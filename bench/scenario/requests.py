@@ -80,6 +80,8 @@ class Expect(_Written):
     body_contains: str | None = Field(default=None, min_length=1)
     grpc_status: int = Field(default=0, ge=0, le=16)
     """Of a gRPC answer; 0 is OK."""
+    until: Literal["line", "close"] | Annotated[int, Field(gt=0)] = "line"
+    """Where an answer of bytes ends: at the end of a line, with the connection, or after so many bytes."""
 
     @model_validator(mode="before")
     @classmethod
@@ -146,7 +148,7 @@ class Request(_Written):
         if self.body and self.body_base64:
             raise ValueError("body and body_base64 are both given: write one of them")
         if self.protocol == "grpc":
-            if "method" in self.model_fields_set and self.method != "POST":
+            if self.method not in ("GET", "POST"):
                 raise ValueError("gRPC is always a POST: leave method out")
         elif not self.body_base64:
             fault = body_fault(self.headers.items(), self.body)
@@ -249,9 +251,13 @@ def misfit(request: Request, url: str) -> str | None:
     """What in *request* does not go with its URL, for people; None: nothing."""
     scheme = urlsplit(url).scheme
     if scheme in ("tcp", "tls"):
-        given = [
-            name for name in ("protocol", "path", "headers", "method") if name in request.model_fields_set
-        ]
+        written = {
+            "protocol": request.protocol is not None,
+            "path": request.path is not None,
+            "headers": bool(request.headers),
+            "method": request.method != "GET",
+        }
+        given = [name for name, is_given in written.items() if is_given]
         if given:
             return f"{scheme}:// carries bytes, not HTTP: leave out {_list(given)}"
     if scheme in ("http", "tcp") and request.tls is not None:

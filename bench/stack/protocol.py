@@ -19,9 +19,40 @@ NodeTls = Literal["none", "simple", "mutual"]
 """What a node speaks: plain text, TLS, or TLS with a demand for the client's certificate."""
 
 
+NodeProtocol = Literal["http/1.1", "http/2", "grpc", "bytes"]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeBehaviour:
+    """How a node answers; each part of a mixture has a share, and the shares add up to one."""
+
+    protocol: NodeProtocol = "http/1.1"
+    greets: bool = False
+    """Of ``bytes``: it speaks first."""
+    sizes: tuple[tuple[int, float], ...] = ()
+    """Bytes of the body and their share; empty: the welcome page."""
+    delays: tuple[tuple[float, float], ...] = ()
+    """Milliseconds before the answer and their share; empty: none."""
+    faults: tuple[tuple[int | None, float], ...] = ()
+    """Status and the share of requests that get it; None: the connection is reset."""
+
+    @property
+    def is_http2(self) -> bool:
+        """Whether it speaks HTTP/2."""
+        return self.protocol in ("http/2", "grpc")
+
+    @property
+    def is_http(self) -> bool:
+        """Whether it speaks HTTP at all."""
+        return self.protocol != "bytes"
+
+
+PLAIN_NODE = NodeBehaviour()
+
+
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """One nginx, by default behind mutual TLS."""
+    """One server that stands in for endpoints, by default nginx behind mutual TLS."""
 
     name: str
     plays: Address
@@ -29,6 +60,7 @@ class NodeSpec:
     page: str
     """The word on its welcome page, as in ``<h1>v1!</h1>``."""
     tls: NodeTls = "mutual"
+    behaviour: NodeBehaviour = PLAIN_NODE
     also: tuple[Address, ...] = ()
     """Further endpoint addresses, or names that are resolved, that it stands in for."""
     certificates: Path | None = None
@@ -91,6 +123,8 @@ class StackSpec:
     translated (a node: as played) -> port of that listener, e.g. ``sleep:80``. Absent: the system chooses."""
     resource_limits: Mapping[str, ResourceLimits] = field(default_factory=dict)
     """Component name, or ``GENERATOR`` -> what it may use. Only containers can be held to it."""
+    called: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Host name that a client calls -> the virtual addresses for which it stands in the mesh."""
     names: tuple[str, ...] = ()
     """Host names that a client calls: where connections are redirected, its DNS must know them."""
     connections: int = 16
@@ -126,7 +160,8 @@ class Component:
     """A running part of a stack."""
 
     name: str
-    kind: Literal["envoy", "nginx"]
+    kind: Literal["envoy", "nginx", "bytes"]
+    """The program: Envoy, nginx, or the suite's own server of lines."""
     role: Literal["sidecar", "egress", "node"]
     pid: int | None
     """Process to charge CPU and memory to, children included; None where the engine must be asked."""
@@ -139,6 +174,8 @@ class Component:
     access_log: Path | None
     tls: NodeTls | None = None
     """What a node speaks; None: this is a proxy."""
+    protocol: NodeProtocol | None = None
+    """Above TCP and TLS; None: this is a proxy."""
     config: Path | None = None
     """The file or folder of its configuration; holds no keys."""
     container: str | None = None
@@ -178,6 +215,10 @@ class ControlState:
 
 class Stack(Protocol):
     """Sidecar, gateway and nodes, somewhere."""
+
+    @property
+    def spec(self) -> StackSpec:
+        """What it was told to start."""
 
     def start(self) -> None:
         """Start everything and return when each part answers.

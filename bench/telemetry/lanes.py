@@ -32,7 +32,7 @@ class Lane:
     """Runnable, and without a processor: others had it."""
 
 
-def read_lanes(pid: int, kind: Literal["envoy", "nginx"], *, proc: Path = _PROC) -> tuple[Lane, ...]:
+def read_lanes(pid: int, kind: Literal["envoy", "nginx", "bytes"], *, proc: Path = _PROC) -> tuple[Lane, ...]:
     """Worker threads of an Envoy, worker processes of an nginx; none where the kernel has no such books.
 
     Args:

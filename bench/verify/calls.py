@@ -6,6 +6,7 @@ answers to standard output. It needs httpx and nothing else of the suite.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import json
@@ -53,7 +54,13 @@ class Call:
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str = ""
+    body_base64: str = ""
+    """Instead of ``body``, for bytes that are no text."""
     tls: ClientTls | None = None
+    is_http2: bool = False
+    """HTTP/2 alone: by prior knowledge, or by ALPN with TLS."""
+    until: str | int = "line"
+    """Of ``EXCHANGE``: where the answer ends."""
     exactly: tuple[tuple[str, str], ...] = ()
     """Headers in their order and spelling, and none but these; instead of ``headers``. Plain HTTP only."""
 
@@ -63,8 +70,15 @@ class Call:
             return replace(self, exactly=(*self.exactly, (name, value)))
         return replace(self, headers={**self.headers, name: value})
 
+    @property
+    def content(self) -> bytes:
+        """The body as bytes."""
+        return base64.b64decode(self.body_base64) if self.body_base64 else self.body.encode()
+
 
 CONNECT_ONLY = "CONNECT-ONLY"
+EXCHANGE = "EXCHANGE"
+"""Bytes over TCP, or over TLS: the body is sent, and an answer is read up to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,16 +156,24 @@ def make_call(call: Call) -> Answer:
     """Make one call here."""
     if _is_connect(call):
         return _connect(httpx.URL(call.url))
+    if call.method == EXCHANGE:
+        return _exchange(call)
     if call.exactly:
         return _exactly(call)
     try:
         with (
-            httpx.Client(timeout=_TIMEOUT_S, trust_env=False, verify=_context(call.tls)) as client,
+            httpx.Client(
+                timeout=_TIMEOUT_S,
+                trust_env=False,
+                verify=_context(call.tls),
+                http1=not call.is_http2,
+                http2=call.is_http2,
+            ) as client,
             client.stream(
                 call.method,
                 call.url,
                 headers=dict(call.headers),
-                content=call.body or None,
+                content=call.content or None,
                 extensions={"sni_hostname": call.tls.server_name} if call.tls is not None else None,
             ) as answer,
         ):
@@ -184,12 +206,51 @@ def _exactly(call: Call) -> Answer:
             connection.putrequest(call.method, target, skip_host=True, skip_accept_encoding=True)
             for name, value in call.exactly:
                 connection.putheader(name, value)
-            connection.endheaders(call.body.encode() or None)
+            connection.endheaders(call.content or None)
             answer = connection.getresponse()
             headers = {name.lower(): value for name, value in answer.getheaders()}
             return Answer(answer.status, headers, answer.read().decode("utf-8", "replace"))
     except (OSError, http.client.HTTPException, ValueError) as error:
         return Answer(error=f"{type(error).__name__}: {error}")
+
+
+def _exchange(call: Call) -> Answer:
+    """Send bytes and read the answer; its first word stands in the place of the header that names a node."""
+    parts = urlsplit(call.url)
+    try:
+        with contextlib.ExitStack() as opened:
+            raw = opened.enter_context(
+                socket.create_connection((parts.hostname or "", parts.port or 0), _TIMEOUT_S)
+            )
+            if call.tls is not None:
+                context = ssl.create_default_context(cafile=call.tls.ca)
+                if call.tls.certificate is not None and call.tls.private_key is not None:
+                    context.load_cert_chain(call.tls.certificate, call.tls.private_key)
+                raw = opened.enter_context(context.wrap_socket(raw, server_hostname=call.tls.server_name))
+            raw.sendall(call.content)
+            answer = _read_until(raw, call.until)
+    except OSError as error:
+        return Answer(error=f"{type(error).__name__}: {error.strerror or error}")
+    if not answer:
+        return Answer(error="the connection ended without an answer")
+    word = answer.split(maxsplit=1)[0].decode("latin-1") if answer.strip() else ""
+    return Answer(200, {NODE_HEADER: word} if word else {}, answer.decode("utf-8", "replace"))
+
+
+def _read_until(raw: socket.socket, until: str | int) -> bytes:
+    """All up to the end of an answer, or of the connection."""
+    deadline = time.monotonic() + _TIMEOUT_S
+    answer = b""
+    while time.monotonic() < deadline and len(answer) < _MOST_BYTES:
+        if until == "line" and b"\n" in answer:
+            return answer.partition(b"\n")[0] + b"\n"
+        if isinstance(until, int) and len(answer) >= until:
+            return answer[:until]
+        piece = raw.recv(65_536)
+        if not piece:
+            break
+        answer += piece
+    return answer
 
 
 def _connect(url: httpx.URL) -> Answer:

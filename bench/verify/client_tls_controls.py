@@ -10,7 +10,7 @@ from bench.certs import Material
 from bench.headers import NODE_HEADER
 from bench.preparation import CERTIFIED_ADDRESS
 from bench.result import VerificationLine
-from bench.scenario import Scenario
+from bench.scenario import Node, Scenario
 from bench.stack import Component
 from bench.verify.calls import Answer, Call, ClientTls
 
@@ -63,6 +63,8 @@ class ClientTlsControl:
     identity: Identity | None
     status: int
     marker: str
+    is_http2: bool = False
+    """Without TLS, it is asked by prior knowledge."""
 
     @property
     def line_name(self) -> str:
@@ -75,7 +77,7 @@ class ClientTlsControl:
         host, port = next(iter(self.node.addresses.values()))
         identity = self.identity
         if self.ca is None:
-            return Call(url=f"http://{host}:{port}/")
+            return Call(url=f"http://{host}:{port}/", is_http2=self.is_http2)
         return Call(
             url=f"https://{host}:{port}/",
             tls=ClientTls(
@@ -111,13 +113,27 @@ def client_tls_controls(
 ) -> Iterator[ClientTlsControl]:
     """Each wrong certificate, the right one, and no TLS at all, at every node that demands a certificate.
 
-    Where a node demands none, a client without one is let in; where it speaks no TLS, so is plain HTTP.
+    Nodes without HTTP, and those that give wrong answers on purpose, are left out: requests through the path
+    show that they are there. Where a node demands none, a client without one is let in; where it speaks no
+    TLS, so is plain HTTP.
     *identities* has those of each node.
     """
     for node in nodes:
-        own, page = identities[node.name], f"{scenario.nodes[node.name].word(node.name)}!"
+        own, written = identities[node.name], scenario.nodes[node.name]
+        if not _answers_controls(written):
+            continue
+        # Of answers that are no page, each is as good as another.
+        page = f"{written.word(node.name)}!" if written.size is None and written.protocol != "grpc" else ""
         if node.tls == "none":
-            yield ClientTlsControl("plain HTTP", node, ca=None, identity=None, status=200, marker=page)
+            yield ClientTlsControl(
+                "plain HTTP",
+                node,
+                ca=None,
+                identity=None,
+                status=200,
+                marker=page,
+                is_http2=written.is_http2,
+            )
             continue
         wrong = (
             ("no client certificate", None, 400, "No required SSL certificate was sent"),
@@ -137,3 +153,7 @@ def client_tls_controls(
             status=400,
             marker="The plain HTTP request was sent to HTTPS port",
         )
+
+
+def _answers_controls(node: Node) -> bool:
+    return node.protocol != "bytes" and not node.faults

@@ -38,27 +38,35 @@ class MatrixCheck:
     not_asked: int
     """Left out: other sidecars', with destinations that no node plays, undecided, or beyond the bound."""
 
+    first: str
+    """The first client of the traffic."""
+
     @classmethod
-    def of(cls, loaded: LoadedScenario) -> MatrixCheck:
-        """Derive it from the resources alone; nothing of the translation is looked at."""
+    def of(cls, loaded: LoadedScenario, client: str | None = None) -> MatrixCheck:
+        """Derive it from the resources alone; nothing of the translation is looked at.
+
+        *client* is the sidecar that is asked; default: the first of the traffic.
+        """
         scenario = loaded.scenario
         matrix: Matrix = request_matrix(
             Router(loaded.resources, scenario.inventory), loaded.resources, most=_MOST_CASES
         )
         nodes = {each: name for name, node in scenario.nodes.items() for each in node.plays}
-        client = scenario.traffic.client
+        client = client or scenario.traffic.client
         asked = tuple(
             case
             for case in matrix.cases
             if case.request.proxy in ("", client) and all(_is_played(each, nodes) for each in _outcomes(case))
         )
         left = len(matrix.cases) - len(asked) + matrix.left_out + len(matrix.unjudged)
-        return cls(client, asked, nodes, left)
+        return cls(client, asked, nodes, left, scenario.traffic.client)
 
     def without(self, names: Collection[str]) -> MatrixCheck:
         """The same without the cases of these names."""
         kept = tuple(case for case in self.cases if case.name not in names)
-        return MatrixCheck(self.client, kept, self.nodes, self.not_asked + len(self.cases) - len(kept))
+        return MatrixCheck(
+            self.client, kept, self.nodes, self.not_asked + len(self.cases) - len(kept), self.first
+        )
 
     def verify(self, stack: Stack) -> tuple[VerificationLine, ...]:
         """Ask everything of *stack*: one line that sums up, and one for each wrong answer.
@@ -82,7 +90,7 @@ class MatrixCheck:
         count = len(self.cases)
         left = f"; {self.not_asked} more not asked" if self.not_asked else ""
         whole = VerificationLine(
-            name=MATRIX,
+            name=MATRIX if self.client == self.first else f"{MATRIX} of {self.client}",
             sent=f"{count} requests derived from the Istio resources{left}",
             expected=f"{count}/{count} as the resources say",
             got=f"{count - len(wrong)}/{count}",

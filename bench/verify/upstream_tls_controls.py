@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +18,11 @@ from bench.headers import ID_HEADER, NODE_HEADER
 from bench.result import VerificationLine
 from bench.scenario import MixedRequest, Scenario
 from bench.stack import ClientPlace, ComponentFaults, Stack
-from bench.stack.client_address import client_address
 from bench.telemetry import Admin
 from bench.verify.calls import Answer, Call, make_calls
-from bench.verify.path_calls import request_call
+from bench.verify.path_calls import path_request
 from bench.verify.upstream_tls_expectation import UpstreamChecks
+from bench.verify.walkthrough import path_check
 
 _REFUSED = r"\.ssl\.fail_verify_(error|san)$"
 """Counters of handshakes in which Envoy did not trust the other side."""
@@ -55,22 +56,25 @@ def verify_gateway(
     Raises:
         StackError: a node does not take its configuration.
     """
-    gateway = scenario.traffic.exit
     probes = [probe for probe in _probes(stack, scenario) if expected.get(probe.name)]
     if not probes:
         return ()
     nodes = list(scenario.nodes.items())
     asked = []
     ids = (f"tls/{number:013d}" for number in itertools.count())
-    with Admin(stack.component(gateway).admin_url or "", name=gateway) as admin:
+    with ExitStack() as opened:
+        admins = {
+            name: opened.enter_context(Admin(stack.component(name).admin_url or "", name=name))
+            for name in scenario.traffic.exits
+        }
         for kind in WRONG:
             _use(stack, faults, {name: material.wrong(kind, node.set) for name, node in nodes})
             for probe in probes:
                 accepts = {checks.accepts(kind) for checks in expected[probe.name]}
                 if len(accepts) == 1:
-                    asked.append(probe.ask(admin, kind, ids, accepts=accepts.pop()))
+                    asked.append(probe.ask(admins[probe.exit], kind, ids, accepts=accepts.pop()))
         _use(stack, faults, {name: material.of_set(node.set) for name, node in nodes})
-        asked += [probe.ask(admin, "right", ids, accepts=True) for probe in probes]
+        asked += [probe.ask(admins[probe.exit], "right", ids, accepts=True) for probe in probes]
     return tuple(asked)
 
 
@@ -91,6 +95,8 @@ class _Probe:
     call: Call
     place: ClientPlace | None
     """Where the client is."""
+    exit: str
+    """The proxy that speaks to the node."""
 
     def ask(self, admin: Admin, kind: str, ids: Iterator[str], *, accepts: bool) -> Probed:
         """Call, until the connections from before are gone, whose end may be met first, and judge."""
@@ -128,15 +134,16 @@ def _refusals(admin: Admin) -> int:
 
 
 def _probes(stack: Stack, scenario: Scenario) -> list[_Probe]:
+    """Requests that proxies read, to nodes: of others they pass the client's own TLS on."""
     traffic = scenario.traffic
-    host, port = client_address(stack.component(traffic.client), traffic.port)
     return [
         _Probe(
             request.name,
             request,
-            request_call(request, f"http://{host}:{port}"),
-            stack.client(traffic.client),
+            path_check(stack, scenario, path_request(request)).call,
+            stack.client(request.client),
+            traffic.gateway or request.client,
         )
         for request in traffic.mix
-        if request.expect.nodes
+        if request.expect.nodes and request.is_plain_http
     ]

@@ -28,10 +28,10 @@ from bench.verify.diagnosis import (
 )
 from bench.verify.matrix import MatrixCheck, case_call, line_name
 from bench.verify.opinions import Contradiction, Opinions, warnings_of
-from bench.verify.path_calls import PathCheck, host_of, path_requests
+from bench.verify.path_calls import host_of, path_requests
 from bench.verify.upstream_tls_controls import verify_gateway
 from bench.verify.upstream_tls_expectation import upstream_checks
-from bench.verify.walkthrough import verify
+from bench.verify.walkthrough import path_check, verify
 
 AwaitLogs = Callable[[Sequence[Path]], None]
 """Returns when these access logs are complete."""
@@ -85,16 +85,19 @@ class Verifier:
 
     @functools.cached_property
     def _contradictions(self) -> tuple[Contradiction, ...]:
-        found = (self._opinions.contradiction(case) for case in self._whole_matrix.cases)
+        cases = (case for matrix in self._whole_matrices for case in matrix.cases)
+        found = (self._opinions.contradiction(case) for case in cases)
         return tuple(each for each in found if each is not None)
 
     @functools.cached_property
-    def _whole_matrix(self) -> MatrixCheck:
-        return MatrixCheck.of(self._loaded)
+    def _whole_matrices(self) -> tuple[MatrixCheck, ...]:
+        """One for each client, of what its own sidecar takes."""
+        return tuple(MatrixCheck.of(self._loaded, each) for each in self._loaded.scenario.traffic.senders)
 
     @functools.cached_property
-    def _matrix(self) -> MatrixCheck:
-        return self._whole_matrix.without({each.name for each in self._contradictions})
+    def _matrices(self) -> tuple[MatrixCheck, ...]:
+        contradicted = {each.name for each in self._contradictions}
+        return tuple(matrix.without(contradicted) for matrix in self._whole_matrices)
 
     def contradictions(self) -> tuple[RunWarning, ...]:
         """See :mod:`bench.verify.opinions`."""
@@ -115,7 +118,7 @@ class Verifier:
 
     def ask_matrix(self, stack: Stack) -> tuple[VerificationLine, ...]:
         """See :meth:`bench.verify.matrix.MatrixCheck.verify`."""
-        return self._matrix.verify(stack)
+        return tuple(line for matrix in self._matrices for line in matrix.verify(stack))
 
     def probe_gateway(
         self, stack: Stack, faults: ComponentFaults, await_logs: AwaitLogs
@@ -124,10 +127,12 @@ class Verifier:
         traffic = self._loaded.scenario.traffic
         expected = {
             request.name: upstream_checks(
-                self._explainer, self._opinions.trace(_request(request)), traffic.exit
+                self._explainer,
+                self._opinions.trace(_request(request)),
+                traffic.gateway or request.client,
             )
             for request in traffic.mix
-            if request.expect.nodes
+            if request.expect.nodes and request.is_plain_http
         }
         probed = verify_gateway(stack, faults, self._loaded.scenario, self._material, expected)
         if all(each.line.passed for each in probed):
@@ -198,29 +203,29 @@ class Verifier:
 
     def _calls(self, stack: Stack) -> Iterator[tuple[str, tuple[Call, Request]]]:
         """Name of a line -> its call on *stack*, and the same request as the second opinion knows it."""
-        traffic = self._loaded.scenario.traffic
-        sidecar = stack.component(traffic.client)
-        host, port = client_address(sidecar, traffic.port)
-        for request in path_requests(self._loaded.scenario):
-            path, _, query = request.path.partition("?")
-            headers = tuple(request.headers.items())
-            yield (
-                request.name,
-                (
-                    PathCheck(request, f"http://{host}:{port}").call,
-                    Request(request.host, traffic.port, path, request.method, headers, query),
-                ),
-            )
-        for case in self._matrix.cases:
-            yield line_name(case), (case_call(case, client_address(sidecar, case.request.port)), case.request)
+        scenario = self._loaded.scenario
+        for request in path_requests(scenario):
+            # Of bytes and of what the client encrypts, nobody on the way logs a request.
+            if request.mixed.is_plain_http:
+                path, _, query = request.path.partition("?")
+                headers = tuple(request.headers.items())
+                asked = Request(
+                    request.host, request.port, path, request.method, headers, query, request.client
+                )
+                yield request.name, (path_check(stack, scenario, request).call, asked)
+        for matrix in self._matrices:
+            sidecar = stack.component(matrix.client)
+            for case in matrix.cases:
+                at = client_address(sidecar, case.request.port)
+                yield line_name(case), (case_call(case, at), case.request)
 
     def mixable(self, stack: Stack, *, port: int, weight: float) -> tuple[RequestKind, ...]:
         """See :meth:`bench.verify.matrix.MatrixCheck.mixable`."""
-        return self._matrix.mixable(stack, port=port, weight=weight)
+        return self._matrices[0].mixable(stack, port=port, weight=weight)
 
 
 def _request(mixed: MixedRequest) -> Request:
     """One request of the mix as the second opinion knows it."""
     host, headers = host_of(mixed.headers, mixed.authority)
     path, _, query = mixed.path.partition("?")
-    return Request(host, mixed.port, path, mixed.method, tuple(headers.items()), query)
+    return Request(host, mixed.port, path, mixed.method, tuple(headers.items()), query, mixed.client)

@@ -120,7 +120,7 @@ def plan_for(
     tls=None,
     **changes,
 ) -> LoadPlan:
-    kind = {"method": changes.pop("method", "GET"), "body": changes.pop("body", "")}
+    kind = {"method": changes.pop("method", "GET"), "body": changes.pop("body", "").encode()}
     return LoadPlan(
         run_id="r",
         target=Target(address=changes.pop("address", "127.0.0.1"), port=port, host="test", tls=tls),

@@ -50,7 +50,7 @@ def state_of(ledger, level, name):
 
 
 def path_call(ground, **headers):
-    target = stack_target(ground.stack, ground.scenario)
+    target = stack_target(ground.stack, ground.scenario)["v1"]
     return httpx.get(
         f"http://{target.address}:{target.port}/",
         headers={"host": ground.scenario.traffic.host, "want": "v1", **headers},

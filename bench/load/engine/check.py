@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from bench.load.engine.bytes_reader import BytesReader
+from bench.load.engine.http2 import Answer
 from bench.load.engine.reader import BodyListener, Reader
 from bench.load.plan import Expectation, LoadPlan, RequestKind
 from bench.result.reasons import Reason, ReasonCode
@@ -68,12 +70,15 @@ class Check:
         "_by_proxy",
         "_digests",
         "_exact",
+        "_grpc_status",
         "_id_header",
         "_marker",
         "_node_header",
         "_nodes",
+        "_protocol",
         "_require_id",
         "_status",
+        "_until",
         "head",
     )
 
@@ -85,6 +90,9 @@ class Check:
         self._node_header = plan.node_header.lower().encode("latin-1")
         self._id_header = plan.id_header.lower().encode("latin-1")
         self._by_proxy = expect.by_proxy
+        self._protocol = kind.protocol
+        self._until = expect.until
+        self._grpc_status = expect.grpc_status if kind.protocol == "grpc" else None
         self._require_id = plan.require_id and not expect.by_proxy
         self._exact = expect.body_exact.encode() if expect.body_exact is not None else None
         self._digests = dict(expect.body_sha256) or None
@@ -96,14 +104,31 @@ class Check:
             return None
         return BodyCheck(self._exact, self._marker, self._digests)
 
+    def reader(self, body: BodyCheck | None) -> Reader | BytesReader:
+        """What reads an answer from its bytes."""
+        if self._protocol == "bytes":
+            return BytesReader(self._until, body)
+        return Reader(head=self.head, listener=body)
+
+    def judge_bytes(self, answer: BytesReader, body: BodyCheck | None) -> Verdict | None:
+        """Say what is wrong with a complete *answer* that is no HTTP: its first word names the node."""
+        if self._nodes and answer.first_word not in self._nodes:
+            word = answer.first_word[:64].decode("latin-1")
+            return Verdict("misrouted", Reason(ReasonCode.WRONG_NODE, word))
+        if body is not None and not body.passed(answer.first_word.decode("latin-1")):
+            return _failed(ReasonCode.WRONG_BODY)
+        return _failed(ReasonCode.EXTRA_BYTES) if answer.leftover else None
+
     def judge(  # noqa: PLR0911 - one return for each rule, in order
-        self, answer: Reader, body: BodyCheck | None, request_id: bytes
+        self, answer: Reader | BytesReader | Answer, body: BodyCheck | None, request_id: bytes
     ) -> Verdict | None:
         """Say what is wrong with a complete *answer* to request *request_id*; None if nothing is.
 
         Two node headers name nobody. A node that must not answer is a misroute whatever else it says; then
         status, id, node name, body.
         """
+        if isinstance(answer, BytesReader):
+            return self.judge_bytes(answer, body)
         if sum(name == self._node_header for name, _ in answer.headers) > 1:
             return _failed(ReasonCode.TWO_NODES, self._node_header.decode("latin-1"))
         names_node = self._nodes or self._by_proxy
@@ -112,11 +137,9 @@ class Check:
             return Verdict("misrouted", Reason(ReasonCode.WRONG_NODE, node.decode("latin-1")))
         if answer.status != self._status:
             return _failed(ReasonCode.STATUS, str(answer.status))
-        echoes = [value for name, value in answer.headers if name == self._id_header]
-        if any(echo != request_id for echo in echoes):
-            return _failed(ReasonCode.WRONG_ID)
-        if self._require_id and not echoes:
-            return _failed(ReasonCode.NO_ID, self._id_header.decode("latin-1"))
+        fault = self._grpc_fault(answer) or self._id_fault(answer, request_id)
+        if fault is not None:
+            return fault
         if self._nodes and node is None:
             return _failed(ReasonCode.NO_NODE, self._node_header.decode("latin-1"))
         if body is not None and not body.passed(self.node_of(answer)):
@@ -125,8 +148,26 @@ class Check:
             return _failed(ReasonCode.EXTRA_BYTES)
         return None
 
-    def node_of(self, answer: Reader) -> str:
+    def _grpc_fault(self, answer: Reader | Answer) -> Verdict | None:
+        if self._grpc_status is None or not isinstance(answer, Answer):
+            return None
+        given = answer.grpc_status
+        if given == self._grpc_status:
+            return None
+        return _failed(ReasonCode.GRPC_STATUS, "missing" if given is None else str(given))
+
+    def _id_fault(self, answer: Reader | Answer, request_id: bytes) -> Verdict | None:
+        echoes = [value for name, value in answer.headers if name == self._id_header]
+        if any(echo != request_id for echo in echoes):
+            return _failed(ReasonCode.WRONG_ID)
+        if self._require_id and not echoes:
+            return _failed(ReasonCode.NO_ID, self._id_header.decode("latin-1"))
+        return None
+
+    def node_of(self, answer: Reader | BytesReader | Answer) -> str:
         """The node that *answer* names; empty: none."""
+        if isinstance(answer, BytesReader):
+            return answer.first_word.decode("latin-1") if self._nodes else ""
         named = answer.header(self._node_header)
         return named.decode("latin-1") if named is not None else ""
 

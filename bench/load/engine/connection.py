@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
+from bench.load.engine.bytes_reader import BytesReader
 from bench.load.engine.check import BodyCheck
+from bench.load.engine.http2 import Session
 from bench.load.engine.reader import Reader
 from bench.load.engine.recorder import EXAMPLE_BYTES, Bucket
 from bench.load.engine.transport import Stream
@@ -30,6 +32,7 @@ class Connection:
         "opened",
         "opening_since",
         "out",
+        "pool",
         "reader",
         "received",
         "recv",
@@ -37,12 +40,15 @@ class Connection:
         "rests_until",
         "send",
         "sent",
+        "session",
         "slow",
         "stream",
         "watched",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, pool: Any) -> None:
+        self.pool: Final = pool
+        """Whose it is."""
         self.stream: Stream | None = None
         """None: closed; the next request opens it."""
         self.fd = -1
@@ -63,7 +69,9 @@ class Connection:
         self.request_id = b""
         self.out = b""
         """What the socket has not taken yet of the request."""
-        self.reader: Reader | None = None
+        self.reader: Reader | BytesReader | None = None
+        self.session: Session | None = None
+        """Of a connection that speaks HTTP/2."""
         self.body: BodyCheck | None = None
         self.received = bytearray()
         self.left = 0
@@ -95,6 +103,7 @@ class Connection:
         self.slow = True
         self.out = b""
         self.reader = None
+        self.session = None
         self.body = None
         self.received.clear()
 

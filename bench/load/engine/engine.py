@@ -12,7 +12,6 @@ import math
 import random
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ from bench.load.engine.host import Host
 from bench.load.engine.limits import cannot_connect, check_descriptors
 from bench.load.engine.poller import EDGE, READ, EpollPoller, WatcherPoller
 from bench.load.engine.pool import NAN, READ_SIZE, Pool
+from bench.load.engine.pools import pools_of
 from bench.load.engine.recorder import FULL, Bucket, Recorder
 from bench.load.engine.request import PreparedKind
 from bench.load.engine.timer import LoopTimer, Timer, TimerFd, has_timerfd
@@ -68,14 +68,20 @@ class Engine:
         self._on_delta = on_delta
         self._on_done = on_done
         self._on_fatal = on_fatal
-        self._recorder = Recorder(plan, [PreparedKind(plan, kind) for kind in plan.requests])
+        kinds = [PreparedKind(plan, kind) for kind in plan.requests]
+        self._recorder = Recorder(plan, kinds)
         self._cursor = Cursor(plan, share, self._recorder)
         self._usage = GeneratorUsage(plan)
         self._watchers = WatcherPoller(host.loop, self._ready)
         self._epoll = EpollPoller(host.loop, host.new_epoll(), self._turn) if host.new_epoll else None
-        self._pool = Pool(plan, share, self._epoll or self._watchers, self._recorder, self._usage)
+        poller = self._epoll or self._watchers
+        self._pools, self._by_fd, self._stirred = pools_of(
+            plan, share, poller, self._recorder, self._usage, kinds
+        )
+        self._free: Any = self._pools[0].free if len(self._pools) == 1 else _Free(self._pools)
+        """Whether there is a free connection."""
+        self._is_single = len(self._pools) == 1
         self._timer: Timer = self._make_timer()
-        self._queue: deque[tuple[float, Bucket, bytes]] = deque()
         self._boundary = _NEVER
         """When the next stage begins, or the last one ends."""
         self._drain_until = _NEVER
@@ -104,9 +110,10 @@ class Engine:
         Raises:
             LoadError: more connections than this process may have open files.
         """
-        check_descriptors(len(self._pool.slots))
+        check_descriptors(self._usage.connections)
         self._is_waiting = True
-        self._pool.open_all()
+        for pool in self._pools:
+            pool.open_all()
         self._schedule_tick()
 
     def start(self, at: float) -> None:
@@ -126,7 +133,8 @@ class Engine:
         self._usage.cross(self._cursor.stage)
         self._boundary = _NEVER
         self._drain_until = time.monotonic()
-        self._pool.hurry(_LAST_WAIT_S)
+        for pool in self._pools:
+            pool.hurry(_LAST_WAIT_S)
         self._give_up_queue(ReasonCode.STOPPED)
         if not self._is_started:
             self._finish()
@@ -140,8 +148,9 @@ class Engine:
             self._tick.stop()
             self._tick.close()
             self._tick = None
-        for slot in self._pool.slots:
-            self._pool.close(slot)
+        for pool in self._pools:
+            for slot in pool.slots:
+                pool.close(slot)
         self._watchers.close()
         if self._epoll is not None:
             self._epoll.close()
@@ -158,8 +167,8 @@ class Engine:
     def _run_turn(self) -> None:
         clock = time.monotonic
         poll = self._epoll.poll if self._epoll is not None else _nothing
-        serve, by_fd = self._serve, self._pool.by_fd
-        cursor, queue, free = self._cursor, self._queue, self._pool.free
+        serve, by_fd = self._serve, self._by_fd
+        cursor, stirred, free = self._cursor, self._stirred, self._free
         begun = now = clock()
         credit = min(_SPIN_CREDIT_S, self._spin_credit + (begun - self._turned_at) * _SPIN_SHARE)
         self._turned_at = begun
@@ -174,7 +183,7 @@ class Engine:
             earlier, now = now, clock()
             if now >= self._boundary:
                 self._cross(now)
-            if (queue and free) or (cursor.due[cursor.at] <= now and (free or not cursor.is_closed_loop)):
+            if stirred or (cursor.due[cursor.at] <= now and (free or not cursor.is_closed_loop)):
                 self._advance(now)
             target = min(cursor.due[cursor.at], self._boundary) if free else self._boundary
             if events:
@@ -191,7 +200,7 @@ class Engine:
         """A watcher's call."""
         try:
             self._serve(conn, event)
-            if self._pool.free and not self._is_finished:
+            if self._free and not self._is_finished:
                 self._run_turn()
         except Exception as error:  # noqa: BLE001 - a callback has no caller: the run ends with this error
             self._fail(error)
@@ -201,9 +210,17 @@ class Engine:
         done = self._take(conn, event)
         if done is None:
             return
-        free = self._pool.free
-        if self._queue:
-            due, bucket, request_id = self._queue.popleft()
+        pool = conn.pool
+        free = pool.free
+        if pool.queue:
+            due, bucket, request_id = pool.queue.popleft()
+            due = due or done
+        elif not self._is_single:
+            # The next request may be another pool's.
+            conn.bucket = None
+            conn.idle_since = done
+            free.append(conn)
+            return
         else:
             cursor = self._cursor
             at = cursor.at
@@ -226,14 +243,14 @@ class Engine:
         bucket = conn.bucket
         if event != READ or bucket is None or conn.slow:
             now = _clock()
-            return now if self._pool.handle(conn, event, now) else None
+            return now if conn.pool.handle(conn, event, now) else None
         recv = conn.recv
         try:
             data = recv(READ_SIZE)
         except BlockingIOError:
             return None
         except OSError as error:
-            self._pool.broken(conn, error)
+            conn.pool.broken(conn, error)
             return None
         done = _clock()
         kind = bucket.kind
@@ -244,7 +261,7 @@ class Engine:
             if bucket.by_node is not None:
                 bucket.by_node[rest.node] += 1
             return done
-        return done if self._pool.receive(conn, bucket, data, done) else None
+        return done if conn.pool.receive(conn, bucket, data, done) else None
 
     def _alarm(self, target: float, now: float) -> None:
         """Wake a little early: the rest is spun away, so that timer and scheduler latency do not add up."""
@@ -263,32 +280,45 @@ class Engine:
 
     def _advance(self, now: float) -> None:
         """Everything that is due goes onto a free connection, or into the queue, or is unsent."""
-        cursor, queue, free = self._cursor, self._queue, self._pool.free
+        cursor, stirred = self._cursor, self._stirred
         limit = self._plan.connections.queue_limit
-        while queue and free:
-            self._give_next(*queue.popleft())
+        while stirred:
+            pool = stirred.pop()
+            while pool.queue and pool.free:
+                due, bucket, request_id = pool.queue.popleft()
+                self._give_next(pool, due or now, bucket, request_id)
         while True:
             at = cursor.at
             due = cursor.due[at]
-            if due > now or (cursor.is_closed_loop and not free):
+            if due > now or (cursor.is_closed_loop and not self._may_go_on()):
                 return
             bucket = cursor.buckets[at]
             request_id = cursor.request_ids[at]
             cursor.at = at + 1
             if cursor.at == cursor.end:
                 cursor.load()
-            if free:
-                self._give_next(due or now, bucket, request_id)
-            elif len(queue) < limit:
-                queue.append((due, bucket, request_id))
+            pool = bucket.kind.pool
+            if pool.free:
+                self._give_next(pool, due or now, bucket, request_id)
+            elif len(pool.queue) < limit:
+                pool.queue.append((due, bucket, request_id))
             else:
                 self._recorder.ended_badly(
                     bucket, request_id, (due, NAN, NAN), _unsent(ReasonCode.QUEUE_FULL)
                 )
 
-    def _give_next(self, due: float, bucket: Bucket, request_id: bytes) -> None:
+    def _may_go_on(self) -> bool:
+        """Whether a closed loop takes its next request: somebody is free, and not too many wait for others.
+
+        Connections to different targets share one sequence of requests, so that its mix is kept.
+        """
+        return bool(self._free) and (
+            self._is_single or sum(len(pool.queue) for pool in self._pools) < self._usage.connections
+        )
+
+    def _give_next(self, pool: Pool, due: float, bucket: Bucket, request_id: bytes) -> None:
         """Onto the connection that has been free for longest: had it one when it was due?"""
-        conn = self._pool.free.popleft()
+        conn = pool.free.popleft()
         self._give(conn, due, max(due, conn.idle_since), bucket, request_id)
 
     def _give(self, conn: Connection, due: float, free_at: float, bucket: Bucket, request_id: bytes) -> None:
@@ -298,9 +328,9 @@ class Engine:
         conn.request_id = request_id
         conn.sent = _clock()
         if conn.stream is None:
-            self._pool.open(conn)
+            conn.pool.open(conn)
         else:
-            self._pool.write(conn, bucket)
+            conn.pool.write(conn, bucket)
 
     def _cross(self, now: float) -> None:
         """One stage is over, or the next begins, or both."""
@@ -309,15 +339,18 @@ class Engine:
             stage = cursor.stage + 1
             begins_closed = cursor.enter(stage)
             self._usage.cross(stage)
-            self._pool.is_closed_loop = cursor.is_closed_loop
-            self._pool.use(self._watchers if cursor.is_closed_loop or self._epoll is None else self._epoll)
+            poller = self._watchers if cursor.is_closed_loop or self._epoll is None else self._epoll
+            for pool in self._pools:
+                pool.is_closed_loop = cursor.is_closed_loop
+                pool.use(poller)
             if stage >= len(self._plan.stages):
                 self._boundary = _NEVER
                 self._drain_until = now + self._plan.drain_s
                 return
             self._boundary = cursor.starts[stage + 1]
             if begins_closed:
-                self._pool.spread(now, min(0.01, self._plan.stages[stage].duration_s / 10))
+                for pool in self._pools:
+                    pool.spread(now, min(0.01, self._plan.stages[stage].duration_s / 10))
 
     # --- housekeeping
 
@@ -337,19 +370,22 @@ class Engine:
             self._schedule_tick()
 
     def _housekeep(self, now: float) -> None:
-        pool = self._pool
-        if self._is_waiting and not pool.is_opening:
+        pools = self._pools
+        if self._is_waiting and not any(pool.is_opening for pool in pools):
             self._is_waiting = False
-            if not self._usage.connects and pool.first_error is not None:
-                raise cannot_connect(self._plan, pool.first_error)
+            for pool in pools:
+                if pool.first_error is not None and not pool.has_opened:
+                    raise cannot_connect(pool.target, pool.first_error)
             self._on_ready()
-        self._usage.sample(pool.busy, len(self._queue))
-        if pool.wake_rested(now):
+        self._usage.sample(sum(pool.busy for pool in pools), sum(len(pool.queue) for pool in pools))
+        woken = [pool.wake_rested(now) for pool in pools]
+        if any(woken):
             self._run_turn()
         if now < self._next_scan:
             return
-        self._next_scan = now + (_SCAN_S if len(pool.slots) < 1000 else 5 * _SCAN_S)
-        pool.scan(now)
+        self._next_scan = now + (_SCAN_S if self._usage.connections < 1000 else 5 * _SCAN_S)
+        for pool in pools:
+            pool.scan(now)
         if self._is_started:
             self._run_turn()
         if self._is_started and not self._is_finished:
@@ -358,16 +394,19 @@ class Engine:
     def _look_for_the_end(self, now: float) -> None:
         if now > self._drain_until:
             self._give_up_queue(ReasonCode.NO_CONNECTION)
-        if self._cursor.stage >= len(self._plan.stages) and not self._queue and not self._pool.busy:
+        is_over = self._cursor.stage >= len(self._plan.stages)
+        if is_over and not any(pool.queue or pool.busy for pool in self._pools):
             self._finish()
         elif now >= self._next_report or self._recorder.is_full(FULL):
             self._next_report = now + _REPORT_S
             self._report()
 
     def _give_up_queue(self, code: ReasonCode) -> None:
-        while self._queue:
-            due, bucket, request_id = self._queue.popleft()
-            self._recorder.ended_badly(bucket, request_id, (due, NAN, NAN), _unsent(code))
+        for pool in self._pools:
+            while pool.queue:
+                due, bucket, request_id = pool.queue.popleft()
+                due = due or time.monotonic()
+                self._recorder.ended_badly(bucket, request_id, (due, NAN, NAN), _unsent(code))
 
     def _report(self) -> None:
         self._cursor.account()
@@ -388,6 +427,16 @@ class Engine:
             return
         self.close()
         self._on_fatal(error)
+
+
+class _Free:
+    """True while any pool has a free connection."""
+
+    def __init__(self, pools: list[Pool]) -> None:
+        self._queues = [pool.free for pool in pools]
+
+    def __bool__(self) -> bool:
+        return any(self._queues)
 
 
 def _unsent(code: ReasonCode) -> Verdict:

@@ -6,7 +6,7 @@ import resource
 
 from bench.errors import LoadError
 from bench.load.engine.transport import not_connected
-from bench.load.plan import LoadPlan
+from bench.load.plan import Target
 from bench.result.reasons import ReasonCode
 
 
@@ -28,12 +28,13 @@ def check_descriptors(connections: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
-def cannot_connect(plan: LoadPlan, error: BaseException) -> LoadError:
+def cannot_connect(target: Target, error: BaseException) -> LoadError:
     """The error for a target to which not one connection could be opened."""
-    target = f"{plan.target.address}:{plan.target.port}"
+    place = f"{target.address}:{target.port}"
+    place += f" ({target.tls.server_name})" if target.tls is not None else ""
     reason = not_connected(error)
     if reason.code is ReasonCode.TLS:
         remedy = "Check the server name, the CA, and the client certificate."
     else:
         remedy = "Start the target first, or check address and port."
-    return LoadError(f"cannot connect to {target}: {reason.text}.", remedy=remedy)
+    return LoadError(f"cannot connect to {place}: {reason.text}.", remedy=remedy)

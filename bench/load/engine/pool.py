@@ -1,4 +1,4 @@
-"""The connections of one worker: opening, reading, closing, and timing out.
+"""The connections of one worker to one target: opening, reading, closing, and timing out.
 
 A slot is in ``free`` (idle, or closed and to be opened by its next request), in ``resting`` (a closed loop
 leaves it alone for a moment), still opening for the first time, or busy with one request.
@@ -11,11 +11,11 @@ import time
 from collections import deque
 from typing import Final
 
-from bench.load.engine.arrivals import Share
 from bench.load.engine.check import Verdict
 from bench.load.engine.connection import Connection
+from bench.load.engine.lanes import Lane
 from bench.load.engine.poller import READ, WRITE, Poller
-from bench.load.engine.reader import ProtocolError, Reader
+from bench.load.engine.reader import ProtocolError
 from bench.load.engine.recorder import Bucket, Recorder
 from bench.load.engine.request import PreparedKind
 from bench.load.engine.transport import Dialer, broken_before_answer, broken_in_answer, not_connected
@@ -32,25 +32,41 @@ _REST_S: Final = 0.05
 
 
 class Pool:
-    """One worker's share of the connections; calls end in ``Recorder``."""
+    """One worker's share of the connections of a lane, which speak HTTP/1.1; calls end in ``Recorder``."""
 
     def __init__(
-        self, plan: LoadPlan, share: Share, poller: Poller, recorder: Recorder, usage: GeneratorUsage
+        self,
+        plan: LoadPlan,
+        lane: Lane,
+        poller: Poller,
+        recorder: Recorder,
+        usage: GeneratorUsage,
+        *,
+        by_fd: dict[int, Connection],
+        stirred: list[Pool],
     ) -> None:
         self._settings = plan.connections
         self._poller = poller
         self._recorder = recorder
         self._usage = usage
-        self._dialer = Dialer(plan)
+        self.target: Final = lane.target
+        self._dialer = Dialer(lane.target)
         self._read_timeout_s = plan.connections.read_timeout_s
-        size = self._settings.count
-        self.slots = [Connection() for _ in range(size // share.total + (share.index < size % share.total))]
-        usage.connections = len(self.slots)
-        self.by_fd: dict[int, Connection] = {}
+        self._id_header = plan.id_header.lower().encode("latin-1")
+        self.slots = [Connection(self) for _ in range(lane.size)]
+        usage.connections += len(self.slots)
+        self.by_fd = by_fd
+        """Of all pools of the worker."""
         self.free: deque[Connection] = deque()
+        self.queue: deque[tuple[float, Bucket, bytes]] = deque()
+        """Requests that wait for a connection."""
+        self._stirred = stirred
+        """Pools that got a free connection by another way than an answer: their queue may go on."""
         self._resting: list[Connection] = []
         self._opening = 0
         self.first_error: BaseException | None = None
+        self.has_opened = False
+        """Whether a connection has ever been there."""
         self.is_closed_loop = False
 
     @property
@@ -98,9 +114,10 @@ class Pool:
         """Let *poller* tell from now on which connections are ready."""
         if poller is self._poller:
             return
-        for conn in self.by_fd.values():
-            self._poller.unregister(conn)
-            poller.register(conn, conn.watched)
+        for conn in self.slots:
+            if conn.fd >= 0:
+                self._poller.unregister(conn)
+                poller.register(conn, conn.watched)
         self._poller = poller
 
     def _watch(self, conn: Connection, events: int) -> None:
@@ -125,6 +142,7 @@ class Pool:
     def _set_free(self, conn: Connection) -> None:
         conn.idle_since = time.monotonic()
         self.free.append(conn)
+        self._stirred.append(self)
 
     def _establish(self, conn: Connection, now: float) -> bool:
         """Go on with connecting; True when the connection is open and free."""
@@ -134,9 +152,13 @@ class Pool:
             if not conn.stream.established():
                 self._watch(conn, READ)
                 return False
+            self._greet(conn)
         except OSError as error:
             self._not_opened(conn, error)
             return False
+        if conn.stream.began is not None:
+            self._recorder.shaken(now - conn.stream.began)
+        self.has_opened = True
         self._usage.connects += 1
         self._usage.reconnects += conn.opened > 0
         conn.opened += 1
@@ -152,6 +174,13 @@ class Pool:
             return True
         self.write(conn, conn.bucket)
         return False
+
+    def _greet(self, conn: Connection) -> None:
+        """What a connection does first, once it is there.
+
+        Raises:
+            OSError: it cannot.
+        """
 
     # --- writing
 
@@ -226,7 +255,7 @@ class Pool:
                     bucket.by_node[node] += 1
                 return self._settle(conn, keep=True)
             conn.body = kind.check.listener()
-            conn.reader = reader = Reader(head=kind.check.head, listener=conn.body)
+            conn.reader = reader = kind.check.reader(conn.body)
             conn.slow = True
         conn.keep(data)
         try:
@@ -330,6 +359,7 @@ class Pool:
         rested = [conn for conn in self._resting if conn.rests_until <= now]
         self._resting = [conn for conn in self._resting if conn.rests_until > now]
         self.free.extend(rested)
+        self._stirred.append(self)
         return bool(rested)
 
 

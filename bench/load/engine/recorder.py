@@ -101,6 +101,9 @@ class Recorder:
         self._seen: set[tuple[str, Reason]] = set()
         self._examples: list[Example] = []
         self._connects: list[float] = []
+        self._handshakes: list[float] = []
+        self._first_bytes: list[float] = []
+        self._received = 0
 
     def begin(self, starts: list[float]) -> None:
         """Fix the monotonic start of each stage."""
@@ -115,6 +118,18 @@ class Recorder:
     def connected(self, seconds: float) -> None:
         """Record the time that one connection took to open."""
         self._connects.append(seconds)
+
+    def shaken(self, seconds: float) -> None:
+        """Record the time that one TLS handshake took, from the TCP connection on."""
+        self._handshakes.append(seconds)
+
+    def first_byte(self, seconds: float) -> None:
+        """Record the time from the start of a connection until the first byte of its answer."""
+        self._first_bytes.append(seconds)
+
+    def received(self, count: int) -> None:
+        """Count bytes of answers that are no HTTP."""
+        self._received += count
 
     def ended_badly(
         self,
@@ -154,9 +169,15 @@ class Recorder:
         delta = Delta(
             buckets=tuple(each for each in filled if each is not None),
             connects=pack(_micros(np.asarray(self._connects))) if self._connects else None,
+            handshakes=pack(_micros(np.asarray(self._handshakes))) if self._handshakes else None,
+            first_bytes=pack(_micros(np.asarray(self._first_bytes))) if self._first_bytes else None,
+            received=self._received,
             examples=tuple(self._examples),
         )
         self._connects.clear()
+        self._handshakes.clear()
+        self._first_bytes.clear()
+        self._received = 0
         self._examples = []
         return delta
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from os.path import commonprefix
-from typing import Final
+from typing import Any, Final
 
 from bench.errors import LoadError
 from bench.load.engine.check import Check
+from bench.load.engine.http2 import message
 from bench.load.plan import LoadPlan, RequestKind
 from bench.scenario import body_fault, header_fault, target_fault
 
@@ -36,11 +37,16 @@ class PreparedKind:
     instance: the piece in which they differ tells which one to compare with.
     """
 
-    __slots__ = ("_known", "check", "cut", "good_head", "head", "rests", "tail")
+    __slots__ = ("_known", "body", "check", "cut", "fields", "good_head", "head", "pool", "rests", "tail")
 
     def __init__(self, plan: LoadPlan, kind: RequestKind) -> None:
         self.check: Final = Check(plan, kind)
-        self.head, self.tail = encode(plan, kind)
+        self.head, self.tail = (kind.body, b"") if kind.protocol == "bytes" else encode(plan, kind)
+        self.fields: Final = _fields(plan, kind) if kind.protocol in ("http/2", "grpc") else []
+        """Headers for HTTP/2; the name of the id's comes last."""
+        self.body: Final = message(kind.body) if kind.protocol == "grpc" else kind.body
+        self.pool: Any = None
+        """The connections that it may use."""
         self.good_head = b"\0"
         """What stands before the id in right answers of late."""
         self.rests: dict[bytes, Rest] = {}
@@ -117,15 +123,18 @@ def encode(plan: LoadPlan, kind: RequestKind) -> tuple[bytes, bytes]:
         LoadError: a name or value cannot stand in an HTTP request.
     """
     faults = (target_fault(kind.path), *(header_fault(*header) for header in kind.headers))
-    fault = next(filter(None, (*faults, body_fault(kind.headers, kind.body))), None)
+    fault = next(
+        filter(None, (*faults, body_fault(kind.headers, kind.body) if kind.protocol == "http/1.1" else None)),
+        None,
+    )
     if fault is not None:
         raise LoadError(f"request {kind.name}: {fault}.")
     given = {name.lower() for name, _ in kind.headers}
     lines = [f"{kind.method} {kind.path} HTTP/1.1"]
     if "host" not in given:
-        lines.append(f"Host: {kind.host or plan.target.host}")
+        lines.append(f"Host: {kind.host or plan.target_of(kind).host}")
     lines += [f"{name}: {value}" for name, value in kind.headers]
-    body = kind.body.encode()
+    body = kind.body
     if (body or kind.method.upper() in ("POST", "PUT", "PATCH")) and "content-length" not in given:
         lines.append(f"Content-Length: {len(body)}")
     if not plan.connections.keep_alive and "connection" not in given:
@@ -146,3 +155,23 @@ def encode(plan: LoadPlan, kind: RequestKind) -> tuple[bytes, bytes]:
             remedy="Percent-encode it.",
         ) from None
     return head, b"\r\n\r\n" + body
+
+
+def _fields(plan: LoadPlan, kind: RequestKind) -> list[tuple[bytes, bytes]]:
+    """The headers of an HTTP/2 request (RFC 9113 section 8.3), without the id."""
+    target = plan.target_of(kind)
+    given = {name.lower(): value for name, value in kind.headers}
+    host = given.pop("host", None) or kind.host or target.host
+    fields = {
+        ":method": kind.method,
+        ":scheme": "https" if target.tls is not None else "http",
+        ":authority": host,
+        ":path": kind.path,
+        **given,
+    }
+    if kind.protocol == "grpc":
+        fields = {"content-type": "application/grpc", "te": "trailers", **fields}
+        fields = {**{name: fields.pop(name) for name in list(fields) if name.startswith(":")}, **fields}
+    elif kind.body and "content-length" not in given:
+        fields["content-length"] = str(len(kind.body))
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]

@@ -6,11 +6,12 @@ from __future__ import annotations
 import _socket
 import errno
 import ssl
+import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from bench.errors import LoadError
-from bench.load.plan import LoadPlan, TargetTls
+from bench.load.plan import Target, TargetTls
 from bench.result.reasons import Reason, ReasonCode
 
 _IN_PROGRESS: Final = {0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN}
@@ -18,6 +19,9 @@ _IN_PROGRESS: Final = {0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN}
 
 class Stream(Protocol):
     """One connection. ``recv`` and ``send`` raise BlockingIOError when they would have to wait."""
+
+    began: float | None
+    """When its TLS handshake began; None: it has none, or not yet."""
 
     fd: int
     recv: Callable[[int], bytes]
@@ -37,11 +41,12 @@ class Stream(Protocol):
 class Plain:
     """TCP."""
 
-    __slots__ = ("_socket", "fd", "recv", "send")
+    __slots__ = ("_socket", "began", "fd", "recv", "send")
 
     def __init__(self, family: int, address: Any) -> None:
         sock = _socket.socket(family, _socket.SOCK_STREAM)
         self._socket = sock
+        self.began: float | None = None
         self.fd = sock.fileno()
         sock.setblocking(False)
         sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
@@ -64,29 +69,43 @@ class Plain:
         self._socket.close()
 
 
+_NO_ALPN: Final = "the server offers no protocol that was asked for (ALPN)"
+
+
+class AlpnError(OSError):
+    """The server does not speak the protocol that is wanted."""
+
+
 class Tls:
     """TLS over TCP, through memory buffers, so that no call ever waits."""
 
     __slots__ = (
-        "_connected",
+        "_alpn",
         "_inside",
         "_outside",
         "_owed",
         "_pending",
         "_plain",
+        "_read",
         "_tls",
+        "_write",
+        "began",
         "fd",
         "recv",
         "send",
     )
 
-    def __init__(self, plain: Plain, context: ssl.SSLContext, server_name: str) -> None:
+    def __init__(self, plain: Plain, context: ssl.SSLContext, server_name: str, alpn: str = "") -> None:
         self._plain = plain
         self.fd = plain.fd
         self._inside = ssl.MemoryBIO()
         self._outside = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._inside, self._outside, server_hostname=server_name)
-        self._connected = False
+        self._read = self._tls.read
+        self._write = self._tls.write
+        self._alpn = alpn
+        self.began: float | None = None
+        """When the TCP connection was there, and the handshake began."""
         self._pending = b""
         self._owed = False
         self.recv: Callable[[int], bytes] = self._recv
@@ -94,9 +113,9 @@ class Tls:
 
     def established(self) -> bool:
         """Take the next step of the handshake."""
-        if not self._connected:
+        if self.began is None:
             self._plain.established()
-            self._connected = True
+            self.began = time.monotonic()
         else:
             self._fill()
         try:
@@ -108,6 +127,8 @@ class Tls:
             self._drain()
             raise
         self._drain()
+        if self._alpn == "h2" and self._tls.selected_alpn_protocol() != "h2":
+            raise AlpnError(_NO_ALPN)
         return True
 
     def close(self) -> None:
@@ -139,27 +160,49 @@ class Tls:
 
     def _recv(self, size: int) -> bytes:
         """All plaintext that is here: epoll knows nothing of what OpenSSL holds back."""
-        is_open = self._fill()
+        data = self._plain.recv(size)
+        if not data:
+            return self._at_end()
+        inside = self._inside
+        inside.write(data)
+        try:
+            # A record at a time; the common answer is one.
+            piece = self._read(size)
+            if not inside.pending and not self._tls.pending():
+                if self._outside.pending:
+                    self._drain()
+                return piece
+        except ssl.SSLWantReadError:
+            if self._outside.pending:
+                self._drain()
+            raise BlockingIOError from None
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            return b""
+        return piece + self._rest(size) if piece else b""
+
+    def _rest(self, size: int) -> bytes:
+        """What is left of all that was received."""
         pieces = []
         try:
-            while True:
-                piece = self._tls.read(size)
-                if not piece:
-                    break
+            while piece := self._read(size):
                 pieces.append(piece)
-        except ssl.SSLWantReadError:
-            if not pieces and is_open:
-                raise BlockingIOError from None
-        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+        except (ssl.SSLWantReadError, ssl.SSLZeroReturnError, ssl.SSLEOFError):
             pass
         finally:
             self._drain()
         return b"".join(pieces)
 
+    def _at_end(self) -> bytes:
+        """The peer has closed; what it had said before was read when it came."""
+        self._inside.write_eof()
+        return b""
+
     def _send(self, data: bytes) -> int:
         """Encrypt and write all of *data*; after a BlockingIOError call again with the same data."""
         if not self._owed:
-            self._tls.write(data)
+            self._write(data)
+            if not self._pending:
+                self._pending = self._outside.read()
             self._owed = True
         if not self._drain():
             raise BlockingIOError
@@ -168,11 +211,11 @@ class Tls:
 
 
 class Dialer:
-    """Opens connections to the plan's target."""
+    """Opens connections to one target."""
 
-    def __init__(self, plan: LoadPlan) -> None:
-        self._family, self._address = resolve(plan.target.address, plan.target.port)
-        self._tls = plan.target.tls
+    def __init__(self, target: Target) -> None:
+        self._family, self._address = resolve(target.address, target.port)
+        self._tls = target.tls
         self._context = client_context(self._tls) if self._tls is not None else None
 
     def open(self) -> Stream:
@@ -184,7 +227,7 @@ class Dialer:
         plain = Plain(self._family, self._address)
         if self._context is None or self._tls is None:
             return plain
-        return Tls(plain, self._context, self._tls.server_name)
+        return Tls(plain, self._context, self._tls.server_name, next(iter(self._tls.alpn), ""))
 
 
 def resolve(address: str, port: int) -> tuple[int, Any]:
@@ -211,7 +254,8 @@ def client_context(tls: TargetTls) -> ssl.SSLContext:
         LoadError: a file is missing or is not what it should be.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.set_alpn_protocols(["http/1.1"])
+    if tls.alpn:
+        context.set_alpn_protocols(list(tls.alpn))
     step = tls.ca
     try:
         context.load_verify_locations(cafile=tls.ca)
@@ -231,6 +275,8 @@ def not_connected(error: BaseException) -> Reason:
     match error:
         case ssl.SSLError():
             return Reason(ReasonCode.TLS, _said_by_openssl(error))
+        case AlpnError():
+            return Reason(ReasonCode.TLS, str(error))
         case TimeoutError():
             return Reason(ReasonCode.CONNECT_TIMEOUT)
         case OSError(errno=code) if code in _NOT_CONNECTED:

@@ -98,6 +98,9 @@ class Merger:
         self._latest = 0.0
         self._workers: dict[str, _Worker] = {}
         self._connects = Histogram()
+        self._handshakes = Histogram()
+        self._first_bytes = Histogram()
+        self._received = 0
         self._examples: dict[tuple[str, str], Example] = {}
         self._recent = Histogram()
         self._lost: list[str] = []
@@ -125,6 +128,11 @@ class Merger:
             known.due[key] = known.due.get(key, 0) + each.due
         if delta.connects is not None:
             self._connects.add(*unpack(delta.connects))
+        if delta.handshakes is not None:
+            self._handshakes.add(*unpack(delta.handshakes))
+        if delta.first_bytes is not None:
+            self._first_bytes.add(*unpack(delta.first_bytes))
+        self._received += delta.received
         for example in delta.examples:
             self._examples.setdefault((example.subset, example.reason), example)
         if delta.usage is not None:
@@ -322,6 +330,9 @@ class Merger:
             workers=len(self._workers),
             connects=sum(each.connects for each in told),
             connect_time=self._connects.encode() if self._connects.total else None,
+            handshake_time=self._handshakes.encode() if self._handshakes.total else None,
+            first_byte_time=self._first_bytes.encode() if self._first_bytes.total else None,
+            received_bytes=self._received if self._first_bytes.total else None,
             involuntary_context_switches=sum(each.switches for each in told) if told else None,
             mean_in_flight=sum(means) if means else None,
             mean_queued=sum(queued) if queued else None,

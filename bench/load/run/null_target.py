@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from bench.child import Child
 from bench.errors import LoadError
 from bench.load.outcome import LoadOutcome
-from bench.load.plan import LoadPlan, Stage, Target
+from bench.load.plan import LoadPlan, RequestKind, Stage, Target
 from bench.load.run.command import locust_environment
 from bench.load.run.launcher import Launcher
 from bench.load.run.runner import run_load
@@ -29,13 +29,21 @@ class PlanRunner(Protocol):
         """Run a plan."""
 
 
-def _without_pages(plan: LoadPlan) -> LoadPlan:
-    """The stub has no pages of the nodes, whose digests are known: of its bodies the marker is checked."""
-    requests = tuple(
-        kind.model_copy(update={"expect": kind.expect.model_copy(update={"body_sha256": {}})})
-        for kind in plan.requests
-    )
+def _for_stub(plan: LoadPlan) -> LoadPlan:
+    """The same requests as the stub can answer them: plain HTTP/1.1, all of them to it.
+
+    It has no pages of the nodes, whose digests are known: of its bodies the marker is checked.
+    """
+    requests = tuple(_plainly(kind) for kind in plan.requests)
     return plan.model_copy(update={"requests": requests})
+
+
+def _plainly(kind: RequestKind) -> RequestKind:
+    expect = kind.expect.model_copy(update={"body_sha256": {}})
+    changes: dict[str, object] = {"target": None, "protocol": "http/1.1", "expect": expect}
+    if kind.protocol == "bytes":
+        changes |= {"method": "POST", "path": "/", "headers": ()}
+    return kind.model_copy(update=changes)
 
 
 def measure_null_target_baseline(
@@ -60,7 +68,7 @@ def measure_null_target_baseline(
     if measured is None:
         raise LoadError("the plan has no measured stage, so there is no baseline to measure.")
     folder.mkdir(parents=True, exist_ok=True)
-    plan, schedule = _share_of_this_machine(_without_pages(plan), measured.schedule)
+    plan, schedule = _share_of_this_machine(_for_stub(plan), measured.schedule)
     stages = (
         Stage(name="warm-up", kind="warm_up", duration_s=_WARM_UP_S, schedule=schedule),
         Stage(name="baseline", kind="measure", duration_s=duration_s, schedule=schedule),

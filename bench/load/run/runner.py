@@ -10,7 +10,7 @@ from typing import Self
 from bench.load.engine.request import encode
 from bench.load.events import LoadEvent
 from bench.load.outcome import LoadOutcome
-from bench.load.plan import LoadPlan
+from bench.load.plan import LoadPlan, Target
 from bench.load.run.failures import GeneratorError
 from bench.load.run.launcher import Launcher
 from bench.load.run.locust_outputs import NO_LOCUST_OUTPUTS, LocustOutputs
@@ -179,13 +179,20 @@ def _write(folder: Path, outcome: LoadOutcome) -> None:
 
 def _with_absolute_paths(plan: LoadPlan) -> LoadPlan:
     """Locust works in another folder."""
-    tls = plan.target.tls
+    requests = tuple(
+        kind if kind.target is None else kind.model_copy(update={"target": _at_absolute_paths(kind.target)})
+        for kind in plan.requests
+    )
+    return plan.model_copy(update={"target": _at_absolute_paths(plan.target), "requests": requests})
+
+
+def _at_absolute_paths(target: Target) -> Target:
+    tls = target.tls
     if tls is None:
-        return plan
+        return target
     paths = {
         name: str(Path(value).resolve())
         for name in ("ca", "certificate", "private_key")
         if (value := getattr(tls, name)) is not None
     }
-    target = plan.target.model_copy(update={"tls": tls.model_copy(update=paths)})
-    return plan.model_copy(update={"target": target})
+    return target.model_copy(update={"tls": tls.model_copy(update=paths)})

@@ -227,7 +227,7 @@ class ComposeStack(SupervisedStack):
     def _await_node(self, node: NodeSpec) -> None:
         folders = self.project.folders
         address = node_address(self.spec, self.project.layout, node)
-        self._wait(self._containers[node.name], lambda: nodes.answers(address, node.tls, timeout_s=0.5))
+        self._wait(self._containers[node.name], lambda: nodes.answers(address, node.tls, 0.5, node.behaviour))
         self._components[node.name] = Component(
             name=node.name,
             kind="nginx",
@@ -238,6 +238,7 @@ class ComposeStack(SupervisedStack):
             log=folders.node(node.name).log,
             access_log=folders.node(node.name).access_log,
             tls=node.tls,
+            protocol=node.behaviour.protocol,
             config=folders.node(node.name).config,
             container=self._containers[node.name].id,
         )

@@ -43,6 +43,10 @@ class LocalFaults:
         Connections that wait for a request are closed by it, so that proxies must shake hands again.
         """
         process = self._stack.process(node)
+        if self._stack.component(node).kind == "bytes":
+            # It reads its certificates anew, and has no workers.
+            os.kill(process.pid, signal.SIGHUP)
+            return
         old = children_of(process.pid)
         try:
             os.kill(process.pid, signal.SIGHUP)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import socket
 import time
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 from bench.errors import StackError
 from bench.placement import Address, ConfigFile, Placement
 from bench.stack import nodes, proxies
-from bench.stack.binaries import Binary, find_envoy, find_nginx
+from bench.stack.binaries import Binary, find_envoy, find_nginx, find_scripted_nginx
 from bench.stack.descriptors import require_descriptors
 from bench.stack.local.ports import address_of, closed_port, listen, require_free
 from bench.stack.placing import (
@@ -78,7 +79,7 @@ class LocalStack(SupervisedStack):
         if self._processes[name].exit_code() is None:
             raise StackError(f"{name} still runs.")
         with write_errors_explained(self.folder):
-            if known.kind == "nginx":
+            if known.role == "node":
                 self._start_node_again(known)
             else:
                 self._start_proxy_again(known)
@@ -164,11 +165,11 @@ class LocalStack(SupervisedStack):
         addresses = {node.name: self._start_node(node, binary) for node in self.spec.nodes}
         for node in self.spec.nodes:
             process, address = self._processes[node.name], addresses[node.name]
-            self._wait(process, lambda at=address, tls=node.tls: nodes.answers(at, tls, timeout_s=0.5))  # type: ignore[misc]
+            self._wait(process, functools.partial(nodes.answers, address, node.tls, 0.5, node.behaviour))
             folder = nodes.NodeFolder(self.folder / node.name)
             self._components[node.name] = Component(
                 name=node.name,
-                kind="nginx",
+                kind="nginx" if node.behaviour.is_http else "bytes",
                 role="node",
                 pid=process.pid,
                 addresses=dict.fromkeys(node.every, address),
@@ -176,6 +177,7 @@ class LocalStack(SupervisedStack):
                 log=folder.log,
                 access_log=folder.access_log,
                 tls=node.tls,
+                protocol=node.behaviour.protocol,
                 config=folder.config,
             )
         return {each: addresses[node.name] for node in self.spec.nodes for each in node.every}
@@ -186,22 +188,29 @@ class LocalStack(SupervisedStack):
         opened: socket.socket
         with contextlib.closing(listen(port, node.name)) as opened:
             address = address_of(opened)
-            nodes.write_node(
-                folder,
-                node,
-                address=address,
-                certificates=node.certificates or self.spec.certificates,
-                binary=binary,
-            )
+            certificates = node.certificates or self.spec.certificates
+            if node.behaviour.is_http:
+                binary = self._program_of(node, binary)
+                nodes.write_node(folder, node, address=address, certificates=certificates, binary=binary)
+                command = nodes.node_command(nodes.NodeFolder(Path(node.name)), binary)
+            else:
+                nodes.write_bytes_node(folder, node, certificates, opened.fileno())
+                command = nodes.bytes_command(folder)
             self._processes[node.name] = Process(
                 node.name,
-                nodes.node_command(nodes.NodeFolder(Path(node.name)), binary),
+                command,
                 log=folder.log,
                 folder=self._running_folder(),
-                environment=nodes.inherit(opened.fileno()),
+                environment=nodes.inherit(opened.fileno()) | nodes.code_path(),
                 inherited=[opened.fileno()],
             )
         return address
+
+    def _program_of(self, node: NodeSpec, binary: Binary) -> Binary:
+        """The nginx that runs *node*: the usual one, unless it lacks what the node's behaviour needs."""
+        if node.behaviour.delays and not binary.runs_scripts:
+            return find_scripted_nginx()
+        return binary
 
     def _start_proxy(
         self, proxy: ProxySpec, binary: Binary, endpoints: dict[Address, Address]
@@ -272,13 +281,27 @@ class LocalStack(SupervisedStack):
     def _start_node_again(self, known: Component) -> None:
         folder = nodes.NodeFolder(self.folder / known.name)
         address = next(iter(known.addresses.values()))
-        process = self._processes[known.name] = Process(
-            known.name,
-            nodes.node_command(nodes.NodeFolder(Path(known.name)), self._nginx or find_nginx()),
-            log=folder.log,
-            folder=self._running_folder(),
-        )
-        self._wait(process, lambda: nodes.answers(address, known.tls or "mutual", timeout_s=0.5))
+        node = next(each for each in self.spec.nodes if each.name == known.name)
+        with contextlib.ExitStack() as opened:
+            inherited: list[int] = []
+            if node.behaviour.is_http:
+                binary = self._program_of(node, self._nginx or find_nginx())
+                command = nodes.node_command(nodes.NodeFolder(Path(known.name)), binary)
+            else:
+                listener = opened.enter_context(contextlib.closing(listen(address[1], known.name)))
+                inherited.append(listener.fileno())
+                certificates = node.certificates or self.spec.certificates
+                nodes.write_bytes_node(folder, node, certificates, listener.fileno())
+                command = nodes.bytes_command(folder)
+            process = self._processes[known.name] = Process(
+                known.name,
+                command,
+                log=folder.log,
+                folder=self._running_folder(),
+                environment=nodes.code_path(),
+                inherited=inherited,
+            )
+        self._wait(process, lambda: nodes.answers(address, node.tls, 0.5, node.behaviour))
         self._components[known.name] = dataclasses.replace(known, pid=process.pid)
 
     def _start_proxy_again(self, known: Component) -> None:

@@ -1,5 +1,7 @@
 """The other side: nginx as configured for one node, how it runs, and how it reloads."""
 
+from bench.stack.nodes.answers import answer_digest
+from bench.stack.nodes.bytes_node import bytes_command, code_path, write_bytes_node
 from bench.stack.nodes.config import (
     ACCESS_LOG,
     ACCESS_LOG_FIELDS,
@@ -18,13 +20,17 @@ __all__ = [
     "CERTIFICATE_FILES",
     "FLUSH_INTERVAL_S",
     "NodeFolder",
+    "answer_digest",
     "answers",
     "await_new_workers",
+    "bytes_command",
     "children_of",
+    "code_path",
     "crash_in",
     "inherit",
     "is_running",
     "node_command",
     "page_digest",
+    "write_bytes_node",
     "write_node",
 ]

@@ -12,7 +12,8 @@ from types import MappingProxyType
 from bench.headers import ID_HEADER, NODE_HEADER
 from bench.placement import Address
 from bench.stack.binaries import Binary
-from bench.stack.protocol import NodeTls
+from bench.stack.nodes.answers import locations_of, mixtures_of
+from bench.stack.protocol import PLAIN_NODE, NodeBehaviour, NodeTls
 
 BACKLOG = 4096
 READY_PATH = "/egress-bench-ready"
@@ -87,18 +88,14 @@ http {{
     client_header_timeout 1h;
     keepalive_requests 1000000000;
     keepalive_timeout 1h;
-{keepalive_time}
+{keepalive_time}{mixtures}
     server {{
         listen {ip}:{port}{ssl} backlog={backlog};
-        server_name localhost;
+{http2}        server_name localhost;
         add_header {node_header} "{name}" always;
         add_header {id_header} {request_id} always;
 
-        location / {{
-            root html;
-            index index.html index.htm;
-        }}
-
+{locations}
 {tls}
         error_page 500 502 503 504 /50x.html;
         location = /50x.html {{
@@ -144,6 +141,7 @@ def render_node(
     trust: str,
     binary: Binary,
     is_contained: bool = False,
+    behaviour: NodeBehaviour = PLAIN_NODE,
 ) -> str:
     """The nginx configuration of one node; relative paths in it count from the node's folder.
 
@@ -157,12 +155,14 @@ def render_node(
         trust: folder of ``ca.crt``, likewise.
         binary: the nginx that will run.
         is_contained: whether it runs in a container.
+        behaviour: how it answers.
     """
     temp_paths = "\n".join(
         f"    {directive} temp/{directive.removesuffix('_temp_path')};"
         for directive, module in _TEMP_PATHS.items()
         if module is None or not binary.lacks(module)
     )
+    http2, has_directive = behaviour.is_http2, binary.is_at_least(1, 25, 1)
     fields = ",".join(
         f'"{field}":"{name if field == "node" else variable}"'
         for field, variable in ACCESS_LOG_FIELDS.items()
@@ -186,7 +186,10 @@ def render_node(
         node_header=NODE_HEADER,
         id_header=ID_HEADER,
         request_id=_ID,
-        ssl="" if tls == "none" else " ssl",
+        ssl=("" if tls == "none" else " ssl") + (" http2" if http2 and not has_directive else ""),
+        http2="        http2 on;\n" if http2 and has_directive else "",
+        mixtures=mixtures_of(behaviour),
+        locations=locations_of(behaviour),
         tls=_TLS[tls].format(server=server, trust=trust),
     )
 

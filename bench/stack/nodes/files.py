@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.errors import StackError
 from bench.placement import Address
 from bench.stack.binaries import Binary
+from bench.stack.nodes.answers import write_answers
 from bench.stack.nodes.config import ACCESS_LOG, render_node
 from bench.stack.nodes.pages import ERROR_PAGE, welcome_page
 from bench.stack.protocol import NodeSpec
@@ -78,22 +79,14 @@ def write_node(
     Raises:
         StackError: certificates are missing, or a file cannot be written.
     """
-    if not _NAME.fullmatch(node.name):
-        raise StackError(
-            f"{node.name!r} cannot name a node.", remedy="Use letters, digits, dots, dashes and underscores."
-        )
-    for needed in CERTIFICATE_FILES if node.tls != "none" else ():
-        if not (certificates / needed).is_file():
-            raise StackError(
-                f"{node.name} needs {needed} and it is not there.",
-                where=str(certificates),
-                remedy="Write the certificates before the stack is started.",
-            )
+    require_name(node.name)
+    require_certificates(node, certificates)
     pages = folder.path / "html"
     for needed_folder in (folder.path, pages, folder.path / "temp"):
         needed_folder.mkdir(mode=0o700)
     (pages / "index.html").write_text(welcome_page(node.page), encoding="utf-8")
     (pages / "50x.html").write_text(ERROR_PAGE, encoding="utf-8")
+    write_answers(folder.path, node.behaviour)
     if seen is None:
         # By links of our own: nginx would read signs in the path of a folder as its own syntax.
         folder.serve_with(certificates)
@@ -107,6 +100,26 @@ def write_node(
             trust=seen or folder.trust.name,
             binary=binary,
             is_contained=seen is not None,
+            behaviour=node.behaviour,
         ),
         encoding="utf-8",
     )
+
+
+def require_name(name: str) -> None:
+    """Raise ``StackError`` unless *name* can name a node: it stands in configurations and file names."""
+    if not _NAME.fullmatch(name):
+        raise StackError(
+            f"{name!r} cannot name a node.", remedy="Use letters, digits, dots, dashes and underscores."
+        )
+
+
+def require_certificates(node: NodeSpec, certificates: Path) -> None:
+    """Raise ``StackError`` unless all that *node* serves with lies in the folder."""
+    for needed in CERTIFICATE_FILES if node.tls != "none" else ():
+        if not (certificates / needed).is_file():
+            raise StackError(
+                f"{node.name} needs {needed} and it is not there.",
+                where=str(certificates),
+                remedy="Write the certificates before the stack is started.",
+            )

@@ -14,7 +14,7 @@ from bench.placement import Address
 from bench.stack.binaries import Binary
 from bench.stack.nodes.config import READY_PATH
 from bench.stack.nodes.files import NodeFolder
-from bench.stack.protocol import NodeTls
+from bench.stack.protocol import PLAIN_NODE, NodeBehaviour, NodeTls
 
 _CRASH = re.compile(r"\[alert\].* worker process \d+ exited on signal")
 
@@ -40,13 +40,20 @@ def inherit(descriptor: int) -> dict[str, str]:
     return {"NGINX": f"{descriptor};"}
 
 
-def answers(address: Address, tls: NodeTls, timeout_s: float) -> bool:
+def answers(address: Address, tls: NodeTls, timeout_s: float, behaviour: NodeBehaviour = PLAIN_NODE) -> bool:
     """Whether a worker answers there: by a TLS handshake, or plainly. Leaves no line in the access log.
 
     The socket listens before nginx runs, so a connection alone proves nothing. Nothing is verified here: a
     node with a wrong certificate is up too, and finding that out is the verification's job.
     """
     try:
+        if tls == "none" and behaviour.is_http2:
+            return _answers_http2(address, timeout_s)
+        if tls == "none" and not behaviour.is_http:
+            with socket.create_connection(address, timeout_s) as raw:
+                raw.settimeout(timeout_s)
+                raw.sendall(b"" if behaviour.greets else b"\n")
+                return bool(raw.recv(1))
         if tls == "none":
             connection = http.client.HTTPConnection(*address, timeout=timeout_s)
             with contextlib.closing(connection):
@@ -62,6 +69,14 @@ def answers(address: Address, tls: NodeTls, timeout_s: float) -> bool:
             return True
     except (OSError, http.client.HTTPException):
         return False
+
+
+def _answers_http2(address: Address, timeout_s: float) -> bool:
+    """Whether a worker greets a client that speaks HTTP/2 by prior knowledge (RFC 9113 section 3.4)."""
+    with socket.create_connection(address, timeout_s) as raw:
+        raw.settimeout(timeout_s)
+        raw.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))
+        return raw.recv(4)[3:4] == b"\4"
 
 
 def crash_in(log: Path) -> str | None:
