@@ -61,8 +61,8 @@ _LIMITS = (
 
 def _head(name: str, *, needs_containers: bool) -> list[str]:
     lines = [
-        "# Drafted by `egress-bench init` from the Istio YAML in istio/. It runs as it is: `egress-bench run` and",
-        "# this folder. What the YAML does not say is marked `assumed`; correct what you know better.",
+        "# Drafted by `egress-bench init` from the Istio YAML in istio/, to be run as it is. What the",
+        "# YAML does not say is marked `assumed`; correct what you know better.",
         f"name: {name}",
     ]
     if needs_containers:
@@ -165,15 +165,15 @@ def _nodes(stage: Stage) -> list[str]:
             lines.append(f"    protocol: {node.protocol}")
         if node.answers_any_path:
             lines.append("    size: 1024 # assumed: bytes of an answer, to whatever path")
-        if node.names and not stage.names_are_few:
-            lines.append("    server_names: # of its certificate: what clients ask for or demand")
-            lines += [f"    - {_quoted(each)}" for each in node.names]
     return lines
 
 
 def _tls(inventory: Inventory, files: Mapping[str, str], stage: Stage) -> list[str]:
     lines = ["", "tls:", "  key: ecdsa-p256 # quick to make; rsa-2048 and rsa-4096 cost more in handshakes"]
-    if stage.names and stage.names_are_few:
+    if stage.names and not stage.names_are_few:
+        many = "assumed: one certificate bears all names, which makes it large and handshakes dearer."
+        lines += _comment(many, "  ")
+    if stage.names:
         lines.append("  server_names: # of the nodes' certificates: what clients ask for or demand")
         lines += [f"  - {_quoted(each)}" for each in stage.names]
     made = {name: what for name, what in files.items() if not _is_given(name, inventory)}
