@@ -10,7 +10,7 @@ PEERS  := $(VENV)/.peers
 .PHONY: help install check format test coverage fuzz bench docs lock clean conformance conformance-validation conformance-analyze \
         conformance-explain conformance-init generated-connections conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof \
         benchmark-faults benchmark-ledger \
-        benchmark-promises benchmark-kills benchmark-search benchmark-verdicts benchmark-limits
+        benchmark-promises benchmark-scenarios benchmark-kills benchmark-search benchmark-verdicts benchmark-limits
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -109,6 +109,9 @@ benchmark-verdicts: $(READY) ## shipped scenarios beside two busy loops: they pa
 
 benchmark-ledger: $(READY) ## what the ledger costs by level: interleaved blocks on one stack, about 4 minutes
 	$(BIN)/python -m tests.benchmarks.ledger_cost
+
+benchmark-scenarios: $(READY) ## run every scenario of the library for two seconds (NAMES="canary tcp")
+	$(BIN)/python -m tests.benchmarks.library $(NAMES)
 
 benchmark-promises: $(READY) ## every promise of speed with what this machine needs: half a minute
 	$(BIN)/python -m tests.benchmarks.promises

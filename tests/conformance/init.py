@@ -20,6 +20,8 @@ from bench.errors import BenchError
 
 _TIMEOUT_S = 300
 _UNTRIED = ("not drafted", "containers")
+_PASSED = {0: "passed", 3: "right, machine busy"}
+"""Exit codes of a run in which nothing was wrong; with the second no figure was proven."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Row:
 
     case: str
     outcome: str
-    """``passed``, ``containers`` (not run here), ``not drafted``, or the exit code of the run."""
+    """One of ``_PASSED``, ``containers`` (not run here), ``not drafted``, or the exit code of the run."""
     requests: tuple[str, ...] = ()
     said: str = ""
 
@@ -56,7 +58,8 @@ def try_case(case: Path, folder: Path, reports: Path) -> Row:
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)
     said = " ".join((done.stderr or done.stdout).split())
-    return Row(case.name, "passed" if done.returncode == 0 else f"code {done.returncode}", urls, said)
+    outcome = _PASSED.get(done.returncode, f"code {done.returncode}")
+    return Row(case.name, outcome, urls, said)
 
 
 def main(arguments: list[str]) -> int:
@@ -72,7 +75,7 @@ def main(arguments: list[str]) -> int:
         for case in wanted:
             rows.append(try_case(case, Path(kept, case.name), Path(kept, "reports")))
             row = rows[-1]
-            shown = "" if row.outcome == "passed" else f": {row.said[-300:]}"
+            shown = "" if row.outcome in _PASSED.values() else f": {row.said[-300:]}"
             console.print(f"{row.case}: {row.outcome}{shown}", highlight=False, markup=False)
     table = Table(title="Drafted and run for two seconds", title_justify="left")
     for name in ("case", "outcome", "requests"):
@@ -81,7 +84,7 @@ def main(arguments: list[str]) -> int:
         table.add_row(row.case, row.outcome, " ".join(row.requests))
     console.print(table)
     tried = [row for row in rows if row.outcome not in _UNTRIED]
-    passed = sum(row.outcome == "passed" for row in tried)
+    passed = sum(row.outcome in _PASSED.values() for row in tried)
     console.print(f"{len(rows)} cases, {len(tried)} drafted and run, {passed} passed")
     return int(passed < len(tried))
 
