@@ -82,6 +82,10 @@ ScenarioFolder = Annotated[
         callback=by_name,
     ),
 ]
+MeshMtls = Annotated[
+    bool,
+    typer.Option("--mesh-mtls", help="ISTIO_MUTUAL between sidecar and gateway, with workload certificates."),
+]
 LocustCsv = Annotated[
     Path | None,
     typer.Option(metavar="PREFIX", help="Locust's own CSV files; one set for each trial."),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from bench.draft.material import Spoken, spoken_to, typed_names
 from bench.draft.targets import Target, endpoints_of
 from bench.istio.cluster_names import cluster_name
+from bench.istio.hosts import is_wildcard
 from bench.routing import Destination
 from bench.translate import ProxyConfig
 
@@ -82,7 +83,11 @@ def cast_nodes(targets: Sequence[Target], configs: Iterable[ProxyConfig]) -> Sta
             node.answers_any_path |= each.scheme == "http" and each.sees_path.partition("?")[0] != "/"
             what = _spoken(each, its, all_spoken)
             if what.tls != "none" or each.scheme == "https":
-                node.names |= dict.fromkeys(typed_names([each.sees_host, its.host, *what.names]))
+                asked = [each.sees_host, its.host, *what.names]
+                if is_wildcard(its.host):
+                    # The request matrix asks for a name one label deeper as well, which a wildcard does not cover.
+                    asked.append(its.host.replace("*", "*.any", 1))
+                node.names |= dict.fromkeys(typed_names(asked))
     answering = {target.name: _shares(target, of_endpoint) for target in targets}
     pools = [each.most_connections for each in all_spoken.values() if each.most_connections is not None]
     return Stage(tuple(nodes.values()), answering, is_shared, min(pools, default=None))
