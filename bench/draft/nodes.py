@@ -85,7 +85,7 @@ def cast_nodes(targets: Sequence[Target], configs: Iterable[ProxyConfig]) -> Sta
             if what.tls != "none" or each.scheme == "https":
                 asked = [each.sees_host, its.host, *what.names]
                 if is_wildcard(its.host):
-                    # The request matrix asks for a name one label deeper, too, which a wildcard does not cover.
+                    # The request matrix asks one label deeper, too, which a wildcard does not cover.
                     asked.append(its.host.replace("*", "*.any", 1))
                 node.names |= dict.fromkeys(typed_names(asked))
     answering = {target.name: _shares(target, of_endpoint) for target in targets}
