@@ -142,11 +142,11 @@ def comparisons_of(trials: Sequence[TrialResult]) -> tuple[Comparison, ...]:
     """
     blocks: dict[int, dict[str, TrialResult]] = {}
     for trial in trials:
-        if trial.experiment == "steady" and trial.config_source is not None:
+        if trial.experiment == "steady" and trial.config_source is not None and trial.variant is None:
             blocks.setdefault(trial.block, {})[trial.config_source] = trial
     whole = [blocks[number] for number in sorted(blocks) if len(blocks[number]) == 2]
     found = []
-    for metric, unit, scope, read in _METRICS:
+    for metric, unit, scope, read in METRICS:
         pairs = [(read(block["static"]), read(block["eds"])) for block in whole]
         known = [(static, eds) for static, eds in pairs if static is not None and eds is not None]
         if known:
@@ -163,9 +163,9 @@ def comparisons_of(trials: Sequence[TrialResult]) -> tuple[Comparison, ...]:
 
 
 Read = Callable[[TrialResult], float | None]
+"""A metric of a trial; None: unknown."""
 
-
-_METRICS: tuple[tuple[str, str, Literal["load", "process"], Read], ...] = (
+METRICS: tuple[tuple[str, str, Literal["load", "process"], Read], ...] = (
     ("response time p50", "µs", "load", lambda trial: trial.total.response_time.p50),
     ("response time p99", "µs", "load", lambda trial: trial.total.response_time.p99),
     ("service time p50", "µs", "load", lambda trial: trial.total.service_time.p50),

@@ -13,6 +13,7 @@ from typing import Literal
 from bench.analysis.capacity_verdict import outcome_of
 from bench.analysis.generator_health import GENERATOR_LIMITED
 from bench.analysis.ledger import summarise_ledger
+from bench.analysis.variants import sentence_of
 from bench.result import (
     CapacityResult,
     Counts,
@@ -21,6 +22,7 @@ from bench.result import (
     Result,
     SharesResult,
     SubsetResult,
+    VariantsResult,
 )
 
 State = Literal[
@@ -159,7 +161,7 @@ def _judge_complete(result: Result) -> Verdict:
             "too few samples",
             f"{'; '.join(map(_told, unproven))}. Measure longer, with more blocks, or at a higher rate.",
         )
-    return Verdict("passed", _passed(result))
+    return Verdict("passed", _passed(result) if result.variants is None else _compared(result.variants))
 
 
 def _excuse(result: Result) -> tuple[State | None, str]:
@@ -258,6 +260,10 @@ def _open_books(result: Result) -> tuple[list[str], list[str]]:
 def _summed_up(heading: str, troubles: Sequence[str]) -> list[str]:
     more = f" (and {len(troubles) - 1} more)" if len(troubles) > 1 else ""
     return [f"{heading}: {troubles[0]}{more}"] if troubles else []
+
+
+def _compared(found: VariantsResult) -> str:
+    return f"{sentence_of(found)} No request was misrouted."
 
 
 def _passed(result: Result) -> str:

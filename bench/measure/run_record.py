@@ -26,6 +26,7 @@ from bench.result import (
     HandshakeResult,
     Result,
     RunWarning,
+    VariantsResult,
     VerificationLine,
     write_result,
 )
@@ -54,6 +55,7 @@ class RunRecord:
     handshake: HandshakeResult | None = None
     faults: FaultsResult | None = None
     capacity: CapacityResult | None = None
+    variants: VariantsResult | None = None
     warnings: list[RunWarning] = field(default_factory=list)
 
     @classmethod
@@ -151,6 +153,7 @@ class RunRecord:
             handshake=self.handshake,
             faults=self.faults,
             capacity=self.capacity,
+            variants=self.variants,
             generator=generator,
             limits=check_limits(
                 scenario.limits.model_dump(),
@@ -158,7 +161,8 @@ class RunRecord:
                 retried=retried([trial.result for trial in steady]),
                 where=str(self.loaded.position("limits")),
             )
-            if totals
+            # Limits are of the scenario as it is; variants are there to be compared.
+            if totals and self.variants is None
             else (),
             warnings=(
                 *self.warnings,

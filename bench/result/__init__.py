@@ -60,6 +60,7 @@ from bench.result.seconds import SecondRow
 from bench.result.shares import NodeShare, SharesResult
 from bench.result.storage import RESULT_FILE, read_result, write_result
 from bench.result.traffic import MixResult, TrafficResult
+from bench.result.variants import VariantBlocks, VariantResult, VariantsResult
 
 __all__ = [
     "HANDSHAKE_KINDS",
@@ -122,6 +123,9 @@ __all__ = [
     "SubsetResult",
     "TrafficResult",
     "TrialResult",
+    "VariantBlocks",
+    "VariantResult",
+    "VariantsResult",
     "VerificationLine",
     "WhatIf",
     "read_result",
