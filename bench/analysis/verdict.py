@@ -152,7 +152,8 @@ def _judge_complete(result: Result) -> Verdict:
         # What is met on a disturbed machine is met on a quiet one.
         excuse = None
     if excuse is not None:
-        met = f"{sentence}, which proves nothing" if sentence else "All limits are met, which proves nothing"
+        met = sentence or ("All limits are met" if result.limits else "No request was misrouted")
+        met = f"{met}, which proves nothing"
         return Verdict(excuse, f"{met}: {why}")
     if missed:
         return Verdict("limit missed", f"{sentence}.")
