@@ -26,7 +26,11 @@ from bench.result import (
     HandshakeResult,
     Result,
     RunWarning,
+<<<<<<< HEAD
     VariantsResult,
+=======
+    TlsLab,
+>>>>>>> main
     VerificationLine,
     write_result,
 )
@@ -55,7 +59,11 @@ class RunRecord:
     handshake: HandshakeResult | None = None
     faults: FaultsResult | None = None
     capacity: CapacityResult | None = None
+<<<<<<< HEAD
     variants: VariantsResult | None = None
+=======
+    tls_lab: TlsLab | None = None
+>>>>>>> main
     warnings: list[RunWarning] = field(default_factory=list)
 
     @classmethod
@@ -87,6 +95,7 @@ class RunRecord:
             bool(self.trials)
             or (self.faults is not None and bool(self.faults.faults or self.faults.clean_runs))
             or (self.capacity is not None and bool(self.capacity.trials))
+            or (self.tls_lab is not None and self.tls_lab.has_findings)
         )
 
     def add_trial(self, trial: Trial) -> None:
@@ -153,7 +162,11 @@ class RunRecord:
             handshake=self.handshake,
             faults=self.faults,
             capacity=self.capacity,
+<<<<<<< HEAD
             variants=self.variants,
+=======
+            tls_lab=self.tls_lab,
+>>>>>>> main
             generator=generator,
             limits=check_limits(
                 scenario.limits.model_dump(),

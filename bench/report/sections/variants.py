@@ -93,25 +93,31 @@ def _table(judged: Sequence[JudgedMetric]) -> Table:
             (
                 each.blocks.candidate,
                 each.blocks.metric,
+                each.wording,
                 with_unit(baseline, each.blocks.unit),
                 with_unit(candidate, each.blocks.unit),
                 _share(judgement.shift),
-                f"{_share(judgement.low)} to {_share(judgement.high)}",
-                UNKNOWN if judgement.floor is None else f"±{judgement.floor * 100:.2g} %",
+                UNKNOWN if judgement.low is None else f"{_share(judgement.low)} to {_share(judgement.high)}",
+                UNKNOWN if judgement.floor is None else f"±{_percent(judgement.floor)}",
                 UNKNOWN if judgement.adjusted_p is None else f"{judgement.adjusted_p:.2g}",
-                each.wording,
             )
         )
     return Table(
-        columns=("variant", "metric", BASELINE, "variant's", "change", "95 %", "A/A", "p (Holm)", "verdict"),
+        columns=("variant", "metric", "verdict", BASELINE, "variant's", "change", "95 %", "A/A", "p (Holm)"),
         rows=tuple(rows),
-        numbers_from=2,
+        numbers_from=3,
         caption="Medians over the blocks, and what the blocks show.",
     )
 
 
 def _share(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{value * 100:+.2g} %"
+    if value is None:
+        return UNKNOWN
+    return f"{'−' if value < 0 else '+'}{_percent(abs(value))}"
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:,.0f} %" if share >= 1 else f"{share * 100:.2g} %"
 
 
 def _values(judged: Sequence[JudgedMetric]) -> Table:
