@@ -13,11 +13,8 @@ from typing import Literal
 from bench.analysis.capacity_verdict import outcome_of
 from bench.analysis.generator_health import GENERATOR_LIMITED
 from bench.analysis.ledger import summarise_ledger
-<<<<<<< HEAD
-from bench.analysis.variants import sentence_of
-=======
 from bench.analysis.tls import judge_lab
->>>>>>> main
+from bench.analysis.variants import sentence_of
 from bench.result import (
     CapacityResult,
     Counts,
@@ -26,11 +23,8 @@ from bench.result import (
     Result,
     SharesResult,
     SubsetResult,
-<<<<<<< HEAD
-    VariantsResult,
-=======
     TlsLab,
->>>>>>> main
+    VariantsResult,
 )
 
 State = Literal[

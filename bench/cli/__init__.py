@@ -8,11 +8,7 @@ from typing import Annotated
 
 import typer
 
-<<<<<<< HEAD
-from bench.cli import comparing, reading, resources, running, sizing, stacks
-=======
-from bench.cli import handshakes, reading, resources, running, sizing, stacks
->>>>>>> main
+from bench.cli import comparing, handshakes, reading, resources, running, sizing, stacks
 from bench.cli.parts import make_console
 from bench.errors import BenchError, InputError, StackError
 
@@ -35,11 +31,8 @@ for command in (
     resources.diff,
     running.drive,
     running.faults,
-<<<<<<< HEAD
     comparing.compare,
-=======
     handshakes.handshake,
->>>>>>> main
     sizing.capacity,
     sizing.plan,
     running.worker,

@@ -26,11 +26,8 @@ from bench.result import (
     HandshakeResult,
     Result,
     RunWarning,
-<<<<<<< HEAD
-    VariantsResult,
-=======
     TlsLab,
->>>>>>> main
+    VariantsResult,
     VerificationLine,
     write_result,
 )
@@ -59,11 +56,8 @@ class RunRecord:
     handshake: HandshakeResult | None = None
     faults: FaultsResult | None = None
     capacity: CapacityResult | None = None
-<<<<<<< HEAD
     variants: VariantsResult | None = None
-=======
     tls_lab: TlsLab | None = None
->>>>>>> main
     warnings: list[RunWarning] = field(default_factory=list)
 
     @classmethod
@@ -162,11 +156,8 @@ class RunRecord:
             handshake=self.handshake,
             faults=self.faults,
             capacity=self.capacity,
-<<<<<<< HEAD
             variants=self.variants,
-=======
             tls_lab=self.tls_lab,
->>>>>>> main
             generator=generator,
             limits=check_limits(
                 scenario.limits.model_dump(),

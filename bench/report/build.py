@@ -35,11 +35,7 @@ from bench.report.sections import (
     verification,
 )
 from bench.report.text import UNKNOWN, rate, seconds, version_number
-<<<<<<< HEAD
-from bench.result import CapacityResult, Result, VariantsResult, read_result
-=======
-from bench.result import CapacityResult, Result, TlsLab, read_result
->>>>>>> main
+from bench.result import CapacityResult, Result, TlsLab, VariantsResult, read_result
 
 MANY_SUBSETS = 3
 """With more, the percentile plot shows the whole only."""
@@ -65,13 +61,10 @@ def build_document(folder: Path, result: Result) -> Document:
         return _of_faults(result)
     if result.capacity is not None and not result.trials:
         return _of_capacity(result, result.capacity)
-<<<<<<< HEAD
     if result.variants is not None:
         return _of_variants(folder, result, result.variants)
-=======
     if result.tls_lab is not None and not result.trials:
         return _of_lab(result, result.tls_lab)
->>>>>>> main
     blocks = compare_sources(result.comparisons)
     rows = _seconds(folder, result)
     return Document(

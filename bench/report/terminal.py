@@ -22,12 +22,9 @@ WIDTH = 80
 _NBSP = "\N{NO-BREAK SPACE}"
 _NARROW = 10
 """Columns of a stack in the table of calls."""
-<<<<<<< HEAD
 _MOST_METRICS = 6
-=======
 MOST_CELLS = 8
 """Cells of the handshake lab on one screen; the report has all."""
->>>>>>> main
 MOST_SUBSETS = 3
 """More lines of subsets than this do not fit one screen; those with losses come first."""
 
