@@ -31,6 +31,8 @@ class Placement:
     closed_port: Address | None = None
     """Where endpoints without a stand-in lead: a port that refuses every connection, so that no proxy of a
     stack ever connects to, or resolves, anything outside of it. None: endpoints without an entry stay."""
+    control: str = ""
+    """The Unix socket of the control plane as Envoy sees it; empty: ``ads.sock`` in ``config_root``."""
     is_redirected: bool = False
     """Whether connections reach the proxy by redirection within a network that leads nowhere else: only then
     may it send them on to where the client meant them to go."""

@@ -21,6 +21,8 @@ class ConfigSourceName(StrEnum):
 
     STATIC = "static"
     EDS = "eds"
+    ADS = "ads"
+    ADS_DELTA = "ads-delta"
 
 
 class FailOnName(StrEnum):

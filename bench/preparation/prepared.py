@@ -156,6 +156,7 @@ class Prepared:
             intercepts=proxy.role == "sidecar" and proxy.interception == "redirect",
             files=self._workload_files(name, material),
             file_watches=config.file_watches,
+            is_served=config.is_served,
         )
 
     def _workload_files(self, proxy: str, material: Material) -> dict[str, Path]:

@@ -82,7 +82,7 @@ class TrialResult(Model):
     name: str
     """E.g. ``1: static``: its place among the run's trials, and its stack."""
     experiment: Literal["steady", "handshake"]
-    config_source: Literal["static", "eds"] | None
+    config_source: Literal["static", "eds", "ads", "ads-delta"] | None
     """None where the path is not ours."""
     block: int
     position: int

@@ -9,7 +9,7 @@ from typing import Self
 
 from bench.errors import StackError
 from bench.placement import Placement
-from bench.stack.protocol import Component, StackSpec
+from bench.stack.protocol import Component, ControlPlane, StackSpec
 
 
 class ComponentTable(abc.ABC):
@@ -38,6 +38,10 @@ class ComponentTable(abc.ABC):
             return self._components[name]
         except KeyError:
             raise StackError(f"stack {self.spec.name} has no running part called {name}.") from None
+
+    def control_plane(self) -> ControlPlane | None:
+        """What feeds its proxies; None: files do."""
+        return None
 
     def placement(self, proxy: str) -> Placement:
         """The placement that the proxy's files were rendered for."""

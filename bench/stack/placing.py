@@ -70,6 +70,7 @@ def place(
     endpoints: Mapping[Address, Address],
     closed_port: Address,
     admin: Address | str = (LOOPBACK, 0),
+    control: str = "",
 ) -> Placement:
     """The placement of one proxy on loopback, with the wished ports.
 
@@ -81,6 +82,7 @@ def place(
         endpoints: addresses as translated -> real ones, of everything started so far.
         closed_port: where everything else leads.
         admin: where its admin API answers.
+        control: the socket of the control plane, where one feeds it.
     """
     listeners = {
         address: (LOOPBACK, wished_port(spec, proxy.name, proxy.listeners, address))
@@ -90,6 +92,7 @@ def place(
         config_root=str(config_root),
         log_root=str(log_root),
         admin=admin,
+        control=control,
         listeners=listeners,
         endpoints=dict(endpoints),
         closed_port=closed_port,

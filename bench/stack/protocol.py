@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 from bench.placement import Address, ConfigFile, Placement
 
@@ -58,6 +58,8 @@ class ProxySpec:
     """Its listeners are found by the address that the client called: something must redirect to it."""
     files: Mapping[str, Path] = field(default_factory=dict)
     """Like ``StackSpec.files``, of this proxy alone: its workload's own certificate."""
+    is_served: bool = False
+    """Whether its resources come from the control plane, and from files only its secrets."""
     file_watches: int = 0
     """How many inotify instances this Envoy takes to watch its files."""
 
@@ -143,6 +145,37 @@ class Component:
     """The id under which the Docker engine knows it."""
 
 
+class ControlPlane(Protocol):
+    """Feeds proxies by ADS; see ``bench.stack.control``."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    def state(self, since: int = 0) -> ControlState:
+        """Who is connected, and what has happened after event *since*.
+
+        Raises:
+            StackError: it does not answer.
+        """
+
+    def kill(self) -> None:
+        """End it as a crash does: the stack does not count it as dead from then on."""
+
+    def start_again(self) -> None:
+        """Start it again after its end; raises ``StackError`` as ``Stack.start``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlState:
+    """What the control plane knows of its proxies."""
+
+    streams: tuple[dict[str, Any], ...]
+    """One for each connected proxy: ``stream``, ``proxy``, ``kind`` and its ``node``."""
+    events: tuple[dict[str, Any], ...]
+    """In their order; see ``bench.stack.control.events.Event``."""
+
+
 class Stack(Protocol):
     """Sidecar, gateway and nodes, somewhere."""
 
@@ -171,6 +204,9 @@ class Stack(Protocol):
 
     def placement(self, proxy: str) -> Placement:
         """The placement that the proxy's files were rendered for."""
+
+    def control_plane(self) -> ControlPlane | None:
+        """What feeds its proxies; None: files do."""
 
     def own_files(self) -> Sequence[Path]:
         """Files that describe the stack as a whole, such as its Compose file; no keys."""

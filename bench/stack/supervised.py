@@ -12,6 +12,7 @@ from typing import Protocol
 from bench.disks import refusal
 from bench.errors import StackError
 from bench.stack.components import ComponentTable
+from bench.stack.control import ControlPlane
 from bench.stack.guard import Guard
 from bench.stack.placing import require_sound
 from bench.stack.protocol import StackSpec
@@ -47,6 +48,7 @@ class SupervisedStack(ComponentTable):
         self._folder: RunFolder | None = None
         self._guard: Guard | None = None
         self._excused: set[str] = set()
+        self._control: ControlPlane | None = None
 
     @property
     def folder(self) -> Path:
@@ -77,6 +79,10 @@ class SupervisedStack(ComponentTable):
         """Stop everything in reverse order and delete the run folder. Safe to call twice."""
         self._stop(is_interrupted=False)
 
+    def control_plane(self) -> ControlPlane | None:
+        """What feeds its proxies; None: files do."""
+        return self._control
+
     def excuse(self, name: str) -> None:
         """Do not tell a part as dead from now on: it is ended on purpose."""
         self.component(name)
@@ -103,6 +109,19 @@ class SupervisedStack(ComponentTable):
         self._components.clear()
         self._placements.clear()
         self._excused.clear()
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+
+    def _start_control_plane(self) -> None:
+        """Start it if any proxy is to be fed by it."""
+        if any(proxy.is_served for proxy in self.spec.proxies):
+            self._control = ControlPlane(self._running_folder(), self._wait)
+
+    def _check_control_plane(self) -> None:
+        """Raise ``StackError`` if it has ended by itself."""
+        if self._control is not None and self._control.has_died:
+            raise self._control.process.died()
 
     def _running_folder(self) -> RunFolder:
         if self._folder is None:

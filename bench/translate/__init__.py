@@ -7,21 +7,27 @@ resources; ``render`` puts the real ones in and writes files.
 from bench.placement import Address, ConfigFile, Placement
 from bench.translate.cluster.connection_pool import HTTP_OPTIONS
 from bench.translate.cluster.load_balancer import DYNAMIC_TYPE
-from bench.translate.config import ConfigSource, ProxyConfig, TlsMaterial
+from bench.translate.config import CONFIG_SOURCES, ConfigSource, ProxyConfig, TlsMaterial
 from bench.translate.files.options import AccessLogOptions, RenderOptions
-from bench.translate.files.render import render, render_endpoints
+from bench.translate.files.render import ADS_FOLDER, TYPE_URLS, render, render_endpoints
 from bench.translate.files.validation_bootstrap import render_validation_bootstrap
 from bench.translate.messages import unpack, variant
 from bench.translate.names import VIRTUAL_OUTBOUND
 from bench.translate.notices import Notice, Refusal, RefusedError, TranslationWarning
+from bench.translate.plain_wire import wire_of_plain
 from bench.translate.reachable import reachable_clusters
 from bench.translate.tls_secrets import SYSTEM_ROOTS
 from bench.translate.translate import translate
+from bench.translate.wire import field as message_field
+from bench.translate.wire import to_wire
 
 __all__ = [
+    "ADS_FOLDER",
+    "CONFIG_SOURCES",
     "DYNAMIC_TYPE",
     "HTTP_OPTIONS",
     "SYSTEM_ROOTS",
+    "TYPE_URLS",
     "VIRTUAL_OUTBOUND",
     "AccessLogOptions",
     "Address",
@@ -35,11 +41,14 @@ __all__ = [
     "RenderOptions",
     "TlsMaterial",
     "TranslationWarning",
+    "message_field",
     "reachable_clusters",
     "render",
     "render_endpoints",
     "render_validation_bootstrap",
+    "to_wire",
     "translate",
     "unpack",
     "variant",
+    "wire_of_plain",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
@@ -17,8 +17,11 @@ from bench.translate.notices import TranslationWarning
 from bench.translate.origins import Origins
 from bench.translate.tls_secrets import SYSTEM_ROOTS
 
-ConfigSource = Literal["static", "eds"]
-"""``static``: endpoints stand in the clusters. ``eds``: in files of their own, one for each cluster."""
+ConfigSource = Literal["static", "eds", "ads", "ads-delta"]
+"""``static``: endpoints stand in the clusters. ``eds``: in files of their own, one for each cluster.
+``ads``: everything but secrets comes from a control plane by one aggregated stream, as from istiod, each
+answer the state of the world. ``ads-delta``: likewise, each answer only what has changed."""
+CONFIG_SOURCES: tuple[ConfigSource, ...] = get_args(ConfigSource)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,11 @@ class ProxyConfig:
     """The places in the YAML that caused routes, filter chains and clusters."""
 
     @property
+    def is_served(self) -> bool:
+        """Whether a control plane has its resources, and files only its secrets."""
+        return self.config_source in {"ads", "ads-delta"}
+
+    @property
     def listener_addresses(self) -> tuple[Address, ...]:
         """The bind addresses as translated, in the listeners' order."""
         sockets = [
@@ -72,6 +80,8 @@ class ProxyConfig:
         Measured on Envoy 1.40: past ``fs.inotify.max_user_instances`` (128 on many machines, for all
         processes of a user together) it aborts. Beside its files it watches the folders of secrets.
         """
+        if self.is_served:
+            return 2 * len(self.secrets)
         return 2 + len(self.routes) + len(self.endpoints) + 2 * len(self.secrets)
 
     @property

@@ -83,6 +83,11 @@ def type_url(message: betterproto2.Message) -> str:
     return default_message_pool.type_to_url[type(message)]
 
 
+def type_url_of(cls: type[betterproto2.Message]) -> str:
+    """Give the ``@type`` under which messages of a class travel."""
+    return default_message_pool.type_to_url[cls]
+
+
 def duration_text(duration: timedelta) -> str:
     """Write a duration as protobuf's JSON form does: ``10s``, ``0.250s``, ``0.000001s``."""
     microseconds = duration // timedelta(microseconds=1)

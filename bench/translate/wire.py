@@ -63,6 +63,11 @@ def field(number: int, content: bytes) -> bytes:
     return varint(number << 3 | _LENGTH) + varint(len(content)) + content
 
 
+def scalar_writer(number: int, proto_type: str) -> _Encode:
+    """Give what writes one value of a scalar type as the field *number*."""
+    return _tagged(number, *_content(proto_type, None))
+
+
 def _make_plan(cls: type[betterproto2.Message]) -> _Plan:
     plan: list[tuple[int, str, Any, _Encode]] = []
     for each in dataclasses.fields(cls):  # type: ignore[arg-type]

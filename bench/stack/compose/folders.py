@@ -23,6 +23,8 @@ KEYS = f"{ROOT}/keys"
 CODE = f"{ROOT}/code"
 FILES = f"{ROOT}/files"
 NODE = f"{ROOT}/node"
+CONTROL = f"{ROOT}/control"
+"""The socket of the control plane, where there is one."""
 ADMIN_SOCKET = "sock"
 
 _UNPRIVILEGED = 10_101

@@ -16,6 +16,7 @@ from bench.stack.compose.folders import (
     ADMIN,
     CODE,
     CONFIG,
+    CONTROL,
     FILES,
     KEYS,
     LOGS,
@@ -28,6 +29,7 @@ from bench.stack.compose.folders import (
 )
 from bench.stack.compose.layout import Layout, Pod
 from bench.stack.compose.subnets import Network
+from bench.stack.control import ControlFolder
 from bench.stack.images import ENVOY, NGINX, PACKAGES, PYTHON, Image, ImageSet
 from bench.stack.placing import proxies_in_order
 from bench.stack.protocol import GENERATOR, ProxySpec, ResourceLimits, StackSpec
@@ -62,6 +64,11 @@ class StackFolders:
     def rules(self) -> Path:
         """Rules of redirection."""
         return self.path / "client" / "rules"
+
+    @property
+    def control(self) -> ControlFolder:
+        """The control plane's."""
+        return ControlFolder(self.path / "control")
 
     def proxy(self, name: str) -> PartFolder:
         """One proxy's folders."""
@@ -156,6 +163,7 @@ def _proxy(
             Mount(folder.proxy.log_root, LOGS, writable=True),
             Mount(folder.admin, ADMIN, writable=True),
             Mount(folder.keys, KEYS),
+            *((Mount(folders.control.shared, CONTROL),) if proxy.is_served else ()),
         ),
         addresses=layout.hosts[proxy.name],
         aliases=_aliases(spec, proxy),

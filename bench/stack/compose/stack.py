@@ -21,6 +21,7 @@ from bench.stack.compose.writing import seen_from_outside
 from bench.stack.engine import connect
 from bench.stack.images import ImageSet, supply_all
 from bench.stack.placing import match_listeners, proxies_in_order
+from bench.stack.processes import stop_all
 from bench.stack.protocol import ClientPlace, Component, NodeSpec, ProxySpec, StackSpec
 from bench.stack.runs import RunFolder, end_processes, write_components
 from bench.stack.supervised import SupervisedStack
@@ -117,6 +118,7 @@ class ComposeStack(SupervisedStack):
             if container.id not in alive and container.name not in self._excused:
                 container.catch_up()
                 raise self._why_dead(container)
+        self._check_control_plane()
         for node in self.spec.nodes:
             # Before it is ready, too: nginx replaces a worker that ends, over and over.
             if crash := nodes.crash_in(self.project.folders.node(node.name).log):
@@ -128,6 +130,8 @@ class ComposeStack(SupervisedStack):
             raise StackError(f"{proxy} is a node: only a proxy's files can be replaced.")
         folder = self.project.folders.proxy(proxy).proxy
         proxies.write_files(folder, proxy, files, owner=proxy_account().own)
+        if self._control is not None:
+            self._control.publish(proxy, folder.config_root, files)
 
     def own_files(self) -> Sequence[Path]:
         """The Compose file."""
@@ -160,9 +164,12 @@ class ComposeStack(SupervisedStack):
         folder = self._running_folder()
         name = self._project_wish or folder.path.name
         self._project = Project(name, folder, self._programs.engine, self._programs.compose)
+        self._start_control_plane()
         self._start_containers(self._project, self._images, self._programs.docker)
 
     def _end_parts(self, folder: RunFolder, *, is_interrupted: bool) -> None:
+        if self._control is not None:
+            stop_all([self._control.process], grace_s=self._stop_grace_s)
         if self._project is None:
             return
         if is_interrupted:
@@ -185,6 +192,11 @@ class ComposeStack(SupervisedStack):
 
     def _start_containers(self, project: Project, images: ImageSet, docker: str) -> None:
         self._placements = project.up(self.spec, images)
+        if self._control is not None:
+            for proxy in self.spec.proxies:
+                # Nothing was served so far: a proxy waits for its first answer as long as it takes.
+                root = project.folders.proxy(proxy.name).proxy.config_root
+                self._control.publish_all(proxy.name, root)
         folders, listed = project.folders, project.containers()
         names = [node.name for node in self.spec.nodes]
         for name in names + [proxy.name for proxy in proxies_in_order(self.spec)]:

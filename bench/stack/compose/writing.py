@@ -10,6 +10,7 @@ from bench.stack.compose.folders import (
     ADMIN,
     ADMIN_SOCKET,
     CONFIG,
+    CONTROL,
     LOGS,
     account,
     seen_files,
@@ -53,6 +54,7 @@ def write_stack(
             listeners=bound,
             endpoints=dict(endpoints),
             closed_port=closed_port(bound),
+            control=f"{CONTROL}/{folders.control.socket.name}",
             is_redirected=proxy.intercepts,
             files=seen_files(files_of(spec, proxy)),
         )

@@ -90,6 +90,7 @@ class LocalStack(SupervisedStack):
         for process in list(self._processes.values()):
             if process.exit_code() is not None and process.name not in self._excused:
                 raise self._why_dead(process)
+        self._check_control_plane()
         for component in self.components():
             if component.kind == "nginx" and (crash := nodes.crash_in(component.log)):
                 raise StackError(f"a worker of {component.name} crashed: {crash}")
@@ -99,7 +100,10 @@ class LocalStack(SupervisedStack):
         self.component(proxy)
         if proxy not in self._proxy_folders:
             raise StackError(f"{proxy} is a node: only a proxy's files can be replaced.")
-        proxies.write_files(self._proxy_folders[proxy], proxy, files)
+        folder = self._proxy_folders[proxy]
+        proxies.write_files(folder, proxy, files)
+        if self._control is not None:
+            self._control.publish(proxy, folder.config_root, files)
 
     def own_files(self) -> Sequence[Path]:
         """None: each part's files say it all."""
@@ -127,11 +131,13 @@ class LocalStack(SupervisedStack):
                 # Port 0 is always free.
                 require_free(wished_port(self.spec, proxy.name, proxy.listeners, address), proxy.name)
         endpoints = self._start_nodes(self._nginx or find_nginx())
+        self._start_control_plane()
         for proxy in proxies_in_order(self.spec):
             endpoints |= self._start_proxy(proxy, self._envoy or find_envoy(), endpoints)
 
     def _end_parts(self, folder: RunFolder, *, is_interrupted: bool) -> None:
-        stop_all(list(self._processes.values()), grace_s=self._stop_grace_s)
+        control = [self._control.process] if self._control is not None else []
+        stop_all([*control, *self._processes.values()], grace_s=self._stop_grace_s)
         if is_interrupted:
             # Ctrl-C can hit the moment in which a process exists and is not in the list yet.
             end_processes(folder)
@@ -208,8 +214,12 @@ class LocalStack(SupervisedStack):
             closed_port=self._closed_address(),
             # In a folder that is closed to others; a port of loopback is open to every user of this machine.
             admin=str(folder.admin_socket) if proxies.socket_fits(folder.admin_socket) else (LOOPBACK, 0),
+            control=str(self._control.folder.socket) if self._control is not None else "",
         )
-        proxies.write_files(folder, proxy.name, proxy.render(placement))
+        files = proxy.render(placement)
+        proxies.write_files(folder, proxy.name, files)
+        if self._control is not None:
+            self._control.publish(proxy.name, folder.config_root, files)
         return endpoints_of(proxy, self._launch_proxy(proxy, folder, placement, binary))
 
     def _launch_proxy(
@@ -274,7 +284,10 @@ class LocalStack(SupervisedStack):
         folder = self._proxy_folders[known.name]
         folder.admin_address.unlink(missing_ok=True)
         folder.admin_socket.unlink(missing_ok=True)
-        proxies.write_files(folder, proxy.name, proxy.render(placement))
+        files = proxy.render(placement)
+        proxies.write_files(folder, proxy.name, files)
+        if self._control is not None:
+            self._control.publish(proxy.name, folder.config_root, files)
         self._launch_proxy(proxy, folder, placement, self._envoy or find_envoy())
 
     def _why_silent(self, process: Process) -> StackError:

@@ -15,6 +15,7 @@ from bench.stack.protocol import ProxySpec
 # "error `WHY` initializing config ..." before it exits.
 _REASON = re.compile(
     r"config update (?:rejected|failure): (?P<update>.*)|error `(?P<start>.*)` initializing config"
+    r"|gRPC config for \S+ rejected: (?P<served>.*)"
 )
 _MAX_REASON = 500
 
@@ -64,6 +65,9 @@ def reasons_in(log: Path, limit: int = 3) -> list[str]:
         text = log.read_text("utf-8", "replace")
     except OSError:
         return []
-    found = (match.group("update") or match.group("start") or "" for match in _REASON.finditer(text))
+    found = (
+        match.group("update") or match.group("start") or match.group("served") or ""
+        for match in _REASON.finditer(text)
+    )
     reasons = dict.fromkeys(" ".join(reason.split())[:_MAX_REASON] for reason in found)
     return [reason for reason in reasons if reason][:limit]

@@ -35,6 +35,8 @@ class RenderOptions:
     None: Envoy's default, which is one."""
     tls_versions: tuple[TlsVersion, TlsVersion] | None = None
     """Overrides lowest and highest TLS version of every cluster that originates TLS."""
+    initial_fetch_timeout_s: float = 0.0
+    """How long Envoy waits for the first answer of a control plane; 0: as long as it takes, as in Istio."""
     system_roots: str = DEBIAN_ROOTS
     """The operating system's trust bundle, where TLS names no ``caCertificates``."""
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.placement import Address, Placement
-from bench.translate.files.bootstrap import file_source
+from bench.translate.config import ConfigSource
+from bench.translate.files.bootstrap import ads_source, file_source
 from bench.translate.files.confine import confine, confine_listener, socket_address
 from bench.translate.files.options import RenderOptions
 from bench.translate.messages import Plain, to_plain
@@ -35,7 +36,9 @@ def sds_path(secret: str) -> str:
     return f"xds/sds/{file_name(secret)}.yaml"
 
 
-def place_listener(listener: Plain, placement: Placement, options: RenderOptions) -> None:
+def place_listener(
+    listener: Plain, placement: Placement, options: RenderOptions, source: ConfigSource = "static"
+) -> None:
     """Bind *listener* to its real address; name the files of its routes and certificates."""
     _bind(listener["address"], placement)
     if placement.closed_port is not None:
@@ -48,14 +51,20 @@ def place_listener(listener: Plain, placement: Placement, options: RenderOptions
         for each in chain.get("filters", []):
             rds = each.get("typed_config", {}).get("rds")
             if rds is not None:
-                rds["config_source"] = _source(placement, rds_path(rds["route_config_name"]))
+                rds["config_source"] = _resource_source(
+                    source, placement, options, rds_path(rds["route_config_name"])
+                )
 
 
-def place_cluster(cluster: Plain, placement: Placement, options: RenderOptions) -> None:
+def place_cluster(
+    cluster: Plain, placement: Placement, options: RenderOptions, source: ConfigSource = "static"
+) -> None:
     """Give *cluster* its real endpoints, or the file that has them, and its real certificate files."""
     if "eds_cluster_config" in cluster:
         service = cluster["eds_cluster_config"].get("service_name") or cluster["name"]
-        cluster["eds_cluster_config"]["eds_config"] = _source(placement, eds_path(service))
+        cluster["eds_cluster_config"]["eds_config"] = _resource_source(
+            source, placement, options, eds_path(service)
+        )
     if "load_assignment" in cluster:
         place_endpoints(cluster["load_assignment"], placement)
     if placement.closed_port is not None:
@@ -130,6 +139,13 @@ def _tls_contexts(socket: Plain | None) -> Iterator[Plain]:
     if socket["name"] == _TLS_SOCKET:
         yield socket["typed_config"]
     yield from _tls_contexts(socket["typed_config"].get("transport_socket"))
+
+
+def _resource_source(source: ConfigSource, placement: Placement, options: RenderOptions, path: str) -> Plain:
+    """Give where endpoints or routes come from: their file, or the aggregated stream."""
+    if source in {"ads", "ads-delta"}:
+        return to_plain(ads_source(options))
+    return _source(placement, path)
 
 
 def _source(placement: Placement, path: str) -> Plain:

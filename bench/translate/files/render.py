@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
 
 import betterproto2
+from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
+from envoy_data_plane.envoy.config.listener.v3 import Listener
+from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 
 from bench.placement import ConfigFile, Placement
 from bench.translate.config import ProxyConfig
@@ -23,8 +27,15 @@ from bench.translate.files.place import (
     sds_path,
 )
 from bench.translate.files.yaml_text import yaml_text
-from bench.translate.messages import Plain, to_plain, type_url
+from bench.translate.messages import Plain, to_plain, type_url, type_url_of
 
+TYPE_URLS = {
+    "clusters": type_url_of(Cluster),
+    "endpoints": type_url_of(ClusterLoadAssignment),
+    "listeners": type_url_of(Listener),
+    "routes": type_url_of(RouteConfiguration),
+}
+"""Kinds of resources that a control plane serves, in warming order, with the URLs of their types."""
 BOOTSTRAP_FILE = "bootstrap.yaml"
 
 
@@ -42,6 +53,10 @@ def render(config: ProxyConfig, placement: Placement, options: RenderOptions) ->
         plain = _resource(secret)
         place_secret(plain, placement, options)
         files.append(_file(sds_path(secret.name), [plain]))
+    if config.is_served:
+        files += _served(config, placement, options)
+        bootstrap = build_bootstrap(placement, options, config.config_source)
+        return [*files, ConfigFile(BOOTSTRAP_FILE, yaml_text(to_plain(bootstrap)))]
     files += [render_endpoints(assignment, placement) for assignment in config.endpoints]
     clusters = [_resource(cluster) for cluster in config.clusters]
     for plain in clusters:
@@ -52,9 +67,30 @@ def render(config: ProxyConfig, placement: Placement, options: RenderOptions) ->
     for plain in listeners:
         place_listener(plain, placement, options)
     files.append(_file(LDS_FILE, listeners))
-    bootstrap = build_bootstrap(placement, node_id=options.node_id, node_cluster=options.node_cluster)
+    bootstrap = build_bootstrap(placement, options, config.config_source)
     files.append(ConfigFile(BOOTSTRAP_FILE, yaml_text(to_plain(bootstrap))))
     return files
+
+
+ADS_FOLDER = "ads"
+"""What the control plane serves, one JSON file for each type, one line for each resource."""
+
+
+def _served(config: ProxyConfig, placement: Placement, options: RenderOptions) -> Iterator[ConfigFile]:
+    """Give what the control plane serves, in warming order."""
+    clusters, endpoints, listeners, routes = (
+        [_resource(each) for each in messages]
+        for messages in (config.clusters, config.endpoints, config.listeners, config.routes)
+    )
+    for plain in clusters:
+        place_cluster(plain, placement, options, config.config_source)
+    for plain in endpoints:
+        place_endpoints(plain, placement)
+    for plain in listeners:
+        place_listener(plain, placement, options, config.config_source)
+    for kind, resources in zip(TYPE_URLS, (clusters, endpoints, listeners, routes), strict=True):
+        lines = ",\n".join([json.dumps(each, ensure_ascii=False) for each in resources])
+        yield ConfigFile(f"{ADS_FOLDER}/{kind}.json", f'{{"resources": [\n{lines}\n]}}\n')
 
 
 def render_endpoints(assignment: ClusterLoadAssignment, placement: Placement) -> ConfigFile:
