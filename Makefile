@@ -10,7 +10,7 @@ PEERS  := $(VENV)/.peers
 .PHONY: help install check format test coverage fuzz bench lock clean conformance conformance-validation conformance-analyze \
         conformance-explain generated-connections conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof \
         benchmark-faults benchmark-ledger \
-        benchmark-promises benchmark-kills benchmark-search
+        benchmark-promises benchmark-kills benchmark-search benchmark-verdicts
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ benchmark-search: $(READY) ## capacity searches on simulated targets: ours, Nigh
 
 benchmark-faults: $(READY) ## every fault named, 100 clean runs without an alarm, 30 beside busy loops (CLEAN=N, BUSY=N)
 	$(BIN)/python -m tests.benchmarks.faults --clean $(or $(CLEAN),100) --busy $(or $(BUSY),30)
+
+benchmark-verdicts: $(READY) ## shipped scenarios beside two busy loops: they pass or prove nothing (RUNS=20, QUIET=N)
+	$(BIN)/python -m tests.benchmarks.verdicts --runs $(or $(RUNS),20) --quiet $(or $(QUIET),0)
 
 benchmark-ledger: $(READY) ## what the ledger costs by level: interleaved blocks on one stack, about 4 minutes
 	$(BIN)/python -m tests.benchmarks.ledger_cost

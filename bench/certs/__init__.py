@@ -2,7 +2,16 @@
 
 from bench.certs.authority import Authority
 from bench.certs.keys import KeysAhead, generate_keys
-from bench.certs.material import SET_KEYS, WRONG, WRONG_NAME, Material, SetNames, Wrong, write_material
+from bench.certs.material import (
+    SET_KEYS,
+    WRONG,
+    WRONG_NAME,
+    Material,
+    ServerNames,
+    SetNames,
+    Wrong,
+    write_material,
+)
 from bench.certs.workloads import files_of
 
 __all__ = [
@@ -12,6 +21,7 @@ __all__ = [
     "Authority",
     "KeysAhead",
     "Material",
+    "ServerNames",
     "SetNames",
     "Wrong",
     "files_of",

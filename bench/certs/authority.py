@@ -136,10 +136,12 @@ class Authority:
         key: PrivateKey | None = None,
         key_type: KeyType = "ecdsa-p256",
         validity: Validity | None = None,
+        is_client: bool = False,
     ) -> Issued:
         """Issue a server certificate whose SANs are *names*: DNS names, IP addresses, or URIs with ``://``.
 
-        The subject's common name is the first DNS name, as a label only: verifiers read the SANs.
+        The subject's common name is the first DNS name, as a label only: verifiers read the SANs. With
+        *is_client* it is good for the other end of a connection, too.
 
         Raises:
             InputError: no name, or one that cannot be a SAN.
@@ -154,7 +156,7 @@ class Authority:
             # X.520 limits a common name to 64 characters; a longer host stays whole in its SAN.
             dns[:64],
             sans,
-            [ExtendedKeyUsageOID.SERVER_AUTH],
+            [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if is_client else [])],
             key if key is not None else generate_key(key_type),
             validity,
         )

@@ -3,7 +3,8 @@
     FOLDER/            0700
     ├── live -> 1      what proxies and nodes are told to read; rotation renames a new link over it
     ├── 1/             ca.crt  server.crt  server.key  client.crt  client.key, and those of workloads;
-    │                  the same five in a folder for each further set, by an authority of its own
+    │                  the same five in a folder for each further set, by an authority of its own;
+    │                  server-NAME.crt and .key of each further server
     └── wrong/         the same five names in each of
         ├── other-ca/       issued by an authority that nobody trusts
         ├── expired/        ended yesterday
@@ -21,7 +22,7 @@ import dataclasses
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
@@ -51,6 +52,16 @@ class SetNames:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerNames:
+    """A server that is no node, such as a gateway that ends TLS."""
+
+    names: Sequence[str]
+    """SANs of its certificate."""
+    of_set: str | None = None
+    """The set whose authority signs it; None: the first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Material:
     """What lies in one material folder, and the authority that can issue more."""
 
@@ -66,8 +77,16 @@ class Material:
     client_uri: str | None
     sets: tuple[str, ...] = ()
     """Further sets."""
+    servers: tuple[str, ...] = ()
+    """Further servers."""
+    trusted: Mapping[str | None, bytes] = field(default_factory=dict)
+    """Set -> authorities in PEM that its ``ca.crt`` holds beside its own."""
     workloads: Workloads | None = None
     """Who gets a certificate of the mesh; None: nobody."""
+
+    def server_files(self, name: str) -> tuple[Path, Path]:
+        """Certificate and key of a further server."""
+        return self.live / f"server-{name}.crt", self.live / f"server-{name}.key"
 
     @property
     def live(self) -> Path:
@@ -91,6 +110,7 @@ class Material:
         names = ["ca.crt", "server.crt", "client.crt"]
         if self.workloads is not None:
             names += workload_files(list(self.workloads.identities))
+        names += [self.server_files(name)[0].name for name in self.servers]
         names += [f"{one}/{name}" for one in self.sets for name in ("ca.crt", "server.crt", "client.crt")]
         return tuple(self.live / name for name in names)
 
@@ -103,6 +123,8 @@ def write_material(
     client_name: str = "egressgateway",
     client_uri: str | None = None,
     sets: Mapping[str, SetNames] | None = None,
+    servers: Mapping[str, ServerNames] | None = None,
+    trusted: Mapping[str | None, bytes] | None = None,
     identities: Mapping[str, str] | None = None,
     workload_key_type: KeyType = "rsa-2048",
     wrong: bool = True,
@@ -121,6 +143,8 @@ def write_material(
         client_name: common name of the client certificate.
         client_uri: SPIFFE identity of the client, if it has one.
         sets: further sets by name; their keys are of *key_type*, too.
+        servers: further servers by a name that can be part of a file's; likewise.
+        trusted: set (None: the first) -> authorities in PEM that are trusted wherever its own is.
         identities: proxy name -> SPIFFE identity of those that get a certificate of the mesh, by an
             authority of its own.
         workload_key_type: of their keys.
@@ -150,16 +174,17 @@ def write_material(
             client_name=client_name,
             client_uri=client_uri,
             sets=tuple(sets or ()),
+            servers=tuple(servers or ()),
+            trusted=dict(trusted or {}),
             workloads=Workloads.of(identities, key_type=workload_key_type, now=moment)
             if identities
             else None,
         )
-        _write_set(folder / "1", authority, server, client)
+        _write_set(folder / "1", authority, server, client, material.trusted.get(None, b""))
         _write_workloads(folder / "1", material.workloads, moment)
-        issuers = {
-            name: _write_own_set(folder / "1" / name, name, each, key_type, moment)
-            for name, each in (sets or {}).items()
-        }
+        issuers = {name: _write_own_set(material, name, each, moment) for name, each in (sets or {}).items()}
+        signing = {None: authority} | {name: each for name, (each, _) in issuers.items()}
+        _write_servers(folder / "1", servers or {}, signing, key_type, moment)
         _point_live_at(folder, 1)
         if wrong:
             # Made here: the mode that mkdir is given does not reach the parents it makes on the way.
@@ -186,10 +211,14 @@ def rotate(material: Material, *, now: datetime | None = None) -> Material:
     server, client = issuer.issue(material.authority, Validity.around(moment))
     generation = material.generation + 1
     with _write_errors_explained(material.folder):
-        _write_set(material.folder / str(generation), material.authority, server, client)
-        _write_workloads(material.folder / str(generation), material.workloads, moment)
+        fresh = material.folder / str(generation)
+        _write_set(fresh, material.authority, server, client, material.trusted.get(None, b""))
+        _write_workloads(fresh, material.workloads, moment)
         for name in material.sets:
-            shutil.copytree(material.of_set(name), material.folder / str(generation) / name)
+            shutil.copytree(material.of_set(name), fresh / name)
+        for name in material.servers:
+            for file in material.server_files(name):
+                shutil.copy(file, fresh)
         _point_live_at(material.folder, generation)
     return dataclasses.replace(material, generation=generation, server=server, client=client)
 
@@ -253,22 +282,49 @@ def _write_errors_explained(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _write_set(folder: Path, authority: Authority, server: Issued, client: Issued) -> None:
+def _write_set(
+    folder: Path, authority: Authority, server: Issued, client: Issued, trusted: bytes = b""
+) -> None:
     folder.mkdir(mode=0o700)
-    _write(folder / "ca.crt", authority.certificate_pem, 0o644)
+    _write(folder / "ca.crt", authority.certificate_pem + trusted, 0o644)
     for name, issued in (("server", server), ("client", client)):
-        _write(folder / f"{name}.crt", issued.certificate_pem, 0o644)
-        _write(folder / f"{name}.key", issued.key_pem, 0o600)
+        _write_pair(folder, name, issued)
+
+
+def _write_pair(folder: Path, name: str, issued: Issued) -> None:
+    _write(folder / f"{name}.crt", issued.certificate_pem, 0o644)
+    _write(folder / f"{name}.key", issued.key_pem, 0o600)
+
+
+def _write_servers(
+    folder: Path,
+    servers: Mapping[str, ServerNames],
+    authorities: Mapping[str | None, Authority],
+    key_type: KeyType,
+    now: datetime,
+) -> None:
+    keys = generate_keys([key_type] * len(servers))
+    for (name, server), key in zip(servers.items(), keys, strict=True):
+        issued = authorities[server.of_set].issue_server(
+            # A secret that a Gateway names can be named by a rule for clients, too.
+            server.names,
+            key=key,
+            validity=Validity.around(now),
+            is_client=True,
+        )
+        _write_pair(folder, f"server-{name}", issued)
 
 
 def _write_own_set(
-    folder: Path, name: str, names: SetNames, key_type: KeyType, now: datetime
+    material: Material, name: str, names: SetNames, now: datetime
 ) -> tuple[Authority, _Issuer]:
     """Make a set with an authority of its own, and give what issues more of it."""
-    root_key, server_key, client_key = generate_keys([key_type] * SET_KEYS)
+    folder = material.folder / "1" / name
+    root_key, server_key, client_key = generate_keys([material.key_type] * SET_KEYS)
     authority = Authority.create(f"egress-bench {name} CA", key=root_key, validity=Validity.around(now))
     issuer = _Issuer(tuple(names.server), names.client, None, server_key, client_key)
-    _write_set(folder, authority, *issuer.issue(authority, Validity.around(now)))
+    pair = issuer.issue(authority, Validity.around(now))
+    _write_set(folder, authority, *pair, material.trusted.get(name, b""))
     return authority, issuer
 
 

@@ -20,9 +20,10 @@ from bench.check import (
     unreadable,
 )
 from bench.commands.envoy_validation import Validation, validate
-from bench.commands.known_servers import known_certificates
 from bench.errors import BenchError, InputError, Position
-from bench.preparation import unmet_demands
+from bench.explain import ServerCertificate
+from bench.istio.registry import Registry
+from bench.preparation import known_certificates, unmet_demands
 from bench.scenario.folder import Folder
 from bench.scenario.read import read_sources
 from bench.stack.binaries import find_envoy
@@ -121,7 +122,7 @@ def check(read: Folder) -> CheckReport:
             return report_of(error)
         where = read.inventory_position("proxies")
         translated = survey(
-            registry, resources, known_certificates(read), where, runs=read.scenario is not None
+            registry, resources, _certificates(read, registry), where, runs=read.scenario is not None
         )
         findings += _demands(read, translated)
         findings += effects_of(translated, connections=_connections(read))
@@ -131,12 +132,16 @@ def check(read: Folder) -> CheckReport:
     return CheckReport(in_order(findings), tuple(notes))
 
 
+def _certificates(read: Folder, registry: Registry) -> dict[str, ServerCertificate]:
+    return known_certificates(read.scenario, registry, read.root) if read.scenario is not None else {}
+
+
 def _demands(read: Folder, found: Survey) -> Iterator[Finding]:
     """EB0016 for what `run` would refuse because the resources do not have what the scenario asks for."""
     if read.scenario is None:
         return
     configs = [here.config for here in found.translated]
-    for problem in unmet_demands(read.scenario, configs, read.position):
+    for problem in unmet_demands(read.scenario, configs, read.position, read.root):
         yield Finding(Level.ERROR, "EB0016", problem.where, "", problem.what, problem.remedy or "Add it.")
 
 

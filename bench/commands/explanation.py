@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.commands.known_servers import known_certificates
 from bench.explain import Outcome, Trace, explain, parse_request
+from bench.preparation import known_certificates
 from bench.scenario.read import read_folder
 
 
@@ -42,8 +42,9 @@ def explanation_of(
     request = parse_request(url, headers, method)
     read = read_folder(folder)
     read.require_resources()
-    trace = explain(read.registry(), read.resources, request, proxy, known_certificates(read))
-    return Explanation(trace, read.told_assumptions)
+    registry = read.registry()
+    known = known_certificates(read.scenario, registry, read.root) if read.scenario is not None else {}
+    return Explanation(explain(registry, read.resources, request, proxy, known), read.told_assumptions)
 
 
 def comes_as_expected(trace: Trace, expected: str) -> bool:

@@ -5,6 +5,7 @@ each other.
 """
 
 from bench.preparation.demands import unmet_demands
+from bench.preparation.known_servers import known_certificates
 from bench.preparation.material import CERTIFIED_ADDRESS, begin_keys, make_material
 from bench.preparation.prepared import Prepared, Variation, prepare
 
@@ -13,6 +14,7 @@ __all__ = [
     "Prepared",
     "Variation",
     "begin_keys",
+    "known_certificates",
     "make_material",
     "prepare",
     "unmet_demands",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.errors import Position
 from bench.istio.problem import Problem
+from bench.preparation.own_files import credential_problems
 from bench.scenario import Scenario
 from bench.scenario.folder import credential_files
 from bench.translate import ProxyConfig
@@ -15,8 +16,12 @@ Locate = Callable[..., Position]
 """Gives ``file:line`` of a field of the scenario, by the steps that lead to it."""
 
 
-def unmet_demands(scenario: Scenario, configs: Iterable[ProxyConfig], locate: Locate) -> Iterator[Problem]:
-    """Give what *scenario* needs and *configs*, one for each proxy, do not have."""
+def unmet_demands(
+    scenario: Scenario, configs: Iterable[ProxyConfig], locate: Locate, folder: Path
+) -> Iterator[Problem]:
+    """Give what *scenario* needs and *configs*, one for each proxy, or the files in *folder* do not have."""
+    lines = {name: locate("tls", "credentials", name) for name in scenario.tls.credentials}
+    yield from credential_problems(scenario, folder, lines)
     for config in configs:
         if config.proxy == scenario.traffic.client:
             yield from _missing_listener(scenario, config, locate)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.certs import SET_KEYS, KeysAhead, Material, SetNames, generate_keys, write_material
 from bench.istio.inventory import Inventory
-from bench.scenario.folder import credential_files
+from bench.preparation.credentials import servers_of, trusted_authorities
 from bench.scenario.load import LoadedScenario
 
 CERTIFIED_ADDRESS = "127.0.0.1"
@@ -24,6 +24,9 @@ def make_material(loaded: LoadedScenario, folder: Path, keys: KeysAhead | None =
     """Make the scenario's certificates below *folder*, for its own names and the addresses really used.
 
     With *keys* they have those.
+
+    Raises:
+        InputError: a name cannot be in a certificate, or a file that is given cannot be read.
     """
     tls = loaded.scenario.tls
     return write_material(
@@ -33,6 +36,8 @@ def make_material(loaded: LoadedScenario, folder: Path, keys: KeysAhead | None =
             name: SetNames(_names(each.server_names or tls.server_names), each.client_name)
             for name, each in tls.sets.items()
         },
+        servers=servers_of(loaded),
+        trusted=trusted_authorities(loaded),
         key_type=tls.key,
         make_keys=keys.take if keys is not None else generate_keys,
         client_name=tls.client_name,
@@ -44,20 +49,6 @@ def make_material(loaded: LoadedScenario, folder: Path, keys: KeysAhead | None =
 def _names(typed: Sequence[str]) -> list[str]:
     names = [name.partition(":")[2] for name in typed]
     return [*names, *([] if CERTIFIED_ADDRESS in names else [CERTIFIED_ADDRESS])]
-
-
-def credential_paths(loaded: LoadedScenario, material: Material) -> dict[str, Path]:
-    """The files of every credential, by the names that ``credential_files`` gives them: given or made."""
-    found: dict[str, Path] = {}
-    for name, credential in loaded.scenario.tls.credentials.items():
-        made, names = material.of_set(credential.set), credential_files(name)
-        for written, given, own in (
-            (names.certificate, credential.cert, "client.crt"),
-            (names.private_key, credential.key, "client.key"),
-            (names.ca, credential.ca, "ca.crt"),
-        ):
-            found[written] = loaded.folder / given if given is not None else made / own
-    return found
 
 
 def _identities(inventory: Inventory) -> dict[str, str]:

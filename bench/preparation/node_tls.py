@@ -12,16 +12,19 @@ from bench.preparation.stand_ins import endpoints_of
 from bench.stack import NodeTls
 from bench.translate import ProxyConfig, reachable_clusters, unpack
 
+_LEVELS: tuple[NodeTls, ...] = ("none", "simple", "mutual")
+
 
 def spoken_to(plays: Address, configs: Iterable[ProxyConfig]) -> NodeTls:
     """What the clusters that HTTP routes lead to speak to the endpoint *plays*.
 
-    ``mutual`` where all of them present a certificate, and where none leads there; ``none`` where one speaks
-    plain text. What clients send through TCP proxies is their own affair, and decides nothing here.
+    The first proxy of *configs* that leads there decides: ``mutual`` where all its clusters present a
+    certificate, ``none`` where one speaks plain text. Where none leads there: ``mutual``. What clients send
+    through TCP proxies is their own affair, and decides nothing here.
     """
     wanted = same_endpoint(plays)
-    found: set[NodeTls] = set()
     for config in configs:
+        found: set[NodeTls] = set()
         by_http = reachable_clusters((), config.routes)
         assignments = {each.cluster_name: each for each in config.endpoints}
         for cluster in config.clusters:
@@ -30,8 +33,9 @@ def spoken_to(plays: Address, configs: Iterable[ProxyConfig]) -> NodeTls:
                 continue
             if any(same_endpoint(each) == wanted for each in endpoints_of(assignment)):
                 found.add(_spoken_by(cluster))
-    levels: tuple[NodeTls, ...] = ("none", "simple")
-    return next((level for level in levels if level in found), "mutual")
+        if found:
+            return next(level for level in _LEVELS if level in found)
+    return "mutual"
 
 
 def _spoken_by(cluster: Cluster) -> NodeTls:

@@ -15,8 +15,8 @@ from bench.istio.inventory import Proxy
 from bench.istio.problem import InvalidResourcesError, Problem
 from bench.istio.registry import Registry
 from bench.placement import ConfigFile, Placement
+from bench.preparation.credentials import credential_paths
 from bench.preparation.demands import unmet_demands
-from bench.preparation.material import credential_paths
 from bench.preparation.node_tls import spoken_to
 from bench.preparation.stand_ins import MissingStandIn, missing_stand_ins
 from bench.preparation.unsupported import unsupported
@@ -187,13 +187,13 @@ def prepare(loaded: LoadedScenario) -> Prepared:
     for problem in unsupported(loaded.scenario, loaded.position):
         raise InputError(problem.what, where=problem.where, remedy=problem.remedy)
     static = [configs[proxy, "static"] for proxy in inventory.proxies]
-    for problem in unmet_demands(loaded.scenario, static, loaded.position):
+    for problem in unmet_demands(loaded.scenario, static, loaded.position, loaded.folder):
         raise InputError(problem.what, where=problem.where, remedy=problem.remedy)
     return Prepared(loaded=loaded, registry=registry, configs=configs)
 
 
 def _problem(found: Finding) -> Problem:
-    return Problem(found.position, f"{found.resource}: {found.reason}", found.remedy, resource=found.resource)
+    return Problem(found.position, found.reason, found.remedy, resource=found.resource)
 
 
 def _resource_limits(scenario: Scenario) -> dict[str, ResourceLimits]:

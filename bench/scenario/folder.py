@@ -42,6 +42,11 @@ class Folder:
     """What is wrong with scenario or inventory."""
 
     @property
+    def root(self) -> Path:
+        """The folder of the scenario or the inventory: what names of files in it are relative to."""
+        return Path(self.document.file).parent if self.document is not None else self.path
+
+    @property
     def resources(self) -> Resources:
         """The Istio resources that could be read."""
         return self.survey.resources

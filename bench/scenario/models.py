@@ -72,19 +72,36 @@ class CertificateSet(_Written):
 
 
 class Credential(_Written):
-    """A secret that the Istio resources call by ``credentialName``. What is not given is made."""
+    """A secret that the Istio resources call by ``credentialName``. What is not given is made.
+
+    A DestinationRule finds a client's certificate in it, a Gateway that of a server.
+    """
 
     cert: str | None = None
-    """File of the client's certificate; relative: to the scenario's folder."""
+    """File of the certificate; relative: to the scenario's folder."""
     key: str | None = None
     ca: str | None = None
+    """Whom its proxy trusts, beside the authority of the set, which signs the nodes' certificates."""
+    issuer: str | None = None
+    """The authority of ``cert``, which the nodes of the set trust then; absent: ``ca``."""
     set: str | None = None
     """One of ``tls.sets`` that what is not given is made of."""
+    server_names: tuple[str, ...] = ()
+    """Subject alternative names of what is made for a Gateway, as ``tls.server_names``; absent: the hosts of
+    its servers, and those of the gateway's Services."""
+
+    @field_validator("server_names")
+    @classmethod
+    def _typed_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        _require_types(value)
+        return value
 
     @model_validator(mode="after")
     def _pair(self) -> Credential:
         if (self.cert is None) is not (self.key is None):
             raise ValueError("cert and key go together")
+        if self.issuer is not None and self.cert is None:
+            raise ValueError("issuer is the authority of cert, which is not given")
         return self
 
 

@@ -23,13 +23,13 @@ class NodeNames:
 
 
 def node_names(scenario: Scenario) -> Iterator[NodeNames]:
-    """Give the names of each node that has a certificate."""
+    """Give the names of each node that has a certificate, for each address that it plays."""
     for name, node in scenario.nodes.items():
         if node.tls == "none":
             continue
         own = scenario.tls.sets[node.set].server_names if node.set in scenario.tls.sets else ()
-        written = own or scenario.tls.server_names
+        written = node.server_names or own or scenario.tls.server_names
         names = [each.partition(":")[2] for each in written]
-        host, port = node.address
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        yield NodeNames(name, address, tuple(dict.fromkeys((*names, CERTIFIED_ADDRESS))))
+        for host, port in node.plays:
+            address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            yield NodeNames(name, address, tuple(dict.fromkeys((*names, CERTIFIED_ADDRESS))))

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.explain import Ending, Hop, Origin, ServerCertificate, Trace
+from bench.explain import Ending, Hop, Origin, Trace
 from bench.result import AnswerCause, VerificationLine
-from bench.scenario import Scenario
 from bench.stack import Component
 from bench.telemetry import EnvoyEntry, NodeEntry, read_envoy_log, read_node_log
 from bench.verify.calls import Answer
@@ -29,18 +28,6 @@ class Hops:
     """Proxy -> id -> entry; the proxies in the order in which a request meets them."""
     nodes: Mapping[str, NodeEntry]
     """Id -> the entry of the node that had the request."""
-
-
-def certificates_of(scenario: Scenario) -> dict[str, ServerCertificate]:
-    """``address:port`` of each node that speaks TLS -> the names that its certificate bears."""
-    found: dict[str, ServerCertificate] = {}
-    for name, node in scenario.nodes.items():
-        if node.tls == "none":
-            continue
-        made = scenario.tls.sets[node.set].server_names if node.set is not None else scenario.tls.server_names
-        names = tuple(each.partition(":")[2] for each in made)
-        found |= {f"{host}:{port}": ServerCertificate(name, names) for host, port in node.plays}
-    return found
 
 
 def read_hops(components: Sequence[Component], client: str) -> Hops:

@@ -11,7 +11,7 @@ from bench.certs import Material
 from bench.explain import Explainer
 from bench.headers import ID_HEADER
 from bench.load import RequestKind
-from bench.preparation import Prepared
+from bench.preparation import Prepared, known_certificates
 from bench.result import RunWarning, VerificationLine
 from bench.routing import Request
 from bench.scenario import MixedRequest
@@ -19,7 +19,7 @@ from bench.stack import ComponentFaults, Stack
 from bench.stack.client_address import client_address
 from bench.verify.calls import Call, make_calls
 from bench.verify.client_tls_controls import Identities
-from bench.verify.diagnosis import cause_of, certificates_of, read_hops
+from bench.verify.diagnosis import cause_of, read_hops
 from bench.verify.matrix import MatrixCheck, case_call, line_name
 from bench.verify.opinions import Contradiction, Opinions, warnings_of
 from bench.verify.path_calls import PathCheck, host_of, path_requests
@@ -63,7 +63,9 @@ class Verifier:
         self._opinions = Opinions(self._explainer, client)
         # What is known of the nodes' certificates is no part of routing, but tells why a call fails.
         known = Explainer(
-            prepared.registry, prepared.loaded.resources, certificates_of(prepared.loaded.scenario)
+            prepared.registry,
+            prepared.loaded.resources,
+            known_certificates(prepared.loaded.scenario, prepared.registry, prepared.loaded.folder),
         )
         self._informed = Opinions(known, client)
 

@@ -1,4 +1,4 @@
-"""The mix of a scenario: each request with its own host, port, protocol and client, in short form and in long."""
+"""The mix of a scenario: each request with its own host, port, protocol and client, in short and in long."""
 
 import copy
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from bench.explain import Explainer
-from bench.preparation import prepare
+from bench.preparation import known_certificates, prepare
 from bench.result import VerificationLine
 from bench.routing.request import Request
 from bench.scenario.load import load_scenario
 from bench.telemetry.access_log import EnvoyEntry, NodeEntry
 from bench.verify.calls import Answer, Call
-from bench.verify.diagnosis import Hops, cause_of, certificates_of, remedy_for
+from bench.verify.diagnosis import Hops, cause_of, remedy_for
 from bench.verify.opinions import Opinions
 
 ID = "why/1"
@@ -135,7 +135,7 @@ def test_a_call_gets_its_id_beside_its_own_headers():
 
 
 def test_what_a_nodes_certificate_bears_is_known_from_the_scenario(scenario):
-    known = certificates_of(scenario.scenario)
+    known = known_certificates(scenario.scenario, scenario.registry(), scenario.folder)
 
     assert set(known) == set(PLAYS.values())
-    assert known[PLAYS["nginx01"]].owner == "nginx01"
+    assert known[PLAYS["nginx01"]].owner == "the node nginx01"

@@ -25,7 +25,8 @@ def check_credentials(surroundings: Surroundings) -> Iterator[Finding]:
             continue
         for index, server in enumerate(gateway.spec.servers):
             name = server.tls.credential_name if server.tls is not None else ""
-            if not name:
+            inventory = surroundings.inventory
+            if not name or (inventory is not None and name in inventory.credentials):
                 continue
             namespace, _, local = name.rpartition("/")
             secret = secrets.get((namespace or workload.namespace, local))

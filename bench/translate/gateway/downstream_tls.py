@@ -11,7 +11,8 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
     TlsParametersTlsProtocol,
 )
 
-from bench.errors import InputError
+from bench.errors import InputError, Position
+from bench.istio.inventory import CredentialFiles
 from bench.istio.models import ServerTLSSettings
 from bench.translate.cluster.upstream_tls import TLS_SOCKET, combined_validation
 from bench.translate.context import Context
@@ -19,6 +20,7 @@ from bench.translate.gateway.servers import PlacedServer, is_http_server
 from bench.translate.messages import pack
 from bench.translate.notices import Notice, Refusal, RefusedError
 
+_CA_SUFFIX = "-cacert"
 _VERSIONS = {
     "TLS_AUTO": TlsParametersTlsProtocol.TLS_AUTO,
     "TLSV1_0": TlsParametersTlsProtocol.TLSv1_0,
@@ -52,16 +54,12 @@ def downstream_tls(context: Context, placed: PlacedServer) -> TransportSocket:
     """Build the transport socket of a server that ends TLS.
 
     Raises:
-        UnsupportedError: certificates come from Kubernetes, or from an agent without stand-ins.
+        UnsupportedError: certificates come from a Kubernetes secret or from an agent without stand-ins.
         InputError: there is no certificate.
     """
     settings = placed.server.tls
     if settings is None:
         raise InputError("a TLS server needs tls.", where=placed.where)
-    where = placed.gateway.position(("spec", "servers", placed.index, "tls"))
-    if settings.credential_name or settings.credential_names or settings.ca_cert_credential_name:
-        name = settings.credential_name or settings.ca_cert_credential_name
-        raise RefusedError(Refusal.CREDENTIAL_NAME, where, name=name, files="serverCertificate, privateKey")
     pairs, ca = _files(context, settings, placed)
     common = CommonTlsContext(
         alpn_protocols=[*_alpn_of_mesh(settings, placed), "h2", "http/1.1"],
@@ -96,6 +94,12 @@ def _files(
         if not (material.workload_certificate and material.workload_private_key and material.workload_ca):
             raise RefusedError(Refusal.WORKLOAD_CERTIFICATES, where)
         return [(material.workload_certificate, material.workload_private_key)], material.workload_ca
+    verifies = settings.mode in {"MUTUAL", "OPTIONAL_MUTUAL"}
+    named = settings.credential_names or ([settings.credential_name] if settings.credential_name else [])
+    if named:
+        secrets = [_secret(context, name, where) for name in named]
+        pairs = [(each.certificate, each.private_key) for each in secrets]
+        return pairs, _trust(context, settings, where) if verifies else ""
     pairs = [(each.server_certificate, each.private_key) for each in settings.tls_certificates]
     if not pairs:
         pairs = [(settings.server_certificate, settings.private_key)]
@@ -105,8 +109,27 @@ def _files(
             where=where,
             remedy="Name both files.",
         )
-    verifies = settings.mode in {"MUTUAL", "OPTIONAL_MUTUAL"}
+    if verifies and settings.ca_cert_credential_name:
+        return pairs, _trust(context, settings, where)
     return pairs, settings.ca_certificates if verifies else ""
+
+
+def _secret(context: Context, name: str, where: Position) -> CredentialFiles:
+    found = context.view.registry.inventory.credentials.get(name)
+    if found is None:
+        raise RefusedError(Refusal.CREDENTIAL_NAME, where, name=name, files="serverCertificate, privateKey")
+    return found
+
+
+def _trust(context: Context, settings: ServerTLSSettings, where: Position) -> str:
+    """Whose clients are let in: a secret of its own, which may be named, or that of the certificate.
+
+    Istio: ``ApplyCredentialSDSToServerCommonTLSContext``, and ``GetCaCert`` of the secrets' controller.
+    """
+    known = context.view.registry.inventory.credentials
+    name = settings.ca_cert_credential_name or settings.credential_name or settings.credential_names[0]
+    own = known.get(f"{name}{_CA_SUFFIX}")
+    return (own if own is not None else _secret(context, name, where)).ca
 
 
 def _validation(
