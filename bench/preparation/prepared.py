@@ -51,7 +51,7 @@ class Variation:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A scenario, read and translated for both config sources."""
+    """A scenario, read and translated for every config source."""
 
     loaded: LoadedScenario
     registry: Registry
@@ -87,6 +87,8 @@ class Prepared:
         return {
             f"{proxy} {source}": _hash(render(config, placement, RenderOptions(node_id=proxy)))
             for (proxy, source), config in self.configs.items()
+            # A control plane serves what the files of EDS say.
+            if not config.is_served
         }
 
     def stack_spec(
@@ -168,7 +170,7 @@ class Prepared:
 
 
 def prepare(loaded: LoadedScenario) -> Prepared:
-    """Build the registry and translate every proxy of the inventory for both config sources.
+    """Build the registry and translate every proxy of the inventory for every config source.
 
     Raises:
         InputError: the resources ask for something that cannot be translated, or contradict the scenario.
@@ -184,6 +186,11 @@ def prepare(loaded: LoadedScenario) -> Prepared:
         for proxy in inventory.proxies
         for source in sources
     }
+    for proxy in inventory.proxies:
+        # The same resources by another way.
+        served: tuple[ConfigSource, ...] = ("ads", "ads-delta")
+        for source in served:
+            configs[proxy, source] = replace(configs[proxy, "eds"], config_source=source)
     for problem in unsupported(loaded.scenario, loaded.position):
         raise InputError(problem.what, where=problem.where, remedy=problem.remedy)
     static = [configs[proxy, "static"] for proxy in inventory.proxies]

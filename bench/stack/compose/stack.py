@@ -169,6 +169,7 @@ class ComposeStack(SupervisedStack):
 
     def _end_parts(self, folder: RunFolder, *, is_interrupted: bool) -> None:
         if self._control is not None:
+            self._control.close()
             stop_all([self._control.process], grace_s=self._stop_grace_s)
         if self._project is None:
             return

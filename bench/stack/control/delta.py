@@ -114,7 +114,8 @@ class DeltaStream:
             removed = [name for name in known.has if name not in there]
             is_first = not known.version
             known.version = self._snapshot.kind(type_url).version
-            if changed or removed or (is_first and known.takes_all):
+            # Who has nothing yet waits for a first answer, be it empty.
+            if changed or removed or (is_first and known.takes_all and not known.has):
                 return [*self._send(type_url, changed, removed), *self._warming(type_url, changed)]
         return []
 

@@ -103,11 +103,15 @@ class ControlPlane:
 
     def state(self, since: int = 0) -> ControlState:
         """Who is connected, and what has happened after event *since*."""
+        if self.process.exit_code() is not None:
+            raise StackError(f"the {NAME} {self.process.how_it_ended()}.")
         return self._door.state(since)
 
     def kill(self) -> None:
         """End it as a crash does: the stack does not count it as dead from then on."""
         self._is_killed = True
+        # First: the library reports on standard error when the other end of a channel goes away.
+        self._door.close()
         self.process.end()
 
     def start_again(self) -> None:
@@ -116,7 +120,6 @@ class ControlPlane:
             raise StackError(f"the {NAME} still runs.")
         for socket in (self.folder.socket, self.folder.door):
             socket.unlink(missing_ok=True)
-        self._door.close()
         self.process = self._start()
         self._is_killed = False
         self._door = ControlDoor(self.folder.door)
@@ -125,7 +128,7 @@ class ControlPlane:
             self.publish_all(proxy, config_root)
 
     def close(self) -> None:
-        """Close the door; the process is the stack's to end."""
+        """Close the door; the process is the stack's to end, after that."""
         self._door.close()
 
     def _start(self) -> Process:

@@ -27,6 +27,8 @@ _SHOWN = 5
 class _Subscription:
     names: tuple[str, ...] = ()
     """What was asked for; empty: everything."""
+    claimed: str = ""
+    """The version that a proxy had when it came (back)."""
     version: str = ""
     """Of the last response."""
     sent: dict[str, str] = field(default_factory=dict)
@@ -90,15 +92,9 @@ class WorldStream:
             version=request.version_info,
             resources=len(request.resource_names),
         )
-        if self._snapshot is None:
-            return []
-        kind = self._snapshot.kind(type_url)
-        if type_url in COMPLETE and request.version_info and request.version_info == kind.version:
-            # It came back with what it had, and that is still right. Of endpoints and routes the version says
-            # nothing about which of them it had.
-            fresh.version = kind.version
-            fresh.sent = {name: each.version for name, each in kind.resources.items()}
-            return []
+        if type_url in COMPLETE:
+            # Of endpoints and routes a version says nothing about which of them a proxy has.
+            fresh.claimed = request.version_info
         return self._due()
 
     def _due(self) -> list[bytes]:
@@ -110,12 +106,17 @@ class WorldStream:
             if not known.is_answered:
                 return []
             kind = self._snapshot.kind(type_url)
+            if known.claimed and known.claimed == kind.version:
+                # It came back with what it had, and that is still right.
+                known.version = kind.version
+                known.sent = {name: each.version for name, each in kind.resources.items()}
+            known.claimed = ""
             if kind.version not in (known.version, known.refused):
                 names = self._wanted(type_url, known)
                 differs = [name for name in names if self._version(type_url, name) != known.sent.get(name)]
                 removed = type_url in COMPLETE and known.sent.keys() - set(names)
                 if differs or removed or not known.version:
-                    return self._send(type_url, differs, also=self._warming(type_url, differs))
+                    return [*self._send(type_url, differs), *self._warming(type_url, differs)]
                 known.version = kind.version
         return []
 
@@ -140,7 +141,7 @@ class WorldStream:
         assert self._snapshot is not None  # noqa: S101 - asked before
         return self._snapshot.kind(type_url).resources[name].version
 
-    def _send(self, type_url: str, changed: list[str], also: Iterable[bytes] = ()) -> list[bytes]:
+    def _send(self, type_url: str, changed: list[str]) -> list[bytes]:
         if self._snapshot is None:
             return []
         known, kind = self._subscriptions[type_url], self._snapshot.kind(type_url)
@@ -163,7 +164,7 @@ class WorldStream:
             wire_bytes=len(response),
             names=tuple(changed[:_SHOWN]),
         )
-        return [response, *also]
+        return [response]
 
     def _note(self, what: What, type_url: str, known: _Subscription, **details: Any) -> None:
         self._journal.note(

@@ -136,7 +136,10 @@ class LocalStack(SupervisedStack):
             endpoints |= self._start_proxy(proxy, self._envoy or find_envoy(), endpoints)
 
     def _end_parts(self, folder: RunFolder, *, is_interrupted: bool) -> None:
-        control = [self._control.process] if self._control is not None else []
+        control = []
+        if self._control is not None:
+            self._control.close()
+            control.append(self._control.process)
         stop_all([*control, *self._processes.values()], grace_s=self._stop_grace_s)
         if is_interrupted:
             # Ctrl-C can hit the moment in which a process exists and is not in the list yet.
