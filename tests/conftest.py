@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import gc
 import os
@@ -16,6 +17,7 @@ from hypothesis import settings
 from bench.errors import StackError
 from bench.stack.engine import connect
 from bench.stack.images.supply import supply_all
+from bench.stack.watches import watch_limit
 
 # A slow machine is no failure.
 settings.register_profile("suite", deadline=None)
@@ -47,9 +49,11 @@ def engine():
 
 
 @pytest.fixture(scope="session")
-def images(engine):
-    """Found or, on a machine that has none yet, built: half a minute once."""
-    return supply_all(engine, with_tools=True)
+def images(engine, tmp_path_factory):
+    """Found or, on a machine that has none yet, built: half a minute once, by one worker for all."""
+    with (tmp_path_factory.getbasetemp().parent / "images.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return supply_all(engine, with_tools=True)
 
 
 @pytest.fixture(scope="session")
@@ -73,11 +77,36 @@ def pytest_collection_modifyitems(items):
     contained = [item for item in items if item.get_closest_marker("docker")]
     reason = why_no_engine() if contained else None
     for item in contained:
-        if not item.get_closest_marker("xdist_group"):
-            # One worker: the engine of a small machine has enough to do with one stack.
-            item.add_marker(pytest.mark.xdist_group("docker"))
         if reason is not None:
             item.add_marker(pytest.mark.skip(reason=f"{NO_ENGINE}: {reason}"))
+    _share_out(items)
+
+
+FIRST = ("docker", "whole_path", "slow")
+"""What takes longest begins first, so that no worker ends long after the others."""
+WATCHES_OF_SEVERAL_PATHS = 512
+
+
+def _share_out(items):
+    """Each file to one worker, since its tests share what they start; long groups first."""
+    limit = watch_limit()
+    few_watches = limit is not None and limit < WATCHES_OF_SEVERAL_PATHS
+    places = {}
+    for item in items:
+        group = item.get_closest_marker("xdist_group")
+        name = group.args[0] if group else item.nodeid.partition("::")[0]
+        if not group:
+            if item.get_closest_marker("docker"):
+                name = "docker"
+            elif item.get_closest_marker("whole_path") and few_watches:
+                # Envoys watch many files, and a user may have 128 watches: one whole path at a time.
+                name = "whole path"
+            item.add_marker(pytest.mark.xdist_group(name))
+        rank = next((n for n, mark in enumerate(FIRST) if item.get_closest_marker(mark)), len(FIRST))
+        places[name] = min(places.get(name, rank), rank)
+    order = sorted(places, key=places.get)
+    at = {name: number for number, name in enumerate(order)}
+    items.sort(key=lambda item: at[item.get_closest_marker("xdist_group").args[0]])
 
 
 def pytest_terminal_summary(terminalreporter):

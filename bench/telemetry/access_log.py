@@ -112,6 +112,8 @@ class NodeEntry(NamedTuple):
     cipher: str | None
     server_name: str | None
     session_reused: bool
+    worker: int | None
+    """The process that answered: another one after a reload. None: the line does not say."""
 
 
 class LogReader(Generic[Entry]):
@@ -251,6 +253,7 @@ def parse_node(line: Mapping[str, Any]) -> NodeEntry:
         server_name=_text(line["server_name"] or None),
         # nginx writes "r" for a resumed session and "." for a new one.
         session_reused=line["session_reused"] == "r",
+        worker=int(line["worker"]) if line.get("worker") else None,
     )
 
 

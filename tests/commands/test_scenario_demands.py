@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from bench.errors import InputError
 from bench.explain.trace import Cause
 from bench.preparation import prepare
 from bench.scenario.load import load_scenario
+from tests.support.command import run_main
 
 SHIPPED = Path("scenarios/egress-mtls")
 URL = "http://nginx.external.svc.cluster.local/"
@@ -93,23 +92,12 @@ def test_an_expectation_is_held_against_every_ending(header: str, expected: str,
     assert comes_as_expected(explain_folder(SHIPPED, URL, headers=[header]), expected) is fits
 
 
-def test_explain_ends_with_1_only_on_demand_and_prints_json_alone() -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "bench",
-        "explain",
-        str(SHIPPED),
-        "--url",
-        URL,
-        "-H",
-        "want: v9",
-        "--json",
-    ]
+def test_explain_ends_with_1_only_on_demand_and_prints_json_alone(monkeypatch, capsys) -> None:
+    asked = ["explain", SHIPPED, "--url", URL, "-H", "want: v9", "--json"]
     codes = []
     for more in ([], ["--expect", "answered"]):
-        done = subprocess.run([*command, *more], capture_output=True, text=True, timeout=120, check=False)
-        codes.append(done.returncode)
-        assert json.loads(done.stdout)["endings"][0]["cause"] == "no-route"
-        assert done.stderr == ""
+        code, out, errors = run_main(monkeypatch, capsys, *asked, *more)
+        codes.append(code)
+        assert json.loads(out)["endings"][0]["cause"] == "no-route"
+        assert errors == ""
     assert codes == [0, 1]

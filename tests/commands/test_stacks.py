@@ -15,7 +15,7 @@ from bench.commands.status import describe_runs
 from bench.commands.up import speaks_tls
 from bench.errors import InputError
 from bench.stack.runs import RunFolder
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_S, wait_until
 
 OWNER = """
 import sys, time
@@ -93,7 +93,7 @@ def test_down_ends_the_one_that_is_named_and_no_other(living, by):
 
     end_runs([{"name": "chosen", "process": str(chosen.pid), "folder": str(chosen_folder)}[by]])
 
-    chosen.wait(10)
+    chosen.wait(PATIENCE_S)
     assert spared.poll() is None
     assert spared_folder.is_dir()
     assert left.is_dir()

@@ -14,8 +14,9 @@ from bench.result import read_result
 from bench.stack.images.recipes import recipe
 from bench.stack.images.supply import build
 from tests.stack.egress_path import HOST
+from tests.support.command import run_command
 
-pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.xdist_group("docker")]
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.xdist_group("docker commands")]
 
 BENCH = [sys.executable, "-m", "bench"]
 SCENARIO = Path("scenarios/egress-mtls")
@@ -38,13 +39,7 @@ def scenario(tmp_path):
 def test_a_whole_run_has_the_same_result_as_any_and_names_what_held_it_back(images, scenario, tmp_path):
     out = tmp_path / "reports"
     options = ["--rate", "400", "--blocks", "1", "--measure", "1", "--workers", "2", "--key", "ecdsa-p256"]
-    done = subprocess.run(
-        [*BENCH, "run", str(scenario), "--stack", "docker", *options, "--no-handshake", "--out", str(out)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    done = run_command("run", scenario, "--stack", "docker", *options, "--no-handshake", "--out", out)
 
     # 1: a limit of the scenario is missed, as a gateway on a seventh of a core may; 3: the machine is busy.
     assert done.returncode in (0, 1, 3), done.stderr
@@ -92,9 +87,7 @@ def test_up_status_logs_and_down_work_on_containers(images, short_folder):
     environment = {**os.environ, "TMPDIR": short_folder}
 
     def bench(*words):
-        return subprocess.run(
-            [*BENCH, *words], capture_output=True, text=True, check=False, env=environment, timeout=60
-        )
+        return run_command(*words, env=environment)
 
     with subprocess.Popen(
         [*BENCH, "up", "--stack", "docker"], stderr=subprocess.PIPE, text=True, env=environment

@@ -11,7 +11,7 @@ from tests.docker.kernel import has_netem
 from tests.stack.egress_path import call
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
+pytestmark = pytest.mark.docker
 
 
 @pytest.fixture

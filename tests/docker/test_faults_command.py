@@ -1,26 +1,22 @@
 """`egress-bench faults` on containers: named as on processes; what cannot be made is told, not passed."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 from bench.experiment.faults.diagnosis import Cause
 from tests.docker.kernel import has_netem
+from tests.support.command import run_command
 
-pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.xdist_group("docker")]
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.xdist_group("docker commands")]
 
 NAMES = ("gateway-restarted", "node-disconnected", "node-delayed")
 
 
 def test_faults_over_containers_are_named_and_the_impossible_ones_are_told_with_the_reason(images, tmp_path):
-    command = [sys.executable, "-m", "bench", "faults", "--stack", "docker", "--clean", "0", "--json"]
     only = [word for name in NAMES for word in ("--only", name)]
 
-    done = subprocess.run(
-        [*command, *only, "--out", str(tmp_path)], capture_output=True, text=True, check=False, timeout=300
-    )
+    done = run_command("faults", "--stack", "docker", "--clean", 0, "--json", *only, "--out", tmp_path)
 
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)["result"]

@@ -32,9 +32,9 @@ from tests.stack.egress_path import (
     listener,
     sidecar_files,
 )
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_S, wait_until
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
+pytestmark = pytest.mark.docker
 
 _OWNER = """
 import sys, time
@@ -223,7 +223,7 @@ def test_redirection_lets_the_client_call_the_service_by_its_name(images, materi
             with pytest.raises(TimeoutError):
                 host.accept()
         lookup = stack.client("sidecar").command("dns", ["-c", _LOOKUP], {})
-        looked_up = subprocess.run(lookup, capture_output=True, text=True, timeout=60, check=False)
+        looked_up = subprocess.run(lookup, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         settings = [
             stack.project.engine.api.inspect_container(stack.container(part.name).id)["HostConfig"]["Dns"]
             for part in stack.components()

@@ -13,7 +13,7 @@ from bench.stack.images.pins import OFFICIAL, pin
 from bench.stack.images.supply import supply_image
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
+pytestmark = pytest.mark.docker
 
 CONFIG = """\
 version: 0.1

@@ -19,7 +19,7 @@ from bench.telemetry.memory import MemorySampler
 from bench.verify.calls import CONNECT_ONLY, Call, make_calls
 from tests.stack.egress_path import HOST, call_node, entrance
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
+pytestmark = pytest.mark.docker
 BIND = ("0.0.0.0", 80)
 
 

@@ -1,8 +1,6 @@
 """`egress-bench capacity`: its logic on a fake stack of known capacity, its promise on the real one."""
 
 import json
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import pytest
@@ -18,6 +16,7 @@ from bench.scenario.load import load_scenario
 from bench.scenario.traffic import mean_rate
 from bench.stack.backend import Backend
 from bench.stack.fake import FakeStack
+from tests.support.command import run_command
 from tests.support.fake_generator import FakeBooks, FakeGenerator, FakeMeter
 
 CAPACITY = 333.0
@@ -254,17 +253,12 @@ def test_a_range_that_is_none_is_refused(short, tmp_path, options, named):
 @pytest.mark.slow
 @pytest.mark.envoy
 @pytest.mark.nginx
-@pytest.mark.xdist_group("ground")
+@pytest.mark.whole_path
 def test_a_search_on_the_real_path_ends_with_bounds_costs_and_a_report(short, tmp_path):
     """Within a limit that even two busy cores meet: every rate is good up to the highest."""
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "bench", "capacity", str(short), "--out", str(tmp_path / "out")),
-            *("--quick", "--lowest", "40", "--highest", "160", "--p99", "20000", "--soak", "2", "--json"),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
+    done = run_command(
+        *("capacity", short, "--out", tmp_path / "out", "--quick", "--lowest", 40, "--highest", 160),
+        *("--p99", 20000, "--soak", 2, "--json"),
     )
 
     assert done.returncode in {0, 3}, done.stderr

@@ -4,20 +4,19 @@ import json
 import os
 import signal
 import subprocess
-import sys
 
 import psutil
 import pytest
 
 from bench.result import read_result
-from tests.experiment.test_run import command, only_folder, wait_for_trials
+from tests.experiment.test_run import only_folder, wait_for_trials
+from tests.support.command import Command, run_command
 from tests.support.waiting import wait_until
 
-# One whole path at a time: Envoys watch many files, and a user may have 128 watches.
 pytestmark = [
     pytest.mark.envoy,
     pytest.mark.nginx,
-    pytest.mark.xdist_group("ground"),
+    pytest.mark.whole_path,
     # A machine with ten times too much to do starts a run in minutes.
     pytest.mark.timeout(900),
 ]
@@ -48,12 +47,8 @@ def endless(short):
 
 
 def start(folder, tmp_path):
-    process = subprocess.Popen(
-        command(folder, tmp_path / "out", "--no-handshake"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
+    process = Command(
+        *("run", folder, "--no-handshake", "--out", tmp_path / "out"),
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )
     STARTED.append(process)
@@ -90,8 +85,7 @@ def test_a_main_process_that_is_killed_leaves_its_trials_and_nothing_else(endles
     family = family_of(process)
 
     process.kill()
-    process.wait(10)
-    process.stdout.close()
+    process.wait(PATIENCE_S)
 
     assert_gone(family)
     result = read_result(only_folder(tmp_path / "out"))
@@ -161,17 +155,11 @@ def test_whatever_dies_under_load_the_trial_is_kept_as_far_as_it_came(long, tmp_
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_faults_killed_while_a_node_stands_still_leave_nothing(short, tmp_path, number):
     """A stopped process hears no signal but the last one."""
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "bench", "faults", str(short), "--out", str(tmp_path / "out")),
-            *("--clean", "0", "--only", "node-frozen"),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
+    process = Command(
+        *("faults", short, "--clean", "0", "--only", "node-frozen", "--out", tmp_path / "out"),
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )
+    STARTED.append(process)
 
     def is_frozen():
         assert process.poll() is None, process.communicate()
@@ -198,13 +186,11 @@ def test_a_full_disk_ends_the_run_in_words_and_keeps_what_was_written(endless, t
     ).returncode:
         pytest.skip("cannot mount here")
     try:
-        process = subprocess.Popen(
-            command(endless, disk / "out", "--no-handshake"),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+        process = Command(
+            *("run", endless, "--no-handshake", "--out", disk / "out"),
             env={**os.environ, "TMPDIR": str(tmp_path)},
         )
+        STARTED.append(process)
         wait_for_trials(process, disk / "out", count=1)
         family = family_of(process)
         with (disk / "ballast").open("wb") as ballast:
@@ -237,17 +223,10 @@ def test_status_and_down_find_and_clear_what_a_run_without_its_guard_left(endles
         if is_part(one, "guard"):
             one.kill()
     process.kill()
-    process.wait(10)
-    process.stdout.close()
+    process.wait(PATIENCE_S)
 
     def told(name):
-        done = subprocess.run(
-            [sys.executable, "-m", "bench", name, "--json"],
-            capture_output=True,
-            text=True,
-            env=environment,
-            check=False,
-        )
+        done = run_command(name, "--json", env=environment)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

@@ -20,9 +20,10 @@ from bench.result import read_result
 from bench.scenario.load import load_scenario
 from bench.scenario.overrides import override
 from bench.stack.local import LocalStack
+from tests.support.command import run_command
+from tests.support.waiting import PATIENCE_S
 
-# One whole path at a time: Envoys watch many files, and a user may have 128 watches.
-pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.xdist_group("ground")]
+pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.whole_path]
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +43,7 @@ OR_TOO_BUSY = (0, 3)
 def drive(short, tmp_path, target, *more):
     """Run the command; return its exit code, stderr and result."""
     out = tmp_path / "out"
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", "drive", str(short), "--target", target, "--out", str(out), *more],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_command("drive", short, "--target", target, "--out", out, *more)
     folders = list(out.iterdir()) if out.is_dir() else []
     return done.returncode, done.stderr, read_result(folders[0]) if folders else None
 
@@ -120,11 +116,11 @@ def test_the_locustfile_of_the_documentation_drives_both_subsets_beside_an_ordin
         stderr=subprocess.STDOUT,
         text=True,
     ) as locust:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while not written.exists() and locust.poll() is None and time.monotonic() < deadline:
             time.sleep(0.1)
         locust.send_signal(signal.SIGINT)
-        said, _ = locust.communicate(timeout=30)
+        said, _ = locust.communicate(timeout=PATIENCE_S)
 
     assert locust.returncode == 0, said
     outcome = LoadOutcome.model_validate_json(written.read_text())

@@ -15,6 +15,7 @@ from bench.preparation import make_material, prepare
 from bench.scenario.load import load_scenario
 from bench.stack.local import LocalStack
 from bench.telemetry.admin import Admin
+from tests.support.waiting import PATIENCE_S
 
 HOST = "shop.example.org"
 ISTIO = """
@@ -136,7 +137,7 @@ def call(folder: Path, tmp_path: Path) -> tuple[int, int]:
     material = make_material(loaded, tmp_path / "material")
     with LocalStack(prepare(loaded).stack_spec("mesh-tls", "static", material)) as stack:
         address = stack.component("sleep").addresses["0.0.0.0", 80]
-        connection = http.client.HTTPConnection(*address, timeout=5)
+        connection = http.client.HTTPConnection(*address, timeout=PATIENCE_S)
         connection.request("GET", "/", headers={"Host": HOST})
         status = connection.getresponse().status
         connection.close()

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import psutil
@@ -12,20 +10,16 @@ import pytest
 
 from bench.report.build import write_report
 from bench.result import read_result
+from tests.support.command import Command, run_command
 from tests.support.waiting import wait_until
 
-# One whole path at a time: Envoys watch many files, and a user may have 128 watches.
 pytestmark = [
     pytest.mark.envoy,
     pytest.mark.nginx,
-    pytest.mark.xdist_group("ground"),
+    pytest.mark.whole_path,
     # A machine with ten times too much to do starts a run in minutes.
     pytest.mark.timeout(900),
 ]
-
-
-def command(folder, out, *more):
-    return [sys.executable, "-m", "bench", "run", str(folder), "--out", str(out), *more]
 
 
 def only_folder(out: Path) -> Path:
@@ -36,9 +30,7 @@ def only_folder(out: Path) -> Path:
 @pytest.mark.slow
 def test_a_run_measures_proves_and_reports(short, tmp_path):
     """Every request accounted for and answered by its subset; both sources, handshakes, result and report."""
-    done = subprocess.run(
-        command(short, tmp_path / "out", "--json"), capture_output=True, text=True, check=False
-    )
+    done = run_command("run", short, "--out", tmp_path / "out", "--json")
 
     told = json.loads(done.stdout)
     # A busy machine proves nothing, and fails nothing.
@@ -95,7 +87,7 @@ def test_a_path_that_leads_astray_gets_no_load_and_exit_code_1(short, tmp_path):
         text.replace("version: v1", "version: v0").replace("version: v2", "version: v1").replace("v0", "v2")
     )
 
-    done = subprocess.run(command(short, tmp_path / "out"), capture_output=True, text=True, check=False)
+    done = run_command("run", short, "--out", tmp_path / "out")
 
     result = read_result(only_folder(tmp_path / "out"))
     assert done.returncode == 1, done.stderr
@@ -115,14 +107,8 @@ def test_a_path_that_leads_astray_gets_no_load_and_exit_code_1(short, tmp_path):
 def test_an_interrupted_run_keeps_what_it_measured_and_leaves_nothing_running(short, tmp_path):
     scenario = short / "scenario.yaml"
     scenario.write_text(scenario.read_text().replace("blocks: 1", "blocks: 50"))
-    process = subprocess.Popen(
-        command(short, tmp_path / "out"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = Command("run", short, "--out", tmp_path / "out", env=environment)
     wait_for_trials(process, tmp_path / "out", count=1)
     family = psutil.Process(process.pid).children(recursive=True)
 

@@ -19,6 +19,7 @@ from bench.istio.load import load_text
 from bench.istio.registry import build_registry
 from tests.explain.tls_server import tls_server
 from tests.explain.world import World, standing
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.envoy
 
@@ -219,7 +220,7 @@ def _call(world: World, url: str, trace: Trace) -> dict | None:
     request = parse_request(url)
     bind, _, port = trace.hop.steps[0].text.rpartition("_")
     connection = http.client.HTTPConnection(
-        "127.0.0.1", world.listeners["client"][bind, int(port)], timeout=20
+        "127.0.0.1", world.listeners["client"][bind, int(port)], timeout=PATIENCE_S
     )
     try:
         connection.connect()

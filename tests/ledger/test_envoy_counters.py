@@ -15,7 +15,7 @@ from bench.ledger.reconcile import ProxyBook, books_of_proxy
 from bench.ledger.tally import Ids, Span, tally_log
 from bench.result import Book, Cause
 from tests.support.envoy import running_envoy
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.envoy
 
@@ -188,7 +188,7 @@ class Proxy:
         return {name: int(value) for name, _, value in pairs if value.isdigit()}
 
     def get(self, path, headers=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         with contextlib.suppress(http.client.HTTPException, OSError):
             connection.request("GET", path, headers=headers or {})
             connection.getresponse().read()

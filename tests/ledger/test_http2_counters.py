@@ -14,7 +14,7 @@ from bench.ledger.counters import Downstream, Upstream, Window
 from bench.ledger.reconcile import Books, ClientCounts, ProxyBook, account_of_counters, books_of_proxy
 from bench.result import Book, Cause
 from tests.support.envoy import running_envoy
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.envoy
 
@@ -77,7 +77,7 @@ class Relay:
         self.listening.shutdown(socket.SHUT_RDWR)
         self.cut()
         for thread in self.threads:
-            thread.join(10)
+            thread.join(PATIENCE_S)
         for end in (self.listening, *self.ends):
             end.close()
 
@@ -165,7 +165,7 @@ class Path:
 
         def client():
             for _ in range(each):
-                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
                 with contextlib.suppress(http.client.HTTPException, OSError), contextlib.closing(connection):
                     connection.request("GET", "/")
                     statuses[connection.getresponse().status] += 1
@@ -297,7 +297,7 @@ def test_a_request_with_any_header_that_a_client_may_send_balances(tmp_path, htt
             body = "2\r\nok\r\n0\r\n\r\n" if name == "transfer-encoding" else "ok"
             length = "" if name == "transfer-encoding" else "content-length: 2\r\n"
             head = f"POST / HTTP/1.1\r\nhost: a\r\n{name}: {value}\r\n{length}\r\n"
-            with socket.create_connection(("127.0.0.1", path.port), timeout=20) as connection:
+            with socket.create_connection(("127.0.0.1", path.port), timeout=PATIENCE_S) as connection:
                 connection.sendall((head + body).encode())
                 seen = b""
                 while b"HTTP/1.1 " not in seen.replace(b"HTTP/1.1 100 Continue", b""):

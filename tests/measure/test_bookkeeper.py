@@ -20,9 +20,9 @@ from bench.scenario.load import load_scenario
 from bench.scenario.traffic import Closed, Constant
 from bench.stack.nodes import FLUSH_INTERVAL_S
 from tests.report.synthetic import make_run
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_S, wait_until
 
-pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.xdist_group("ground")]
+pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.whole_path]
 
 RATE = 100.0
 DUE = 150
@@ -37,7 +37,7 @@ def account(ground, tmp_path, run_id, *, during=lambda: None, after=lambda: None
     keeper = Bookkeeper(ground.stack, ground.topology, Matcher.of(ground.topology, ground.material))
     opening = keeper.read()
     began = threading.Event()
-    side = threading.Thread(target=lambda: (began.wait(30), time.sleep(0.7), during()))
+    side = threading.Thread(target=lambda: (began.wait(PATIENCE_S), time.sleep(0.7), during()))
     side.start()
     outcome = run_load(load, tmp_path / "load", on_event=lambda _: began.set())
     side.join()

@@ -13,7 +13,7 @@ from bench.translate.files.options import AccessLogOptions, RenderOptions
 from bench.translate.files.render import render
 from bench.translate.translate import translate
 from tests.support.envoy import running_envoy
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_S, wait_until
 
 LOOPBACK = "127.0.0.1"
 LOG_FIELDS = {"case": "%REQ(X-CASE)%", "route": "%ROUTE_NAME%", "flags": "%RESPONSE_FLAGS%"}
@@ -31,7 +31,7 @@ class Upstreams:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        self._ready.wait(5)
+        self._ready.wait(PATIENCE_S)
 
     @property
     def addresses(self):
@@ -70,7 +70,7 @@ class Upstreams:
             self._loop.call_soon(self._loop.stop)
 
         self._loop.call_soon_threadsafe(stop)
-        self._thread.join(5)
+        self._thread.join(PATIENCE_S)
         self._loop.close()
         for listening in self.sockets.values():
             listening.close()
@@ -141,7 +141,9 @@ class RealPath:
         if place is None:
             return None
         for attempt in range(2):
-            connection = self.connections.pop(place, None) or http.client.HTTPConnection(*place, timeout=10)
+            connection = self.connections.pop(place, None) or http.client.HTTPConnection(
+                *place, timeout=PATIENCE_S
+            )
             try:
                 target = request.path + (f"?{request.query}" if request.query else "")
                 connection.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)

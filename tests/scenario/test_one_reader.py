@@ -22,6 +22,8 @@ from bench.istio.files import find_files
 from bench.istio.load import survey_folder, survey_text
 from bench.scenario.load import load_scenario
 from bench.scenario.read import read_folder, read_sources
+from tests.support.command import run_main
+from tests.support.waiting import PATIENCE_S
 
 SHIPPED = Path("scenarios/egress-mtls")
 URL = "http://nginx.external.svc.cluster.local/"
@@ -235,7 +237,7 @@ def test_a_named_pipe_without_a_writer_is_an_error_and_one_of_the_shell_is_read(
         ["bash", "-c", f"{sys.executable} -m bench check <(cat {SHIPPED}/istio/service.yaml)"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert "no Istio resource" in done.stderr
@@ -300,19 +302,13 @@ def test_a_folder_of_scenarios_names_one_of_them(tmp_path: Path) -> None:
     assert find_files(tmp_path).others == (tmp_path / "one",)
 
 
-def test_check_writes_sarif_whatever_it_reads(tmp_path: Path) -> None:
+def test_check_writes_sarif_whatever_it_reads(tmp_path: Path, monkeypatch, capsys) -> None:
     (tmp_path / "a.yaml").write_text("kind: [\n")
     for place in (tmp_path, tmp_path / "gone"):
-        done = subprocess.run(
-            [sys.executable, "-m", "bench", "check", str(place), "--sarif"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        log = json.loads(done.stdout)
+        code, out, _ = run_main(monkeypatch, capsys, "check", place, "--sarif")
+        log = json.loads(out)
         assert log["runs"][0]["results"][0]["ruleId"] == "EB0012"
-        assert done.returncode == 2
+        assert code == 2
 
 
 def test_skipped_kinds_are_told_once_and_of_the_right_resource(tmp_path: Path) -> None:

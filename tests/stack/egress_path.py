@@ -6,6 +6,7 @@ from http.client import HTTPConnection, HTTPSConnection
 
 from bench.placement import ConfigFile
 from bench.stack import NodeSpec, ProxySpec, StackSpec
+from tests.support.waiting import PATIENCE_S
 
 HOST = "nginx.external.svc.cluster.local"
 NAMES = ("192.168.0.63", "192.168.0.64", HOST, "127.0.0.1")
@@ -230,7 +231,7 @@ def entrance(stack):
     return stack.component("sidecar").addresses[("0.0.0.0", 80)]
 
 
-def call(stack, want=None, *, host=HOST, request_id=None, at=None, timeout_s=5):
+def call(stack, want=None, *, host=HOST, request_id=None, at=None, timeout_s=PATIENCE_S):
     """One request through the path: status, headers, body."""
     headers = {"Host": host}
     if want is not None:
@@ -252,7 +253,7 @@ def call_node(address, *, trust, client=None, server_hostname=HOST):
     context.check_hostname = False
     if client is not None:
         context.load_cert_chain(client / "client.crt", client / "client.key")
-    connection = HTTPSConnection(*address, timeout=5, context=context)
+    connection = HTTPSConnection(*address, timeout=PATIENCE_S, context=context)
     try:
         connection.request("GET", "/", headers={"Host": server_hostname})
         response = connection.getresponse()

@@ -22,7 +22,7 @@ from bench.stack.runs import clear, end_run, find_runs, supervised_folder
 from bench.stack.runs.folder import PREFIX, PROCESSES, ProcessMark, RunFolder
 from bench.stack.runs.stale import PROGRAMS
 from tests.stack.egress_path import call, egress_spec
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_S, wait_until
 
 pytestmark = [pytest.mark.envoy, pytest.mark.nginx]
 
@@ -98,7 +98,7 @@ def test_a_killed_suite_leaves_no_process_and_no_key(material, tmp_path, number)
         assert run_folders(tmp_path)
 
         process.send_signal(number)
-        process.wait(10)
+        process.wait(PATIENCE_S)
 
         wait_until(lambda: all(is_gone(pid) for pid in [*parts, *workers, guard]))
         wait_until(lambda: not run_folders(tmp_path))
@@ -110,7 +110,7 @@ def test_a_suite_killed_at_any_moment_of_the_start_leaves_nothing(material, tmp_
     with owner(material, tmp_path) as process:
         time.sleep(dice.uniform(0, 0.3))
         process.send_signal(dice.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT]))
-        process.wait(10)
+        process.wait(PATIENCE_S)
 
         wait_until(lambda: not run_folders(tmp_path))
         wait_until(lambda: not parts_below(tmp_path))
@@ -208,7 +208,7 @@ def test_a_guard_that_is_killed_is_replaced_and_its_successor_clears_up(material
         wait_until(lambda: {c.pid for c in psutil.Process(process.pid).children()} - children)
 
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE_S)
 
         wait_until(lambda: all(is_gone(pid) for pid in [*parts, *workers]))
         wait_until(lambda: not run_folders(tmp_path))

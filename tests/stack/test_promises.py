@@ -20,7 +20,7 @@ from tests.support.waiting import wait_until
 
 KINDS = (
     pytest.param("local", marks=[pytest.mark.envoy, pytest.mark.nginx]),
-    pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.xdist_group("docker")]),
+    pytest.param("docker", marks=pytest.mark.docker),
 )
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_S, wait_until
 
 ACCESS_LOG = "access.log"
 
@@ -42,7 +42,7 @@ class RunningEnvoy:
 
     def get(self, path: str) -> str:
         """Ask its admin API."""
-        with urllib.request.urlopen(f"http://{self.admin}{path}", timeout=30) as answer:
+        with urllib.request.urlopen(f"http://{self.admin}{path}", timeout=PATIENCE_S) as answer:
             return answer.read().decode()
 
     def stats(self, pattern: str = "") -> dict[str, int]:
@@ -100,7 +100,7 @@ def running_command(arguments: list[str], folder: Path) -> Iterator[RunningEnvoy
     finally:
         started[-1].send_signal(signal.SIGTERM)
         try:
-            started[-1].wait(20)
+            started[-1].wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             started[-1].kill()
             started[-1].wait()

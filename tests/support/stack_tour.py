@@ -14,6 +14,7 @@ from bench.scenario.load import load_scenario
 from bench.scenario.overrides import override
 from bench.stack.local import LocalStack
 from bench.telemetry.admin import Admin
+from tests.support.waiting import PATIENCE_S
 
 
 def hosts_of(config):
@@ -32,7 +33,7 @@ def hosts_of(config):
 def call(address, host):
     """As plain HTTP, and under its name by TLS: one of them is understood, both make the proxy try."""
     with contextlib.suppress(OSError, HTTPException):
-        connection = HTTPConnection(*address, timeout=3)
+        connection = HTTPConnection(*address, timeout=PATIENCE_S)
         connection.request("GET", "/", headers={"Host": host})
         connection.getresponse().read()
         connection.close()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 """Long enough for a machine with ten times too much to do; a fact that comes is not waited for any longer."""
 
 T = TypeVar("T")

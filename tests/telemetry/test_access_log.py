@@ -37,6 +37,7 @@ NODE_LINE = {
     "cipher": "TLS_AES_128_GCM_SHA256",
     "server_name": "example",
     "session_reused": "r",
+    "worker": "4711",
 }
 ENVOY_LINE = dict.fromkeys(GATEWAY_FIELDS) | {
     "time": "1795500820789131",
@@ -61,6 +62,7 @@ def test_a_nodes_line_is_read_to_the_microsecond(tmp_path):
     assert entry.time_us == 1795500356909000
     assert entry.request_time_us == 12000
     assert (entry.node, entry.id, entry.status, entry.session_reused) == ("nginx01", "run/1", 200, True)
+    assert entry.worker == 4711
 
 
 def test_a_node_writes_exactly_what_its_reader_needs():

@@ -12,6 +12,7 @@ from bench.placement import ConfigFile
 from bench.stack.local import LocalStack
 from bench.telemetry.admin import Admin, Snapshot, difference, total
 from tests.stack.egress_path import HOST, call, eds_file, egress_spec, gateway_files
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +99,7 @@ def test_a_dead_envoy_is_named(material):
         Admin(stack.component("egress").admin_url, name="egress") as admin,
     ):
         os.kill(stack.component("egress").pid, signal.SIGKILL)
-        stack._processes["egress"].wait(5)
+        stack._processes["egress"].wait(PATIENCE_S)
 
         with pytest.raises(StackError, match="egress does not answer on its admin API"):
             admin.stats()

@@ -11,6 +11,7 @@ from bench.telemetry.access_log import parse_envoy, read_envoy_log, read_node_lo
 from bench.telemetry.admin import Admin, total
 from bench.telemetry.handshake import GATEWAY_FIELDS, collect_handshakes
 from tests.stack.egress_path import CERTIFICATE_FILES, call, egress_spec, gateway_files
+from tests.support.waiting import PATIENCE_S
 from tests.telemetry.test_access_log import ENVOY_LINE
 
 QUIET_S = max(proxies.FLUSH_INTERVAL_S, nodes.FLUSH_INTERVAL_S) * 1.5
@@ -78,7 +79,7 @@ def test_a_connection_for_each_request_agrees_with_envoys_counters_and_the_node(
 def test_a_refused_connect_is_no_sample(material):
     def kill(stack):
         stack._processes["nginx01"].terminate()
-        assert stack._processes["nginx01"].wait(5)
+        assert stack._processes["nginx01"].wait(PATIENCE_S)
 
     entries, _, values = drive(egress_spec(material.live, gateway=gateway()), calls=2, before=kill)
 

@@ -16,6 +16,7 @@ from bench.istio.load import load_text
 from bench.istio.registry import Registry, build_registry
 from bench.translate import ConfigFile
 from tests.support.authority import Authority, PrivateKey
+from tests.support.waiting import PATIENCE_S
 
 WALKTHROUGH = """
 apiVersion: v1
@@ -192,7 +193,7 @@ def call(port: int, host: str, headers: Mapping[str, str] | None = None, path: s
         f"http://127.0.0.1:{port}{path}", headers={"Host": host, **(headers or {})}
     )
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:

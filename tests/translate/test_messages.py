@@ -25,13 +25,15 @@ from envoy_data_plane.envoy.config.core.v3 import (
 from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment, LbEndpoint, LocalityLbEndpoints
 from envoy_data_plane.envoy.config.route.v3 import RetryPolicy, RouteMatch, VirtualHost
 from envoy_data_plane.envoy.type.v3 import Int64Range
+from envoy_data_plane.google.protobuf import Any as ProtobufAny
 from envoy_data_plane.google.protobuf import ListValue, Struct, Value
 
 from bench.istio.inventory import Inventory
 from bench.istio.load import load_text
 from bench.istio.registry import build_registry
 from bench.translate import translate
-from bench.translate.messages import Packed
+from bench.translate.messages import Packed, to_plain, type_url
+from bench.translate.plain_wire import wire_of_plain
 from bench.translate.wire import to_wire
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "translate"
@@ -139,6 +141,29 @@ def test_the_bytes_of_every_resource_read_back_as_it_was(case):
 def test_hard_values_read_back_as_they_were(message):
     """Empty messages in lists, chosen alternatives that are empty, negative numbers, wrapped zeros."""
     assert type(message).parse(to_wire(message)) == message
+
+
+@pytest.mark.parametrize("case", sorted(GOLDEN.iterdir()), ids=lambda case: case.name)
+def test_what_stands_in_the_files_gives_the_same_bytes(case):
+    """A control plane serves files: their JSON form says all that the messages say."""
+    for resource in _resources(case):
+        packed = ProtobufAny.parse(wire_of_plain({"@type": type_url(resource), **to_plain(resource)}))
+        assert packed.type_url == type_url(resource)
+        assert type(resource).parse(packed.value).to_dict() == resource.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"@type": "type.googleapis.com/nobody.knows.This"}, "no message type"),
+        ({"name": "a"}, "no message type"),
+        ({"@type": type_url(Cluster()), "nam": "a"}, "no field 'nam'"),
+        ({"@type": type_url(Cluster()), "type": "SOMETIMES"}, "no value 'SOMETIMES'"),
+    ],
+)
+def test_what_is_no_message_is_refused(value, said):
+    with pytest.raises(ValueError, match=said):
+        wire_of_plain(value)
 
 
 def test_bytes_are_those_of_the_encoding_that_protobuf_describes():

@@ -15,7 +15,7 @@ from bench.verify.matrix import MATRIX, MatrixCheck
 from bench.verify.upstream_tls_controls import verify_gateway
 from bench.verify.upstream_tls_expectation import UpstreamChecks
 
-pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.xdist_group("ground")]
+pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.whole_path]
 
 
 # The walkthrough's DestinationRule names an authority and no names.

@@ -12,6 +12,9 @@ from bench.measure import Readings, Topology
 from bench.result import LedgerResult
 from bench.telemetry import EnvoyEntry, NodeEntry, read_envoy_log, read_node_log
 
+_ENDED_BY_PEER = ("upstream_cx_close_notify", "upstream_cx_destroy_remote")
+"""Of Envoy's counters: by ``Connection: close`` or GOAWAY, and by the peer's end of the connection."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -34,6 +37,8 @@ class Evidence:
     restarted: frozenset[str]
     """Proxies that are another process than before."""
     ledger: LedgerResult
+    ended_by: Mapping[str, int]
+    """Node -> connections that ended because it said so, or by itself."""
 
     @property
     def bad(self) -> int:
@@ -81,7 +86,19 @@ def collect(
             name for name, instance in before.instances.items() if after.instances[name] != instance
         ),
         ledger=ledger,
+        ended_by=_ended_by(topology, before, after),
     )
+
+
+def _ended_by(topology: Topology, before: Readings, after: Readings) -> dict[str, int]:
+    then, now = before.counters[topology.gateway], after.counters[topology.gateway]
+    ended: Counter[str] = Counter()
+    for cluster, nodes in topology.cluster_nodes.items():
+        for name in _ENDED_BY_PEER:
+            counter = f"cluster.{cluster}.{name}"
+            if len(nodes) == 1:
+                ended[nodes[0]] += max(0, now.get(counter, 0) - then.get(counter, 0))
+    return dict(ended)
 
 
 def _proxy_entries(before: Readings, proxy: str, prefix: str) -> tuple[EnvoyEntry, ...]:

@@ -13,6 +13,7 @@ import yaml
 
 from bench.certs import Material
 from bench.errors import MeasurementError
+from bench.experiment.faults.relay import Relay
 from bench.headers import NODE_HEADER
 from bench.load import LoadPlan
 from bench.measure import Topology
@@ -75,7 +76,9 @@ class Field:
     aims: Aims
     load: LoadPlan | None = None
     """The load that runs."""
-    _originals: dict[Path, str] = field(default_factory=dict)
+    in_force: bool = False
+    """Whether a fault is: for what was prepared and waits for it."""
+    _originals: dict[tuple[str, str], str] = field(default_factory=dict)
     _after: list[Callable[[], None]] = field(default_factory=list)
 
     @property
@@ -94,31 +97,65 @@ class Field:
 
         Returns how many files were replaced, all at once as far as renames go.
         """
-        root = self.stack.component(self.gateway).config
-        if root is None:
-            raise MeasurementError(f"{self.gateway} has no files.")
+        return self._edit(self.gateway, folder, change)
+
+    def edit_sidecar(self, folder: str, change: Callable[[Tree], bool]) -> int:
+        """Change the sidecar's files, as ``edit_gateway`` does the gateway's."""
+        return self._edit(self.scenario.traffic.client, folder, change)
+
+    def sidecar_trees(self, folder: str) -> Iterator[Tree]:
+        """The sidecar's files below ``xds/FOLDER``, to be read."""
+        yield from (tree for _, _, tree in self._files(self.scenario.traffic.client, folder))
+
+    def _edit(self, proxy: str, folder: str, change: Callable[[Tree], bool]) -> int:
         files = []
+        for name, text, tree in self._files(proxy, folder):
+            if not change(tree):
+                continue
+            self._originals.setdefault((proxy, name), text)
+            # Whatever it says of its version, Envoy must take it as a new one.
+            tree["version_info"] = hashlib.sha256(yaml.safe_dump(tree).encode()).hexdigest()[:16]
+            files.append(ConfigFile(name, yaml.safe_dump(tree, sort_keys=False)))
+        self.stack.write_config(proxy, files)
+        return len(files)
+
+    def _files(self, proxy: str, folder: str) -> Iterator[tuple[str, str, Tree]]:
+        """Name, text and tree of each of a proxy's files below ``xds/FOLDER``."""
+        root = self.stack.component(proxy).config
+        if root is None:
+            raise MeasurementError(f"{proxy} has no files.")
         for path in sorted((root / "xds").glob(f"{folder}*")):
             for file in sorted(path.rglob("*.yaml")) if path.is_dir() else [path]:
                 text = file.read_text(encoding="utf-8")
-                tree = yaml.safe_load(text)
-                if not change(tree):
-                    continue
-                self._originals.setdefault(file, text)
-                # Whatever it says of its version, Envoy must take it as a new one.
-                tree["version_info"] = hashlib.sha256(yaml.safe_dump(tree).encode()).hexdigest()[:16]
-                files.append(ConfigFile(str(file.relative_to(root)), yaml.safe_dump(tree, sort_keys=False)))
-        self.stack.write_config(self.gateway, files)
-        return len(files)
+                yield str(file.relative_to(root)), text, yaml.safe_load(text)
 
-    def restore_gateway(self) -> None:
-        """Put the gateway's own files back."""
-        root = self.stack.component(self.gateway).config
-        if root is None:
-            return
-        files = [ConfigFile(str(file.relative_to(root)), text) for file, text in self._originals.items()]
+    def restore_proxies(self) -> None:
+        """Put the proxies' own files back."""
+        for proxy in {proxy for proxy, _ in self._originals}:
+            files = [
+                ConfigFile(name, text) for (whose, name), text in self._originals.items() if whose == proxy
+            ]
+            self.stack.write_config(proxy, files)
         self._originals.clear()
-        self.stack.write_config(self.gateway, files)
+
+    def detour(self, tree: Tree, real: Address, other: Address) -> bool:
+        """Give the endpoint *real* the address *other*; whether the tree has that endpoint."""
+        changed = False
+        for resource in tree["resources"]:
+            for group in resource.get("endpoints", ()):
+                for entry in group["lb_endpoints"]:
+                    socket = entry["endpoint"]["address"]["socket_address"]
+                    if (socket["address"], socket["port_value"]) == real:
+                        socket["address"], socket["port_value"] = other
+                        changed = True
+        return changed
+
+    def lead_over(self, node: str, make_relay: Callable[[Address, str], Relay]) -> None:
+        """Lead the gateway to a node over a relay, made of the node's address and an address to listen on."""
+        real = self.address_of(node)
+        relay = make_relay(real, self.parts.relay_host())
+        self.heal_later(relay.stop)
+        self.edit_gateway("eds", lambda tree: self.detour(tree, real, relay.address))
 
     def rewrite_node(self, node: str, change: Callable[[str], str]) -> None:
         """Change a node's ``nginx.conf`` and let it read that; ``heal_nodes`` undoes it."""
@@ -164,7 +201,8 @@ class Field:
 
     def heal(self) -> None:
         """Undo everything, last things first."""
-        self.restore_gateway()
+        self.in_force = False
+        self.restore_proxies()
         while self._after:
             self._after.pop()()
 

@@ -13,6 +13,10 @@ def _none(_: Field) -> None:
     return None
 
 
+def _nothing(_: Field) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One fault."""
@@ -26,6 +30,8 @@ class Fault:
     inject: Callable[[Field], None]
     """Called in the middle of the load."""
     heal: Callable[[Field], None] = Field.heal
+    prepare: Callable[[Field], None] = _nothing
+    """Called before the load: what must stand there already when the fault begins, and does nothing yet."""
     obstacle: Callable[[Field], str | None] = _none
     """Why it cannot be made on the stack that stands; None: it can."""
     hold_s: float = 1.2

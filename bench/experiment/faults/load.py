@@ -116,6 +116,8 @@ class Proving:
             arrival_rate,
         )
         injection = _Injection(ground, fault, watch)
+        if fault is not None:
+            fault.prepare(ground)
         before = self._bookkeeper.read()
 
         def on_event(event: LoadEvent) -> None:
@@ -132,6 +134,8 @@ class Proving:
             )
         finally:
             injection.finish()
+            # What was prepared goes, too, where the load ended before the fault began.
+            ground.heal()
         injection.raise_error()
         ledger = self._bookkeeper.close(before, load, outcome)
         after = self._bookkeeper.read()
@@ -211,6 +215,7 @@ class _Injection:
                 return
             self._watch.injected_at = time.monotonic()
             try:
+                self._field.in_force = True
                 fault.inject(self._field)
                 # From the end of the injection: a node that reads its files anew takes its time.
                 self._cancel.wait(fault.hold_s)
@@ -223,6 +228,13 @@ class _Injection:
 
 def every_fault() -> Sequence[Fault]:
     """All faults, in the order in which they are injected."""
-    from bench.experiment.faults import gateway, nodes, routing, tls  # noqa: PLC0415
+    from bench.experiment.faults import answers, connections, gateway, nodes, routing, tls  # noqa: PLC0415
 
-    return (*nodes.FAULTS, *routing.FAULTS, *tls.FAULTS, *gateway.FAULTS)
+    return (
+        *nodes.FAULTS,
+        *routing.FAULTS,
+        *tls.FAULTS,
+        *gateway.FAULTS,
+        *answers.FAULTS,
+        *connections.FAULTS,
+    )

@@ -6,9 +6,9 @@ import os
 import time
 
 from bench.experiment.faults.diagnosis import Cause
-from bench.experiment.faults.field import Field, Tree, no_second
+from bench.experiment.faults.field import Field, no_second
 from bench.experiment.faults.kinds import Fault
-from bench.experiment.faults.relay import SlowRelay
+from bench.experiment.faults.relay import Relay
 
 _FREEZE_S = 2.0
 _SLOWER_S = 0.02
@@ -35,23 +35,9 @@ def _answer_500(field: Field) -> None:
 
 
 def _slow_down(field: Field) -> None:
-    node = field.aims.first.node
-    real = field.address_of(node)
-    relay = SlowRelay(real, _SLOWER_S, host=field.parts.relay_host())
-    field.heal_later(relay.stop)
-
-    def detour(tree: Tree) -> bool:
-        changed = False
-        for resource in tree["resources"]:
-            for group in resource.get("endpoints", ()):
-                for entry in group["lb_endpoints"]:
-                    socket = entry["endpoint"]["address"]["socket_address"]
-                    if (socket["address"], socket["port_value"]) == real:
-                        socket["address"], socket["port_value"] = relay.address
-                        changed = True
-        return changed
-
-    field.edit_gateway("eds", detour)
+    field.lead_over(
+        field.aims.first.node, lambda real, host: Relay(real, host=host, delay_s=lambda: _SLOWER_S)
+    )
 
 
 def _cut_short(field: Field) -> None:

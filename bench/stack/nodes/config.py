@@ -45,6 +45,7 @@ ACCESS_LOG_FIELDS: Mapping[str, str] = MappingProxyType(
         "cipher": "$ssl_cipher",
         "server_name": "$ssl_server_name",
         "session_reused": "$ssl_session_reused",
+        "worker": "$pid",
     }
 )
 """Name in the node's JSON access log -> nginx variable. All values are strings: some can be empty."""

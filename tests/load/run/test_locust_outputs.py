@@ -18,6 +18,7 @@ from bench.load.run.runner import run_load
 from bench.load.run.starting import free_port
 from tests.load.run.test_run import by_header, locust_processes, two_subsets
 from tests.load.stubs import Stub, always, counts
+from tests.support.waiting import PATIENCE_S
 
 
 def totals(outcome: LoadOutcome) -> dict[str, int]:
@@ -50,7 +51,7 @@ def test_csv_html_and_web_ui_tell_our_counts(tmp_path: Path) -> None:
     def watch(event) -> None:
         if isinstance(event, Progress):
             with contextlib.suppress(httpx.HTTPError):
-                told = httpx.get(f"http://{web}/stats/requests", timeout=2).json()["stats"]
+                told = httpx.get(f"http://{web}/stats/requests", timeout=PATIENCE_S).json()["stats"]
                 shown.append((told[-1]["num_requests"], event.answered + event.bad))
 
     outputs = LocustOutputs(csv=out / "csv", html=out / "page.html", web=web)
@@ -101,7 +102,7 @@ def test_stop_in_the_web_ui_ends_the_load_and_keeps_what_was_measured(tmp_path: 
             pressed.append(True)
             # The page may be gone before it has answered.
             with contextlib.suppress(httpx.HTTPError):
-                httpx.post(f"http://{web}/stop", timeout=30)
+                httpx.post(f"http://{web}/stop", timeout=PATIENCE_S)
 
     with Stub(always(by_header)) as stub:
         outcome = run_load(

@@ -20,6 +20,7 @@ from bench.load.run import Address, LocustOutputs, run_load, run_worker
 from bench.load.run.starting import free_port
 from tests.load.run.test_run import by_header, locust_processes, two_subsets
 from tests.load.stubs import ROOT, Stub, always, counts
+from tests.support.waiting import PATIENCE_S
 
 STRANGER = """
 import sys, zmq
@@ -129,7 +130,9 @@ def test_the_web_ui_refuses_other_sites(tmp_path: Path) -> None:
     answers: dict[str, int] = {}
 
     def ask(name: str, method: str, path: str, **headers: str) -> None:
-        answers[name] = httpx.request(method, f"http://{web}{path}", headers=headers, timeout=30).status_code
+        answers[name] = httpx.request(
+            method, f"http://{web}{path}", headers=headers, timeout=PATIENCE_S
+        ).status_code
 
     def watch(event) -> None:
         if not isinstance(event, Progress) or answers or not event.answered:

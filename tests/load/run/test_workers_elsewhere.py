@@ -25,6 +25,7 @@ from bench.load.run.settings import ProcessSettings
 from bench.load.run.starting import free_port
 from tests.load.run.test_run import by_header, locust_processes, two_subsets
 from tests.load.stubs import ROOT, Stub, always, counts, request_id_of, texts
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +48,7 @@ def workers(count: int, port: int) -> Iterator[list[subprocess.Popen]]:
     finally:
         for each in started:
             each.terminate()
-            each.communicate(timeout=10)
+            each.communicate(timeout=PATIENCE_S)
 
 
 def remote_plan(port: int, master: int, **more) -> LoadPlan:
@@ -95,7 +96,7 @@ def test_three_workers_parts_are_the_whole_and_of_one_killed_nothing_is_forgotte
                 child.kill()
 
         outcome = run_load(remote_plan(stub.port, port, warm_s=0.5, main_s=3), tmp_path, on_event=watch)
-        codes = [each.wait(10) for each in started]
+        codes = [each.wait(PATIENCE_S) for each in started]
 
     counts(outcome)
     warm, main = outcome.stages

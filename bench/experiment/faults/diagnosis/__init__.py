@@ -1,0 +1,66 @@
+"""From what the instruments saw to a cause: rules that know the evidence alone, never what was done.
+
+Most specific first: a rule that explains wrong answers keeps the general alarm, at the end, from ringing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from bench.experiment.faults.diagnosis import answers, connections, nodes, proxies, routing, tls
+from bench.experiment.faults.diagnosis.cause import Cause, Finding, Instrument
+from bench.result import Reason
+
+if TYPE_CHECKING:
+    from bench.experiment.faults.evidence import Evidence
+
+__all__ = ["Cause", "Finding", "Instrument", "diagnose"]
+
+
+_RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
+    proxies.gateway_restarted,
+    nodes.node_down,
+    tls.tls,
+    proxies.proxy_frozen,
+    proxies.ghosts,
+    answers.other_ids,
+    answers.broken_http,
+    answers.two_nodes,
+    connections.hidden_failures,
+    nodes.node_errors,
+    answers.wrong_page,
+    answers.foreign_page,
+    answers.truncated,
+    routing.wrong_node,
+    routing.duplicates,
+    nodes.node_frozen,
+    # A connection for each request makes a node slow.
+    connections.closed,
+    nodes.node_slow,
+    # Other faults reload nodes, or break connections, on their way: after all that explains more.
+    connections.reloaded,
+    connections.stale,
+    connections.few_slow,
+)
+
+
+def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
+    """Every cause that the evidence shows, the most telling first; empty if nothing is the matter."""
+    found = [finding for rule in _RULES for finding in rule(evidence)]
+    if found:
+        return tuple(found)
+    return tuple(_general(evidence))
+
+
+def _general(evidence: Evidence) -> Iterator[Finding]:
+    if evidence.bad:
+        (subset, reason), _ = max(evidence.reasons.items(), key=lambda item: item[1])
+        yield Finding(Cause.WRONG_ANSWERS, "client", f"{subset}: {Reason.of(reason).text}", evidence.bad)
+    elif not evidence.ledger.is_balanced:
+        wrong = next((book for book in evidence.ledger.books if book.state != "balanced"), None)
+        detail = "a TLS peer is not the expected one"
+        if wrong is not None:
+            shown = [*(each.text for each in wrong.damages), *(each.text for each in wrong.examples)]
+            detail = f"{wrong.title}: {wrong.unexplained} unexplained {' '.join(shown[:1])}"
+        yield Finding(Cause.UNBALANCED, "ledger", detail, abs(wrong.unexplained or 0) if wrong else 0)

@@ -1,0 +1,97 @@
+"""Answers that are not what they must be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from bench.experiment.faults.diagnosis.cause import Cause, Finding
+from bench.experiment.faults.diagnosis.entries import code_of, count_of, first_of, is_failure, node_of
+from bench.headers import NODE_HEADER
+from bench.result import ReasonCode
+
+if TYPE_CHECKING:
+    from bench.experiment.faults.evidence import Evidence
+
+_PROTOCOL_ERROR = "UPE"
+"""Envoy's response flag: what the upstream sent is no HTTP."""
+
+
+def truncated(evidence: Evidence) -> Iterator[Finding]:
+    """Answers that begin well and break off."""
+    count = count_of(evidence, ReasonCode.ANSWER_CUT)
+    if not count or evidence.died or evidence.restarted:
+        return
+    broken = [entry for entry in evidence.gateway if entry.status == 200 and is_failure(entry)]
+    by_node = Counter(node for entry in broken if (node := node_of(evidence, entry)) is not None)
+    node = by_node.most_common(1)[0][0] if by_node else "a node"
+    detail = f"{node} begins its answers and breaks them off: status 200, and the connection ends"
+    yield Finding(Cause.TRUNCATED_BODY, "client", detail, count, first_of(broken))
+
+
+def wrong_page(evidence: Evidence) -> Iterator[Finding]:
+    """Wrong bodies that bear the mark of another node."""
+    for (subset, reason), count in evidence.reasons.items():
+        if code_of(reason) is not ReasonCode.WRONG_BODY:
+            continue
+        body = evidence.bodies.get((subset, reason), "")
+        answering = [node for node in evidence.nodes if f"{NODE_HEADER}: {node}" in body.lower()]
+        for node in answering:
+            for other, mark in evidence.pages.items():
+                if other != node and mark in body:
+                    detail = f"{node} answers with the page of {other} ({mark})"
+                    yield Finding(Cause.WRONG_PAGE, "client", detail, count)
+
+
+def other_ids(evidence: Evidence) -> Iterator[Finding]:
+    """Answers that bear the id of another request."""
+    count = sum(
+        number for (_, key), number in evidence.reasons.items() if code_of(key) is ReasonCode.WRONG_ID
+    )
+    if count:
+        detail = f"{count} answers bear the id of another request"
+        yield Finding(Cause.OTHER_ID, "client", detail, count)
+
+
+def broken_http(evidence: Evidence) -> Iterator[Finding]:
+    """Answers that a proxy refuses because they break the rules of HTTP: they never come to the client.
+
+    Envoy does not log which rule. The client names it where it is the one that receives such an answer.
+    """
+    refused = [
+        (proxy, entry)
+        for proxy, log in (
+            (evidence.topology.sidecar, evidence.sidecar),
+            (evidence.topology.gateway, evidence.gateway),
+        )
+        for entry in log
+        if _PROTOCOL_ERROR in entry.flags
+    ]
+    if refused:
+        who = min(proxy for proxy, _ in refused)
+        detail = f"{who} refuses {len(refused)} answers that break HTTP's rules, such as two kinds of length"
+        entries = [entry for _, entry in refused]
+        yield Finding(Cause.BROKEN_HTTP, "access logs", detail, len(entries), first_of(entries))
+
+
+def two_nodes(evidence: Evidence) -> Iterator[Finding]:
+    """Answers with more than one node header, which name nobody."""
+    count = count_of(evidence, ReasonCode.TWO_NODES)
+    if count:
+        detail = f"{count} answers bear {NODE_HEADER} more than once"
+        yield Finding(Cause.TWO_NODES, "client", detail, count)
+
+
+def foreign_page(evidence: Evidence) -> Iterator[Finding]:
+    """Wrong bodies that bear the right mark: only their hash shows it."""
+    for (subset, reason), count in evidence.reasons.items():
+        if code_of(reason) is not ReasonCode.WRONG_BODY:
+            continue
+        body = evidence.bodies.get((subset, reason), "")
+        for node in evidence.nodes:
+            if f"{NODE_HEADER}: {node}" in body.lower() and evidence.pages.get(node, "\0") in body:
+                detail = (
+                    f"{node} answers with its mark ({evidence.pages[node]}) in a page that is not its own"
+                )
+                yield Finding(Cause.FOREIGN_PAGE, "client", detail, count)

@@ -1,0 +1,184 @@
+"""What answers hardly show: failures behind retries, connections that end, a few slow requests."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from math import comb
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.experiment.faults.diagnosis.cause import Cause, Finding
+from bench.experiment.faults.diagnosis.entries import FEW, WINDOW_US, first_of, sent_to
+from bench.telemetry import EnvoyEntry, NodeEntry
+
+if TYPE_CHECKING:
+    from bench.experiment.faults.evidence import Evidence
+
+_MANY_WINDOWS = 3
+_MOSTLY = 0.8
+_ENDED = "UC"
+"""Envoy's flag: the upstream connection ended under the request."""
+_BEFORE_ANSWER = "upstream_reset_before_response_started"
+_SLOW_US = 10_000
+"""Beyond the median."""
+_SHORT_WINDOW_US = 50_000
+"""So short that one pause of the machine is one window."""
+_CHANCE = 1e-5
+_SMALL_SHARE = 0.2
+_NARROW = 0.5
+"""The middle half of a second mode lies within this part of its median."""
+
+
+def hidden_failures(evidence: Evidence) -> Iterator[Finding]:
+    """Requests that failed at a node, were sent again, and were answered rightly."""
+    by_node = {node: hidden_ids(evidence, node) for node in evidence.nodes}
+    for node, ids in by_node.items():
+        if not ids:
+            continue
+        entries = [entry for entry in evidence.gateway if entry.id in ids]
+        sent = len({entry.id for entry in evidence.nodes[node]})
+        detail = f"{node} failed {len(ids)} of {sent:,} requests, which the gateway sent again with success"
+        yield Finding(Cause.HIDDEN_FAILURES, "access logs", detail, len(ids), first_of(entries))
+
+
+def hidden_ids(evidence: Evidence, node: str) -> set[str | None]:
+    """Requests that a node failed and that ended well all the same."""
+    failed = {entry.id for entry in evidence.nodes[node] if entry.status >= 500}
+    well = {entry.id for entry in evidence.gateway if entry.attempts > 1 and entry.status < 500}
+    return failed & well
+
+
+def closed(evidence: Evidence) -> Iterator[Finding]:
+    """A node that ends each connection after its first request."""
+    for node, entries in evidence.nodes.items():
+        windows: defaultdict[int, list[NodeEntry]] = defaultdict(list)
+        for entry in entries:
+            windows[entry.time_us // WINDOW_US].append(entry)
+        full = {window: many for window, many in windows.items() if len(many) >= FEW}
+        ending = [many for many in full.values() if _first_ones(many) >= _MOSTLY * len(many)]
+        touched = sum(len(many) for many in ending)
+        # A burst opens as many connections, and keeps them.
+        if len(ending) >= _MANY_WINDOWS and evidence.ended_by.get(node, 0) >= _MOSTLY * touched:
+            detail = (
+                f"{node} ends each connection after one request: {touched} requests took"
+                f" {sum(_first_ones(many) for many in ending)} connections, and"
+                f" {evidence.ended_by[node]} ended from its side"
+            )
+            yield Finding(
+                Cause.CONNECTIONS_CLOSED,
+                "access logs",
+                detail,
+                touched,
+                min(one.time_us for one in ending[0]),
+            )
+
+
+def _first_ones(entries: Sequence[NodeEntry]) -> int:
+    return sum(entry.connection_requests == 1 for entry in entries)
+
+
+def reloaded(evidence: Evidence) -> Iterator[Finding]:
+    """A node that runs on, and whose requests are served by another worker from some moment on."""
+    for node, entries in evidence.nodes.items():
+        workers = list(dict.fromkeys(entry.worker for entry in entries if entry.worker is not None))
+        if len(workers) < 2 or node in evidence.died or node in evidence.restarted:
+            continue
+        later = [entry for entry in entries if entry.worker != workers[0]]
+        detail = f"{node} runs on, and process {workers[1]} answers in the place of {workers[0]}"
+        yield Finding(Cause.NODE_RELOADED, "access logs", detail, len(later), later[0].time_us)
+
+
+def stale(evidence: Evidence) -> Iterator[Finding]:
+    """Requests lost with a connection that had served others, at a node that never saw them.
+
+    The node closed the connection, or something on the way did, while the request was under way to it.
+    """
+    if evidence.died or evidence.restarted or any(reloaded(evidence)):
+        return
+    lines = Counter(entry.id for entries in evidence.nodes.values() for entry in entries)
+    served: Mapping[int | None, int] = _first_use(evidence.gateway)
+    lost = [
+        entry
+        for entry in evidence.gateway
+        if (
+            _ENDED in entry.flags
+            and _BEFORE_ANSWER in (entry.details or "")
+            and entry.id not in lines
+            and served.get(entry.upstream_connection, entry.time_us) < entry.time_us
+        )
+        # Sent again with success: then it is only missing in the node's log.
+        or (entry.attempts > 1 and not entry.flags and lines[entry.id] < entry.attempts and not entry.failure)
+    ]
+    if lost:
+        again = sum(not entry.flags for entry in lost)
+        detail = (
+            f"{len(lost)} requests were lost with connections that had served others before, and are in no"
+            f" node's log; {again} of them were sent again with success"
+        )
+        yield Finding(Cause.STALE_CONNECTIONS, "access logs", detail, len(lost), first_of(lost))
+
+
+def _first_use(entries: Sequence[EnvoyEntry]) -> dict[int | None, int]:
+    """Upstream connection -> when its first request that was answered came."""
+    found: dict[int | None, int] = {}
+    for entry in entries:
+        if not entry.flags:
+            known = found.get(entry.upstream_connection, entry.time_us)
+            found[entry.upstream_connection] = min(known, entry.time_us)
+    return found
+
+
+def few_slow(evidence: Evidence) -> Iterator[Finding]:
+    """A node with a second mode of slow requests, again and again at moments when no other node is slow.
+
+    A machine that pauses makes requests slow by various times, to all nodes alike: of the moments at which
+    one node alone was slow, each had it by one chance in two (sign test). Seen from 17 such moments on.
+    """
+    slow = {node: _second_mode(sent_to(evidence, node)) for node in evidence.nodes}
+    for node, entries in slow.items():
+        others = [one for name, many in slow.items() if name != node for one in many]
+        if not entries or len(slow) < 2:
+            continue
+        own = {entry.time_us // _SHORT_WINDOW_US for entry in entries}
+        common = {entry.time_us // _SHORT_WINDOW_US for entry in others}
+        if _chance(len(own - common), len(common - own)) > _CHANCE or not _is_narrow(entries):
+            continue
+        all_of_node = [entry for entry in sent_to(evidence, node) if _is_plain(entry)]
+        typical = _median(entries) - _median(all_of_node)
+        detail = (
+            f"{len(entries)} of {len(all_of_node):,} requests to {node} take about {typical / 1000:.0f} ms"
+            f" longer than the others, at {len(own)} moments; at {len(common)} so of the other nodes"
+        )
+        yield Finding(Cause.SLOW_SHARE, "access logs", detail, len(entries), first_of(entries))
+
+
+def _second_mode(entries: Sequence[EnvoyEntry]) -> list[EnvoyEntry]:
+    """The slow ones, if they are a small share."""
+    plain = [entry for entry in entries if _is_plain(entry)]
+    if not plain:
+        return []
+    bound = _median(plain) + _SLOW_US
+    slow = [entry for entry in plain if (entry.duration_us or 0) >= bound]
+    return slow if len(slow) <= _SMALL_SHARE * len(plain) else []
+
+
+def _is_plain(entry: EnvoyEntry) -> bool:
+    return entry.duration_us is not None and entry.status == 200 and not entry.flags and entry.attempts == 1
+
+
+def _is_narrow(entries: Sequence[EnvoyEntry]) -> bool:
+    low, middle, high = np.percentile([entry.duration_us or 0 for entry in entries], (25, 50, 75))
+    return bool(high - low <= _NARROW * middle)
+
+
+def _median(entries: Sequence[EnvoyEntry]) -> float:
+    return float(np.median([entry.duration_us or 0 for entry in entries]))
+
+
+def _chance(more: int, less: int) -> float:
+    """Of at least so many of all on one side, if each side is as likely (one-sided)."""
+    total = more + less
+    favourable: int = sum(comb(total, count) for count in range(more, total + 1))
+    return float(favourable / 2**total)
