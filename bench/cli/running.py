@@ -12,6 +12,7 @@ from bench.cli.exporting import conclude, exporting
 from bench.cli.options import (
     DEFAULT_SCENARIO,
     AsJson,
+    ConfigSourceName,
     LedgerLevelName,
     LocustCsv,
     LocustHtml,
@@ -44,6 +45,14 @@ def run(
     blocks: Annotated[int | None, typer.Option(help="Blocks of a static and an EDS trial, likewise.")] = None,
     workers: Annotated[int | None, typer.Option(help="Locust worker processes, likewise.")] = None,
     key: Annotated[str | None, typer.Option(help="Key type of the certificates, likewise.")] = None,
+    config_source: Annotated[
+        list[ConfigSourceName] | None,
+        typer.Option(
+            help="Where Envoy has its configuration from; several: compared, the first is the baseline; one: "
+            "compared with static. Handshakes and capacity run with the last. Default: static and eds.",
+            show_default=False,
+        ),
+    ] = None,
     handshake: Annotated[
         bool | None,
         typer.Option(
@@ -75,7 +84,7 @@ def run(
     """Do the main job: translate, start, verify, load, measure, report."""
     with make_console(quiet=quiet, as_json=as_json) as console:
         from bench.environment import process_age_s
-        from bench.experiment.options import RunOptions
+        from bench.experiment.options import RunOptions, chosen_sources
         from bench.experiment.run import run as run_experiment
         from bench.preparation import begin_keys
         from bench.scenario.load import load_scenario
@@ -97,6 +106,7 @@ def run(
                 backend=make_backend(stack, loaded, console, envoy_image=image),
                 began=began,
                 keys=keys,
+                sources=chosen_sources([each.value for each in config_source or ()]),
                 with_handshake=handshake,
                 ledger=ledger.value,
                 mix_matrix=mix_matrix,

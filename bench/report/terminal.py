@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.analysis.capacity_verdict import name_constraint
-from bench.analysis.compare import compare_sources
+from bench.analysis.compare import compare_sources, source_word
 from bench.analysis.handshake import mode_doubts
 from bench.analysis.ledger import summarise_ledger
 from bench.analysis.part_costs import cpu_us_of_part, parts_of
@@ -166,7 +166,8 @@ def _source_lines(result: Result) -> list[str]:
         static = with_unit(block.static.median if block.static else None, block.unit)
         eds = with_unit(block.eds.median if block.eds else None, block.unit)
         lines += textwrap.wrap(
-            f"{'static / EDS':<15}{block.metric} {static} / {eds}; {block.wording}",
+            f"{f'{block.baseline} / {source_word(block.candidate)}':<15}{block.metric} {static} / {eds};"
+            f" {block.wording}",
             WIDTH,
             subsequent_indent=" " * 15,
             drop_whitespace=True,
