@@ -25,6 +25,7 @@ from bench.result import (
     HandshakeResult,
     Result,
     RunWarning,
+    UpdateResult,
     VerificationLine,
     write_result,
 )
@@ -53,6 +54,7 @@ class RunRecord:
     handshake: HandshakeResult | None = None
     faults: FaultsResult | None = None
     capacity: CapacityResult | None = None
+    update: UpdateResult | None = None
     warnings: list[RunWarning] = field(default_factory=list)
 
     @classmethod
@@ -84,6 +86,7 @@ class RunRecord:
             bool(self.trials)
             or (self.faults is not None and bool(self.faults.faults or self.faults.clean_runs))
             or (self.capacity is not None and bool(self.capacity.trials))
+            or (self.update is not None and bool(self.update.sources))
         )
 
     def add_trial(self, trial: Trial) -> None:
@@ -150,6 +153,7 @@ class RunRecord:
             handshake=self.handshake,
             faults=self.faults,
             capacity=self.capacity,
+            update=self.update,
             generator=generator,
             limits=check_limits(
                 scenario.limits.model_dump(),
