@@ -7,10 +7,10 @@ PEERS  := $(VENV)/.peers
 
 .DEFAULT_GOAL := help
 # Folders have these names, too: without .PHONY make would find nothing to do.
-.PHONY: help install check format test coverage fuzz bench lock clean conformance conformance-validation conformance-analyze \
+.PHONY: help install check format test coverage fuzz bench docs lock clean conformance conformance-validation conformance-analyze \
         conformance-explain generated-connections conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof \
         benchmark-faults benchmark-ledger \
-        benchmark-promises benchmark-kills benchmark-search benchmark-verdicts
+        benchmark-promises benchmark-kills benchmark-search benchmark-verdicts benchmark-limits
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ coverage: check ## as test, and which lines of bench/ nothing ran; fails below 9
 
 fuzz: $(READY) ## broken inputs for every reader: 0 tracebacks, 0 hangs over 20 s (INPUTS=5000, SEED=N)
 	$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),5000) $(if $(SEED),--seed $(SEED)) --out reports/fuzz
+
+docs: $(READY) ## write what docs/ takes from the code: scenario reference, options, JSON Schemas
+	$(BIN)/python -m tests.docs.generate
 
 bench: $(READY) ## the main job: scenarios/egress-mtls, static against EDS, report in reports/
 	$(BIN)/egress-bench run
@@ -87,6 +90,9 @@ benchmark-proof: $(READY) ## 2,000,000 requests, each id matched at every hop: a
 
 benchmark-search: $(READY) ## capacity searches on simulated targets: ours, Nighthawk's rules, bisection (about 2 minutes)
 	$(BIN)/python -m tests.benchmarks.search
+
+benchmark-limits: $(READY) ## stacks that are constrained on purpose: is what limits them named right? (RECORD=DIR)
+	$(BIN)/python -m tests.benchmarks.limits $(if $(RECORD),--record $(RECORD))
 
 benchmark-faults: $(READY) ## every fault named, 100 clean runs without an alarm, 30 beside busy loops (CLEAN=N, BUSY=N)
 	$(BIN)/python -m tests.benchmarks.faults --clean $(or $(CLEAN),100) --busy $(or $(BUSY),30)

@@ -4,6 +4,7 @@
     ├── InputError           what the user wrote is wrong: YAML, options, folders
     │   └── UnsupportedError Istio accepts it, but files alone cannot do it
     ├── StackError           a part did not start, refused its configuration, or died
+    │   └── OutOfMemoryError the kernel ended it: its memory limit was too small
     ├── LoadError            the load generator could not do its job
     └── MeasurementError     a measurement is impossible or contradicts itself
 
@@ -51,6 +52,14 @@ class UnsupportedError(InputError):
 
 class StackError(BenchError):
     """A proxy or a node did not start, refused its configuration, or died."""
+
+
+class OutOfMemoryError(StackError):
+    """The kernel ended a part because its memory limit was too small for what it had to do."""
+
+    def __init__(self, part: str, what: str, *, remedy: str | None = None) -> None:
+        super().__init__(what, remedy=remedy)
+        self.part = part
 
 
 class LoadError(BenchError):

@@ -18,8 +18,6 @@ from bench.result import (
     Counts,
     FaultsResult,
     LimitCheck,
-    Reason,
-    ReasonCode,
     Result,
     SharesResult,
     SubsetResult,
@@ -89,12 +87,7 @@ def misrouted_anywhere(result: Result) -> int | None:
 
 def wrong_bodies_anywhere(result: Result) -> int:
     """Answers with a wrong body of all stages of all trials, and of the baseline."""
-    return sum(
-        number
-        for counts in _every_count(result)
-        for key, number in counts.reasons.items()
-        if Reason.of(key).code is ReasonCode.WRONG_BODY
-    )
+    return sum(counts.wrong_bodies for counts in _every_count(result))
 
 
 def _every_count(result: Result) -> Iterator[Counts]:

@@ -15,7 +15,6 @@ from bench.errors import BenchError, InputError, StackError
 # rich's help pages cost a quarter of a second; `--help` has 0.3 s in all.
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -29,6 +28,7 @@ for command in (
     resources.translate,
     resources.check,
     resources.explain,
+    resources.diff,
     running.drive,
     running.faults,
     sizing.capacity,
@@ -39,6 +39,8 @@ for command in (
     stacks.down,
     stacks.logs,
     reading.report,
+    reading.history,
+    reading.schema,
     stacks.doctor,
 ):
     app.command()(command)

@@ -39,6 +39,13 @@ class LedgerLevelName(StrEnum):
     FULL = "full"
 
 
+class SchemaKind(StrEnum):
+    """Files that have a JSON Schema."""
+
+    RESULT = "result"
+    SCENARIO = "scenario"
+
+
 class RoleName(StrEnum):
     """Which proxy of the path."""
 

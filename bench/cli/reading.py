@@ -1,4 +1,4 @@
-"""Commands that read results: report."""
+"""Commands that read results, and say what they hold: report, history, schema."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from bench.cli.exporting import exporting
-from bench.cli.options import AsJson, Quiet
+from bench.cli.options import AsJson, Quiet, SchemaKind
 from bench.cli.parts import make_console
 from bench.errors import InputError
 from bench.report import Exports
+
+_REPORTS = Path("reports")
 
 
 @exporting()
@@ -61,3 +63,55 @@ def _show(page: Path, *, wanted: bool) -> None:
         import webbrowser
 
         webbrowser.open(page.resolve().as_uri())
+
+
+def history(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of result folders.")] = Path(
+        "reports"
+    ),
+    *,
+    out: Annotated[Path | None, typer.Option(help="Folder for the page; default: DIR itself.")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+) -> None:
+    """Show the figures of many runs over time, and where their level changes."""
+    with make_console(quiet=quiet, as_json=as_json) as console:
+        from bench.report import change_lines, write_history
+
+        written = write_history(folder, out)
+        changes = change_lines(written.history)
+        for why in written.unreadable:
+            console.note(f"passed over: {why}")
+        console.say("\n".join([*(changes or ["no figure changes its level"]), str(written.page)]))
+        console.document(
+            {
+                "history": str(written.page),
+                "runs": sum(len(group.results) for group in written.history.groups),
+                "changes": [
+                    {
+                        "scenario": group.results[0].scenario,
+                        "figure": series.name,
+                        "unit": series.unit,
+                        "from_run": group.results[series.runs[change.at]].run_id,
+                        "before": change.before,
+                        "after": change.after,
+                        "p": change.p,
+                    }
+                    for group in written.history.groups
+                    for series in group.series
+                    for change in series.changes
+                ],
+            }
+        )
+        _show(written.page, wanted=open_page)
+
+
+def schema(
+    kind: Annotated[SchemaKind, typer.Argument(metavar="result|scenario", help="Which file.")],
+) -> None:
+    """Print the JSON Schema of result.json or scenario.yaml, for programs and editors."""
+    from bench.commands.schema import schema_of
+
+    with make_console() as console:
+        console.say(schema_of(kind.value).rstrip("\n"))

@@ -87,6 +87,43 @@ def check(
         raise typer.Exit(exit_code(report, fail_on.value))
 
 
+def diff(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help=_WHERE)],
+    *,
+    config_dump: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME=FILE",
+            help="A proxy, and its /config_dump?include_eds or `istioctl proxy-config all -o json`; several.",
+        ),
+    ],
+    declared_only: Annotated[
+        bool, typer.Option("--declared-only", help="Leave out hosts that no resource of the YAML declares.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Hold what real proxies have against what the YAML means; ends with 1 where they differ."""
+    with make_console(as_json=as_json) as console:
+        from bench.commands.diff import diff_folder
+
+        report = diff_folder(folder, config_dump, declared_only=declared_only)
+        for assumption in report.assumptions:
+            console.note(assumption)
+        for proxy in report.proxies:
+            for note in proxy.notes:
+                console.note(f"note: {proxy.proxy}: {note}")
+            for line in proxy.lines():
+                console.say(f"{proxy.proxy}: {line}")
+            rest = f", {proxy.left_out} of other hosts left out" if proxy.left_out else ""
+            count = len(proxy.differences)
+            console.say(
+                f"{proxy.proxy}: {proxy.fields} fields compared, {count or 'no'} "
+                f"difference{'' if count == 1 else 's'}{rest}"
+            )
+        console.document(report.document())
+        raise typer.Exit(int(report.differs))
+
+
 def explain(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help=_WHERE)],
     *,

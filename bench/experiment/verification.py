@@ -16,6 +16,8 @@ from bench.telemetry import GATEWAY_FIELDS
 from bench.verify.diagnosis import remedy_for
 from bench.verify.path_calls import path_requests
 
+_LOGGING = Variation(access_log=GATEWAY_FIELDS, sidecar_access_log=GATEWAY_FIELDS)
+
 
 class WrongPathError(BenchError):
     """The path does not lead where the scenario says."""
@@ -37,10 +39,12 @@ def verify_stack(run: RunContext, name: str, stack: Stack) -> None:
 def verify_gateway_on(run: RunContext) -> None:
     """Let the gateway meet nodes with wrong certificates, on a stack that carries no load."""
     with ExitStack() as aside:
-        stack = run.start_stack(aside, "controls", "static")
+        stack = run.start_stack(aside, "controls", "static", _LOGGING)
         faults = run.options.backend.make_faults(stack)
         run.observer.stage("verifying what the gateway refuses", 2)
-        lines = run.verifier.probe_gateway(stack, faults)
+        lines = run.verifier.probe_gateway(stack, faults, run.instruments.await_logs)
+        if not all(line.passed for line in lines):
+            save_logs(stack, run.record.folder / "logs" / "controls")
     run.record.verification += [line.model_copy(update={"stack": "controls"}) for line in lines]
 
 
@@ -62,12 +66,11 @@ def require_right_path(run: RunContext) -> None:
 def _looked_into(run: RunContext) -> list[VerificationLine]:
     """The lines, the wrong calls among them with their causes, found on a stack that logs every request."""
     lines = run.record.verification
-    if all(line.passed or line.kind == "tls-control" for line in lines):
+    if all(line.passed or line.cause is not None for line in lines):
         return lines
-    logging = Variation(access_log=GATEWAY_FIELDS, sidecar_access_log=GATEWAY_FIELDS)
     # What it cannot find out must not hide what was found.
     with contextlib.suppress(BenchError), ExitStack() as aside:
-        stack = run.start_stack(aside, "diagnosis", "static", logging)
+        stack = run.start_stack(aside, "diagnosis", "static", _LOGGING)
         run.observer.stage("looking for the causes of wrong answers", 1)
         lines = list(run.verifier.look_into(stack, lines, run.instruments.await_logs))
         save_logs(stack, run.record.folder / "logs" / "diagnosis")

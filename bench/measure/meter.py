@@ -5,28 +5,32 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from bench.errors import MeasurementError
-from bench.result import ComponentCost, MachineUse
+from bench.result import ComponentCost, LaneUse, MachineUse, MemoryUse
 from bench.stack import Component, Stack
 from bench.telemetry import (
     Admin,
+    Lane,
     MachineReading,
+    MemoryRoom,
     Snapshot,
     Throttling,
     Usage,
     cpu_seconds,
     difference,
     read_containers,
+    read_lanes,
     read_machine,
+    read_memory_room,
     read_throttling,
     read_usage,
     total,
 )
 
-_TLS_COUNTERS = r"^cluster\..*\.(upstream_cx_total|ssl\.handshake|ssl\.session_reused)$"
+_TLS_COUNTERS = r"^cluster\..*\.(upstream_cx_total|upstream_rq_total|ssl\.handshake|ssl\.session_reused)$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,8 @@ class UpstreamTls:
     handshakes: int
     """Handshakes completed, full and resumed."""
     resumed: int
+    requests: int = 0
+    """Sent upstream, attempts that were made again included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,41 @@ class Reading:
     """CPU seconds of this process, all its descendants, and of parts that are no descendants."""
     at_s: float = 0.0
     """On the monotonic clock."""
+    lanes: Mapping[str, tuple[Lane, ...]] = field(default_factory=dict)
+    """Part -> the threads that its requests run on."""
+    memory: Mapping[str, MemoryRoom] = field(default_factory=dict)
+    """Of the parts that have a memory limit."""
+
+    def lanes_until(self, later: Reading) -> tuple[LaneUse, ...]:
+        """How busy each worker was between two readings, as shares of the time; new ones are left out."""
+        seconds = later.at_s - self.at_s
+        found = []
+        for part, lanes in later.lanes.items() if seconds > 0 else ():
+            before = {lane.name: lane for lane in self.lanes.get(part, ())}
+            found += [
+                LaneUse(
+                    component=part,
+                    lane=lane.name,
+                    ran_share=(lane.ran_s - before[lane.name].ran_s) / seconds,
+                    waited_share=(lane.waited_s - before[lane.name].waited_s) / seconds,
+                )
+                for lane in lanes
+                if lane.name in before
+            ]
+        return tuple(found)
+
+    def memory_until(self, later: Reading) -> dict[str, MemoryUse]:
+        """What the memory limits did between two readings."""
+        return {
+            part: MemoryUse(
+                limit_bytes=room.limit_bytes,
+                used_bytes=room.used_bytes,
+                refused=room.refused - self.memory[part].refused,
+                killed=room.killed - self.memory[part].killed,
+            )
+            for part, room in later.memory.items()
+            if part in self.memory
+        }
 
     def machine_until(self, later: Reading, elsewhere_s: float = 0.0) -> MachineUse | None:
         """Whose the machine was between two readings; None where the kernel does not tell.
@@ -96,6 +137,7 @@ class Reading:
             connections=total(rises, "upstream_cx_total"),
             handshakes=total(rises, "ssl.handshake"),
             resumed=total(rises, "ssl.session_reused"),
+            requests=total(rises, "upstream_rq_total"),
         )
 
 
@@ -118,9 +160,8 @@ class Meter:
         throttling = {
             part.name: found
             for part in self._parts
-            if part.container is not None
-            and part.pid is not None
-            and (found := read_throttling(part.pid)) is not None
+            # A process of this machine may be held back, too: by a container around the whole suite.
+            if part.pid is not None and (found := read_throttling(part.pid)) is not None
         }
         asked = read_containers(
             {
@@ -141,6 +182,14 @@ class Meter:
             machine=machine,
             ours_s=cpu_seconds(os.getpid(), "this process") + apart,
             at_s=time.monotonic(),
+            lanes={
+                part.name: read_lanes(part.pid, part.kind) for part in self._parts if part.pid is not None
+            },
+            memory={
+                part.name: room
+                for part in self._parts
+                if part.pid is not None and (room := read_memory_room(part.pid)) is not None
+            },
         )
 
     def costs(

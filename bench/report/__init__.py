@@ -16,14 +16,18 @@ from bench.report.exports import Exports
 from bench.report.folder import prepare_folder, slug
 
 if TYPE_CHECKING:
+    from bench.analysis.history import History
+    from bench.report.history.build import Written
     from bench.result import CostModel, PlanResult, Result, SecondRow, SubsetOutcome, TrialResult
 
 __all__ = [
     "Exports",
+    "change_lines",
     "plan_lines",
     "prepare_folder",
     "slug",
     "write_comparison",
+    "write_history",
     "write_plan",
     "write_report",
     "write_samples",
@@ -42,6 +46,20 @@ def write_comparison(folders: Sequence[Path], out: Path | None = None) -> Path:
     from bench.report.comparison.build import write_comparison as build  # noqa: PLC0415
 
     return build(folders, out)
+
+
+def write_history(folder: Path, out: Path | None = None) -> Written:
+    """See ``bench.report.history.build.write_history``."""
+    from bench.report.history.build import write_history as build  # noqa: PLC0415
+
+    return build(folder, out)
+
+
+def change_lines(history: History) -> list[str]:
+    """See ``bench.report.history.build.change_lines``."""
+    from bench.report.history.build import change_lines as lines  # noqa: PLC0415
+
+    return lines(history)
 
 
 def write_samples(

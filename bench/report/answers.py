@@ -6,7 +6,7 @@ from bench.analysis.bounds import misroute_upper_bound
 from bench.analysis.capacity_verdict import outcome_of
 from bench.analysis.compare import compare_sources
 from bench.analysis.handshake import doubts, mode_doubts
-from bench.analysis.verdict import misrouted_anywhere, whole
+from bench.analysis.verdict import misrouted_anywhere, whole, wrong_bodies_anywhere
 from bench.report.document import Answer, Figure
 from bench.report.text import UNKNOWN, bound, rate, with_unit
 from bench.result import (
@@ -47,14 +47,22 @@ def _correctness(result: Result, total: SubsetResult | None) -> Answer:
             "correctness",
             "bad" if right < calls else "plain",
         )
-    is_right = total.answered == total.due > 0 and right == calls
+    misrouted, bodies = misrouted_anywhere(result) or 0, wrong_bodies_anywhere(result)
+    elsewhere = ""
+    if misrouted > total.misrouted or bodies > total.wrong_bodies:
+        elsewhere = (
+            f" With warm-ups, handshake trials, search and baseline: {misrouted:,} misrouted, {bodies:,} of a"
+            " wrong body."
+        )
+    is_right = total.answered == total.due > 0 and right == calls and not misrouted and not bodies
     proof = ""
     if total.misrouted == 0 and total.answered:
         proof = f" (with 95 % confidence {bound(misroute_upper_bound(0, total.answered))})"
     return Answer(
         "Correctness",
         f"{total.answered:,} of {total.due:,} due requests were answered by the right subset;"
-        f" {total.misrouted:,} misrouted{proof}, {total.failed:,} failed, {total.unsent:,} unsent.{table}",
+        f" {total.misrouted:,} misrouted{proof}, {total.failed:,} failed, {total.unsent:,} unsent."
+        f"{elsewhere}{table}",
         "correctness",
         "good" if is_right else "bad",
     )

@@ -18,7 +18,17 @@ from bench.report.files import replace_file
 from bench.report.html import render_html
 from bench.report.markdown import render_markdown
 from bench.report.samples import Clock, read_blobs
-from bench.report.sections import capacity, context, cost, faults, handshake, ledger, load, traffic
+from bench.report.sections import (
+    capacity,
+    context,
+    cost,
+    faults,
+    handshake,
+    ledger,
+    load,
+    traffic,
+    verification,
+)
 from bench.report.text import UNKNOWN, rate, seconds, version_number
 from bench.result import CapacityResult, Result, read_result
 
@@ -56,7 +66,7 @@ def build_document(folder: Path, result: Result) -> Document:
         figures=figures(result),
         answers=answers(result),
         sections=(
-            traffic.verification(result),
+            verification.verification(result),
             load.load(result, rows),
             traffic.correctness(result),
             ledger.ledger(result),
@@ -66,6 +76,7 @@ def build_document(folder: Path, result: Result) -> Document:
             cost.config_source(result, block_dots(blocks)),
             cost.components(result),
             context.generator(result),
+            context.machine(result),
             context.limits(result),
             context.warnings(result),
             context.fingerprint(result),
@@ -97,7 +108,7 @@ def _of_capacity(result: Result, found: CapacityResult) -> Document:
         figures=capacity.capacity_figures(found),
         answers=(),
         sections=(
-            traffic.verification(result),
+            verification.verification(result),
             capacity.capacity(result),
             capacity.cost_model(found.cost_models),
             context.warnings(result),

@@ -21,9 +21,12 @@ ConstraintCode = Literal[
     "one-gateway-worker",
     "sidecar-cpu",
     "node-cpu",
+    "tls-handshakes",
     "circuit-breaker",
+    "connection-pool",
     "client-connections",
     "ports",
+    "memory",
     "unknown",
 ]
 
@@ -56,6 +59,41 @@ class CapacityTrial(Model):
     """Number of the load that it was part of, from 0: several trials at one rate share one."""
 
 
+class LaneUse(Model):
+    """One thread that requests run on: a worker of an Envoy, a worker process of an nginx."""
+
+    component: str
+    lane: str
+    ran_share: float
+    """Of the window's seconds, those on a processor."""
+    waited_share: float
+    """Those in which it was runnable and others had the processors."""
+
+    @property
+    def wanted_share(self) -> float:
+        """Those in which it had something to do."""
+        return self.ran_share + self.waited_share
+
+
+class PortsTaken(Model):
+    """Local ports towards the address that has the fewest left."""
+
+    address: str
+    used: int
+    available: int
+
+
+class MemoryUse(Model):
+    """A memory limit, and what it did in a window."""
+
+    limit_bytes: int
+    used_bytes: int
+    """At the end."""
+    refused: int
+    """Times that the limit was hit."""
+    killed: int
+
+
 class CapacityWindow(Model):
     """One uninterrupted load, and what the parts used meanwhile."""
 
@@ -69,8 +107,20 @@ class CapacityWindow(Model):
     new_upstream_connections: int | None = None
     handshakes: int | None = None
     sessions_reused: int | None = None
+    upstream_requests: int | None = None
+    """That the gateway sent on in these seconds: under overload others than those that were due in them."""
     overflows: dict[str, int] = Field(default_factory=dict)
-    """Proxy -> requests and connections that a circuit breaker refused."""
+    """Proxy -> requests that a circuit breaker refused."""
+    queued: dict[str, int] = Field(default_factory=dict)
+    """Proxy -> times that a request found its pool at ``maxConnections`` and had to wait for one."""
+    connect_failures: dict[str, int] = Field(default_factory=dict)
+    """Proxy -> upstream connections that did not come about."""
+    ports: dict[str, PortsTaken] = Field(default_factory=dict)
+    """Proxy -> its local ports at the end."""
+    lanes: tuple[LaneUse, ...] = ()
+    """Empty: this kernel does not tell."""
+    memory: dict[str, MemoryUse] = Field(default_factory=dict)
+    """Parts that have a memory limit."""
     worker_connections: tuple[int, ...] = ()
     """Connections of each worker of the gateway at the end."""
     mean_in_flight: float | None = None
@@ -78,12 +128,22 @@ class CapacityWindow(Model):
     body_bytes: int = 0
     """Of each request."""
 
+    @property
+    def carried(self) -> int:
+        """Requests that were under way in these seconds, as far as anybody counted them."""
+        return max(self.sent, self.upstream_requests or 0)
+
 
 class Constraint(Model):
     """Something that was at its limit at the upper bound."""
 
     code: ConstraintCode
     evidence: str
+    """In words, with its figures."""
+    part: str | None = None
+    """The component that was at its limit; None: none of the path's."""
+    share: float | None = None
+    """How much of the limit was used; None: it is counted, not measured."""
 
 
 class CapacityResult(Model):

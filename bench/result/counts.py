@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import Field, field_validator
 
 from bench.result.base import Model
-from bench.result.reasons import Reason
+from bench.result.reasons import Reason, ReasonCode
 
 
 class Counts(Model):
@@ -48,6 +48,13 @@ class Counts(Model):
     def bad(self) -> int:
         """All that were not answered rightly."""
         return self.failed + self.misrouted + self.unsent
+
+    @property
+    def wrong_bodies(self) -> int:
+        """Those of ``failed`` that came with a wrong body."""
+        return sum(
+            count for key, count in self.reasons.items() if Reason.of(key).code is ReasonCode.WRONG_BODY
+        )
 
     @classmethod
     def sum(cls, parts: Iterable[Counts]) -> Self:

@@ -27,7 +27,8 @@ class AnswerCause(Model):
     details: str
     """Envoy's response code details, such as ``via_upstream``."""
     transport_failure: str
-    """Why the connection to the upstream host failed, in Envoy's words; empty: it did not."""
+    """Why the connection to the upstream host failed, in Envoy's words, or what the node itself says of the
+    client's certificate; empty: it did not fail."""
     upstream: str
     """``address:port`` that the last proxy turned to."""
     where: tuple[str, ...]
@@ -39,6 +40,13 @@ class AnswerCause(Model):
     """Where they lead."""
 
     @property
+    def told_details(self) -> str:
+        """The details without the transport failure, with which Envoy ends them."""
+        if not self.transport_failure:
+            return self.details
+        return self.details.replace(f"|{self.transport_failure}", "").replace(self.transport_failure, "")
+
+    @property
     def text(self) -> str:
         """For people, in one line."""
         parts = [f"answered by {self.hop}" if self.hop else "no part has seen the request"]
@@ -46,7 +54,7 @@ class AnswerCause(Model):
             f"{name} {value}"
             for name, value in (
                 ("flags", self.flags),
-                ("details", self.details),
+                ("details", self.told_details),
                 ("transport failure", self.transport_failure),
                 ("upstream", self.upstream),
                 ("YAML", "; ".join(self.where)),

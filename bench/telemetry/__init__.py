@@ -9,8 +9,16 @@ from bench.telemetry.access_log import (
     wait_until_flushed,
 )
 from bench.telemetry.admin import Admin, Snapshot, difference, total
-from bench.telemetry.containers import Throttling, read_containers, read_throttling
+from bench.telemetry.containers import (
+    MemoryRoom,
+    Throttling,
+    read_containers,
+    read_memory_room,
+    read_throttling,
+)
 from bench.telemetry.handshake import GATEWAY_FIELDS, collect_handshakes
+from bench.telemetry.lanes import Lane, read_lanes
+from bench.telemetry.local_ports import PortUse, read_port_use
 from bench.telemetry.machine import MachineReading, read_machine
 from bench.telemetry.memory import MemorySampler
 from bench.telemetry.usage import Usage, cpu_seconds, read_usage
@@ -19,10 +27,13 @@ __all__ = [
     "GATEWAY_FIELDS",
     "Admin",
     "EnvoyEntry",
+    "Lane",
     "LogMark",
     "MachineReading",
+    "MemoryRoom",
     "MemorySampler",
     "NodeEntry",
+    "PortUse",
     "Snapshot",
     "Throttling",
     "Usage",
@@ -31,8 +42,11 @@ __all__ = [
     "difference",
     "read_containers",
     "read_envoy_log",
+    "read_lanes",
     "read_machine",
+    "read_memory_room",
     "read_node_log",
+    "read_port_use",
     "read_throttling",
     "read_usage",
     "total",

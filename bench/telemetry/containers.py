@@ -71,6 +71,52 @@ def read_throttling(pid: int, *, proc: Path = Path("/proc"), cgroups: Path = _CG
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryRoom:
+    """A memory limit and what it has done so far."""
+
+    limit_bytes: int
+    used_bytes: int
+    """The kernel's own count: with the page cache, which it gives up first."""
+    refused: int
+    """Times that the limit was hit, so that the kernel had to make room, or failed to."""
+    killed: int
+    """Processes that it ended because no room could be made."""
+
+
+_NO_LIMIT = 1 << 60
+"""Version 1 writes a number near 2^63 where there is no limit."""
+
+
+def read_memory_room(pid: int, *, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> MemoryRoom | None:
+    """The memory limit of the control group that a process is in; None: it has none, or nobody tells.
+
+    Args:
+        pid: a process of the container.
+        proc: where processes are shown.
+        cgroups: where control groups are shown.
+    """
+    for controllers, path in _groups(pid, proc):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            if controllers == "":
+                return _room(cgroups / path, "memory.max", "memory.current", "memory.events")
+            if "memory" in controllers.split(","):
+                folder = cgroups / "memory" / path
+                return _room(folder, "memory.limit_in_bytes", "memory.usage_in_bytes", "memory.oom_control")
+    return None
+
+
+def _room(folder: Path, limit: str, used: str, events: str) -> MemoryRoom | None:
+    bytes_ = int((folder / limit).read_text(encoding="ascii"))
+    if bytes_ >= _NO_LIMIT:
+        return None
+    counted = _numbers(folder / events)
+    refused = counted["max"] if "max" in counted else int((folder / "memory.failcnt").read_text("ascii"))
+    return MemoryRoom(
+        bytes_, int((folder / used).read_text(encoding="ascii")), refused, counted.get("oom_kill", 0)
+    )
+
+
 def processes_of(pid: int, *, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> list[int]:
     """All processes of the container that *pid* is in, those of ``docker exec`` too; empty if it has ended.
 

@@ -11,7 +11,7 @@ from bench.translate.config import CONFIG_SOURCES, ConfigSource, ProxyConfig, Tl
 from bench.translate.files.options import AccessLogOptions, RenderOptions
 from bench.translate.files.render import ADS_FOLDER, TYPE_URLS, render, render_endpoints
 from bench.translate.files.validation_bootstrap import render_validation_bootstrap
-from bench.translate.messages import unpack, variant
+from bench.translate.messages import to_plain, unpack, variant
 from bench.translate.names import VIRTUAL_OUTBOUND
 from bench.translate.notices import Notice, Refusal, RefusedError, TranslationWarning
 from bench.translate.plain_wire import wire_of_plain
@@ -46,6 +46,7 @@ __all__ = [
     "render",
     "render_endpoints",
     "render_validation_bootstrap",
+    "to_plain",
     "to_wire",
     "translate",
     "unpack",

@@ -65,6 +65,11 @@ class ClientTlsControl:
     marker: str
 
     @property
+    def line_name(self) -> str:
+        """What its line of the table is called."""
+        return f"{self.node.name}, {self.name}"
+
+    @property
     def call(self) -> Call:
         """What is asked, directly of the node."""
         host, port = next(iter(self.node.addresses.values()))
@@ -91,7 +96,7 @@ class ClientTlsControl:
             answered = answer.headers.get(NODE_HEADER)
             passed = answer.status == self.status and marked and answered == self.node.name
         return VerificationLine(
-            name=f"{self.node.name}, {self.name}",
+            name=self.line_name,
             sent=f"{'http' if self.ca is None else 'https'}://{self.node.name}/ directly",
             expected=f"{self.status} {self.marker}",
             got=got,

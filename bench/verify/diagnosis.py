@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.errors import Position
 from bench.explain import Ending, Hop, Origin, Trace
 from bench.result import AnswerCause, VerificationLine
 from bench.stack import Component
@@ -91,9 +92,40 @@ def cause_of(
     )
 
 
+def cause_of_gateway_control(answer: Answer, request_id: str, hops: Hops, trace: Trace) -> AnswerCause:
+    """Say the same of a call that met nodes with certificates which its resources know nothing of.
+
+    The expectation follows from the translation, so whoever fails it did not do what it was told.
+    """
+    found = cause_of(answer, request_id, hops, trace, plays={})
+    return found.model_copy(update={"fault": "stack"})
+
+
+def cause_of_node_control(node: str, request_id: str, hops: Hops, where: Position) -> AnswerCause:
+    """Say what *node* logged of the client's certificate; *where* is the line that says what node it is."""
+    entry = hops.nodes.get(request_id)
+    verdict = entry.client_verify or "" if entry is not None else ""
+    return AnswerCause(
+        hop=entry.node if entry is not None else "",
+        flags="",
+        details="",
+        transport_failure=verdict if verdict.startswith("FAILED") else "",
+        upstream="",
+        where=(f"{where} (node: {node})",),
+        fault="stack",
+        explanation=f"{node} was called directly, past all proxies",
+    )
+
+
 def remedy_for(lines: Sequence[VerificationLine]) -> str:
     """What to do about wrong *lines*; who is at fault decides, and the resources only where they are."""
     causes = [line.cause for line in lines if line.cause is not None]
+    if lines and all(line.kind == "tls-control" for line in lines):
+        place = f" ({causes[0].where[0]})" if causes and causes[0].where else ""
+        return (
+            "A certificate was taken or refused against what the resources demand: see scenario.yaml, tls and"
+            f" nodes{place}, and the logs of the verification."
+        )
     for cause in causes:
         if cause.fault == "resources":
             place = f" at {cause.where[0]}" if cause.where else ""
@@ -113,8 +145,6 @@ def remedy_for(lines: Sequence[VerificationLine]) -> str:
             " stack did not do what it was told, and the YAML need not be at fault. See the logs of the"
             " verification, and nodes and tls in scenario.yaml."
         )
-    if lines and all(line.kind == "tls-control" for line in lines):
-        return "A certificate was taken or refused against what the resources demand: see scenario.yaml, tls."
     return "See the logs of the verification in the result folder."
 
 

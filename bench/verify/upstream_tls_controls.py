@@ -6,19 +6,20 @@ change their certificate, so it has a stack of its own that carries no load.
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.certs import WRONG, Material
-from bench.headers import NODE_HEADER
+from bench.headers import ID_HEADER, NODE_HEADER
 from bench.result import VerificationLine
 from bench.scenario import MixedRequest, Scenario
 from bench.stack import ClientPlace, ComponentFaults, Stack
 from bench.stack.client_address import client_address
 from bench.telemetry import Admin
-from bench.verify.calls import Call, make_calls
+from bench.verify.calls import Answer, Call, make_calls
 from bench.verify.path_calls import request_call
 from bench.verify.upstream_tls_expectation import UpstreamChecks
 
@@ -28,13 +29,24 @@ _TRIES = 20
 _AGAIN_S = 0.05
 
 
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """One control and what its cause is found by."""
+
+    line: VerificationLine
+    request: MixedRequest
+    id: str
+    """Of the last call, in the logs of the stack."""
+    answer: Answer
+
+
 def verify_gateway(
     stack: Stack,
     faults: ComponentFaults,
     scenario: Scenario,
     material: Material,
     expected: Mapping[str, frozenset[UpstreamChecks]],
-) -> tuple[VerificationLine, ...]:
+) -> tuple[Probed, ...]:
     """Give all nodes each wrong certificate in turn, and at last the right one, and call each subset.
 
     *expected* says for each subset what the gateway checks on its ways; where that differs from way to way,
@@ -48,17 +60,18 @@ def verify_gateway(
     if not probes:
         return ()
     nodes = list(scenario.nodes.items())
-    lines = []
+    asked = []
+    ids = (f"tls/{number:013d}" for number in itertools.count())
     with Admin(stack.component(gateway).admin_url or "", name=gateway) as admin:
         for kind in WRONG:
             _use(stack, faults, {name: material.wrong(kind, node.set) for name, node in nodes})
             for probe in probes:
                 accepts = {checks.accepts(kind) for checks in expected[probe.name]}
                 if len(accepts) == 1:
-                    lines.append(probe.ask(admin, kind, accepts=accepts.pop()))
+                    asked.append(probe.ask(admin, kind, ids, accepts=accepts.pop()))
         _use(stack, faults, {name: material.of_set(node.set) for name, node in nodes})
-        lines += [probe.ask(admin, "right", accepts=True) for probe in probes]
-    return tuple(lines)
+        asked += [probe.ask(admin, "right", ids, accepts=True) for probe in probes]
+    return tuple(asked)
 
 
 def _use(stack: Stack, faults: ComponentFaults, certificates: Mapping[str, Path]) -> None:
@@ -79,12 +92,12 @@ class _Probe:
     place: ClientPlace | None
     """Where the client is."""
 
-    def ask(self, admin: Admin, kind: str, *, accepts: bool) -> VerificationLine:
+    def ask(self, admin: Admin, kind: str, ids: Iterator[str], *, accepts: bool) -> Probed:
         """Call, until the connections from before are gone, whose end may be met first, and judge."""
         right = str(self.request.expect.status)
         for _ in range(_TRIES):
-            before = _refusals(admin)
-            (answer,) = make_calls([self.call], self.place)
+            before, request_id = _refusals(admin), next(ids)
+            (answer,) = make_calls([self.call.with_header(ID_HEADER, request_id)], self.place)
             refused = _refusals(admin) - before
             node = answer.headers.get(NODE_HEADER)
             passed = (
@@ -98,7 +111,7 @@ class _Probe:
         got = str(answer.status) if answer.status is not None else answer.error or "nothing"
         what = "names" if kind == "wrong-san" else "certificates"
         unchecked = right if kind == "right" else f"{right} ({what} are not checked)"
-        return VerificationLine(
+        line = VerificationLine(
             name=f"{self.name}, node cert {kind}",
             sent=f"{self.name} through the path, all nodes with a certificate of the kind {kind}",
             expected=unchecked if accepts else "503 handshake refused",
@@ -107,6 +120,7 @@ class _Probe:
             passed=passed,
             kind="tls-control",
         )
+        return Probed(line, self.request, request_id, answer)
 
 
 def _refusals(admin: Admin) -> int:

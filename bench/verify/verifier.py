@@ -18,14 +18,23 @@ from bench.scenario import MixedRequest
 from bench.stack import ComponentFaults, Stack
 from bench.stack.client_address import client_address
 from bench.verify.calls import Call, make_calls
-from bench.verify.client_tls_controls import Identities
-from bench.verify.diagnosis import cause_of, read_hops
+from bench.verify.client_tls_controls import ClientTlsControl, Identities, client_tls_controls
+from bench.verify.diagnosis import (
+    Hops,
+    cause_of,
+    cause_of_gateway_control,
+    cause_of_node_control,
+    read_hops,
+)
 from bench.verify.matrix import MatrixCheck, case_call, line_name
 from bench.verify.opinions import Contradiction, Opinions, warnings_of
 from bench.verify.path_calls import PathCheck, host_of, path_requests
 from bench.verify.upstream_tls_controls import verify_gateway
 from bench.verify.upstream_tls_expectation import upstream_checks
 from bench.verify.walkthrough import verify
+
+AwaitLogs = Callable[[Sequence[Path]], None]
+"""Returns when these access logs are complete."""
 
 
 class Verifying(Protocol):
@@ -40,11 +49,16 @@ class Verifying(Protocol):
     def ask_matrix(self, stack: Stack) -> tuple[VerificationLine, ...]:
         """The request matrix that follows from the resources."""
 
-    def probe_gateway(self, stack: Stack, faults: ComponentFaults) -> tuple[VerificationLine, ...]:
-        """The gateway's end of TLS, at nodes with wrong certificates: on a stack that carries no load."""
+    def probe_gateway(
+        self, stack: Stack, faults: ComponentFaults, await_logs: AwaitLogs
+    ) -> tuple[VerificationLine, ...]:
+        """The gateway's end of TLS, at nodes with wrong certificates: on a stack that carries no load.
+
+        Its proxies log every request, so that each failed line has its cause.
+        """
 
     def look_into(
-        self, stack: Stack, lines: Sequence[VerificationLine], await_logs: Callable[[Sequence[Path]], None]
+        self, stack: Stack, lines: Sequence[VerificationLine], await_logs: AwaitLogs
     ) -> tuple[VerificationLine, ...]:
         """The *lines*, each wrong call of them with its cause, on a stack whose proxies log every request."""
 
@@ -88,15 +102,24 @@ class Verifier:
 
     def walk(self, stack: Stack) -> tuple[VerificationLine, ...]:
         """See :func:`bench.verify.walkthrough.verify`."""
-        scenario = self._loaded.scenario
-        identities = {name: Identities.of(self._material, node.set) for name, node in scenario.nodes.items()}
-        return verify(stack, scenario, identities)
+        return verify(stack, self._loaded.scenario, self._identities)
+
+    @property
+    def _identities(self) -> dict[str, Identities]:
+        nodes = self._loaded.scenario.nodes
+        return {name: Identities.of(self._material, node.set) for name, node in nodes.items()}
+
+    def _node_controls(self, stack: Stack) -> Iterator[ClientTlsControl]:
+        nodes = [part for part in stack.components() if part.role == "node"]
+        return client_tls_controls(nodes, self._loaded.scenario, self._identities)
 
     def ask_matrix(self, stack: Stack) -> tuple[VerificationLine, ...]:
         """See :meth:`bench.verify.matrix.MatrixCheck.verify`."""
         return self._matrix.verify(stack)
 
-    def probe_gateway(self, stack: Stack, faults: ComponentFaults) -> tuple[VerificationLine, ...]:
+    def probe_gateway(
+        self, stack: Stack, faults: ComponentFaults, await_logs: AwaitLogs
+    ) -> tuple[VerificationLine, ...]:
         """See :func:`bench.verify.upstream_tls_controls.verify_gateway`."""
         traffic = self._loaded.scenario.traffic
         expected = {
@@ -106,10 +129,31 @@ class Verifier:
             for request in traffic.mix
             if request.expect.nodes
         }
-        return verify_gateway(stack, faults, self._loaded.scenario, self._material, expected)
+        probed = verify_gateway(stack, faults, self._loaded.scenario, self._material, expected)
+        if all(each.line.passed for each in probed):
+            return tuple(each.line for each in probed)
+        hops = self._hops(stack, await_logs)
+        return tuple(
+            each.line
+            if each.line.passed
+            else each.line.model_copy(
+                update={
+                    "cause": cause_of_gateway_control(
+                        each.answer, each.id, hops, self._informed.trace(_request(each.request))
+                    )
+                }
+            )
+            for each in probed
+        )
+
+    def _hops(self, stack: Stack, await_logs: AwaitLogs) -> Hops:
+        """What the parts of *stack* have logged."""
+        components = stack.components()
+        await_logs([part.access_log for part in components if part.access_log is not None])
+        return read_hops(components, self._loaded.scenario.traffic.client)
 
     def look_into(
-        self, stack: Stack, lines: Sequence[VerificationLine], await_logs: Callable[[Sequence[Path]], None]
+        self, stack: Stack, lines: Sequence[VerificationLine], await_logs: AwaitLogs
     ) -> tuple[VerificationLine, ...]:
         """See :mod:`bench.verify.diagnosis`."""
         scenario = self._loaded.scenario
@@ -119,9 +163,11 @@ class Verifier:
         ids = {name: f"why/{number:013d}" for number, name in enumerate(asked)}
         calls = [known[name][0].with_header(ID_HEADER, ids[name]) for name in asked]
         answers = dict(zip(asked, make_calls(calls, stack.client(scenario.traffic.client)), strict=True))
-        components = stack.components()
-        await_logs([part.access_log for part in components if part.access_log is not None])
-        hops = read_hops(components, scenario.traffic.client)
+        controls = {each.line_name: each for each in self._node_controls(stack)}
+        failed = [name for name in wrong if name in controls]
+        direct = {name: f"tls/{number:013d}" for number, name in enumerate(failed)}
+        make_calls([controls[name].call.with_header(ID_HEADER, its_id) for name, its_id in direct.items()])
+        hops = self._hops(stack, await_logs)
         right = {each.name: each.expect.nodes for each in path_requests(scenario)}
         plays = {name: f"{node.address[0]}:{node.address[1]}" for name, node in scenario.nodes.items()}
         causes = {
@@ -134,10 +180,18 @@ class Verifier:
                 right_nodes=right.get(name, ()),
             )
             for name in asked
+        } | {
+            name: cause_of_node_control(
+                controls[name].node.name,
+                request_id,
+                hops,
+                self._loaded.position("nodes", controls[name].node.name),
+            )
+            for name, request_id in direct.items()
         }
         return tuple(
             line.model_copy(update={"cause": causes[line.name]})
-            if not line.passed and line.name in causes
+            if not line.passed and line.cause is None and line.name in causes
             else line
             for line in lines
         )

@@ -16,13 +16,22 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from bench.diff import (
+    LEFT_OUT,
+    MATERIAL,
+    MISSING,
+    FieldDifference,
+    compare,
+    from_istiod,
+    from_translation,
+    repeats_endpoints,
+)
 from bench.errors import BenchError
 from bench.istio.inventory import Inventory
 from bench.istio.load import load_text
 from bench.istio.registry import build_registry
 from bench.istio.resource import Resources
 from bench.translate import ConfigSource, ProxyConfig, RefusedError, translate
-from tests.conformance.compare import MISSING, Finding, compare
 from tests.conformance.differences import (
     ALL_ADDRESSES,
     NO_PASSTHROUGH,
@@ -32,7 +41,6 @@ from tests.conformance.differences import (
     SPELLINGS,
     Difference,
 )
-from tests.conformance.normal_form import LEFT_OUT, MATERIAL, from_istiod, from_translation, repeats_endpoints
 
 _NO_PROXY_FILES = frozenset({"analyze"})
 
@@ -44,7 +52,7 @@ class Row:
     case: str
     proxy: str
     fields: int = 0
-    unexplained: list[Finding | str] = field(default_factory=list)
+    unexplained: list[FieldDifference | str] = field(default_factory=list)
     deliberate: list[tuple[Difference, str]] = field(default_factory=list)
 
     @property
@@ -99,7 +107,7 @@ def check_proxy(
             row.unexplained += _missing_chains(istiod.pop("listeners"), ours.pop("listeners"))
         result = compare(istiod, ours)
         row.fields += result.fields
-        row.unexplained += [finding for finding in result.findings if finding not in row.unexplained]
+        row.unexplained += [finding for finding in result.differences if finding not in row.unexplained]
     if has_real_sockets:
         row.deliberate.append((REAL_SOCKETS, "listeners are compared by port: what istiod's do, ours do too"))
     return row
@@ -110,16 +118,16 @@ def _translate(resources: Resources, inventory: Inventory, proxy: str, source: C
     return translate(registry, proxy, config_source=source, tls_material=MATERIAL)
 
 
-def _missing_chains(istiod: dict[str, Any], ours: dict[str, Any]) -> list[Finding | str]:
+def _missing_chains(istiod: dict[str, Any], ours: dict[str, Any]) -> list[FieldDifference | str]:
     """Give what istiod's listeners on 127.0.0.1 do on a port that none of ours does on that port."""
-    findings: list[Finding | str] = []
+    findings: list[FieldDifference | str] = []
     for name, listener in istiod.items():
         port = name.rpartition("_")[2]
         here = [
             chain for other, each in ours.items() if other.endswith(f"_{port}") for chain in _chains(each)
         ]
         findings += [
-            Finding(("listeners", name), chain, here or MISSING)
+            FieldDifference(("listeners", name), chain, here or MISSING)
             for chain in _chains(listener)
             if chain not in here
         ]

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from bench.analysis.verdict import judge
-from bench.errors import InputError, StackError
+from bench.errors import InputError, OutOfMemoryError, StackError
 from bench.experiment.capacity.flow import find_capacity
 from bench.experiment.capacity.pressure import Pressure
 from bench.experiment.capacity.settings import CapacityOptions
@@ -227,6 +227,21 @@ def test_a_node_that_dies_in_mid_search_ends_it_and_the_trials_are_kept(short, t
     assert len(search.kept.capacity.windows) == 3
     assert search.kept.capacity.state is None
     assert search.stacks[0].calls[-1] == "stop"
+
+
+def test_a_gateway_that_the_kernel_ends_for_want_of_memory_is_limited_by_that(short, tmp_path):
+    def at(plan, moment):
+        if len(search.generator.plans) == 3 and moment == "trial 1 starts":
+            raise OutOfMemoryError("egress", "egress was ended for want of memory.")
+
+    search = Search(short, tmp_path, generator=FakeGenerator(at=at, changes=fails_beyond(CAPACITY)))
+
+    with pytest.raises(OutOfMemoryError, match="want of memory"):
+        search.run()
+
+    (limit,) = search.kept.capacity.constraints
+    assert (limit.code, limit.part) == ("memory", "egress")
+    assert search.kept.capacity.lower is not None
 
 
 def test_a_scenario_without_a_limit_on_times_is_refused_before_anything_starts(short, tmp_path):

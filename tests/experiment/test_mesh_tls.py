@@ -9,12 +9,14 @@ import yaml
 from cryptography import x509
 
 from bench.certs.material import rotate
+from bench.commands.explanation import explain_folder
 from bench.commands.translation import write_translation
 from bench.errors import UnsupportedError
 from bench.preparation import make_material, prepare
 from bench.scenario.load import load_scenario
 from bench.stack.local import LocalStack
 from bench.telemetry.admin import Admin
+from bench.verify.verifier import Verifier
 from tests.support.waiting import PATIENCE_S
 
 HOST = "shop.example.org"
@@ -163,6 +165,16 @@ def test_sidecar_and_gateway_know_each_other_by_their_workloads_certificates(
     """The account that the inventory tells is demanded without a word; a wrong name ends in 503."""
     folder = scenario_in(tmp_path / "scenario", **folder_options)
     assert call(folder, tmp_path) == (status, handshakes)
+
+
+def test_a_name_that_the_gateway_cannot_bear_is_the_yamls_fault_and_no_contradiction_of_ours(tmp_path):
+    """Routing knows nothing of certificates, and explain does: both are right, and the request is asked."""
+    wrong = "spiffe://cluster.local/ns/istio-system/sa/other"
+    loaded = load_scenario(scenario_in(tmp_path / "scenario", client_names=wrong))
+    trace = explain_folder(tmp_path / "scenario", f"http://{HOST}/")
+
+    assert [each.outcome.cause for each in trace.endings()] == ["wrong-name"]
+    assert Verifier(prepare(loaded), None).contradictions() == ()
 
 
 def test_each_workload_gets_a_certificate_of_its_own_that_rotates(tmp_path):

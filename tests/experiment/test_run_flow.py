@@ -67,7 +67,7 @@ class FakeVerifier:
     def look_into(self, stack, lines, await_logs):
         return lines
 
-    def probe_gateway(self, stack, faults):
+    def probe_gateway(self, stack, faults, await_logs):
         return self.wrong["probes"]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from bench.report import write_report
 from bench.report.sections import load as section
-from bench.report.sections.traffic import verification
+from bench.report.sections.verification import verification
 from bench.result import MixResult, TrafficResult, VerificationLine, read_result, write_result
 from tests.report.synthetic import make_run
 

@@ -5,21 +5,32 @@ from datetime import UTC, datetime
 import pytest
 
 from bench.experiment.faults.routing import _swap_routes
+from bench.experiment.instruments import await_logs
 from bench.load import Expectation
 from bench.load.run import run_load
 from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
 from bench.measure.trial_result import finished_trial
+from bench.preparation import prepare
+from bench.result import VerificationLine
 from bench.scenario.load import load_scenario
 from bench.scenario.traffic import Constant
+from bench.verify.diagnosis import remedy_for
 from bench.verify.matrix import MATRIX, MatrixCheck
 from bench.verify.upstream_tls_controls import verify_gateway
 from bench.verify.upstream_tls_expectation import UpstreamChecks
+from bench.verify.verifier import Verifier
 
 pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.whole_path]
 
 
 # The walkthrough's DestinationRule names an authority and no names.
 CHECKED = {subset: frozenset({UpstreamChecks(trust=True, names=())}) for subset in ("v1", "v2")}
+
+
+@pytest.fixture(scope="module")
+def verifier(pytestconfig, ground):
+    loaded = load_scenario(pytestconfig.rootpath / "scenarios" / "egress-mtls")
+    return Verifier(prepare(loaded), ground.material)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +67,8 @@ def test_swapped_routes_fail_the_line_and_each_wrong_call_is_told_in_full(ground
 
 
 def test_the_gateway_refuses_what_it_must_and_says_what_it_does_not_check(ground):
-    lines = verify_gateway(ground.stack, ground.parts, ground.scenario, ground.material, CHECKED)
+    probed = verify_gateway(ground.stack, ground.parts, ground.scenario, ground.material, CHECKED)
+    lines = [each.line for each in probed]
 
     assert [line for line in lines if not line.passed] == []
     refused = {line.name for line in lines if line.expected == "503 handshake refused"}
@@ -69,14 +81,39 @@ def test_the_gateway_refuses_what_it_must_and_says_what_it_does_not_check(ground
     assert {line.got for line in lines if "wrong-san" in line.name} == {"200"}
 
 
-def test_a_gateway_that_trusts_anybody_fails_its_controls(ground, monkeypatch):
+def test_a_gateway_that_trusts_anybody_fails_its_controls_and_says_who_answered(
+    ground, verifier, monkeypatch
+):
     """The same check on a gateway whose expectation says it verifies, and whose nodes are never wrong."""
     monkeypatch.setattr("bench.verify.upstream_tls_controls._use", lambda *_: None)
     monkeypatch.setattr("bench.verify.upstream_tls_controls._TRIES", 1)
 
-    lines = verify_gateway(ground.stack, ground.parts, ground.scenario, ground.material, CHECKED)
+    lines = verifier.probe_gateway(ground.stack, ground.parts, await_logs)
 
     assert {line.name for line in lines if not line.passed} >= {"v1, node cert expired"}
+    cause = next(line.cause for line in lines if line.name == "v1, node cert expired")
+    assert (cause.hop, cause.details, cause.fault) == ("nginx01", "via_upstream", "stack")
+    assert "service-entry.yaml" in cause.text
+    assert all(line.cause is None for line in lines if line.passed)
+
+
+def test_a_failed_control_of_a_node_says_what_the_node_saw_and_where_it_is_described(ground, verifier):
+    line = VerificationLine(
+        name="nginx01, certificate of another CA",
+        sent="",
+        expected="",
+        got="",
+        node=None,
+        passed=False,
+        kind="tls-control",
+    )
+
+    (looked_into,) = verifier.look_into(ground.stack, [line], await_logs)
+
+    assert looked_into.cause.hop == "nginx01"
+    assert looked_into.cause.transport_failure.startswith("FAILED:")
+    assert "scenario.yaml:" in looked_into.cause.text
+    assert "scenario.yaml:" in remedy_for([looked_into])
 
 
 def test_the_mixed_in_matrix_is_answered_as_verified_and_told_as_one(ground, check, tmp_path):

@@ -1,10 +1,11 @@
 """The search for the highest arrival rate that meets the limits, and what stands in the way of more."""
 
 from bench.analysis.capacity.batch import next_steps
-from bench.analysis.capacity.constraint import Setup, find_constraints, gateway_alone, is_generators
+from bench.analysis.capacity.constraint import find_constraints, gateway_alone, is_generators
 from bench.analysis.capacity.goal import Goal, Target
 from bench.analysis.capacity.loss import Loss, TimeLimit, lost, time_limits
 from bench.analysis.capacity.search import Capacity, Progress, next_step, progress
+from bench.analysis.capacity.setup import Setup
 from bench.analysis.capacity.trial import Purpose, Trial, Try
 
 __all__ = [

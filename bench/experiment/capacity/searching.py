@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bench.analysis.capacity import Capacity, Goal, Setup, TimeLimit, Trial, Try, next_steps, progress
 from bench.analysis.capacity.constraint import find_constraints, gateway_alone
+from bench.errors import OutOfMemoryError
 from bench.experiment.capacity.pressure import Pressure
 from bench.experiment.capacity.trials import WARM_UP_S, Trials
 from bench.measure import RunRecord
 from bench.preparation import Prepared
-from bench.result import CapacityResult, CapacityTrial
+from bench.result import CapacityResult, CapacityTrial, Constraint
 
 _AROUND_LOAD_S = 0.5
 
@@ -40,7 +41,11 @@ def search(goal: Goal, trials: Trials, rest: Callable[[float], None]) -> None:
             _told(goal, made, steps), WARM_UP_S + sum(step.duration_s for step in steps) + _AROUND_LOAD_S
         )
         rest(steps[0].rest_s)
-        new, for_result = trials.make(steps)
+        try:
+            new, for_result = trials.make(steps)
+        except OutOfMemoryError as error:
+            _note_lack_of_memory(record, error)
+            raise
         for trial, line in zip(new, for_result, strict=True):
             made.append(trial)
             told.append(line.model_copy(update={"good": trial.is_good(goal)}))
@@ -58,6 +63,16 @@ def search(goal: Goal, trials: Trials, rest: Callable[[float], None]) -> None:
         }
     )
     _conclude(trials.run.prepared, trials, record, trials.read_pressure(trials.stack))
+
+
+def _note_lack_of_memory(record: RunRecord, error: OutOfMemoryError) -> None:
+    """Whatever rates were good before: this is what limits."""
+    assert record.capacity is not None  # noqa: S101 - set before the search
+    limit = Constraint(
+        code="memory", evidence=f"the kernel ended {error.part} for want of it", part=error.part
+    )
+    record.capacity = record.capacity.model_copy(update={"constraints": (limit,)})
+    record.save()
 
 
 def _keep(
@@ -99,23 +114,39 @@ def _conclude(
     """Say what limits, from the load that was too high and nearest to the bound."""
     found = record.capacity
     assert found is not None  # noqa: S101 - set before the search
-    scenario = prepared.loaded.scenario
-    setup = Setup(
-        workers={name: state.workers for name, state in pressure.items()},
-        quotas=_quotas(prepared, trials.run.options.backend.holds_limits),
-        connections=scenario.traffic.connections.count,
-    )
-    at_most = [trial for trial in found.trials if not trial.good and trial.rate == found.upper]
+    setup = setup_of(prepared, pressure, holds_limits=trials.run.options.backend.holds_limits)
     windows = trials.windows
-    overloaded = windows[at_most[-1].window] if at_most else None
+    overloaded = _overloaded(found)
     at_least = [trial for trial in found.trials if trial.good and trial.rate == found.lower]
     record.capacity = found.model_copy(
         update={
-            "constraints": find_constraints(overloaded, setup) if overloaded is not None else (),
+            "constraints": () if overloaded is None else find_constraints(windows[overloaded.window], setup),
             "gateway_alone": gateway_alone(windows[at_least[-1].window], setup) if at_least else None,
         }
     )
     record.save()
+
+
+def setup_of(prepared: Prepared, pressure: Mapping[str, Pressure], *, holds_limits: bool) -> Setup:
+    """What the parts have at their disposal.
+
+    Args:
+        prepared: the scenario.
+        pressure: what the proxies say of themselves.
+        holds_limits: whether the stack holds its parts to the scenario's ``resources``.
+    """
+    return Setup(
+        workers={name: state.workers for name, state in pressure.items()},
+        quotas=_quotas(prepared, holds_limits),
+        connections=prepared.loaded.scenario.traffic.connections.count,
+    )
+
+
+def _overloaded(found: CapacityResult) -> CapacityTrial | None:
+    """The last bad trial at the upper bound; without one, at the lowest rate above the lower bound."""
+    bad = [trial for trial in found.trials if not trial.good and trial.rate > (found.lower or 0.0)]
+    rate = found.upper if found.upper is not None else min((trial.rate for trial in bad), default=None)
+    return next((trial for trial in reversed(bad) if trial.rate == rate), None)
 
 
 def _quotas(prepared: Prepared, holds_limits: bool) -> dict[str, float]:

@@ -13,7 +13,7 @@ from bench.experiment.capacity.pressure import Pressure
 from bench.experiment.run_context import RunContext
 from bench.load import LoadEvent, LoadOutcome, LoadPlan, Stage, StageEnded, StageOutcome, StageStarted
 from bench.measure import Reading, StackMeter, TrialPlan, load_plan, stack_target
-from bench.result import Counts
+from bench.result import Counts, PortsTaken
 from bench.result.capacity import CapacityTrial, CapacityWindow
 from bench.scenario import Constant, Schedule, mean_rate, scaled
 from bench.stack import Stack
@@ -242,13 +242,31 @@ class Trials:
             new_upstream_connections=tls.connections if tls is not None else None,
             handshakes=tls.handshakes if tls is not None else None,
             sessions_reused=tls.resumed if tls is not None else None,
-            overflows={
-                name: state.refused - before[name].refused for name, state in after.items() if name in before
+            upstream_requests=tls.requests if tls is not None else None,
+            overflows=_rises(before, after, lambda state: state.refused),
+            queued=_rises(before, after, lambda state: state.queued),
+            connect_failures=_rises(before, after, lambda state: state.connect_failures),
+            ports={
+                name: PortsTaken(
+                    address=f"{state.ports.remote[0]}:{state.ports.remote[1]}",
+                    used=state.ports.used,
+                    available=state.ports.available,
+                )
+                for name, state in after.items()
+                if state.ports is not None
             },
+            lanes=first.lanes_until(last),
+            memory=first.memory_until(last),
             worker_connections=gateway.worker_connections if gateway is not None else (),
             mean_in_flight=generator.mean_in_flight,
             reasons=counts.reasons,
         )
+
+
+def _rises(
+    before: Mapping[str, Pressure], after: Mapping[str, Pressure], figure: Callable[[Pressure], int]
+) -> dict[str, int]:
+    return {name: figure(state) - figure(before[name]) for name, state in after.items() if name in before}
 
 
 def _at_rate(schedule: Schedule, rate: float) -> Schedule:

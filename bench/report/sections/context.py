@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bench.analysis.machine import IDLE_ENOUGH, OTHERS_LIMIT, STEAL_LIMIT, is_disturbed
 from bench.report.document import Facts, Note, Section, Table
+from bench.report.folding import fold
 from bench.report.text import PERCENTILE_COLUMNS, UNKNOWN, micros, percentile_cells, seconds, share
 from bench.result import Result
 from bench.units import format_bytes, format_count
@@ -64,6 +66,43 @@ def generator(result: Result) -> Section:
         ),
         lead,
     )
+
+
+def machine(result: Result) -> Section:
+    """Whose the machine was while each trial was measured."""
+    lead = (
+        "What others take from the machine makes every time longer. A trial is disturbed where they use"
+        f" more than {OTHERS_LIMIT:.0%} of all processors and under {IDLE_ENOUGH:.0%} stays idle, or where"
+        f" the host takes more than {STEAL_LIMIT:.0%} away."
+    )
+    known = [(trial, trial.machine) for trial in result.trials if trial.machine is not None]
+    if not known:
+        return Section("machine", "Machine", (Note("Nobody looked whose the machine was."),), lead)
+    disturbed = [is_disturbed(use) for _, use in known]
+    table = Table(
+        columns=("trial", "ours", "others", "idle", "stolen", "tasks that waited", "disturbed"),
+        rows=tuple(
+            (
+                trial.name,
+                *(
+                    share(part)
+                    for part in (
+                        use.ours_share,
+                        use.others_share,
+                        use.idle_share,
+                        use.steal_share,
+                        use.waiting_share,
+                    )
+                ),
+                "yes" if is_bad else "no",
+            )
+            for (trial, use), is_bad in zip(known, disturbed, strict=True)
+        ),
+        marks=tuple("bad" if is_bad else "good" for is_bad in disturbed),
+        caption="Shares of all processors; of tasks that waited for one: share of the time.",
+    )
+    summary = f"{sum(disturbed)} of {len(known)} trials were disturbed by others"
+    return Section("machine", "Machine", fold(table, summary), lead)
 
 
 def _mean(value: float | None) -> str:

@@ -3,79 +3,14 @@
 from __future__ import annotations
 
 from bench.analysis.bounds import misroute_upper_bound
-from bench.report.calls import call_rows, mark, stacks_of
 from bench.report.document import Chart, Listing, Note, Part, Section, Table
-from bench.report.folding import MOST_ROWS, fold
+from bench.report.folding import fold
 from bench.report.sections.shares import answers_by_node
-from bench.report.text import PERCENTILE_COLUMNS, UNKNOWN, bound, percentile_cells, rate, share
-from bench.result import Latency, Reason, Result, SubsetResult, VerificationLine
+from bench.report.text import PERCENTILE_COLUMNS, bound, percentile_cells, rate, share
+from bench.result import Latency, Reason, Result, SubsetResult
 from bench.units import format_count
 
 MOST_EXAMPLES = 8
-
-
-_KINDS = {
-    "call": "calls of the scenario",
-    "tls-control": "TLS controls",
-    "isolation": "ways past the gateway",
-    "matrix": "the request matrix",
-}
-
-
-def verification(result: Result) -> Section:
-    """The calls before the load: one row for each call, one column for each stack; long tables by kind."""
-    stacks = stacks_of(result.verification)
-    whole = _calls(result.verification, stacks)
-    parts: list[Part] = []
-    if not whole.rows:
-        parts.append(Note("No verification call was made in this run."))
-    elif len(whole.rows) <= MOST_ROWS:
-        parts.append(whole)
-    else:
-        for kind in dict.fromkeys(line.kind for line in result.verification):
-            lines = tuple(line for line in result.verification if line.kind == kind)
-            here = stacks_of(lines)
-            summary = f"{_KINDS.get(kind, kind).capitalize()}: {_passed(lines, here)}"
-            parts += fold(_calls(lines, here), summary)
-    return Section(
-        anchor="verification",
-        title="Verification",
-        lead="Before any load: single calls whose answers are known beforehand, with controls that must"
-        " fail.",
-        parts=tuple(parts),
-    )
-
-
-def _calls(lines: tuple[VerificationLine, ...], stacks: tuple[str, ...]) -> Table:
-    rows = call_rows(lines)
-    return Table(
-        columns=("call", "sent", "expected", *(stack or "got" for stack in stacks)),
-        rows=tuple(
-            (row.name, row.sent, row.expected, *(_got(row.by_stack.get(stack)) for stack in stacks))
-            for row in rows
-        ),
-        marks=tuple("plain" if row.passed else "bad" for row in rows),
-        numbers_from=3 + len(stacks),
-    )
-
-
-def _passed(lines: tuple[VerificationLine, ...], stacks: tuple[str, ...]) -> str:
-    """How many calls went as they must, for each stack."""
-
-    def of(stack: str) -> str:
-        here = [line for line in lines if line.stack == stack]
-        return f"{stack or 'the target'} {sum(line.passed for line in here)} of {len(here)}"
-
-    right = sum(line.passed for line in lines)
-    return f"{right} of {len(lines)} calls went as they must: {', '.join(of(stack) for stack in stacks)}"
-
-
-def _got(line: VerificationLine | None) -> str:
-    if line is None:
-        return UNKNOWN
-    # Most answers, or the call's name, tell the node anyway.
-    is_told = line.node is None or line.node in line.got or line.node in line.name
-    return f"{mark(line)} {line.got}{'' if is_told else f' ({line.node})'}"
 
 
 def correctness(result: Result) -> Section:
@@ -122,6 +57,7 @@ def correctness(result: Result) -> Section:
         trials = len(result.trials)
         whole = sum(trial.total.answered == trial.total.due for trial in result.trials)
         parts += fold(_trial_counts(result), f"Every trial by itself: all answered in {whole} of {trials}")
+    parts += _stages(result)
     parts += [
         Listing(
             f"Example of “{Reason.of(example.reason).text}” ({example.subset}; {example.trial}):"
@@ -180,6 +116,42 @@ def _trial_counts(result: Result) -> Table:
         numbers_from=2,
         caption="Every trial by itself.",
     )
+
+
+def _stages(result: Result) -> list[Part]:
+    """Every stage, warm-ups and the baseline included: a wrong answer anywhere fails a run."""
+    counted = [(trial.name, stage.name, stage.total) for trial in result.trials for stage in trial.stages]
+    if not counted:
+        return []
+    if result.generator is not None and result.generator.baseline_counts is not None:
+        counted.append(("null-target baseline", "measure", result.generator.baseline_counts))
+    rows = tuple(
+        (
+            trial,
+            stage,
+            *(
+                format_count(count)
+                for count in (
+                    counts.due,
+                    counts.answered,
+                    counts.misrouted,
+                    counts.wrong_bodies,
+                    counts.failed - counts.wrong_bodies,
+                    counts.unsent,
+                )
+            ),
+        )
+        for trial, stage, counts in counted
+    )
+    table = Table(
+        columns=("trial", "stage", "due", "right", "misrouted", "wrong body", "failed otherwise", "unsent"),
+        rows=rows,
+        marks=tuple("good" if counts.answered == counts.due else "bad" for *_, counts in counted),
+        numbers_from=2,
+        caption="Every stage by itself, warm-ups and the baseline included.",
+    )
+    clean = sum(counts.answered == counts.due for *_, counts in counted)
+    return list(fold(table, f"Every stage by itself: all right in {clean} of {len(counted)}"))
 
 
 def latency(result: Result, percentiles: str | None, over_time: str | None) -> Section:

@@ -14,10 +14,10 @@ from bench.istio.models import (
     HTTPRoute,
     HTTPRouteDestination,
     RouteDestination,
+    Service,
     TCPRoute,
     TLSRoute,
     VirtualService,
-    kubernetes,
 )
 from bench.istio.problem import Path
 from bench.istio.resource import Resource, Resources
@@ -158,8 +158,8 @@ def _place(found: Gateways, selected: _Selected, resources: Resources, called: S
 
 
 def _service_of(
-    selector: Mapping[str, str], services: Sequence[Resource[kubernetes.Service]]
-) -> Resource[kubernetes.Service] | None:
+    selector: Mapping[str, str], services: Sequence[Resource[Service]]
+) -> Resource[Service] | None:
     """Find the Service whose Pods have the labels of *selector*, or may have them."""
     exact = (each for each in services if selector and selector.items() <= each.spec.selector.items())
     wider = (
@@ -168,7 +168,7 @@ def _service_of(
     return next(exact, None) or next(wider, None)
 
 
-def _address_in_slices(service: Resource[kubernetes.Service], resources: Resources) -> str:
+def _address_in_slices(service: Resource[Service], resources: Resources) -> str:
     for each in resources.endpoint_slices:
         if each.namespace == service.namespace and each.labels.get(_SERVICE_LABEL) == service.name:
             for endpoint in each.spec.endpoints:
@@ -214,8 +214,8 @@ def _add_service(
     found.places.append(called.where)
     told = ", ".join(f"{each.port} ({each.name})" for each in ports)
     what = (
-        f"the Service {called.namespace}/{called.name} is called and not in the YAML; it is assumed with ports "
-        f"{told}, each leading to the same port of the gateway."
+        f"the Service {called.namespace}/{called.name} is called and not in the YAML; it is assumed with "
+        f"ports {told}, each leading to the same port of the gateway."
     )
     found.assumptions.append(Assumption(path, what, called.where))
 

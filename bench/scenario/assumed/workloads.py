@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.errors import Position
-from bench.istio.models.kubernetes import PodSpec
+from bench.istio.models import PodSpec
 from bench.istio.resource import Resource, Resources
 
 _PROXY = "istio-proxy"

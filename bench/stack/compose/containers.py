@@ -16,7 +16,7 @@ import docker
 from docker import DockerClient
 from docker.errors import APIError, DockerException
 
-from bench.errors import StackError
+from bench.errors import OutOfMemoryError, StackError
 from bench.stack.engine import RUN_LABEL, engine_errors_explained
 
 _SERVICE_LABEL = "com.docker.compose.service"
@@ -129,7 +129,8 @@ class Container:
         pid = self.visible_pid()
         # The engine tells this of a container that has ended, the kernel also of one that goes on.
         if self.state().get("OOMKilled") or (pid is not None and has_oom_kills(pid)):
-            return StackError(f"a worker of {self.name} {self._out_of_memory()}: {said}", remedy=f"\n{_MORE}")
+            what = f"a worker of {self.name} {self._out_of_memory()}: {said}"
+            return OutOfMemoryError(self.name, what, remedy=f"\n{_MORE}")
         return StackError(f"a worker of {self.name} crashed: {said}")
 
     def _out_of_memory(self) -> str:
@@ -138,11 +139,10 @@ class Container:
 
     def died(self, when: str = "") -> StackError:
         """The error that tells of its end."""
-        advice = _MORE if self.state().get("OOMKilled") else None
-        return StackError(
-            f"{self.name} {self.how_it_ended()}{when}. Its last output:\n{self.last_output() or '(none)'}",
-            remedy=f"\n{advice}" if advice else None,
-        )
+        what = f"{self.name} {self.how_it_ended()}{when}. Its last output:\n{self.last_output() or '(none)'}"
+        if self.state().get("OOMKilled"):
+            return OutOfMemoryError(self.name, what, remedy=f"\n{_MORE}")
+        return StackError(what)
 
     def _copy_output(self) -> None:
         # A connection of its own: it is held as long as the container runs.

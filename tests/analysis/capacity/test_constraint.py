@@ -1,10 +1,21 @@
 """What limits is named right: one setup for each constraint, and for those that hide behind another."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from bench.analysis.capacity import Setup, find_constraints, gateway_alone
 from bench.analysis.capacity_verdict import is_of_gateway, outcome_of
-from bench.result import CapacityResult, CapacityWindow, ComponentCost, MachineUse
+from bench.result import (
+    CapacityResult,
+    CapacityWindow,
+    ComponentCost,
+    LaneUse,
+    MachineUse,
+    MemoryUse,
+    PortsTaken,
+)
 
 SETUP = Setup(workers={"sleep": 2, "egress": 2}, quotas={}, connections=16)
 CALM = MachineUse(ours_share=0.3, others_share=0.02, idle_share=0.65, steal_share=0.0)
@@ -43,6 +54,17 @@ def a_window(*, sidecar=0.5, egress=0.6, node=0.2, quota=None, **changes):
     return CapacityWindow(**values)
 
 
+def lane(ran, waited, number=0):
+    return LaneUse(component="egress", lane=f"worker_{number}", ran_share=ran, waited_share=waited)
+
+
+def memory(used, refused, killed=0):
+    return MemoryUse(limit_bytes=100 << 20, used_bytes=used << 20, refused=refused, killed=killed)
+
+
+PORTS = {"egress": PortsTaken(address="10.0.0.1:443", used=98, available=100)}
+
+
 @pytest.mark.parametrize(
     ("window", "code", "evidence"),
     [
@@ -60,6 +82,12 @@ def a_window(*, sidecar=0.5, egress=0.6, node=0.2, quota=None, **changes):
         (a_window(reasons={"no-local-port": 12}), "ports", "12 connections"),
         (a_window(machine=FULL), "machine", "93% of them used by this run"),
         (a_window(machine=TAKEN), "machine-disturbed", "others used 50%"),
+        (a_window(egress=1.9, handshakes=9_000), "tls-handshakes", "900 TLS handshakes/s, 0.90 for each"),
+        (a_window(node=0.99, handshakes=9_000), "tls-handshakes", "nginx01 used 99%"),
+        (a_window(queued={"egress": 400}), "connection-pool", "400 times a request found no connection"),
+        (a_window(ports=PORTS, connect_failures={"egress": 7}), "ports", "98 of 100 local ports towards"),
+        (a_window(memory={"egress": memory(99, 3)}), "memory", "memory limit of 100 MiB"),
+        (a_window(memory={"egress": memory(40, 3, killed=1)}), "memory", "ended 1 of its processes"),
         (a_window(mean_in_flight=15.8), "client-connections", "15.8 of the client's 16"),
         (a_window(), "unknown", "no part was near a limit"),
     ],
@@ -84,6 +112,55 @@ def test_a_gateway_that_fills_its_quota_is_measured_against_the_quota():
 
     assert find_constraints(window, half)[0].code == "gateway-worker-cpu"
     assert gateway_alone(window, half) == pytest.approx(0.5 / 480e-6)
+
+
+def test_a_full_memory_limit_that_was_never_hit_again_and_open_ports_are_no_limits():
+    window = a_window(memory={"egress": memory(100, 0)}, ports=PORTS)
+
+    assert [each.code for each in find_constraints(window, SETUP)] == ["unknown"]
+
+
+def test_pools_that_open_their_connections_once_are_not_about_handshakes():
+    found = find_constraints(a_window(egress=1.9, handshakes=40, sent=100), SETUP)
+
+    assert found[0].code == "gateway-worker-cpu"
+
+
+def test_one_busy_thread_of_two_is_named_by_the_scheduler_alone():
+    threads = (lane(0.97, 0.01), lane(0.08, 0.0, 1))
+    short = (lane(0.25, 0.7), lane(0.02, 0.1, 1))
+
+    full = find_constraints(a_window(lanes=threads, worker_connections=()), SETUP)
+    waiting = find_constraints(a_window(lanes=short, worker_connections=(), machine=TAKEN), SETUP)
+
+    assert (full[0].code, full[0].part, round(full[0].share, 2)) == ("one-gateway-worker", "egress", 0.97)
+    assert [each.code for each in waiting] == ["machine-disturbed", "one-gateway-worker"]
+
+
+def test_a_worker_that_is_kept_waiting_is_the_machines_affair_and_told_with_its_share():
+    """Two cores for all parts: none of them is full, and none gets what it wants."""
+    use = MachineUse(ours_share=0.84, others_share=0.02, idle_share=0.14, steal_share=0.0)
+
+    found = find_constraints(a_window(lanes=(lane(0.5, 0.45),), machine=use), SETUP)
+
+    assert [each.code for each in found] == ["machine", "gateway-worker-cpu"]
+    assert "all parts compete for the same processors: 84% of them used by this run" in found[0].evidence
+    assert "wanted a CPU for 95% of the time and got one for 50%" in found[1].evidence
+
+
+def test_a_full_worker_comes_before_the_queues_that_it_makes():
+    window = a_window(egress=1.9, queued={"egress": 400}, overflows={"egress": 90}, mean_in_flight=16.0)
+
+    codes = [each.code for each in find_constraints(window, SETUP)]
+
+    assert codes == ["gateway-worker-cpu", "circuit-breaker", "connection-pool", "client-connections"]
+
+
+def test_what_came_nearest_is_told_where_nothing_was_at_its_end():
+    found = find_constraints(a_window(lanes=(lane(0.4, 0.3),)), SETUP)
+
+    assert found[0].code == "unknown"
+    assert found[0].evidence.endswith("the busiest was worker_0 of egress, 70%")
 
 
 def test_an_even_gateway_is_not_called_uneven():
@@ -153,3 +230,21 @@ def test_every_end_of_a_search_has_its_outcome(state, outcome):
 
 def test_a_disturbed_machine_proves_nothing():
     assert outcome_of(a_result(*find_constraints(a_window(machine=TAKEN), SETUP)))[0] == "machine disturbed"
+
+
+READINGS = Path(__file__).with_name("readings")
+SURROUNDINGS = {"machine", "machine-disturbed"}
+
+
+@pytest.mark.parametrize("path", sorted(READINGS.glob("*.json")), ids=lambda path: path.stem)
+def test_recorded_readings_of_constrained_setups_are_judged_right(path):
+    """Written by `make benchmark-limits RECORD=…` on two cores that others used, too: these come first."""
+    recorded = json.loads(path.read_text(encoding="utf-8"))
+    window = CapacityWindow.model_validate(recorded["window"])
+    setup = Setup(**recorded["setup"])
+
+    found = find_constraints(window, setup)
+
+    first = next(each for each in found if each.code not in SURROUNDINGS)
+    assert first.code == path.stem
+    assert first.part in {recorded["part"], first.part if recorded["part"] is None else None}

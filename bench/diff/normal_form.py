@@ -1,19 +1,19 @@
-"""One form for what istiod answered and for what was translated, so that only meaning is compared.
+"""One form for what a proxy got from istiod and for what was translated, so that only meaning is compared.
 
-The README of the recorded answers says what is compared as a set and what in order; ``LEFT_OUT`` names what
-is not compared at all.
+As sets: listeners, filter chains, clusters, route configurations, virtual hosts by name, domains, query
+parameters, endpoints within a locality. In order: routes within a virtual host, weighted clusters.
+``LEFT_OUT`` names what is not compared at all.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from bench.istio.cluster_names import BLACK_HOLE, PASSTHROUGH
-from bench.translate import ProxyConfig, TlsMaterial
-from bench.translate.messages import to_plain
-from bench.translate.names import VIRTUAL_OUTBOUND
+from bench.translate import VIRTUAL_OUTBOUND, ProxyConfig, TlsMaterial, to_plain
 
 LEFT_OUT = (
     "listener: bind_to_port, traffic_direction, listener_filters, accept limits, connect timeouts",
@@ -29,10 +29,13 @@ MATERIAL = TlsMaterial(
     workload_ca="/etc/certs/root.crt",
 )
 """What stands in for the certificates that an agent would bring."""
+CREDENTIAL_SCHEME = "kubernetes://"
+"""What the files of a credential begin with, so that its secret can be named as istiod names it."""
 _AGENT_SECRETS = {
     "file-cert:/etc/certs/workload.crt~/etc/certs/workload.key": "default",
     "file-root:/etc/certs/root.crt": "ROOTCA",
 }
+_CREDENTIAL = re.compile(rf"file-(?:cert|root):({CREDENTIAL_SCHEME}[^~]+)(?:~\1)?")
 OWN_NAMES = frozenset({VIRTUAL_OUTBOUND, BLACK_HOLE, PASSTHROUGH})
 _MANAGER_FIELDS = ("@type", "http_filters", "rds", "http_protocol_options")
 _DNS_FIELDS = (
@@ -55,7 +58,10 @@ def from_istiod(answer: Plain) -> Plain:
 
 
 def from_translation(config: ProxyConfig) -> Plain:
-    """Bring a translation, of either config source, into the common form."""
+    """Bring a translation, of any config source, into the common form.
+
+    Its workload's certificates are those of ``MATERIAL``, its credentials those of ``CREDENTIAL_SCHEME``.
+    """
     endpoints = {each.cluster_name: to_plain(each) for each in config.endpoints}
     return _normal(
         [to_plain(each) for each in config.listeners if each.name not in OWN_NAMES],
@@ -156,7 +162,8 @@ def _socket(socket: Plain) -> Plain:
 def _secret(reference: Plain) -> Plain:
     """Name a secret as istiod does: the agent's own are ``default`` and ``ROOTCA``."""
     name = reference["name"]
-    return {"name": _AGENT_SECRETS.get(name, name)}
+    credential = _CREDENTIAL.fullmatch(name)
+    return {"name": credential[1] if credential is not None else _AGENT_SECRETS.get(name, name)}
 
 
 def _route_config(config: Plain) -> Plain:

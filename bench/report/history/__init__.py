@@ -1,0 +1,1 @@
+"""Many results over time: a page with the series of each figure, and where its level changes."""
