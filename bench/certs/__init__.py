@@ -10,6 +10,7 @@ from bench.certs.material import (
     ServerNames,
     SetNames,
     Wrong,
+    rotate,
     write_material,
 )
 from bench.certs.workloads import files_of
@@ -26,5 +27,6 @@ __all__ = [
     "Wrong",
     "files_of",
     "generate_keys",
+    "rotate",
     "write_material",
 ]

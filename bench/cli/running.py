@@ -203,6 +203,48 @@ def faults(
         raise typer.Exit(conclude(finished, console, exports))
 
 
+@exporting()
+def update(
+    scenario: ScenarioFolder = DEFAULT_SCENARIO,
+    *,
+    stack: Stack = StackKind.LOCAL,
+    config_source: Annotated[
+        list[ConfigSourceName] | None,
+        typer.Option(help="Only this source; may be given several times. Default: all.", show_default=False),
+    ] = None,
+    changes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Changes on each source, in rounds; by default each kind once."),
+    ] = None,
+    rate: Annotated[float, typer.Option(min=1, help="Requests per second meanwhile.")] = 200,
+    spacing: Annotated[float, typer.Option(min=0.05, help="Seconds from one change to the next.")] = 1.5,
+    key: Annotated[str, typer.Option(help="Key type of the certificates.")] = "ecdsa-p256",
+    out: Out = Path("reports"),
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    exports: Exports,
+) -> None:
+    """Change the gateway's configuration under load: what happens to each request, by config source."""
+    with make_console(quiet=quiet, as_json=as_json) as console:
+        from bench.experiment.update import UpdateOptions, measure_updates
+        from bench.scenario.load import load_scenario
+        from bench.scenario.overrides import override
+        from bench.translate import CONFIG_SOURCES
+
+        loaded = override(load_scenario(scenario), key=key)
+        options = UpdateOptions(
+            out=out,
+            command=as_typed(),
+            backend=make_backend(stack, loaded, console),
+            sources=tuple(each.value for each in config_source or ()) or CONFIG_SOURCES,
+            changes=changes,
+            arrival_rate=rate,
+            spacing_s=spacing,
+        )
+        finished = measure_updates(loaded, options, console)
+        raise typer.Exit(conclude(finished, console, exports))
+
+
 def worker(
     *,
     master: Annotated[str, typer.Option(help="Host on which a run awaits workers.")],

@@ -59,6 +59,7 @@ from bench.result.seconds import SecondRow
 from bench.result.shares import NodeShare, SharesResult
 from bench.result.storage import RESULT_FILE, read_result, write_result
 from bench.result.traffic import MixResult, TrafficResult
+from bench.result.update import ChangeResult, UpdateResult, UpdatesOfSource
 
 __all__ = [
     "HANDSHAKE_KINDS",
@@ -73,6 +74,7 @@ __all__ = [
     "CapacityTrial",
     "CapacityWindow",
     "Cause",
+    "ChangeResult",
     "Comparison",
     "ComponentCost",
     "ConnectionProof",
@@ -119,6 +121,8 @@ __all__ = [
     "SubsetResult",
     "TrafficResult",
     "TrialResult",
+    "UpdateResult",
+    "UpdatesOfSource",
     "VerificationLine",
     "WhatIf",
     "read_result",

@@ -12,11 +12,11 @@ class ChangeResult(Model):
     refused: str | None = None
     """Why Envoy did not take it, in its own words, with the resource and its place; None: it did."""
     accepted_s: float | None = None
-    """From the write until Envoy's own counters say that it has taken it; None: it did not, or nothing tells."""
+    """From the write until Envoy's own counters say that it has taken it; None: it did not."""
     acknowledged_s: float | None = None
     """From the write until the ACK reached the control plane; None: nobody waits for one."""
     first_new_s: float | None = None
-    """From the write until a request was sent to what is valid only since; None: none was, or all was before."""
+    """From the write until a request was sent to what is valid only since; None: none was."""
     last_old_s: float | None = None
     """From the write until the last request was sent to what is no longer valid; 0: none after the write."""
     requests: int = 0

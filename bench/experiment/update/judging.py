@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bench.experiment.update.wanted import Wanted
 
 GRACE_S = 0.25
-"""After Envoy's main thread has taken a change its workers learn of it; on a busy machine that takes a while."""
+"""Envoy's workers learn of a change after its main thread: on a busy machine that takes a while."""
 _SECOND_US = 1_000_000
 
 

@@ -33,9 +33,7 @@ class Wanted:
     def valid(self, cluster: str) -> frozenset[str]:
         """The nodes that may get a request whose route names *cluster* in the resources."""
         led = [each for each, weight in self.routes.get(cluster, {cluster: 1}).items() if weight]
-        return frozenset(
-            node for each in led for node in self.endpoints[each] if node not in self.draining
-        )
+        return frozenset(node for each in led for node in self.endpoints[each] if node not in self.draining)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +140,7 @@ def _routed(config: RouteConfiguration, routes: Mapping[str, Mapping[str, int]])
 
 def _led(route: Route, routes: Mapping[str, Mapping[str, int]]) -> Route:
     action = route.route
-    if action is None or action.cluster not in routes:
+    if action is None or action.cluster is None or action.cluster not in routes:
         return route
     shares = [
         WeightedClusterClusterWeight(name=name, weight=weight)

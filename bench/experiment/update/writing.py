@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import betterproto2
+
 from bench.errors import MeasurementError, Position
 from bench.placement import ConfigFile, Placement
 from bench.stack import Stack
@@ -75,6 +77,22 @@ class GatewayWriter:
             self._texts |= {file.path: file.text for file in files}
         return Outcome(wall_us, accepted_us, acknowledged, refused)
 
+    def rotate(self, make: Callable[[], object]) -> Outcome:
+        """Let *make* put new certificates in place; return when Envoy has one of another serial number.
+
+        Raises:
+            MeasurementError: it keeps the old one.
+        """
+        before = self.admin.certificate_serials()
+        make()
+        # The rename is the last thing that it does.
+        wall_us, began = time.time_ns() // 1000, time.monotonic()
+        while self.admin.certificate_serials() == before:
+            if time.monotonic() - began > _PATIENCE_S:
+                raise MeasurementError(f"{self.name} keeps its certificate after {_PATIENCE_S:g} s.")
+            time.sleep(_POLL_S)
+        return Outcome(wall_us, wall_us + round((time.monotonic() - began) * 1e6), None, None)
+
     def _render(self, config: ProxyConfig) -> Sequence[ConfigFile]:
         return [
             file
@@ -130,24 +148,24 @@ class GatewayWriter:
             time.sleep(_POLL_S)
 
     def _nack(self, config: ProxyConfig, event: Mapping[str, Any]) -> str:
-        places = [str(place) for name in event["names"] if (place := place_of(config, event["type_url"], name))]
+        places = [
+            str(place) for name in event["names"] if (place := place_of(config, event["type_url"], name))
+        ]
         where = f" ({', '.join(dict.fromkeys(places))})" if places else ""
         return f"{' '.join(event['reason'].split())}{where}"
 
 
 def place_of(config: ProxyConfig, type_url: str, name: str) -> Position | None:
     """Give the place in the YAML behind a resource that a proxy was sent."""
-    kinds = {
-        TYPE_URLS["clusters"]: config.clusters,
-        TYPE_URLS["listeners"]: config.listeners,
-        TYPE_URLS["routes"]: config.routes,
-    }
-    for message in kinds.get(type_url, ()):
-        if message.name == name:
-            return next(iter(config.origins.of(message).values()), None)
-    if type_url == TYPE_URLS["endpoints"]:
-        return place_of(config, TYPE_URLS["clusters"], name)
-    return None
+    named: dict[str, betterproto2.Message] = {}
+    if type_url in {TYPE_URLS["clusters"], TYPE_URLS["endpoints"]}:
+        named = {each.name: each for each in config.clusters}
+    elif type_url == TYPE_URLS["listeners"]:
+        named = {each.name: each for each in config.listeners}
+    elif type_url == TYPE_URLS["routes"]:
+        named = {each.name: each for each in config.routes}
+    message = named.get(name)
+    return next(iter(config.origins.of(message).values()), None) if message is not None else None
 
 
 def _sum(counters: Mapping[str, int], kind: str) -> int:
