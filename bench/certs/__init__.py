@@ -10,6 +10,7 @@ from bench.certs.material import (
     ServerNames,
     SetNames,
     Wrong,
+    rotate,
     write_material,
 )
 from bench.certs.workloads import files_of
@@ -27,5 +28,6 @@ __all__ = [
     "files_of",
     "generate_keys",
     "named",
+    "rotate",
     "write_material",
 ]

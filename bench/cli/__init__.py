@@ -31,6 +31,7 @@ for command in (
     resources.diff,
     running.drive,
     running.faults,
+    running.update,
     sizing.capacity,
     sizing.plan,
     running.worker,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -156,6 +157,25 @@ class Prepared:
     ) -> ProxySpec:
         proxy = self.loaded.scenario.inventory.proxies[name]
         config = self.configs[name, source]
+        return ProxySpec(
+            name=name,
+            role=_stack_role(proxy),
+            ip=proxy.ip,
+            listeners=config.listener_addresses,
+            render=partial(self.renderer(name, variation), config),
+            concurrency=resources_of(
+                self.loaded.scenario, name, "egress" if proxy.role == "gateway" else "sidecar"
+            ).concurrency,
+            intercepts=proxy.role == "sidecar" and proxy.interception == "redirect",
+            files=self._workload_files(name, material),
+            file_watches=config.file_watches,
+            is_served=config.is_served,
+        )
+
+    def renderer(
+        self, name: str, variation: Variation
+    ) -> Callable[[ProxyConfig, Placement], Sequence[ConfigFile]]:
+        """What makes the files of the proxy *name*, whatever becomes of its configuration."""
         options = RenderOptions(node_id=name)
         if name == self.loaded.scenario.traffic.exit:
             log = AccessLogOptions(variation.access_log) if variation.access_log is not None else None
@@ -167,20 +187,7 @@ class Prepared:
             )
         elif name in self.loaded.scenario.traffic.senders and variation.sidecar_access_log is not None:
             options = replace(options, access_log=AccessLogOptions(variation.sidecar_access_log))
-        return ProxySpec(
-            name=name,
-            role=_stack_role(proxy),
-            ip=proxy.ip,
-            listeners=config.listener_addresses,
-            render=_renderer(config, options),
-            concurrency=resources_of(
-                self.loaded.scenario, name, "egress" if proxy.role == "gateway" else "sidecar"
-            ).concurrency,
-            intercepts=proxy.role == "sidecar" and proxy.interception == "redirect",
-            files=self._workload_files(name, material),
-            file_watches=config.file_watches,
-            is_served=config.is_served,
-        )
+        return lambda config, placement: render(config, placement, options)
 
     def _workload_files(self, proxy: str, material: Material) -> dict[str, Path]:
         names = self.loaded.scenario.tls.workload
@@ -235,10 +242,6 @@ def _resource_limits(scenario: Scenario) -> dict[str, ResourceLimits]:
 
 def _stack_role(proxy: Proxy) -> Literal["sidecar", "egress"]:
     return "egress" if proxy.role == "gateway" else "sidecar"
-
-
-def _renderer(config: ProxyConfig, options: RenderOptions) -> Callable[[Placement], Sequence[ConfigFile]]:
-    return lambda placement: render(config, placement, options)
 
 
 def _hash(files: Sequence[ConfigFile]) -> str:

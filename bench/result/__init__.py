@@ -60,6 +60,7 @@ from bench.result.seconds import SecondRow
 from bench.result.shares import NodeShare, SharesResult
 from bench.result.storage import RESULT_FILE, read_result, write_result
 from bench.result.traffic import MixResult, TrafficResult
+from bench.result.update import ChangeResult, UpdateResult, UpdatesOfSource
 
 __all__ = [
     "HANDSHAKE_KINDS",
@@ -74,6 +75,7 @@ __all__ = [
     "CapacityTrial",
     "CapacityWindow",
     "Cause",
+    "ChangeResult",
     "Comparison",
     "ComponentCost",
     "ConnectionProof",
@@ -122,6 +124,8 @@ __all__ = [
     "SubsetResult",
     "TrafficResult",
     "TrialResult",
+    "UpdateResult",
+    "UpdatesOfSource",
     "VerificationLine",
     "WhatIf",
     "read_result",

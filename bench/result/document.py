@@ -14,6 +14,7 @@ from bench.result.history import SCHEMA_VERSION
 from bench.result.load import Comparison, FailureExample, GeneratorResult, SubsetResult, TrialResult
 from bench.result.shares import SharesResult
 from bench.result.traffic import TrafficResult
+from bench.result.update import UpdateResult
 
 
 class AnswerCause(Model):
@@ -153,6 +154,8 @@ class Result(Model):
     """None: no faults were injected."""
     capacity: CapacityResult | None = None
     """None: no capacity was searched for."""
+    update: UpdateResult | None = None
+    """None: the configuration did not change under load."""
     generator: GeneratorResult | None = None
     limits: tuple[LimitCheck, ...] = ()
     warnings: tuple[RunWarning, ...] = ()
