@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -46,6 +46,17 @@ def capacity(
         bool | None,
         typer.Option("--model/--no-model", help="Measure the cost model for `plan`; not with --quick."),
     ] = None,
+    curve: Annotated[
+        bool | None,
+        typer.Option("--curve/--no-curve", help="Latency at eight rates beyond the bound; not with --quick."),
+    ] = None,
+    scaling: Annotated[
+        str | None,
+        typer.Option(metavar="workers|replicas=1,2,4", help="Search again at sizes of the gateway; fit USL."),
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Measure the cost model by the full design: some three minutes.")
+    ] = False,
     key: Annotated[str | None, typer.Option(help="Key type of the certificates.")] = None,
     workers: Annotated[int | None, typer.Option(help="Locust worker processes.")] = None,
     out: Out = Path("reports"),
@@ -70,7 +81,10 @@ def capacity(
             p99_ms=p99,
             quick=quick,
             soak_s=soak,
-            with_model=not quick if model is None else model,
+            with_model=full or (not quick if model is None else model),
+            design="full" if full else "quick",
+            with_curve=not quick if curve is None else curve,
+            scaling=_sizes_of(scaling) if scaling is not None else None,
         )
         finished = find_capacity(loaded, options, console)
         raise typer.Exit(conclude(finished, console, exports))
@@ -113,6 +127,17 @@ def plan(
         page = write_plan(result, found, model, answer)
         console.say("\n".join([*plan_lines(answer, short=quiet), *([] if quiet else ["", f"page  {page}"])]))
         console.document({"plan": answer.model_dump(mode="json"), "page": str(page)})
+
+
+def _sizes_of(text: str) -> tuple[Literal["workers", "replicas"], tuple[int, ...]]:
+    """Read ``replicas=1,2,4``."""
+    over, _, sizes = text.partition("=")
+    parts = [part.strip() for part in sizes.split(",")]
+    if over not in {"workers", "replicas"} or not all(part.isdecimal() for part in parts):
+        raise InputError(
+            f"--scaling is {text!r}.", remedy="Give workers or replicas and sizes: --scaling replicas=1,2,4."
+        )
+    return "workers" if over == "workers" else "replicas", tuple(int(part) for part in parts)
 
 
 def _bytes_of(text: str) -> int:

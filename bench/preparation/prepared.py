@@ -168,6 +168,7 @@ class Prepared:
             ).concurrency,
             intercepts=proxy.role == "sidecar" and proxy.interception == "redirect",
             files=self._workload_files(name, material),
+            replica_of=proxy.replica_of,
             file_watches=config.file_watches,
             is_served=config.is_served,
         )
@@ -177,7 +178,7 @@ class Prepared:
     ) -> Callable[[ProxyConfig, Placement], Sequence[ConfigFile]]:
         """What makes the files of the proxy *name*, whatever becomes of its configuration."""
         options = RenderOptions(node_id=name)
-        if name == self.loaded.scenario.traffic.exit:
+        if name in self.loaded.scenario.inventory.replicas_of(self.loaded.scenario.traffic.exit):
             log = AccessLogOptions(variation.access_log) if variation.access_log is not None else None
             options = replace(
                 options,

@@ -126,7 +126,7 @@ def _of_capacity(result: Result, found: CapacityResult) -> Document:
         sections=(
             verification.verification(result),
             capacity.capacity(result),
-            capacity.cost_model(found.cost_models),
+            capacity.cost_model(found.cost_models, found.memory_models),
             context.warnings(result),
             context.fingerprint(result),
         ),

@@ -4,6 +4,7 @@ The face has what load processes import, too: the models, and what HTTP takes as
 `folder`, `overrides` and `servers` are asked by name, because they bring the Istio wing along.
 """
 
+from bench.scenario.containers import Resources
 from bench.scenario.http_text import body_fault, header_fault, target_fault
 from bench.scenario.mix import ALL_SUBSETS, Traffic
 from bench.scenario.models import CapacitySearch, Credential, Handshake, Scenario, resources_of
@@ -41,6 +42,7 @@ __all__ = [
     "Ramp",
     "Request",
     "RequestTls",
+    "Resources",
     "Scenario",
     "Schedule",
     "SizeShare",

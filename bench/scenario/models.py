@@ -271,7 +271,10 @@ class Scenario(_Written):
 
 def resources_of(scenario: Scenario, name: str, kind: str) -> Resources:
     """What the part *name* of a *kind* in ``RESOURCE_KINDS`` may use: its own limits, else its kind's."""
-    return scenario.resources.get(name) or scenario.resources.get(kind) or Resources()
+    proxy = scenario.inventory.proxies.get(name)
+    # A replica has the limits of what it is a replica of, unless it has its own.
+    whole = scenario.resources.get(proxy.replica_of or "") if proxy is not None else None
+    return scenario.resources.get(name) or whole or scenario.resources.get(kind) or Resources()
 
 
 def _list(names: Iterable[str]) -> str:

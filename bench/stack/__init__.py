@@ -15,6 +15,7 @@ from bench.stack.protocol import (
     ResourceLimits,
     Stack,
     StackSpec,
+    replicas_of,
 )
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "ResourceLimits",
     "Stack",
     "StackSpec",
+    "replicas_of",
 ]

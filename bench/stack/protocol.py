@@ -90,6 +90,8 @@ class ProxySpec:
     """Its listeners are found by the address that the client called: something must redirect to it."""
     files: Mapping[str, Path] = field(default_factory=dict)
     """Like ``StackSpec.files``, of this proxy alone: its workload's own certificate."""
+    replica_of: str | None = None
+    """The proxy that this is a further pod of."""
     is_served: bool = False
     """Whether its resources come from the control plane, and from files only its secrets."""
     file_watches: int = 0
@@ -180,6 +182,13 @@ class Component:
     """The file or folder of its configuration; holds no keys."""
     container: str | None = None
     """The id under which the Docker engine knows it."""
+    replica_of: str | None = None
+    """The proxy that this is a further pod of."""
+
+
+def replicas_of(components: Sequence[Component], name: str) -> tuple[Component, ...]:
+    """The part of this name and its replicas."""
+    return tuple(part for part in components if name in {part.name, part.replica_of})
 
 
 class ControlPlane(Protocol):
