@@ -197,7 +197,8 @@ def line(found: Measured, first: Measured) -> str:
     per = f"{each / 1e3:,.1f} kB" if found is not first else "–"
     return (
         f"{found.source:<10}{found.clusters:>9,}{found.endpoints:>10}{found.ready_s:>7.2f} s"
-        f"{found.cpu_s:>7.2f} s{found.memory / 1e6:>7,.0f} MB{per:>11}{found.written / 1e3:>8,.0f} kB{wire:>10}{control:>22}"
+        f"{found.cpu_s:>7.2f} s{found.memory / 1e6:>7,.0f} MB{per:>11}"
+        f"{found.written / 1e3:>8,.0f} kB{wire:>10}{control:>22}"
     )
 
 
