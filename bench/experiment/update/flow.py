@@ -197,7 +197,7 @@ class _Trial:
             config_source=self.source,
             schedule=Constant(arrival_rate=options.arrival_rate),
             # Changes that take longer than their spacing push the others back; the load ends with the last.
-            measure_s=seconds * 3,
+            measure_s=seconds * 6,
         )
         load = load_plan(scenario, plan, stack_target(stack, scenario), run_id)
         nodes = tuple(sorted({aim.node for aim in self.aims}))
