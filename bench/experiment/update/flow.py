@@ -104,6 +104,12 @@ def measure_updates(loaded: LoadedScenario, options: UpdateOptions, observer: Ob
             where=loaded.position("traffic"),
             remedy="Use a scenario whose subsets expect different nodes, such as scenarios/egress-mtls.",
         )
+    if len(scenario.inventory.replicas_of(scenario.traffic.exit)) > 1:
+        raise InputError(
+            "changes are written to one gateway, and this one has replicas.",
+            where=loaded.position("inventory", "proxies", scenario.traffic.exit),
+            remedy="Leave `replicas` out, or set it to 1.",
+        )
     for source in options.sources:
         options.backend.require_watches(prepared.file_watches(source, source))
     record = RunRecord.open(
