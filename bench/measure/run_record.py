@@ -26,6 +26,7 @@ from bench.result import (
     HandshakeResult,
     Result,
     RunWarning,
+    TlsLab,
     UpdateResult,
     VerificationLine,
     write_result,
@@ -56,6 +57,7 @@ class RunRecord:
     faults: FaultsResult | None = None
     capacity: CapacityResult | None = None
     update: UpdateResult | None = None
+    tls_lab: TlsLab | None = None
     warnings: list[RunWarning] = field(default_factory=list)
 
     @classmethod
@@ -88,6 +90,7 @@ class RunRecord:
             or (self.faults is not None and bool(self.faults.faults or self.faults.clean_runs))
             or (self.capacity is not None and bool(self.capacity.trials))
             or (self.update is not None and bool(self.update.sources))
+            or (self.tls_lab is not None and self.tls_lab.has_findings)
         )
 
     def add_trial(self, trial: Trial) -> None:
@@ -155,6 +158,7 @@ class RunRecord:
             faults=self.faults,
             capacity=self.capacity,
             update=self.update,
+            tls_lab=self.tls_lab,
             generator=generator,
             limits=check_limits(
                 scenario.limits.model_dump(),
