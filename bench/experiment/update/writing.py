@@ -44,6 +44,8 @@ class GatewayWriter:
     render: Render
     admin: Admin
     _texts: dict[str, str] = field(default_factory=dict)
+    _seen: int = 0
+    """Number of the control plane's last event that is known: a thousand changes make many."""
 
     def remember(self, config: ProxyConfig) -> None:
         """Note what the gateway was started with."""
@@ -62,14 +64,15 @@ class GatewayWriter:
         expected = list(self._expected(files))
         before = self._counters()
         plane = self.stack.control_plane()
-        known = max((each["number"] for each in plane.state().events), default=0) if plane is not None else 0
+        if plane is not None:
+            self._seen = max([self._seen, *(each["number"] for each in plane.state(self._seen).events)])
         wall_us, began = time.time_ns() // 1000, time.monotonic()
         self.stack.write_config(self.name, files)
         refused, taken = self._await(before, expected, began)
         accepted_us = None if refused else wall_us + round((taken - began) * 1e6)
         acknowledged = None
         if plane is not None:
-            answers = [each for each in plane.state(known).events if each["proxy"] == self.name]
+            answers = [each for each in plane.state(self._seen).events if each["proxy"] == self.name]
             last = [each["at"] for each in answers if each["what"] in {"ack", "nack"}]
             acknowledged = max(last) - began if last else None
             refused = next((self._nack(config, each) for each in answers if each["what"] == "nack"), refused)
