@@ -8,9 +8,10 @@ PEERS  := $(VENV)/.peers
 .DEFAULT_GOAL := help
 # Folders have these names, too: without .PHONY make would find nothing to do.
 .PHONY: help install check format test coverage fuzz bench docs lock clean conformance conformance-validation conformance-analyze \
-        conformance-explain generated-connections conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof \
+        conformance-explain conformance-init generated-connections conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof \
         benchmark-faults benchmark-handshake benchmark-ledger \
-        benchmark-ads benchmark-update benchmark-promises benchmark-kills benchmark-search benchmark-verdicts benchmark-limits
+        benchmark-ads benchmark-update benchmark-promises benchmark-scenarios benchmark-kills benchmark-search \
+        benchmark-verdicts benchmark-limits
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +64,9 @@ bench: $(READY) ## the main job: scenarios/egress-mtls, static against EDS, repo
 
 conformance-field: $(READY) ## try cases from the field on real Envoys, and hold check and explain against them (GOLDEN=DIR)
 	$(BIN)/python -m tests.conformance.field $(GOLDEN)
+
+conformance-init: $(READY) ## draft a scenario of each case, and run it for two seconds (GOLDEN=DIR, CASES="NAME…")
+	$(BIN)/python -m tests.conformance.init $(GOLDEN) $(CASES)
 
 conformance-explain: $(READY) ## try every route of recorded cases on real Envoys (GOLDEN=DIR)
 	$(BIN)/python -m tests.conformance.explain $(GOLDEN)
@@ -118,6 +122,9 @@ benchmark-ads: $(READY) ## start-up, size and changes by config source, 1 to 3,0
 
 benchmark-update: $(READY) ## changes under load for each config source: make benchmark-update CHANGES=1000
 	$(BIN)/egress-bench update --changes $(or $(CHANGES),1000) --spacing 0.1 --rate $(or $(RATE),200)
+
+benchmark-scenarios: $(READY) ## run every scenario of the library for two seconds (NAMES="canary tcp")
+	$(BIN)/python -m tests.benchmarks.library $(NAMES)
 
 benchmark-promises: $(READY) ## every promise of speed with what this machine needs: half a minute
 	$(BIN)/python -m tests.benchmarks.promises
