@@ -10,7 +10,8 @@ PEERS  := $(VENV)/.peers
 .PHONY: help install check format test coverage fuzz bench docs lock clean conformance conformance-validation conformance-analyze \
         conformance-explain generated-connections conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof \
         benchmark-faults benchmark-ledger \
-        benchmark-promises benchmark-kills benchmark-search benchmark-verdicts benchmark-limits
+        benchmark-promises benchmark-kills benchmark-search benchmark-verdicts benchmark-limits benchmark-model \
+        benchmark-repeatability
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +95,12 @@ benchmark-proof: $(READY) ## 2,000,000 requests, each id matched at every hop: a
 
 benchmark-search: $(READY) ## capacity searches on simulated targets: ours, Nighthawk's rules, bisection (about 2 minutes)
 	$(BIN)/python -m tests.benchmarks.search
+
+benchmark-repeatability: $(READY) ## ten searches in containers with a CPU quota: spread, and another quota foretold (SEARCHES=N)
+	$(BIN)/python -m tests.benchmarks.capacity_repeat --searches $(or $(SEARCHES),10)
+
+benchmark-model: $(READY) ## the cost model against ten mixes that were not fitted: CPU of gateway, sidecar and nodes
+	$(BIN)/python -m tests.benchmarks.cost_model
 
 benchmark-limits: $(READY) ## stacks that are constrained on purpose: is what limits them named right? (RECORD=DIR)
 	$(BIN)/python -m tests.benchmarks.limits $(if $(RECORD),--record $(RECORD))

@@ -273,7 +273,15 @@ def test_a_scenario_without_a_limit_on_times_is_refused_before_anything_starts(s
 
 @pytest.mark.parametrize(
     ("options", "named"),
-    [({"lowest": 0.0}, "above 0"), ({"lowest": 900.0, "highest": 100.0}, "below the lowest")],
+    [
+        ({"lowest": 0.0}, "above 0"),
+        ({"lowest": 900.0, "highest": 100.0}, "below the lowest"),
+        ({"highest": float("nan")}, "Give a finite rate above 0"),
+        ({"p99_ms": 0.0}, "--p99 is 0 ms"),
+        ({"p99_ms": float("nan")}, "--p99 is nan ms"),
+        ({"p99_ms": -3.0}, "above 0 milliseconds"),
+        ({"soak_s": float("nan")}, "a soak of nan s"),
+    ],
 )
 def test_a_range_that_is_none_is_refused(short, tmp_path, options, named):
     with pytest.raises(InputError, match=named):
