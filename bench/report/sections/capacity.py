@@ -239,7 +239,7 @@ def cost_model(models: Sequence[CostModel], memory: Sequence[MemoryModel] = ()) 
     lead = (
         "CPU seconds = base · seconds + request · requests + … , non-negative least squares over loads of a"
         " fixed design, relative errors; intervals of 95 % by a wild bootstrap. Terms that moved together"
-        " in all loads cannot be told apart and stand as one."
+        " in all loads cannot be separated and are shown as one."
     )
     if not models:
         return Section("cost-model", "Cost model", (Note("Not measured in this run."),), lead)
