@@ -12,6 +12,7 @@ from bench.cli.options import (
     DEFAULT_SCENARIO,
     AsJson,
     ConfigSourceName,
+    MeshMtls,
     Out,
     Quiet,
     ScenarioFolder,
@@ -59,6 +60,7 @@ def capacity(
     ] = False,
     key: Annotated[str | None, typer.Option(help="Key type of the certificates.")] = None,
     workers: Annotated[int | None, typer.Option(help="Locust worker processes.")] = None,
+    mesh_mtls: MeshMtls = False,
     out: Out = Path("reports"),
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -70,7 +72,7 @@ def capacity(
         from bench.scenario.load import load_scenario
         from bench.scenario.overrides import override
 
-        loaded = override(load_scenario(scenario), key=key, workers=workers)
+        loaded = override(load_scenario(scenario), key=key, workers=workers, mesh_mtls=mesh_mtls)
         options = CapacityOptions(
             out=out,
             command=as_typed(),
@@ -91,7 +93,9 @@ def capacity(
 
 
 def plan(
-    result: Annotated[Path, typer.Argument(metavar="RESULT", help="Result folder of `capacity`.")],
+    result: Annotated[
+        Path, typer.Argument(metavar="RESULT", help="Result folder of `capacity` or `handshake`.")
+    ],
     *,
     rate: Annotated[float, typer.Option(help="Requests per second of all pods together.")],
     new_connections: Annotated[
@@ -103,6 +107,9 @@ def plan(
     cpu_per_pod: Annotated[float, typer.Option(help="CPUs that a pod requests and is held to.")] = 2.0,
     headroom: Annotated[float, typer.Option(help="Share of them that stays free.")] = 0.3,
     zones: Annotated[int, typer.Option(help="Zones over which the pods are spread.")] = 1,
+    key: Annotated[
+        str | None, typer.Option(help="Key type, of a result of `handshake`; default: the dearest.")
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -114,7 +121,7 @@ def plan(
         from bench.result import PlanQuestion, read_result
 
         found = read_result(result)
-        model = gateway_model(found, where=str(result))
+        model = gateway_model(found, where=str(result), key=key)
         question = PlanQuestion(
             rate=rate,
             new_connections=new_connections,

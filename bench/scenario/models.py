@@ -22,7 +22,7 @@ from bench.scenario.nodes import Node
 from bench.scenario.requests import Expect, RequestHeaders, RequestPath
 from bench.scenario.traffic import Duration, Rate
 
-KeyType = Literal["rsa-4096", "rsa-2048", "ecdsa-p256"]
+KeyType = Literal["rsa-4096", "rsa-2048", "ecdsa-p256", "ecdsa-p384"]
 
 RESOURCE_KINDS = ("sidecar", "egress", "node", "generator")
 """Names under which ``resources`` speaks of all parts of a kind."""
