@@ -102,6 +102,13 @@ benchmark-proof: $(READY) ## 2,000,000 requests, each id matched at every hop: a
 benchmark-search: $(READY) ## capacity searches on simulated targets: ours, Nighthawk's rules, bisection (about 2 minutes)
 	$(BIN)/python -m tests.benchmarks.search
 
+.PHONY: benchmark-repeatability benchmark-model
+benchmark-repeatability: $(READY) ## ten searches in containers with a CPU quota: spread, and another quota foretold (SEARCHES=N)
+	$(BIN)/python -m tests.benchmarks.capacity_repeat --searches $(or $(SEARCHES),10)
+
+benchmark-model: $(READY) ## the cost model against ten mixes that were not fitted: CPU of gateway, sidecar and nodes
+	$(BIN)/python -m tests.benchmarks.cost_model
+
 benchmark-limits: $(READY) ## stacks that are constrained on purpose: is what limits them named right? (RECORD=DIR)
 	$(BIN)/python -m tests.benchmarks.limits $(if $(RECORD),--record $(RECORD))
 
