@@ -33,6 +33,7 @@ for command in (
     running.drive,
     running.faults,
     comparing.compare,
+    running.update,
     handshakes.handshake,
     sizing.capacity,
     sizing.plan,

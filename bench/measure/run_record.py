@@ -27,6 +27,7 @@ from bench.result import (
     Result,
     RunWarning,
     TlsLab,
+    UpdateResult,
     VariantsResult,
     VerificationLine,
     write_result,
@@ -57,6 +58,7 @@ class RunRecord:
     faults: FaultsResult | None = None
     capacity: CapacityResult | None = None
     variants: VariantsResult | None = None
+    update: UpdateResult | None = None
     tls_lab: TlsLab | None = None
     warnings: list[RunWarning] = field(default_factory=list)
 
@@ -89,6 +91,7 @@ class RunRecord:
             bool(self.trials)
             or (self.faults is not None and bool(self.faults.faults or self.faults.clean_runs))
             or (self.capacity is not None and bool(self.capacity.trials))
+            or (self.update is not None and bool(self.update.sources))
             or (self.tls_lab is not None and self.tls_lab.has_findings)
         )
 
@@ -157,6 +160,7 @@ class RunRecord:
             faults=self.faults,
             capacity=self.capacity,
             variants=self.variants,
+            update=self.update,
             tls_lab=self.tls_lab,
             generator=generator,
             limits=check_limits(
