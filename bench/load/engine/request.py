@@ -6,6 +6,7 @@ from os.path import commonprefix
 from typing import Any, Final
 
 from bench.errors import LoadError
+from bench.load.engine.bodies import Bodies
 from bench.load.engine.check import Check
 from bench.load.engine.http2 import message
 from bench.load.engine.template import Template
@@ -55,8 +56,8 @@ class PreparedKind:
         "tail",
     )
 
-    def __init__(self, plan: LoadPlan, kind: RequestKind) -> None:
-        self.check: Final = Check(plan, kind)
+    def __init__(self, plan: LoadPlan, kind: RequestKind, bodies: Bodies | None = None) -> None:
+        self.check: Final = Check(plan, kind, bodies)
         self.head, self.tail = (kind.body, b"") if kind.protocol == "bytes" else encode(plan, kind)
         self.fields: Final = _fields(plan, kind) if kind.protocol in ("http/2", "grpc") else []
         """Headers for HTTP/2; the name of the id's comes last."""

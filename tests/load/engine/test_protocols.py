@@ -8,6 +8,8 @@ from bench.analysis.histogram import Histogram
 from bench.certs.material import write_material
 from bench.errors import LoadError
 from bench.load import Expectation, RequestKind, Target, TargetTls
+from bench.load.engine.bodies import MOST_BYTES, Bodies
+from bench.load.engine.check import BodyCheck
 from bench.result.reasons import Reason, ReasonCode
 from bench.scenario import Closed, Connections
 from bench.stack import NodeBehaviour, NodeSpec, StackSpec
@@ -190,3 +192,30 @@ def test_http2_to_a_node_that_speaks_only_http1_fails_each_request_and_says_so(t
 
     assert sum(reasons.values()) == 6
     assert all(key.startswith(("protocol:not HTTP/2", "closed")) for key in reasons)
+
+
+def test_a_body_that_was_right_once_is_compared_and_one_that_is_not_equal_still_fails():
+    body, bodies = b"a" * 300_000, Bodies()
+    digests = {"n": hashlib.sha256(body).hexdigest()}
+
+    def verdict(*pieces, node="n"):
+        check = BodyCheck(None, None, digests, bodies)
+        for piece in pieces:
+            check.feed(piece)
+        return check.passed(node)
+
+    assert verdict(body[:100_000], body[100_000:])
+    assert bodies.known(frozenset(digests.values())) is not None
+    assert verdict(body[:70_000], body[70_000:])
+    for wrong in ((body[:-1],), (body, b"a"), (body[:-1], b"b"), (b"b", body[1:]), ()):
+        assert not verdict(*wrong)
+    assert verdict(b"anything", node="other")
+
+
+def test_no_more_bodies_are_remembered_than_there_is_room_for():
+    bodies, body = Bodies(), b"x" * (MOST_BYTES // 2 + 1)
+    bodies.remember("one", body)
+    bodies.remember("two", body)
+
+    assert bodies.known(frozenset({"one"})) is not None
+    assert bodies.known(frozenset({"two"})) is None
