@@ -2,12 +2,14 @@
 
 import hashlib
 
+import numpy as np
 import pytest
 
 from bench.analysis.histogram import Histogram
 from bench.certs.material import write_material
 from bench.errors import LoadError
 from bench.load import Expectation, RequestKind, Target, TargetTls
+from bench.load.engine import kinds_of
 from bench.load.engine.bodies import MOST_BYTES, Bodies
 from bench.load.engine.check import BodyCheck
 from bench.result.reasons import Reason, ReasonCode
@@ -131,13 +133,15 @@ def test_requests_to_several_targets_in_several_protocols_share_one_schedule(tar
 
 def test_a_closed_loop_keeps_the_mix_of_several_targets(target):
     plain = kind("plain", target("plain")).model_copy(update={"weight": 3.0})
-    outcome = run(plain, kind("https", target("https")), schedule=Closed(kind="closed"), duration_s=0.3)
+    kinds = (plain, kind("https", target("https")))
 
-    (many, none), (few, neither) = answered(outcome).values()
-    assert not none
-    assert not neither
-    assert few > 10
-    assert 2 < many / few < 4
+    outcome = run(*kinds, schedule=Closed(kind="closed"), duration_s=0.3)
+
+    (stage,) = outcome.stages
+    due = [part.counts.due for part in stage.subsets]
+    plan = plan_for(1, schedule=Closed(kind="closed")).model_copy(update={"requests": kinds})
+    assert due == np.bincount(kinds_of(plan, 0, sum(due)), minlength=2).tolist()
+    assert [count for count, _ in answered(outcome).values()] == due
 
 
 def test_a_node_that_is_not_expected_is_a_misroute_by_its_first_word(target):
