@@ -9,7 +9,7 @@ PEERS  := $(VENV)/.peers
 # Folders have these names, too: without .PHONY make would find nothing to do.
 .PHONY: help install check format test coverage fuzz bench docs lock clean conformance conformance-validation conformance-analyze \
         conformance-explain generated-connections conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof \
-        benchmark-faults benchmark-ledger \
+        benchmark-faults benchmark-handshake benchmark-ledger \
         benchmark-promises benchmark-kills benchmark-search benchmark-verdicts benchmark-limits
 
 help: ## print this help
@@ -43,9 +43,12 @@ SUITE := -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 test: check ## check, then all tests, with real Envoy and nginx (WORKERS=4)
 	$(BIN)/python $(SUITE) --durations 15
 
+# From Python 3.12 on the interpreter itself says which lines run, at a small cost.
+COVERAGE_CORE = $(shell $(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")')
+
 coverage: check ## as test, and which lines of bench/ nothing ran; fails below 90 %
 	$(BIN)/coverage erase
-	$(BIN)/coverage run $(SUITE)
+	COVERAGE_CORE=$(COVERAGE_CORE) $(BIN)/coverage run $(SUITE)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -103,6 +106,9 @@ benchmark-faults: $(READY) ## every fault named, 100 clean runs without an alarm
 
 benchmark-verdicts: $(READY) ## shipped scenarios beside two busy loops: they pass or prove nothing (RUNS=20, QUIET=N)
 	$(BIN)/python -m tests.benchmarks.verdicts --runs $(or $(RUNS),20) --quiet $(or $(QUIET),0)
+
+benchmark-handshake: $(READY) ## the TLS handshake lab in full, and what it must reach: about 20 minutes (RESULT=folder: read it)
+	$(BIN)/python -m tests.benchmarks.handshake $(if $(RESULT),--result $(RESULT))
 
 benchmark-ledger: $(READY) ## what the ledger costs by level: interleaved blocks on one stack, about 4 minutes
 	$(BIN)/python -m tests.benchmarks.ledger_cost

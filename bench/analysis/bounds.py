@@ -1,4 +1,4 @@
-"""How rare misroutes must be, given how many answers were looked at: one bound wherever it is shown."""
+"""Exact bounds of shares: how rare misroutes must be, what part of a load a replica got."""
 
 from __future__ import annotations
 
@@ -24,8 +24,26 @@ def misroute_upper_bound(misrouted: int, judged: int, *, confidence: float = CON
         return 1.0
     if not misrouted:
         return -math.expm1(math.log1p(-confidence) / judged)
-    # The quantile of the beta distribution. Here and not above, and not from scipy.stats, which has a
+    return _beta_quantile(confidence, misrouted + 1, judged - misrouted)
+
+
+def share_interval(count: int, whole: int, *, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Two-sided exact interval (Clopper-Pearson) of a share of which *count* of *whole* were seen.
+
+    Raises:
+        ValueError: the counts are no counts, or the confidence is none.
+    """
+    if not 0 <= count <= whole or not whole or not 0 < confidence < 1:
+        raise ValueError("count lies between 0 and whole, which is above 0; confidence between 0 and 1")
+    tail = (1 - confidence) / 2
+    low = _beta_quantile(tail, count, whole - count + 1) if count else 0.0
+    high = _beta_quantile(1 - tail, count + 1, whole - count) if count < whole else 1.0
+    return low, high
+
+
+def _beta_quantile(probability: float, a: float, b: float) -> float:
+    # Here and not above, and not from scipy.stats, which has a
     # better name for it: these imports take seconds, and a run that ends before its load needs none of them.
     from scipy.special import betaincinv  # noqa: PLC0415
 
-    return float(betaincinv(misrouted + 1, judged - misrouted, confidence))
+    return float(betaincinv(a, b, probability))

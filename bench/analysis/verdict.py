@@ -13,6 +13,7 @@ from typing import Literal
 from bench.analysis.capacity_verdict import outcome_of
 from bench.analysis.generator_health import GENERATOR_LIMITED
 from bench.analysis.ledger import summarise_ledger
+from bench.analysis.tls import judge_lab
 from bench.result import (
     CapacityResult,
     Counts,
@@ -21,6 +22,7 @@ from bench.result import (
     Result,
     SharesResult,
     SubsetResult,
+    TlsLab,
 )
 
 State = Literal[
@@ -78,9 +80,11 @@ def misrouted_anywhere(result: Result) -> int | None:
     Warm-ups and handshake trials are no part of the totals: a misroute there must not pass unseen.
     """
     searched = result.capacity.misrouted if result.capacity is not None else 0
+    if result.tls_lab is not None:
+        searched += result.tls_lab.misrouted
     total = whole(result)
     if total is None and not result.trials:
-        return searched if result.capacity is not None else None
+        return searched if result.capacity is not None or result.tls_lab is not None else None
     trials = sum(counts.misrouted for counts in _every_count(result))
     return max(trials, total.misrouted if total else 0) + searched
 
@@ -106,6 +110,8 @@ def judge(result: Result) -> Verdict:
         return _judge_aborted(result)
     if result.faults is not None:
         return _judge_faults(result.faults)
+    if result.tls_lab is not None and not result.trials:
+        return _judge_lab(result, result.tls_lab)
     return (
         # Beside steady trials a search is an answer among others, and no limit that they must meet.
         _judge_capacity(result, result.capacity)
@@ -120,6 +126,14 @@ def _judge_capacity(result: Result, found: CapacityResult) -> Verdict:
     if wrong := _wrong(result):
         return Verdict(_wrong_state(result), f"{'; '.join(wrong)}. {sentence}")
     return Verdict(state, sentence)
+
+
+def _judge_lab(result: Result, lab: TlsLab) -> Verdict:
+    """A cell below its oracle is an error of the measurement; a misroute is one of the path."""
+    fine, sentence = judge_lab(lab)
+    if wrong := _wrong(result):
+        return Verdict(_wrong_state(result), f"{'; '.join(wrong)}. {sentence}")
+    return Verdict("passed" if fine else "limit missed", sentence)
 
 
 def _judge_aborted(result: Result) -> Verdict:
@@ -216,7 +230,8 @@ def _wrong(result: Result) -> list[str]:
         wrong.append(f"{bodies:,} {'answer' if bodies == 1 else 'answers'} had a wrong body")
     wrong += [_divided(shares) for shares in result.shares if not shares.fits]
     total = whole(result)
-    measured_otherwise = result.faults is not None or (result.capacity is not None and not result.trials)
+    elsewhere = result.capacity is not None or result.tls_lab is not None
+    measured_otherwise = result.faults is not None or (elsewhere and not result.trials)
     if result.state == "complete" and not measured_otherwise and (total is None or total.answered == 0):
         wrong.append("no request was answered")
     return wrong

@@ -1,6 +1,7 @@
 """Certificates: an authority, what it issues, the deliberately wrong ones, and how they lie on disk."""
 
 from bench.certs.authority import Authority, named
+from bench.certs.chains import write_deep_client, write_short_lived_server
 from bench.certs.keys import KeysAhead, generate_keys
 from bench.certs.material import (
     SET_KEYS,
@@ -10,6 +11,8 @@ from bench.certs.material import (
     ServerNames,
     SetNames,
     Wrong,
+    rotate,
+    write_files,
     write_material,
 )
 from bench.certs.workloads import files_of
@@ -27,5 +30,9 @@ __all__ = [
     "files_of",
     "generate_keys",
     "named",
+    "rotate",
+    "write_deep_client",
+    "write_files",
     "write_material",
+    "write_short_lived_server",
 ]

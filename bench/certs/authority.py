@@ -14,7 +14,7 @@ from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from bench.certs.keys import KeyType, PrivateKey, generate_key, private_key_pem
@@ -97,21 +97,46 @@ class Authority:
         key: PrivateKey | None = None,
         key_type: KeyType = "ecdsa-p256",
         validity: Validity | None = None,
+        path_length: int | None = 0,
     ) -> Self:
-        """Make a self-signed root with *key*, or with a new key of *key_type*."""
+        """Make a self-signed root with *key*, or with a new key of *key_type*.
+
+        *path_length*: how many authorities may lie below it; None: any number.
+        """
         root_key = key if key is not None else generate_key(key_type)
         name = _name(common_name)
         identifier = x509.SubjectKeyIdentifier.from_public_key(root_key.public_key())
         builder = (
             _builder(name, name, root_key, validity)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
             .add_extension(_key_usage(signs_certificates=True), critical=True)
             .add_extension(identifier, critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False
             )
         )
-        return cls(Issued(builder.sign(root_key, hashes.SHA256()), root_key))
+        return cls(Issued(builder.sign(root_key, _digest_for(root_key)), root_key))
+
+    def issue_authority(self, common_name: str) -> Authority:
+        """Issue an authority below this one, with a P-256 key."""
+        root = self._issued
+        key = generate_key("ecdsa-p256")
+        above = root.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        builder = (
+            _builder(_name(common_name), root.certificate.subject, key, None)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_key_usage(signs_certificates=True), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(above), critical=False
+            )
+        )
+        return Authority(Issued(builder.sign(root.key, _digest_for(root.key)), key))
+
+    @property
+    def issued(self) -> Issued:
+        """Its certificate and key."""
+        return self._issued
 
     @property
     def certificate(self) -> x509.Certificate:
@@ -132,7 +157,9 @@ class Authority:
             .last_update(validity.begin)
             .next_update(validity.end)
         )
-        return builder.sign(self._issued.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        return builder.sign(self._issued.key, _digest_for(self._issued.key)).public_bytes(
+            serialization.Encoding.PEM
+        )
 
     def issue_server(
         self,
@@ -225,7 +252,14 @@ class Authority:
         )
         if sans:
             builder = builder.add_extension(x509.SubjectAlternativeName(sans), critical=False)
-        return Issued(builder.sign(root.key, hashes.SHA256()), key)
+        return Issued(builder.sign(root.key, _digest_for(root.key)), key)
+
+
+def _digest_for(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384:
+    """SHA-384 for P-384: TLS 1.3 knows that curve with no other digest (RFC 8446, section 4.2.3)."""
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP384R1):
+        return hashes.SHA384()
+    return hashes.SHA256()
 
 
 def _builder(

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-KeyType = Literal["rsa-4096", "rsa-2048", "ecdsa-p256"]
+KeyType = Literal["rsa-4096", "rsa-2048", "ecdsa-p256", "ecdsa-p384"]
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 KEY_TYPES: tuple[KeyType, ...] = get_args(KeyType)
@@ -23,7 +23,7 @@ def generate_key(key_type: KeyType) -> PrivateKey:
         return rsa.generate_private_key(public_exponent=65537, key_size=4096)
     if key_type == "rsa-2048":
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return ec.generate_private_key(ec.SECP256R1())
+    return ec.generate_private_key(ec.SECP384R1() if key_type == "ecdsa-p384" else ec.SECP256R1())
 
 
 def generate_keys(key_types: Sequence[KeyType]) -> list[PrivateKey]:

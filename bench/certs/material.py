@@ -315,6 +315,20 @@ def _write_servers(
         _write_pair(folder, f"server-{name}", issued)
 
 
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write *files* into *folder*, each by rename over what is there; keys are readable by the owner alone.
+
+    Raises:
+        StackError: one cannot be written.
+    """
+    with _write_errors_explained(folder):
+        for name, content in files.items():
+            fresh = folder / f"{name}.new"
+            fresh.unlink(missing_ok=True)
+            _write(fresh, content, 0o600 if name.endswith(".key") else 0o644)
+            fresh.replace(folder / name)
+
+
 def _write_own_set(
     material: Material, name: str, names: SetNames, now: datetime
 ) -> tuple[Authority, _Issuer]:

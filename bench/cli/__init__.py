@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import reading, resources, running, sizing, stacks
+from bench.cli import handshakes, reading, resources, running, sizing, stacks
 from bench.cli.parts import make_console
 from bench.errors import BenchError, InputError, StackError
 
@@ -31,6 +31,7 @@ for command in (
     resources.diff,
     running.drive,
     running.faults,
+    handshakes.handshake,
     sizing.capacity,
     sizing.plan,
     running.worker,

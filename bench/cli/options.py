@@ -59,6 +59,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print only the final lines.")]
 Stack = Annotated[StackKind, typer.Option("--stack", help="Where Envoy and nginx run.")]
 ScenarioFolder = Annotated[Path, typer.Argument(metavar="[SCENARIO]", help="Folder with a scenario.yaml.")]
+MeshMtls = Annotated[
+    bool,
+    typer.Option("--mesh-mtls", help="ISTIO_MUTUAL between sidecar and gateway, with workload certificates."),
+]
 LocustCsv = Annotated[
     Path | None,
     typer.Option(metavar="PREFIX", help="Locust's own CSV files; one set for each trial."),

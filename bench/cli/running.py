@@ -15,6 +15,7 @@ from bench.cli.options import (
     LedgerLevelName,
     LocustCsv,
     LocustHtml,
+    MeshMtls,
     Out,
     Quiet,
     ScenarioFolder,
@@ -67,6 +68,7 @@ def run(
     locust_html: LocustHtml = None,
     web_ui: WebUi = False,
     web_bind: WebBind = None,
+    mesh_mtls: MeshMtls = False,
     out: Out = Path("reports"),
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -82,7 +84,13 @@ def run(
         from bench.scenario.overrides import override
 
         loaded = override(
-            load_scenario(scenario), rate=rate, measure_s=measure, blocks=blocks, workers=workers, key=key
+            load_scenario(scenario),
+            rate=rate,
+            measure_s=measure,
+            blocks=blocks,
+            workers=workers,
+            key=key,
+            mesh_mtls=mesh_mtls,
         )
         locust_outputs = make_locust_outputs(
             locust_csv, locust_html, web_ui=web_ui, web_bind=web_bind, stack=stack
@@ -170,6 +178,7 @@ def faults(
         list[str] | None, typer.Option(help="Only this fault; may be given several times.")
     ] = None,
     key: Annotated[str, typer.Option(help="Key type of the certificates.")] = "ecdsa-p256",
+    mesh_mtls: MeshMtls = False,
     out: Out = Path("reports"),
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -181,7 +190,7 @@ def faults(
         from bench.scenario.load import load_scenario
         from bench.scenario.overrides import override
 
-        loaded = override(load_scenario(scenario), key=key)
+        loaded = override(load_scenario(scenario), key=key, mesh_mtls=mesh_mtls)
         options = FaultsOptions(
             out=out,
             command=as_typed(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,6 +12,7 @@ from bench.cli.options import (
     DEFAULT_SCENARIO,
     AsJson,
     ConfigSourceName,
+    MeshMtls,
     Out,
     Quiet,
     ScenarioFolder,
@@ -46,8 +47,20 @@ def capacity(
         bool | None,
         typer.Option("--model/--no-model", help="Measure the cost model for `plan`; not with --quick."),
     ] = None,
+    curve: Annotated[
+        bool | None,
+        typer.Option("--curve/--no-curve", help="Latency at eight rates beyond the bound; not with --quick."),
+    ] = None,
+    scaling: Annotated[
+        str | None,
+        typer.Option(metavar="workers|replicas=1,2,4", help="Search again at sizes of the gateway; fit USL."),
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Measure the cost model by the full design: some three minutes.")
+    ] = False,
     key: Annotated[str | None, typer.Option(help="Key type of the certificates.")] = None,
     workers: Annotated[int | None, typer.Option(help="Locust worker processes.")] = None,
+    mesh_mtls: MeshMtls = False,
     out: Out = Path("reports"),
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -59,7 +72,7 @@ def capacity(
         from bench.scenario.load import load_scenario
         from bench.scenario.overrides import override
 
-        loaded = override(load_scenario(scenario), key=key, workers=workers)
+        loaded = override(load_scenario(scenario), key=key, workers=workers, mesh_mtls=mesh_mtls)
         options = CapacityOptions(
             out=out,
             command=as_typed(),
@@ -70,14 +83,19 @@ def capacity(
             p99_ms=p99,
             quick=quick,
             soak_s=soak,
-            with_model=not quick if model is None else model,
+            with_model=full or (not quick if model is None else model),
+            design="full" if full else "quick",
+            with_curve=not quick if curve is None else curve,
+            scaling=_sizes_of(scaling) if scaling is not None else None,
         )
         finished = find_capacity(loaded, options, console)
         raise typer.Exit(conclude(finished, console, exports))
 
 
 def plan(
-    result: Annotated[Path, typer.Argument(metavar="RESULT", help="Result folder of `capacity`.")],
+    result: Annotated[
+        Path, typer.Argument(metavar="RESULT", help="Result folder of `capacity` or `handshake`.")
+    ],
     *,
     rate: Annotated[float, typer.Option(help="Requests per second of all pods together.")],
     new_connections: Annotated[
@@ -88,6 +106,9 @@ def plan(
     cpu_per_pod: Annotated[float, typer.Option(help="CPUs that a pod requests and is held to.")] = 2.0,
     headroom: Annotated[float, typer.Option(help="Share of them that stays free.")] = 0.3,
     zones: Annotated[int, typer.Option(help="Zones over which the pods are spread.")] = 1,
+    key: Annotated[
+        str | None, typer.Option(help="Key type, of a result of `handshake`; default: the dearest.")
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -99,7 +120,7 @@ def plan(
         from bench.result import PlanQuestion, read_result
 
         found = read_result(result)
-        model = gateway_model(found, where=str(result))
+        model = gateway_model(found, where=str(result), key=key)
         question = PlanQuestion(
             rate=rate,
             new_connections=new_connections,
@@ -113,6 +134,17 @@ def plan(
         page = write_plan(result, found, model, answer)
         console.say("\n".join([*plan_lines(answer, short=quiet), *([] if quiet else ["", f"page  {page}"])]))
         console.document({"plan": answer.model_dump(mode="json"), "page": str(page)})
+
+
+def _sizes_of(text: str) -> tuple[Literal["workers", "replicas"], tuple[int, ...]]:
+    """Read ``replicas=1,2,4``."""
+    over, _, sizes = text.partition("=")
+    parts = [part.strip() for part in sizes.split(",")]
+    if over not in {"workers", "replicas"} or not all(part.isdecimal() for part in parts):
+        raise InputError(
+            f"--scaling is {text!r}.", remedy="Give workers or replicas and sizes: --scaling replicas=1,2,4."
+        )
+    return "workers" if over == "workers" else "replicas", tuple(int(part) for part in parts)
 
 
 def _bytes_of(text: str) -> int:

@@ -45,7 +45,8 @@ def run(
     started_at = datetime.now(UTC)
     options.locust_outputs.check()
     if options.ledger == "full":
-        require_matchable(loaded.scenario.traffic)
+        traffic = loaded.scenario.traffic
+        require_matchable(traffic, len(loaded.scenario.inventory.replicas_of(traffic.exit)))
     observer.plan(_planned_s(loaded, options))
     observer.stage("translating the Istio resources", 1)
     prepared = prepare(loaded)

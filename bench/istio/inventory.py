@@ -5,9 +5,11 @@ The same form stands alone as ``inventory.yaml`` and as the part ``inventory`` o
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Iterable
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Semantics = Literal["istio-1.0", "current"]
 
@@ -29,6 +31,17 @@ class Proxy(_Written):
     locality: str = ""
     """``region/zone/subzone``; empty parts are unknown."""
     interception: Literal["redirect", "none"] = "redirect"
+    replicas: int = Field(default=1, ge=1, le=32)
+    """Of a gateway: so many pods of one Deployment. The further ones are called ``NAME-2`` and so
+    on, have the next free addresses, and are endpoints of the same Services."""
+    replica_of: str | None = Field(default=None, alias="replicaOf")
+    """Set where ``replicas`` makes further proxies; not to be written."""
+
+    @model_validator(mode="after")
+    def _only_gateways_are_several(self) -> Proxy:
+        if self.replicas > 1 and self.role != "gateway":
+            raise ValueError("replicas are of a gateway: each client has one sidecar")
+        return self
 
     @field_validator("interception", mode="before")
     @classmethod
@@ -95,3 +108,35 @@ class Inventory(_Written):
     """Which clusters a proxy gets. ``all``: those of the whole mesh, as istiod sends them. ``reachable``:
     only those that its own routes and listeners lead to. Requests go the same ways; the proxy takes less
     memory and, with EDS, far fewer of the file watches that a user may have."""
+
+    @field_validator("proxies")
+    @classmethod
+    def _with_replicas(cls, proxies: dict[str, Proxy]) -> dict[str, Proxy]:
+        found = dict(proxies)
+        for name, proxy in proxies.items():
+            for number in range(2, proxy.replicas + 1):
+                further = f"{name}-{number}"
+                known = found.get(further)
+                if known is not None and known.replica_of != name:
+                    raise ValueError(f"{name} has {proxy.replicas} replicas, and {further} is another proxy")
+                if known is None:
+                    own = {"ip": _next_free(proxy.ip, found.values()), "replicas": 1, "replica_of": name}
+                    found[further] = proxy.model_copy(update=own)
+        return found
+
+    def replicas_of(self, name: str) -> tuple[str, ...]:
+        """The proxy of this name and its replicas, itself first."""
+        return (name, *(each for each, proxy in self.proxies.items() if proxy.replica_of == name))
+
+
+def _next_free(ip: str, proxies: Iterable[Proxy]) -> str:
+    """The next address after *ip* that no proxy has.
+
+    Raises:
+        ValueError: it is no address.
+    """
+    taken = {proxy.ip for proxy in proxies}
+    address = ipaddress.ip_address(ip)
+    while str(address) in taken:
+        address += 1
+    return str(address)

@@ -52,17 +52,17 @@ def load_folder(path: Path) -> Resources:
 
 
 def require_istio(survey: Survey, where: str) -> None:
-    """Stop where no resource of Istio was found.
+    """Stop where no resource of Istio was found, and none can be hidden in what is unreadable.
 
     Raises:
         InputError: there is none.
     """
-    if not survey.has_istio:
+    if not survey.has_istio and not survey.unreadable:
         kinds = ", ".join(name for name, kind in KINDS.items() if kind.is_istio)
         raise InputError(
-            "there is no Istio resource in this folder.",
+            "there is no Istio resource here.",
             where=where,
-            remedy=f"Put YAML files with {kinds} there.",
+            remedy=f"Name YAML with {kinds}.",
         )
 
 

@@ -145,7 +145,7 @@ class Bookkeeper:
         sidecar = _proxy_book(topology.clients, topology.sidecar_clusters, before, after)
         gateway = None
         if topology.has_gateway:
-            gateway = _proxy_book((topology.gateway,), topology.gateway_clusters, before, after)
+            gateway = _proxy_book(topology.gateways, topology.gateway_clusters, before, after)
         passed = passed_on(load)
         return account_of_counters(
             Books(

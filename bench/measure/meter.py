@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
 from bench.errors import MeasurementError
 from bench.result import ComponentCost, LaneUse, MachineUse, MemoryUse
-from bench.stack import Component, Stack
+from bench.stack import Component, Stack, replicas_of
 from bench.telemetry import (
     Admin,
     Lane,
@@ -63,8 +64,18 @@ class Reading:
     """On the monotonic clock."""
     lanes: Mapping[str, tuple[Lane, ...]] = field(default_factory=dict)
     """Part -> the threads that its requests run on."""
+    replicas: Mapping[str, int] = field(default_factory=dict)
+    """Gateway, each replica by its name -> requests that it has sent on."""
     memory: Mapping[str, MemoryRoom] = field(default_factory=dict)
     """Of the parts that have a memory limit."""
+
+    def shares_until(self, later: Reading) -> dict[str, int]:
+        """Requests that each replica of the gateway has sent on between two readings."""
+        return {
+            name: count - self.replicas[name]
+            for name, count in later.replicas.items()
+            if count >= self.replicas.get(name, count + 1)
+        }
 
     def lanes_until(self, later: Reading) -> tuple[LaneUse, ...]:
         """How busy each worker was between two readings, as shares of the time; new ones are left out."""
@@ -145,8 +156,9 @@ class Meter:
     """Takes readings of one stack. Close it, or use it as a context manager."""
 
     def __init__(self, stack: Stack, gateway: str) -> None:
+        """Read *stack*; of the proxy *gateway* and its replicas the TLS counters, too."""
         self._parts = tuple(stack.components())
-        self._admin = Admin(_admin_url(stack.component(gateway)), name=gateway)
+        self._admins = [Admin(_admin_url(part), name=part.name) for part in replicas_of(self._parts, gateway)]
 
     def read(self) -> Reading:
         """Read everything once, which takes a few milliseconds.
@@ -173,13 +185,15 @@ class Meter:
         usage |= {name: read.usage for name, read in asked.items()}
         throttling |= {name: read.throttling for name, read in asked.items() if read.throttling is not None}
         machine = read_machine()
+        gateways = [admin.snapshot(_TLS_COUNTERS) for admin in self._admins]
         apart = sum(read.cpu_seconds for part in self._parts if part.container and (read := usage[part.name]))
         return Reading(
             wall_us,
             usage,
             throttling,
-            self._admin.snapshot(_TLS_COUNTERS),
+            _together(gateways),
             machine=machine,
+            replicas={each.proxy: _requests(each) for each in gateways},
             ours_s=cpu_seconds(os.getpid(), "this process") + apart,
             at_s=time.monotonic(),
             lanes={
@@ -202,7 +216,23 @@ class Meter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._admin.close()
+        for admin in self._admins:
+            admin.close()
+
+
+def _together(gateways: Sequence[Snapshot]) -> Snapshot:
+    """The counters of all replicas, added up: who was started anew lets sums fall, as one alone would."""
+    if len(gateways) == 1:
+        return gateways[0]
+    values: Counter[str] = Counter()
+    for each in gateways:
+        values.update(each.values)
+    first = gateways[0]
+    return Snapshot(first.proxy, values, first.taken_at, sum(each.uptime_s for each in gateways))
+
+
+def _requests(gateway: Snapshot) -> int:
+    return sum(value for name, value in gateway.values.items() if name.endswith(".upstream_rq_total"))
 
 
 def _cost(

@@ -167,12 +167,18 @@ class Matcher:
         )
 
 
-def require_matchable(traffic: Traffic) -> None:
+def require_matchable(traffic: Traffic, gateways: int = 1) -> None:
     """Say at once if the ids of this traffic cannot be known.
 
     Raises:
-        InputError: a closed loop of several workers leaves holes in the sequence that nobody can tell.
+        InputError: a closed loop of several workers leaves holes in the sequence that nobody can tell; or
+            there are several *gateways*, whose logs are not read as one.
     """
+    if gateways > 1:
+        raise InputError(
+            f"ids are matched along one gateway, and this one has {gateways} replicas.",
+            remedy="Use `--ledger counters`: the counters of all replicas add up.",
+        )
     unseen = [each.name for each in traffic.mix if not each.is_plain_http]
     if unseen:
         raise InputError(

@@ -26,6 +26,7 @@ from bench.result import (
     HandshakeResult,
     Result,
     RunWarning,
+    TlsLab,
     VerificationLine,
     write_result,
 )
@@ -54,6 +55,7 @@ class RunRecord:
     handshake: HandshakeResult | None = None
     faults: FaultsResult | None = None
     capacity: CapacityResult | None = None
+    tls_lab: TlsLab | None = None
     warnings: list[RunWarning] = field(default_factory=list)
 
     @classmethod
@@ -85,6 +87,7 @@ class RunRecord:
             bool(self.trials)
             or (self.faults is not None and bool(self.faults.faults or self.faults.clean_runs))
             or (self.capacity is not None and bool(self.capacity.trials))
+            or (self.tls_lab is not None and self.tls_lab.has_findings)
         )
 
     def add_trial(self, trial: Trial) -> None:
@@ -151,6 +154,7 @@ class RunRecord:
             handshake=self.handshake,
             faults=self.faults,
             capacity=self.capacity,
+            tls_lab=self.tls_lab,
             generator=generator,
             limits=check_limits(
                 scenario.limits.model_dump(),

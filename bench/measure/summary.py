@@ -192,7 +192,7 @@ def _lost(trial: Trial) -> Iterable[RunWarning]:
         yield RunWarning(
             code="worker-lost",
             message=f"{trial.result.name}: a load worker vanished: {worker}.",
-            advice="Its requests up to then are counted or stand as unsent; repeat the run.",
+            advice="Its requests up to then are counted, or count as unsent; repeat the run.",
         )
     if not trial.outcome.complete:
         yield RunWarning(

@@ -34,6 +34,8 @@ class Topology:
     sidecars: tuple[str, ...] = ()
     """All that clients drive; empty: ``sidecar`` alone."""
     has_gateway: bool = True
+    replicas: tuple[str, ...] = ()
+    """Further gateways that are replicas of ``gateway``: what they count adds up with it."""
 
     @property
     def clients(self) -> tuple[str, ...]:
@@ -41,9 +43,14 @@ class Topology:
         return self.sidecars or (self.sidecar,)
 
     @property
+    def gateways(self) -> tuple[str, ...]:
+        """The gateway and its replicas."""
+        return (self.gateway, *self.replicas)
+
+    @property
     def proxies(self) -> tuple[str, ...]:
         """All on the way, each once."""
-        return (*self.clients, self.gateway) if self.has_gateway else self.clients
+        return (*self.clients, *self.gateways) if self.has_gateway else self.clients
 
 
 def topology_of(prepared: Prepared, source: ConfigSource) -> Topology:
@@ -57,12 +64,13 @@ def topology_of(prepared: Prepared, source: ConfigSource) -> Topology:
     for config in exits:
         for cluster, addresses in _of_requests(config).items():
             behind.setdefault(cluster, set()).update(nodes[each] for each in addresses if each in nodes)
-    gateway_ip = scenario.inventory.proxies[traffic.gateway].ip if traffic.gateway is not None else None
+    gateways = scenario.inventory.replicas_of(traffic.gateway) if traffic.gateway is not None else ()
+    gateway_ips = {scenario.inventory.proxies[name].ip for name in gateways}
     to_gateway = [
         cluster
         for sidecar in sidecars
         for cluster, addresses in _of_requests(sidecar).items()
-        if any(ip == gateway_ip for ip, _ in addresses)
+        if any(ip in gateway_ips for ip, _ in addresses)
     ]
     return Topology(
         sidecar=traffic.client,
@@ -73,6 +81,7 @@ def topology_of(prepared: Prepared, source: ConfigSource) -> Topology:
         cluster_nodes={cluster: tuple(sorted(names)) for cluster, names in behind.items() if names},
         sidecars=traffic.senders,
         has_gateway=traffic.gateway is not None,
+        replicas=gateways[1:],
     )
 
 

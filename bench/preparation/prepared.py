@@ -24,12 +24,13 @@ from bench.preparation.virtual_addresses import virtual_addresses
 from bench.scenario import Scenario, resources_of
 from bench.scenario.folder import inventory_of
 from bench.scenario.load import LoadedScenario
-from bench.stack import GENERATOR, NodeSpec, NodeTls, ProxySpec, ResourceLimits, StackSpec
+from bench.stack import GENERATOR, NodeSpec, NodeTls, NodeTlsOptions, ProxySpec, ResourceLimits, StackSpec
 from bench.translate import (
     AccessLogOptions,
     ConfigSource,
     ProxyConfig,
     RenderOptions,
+    TlsVersion,
     TranslationWarning,
     render,
     translate,
@@ -48,6 +49,14 @@ class Variation:
     """Of the gateway towards the nodes."""
     max_session_keys: int | None = None
     """TLS sessions that the gateway keeps to resume with nodes; 0: none. None: one, Envoy's default."""
+    tls_version: TlsVersion | None = None
+    """The only TLS version that the gateway offers the nodes; None: as translated."""
+    presents_certificate: bool = True
+    """False: the gateway shows the nodes no certificate, and they demand none."""
+    concurrency: int | None = None
+    """Worker threads of the gateway; None: as the scenario's resources say."""
+    node_tls: NodeTlsOptions = field(default_factory=NodeTlsOptions)
+    """How the nodes speak TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +107,11 @@ class Prepared:
         """The specification of one stack of this scenario."""
         scenario = self.loaded.scenario
         proxies = scenario.inventory.proxies
+        chosen = variation or Variation()
         gateways_first = sorted(proxies, key=lambda proxy: proxies[proxy].role != "gateway")
         return StackSpec(
             name=name,
-            proxies=tuple(
-                self._proxy_spec(proxy, source, material, variation or Variation())
-                for proxy in gateways_first
-            ),
+            proxies=tuple(self._proxy_spec(proxy, source, material, chosen) for proxy in gateways_first),
             nodes=tuple(
                 NodeSpec(
                     name=node,
@@ -112,7 +119,8 @@ class Prepared:
                     behaviour=behaviour_of(spec),
                     also=spec.plays[1:],
                     page=spec.word(node),
-                    tls=self.node_tls(node, source),
+                    tls=_node_tls(self.node_tls(node, source), chosen),
+                    tls_options=chosen.node_tls,
                     certificates=material.of_set(spec.set),
                 )
                 for node, spec in scenario.nodes.items()
@@ -157,27 +165,32 @@ class Prepared:
         proxy = self.loaded.scenario.inventory.proxies[name]
         config = self.configs[name, source]
         options = RenderOptions(node_id=name)
-        if name == self.loaded.scenario.traffic.exit:
+        if name in self.loaded.scenario.inventory.replicas_of(self.loaded.scenario.traffic.exit):
             log = AccessLogOptions(variation.access_log) if variation.access_log is not None else None
             options = replace(
                 options,
                 access_log=log,
                 max_requests_per_connection=variation.max_requests_per_connection,
                 max_session_keys=variation.max_session_keys,
+                tls_versions=(variation.tls_version,) * 2 if variation.tls_version is not None else None,
+                presents_certificate=variation.presents_certificate,
             )
         elif name in self.loaded.scenario.traffic.senders and variation.sidecar_access_log is not None:
             options = replace(options, access_log=AccessLogOptions(variation.sidecar_access_log))
+        is_gateway = name == self.loaded.scenario.traffic.gateway
+        concurrency = resources_of(
+            self.loaded.scenario, name, "egress" if proxy.role == "gateway" else "sidecar"
+        ).concurrency
         return ProxySpec(
             name=name,
             role=_stack_role(proxy),
             ip=proxy.ip,
             listeners=config.listener_addresses,
             render=_renderer(config, options),
-            concurrency=resources_of(
-                self.loaded.scenario, name, "egress" if proxy.role == "gateway" else "sidecar"
-            ).concurrency,
+            concurrency=variation.concurrency or concurrency if is_gateway else concurrency,
             intercepts=proxy.role == "sidecar" and proxy.interception == "redirect",
             files=self._workload_files(name, material),
+            replica_of=proxy.replica_of,
             file_watches=config.file_watches,
             is_served=config.is_served,
         )
@@ -235,6 +248,10 @@ def _resource_limits(scenario: Scenario) -> dict[str, ResourceLimits]:
 
 def _stack_role(proxy: Proxy) -> Literal["sidecar", "egress"]:
     return "egress" if proxy.role == "gateway" else "sidecar"
+
+
+def _node_tls(spoken: NodeTls, variation: Variation) -> NodeTls:
+    return "simple" if spoken == "mutual" and not variation.presents_certificate else spoken
 
 
 def _renderer(config: ProxyConfig, options: RenderOptions) -> Callable[[Placement], Sequence[ConfigFile]]:

@@ -26,11 +26,13 @@ from bench.report.sections import (
     handshake,
     ledger,
     load,
+    tls_connections,
+    tls_lab,
     traffic,
     verification,
 )
 from bench.report.text import UNKNOWN, rate, seconds, version_number
-from bench.result import CapacityResult, Result, read_result
+from bench.result import CapacityResult, Result, TlsLab, read_result
 
 MANY_SUBSETS = 3
 """With more, the percentile plot shows the whole only."""
@@ -56,6 +58,8 @@ def build_document(folder: Path, result: Result) -> Document:
         return _of_faults(result)
     if result.capacity is not None and not result.trials:
         return _of_capacity(result, result.capacity)
+    if result.tls_lab is not None and not result.trials:
+        return _of_lab(result, result.tls_lab)
     blocks = compare_sources(result.comparisons)
     rows = _seconds(folder, result)
     return Document(
@@ -110,7 +114,25 @@ def _of_capacity(result: Result, found: CapacityResult) -> Document:
         sections=(
             verification.verification(result),
             capacity.capacity(result),
-            capacity.cost_model(found.cost_models),
+            capacity.cost_model(found.cost_models, found.memory_models),
+            context.warnings(result),
+            context.fingerprint(result),
+        ),
+    )
+
+
+def _of_lab(result: Result, lab: TlsLab) -> Document:
+    """The lab has loads of its own: no latency of the scenario's rate, no blocks."""
+    return Document(
+        title=f"{result.scenario}: what does a TLS handshake cost?",
+        description=result.description,
+        byline=_byline(result),
+        verdict=judge(result),
+        figures=tls_lab.lab_figures(lab),
+        answers=(),
+        sections=(
+            *((tls_lab.matrix(lab), tls_lab.clocks(lab)) if lab.cells else ()),
+            *tls_connections.connections(lab),
             context.warnings(result),
             context.fingerprint(result),
         ),

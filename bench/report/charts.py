@@ -56,7 +56,7 @@ def percentile_plot(curves: Sequence[Curve]) -> str | None:
             )
             axes.plot(nines[-1], times[-1], "o", color=colour, markersize=4)
         axes.set_yscale("log")
-        _time_axis(axes)
+        time_axis(axes)
         known = [0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999]
         ticks = [-np.log10(1 - q) for q in known]
         axes.set_xlim(0, deepest + 0.12)
@@ -82,7 +82,7 @@ def _nines(histogram: Histogram) -> tuple[np.ndarray, np.ndarray]:
     return nines, np.maximum(buckets.highest[kept], 1)
 
 
-def _time_axis(axes: Axes) -> None:
+def time_axis(axes: Axes) -> None:
     """Ticks at 1, 2, 5 of each decade, written as times."""
     low, high = axes.get_ylim()
     low, high = max(low, 0.8), max(high, 2.0)
@@ -135,7 +135,7 @@ def over_time(seconds: pd.DataFrame) -> str | None:
             start = end
         axes.set_xlim(0, start)
         axes.set_yscale("log")
-        _time_axis(axes)
+        time_axis(axes)
         low, high = axes.get_ylim()
         axes.set_ylim(low, high * (high / low) ** 0.16)
         for at_label, text in labels:

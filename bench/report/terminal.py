@@ -13,14 +13,16 @@ from bench.analysis.ledger import summarise_ledger
 from bench.analysis.part_costs import cpu_us_of_part, parts_of
 from bench.analysis.verdict import judge
 from bench.report.calls import call_rows, mark, stacks_of
-from bench.report.text import bound, micros, rate, with_unit
-from bench.result import HandshakeResult, Latency, Result, SubsetResult, VerificationLine
+from bench.report.text import UNKNOWN, bound, micros, rate, with_unit
+from bench.result import Estimate, HandshakeResult, Latency, Result, SubsetResult, TlsLab, VerificationLine
 from bench.units import format_count, format_micros
 
 WIDTH = 80
 _NBSP = "\N{NO-BREAK SPACE}"
 _NARROW = 10
 """Columns of a stack in the table of calls."""
+MOST_CELLS = 8
+"""Cells of the handshake lab on one screen; the report has all."""
 MOST_SUBSETS = 3
 """More lines of subsets than this do not fit one screen; those with losses come first."""
 
@@ -46,6 +48,7 @@ def summary_lines(result: Result, report: Path | None) -> list[str]:
     lines += _share_lines(result)
     lines += _fault_lines(result)
     lines += _capacity_lines(result)
+    lines += _lab_lines(result.tls_lab) if result.tls_lab is not None else []
     lines += _time_lines(result)
     lines += _cost_lines(result)
     lines += _source_lines(result)
@@ -115,6 +118,43 @@ def _time_lines(result: Result) -> list[str]:
             f"{name:<15}{latency.samples:>10,}" + "".join(f"{format_micros(value):>10}" for value in values)
         )
     return lines
+
+
+def _lab_lines(lab: TlsLab) -> list[str]:
+    """The lab's cells, as many as fit, and how far its predictions are off."""
+    lines = []
+    if lab.cells:
+        lines.append(f"{'handshake, µs':<42}{'Envoy p50':>10}{'CPU gateway':>14}{'CPU nodes':>14}")
+        for cell in lab.cells[:MOST_CELLS]:
+            name = f"{cell.key} {cell.tls_version.removeprefix('TLSv')} {cell.kind}"
+            name += "" if cell.client_certificate else ", no client cert."
+            time = micros(cell.handshake_us.value if cell.handshake_us is not None else None)
+            lines.append(
+                f"{name:<42}{time:>10}{_spread(cell.gateway_cpu_us):>14}{_spread(cell.node_cpu_us):>14}"
+            )
+        if len(lab.cells) > MOST_CELLS:
+            lines.append(f"… and {len(lab.cells) - MOST_CELLS} more cells in the report")
+        lines.append("")
+    off = [each.points_off for each in lab.reuse if each.points_off is not None]
+    if off:
+        lines.append(f"{'reuse':<15}{max(off):.1f} points off the prediction at most, {len(off)} settings")
+    errors = [abs(each.error) for each in lab.pools if each.error is not None]
+    if errors:
+        lines.append(f"{'handshakes/s':<15}{max(errors):.1%} off the law at most, {len(errors)} mixes")
+    for storm in lab.storms:
+        back = with_unit(storm.recovered_s, "s") if storm.recovered_s is not None else "not within the run"
+        lines.append(f"{'storm':<15}{storm.event}: p99 back after {back}, queue {storm.deepest_queue}")
+    if lab.mesh is not None and lab.mesh.sidecar_adds_us is not None:
+        adds = _spread(lab.mesh.sidecar_adds_us), _spread(lab.mesh.gateway_adds_us)
+        lines.append(f"{'mesh mTLS':<15}adds {adds[0]} µs at the sidecar, {adds[1]} µs at the gateway")
+    return [_cut(line) for line in lines] + ([""] if lines else [])
+
+
+def _spread(found: Estimate | None) -> str:
+    """A figure with its half-width."""
+    if found is None:
+        return UNKNOWN
+    return f"{micros(round(found.value))} ±{micros(round((found.high - found.low) / 2))}"
 
 
 def _cost_lines(result: Result) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from bench.result.base import Model
-from bench.result.cost import CostModel
+from bench.result.cost import CostModel, MemoryModel
 from bench.result.load import ComponentCost, MachineUse
 
 CapacityState = Literal["found", "at least", "generator-limited", "nothing good", "out of budget"]
@@ -100,6 +100,8 @@ class CapacityWindow(Model):
     rate: float
     duration_s: float
     sent: int
+    read_s: float | None = None
+    """Seconds between the readings of CPU and counters at both ends."""
     costs: tuple[ComponentCost, ...]
     generator_share: float | None
     """CPU seconds per second and load worker."""
@@ -117,6 +119,8 @@ class CapacityWindow(Model):
     """Proxy -> upstream connections that did not come about."""
     ports: dict[str, PortsTaken] = Field(default_factory=dict)
     """Proxy -> its local ports at the end."""
+    replica_requests: dict[str, int] = Field(default_factory=dict)
+    """Gateway, each replica by its name -> requests that it sent on in these seconds."""
     lanes: tuple[LaneUse, ...] = ()
     """Empty: this kernel does not tell."""
     memory: dict[str, MemoryUse] = Field(default_factory=dict)
@@ -127,11 +131,93 @@ class CapacityWindow(Model):
     reasons: dict[str, int] = Field(default_factory=dict)
     body_bytes: int = 0
     """Of each request."""
+    answer_bytes: int = 0
+    """Of each answer's body; 0: the nodes' own pages, whose cost is in that of a request."""
 
     @property
     def carried(self) -> int:
         """Requests that were under way in these seconds, as far as anybody counted them."""
         return max(self.sent, self.upstream_requests or 0)
+
+
+class ReplicaShare(Model):
+    """What one of several gateways carried."""
+
+    component: str
+    requests: int
+    share: float
+    low: float
+    high: float
+    """Exact interval of 95 % (Clopper and Pearson)."""
+
+
+class ReplicaSecond(Model):
+    """One second of load."""
+
+    due: int
+    lost: int
+    """Unsent, failed, misrouted or slower than the limit."""
+
+
+class CurvePoint(Model):
+    """Latency at one arrival rate, open loop."""
+
+    rate: float
+    """Requests/s."""
+    seconds: float
+    due: int
+    good: int
+    lost: int
+    """Unsent, failed, misrouted or slower than the limit."""
+    response_time_p50: int | None
+    response_time_p99: int | None
+    """Microseconds."""
+
+
+class ScalingPoint(Model):
+    """A search at one size."""
+
+    size: int
+    rate: float | None
+    """Lower bound, requests/s; None: no rate met the limit."""
+    limit: ConstraintCode | None
+    """What limited there; None: nothing was overloaded."""
+
+
+class ScalingResult(Model):
+    """The universal scalability law, fitted to the bounds."""
+
+    over: Literal["workers", "replicas"]
+    """Of the gateway."""
+    points: tuple[ScalingPoint, ...]
+    rate_of_one: float
+    """Requests/s."""
+    contention: float
+    """Share of the work that only one can do at a time."""
+    coherence: float
+    """What each pair costs the others."""
+    peak: float | None
+    """Size beyond which more makes less; None: there is none."""
+    worst_error: float
+    """Largest relative residual."""
+    foretold: dict[int, float]
+    """Size -> requests/s by the law, up to twice what was measured; nothing is foretold beyond."""
+
+
+class KilledReplica(Model):
+    """What it cost that one of several gateways ended under load."""
+
+    component: str
+    rate: float
+    """Requests/s; the others can carry them."""
+    killed_in: int
+    """Number of the second in which it ended, from 0."""
+    seconds: tuple[ReplicaSecond, ...]
+    lost: int
+    """From that second on."""
+    due: int
+    good_after_s: int | None
+    """Seconds from its end until all were good again; None: not until the load's end."""
 
 
 class Constraint(Model):
@@ -178,7 +264,15 @@ class CapacityResult(Model):
     """Designed loads behind the cost models."""
     constraints: tuple[Constraint, ...] = ()
     """What limits, the binding one first; empty: nothing was overloaded."""
+    replicas: tuple[ReplicaShare, ...] = ()
+    """Of several gateways; empty: there is one."""
+    killed: KilledReplica | None = None
+    curve: tuple[CurvePoint, ...] = ()
+    """Latency against arrival rate, in order of the rate; empty: not measured."""
+    scaling: ScalingResult | None = None
     cost_models: tuple[CostModel, ...] = ()
     """Of gateway, sidecar and nodes; empty: none was measured."""
+    memory_models: tuple[MemoryModel, ...] = ()
+    """Of every part; empty: none was measured."""
     gateway_alone: float | None = None
     """What the gateway would carry by its CPU if nothing else were in its way; None: unknown."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from bench.result.base import Model
 
 
@@ -49,6 +51,22 @@ class CostModel(Model):
     def term(self, name: str) -> CostTerm | None:
         """The term of this name; None: it was joined with another, or did not occur."""
         return next((term for term in self.terms if term.name == name), None)
+
+
+class MemoryModel(Model):
+    """Memory of one part: a base, and so much for each connection or cluster."""
+
+    part: str
+    """The component."""
+    each: Literal["connection", "cluster"]
+    """What the memory is for; a connection is one through the whole path, both ends of the part included."""
+    base_bytes: float
+    bytes_for_each: float
+    low: float
+    high: float
+    """Interval of 95 %."""
+    most: int
+    """As many were measured."""
 
 
 class PlanQuestion(Model):

@@ -13,6 +13,7 @@ from bench.result.handshake import HandshakeResult
 from bench.result.history import SCHEMA_VERSION
 from bench.result.load import Comparison, FailureExample, GeneratorResult, SubsetResult, TrialResult
 from bench.result.shares import SharesResult
+from bench.result.tls_lab import TlsLab
 from bench.result.traffic import TrafficResult
 
 
@@ -153,6 +154,8 @@ class Result(Model):
     """None: no faults were injected."""
     capacity: CapacityResult | None = None
     """None: no capacity was searched for."""
+    tls_lab: TlsLab | None = None
+    """None: it was not in the lab."""
     generator: GeneratorResult | None = None
     limits: tuple[LimitCheck, ...] = ()
     warnings: tuple[RunWarning, ...] = ()

@@ -4,9 +4,10 @@ The face has what load processes import, too: the models, and what HTTP takes as
 `folder`, `overrides` and `servers` are asked by name, because they bring the Istio wing along.
 """
 
+from bench.scenario.containers import Resources
 from bench.scenario.http_text import body_fault, header_fault, target_fault
 from bench.scenario.mix import ALL_SUBSETS, Traffic
-from bench.scenario.models import CapacitySearch, Credential, Handshake, Scenario, resources_of
+from bench.scenario.models import CapacitySearch, Credential, Handshake, KeyType, Scenario, resources_of
 from bench.scenario.nodes import DelayShare, Fault, Node, SizeShare
 from bench.scenario.requests import Expect, MixedRequest, Protocol, Request, RequestTls
 from bench.scenario.traffic import (
@@ -34,6 +35,7 @@ __all__ = [
     "Fault",
     "Handshake",
     "Jitter",
+    "KeyType",
     "MixedRequest",
     "Node",
     "Poisson",
@@ -41,6 +43,7 @@ __all__ = [
     "Ramp",
     "Request",
     "RequestTls",
+    "Resources",
     "Scenario",
     "Schedule",
     "SizeShare",

@@ -18,7 +18,7 @@ def header_fault(name: str, value: str) -> str | None:
         return f"{name!r} is not a header's name: letters, digits and hyphens"
     if not _VALUE.fullmatch(value):
         wrong = next(character for character in value if not _VALUE.fullmatch(character))
-        return f"header {name}: {wrong!r} cannot stand in a header's value; encode it"
+        return f"header {name}: {wrong!r} is not allowed in a header's value; encode it"
     return None
 
 
@@ -27,7 +27,7 @@ def target_fault(target: str) -> str | None:
     if _TARGET.fullmatch(target):
         return None
     wrong = next((character for character in target if not _TARGET.fullmatch(character)), "")
-    return f"{wrong!r} cannot stand in a path; percent-encode it"
+    return f"{wrong!r} is not allowed in a path; percent-encode it"
 
 
 def body_fault(headers: Iterable[tuple[str, str]], body: str | bytes) -> str | None:
@@ -38,7 +38,7 @@ def body_fault(headers: Iterable[tuple[str, str]], body: str | bytes) -> str | N
     try:
         length = len(body.encode() if isinstance(body, str) else body)
     except UnicodeEncodeError as error:
-        return f"{error.object[error.start : error.end]!r} cannot stand in a body"
+        return f"{error.object[error.start : error.end]!r} is not allowed in a body"
     for name, value in headers:
         match name.lower():
             case "content-length" if not _NUMBER.fullmatch(value.strip()) or int(value) != length:

@@ -22,7 +22,7 @@ from bench.scenario.nodes import Node
 from bench.scenario.requests import Expect, RequestHeaders, RequestPath
 from bench.scenario.traffic import Duration, Rate
 
-KeyType = Literal["rsa-4096", "rsa-2048", "ecdsa-p256"]
+KeyType = Literal["rsa-4096", "rsa-2048", "ecdsa-p256", "ecdsa-p384"]
 
 RESOURCE_KINDS = ("sidecar", "egress", "node", "generator")
 """Names under which ``resources`` speaks of all parts of a kind."""
@@ -271,7 +271,10 @@ class Scenario(_Written):
 
 def resources_of(scenario: Scenario, name: str, kind: str) -> Resources:
     """What the part *name* of a *kind* in ``RESOURCE_KINDS`` may use: its own limits, else its kind's."""
-    return scenario.resources.get(name) or scenario.resources.get(kind) or Resources()
+    proxy = scenario.inventory.proxies.get(name)
+    # A replica has the limits of what it is a replica of, unless it has its own.
+    whole = scenario.resources.get(proxy.replica_of or "") if proxy is not None else None
+    return scenario.resources.get(name) or whole or scenario.resources.get(kind) or Resources()
 
 
 def _list(names: Iterable[str]) -> str:

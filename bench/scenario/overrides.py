@@ -8,6 +8,7 @@ from typing import Any
 from bench.errors import InputError
 from bench.istio.decode import decode
 from bench.scenario.load import LoadedScenario
+from bench.scenario.mesh_mtls import with_mesh_mtls
 from bench.scenario.models import Scenario
 
 
@@ -19,6 +20,7 @@ def override(
     blocks: int | None = None,
     workers: int | None = None,
     key: str | None = None,
+    mesh_mtls: bool = False,
 ) -> LoadedScenario:
     """The scenario with every value that is given in place of its own.
 
@@ -29,9 +31,10 @@ def override(
         blocks: blocks of a static and an eds trial each.
         workers: Locust worker processes.
         key: key type of the certificates.
+        mesh_mtls: speak ISTIO_MUTUAL between sidecar and gateway.
 
     Raises:
-        InputError: a value is not possible; it names the option.
+        InputError: a value is not possible; it names the option. Or the first hop cannot be secured.
     """
     data = loaded.scenario.model_dump()
     traffic: dict[str, Any] = data["traffic"]
@@ -49,7 +52,8 @@ def override(
         data["tls"]["key"] = key
     decoded = decode(Scenario, data, ())
     if isinstance(decoded, Scenario):
-        return replace(loaded, scenario=decoded)
+        changed = replace(loaded, scenario=decoded)
+        return with_mesh_mtls(changed) if mesh_mtls else changed
     fault = decoded[0] if isinstance(decoded, list) else None
     field = str(fault.path[-1]) if fault is not None and fault.path else ""
     raise InputError(

@@ -11,10 +11,12 @@ from bench.stack.protocol import (
     NodeProtocol,
     NodeSpec,
     NodeTls,
+    NodeTlsOptions,
     ProxySpec,
     ResourceLimits,
     Stack,
     StackSpec,
+    replicas_of,
 )
 
 __all__ = [
@@ -29,8 +31,10 @@ __all__ = [
     "NodeProtocol",
     "NodeSpec",
     "NodeTls",
+    "NodeTlsOptions",
     "ProxySpec",
     "ResourceLimits",
     "Stack",
     "StackSpec",
+    "replicas_of",
 ]

@@ -51,6 +51,24 @@ PLAIN_NODE = NodeBehaviour()
 
 
 @dataclass(frozen=True, slots=True)
+class NodeTlsOptions:
+    """How a node speaks TLS, beside whether. The defaults are those of an nginx that nobody tuned."""
+
+    versions: tuple[str, ...] = ("TLSv1.2", "TLSv1.3")
+    curves: str | None = None
+    """Groups of the key exchange as OpenSSL names them, such as ``X25519:prime256v1``; None: its own."""
+    tickets: bool = True
+    """Whether clients are given session tickets."""
+    ticket_key: str | None = None
+    """Name of a file beside the certificates that holds the key of the tickets (80 bytes); nodes with the
+    same one resume each other's sessions. None: each start, and each reload, makes a key of its own."""
+    session_cache: bool = False
+    """Whether sessions are kept at the node, too, and found by their id."""
+    verify_depth: int = 10
+    """Longest chain of a client's certificate, in authorities."""
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSpec:
     """One server that stands in for endpoints, by default nginx behind mutual TLS."""
 
@@ -65,6 +83,7 @@ class NodeSpec:
     """Further endpoint addresses, or names that are resolved, that it stands in for."""
     certificates: Path | None = None
     """Folder with its own ``ca.crt``, ``server.crt`` and ``server.key``; None: those of the stack."""
+    tls_options: NodeTlsOptions = NodeTlsOptions()
 
     @property
     def every(self) -> tuple[Address, ...]:
@@ -90,6 +109,8 @@ class ProxySpec:
     """Its listeners are found by the address that the client called: something must redirect to it."""
     files: Mapping[str, Path] = field(default_factory=dict)
     """Like ``StackSpec.files``, of this proxy alone: its workload's own certificate."""
+    replica_of: str | None = None
+    """The proxy that this is a further pod of."""
     is_served: bool = False
     """Whether its resources come from the control plane, and from files only its secrets."""
     file_watches: int = 0
@@ -180,6 +201,13 @@ class Component:
     """The file or folder of its configuration; holds no keys."""
     container: str | None = None
     """The id under which the Docker engine knows it."""
+    replica_of: str | None = None
+    """The proxy that this is a further pod of."""
+
+
+def replicas_of(components: Sequence[Component], name: str) -> tuple[Component, ...]:
+    """The part of this name and its replicas."""
+    return tuple(part for part in components if name in {part.name, part.replica_of})
 
 
 class ControlPlane(Protocol):

@@ -9,6 +9,7 @@ from bench.telemetry.access_log import (
     wait_until_flushed,
 )
 from bench.telemetry.admin import Admin, Snapshot, difference, total
+from bench.telemetry.connection_times import CONNECTION_FIELDS, ConnectionEntry, read_connections
 from bench.telemetry.containers import (
     MemoryRoom,
     Throttling,
@@ -16,6 +17,7 @@ from bench.telemetry.containers import (
     read_memory_room,
     read_throttling,
 )
+from bench.telemetry.crypto_speed import OpensslSpeed, openssl_speed, openssl_version
 from bench.telemetry.handshake import GATEWAY_FIELDS, collect_handshakes
 from bench.telemetry.lanes import Lane, read_lanes
 from bench.telemetry.local_ports import PortUse, read_port_use
@@ -24,8 +26,10 @@ from bench.telemetry.memory import MemorySampler
 from bench.telemetry.usage import Usage, cpu_seconds, read_usage
 
 __all__ = [
+    "CONNECTION_FIELDS",
     "GATEWAY_FIELDS",
     "Admin",
+    "ConnectionEntry",
     "EnvoyEntry",
     "Lane",
     "LogMark",
@@ -33,6 +37,7 @@ __all__ = [
     "MemoryRoom",
     "MemorySampler",
     "NodeEntry",
+    "OpensslSpeed",
     "PortUse",
     "Snapshot",
     "Throttling",
@@ -40,6 +45,9 @@ __all__ = [
     "collect_handshakes",
     "cpu_seconds",
     "difference",
+    "openssl_speed",
+    "openssl_version",
+    "read_connections",
     "read_containers",
     "read_envoy_log",
     "read_lanes",

@@ -8,8 +8,8 @@ from bench.placement import Address, ConfigFile, Placement
 from bench.translate.cluster.connection_pool import HTTP_OPTIONS
 from bench.translate.cluster.load_balancer import DYNAMIC_TYPE
 from bench.translate.config import CONFIG_SOURCES, ConfigSource, ProxyConfig, TlsMaterial
-from bench.translate.files.options import AccessLogOptions, RenderOptions
-from bench.translate.files.render import ADS_FOLDER, TYPE_URLS, render, render_endpoints
+from bench.translate.files.options import AccessLogOptions, RenderOptions, TlsVersion
+from bench.translate.files.render import ADS_FOLDER, BOOTSTRAP_FILE, TYPE_URLS, render, render_endpoints
 from bench.translate.files.validation_bootstrap import render_validation_bootstrap
 from bench.translate.messages import to_plain, unpack, variant
 from bench.translate.names import VIRTUAL_OUTBOUND
@@ -23,6 +23,7 @@ from bench.translate.wire import to_wire
 
 __all__ = [
     "ADS_FOLDER",
+    "BOOTSTRAP_FILE",
     "CONFIG_SOURCES",
     "DYNAMIC_TYPE",
     "HTTP_OPTIONS",
@@ -40,6 +41,7 @@ __all__ = [
     "RefusedError",
     "RenderOptions",
     "TlsMaterial",
+    "TlsVersion",
     "TranslationWarning",
     "message_field",
     "reachable_clusters",

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.analysis.compare import compare_sources, comparisons_of
-from bench.result import Comparison, ComponentCost, Latency, SubsetResult, TrialResult
+from bench.result import Comparison, ComponentCost, Latency
+from tests.support.results import subset_result, trial_result
 
 
 def of(static, eds):
@@ -83,31 +84,12 @@ def test_a_median_of_zero_has_no_ratio():
 
 
 def a_trial(source, block, p50, cpu=(50.0,), experiment="steady"):
-    empty = Latency(samples=0)
-    total = SubsetResult(
-        name="all",
-        due=0,
-        sent=0,
-        answered=0,
-        unsent=0,
-        failed=0,
-        misrouted=0,
-        response_time=Latency(samples=100, p50=p50),
-        service_time=empty,
-        lag=empty,
-    )
-    return TrialResult(
-        name=f"{block} {source}",
+    return trial_result(
+        f"{block} {source}",
         experiment=experiment,
         config_source=source,
         block=block,
-        position=1,
-        started_at="2026-11-24T05:06:07+00:00",
-        duration_s=1,
-        arrival_rate=1,
-        achieved_rate=1,
-        subsets=(),
-        total=total,
+        total=subset_result(response_time=Latency(samples=100, p50=p50)),
         costs=tuple(
             ComponentCost(
                 component=f"egress {number}",

@@ -13,36 +13,12 @@ from bench.analysis.part_costs import (
     peak,
     total,
 )
-from bench.result import ComponentCost, Latency, SubsetResult, TrialResult
-
-EMPTY = Latency(samples=0)
+from bench.result import ComponentCost
+from tests.support.results import trial_result
 
 
 def a_trial(*costs):
-    nothing = SubsetResult(
-        name="all",
-        due=0,
-        sent=0,
-        answered=0,
-        unsent=0,
-        failed=0,
-        misrouted=0,
-        response_time=EMPTY,
-        service_time=EMPTY,
-        lag=EMPTY,
-    )
-    return TrialResult(
-        name="t",
-        experiment="steady",
-        config_source="static",
-        block=1,
-        position=1,
-        started_at="2026-01-01T00:00:00+00:00",
-        duration_s=1,
-        arrival_rate=1,
-        achieved_rate=1,
-        subsets=(),
-        total=nothing,
+    return trial_result(
         costs=tuple(
             ComponentCost(
                 component=name, role=role, cpu_seconds=None, cpu_us_per_request=cpu, memory_bytes=memory

@@ -4,24 +4,12 @@ import pytest
 
 from bench.analysis.limits import check_limits
 from bench.analysis.silent_changes import connections_per_1000, judge_connections, judge_retries, retried
-from bench.result import Book, Cause, Latency, LedgerBook, LedgerResult, SubsetResult, TrialResult
-
-NONE = Latency(samples=0)
+from bench.result import Book, Cause, LedgerBook, LedgerResult
+from tests.support.results import subset_result, trial_result
 
 
 def total(sent=1_000):
-    return SubsetResult(
-        name="all",
-        due=sent,
-        sent=sent,
-        answered=sent,
-        unsent=0,
-        failed=0,
-        misrouted=0,
-        response_time=NONE,
-        service_time=NONE,
-        lag=NONE,
-    )
+    return subset_result(requests=sent)
 
 
 def book(kind, retries=0, state="balanced"):
@@ -38,19 +26,8 @@ def book(kind, retries=0, state="balanced"):
 
 def a_trial(*, sidecar=0, gateway=0, opened=0, state="balanced", ledger=True):
     books = (book(Book.SIDECAR_ROUTING, sidecar), book(Book.GATEWAY_ROUTING, gateway, state))
-    return TrialResult(
-        name="1: static",
-        experiment="steady",
-        config_source="static",
-        block=1,
-        position=1,
-        started_at="2026-01-01T00:00:00+00:00",
-        duration_s=1,
-        arrival_rate=1_000,
-        achieved_rate=1_000,
-        subsets=(),
-        total=total(),
-        costs=(),
+    return trial_result(
+        requests=1_000,
         new_upstream_connections=opened,
         handshakes=opened,
         ledger=LedgerResult(level="counters", books=books, requests=1_200) if ledger else None,

@@ -183,6 +183,17 @@ def test_files_that_cannot_be_read_are_findings_with_code_2_and_stop_explain(
         explain_folder(tmp_path, "http://a.test/")
 
 
+@pytest.mark.parametrize("text", ["a: [1\nb: }", "apiVersion: v1\nkind: [1\nb: }"])
+def test_a_file_of_broken_yaml_alone_is_told_with_its_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "all.yaml").write_text(text)
+    report = check_sources([tmp_path / "all.yaml"])
+
+    (found,) = report.findings
+    assert (found.code, found.position.file) == ("EB0012", str(tmp_path / "all.yaml"))
+    assert "not valid YAML" in found.reason
+    assert exit_code(report) == 2
+
+
 def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
         check_folder(tmp_path / "gone")

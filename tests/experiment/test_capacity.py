@@ -92,7 +92,7 @@ class Search:
             self.stacks.append(FakeStack(spec, folder=self.out.parent / "stacks"))
             return self.stacks[-1]
 
-        backend = Backend("fake", make_stack, lambda stack: SimpleNamespace(), dict)
+        backend = Backend("fake", make_stack, lambda stack: SimpleNamespace(folder=self.folder_of_node), dict)
         instruments = Instruments(
             clock=lambda: 1.0,
             run_load=self.generator,
@@ -111,6 +111,12 @@ class Search:
             read_pressure=lambda stack: {"egress": Pressure(1, 0, (16,))},
             rest=lambda seconds: None,
         )
+
+    def folder_of_node(self, node):
+        """Stands for the faults' ``folder``."""
+        folder = self.out.parent / "nodes" / node
+        (folder / "html").mkdir(parents=True, exist_ok=True)
+        return folder
 
     @property
     def kept(self):
@@ -194,9 +200,18 @@ def test_a_cost_model_that_cannot_be_fitted_costs_the_search_nothing(short, tmp_
 
     result = search.run().result
 
-    assert [warning.code for warning in result.warnings] == ["no-cost-model"] * 3
+    assert [warning.code for warning in result.warnings] == [*["no-cost-model"] * 3, "no-memory-model"]
     assert result.capacity.lower is not None
-    assert {window.body_bytes for window in result.capacity.cost_windows} == {0, 4_096, 16_384}
+    windows = result.capacity.cost_windows
+    assert {(w.body_bytes, w.answer_bytes) for w in windows} >= {
+        (0, 0),
+        (16_384, 0),
+        (0, 16_384),
+        (0, 32_768),
+    }
+    asked = {kind.path for plan in search.generator.plans for kind in plan.requests}
+    assert asked == {"/", "/bench-4096.html", "/bench-16384.html", "/bench-32768.html"}
+    assert (search.folder_of_node("nginx01") / "html" / "bench-16384.html").stat().st_size == 16_384
     assert [stack.spec.name for stack in search.stacks] == ["static", "cost-full", "cost-resumed"]
     assert all(stack.calls[-1] == "stop" for stack in search.stacks)
 

@@ -8,9 +8,10 @@ from bench.experiment.handshake.reading import handshake_result, judge_mode
 from bench.load import Generator, LoadOutcome
 from bench.measure.meter import UpstreamTls
 from bench.measure.trial_result import StackReadings, Trial
-from bench.result import ComponentCost, Latency, SubsetResult, TrialResult
+from bench.result import ComponentCost
 from bench.scenario.models import Handshake
 from bench.telemetry.access_log import EnvoyEntry
+from tests.support.results import trial_result
 
 MEASURED_FROM = 1_000_000
 
@@ -33,33 +34,12 @@ def an_entry(number, *, handshake_us=9_000, at=2_000_000, connection=None):
 
 
 def a_trial(*, egress=5_000.0, node=2_600.0, sent=10, connections=10):
-    nothing = Latency(samples=0)
-    total = SubsetResult(
-        name="all",
-        due=sent,
-        sent=sent,
-        answered=sent,
-        unsent=0,
-        failed=0,
-        misrouted=0,
-        response_time=nothing,
-        service_time=nothing,
-        lag=nothing,
-    )
     parts = (("egress", "egress", egress), ("nginx01", "node", node), ("nginx02", "node", node))
     return Trial(
-        result=TrialResult(
-            name="full",
+        result=trial_result(
+            "full",
             experiment="handshake",
-            config_source="static",
-            block=1,
-            position=1,
-            started_at="",
-            duration_s=1,
-            arrival_rate=sent,
-            achieved_rate=sent,
-            subsets=(),
-            total=total,
+            requests=sent,
             costs=tuple(
                 ComponentCost(
                     component=name, role=role, cpu_seconds=None, cpu_us_per_request=cpu, memory_bytes=None

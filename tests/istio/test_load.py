@@ -275,7 +275,7 @@ def test_a_folder_without_istio_yaml_is_refused(tmp_path: Path, content: str | N
     if content is not None:
         (tmp_path / "a.yaml").write_text(content)
 
-    with pytest.raises(InputError, match="there is no Istio resource in this folder"):
+    with pytest.raises(InputError, match="there is no Istio resource here"):
         load_folder(tmp_path)
 
 

@@ -7,9 +7,10 @@ import pytest
 from bench.analysis.verdict import judge
 from bench.measure.shares import expected_shares, judge_shares
 from bench.report.terminal import summary_lines
-from bench.result import Latency, SubsetResult, read_result
+from bench.result import read_result
 from bench.scenario.load import load_scenario
 from tests.report.synthetic import make_run
+from tests.support.results import subset_result
 
 SCENARIO = """
 name: canary
@@ -90,21 +91,7 @@ def scenario(folder, expect, route=WEIGHTED):
 
 
 def answers(**by_node):
-    count = sum(by_node.values())
-    none = Latency(samples=0)
-    return SubsetResult(
-        name="api",
-        due=count,
-        sent=count,
-        answered=count,
-        unsent=0,
-        failed=0,
-        misrouted=0,
-        answered_by=by_node,
-        response_time=none,
-        service_time=none,
-        lag=none,
-    )
+    return subset_result("api", sum(by_node.values()), answered_by=by_node)
 
 
 def test_the_weights_of_the_yaml_are_what_is_expected(tmp_path):

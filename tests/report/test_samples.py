@@ -7,39 +7,13 @@ from hdrh.log import HistogramLogReader
 from bench.analysis.latency import merge, summarise
 from bench.errors import MeasurementError
 from bench.report.samples import read_blobs, write_samples
-from bench.result import Latency, SecondRow, SubsetResult, TrialResult
+from bench.result import SecondRow
 from tests.support.histograms import an_outcome, blob
-
-EMPTY = Latency(samples=0)
-NOTHING = SubsetResult(
-    name="all",
-    due=0,
-    sent=0,
-    answered=0,
-    unsent=0,
-    failed=0,
-    misrouted=0,
-    response_time=EMPTY,
-    service_time=EMPTY,
-    lag=EMPTY,
-)
+from tests.support.results import trial_result
 
 
 def a_trial(name="block 1, 1st: static"):
-    return TrialResult(
-        name=name,
-        experiment="steady",
-        config_source="static",
-        block=1,
-        position=1,
-        started_at="2026-11-24T05:06:07+00:00",
-        duration_s=10,
-        arrival_rate=100,
-        achieved_rate=100,
-        subsets=(),
-        total=NOTHING,
-        costs=(),
-    )
+    return trial_result(name)
 
 
 def a_subset(name="v1"):

@@ -24,7 +24,7 @@ def test_text_of_one_byte_each_can_be_a_value(value):
 
 @pytest.mark.parametrize("value", ["a\nb", "a\rb", "\x00", "\x7f", "€", "a\ud800", "\u2028"])
 def test_whatever_else_cannot(value):
-    assert "cannot stand in a header's value" in header_fault("a", value)
+    assert "is not allowed in a header's value" in header_fault("a", value)
 
 
 @pytest.mark.parametrize("path", ["/", "/a?b=c&d=%20", "/~!$&'()*+,;=:@#"])
@@ -34,7 +34,7 @@ def test_printable_text_without_blanks_is_a_path(path):
 
 @pytest.mark.parametrize("path", ["", "/a b", "/ä", "/\t", "/\r\nx: y", "/\x7f"])
 def test_whatever_else_is_not(path):
-    assert "cannot stand in a path" in target_fault(path)
+    assert "is not allowed in a path" in target_fault(path)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_headers_that_agree_with_the_body_pass(headers, body):
         ({"content-length": "-1"}, "", "contradicts"),
         ({"content-length": "1, 1"}, "x", "contradicts"),
         ({"Transfer-Encoding": "chunked"}, "x", "cannot be sent"),
-        ({}, "\ud800", "cannot stand in a body"),
+        ({}, "\ud800", "is not allowed in a body"),
     ],
 )
 def test_what_would_let_a_receiver_wait_is_told(headers, body, told):

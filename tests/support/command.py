@@ -128,7 +128,14 @@ def _server() -> socket.socket:
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MOST_BYTES)
     code = f"from tests.support.command_server import serve; serve({theirs.fileno()})"
     # Not waited for: it lives as long as this process.
-    server = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, pass_fds=[theirs.fileno()])
+    server = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        pass_fds=[theirs.fileno()],
+        # Ours may be the channel of a test process.
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
     server.returncode = 0
     theirs.close()
     return ours

@@ -1,11 +1,16 @@
 """Run a command in a network of its own, in which every packet to anywhere is seen, and nothing gets out.
 
     unshare --net --mount python tests/support/netwatch.py REPORT COMMAND…
+    nsenter --net=/proc/PID/ns/net python tests/support/netwatch.py --beside SUBNET…
+
+The second form watches a network that is there already, on all its devices, until its standard input ends;
+inside are loopback, without the resolver of a container engine, and the subnets.
 
 All addresses lead to the loopback device, where each packet is read as it is sent: no connection, no datagram
 and no DNS query escapes, whatever makes it. The resolver is an address elsewhere, so that a query shows.
 """
 
+import ipaddress
 import json
 import socket
 import struct
@@ -19,8 +24,20 @@ _ALL_PROTOCOLS = 3
 _ETHERNET = 14
 
 
+ENGINE_RESOLVER = "127.0.0.11"
+"""Of Docker, in every container: what is asked there is asked outside."""
+
+
 def is_inside(address):
     return address.startswith("127.") or address in {"::1", "0.0.0.0"}
+
+
+def is_within(address, subnets):
+    found = ipaddress.ip_address(address)
+    if address == ENGINE_RESOLVER:
+        return False
+    # What a kernel says to find its neighbours is no connection of anybody's.
+    return is_inside(address) or found.is_multicast or any(found in each for each in subnets)
 
 
 def destination(frame):
@@ -40,16 +57,18 @@ def destination(frame):
 class Watch:
     """Collects the destinations outside of loopback."""
 
-    def __init__(self):
+    def __init__(self, *, device="lo", inside=is_inside):
         self.seen = {}
+        self._inside = inside
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ALL_PROTOCOLS))
-        self._socket.bind(("lo", 0))
+        if device is not None:
+            self._socket.bind((device, 0))
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
         while True:
             found = destination(self._socket.recv(65_536))
-            if found is not None and not is_inside(found.rpartition(":")[0]):
+            if found is not None and not self._inside(found.rpartition(":")[0]):
                 self.seen[found] = self.seen.get(found, 0) + 1
 
 
@@ -65,7 +84,20 @@ def close_all_ways(conf):
     subprocess.run(["mount", "--bind", conf, "/etc/resolv.conf"], check=True)
 
 
+def beside(subnets):
+    """Watch until standard input ends, and print what was seen."""
+    networks = [ipaddress.ip_network(each) for each in subnets]
+    watch = Watch(device=None, inside=lambda address: is_within(address, networks))
+    sys.stdout.write("watching\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+    sys.stdout.write(json.dumps(watch.seen))
+
+
 def main():
+    if sys.argv[1] == "--beside":
+        beside(sys.argv[2:])
+        return
     report, *command = sys.argv[1:]
     close_all_ways(Path(f"{report}.resolv"))
     watch = Watch()

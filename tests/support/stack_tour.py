@@ -1,4 +1,4 @@
-"""Start the stack of a scenario and let requests reach for its clusters: `stack_tour.py SCENARIO SOURCE`."""
+"""Start the stack of each scenario and reach for all its clusters: `stack_tour.py SOURCE SCENARIO…`."""
 
 import contextlib
 import socket
@@ -44,24 +44,36 @@ def call(address, host):
         context.wrap_socket(raw, server_hostname=host.partition(":")[0]).close()
 
 
-def tour(folder, source):
+def prepared_of(folder, private):
+    """A scenario, prepared, and its material below *private*."""
     loaded = override(load_scenario(folder), key="ecdsa-p256")
-    prepared = prepare(loaded)
+    return prepare(loaded), make_material(loaded, private / "material")
+
+
+def reach_out(stack, prepared, source):
+    """Call every name at every listener; proxy -> how many connections it opened."""
+    proxies = prepared.loaded.scenario.inventory.proxies
+    for name in proxies:
+        for address in stack.component(name).addresses.values():
+            for host in hosts_of(prepared.configs[name, source]):
+                call(address, host)
+    # Names are asked for again when an answer has failed.
+    time.sleep(0.3)
+    opened = {}
+    for name in proxies:
+        with Admin(stack.component(name).admin_url, name=name) as admin:
+            opened[name] = sum(admin.stats(r"^cluster\..*upstream_cx_total$").values())
+    return opened
+
+
+def tour(folder, source):
     with tempfile.TemporaryDirectory() as private:
-        material = make_material(loaded, Path(private) / "material")
+        prepared, material = prepared_of(folder, Path(private))
         with LocalStack(prepared.stack_spec("tour", source, material)) as stack:
-            for name in loaded.scenario.inventory.proxies:
-                component = stack.component(name)
-                for address in component.addresses.values():
-                    for host in hosts_of(prepared.configs[name, source]):
-                        call(address, host)
-            # Names are asked for again when an answer has failed.
-            time.sleep(0.3)
-            for name in loaded.scenario.inventory.proxies:
-                with Admin(stack.component(name).admin_url, name=name) as admin:
-                    connections = sum(admin.stats(r"^cluster\..*upstream_cx_total$").values())
-                    sys.stdout.write(f"{name} {connections}\n")
+            for name, connections in reach_out(stack, prepared, source).items():
+                sys.stdout.write(f"{name} {connections}\n")
 
 
 if __name__ == "__main__":
-    tour(Path(sys.argv[1]), sys.argv[2])
+    for each in sys.argv[2:]:
+        tour(Path(each), sys.argv[1])

@@ -4,6 +4,7 @@ from bench.analysis.capacity.batch import next_steps
 from bench.analysis.capacity.constraint import find_constraints, gateway_alone, is_generators
 from bench.analysis.capacity.goal import Goal, Target
 from bench.analysis.capacity.loss import Loss, TimeLimit, lost, time_limits
+from bench.analysis.capacity.replicas import cost_of_end, replica_shares
 from bench.analysis.capacity.search import Capacity, Progress, next_step, progress
 from bench.analysis.capacity.setup import Setup
 from bench.analysis.capacity.trial import Purpose, Trial, Try
@@ -19,6 +20,7 @@ __all__ = [
     "TimeLimit",
     "Trial",
     "Try",
+    "cost_of_end",
     "find_constraints",
     "gateway_alone",
     "is_generators",
@@ -26,5 +28,6 @@ __all__ = [
     "next_step",
     "next_steps",
     "progress",
+    "replica_shares",
     "time_limits",
 ]

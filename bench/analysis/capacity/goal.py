@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
 from bench.errors import InputError
+
+
+@functools.lru_cache(maxsize=64)
+def _grid(lowest: float, highest: float, width: float) -> tuple[int, float]:
+    """Index of the highest load, and the logarithm of the ratio of neighbours."""
+    whole = math.log(highest / lowest)
+    top = math.ceil(whole / math.log1p(width) - 1e-9)
+    return top, whole / top if top else math.log1p(width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +106,12 @@ class Goal:
     @property
     def top(self) -> int:
         """Index of the highest load of the grid; the lowest has 0."""
-        return math.ceil(math.log(self.highest / self.lowest) / math.log1p(self.width) - 1e-9)
+        return _grid(self.lowest, self.highest, self.width)[0]
 
     @property
     def _step(self) -> float:
         """Logarithm of the ratio of neighbours: the width, or a little less, to end at the highest."""
-        return math.log(self.highest / self.lowest) / self.top if self.top else math.log1p(self.width)
+        return _grid(self.lowest, self.highest, self.width)[1]
 
     @property
     def doubling(self) -> int:

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from bench.errors import InputError
-from bench.result import CostModel, Result
+from bench.result import CostModel, LabModel, Result
 
 
-def gateway_model(result: Result, *, where: str) -> CostModel:
+def gateway_model(result: Result, *, where: str, key: str | None = None) -> CostModel:
     """The gateway's cost model in *result*, which was read from *where*.
 
+    Args:
+        result: of `capacity`, or of the handshake lab, which has one for each key, version and certificate.
+        where: for messages.
+        key: key type, of a lab; None: the dearest full handshake, which is the cautious choice.
+
     Raises:
-        InputError: it has none.
+        InputError: it has none, or none of that key.
     """
+    if result.tls_lab is not None and result.tls_lab.cost_models:
+        return _of_lab(result.tls_lab.cost_models, where=where, key=key)
+    if key is not None:
+        raise InputError(
+            f"this result tells no handshakes of {key} apart: it is not of the handshake lab.",
+            where=where,
+            remedy="Leave out --key, or measure with: egress-bench handshake.",
+        )
     models = result.capacity.cost_models if result.capacity is not None else ()
     found = next((model for model in models if model.part == "gateway"), None)
     if found is None:
@@ -22,3 +35,19 @@ def gateway_model(result: Result, *, where: str) -> CostModel:
             remedy="Measure one with: egress-bench capacity --model.",
         )
     return found
+
+
+def _of_lab(models: tuple[LabModel, ...], *, where: str, key: str | None) -> CostModel:
+    fitting = [each for each in models if key is None or each.key == key]
+    if not fitting:
+        known = ", ".join(dict.fromkeys(each.key for each in models))
+        raise InputError(
+            f"the lab did not measure {key}; it has {known}.",
+            where=where,
+            remedy=f"Choose one of them, or measure it: egress-bench handshake --key {key}.",
+        )
+    return max(fitting, key=lambda each: _full_handshake(each.model)).model
+
+
+def _full_handshake(model: CostModel) -> float:
+    return next((term.cpu_s for term in model.terms if term.name == "full_handshake"), 0.0)

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Literal
 
 from bench.analysis.cost import Window, fit
-from bench.errors import MeasurementError
+from bench.errors import BenchError, MeasurementError
+from bench.experiment.capacity.design import Design, DesignedLoad
+from bench.experiment.capacity.memory import MEMORY_S, measure_memory
+from bench.experiment.capacity.pages import LargePages
 from bench.experiment.capacity.trials import WARM_UP_S, Trials
 from bench.experiment.run_context import RunContext
 from bench.preparation import Variation
 from bench.result import CapacityWindow, RunWarning
 
-_SECONDS = 2.5
-_BODY = 16 << 10
-_KEPT: tuple[tuple[float, int], ...] = (
-    (0.15, 0),
-    (0.4, _BODY),
-    (0.75, 0),
-    (0.15, _BODY),
-    (0.5, 0),
-    (0.3, _BODY // 4),
-)
-"""Shares of the lower bound, and bytes of each request's body."""
-_CHURN = (0.5, 1.0)
-"""Shares of the rate of new connections."""
 _NEW_CONNECTIONS = 60.0
 _FEW = 200.0
 """Requests/s in place of a lower bound where there is none."""
@@ -34,14 +24,19 @@ _VARIATIONS = {
     "full": Variation(max_requests_per_connection=1, max_session_keys=0),
     "resumed": Variation(max_requests_per_connection=1),
 }
-COSTS_S = (len(_KEPT) + 2 * len(_CHURN)) * (_SECONDS + WARM_UP_S + 0.5) + 2
-"""What it takes; for the progress bar."""
+_AROUND_S = 0.5
+
+
+def planned_costs_s(design: Design) -> float:
+    """What it takes, for the progress bar."""
+    return design.windows * (design.seconds + WARM_UP_S + _AROUND_S) + MEMORY_S + 2
+
 
 Part = Literal["gateway", "sidecar", "node"]
 _ROLES: dict[Part, str] = {"gateway": "egress", "sidecar": "sidecar", "node": "node"}
 
 
-def measure_costs(run: RunContext, running: ExitStack, trials: Trials) -> None:
+def measure_costs(run: RunContext, running: ExitStack, trials: Trials, design: Design) -> None:
     """Measure the windows and fit the models; they stand in the record of the run.
 
     Raises:
@@ -51,39 +46,64 @@ def measure_costs(run: RunContext, running: ExitStack, trials: Trials) -> None:
     if found is None:
         return
     base = found.lower or _FEW
-    windows = []
-    for share, body in _KEPT:
-        run.observer.stage(
-            f"cost model: {base * share:,.0f} requests/s, bodies of {body:,} bytes", _stage_s()
-        )
-        windows.append(trials.measure(base * share, _SECONDS, body).model_copy(update={"body_bytes": body}))
+    kept = _Windows(run, trials, base, design.seconds)
+    windows = [kept.measure(load) for load in design.kept]
     churn = min(_NEW_CONNECTIONS, base / 4)
-    for name in _VARIATIONS:
-        windows += _with_new_connections(run, running, trials, name, churn)
+    for name, variation in _VARIATIONS.items():
+        # A stack whose gateway opens a connection for each request.
+        stack = run.start_stack(running, f"cost-{name}", trials.source, variation)
+        with run.instruments.open_meter(stack, run.scenario.traffic.exit) as meter:
+            there = replace(trials, stack=stack, meter=meter, windows=[], prefix=f"{name}-")
+            of_kind = _Windows(run, there, churn, design.seconds, f"{name} handshakes")
+            windows += [of_kind.measure(load) for load in design.churn]
+            trials.misrouted += there.misrouted
     run.record.capacity = found.model_copy(update={"cost_windows": tuple(windows)})
     _fit(run, windows)
+    _fit_memory(run, trials)
     run.record.save()
 
 
-def _with_new_connections(
-    run: RunContext,
-    running: ExitStack,
-    trials: Trials,
-    name: str,
-    rate: float,
-) -> Iterator[CapacityWindow]:
-    """Windows on a stack whose gateway opens a connection for each request."""
-    stack = run.start_stack(running, f"cost-{name}", trials.source, _VARIATIONS[name])
-    with run.instruments.open_meter(stack, run.scenario.traffic.exit) as meter:
-        there = replace(trials, stack=stack, meter=meter, windows=[], prefix=f"{name}-")
-        for share in _CHURN:
-            run.observer.stage(f"cost model: {rate * share:,.3g} {name} handshakes/s", _stage_s())
-            yield there.measure(rate * share, _SECONDS)
-        trials.misrouted += there.misrouted
+class _Windows:
+    """Measures the loads of a design on one stack."""
+
+    def __init__(
+        self, run: RunContext, trials: Trials, base: float, seconds: float, kind: str = "requests"
+    ) -> None:
+        """*base*: the rate of which a load's share is one."""
+        self._run, self._trials, self._base, self._seconds, self._kind = run, trials, base, seconds, kind
+        self._pages = LargePages(run.options.backend.make_faults(trials.stack), list(run.scenario.nodes))
+
+    def measure(self, load: DesignedLoad) -> CapacityWindow:
+        """One of them."""
+        rate = self._base * load.share
+        self._run.observer.stage(
+            f"cost model: {rate:,.3g} {self._kind}/s, {load.body_in:,} bytes in, {load.body_out:,} out",
+            self._seconds + WARM_UP_S + _AROUND_S,
+        )
+        path = self._pages.path(load.body_out) if load.body_out else None
+        window = self._trials.measure(rate, self._seconds, load.body_in, path)
+        return window.model_copy(update={"body_bytes": load.body_in, "answer_bytes": load.body_out})
 
 
-def _stage_s() -> float:
-    return _SECONDS + WARM_UP_S + 0.5
+def _fit_memory(run: RunContext, trials: Trials) -> None:
+    """What cannot be measured is told, and costs the run nothing."""
+    traffic = run.scenario.traffic
+    run.observer.stage("memory for each connection", MEMORY_S)
+    first = next((each for each in traffic.mix if each.is_plain_http), None)
+    if first is None or run.record.capacity is None:
+        return
+    try:
+        models = measure_memory(trials.stack, traffic.client, first.port, first)
+    except BenchError as error:
+        warning = RunWarning(
+            code="no-memory-model",
+            message=error.what,
+            advice=error.remedy or "`plan` says nothing of memory.",
+        )
+        run.record.warnings.append(warning)
+        run.observer.warning(warning)
+        return
+    run.record.capacity = run.record.capacity.model_copy(update={"memory_models": models})
 
 
 def _fit(run: RunContext, windows: Sequence[CapacityWindow]) -> None:
@@ -108,12 +128,15 @@ def _equation(window: CapacityWindow, role: str) -> Window:
     costs = [cost.cpu_seconds for cost in window.costs if cost.role == role]
     known = [value for value in costs if value is not None]
     resumed = window.sessions_reused or 0
+    requests = window.upstream_requests or window.sent
     return Window(
-        seconds=window.duration_s,
-        requests=window.sent,
+        # What happened between the readings: on a busy machine some of what was due came before or after.
+        seconds=window.read_s or window.duration_s,
+        requests=requests,
         full_handshakes=max(0, (window.handshakes or 0) - resumed),
         resumed_handshakes=resumed,
-        mb_in=window.sent * window.body_bytes / 1e6,
+        mb_in=requests * window.body_bytes / 1e6,
+        mb_out=requests * window.answer_bytes / 1e6,
         # One unknown part makes the sum unknown.
         cpu_s=sum(known) if known and len(known) == len(costs) else 0.0,
     )

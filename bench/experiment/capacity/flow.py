@@ -9,8 +9,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from bench.analysis.capacity import progress
-from bench.experiment.capacity.costs import COSTS_S, measure_costs
+from bench.errors import MeasurementError
+from bench.experiment.capacity.costs import measure_costs, planned_costs_s
+from bench.experiment.capacity.curve import CURVE_S, measure_curve
+from bench.experiment.capacity.design import DESIGNS
+from bench.experiment.capacity.killed import note_killed_replica
 from bench.experiment.capacity.pressure import Pressure, read_pressure
+from bench.experiment.capacity.scaling import measure_scaling
 from bench.experiment.capacity.searching import empty_result, search
 from bench.experiment.capacity.settings import CapacityOptions, goal_of, limits_of
 from bench.experiment.capacity.trials import Trials
@@ -22,10 +27,18 @@ from bench.load.run import LoadGenerator
 from bench.measure import Finished, RunRecord, fingerprint_of, kept
 from bench.observer import Observer
 from bench.preparation import make_material, prepare
+from bench.result import CapacityResult, CurvePoint
 from bench.scenario.load import LoadedScenario
 from bench.stack import Stack
 from bench.stack.artifacts import save_logs
 from bench.stack.runs import supervised_folder
+
+
+def _note_curve(record: RunRecord, points: tuple[CurvePoint, ...]) -> None:
+    if record.capacity is not None:
+        record.capacity = record.capacity.model_copy(update={"curve": points})
+        record.save()
+
 
 _PREPARATION_S = 8.0
 _REPORT_S = 2.0
@@ -61,7 +74,9 @@ def find_capacity(
     limits = limits_of(loaded, options.p99_ms)
     goal = goal_of(loaded, options, limits)
     started_at = datetime.now(UTC)
-    model_s = COSTS_S if options.with_model else 0.0
+    design = DESIGNS[options.design]
+    model_s = planned_costs_s(design) if options.with_model else 0.0
+    model_s += CURVE_S if options.with_curve else 0.0
     observer.plan(progress(goal, []).expected_s * 1.5 + model_s + _PREPARATION_S + _REPORT_S)
     observer.stage("translating the Istio resources", 1)
     prepared = prepare(loaded)
@@ -104,10 +119,29 @@ def find_capacity(
                             context, stack, options.config_source, limits, goal.loss, meter, read_pressure
                         )
                         search(goal, trials, rest)
+                        note_killed_replica(trials)
+                        if options.with_curve:
+                            _note_curve(record, measure_curve(trials))
                         if options.with_model:
-                            measure_costs(context, stacks, trials)
+                            measure_costs(context, stacks, trials, design)
                     save_logs(stack, record.folder / "logs" / options.config_source, with_access_logs=False)
             except WrongPathError as error:
                 return Finished(record.abort(str(error)), record.folder, report(record.folder))
+        if options.scaling is not None:
+            smaller = replace(options, out=record.folder / "scaling", quick=True, with_model=False)
+            smaller = replace(smaller, with_curve=False, scaling=None, soak_s=0.0)
+
+            def search_at(sized: LoadedScenario) -> CapacityResult:
+                done = find_capacity(
+                    sized, smaller, observer, instruments=instruments, read_pressure=read_pressure, rest=rest
+                )
+                if done.result.capacity is None:
+                    raise MeasurementError(f"the search in {done.folder} found nothing.")
+                return done.result.capacity
+
+            scaling = measure_scaling(*options.scaling, loaded, search_at)
+            if record.capacity is not None:
+                record.capacity = record.capacity.model_copy(update={"scaling": scaling})
+                record.save()
     observer.stage("writing the report", _REPORT_S)
     return Finished(record.complete(), record.folder, report(record.folder))

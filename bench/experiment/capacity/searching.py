@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from bench.analysis.capacity import Capacity, Goal, Setup, TimeLimit, Trial, Try, next_steps, progress
+from bench.analysis.capacity import (
+    Capacity,
+    Goal,
+    Setup,
+    TimeLimit,
+    Trial,
+    Try,
+    next_steps,
+    progress,
+    replica_shares,
+)
 from bench.analysis.capacity.constraint import find_constraints, gateway_alone
 from bench.errors import OutOfMemoryError
 from bench.experiment.capacity.pressure import Pressure
@@ -12,6 +22,7 @@ from bench.experiment.capacity.trials import WARM_UP_S, Trials
 from bench.measure import RunRecord
 from bench.preparation import Prepared
 from bench.result import CapacityResult, CapacityTrial, Constraint
+from bench.scenario import resources_of
 
 _AROUND_LOAD_S = 0.5
 
@@ -121,6 +132,7 @@ def _conclude(
     record.capacity = found.model_copy(
         update={
             "constraints": () if overloaded is None else find_constraints(windows[overloaded.window], setup),
+            "replicas": replica_shares(windows),
             "gateway_alone": gateway_alone(windows[at_least[-1].window], setup) if at_least else None,
         }
     )
@@ -158,9 +170,5 @@ def _quotas(prepared: Prepared, holds_limits: bool) -> dict[str, float]:
         name: "sidecar" if proxy.role == "sidecar" else "egress"
         for name, proxy in scenario.inventory.proxies.items()
     } | dict.fromkeys(scenario.nodes, "node")
-    found = {}
-    for name, role in roles.items():
-        limits = scenario.resources.get(name) or scenario.resources.get(role)
-        if limits is not None and limits.cpus is not None:
-            found[name] = limits.cpus
-    return found
+    held = {name: resources_of(scenario, name, role).cpus for name, role in roles.items()}
+    return {name: cpus for name, cpus in held.items() if cpus is not None}

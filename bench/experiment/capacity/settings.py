@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from bench.analysis.capacity import Goal, TimeLimit, time_limits
 from bench.scenario import mean_rate
@@ -37,6 +38,12 @@ class CapacityOptions:
     soak_s: float | None = None
     with_model: bool = True
     """Measure the cost model after the search."""
+    with_curve: bool = False
+    """Measure latency at eight rates up to beyond the bound."""
+    scaling: tuple[Literal["workers", "replicas"], tuple[int, ...]] | None = None
+    """Search again at these numbers of the gateway's workers or replicas."""
+    design: Literal["quick", "full"] = "quick"
+    """Of the cost model."""
 
 
 def quick_goal(

@@ -11,7 +11,16 @@ from bench.analysis.capacity.constraint import GENERATOR_FULL
 from bench.errors import BenchError, MeasurementError
 from bench.experiment.capacity.pressure import Pressure
 from bench.experiment.run_context import RunContext
-from bench.load import LoadEvent, LoadOutcome, LoadPlan, Stage, StageEnded, StageOutcome, StageStarted
+from bench.load import (
+    LoadEvent,
+    LoadOutcome,
+    LoadPlan,
+    RequestKind,
+    Stage,
+    StageEnded,
+    StageOutcome,
+    StageStarted,
+)
 from bench.measure import Reading, StackMeter, TrialPlan, load_plan, stack_target
 from bench.result import Counts, PortsTaken
 from bench.result.capacity import CapacityTrial, CapacityWindow
@@ -84,8 +93,23 @@ class Trials:
             return self._soak(steps[0], measured, limited=limited)
         return self._each(steps, measured, limited=limited)
 
-    def measure(self, rate: float, seconds: float, body_bytes: int = 0) -> CapacityWindow:
+    def plan_seconds(self, rate: float, count: int) -> LoadPlan:
+        """A load at *rate* whose measured part is *count* stages of one second: ``second 1`` and so on."""
+        load = self._plan([Try(rate, 1.0, Purpose.START, 0)])
+        warm_up, first = load.stages
+        seconds = (first.model_copy(update={"name": f"second {n}"}) for n in range(1, count + 1))
+        return load.model_copy(update={"stages": (warm_up, *seconds)})
+
+    def measure_stages(self, rate: float, seconds: float) -> list[StageOutcome]:
+        """One load at *rate*: its measured stages. Errors as for ``make``."""
+        return self._drive(self._plan([Try(rate, seconds, Purpose.START, 0)]), rate)[0]
+
+    def measure(
+        self, rate: float, seconds: float, body_bytes: int = 0, path: str | None = None
+    ) -> CapacityWindow:
         """One load at *rate* for a cost model; each request carries a body of that size.
+
+        With a *path* all requests are for that one, whose answer is no page that is known.
 
         Raises:
             MeasurementError, StackError, LoadError: as for ``make``.
@@ -93,8 +117,10 @@ class Trials:
         step = Try(rate, seconds, Purpose.START, 0)
         load = self._plan([step])
         if body_bytes:
-            kinds = tuple(kind.model_copy(update={"body": "x" * body_bytes}) for kind in load.requests)
+            kinds = tuple(kind.model_copy(update={"body": b"x" * body_bytes}) for kind in load.requests)
             load = load.model_copy(update={"requests": kinds})
+        if path is not None:
+            load = load.model_copy(update={"requests": tuple(_of_path(each, path) for each in load.requests)})
         return self._drive(load, rate)[1]
 
     def _drive(self, load: LoadPlan, rate: float) -> tuple[list[StageOutcome], CapacityWindow]:
@@ -236,6 +262,7 @@ class Trials:
             rate=rate,
             duration_s=seconds,
             sent=counts.sent,
+            read_s=last.at_s - first.at_s if last.at_s > first.at_s else None,
             costs=self.meter.costs(first, last, counts.sent, {}),
             generator_share=generator.cpu_seconds / seconds / generator.workers if seconds else None,
             machine=first.machine_until(last, generator.cpu_seconds if launcher else 0.0),
@@ -256,11 +283,18 @@ class Trials:
                 if state.ports is not None
             },
             lanes=first.lanes_until(last),
+            replica_requests=first.shares_until(last),
             memory=first.memory_until(last),
             worker_connections=gateway.worker_connections if gateway is not None else (),
             mean_in_flight=generator.mean_in_flight,
             reasons=counts.reasons,
         )
+
+
+def _of_path(kind: RequestKind, path: str) -> RequestKind:
+    """The same request for another file of the same node: status and node are checked, the body is not."""
+    expect = kind.expect.model_copy(update={"body_sha256": {}, "body_contains": None})
+    return kind.model_copy(update={"path": path, "expect": expect})
 
 
 def _rises(

@@ -52,7 +52,7 @@ def check_workers(options: DriveOptions) -> None:
         )
     if options.master_bind is not None:
         if not options.remote_workers:
-            raise InputError("--master-bind awaits nobody.", remedy="Add --remote-workers N.")
+            raise InputError("--master-bind waits for no worker.", remedy="Add --remote-workers N.")
         options.master_bind.check("--master-bind")
 
 

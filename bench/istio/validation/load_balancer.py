@@ -88,7 +88,7 @@ def _check_locality(
         findings.refuse("only one of distribute and failover may be set", "failover")
         return
     if settings.failover:
-        _refuse_topology(settings.failover_priority, "cannot stand beside failover", findings)
+        _refuse_topology(settings.failover_priority, "cannot be combined with failover", findings)
     for index, share in enumerate(settings.distribute):
         _check_shares(share.to, findings.within("distribute", index, "to"))
     findings.refuse(_check_distinct([share.from_ for share in settings.distribute]), "distribute")

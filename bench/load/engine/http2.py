@@ -28,7 +28,8 @@ from bench.result.reasons import Reason, ReasonCode
 _WINDOW: Final = 16 << 20
 """Bytes that a peer may send ahead: as far as clients of servers with large answers go."""
 _GRPC_PREFIX: Final = 5
-"""Bytes before a message: a flag and its length (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md)."""
+"""Bytes before a message: a flag and its length
+(https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md)."""
 
 Headers = list[tuple[bytes, bytes]]
 

@@ -185,7 +185,7 @@ def encode(plan: LoadPlan, kind: RequestKind) -> tuple[bytes, bytes]:
         plan.run_id.encode("latin-1")
     except UnicodeEncodeError as error:
         raise LoadError(
-            f"request {kind.name}: {error.object[error.start : error.end]!r} cannot stand in an HTTP header.",
+            f"request {kind.name}: an HTTP header cannot hold {error.object[error.start : error.end]!r}.",
             remedy="Percent-encode it.",
         ) from None
     return head, b"\r\n\r\n" + body

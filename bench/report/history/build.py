@@ -117,7 +117,7 @@ def _headline(history: History) -> _Headline:
     if longest < least_runs():
         return _Headline(
             "too few runs",
-            f"At least {least_runs()} comparable runs are needed before a change can be told from chance;"
+            f"At least {least_runs()} comparable runs are needed before a change shows through chance;"
             f" the largest group has {longest}.",
         )
     return _Headline("no change", f"No figure changes its level ({LEVEL:.0%} error probability in all).")

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.analysis.capacity_verdict import is_of_gateway, name_constraint
-from bench.report.document import Facts, Figure, Mark, Note, Part, Section, Table
+from bench.report.capacity_charts import latency_curve
+from bench.report.capacity_charts import residuals as residual_plot
+from bench.report.document import Chart, Facts, Figure, Mark, Note, Part, Section, Table
 from bench.report.folding import fold
 from bench.report.text import UNKNOWN, micros, rate, share
-from bench.result import CapacityResult, CapacityTrial, CostModel, Result
-from bench.units import format_count, format_micros
+from bench.result import (
+    CapacityResult,
+    CapacityTrial,
+    CostModel,
+    KilledReplica,
+    MemoryModel,
+    Result,
+    ScalingResult,
+)
+from bench.units import format_bytes, format_count, format_micros
 
 
 def capacity(result: Result) -> Section:
@@ -35,6 +45,14 @@ def capacity(result: Result) -> Section:
                 f" {rate(found.gateway_alone)} requests/s."
             )
         )
+    if found.replicas:
+        parts.append(_replicas(found))
+    if found.killed is not None:
+        parts.append(Note(_killed(found.killed)))
+    if found.curve:
+        parts += _curve(found)
+    if found.scaling is not None:
+        parts += _scaling(found.scaling)
     if found.trials:
         parts.append(_by_rate(found))
         parts += fold(_every_trial(found), "Every trial with its verdict and why")
@@ -69,6 +87,89 @@ def _facts(found: CapacityResult) -> tuple[tuple[str, str], ...]:
         ("searched between", f"{rate(found.lowest)} and {rate(found.highest)} requests/s"),
         ("trials", f"{len(found.trials)}, {found.spent_s:.0f} s"),
         ("config source", found.config_source),
+    )
+
+
+def _curve(found: CapacityResult) -> list[Part]:
+    table = Table(
+        columns=("requests/s", "good/s", "lost", "p50", "p99"),
+        rows=tuple(
+            (
+                rate(each.rate),
+                rate(each.good / each.seconds),
+                share(each.lost / each.due if each.due else 0.0),
+                micros(each.response_time_p50) if each.response_time_p50 is not None else UNKNOWN,
+                micros(each.response_time_p99) if each.response_time_p99 is not None else UNKNOWN,
+            )
+            for each in found.curve
+        ),
+        numbers_from=0,
+        caption="Latency against arrival rate, open loop, up to beyond the bound; lost: by the limit.",
+    )
+    drawn = latency_curve(found.curve, found.lower)
+    if drawn is None:
+        return [table]
+    return [
+        Chart("latency-curve", "Latency against arrival rate; beyond the bound queues grow.", drawn),
+        table,
+    ]
+
+
+def _scaling(found: ScalingResult) -> list[Part]:
+    measured = {point.size: point.rate for point in found.points}
+    peak = f"turns at {found.peak:.1f}" if found.peak is not None else "does not turn"
+    return [
+        Note(
+            f"Universal scalability law over {found.over}: {rate(found.rate_of_one)} requests/s of one,"
+            f" contention {found.contention:.1%}, coherence {found.coherence:.2%}; throughput {peak}; largest"
+            f" error {found.worst_error:.1%}. Nothing is foretold beyond twice what was measured."
+        ),
+        Table(
+            columns=(found.over, "measured, requests/s", "by the law", "of linear"),
+            rows=tuple(
+                (
+                    str(size),
+                    rate(measured.get(size)),
+                    rate(value),
+                    f"{value / (size * found.rate_of_one):.0%}",
+                )
+                for size, value in sorted(found.foretold.items())
+            ),
+            numbers_from=1,
+        ),
+    ]
+
+
+def _replicas(found: CapacityResult) -> Table:
+    return Table(
+        columns=("gateway", "requests", "share", "from", "to"),
+        rows=tuple(
+            (
+                each.component,
+                format_count(each.requests),
+                f"{each.share:.1%}",
+                f"{each.low:.1%}",
+                f"{each.high:.1%}",
+            )
+            for each in found.replicas
+        ),
+        numbers_from=1,
+        caption=f"What each of {len(found.replicas)} gateways carried over all loads, with the exact"
+        f" interval of 95 %; even is {1 / len(found.replicas):.1%}.",
+    )
+
+
+def _killed(killed: KilledReplica) -> str:
+    good = (
+        "not until the load's end"
+        if killed.good_after_s is None
+        else f"after {killed.good_after_s} s"
+        if killed.good_after_s
+        else "at once"
+    )
+    return (
+        f"{killed.component} was killed under {rate(killed.rate)} requests/s: {killed.lost:,} of"
+        f" {killed.due:,} requests were lost from then on, and all was good again {good}."
     )
 
 
@@ -133,12 +234,12 @@ def _row(number: int, trial: CapacityTrial) -> tuple[str, ...]:
     )
 
 
-def cost_model(models: Sequence[CostModel]) -> Section:
+def cost_model(models: Sequence[CostModel], memory: Sequence[MemoryModel] = ()) -> Section:
     """What each part pays for a request, a handshake, a megabyte."""
     lead = (
         "CPU seconds = base · seconds + request · requests + … , non-negative least squares over loads of a"
         " fixed design, relative errors; intervals of 95 % by a wild bootstrap. Terms that moved together"
-        " in all loads cannot be told apart and stand as one."
+        " in all loads cannot be separated and are shown as one."
     )
     if not models:
         return Section("cost-model", "Cost model", (Note("Not measured in this run."),), lead)
@@ -157,7 +258,8 @@ def cost_model(models: Sequence[CostModel]) -> Section:
         columns=("part", "for each", "CPU", "from", "to"),
         rows=tuple(rows),
         numbers_from=2,
-        caption="Microseconds of CPU; base is for each second, mb for 10^6 bytes of request bodies.",
+        caption="Microseconds of CPU; base is for each second, mb for 10^6 bytes of bodies: in of requests,"
+        " out of answers.",
     )
     quality = Facts(
         tuple((model.part, _quality(model)) for model in models),
@@ -172,11 +274,38 @@ def cost_model(models: Sequence[CostModel]) -> Section:
         ),
         numbers_from=1,
     )
+    drawn = residual_plot(models)
+    chart = [Chart("residuals", "Model less measured; one dot is one window.", drawn)] if drawn else []
     return Section(
         "cost-model",
         "Cost model",
-        (table, quality, *fold(residuals, "Each window against the model")),
+        (
+            table,
+            *([_memory(memory)] if memory else []),
+            quality,
+            *chart,
+            *fold(residuals, "Each window against the model"),
+        ),
         lead,
+    )
+
+
+def _memory(models: Sequence[MemoryModel]) -> Table:
+    return Table(
+        columns=("part", "for each", "memory", "from", "to", "idle", "measured up to"),
+        rows=tuple(
+            (
+                model.part,
+                model.each,
+                *(format_bytes(max(0.0, value)) for value in (model.bytes_for_each, model.low, model.high)),
+                format_bytes(model.base_bytes),
+                f"{model.most:,}",
+            )
+            for model in models
+        ),
+        numbers_from=2,
+        caption="Memory, least squares with intervals of 95 %: Envoy's own count of its heap, resident memory"
+        " of a node. A connection is one through the whole path: both ends of a part belong to it.",
     )
 
 

@@ -77,7 +77,7 @@ def machine(result: Result) -> Section:
     )
     known = [(trial, trial.machine) for trial in result.trials if trial.machine is not None]
     if not known:
-        return Section("machine", "Machine", (Note("Nobody looked whose the machine was."),), lead)
+        return Section("machine", "Machine", (Note("Who else used the machine was not measured."),), lead)
     disturbed = [is_disturbed(use) for _, use in known]
     table = Table(
         columns=("trial", "ours", "others", "idle", "stolen", "tasks that waited", "disturbed"),

@@ -54,7 +54,7 @@ def config_source(result: Result, dots: str | None) -> Section:
             f"Sources differ if at least {ENOUGH_BLOCKS} blocks say so with p ≤ 5 % (signs flipped, Holm over"
             " all metrics; the change is the Hodges-Lehmann shift, its interval a bootstrap over blocks)."
             f" They are equal only if two one-sided tests keep the change within ±{MARGIN * 100:g} %. Not"
-            " resolved means neither: this run cannot tell."
+            " resolved means neither: this run does not decide."
         )
     )
     return Section("static-eds", "Static against EDS", tuple(parts), lead)

@@ -31,7 +31,10 @@ def faults(result: Result) -> Section:
     if proof.faults:
         parts.append(_table(proof))
     parts += [
-        Note(f"{fault.title}: {fault.detail}{_limited(fault)}.", "bad" if _mark(fault) == "bad" else "plain")
+        Note(
+            f"{fault.title}: {fault.detail}{_limited(fault)}.{_beside(fault)}",
+            "bad" if _mark(fault) == "bad" else "plain",
+        )
         for fault in proof.faults
     ]
     return _section(tuple(parts))
@@ -73,6 +76,14 @@ def fault_figures(result: Result) -> tuple[Figure, ...]:
 
 def _limited(fault: FaultResult) -> str:
     return f" (generator-limited: {fault.limited})" if fault.limited is not None else ""
+
+
+def _beside(fault: FaultResult) -> str:
+    """What else the instruments found, and what went wrong before anything was injected."""
+    more = f" Found beside it: {'; '.join(fault.also)}." if fault.also else ""
+    if fault.early_alarms:
+        more += f" Wrong answers before the injection: {format_count(fault.early_alarms)}."
+    return more
 
 
 def _section(parts: tuple[Part, ...]) -> Section:

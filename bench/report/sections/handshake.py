@@ -82,6 +82,7 @@ def _counts(found: HandshakeResult) -> Table:
             "handshakes counted",
             "resumed counted",
             "of the other kind",
+            "per request",
             "accounts agree",
         ),
         rows=tuple(
@@ -91,14 +92,16 @@ def _counts(found: HandshakeResult) -> Table:
                 format_count(mode.handshakes),
                 format_count(mode.sessions_reused),
                 format_count(mode.of_other_kind),
+                UNKNOWN if mode.connections_per_request is None else f"{mode.connections_per_request:.2f}",
                 "✓" if mode.counts_agree else "✗",
             )
             for mode in found.modes
         ),
         marks=tuple("good" if mode.counts_agree else "bad" for mode in found.modes),
-        mark_column=5,
+        mark_column=6,
         caption="Three accounts of the same connections, warm-up included: the gateway's access log, Envoy's"
-        " counters, and what the nodes say of each connection.",
+        " counters, and what the nodes say of each connection. Per request: new connections of the measured"
+        " stage, by the counters.",
     )
 
 

@@ -31,6 +31,7 @@ def ledger(result: Result) -> Section:
         facts += [
             ("misroute rate, 95 %", bound(summary.misroute_upper_bound)),
             ("TLS connections with the right peers at both ends", format_count(summary.connections)),
+            *_expected_peers(result),
             ("matching took", seconds(_sum(result, "matching_s"))),
             ("logs matched", format_bytes(_sum(result, "log_bytes"))),
         ]
@@ -59,6 +60,23 @@ def ledger(result: Result) -> Section:
             for remark in book.remarks
         ][:MOST_TROUBLES]
     return _section(tuple(parts))
+
+
+def _expected_peers(result: Result) -> list[tuple[str, str]]:
+    """Whom each end had to see: as often as a trial had others."""
+    proofs = [
+        trial.ledger.connections
+        for trial in result.trials
+        if trial.ledger is not None and trial.ledger.connections is not None
+    ]
+    servers = dict.fromkeys(proof.expected_server for proof in proofs)
+    clients = dict.fromkeys(proof.expected_client for proof in proofs)
+    if not proofs:
+        return []
+    return [
+        ("servers that the gateway had to see", "; ".join(servers)),
+        ("client that the nodes had to see", "; ".join(clients)),
+    ]
 
 
 def _section(parts: tuple[Part, ...]) -> Section:

@@ -134,7 +134,7 @@ def write_node(
         seen=KEYS,
     )
     keys.mkdir(mode=0o700)
-    for name in nodes.CERTIFICATE_FILES if node.tls != "none" else ():
+    for name in nodes.files_needed(node) if node.tls != "none" else ():
         shutil.copyfile(certificates / name, keys / name)
         (keys / name).chmod(0o400)
     account().own(folder.path, keys)

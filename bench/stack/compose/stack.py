@@ -260,6 +260,7 @@ class ComposeStack(SupervisedStack):
             raise proxies.missing_listener_error(container, proxy, found)
         self._components[proxy.name] = Component(
             name=proxy.name,
+            replica_of=proxy.replica_of,
             kind="envoy",
             role=proxy.role,
             pid=container.visible_pid(),

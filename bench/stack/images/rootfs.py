@@ -102,7 +102,7 @@ def libraries_of(programs: Iterable[Path]) -> list[Path]:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise StackError(
-            f"the libraries of {paths[0]} cannot be told: {error}.",
+            f"the libraries of {paths[0]} cannot be determined: {error}.",
             remedy="Images are built from this machine's programs with ldd, on Linux with glibc.",
         ) from error
     said = done.stdout.decode("utf-8", "replace")

@@ -159,7 +159,7 @@ def build(client: DockerClient, made: Recipe) -> EngineImage:
     except BuildError as error:
         raise StackError(
             f"the {made.role} image cannot be built: {error.msg}.",
-            remedy="Is there room on the engine's disk? `docker system df` tells.",
+            remedy="Is there room on the engine's disk? `docker system df` shows it.",
         ) from error
     except BaseException:
         # Interrupted, or out of room: the steps until then are images without a name.

@@ -267,6 +267,7 @@ class LocalStack(SupervisedStack):
         self._placements[proxy.name] = placement
         self._components[proxy.name] = Component(
             name=proxy.name,
+            replica_of=proxy.replica_of,
             kind="envoy",
             role=proxy.role,
             pid=process.pid,

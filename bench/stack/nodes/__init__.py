@@ -8,7 +8,7 @@ from bench.stack.nodes.config import (
     BACKLOG,
     FLUSH_INTERVAL_S,
 )
-from bench.stack.nodes.files import CERTIFICATE_FILES, NodeFolder, write_node
+from bench.stack.nodes.files import NodeFolder, files_needed, write_node
 from bench.stack.nodes.pages import page_digest
 from bench.stack.nodes.running import answers, crash_in, inherit, node_command
 from bench.stack.nodes.workers import await_new_workers, children_of, is_running
@@ -17,7 +17,6 @@ __all__ = [
     "ACCESS_LOG",
     "ACCESS_LOG_FIELDS",
     "BACKLOG",
-    "CERTIFICATE_FILES",
     "FLUSH_INTERVAL_S",
     "NodeFolder",
     "answer_digest",
@@ -27,6 +26,7 @@ __all__ = [
     "children_of",
     "code_path",
     "crash_in",
+    "files_needed",
     "inherit",
     "is_running",
     "node_command",

@@ -13,7 +13,7 @@ from bench.headers import ID_HEADER, NODE_HEADER
 from bench.placement import Address
 from bench.stack.binaries import Binary
 from bench.stack.nodes.answers import locations_of, mixtures_of
-from bench.stack.protocol import PLAIN_NODE, NodeBehaviour, NodeTls
+from bench.stack.protocol import PLAIN_NODE, NodeBehaviour, NodeTls, NodeTlsOptions
 
 BACKLOG = 4096
 READY_PATH = "/egress-bench-ready"
@@ -110,8 +110,8 @@ _SERVER_TLS = """\
         ssl_certificate "{server}/server.crt";
         ssl_certificate_key "{server}/server.key";
         # The default changed between releases; written out, every build offers the same.
-        ssl_protocols TLSv1.2 TLSv1.3;
-"""
+        ssl_protocols {versions};
+{sessions}"""
 _TLS: Mapping[NodeTls, str] = MappingProxyType(
     {
         # Whether it answers is asked without a line in the access log.
@@ -126,7 +126,7 @@ _TLS: Mapping[NodeTls, str] = MappingProxyType(
         + """\
         ssl_client_certificate "{trust}/ca.crt";
         ssl_verify_client on;
-        ssl_verify_depth 10;
+        ssl_verify_depth {verify_depth};
 """,
     }
 )
@@ -141,6 +141,7 @@ def render_node(
     trust: str,
     binary: Binary,
     is_contained: bool = False,
+    options: NodeTlsOptions | None = None,
     behaviour: NodeBehaviour = PLAIN_NODE,
 ) -> str:
     """The nginx configuration of one node; relative paths in it count from the node's folder.
@@ -155,8 +156,10 @@ def render_node(
         trust: folder of ``ca.crt``, likewise.
         binary: the nginx that will run.
         is_contained: whether it runs in a container.
+        options: how it speaks TLS; None: as an nginx that nobody tuned.
         behaviour: how it answers.
     """
+    chosen = options or NodeTlsOptions()
     temp_paths = "\n".join(
         f"    {directive} temp/{directive.removesuffix('_temp_path')};"
         for directive, module in _TEMP_PATHS.items()
@@ -190,8 +193,28 @@ def render_node(
         http2="        http2 on;\n" if http2 and has_directive else "",
         mixtures=mixtures_of(behaviour),
         locations=locations_of(behaviour),
-        tls=_TLS[tls].format(server=server, trust=trust),
+        tls=_TLS[tls].format(
+            server=server,
+            trust=trust,
+            versions=" ".join(chosen.versions),
+            sessions=_sessions(chosen, server),
+            verify_depth=chosen.verify_depth,
+        ),
     )
+
+
+def _sessions(options: NodeTlsOptions, server: str) -> str:
+    """The directives that differ from nginx's own defaults."""
+    lines = []
+    if options.curves is not None:
+        lines.append(f"ssl_ecdh_curve {options.curves};")
+    if not options.tickets:
+        lines.append("ssl_session_tickets off;")
+    if options.ticket_key is not None:
+        lines.append(f'ssl_session_ticket_key "{server}/{options.ticket_key}";')
+    if options.session_cache:
+        lines.append("ssl_session_cache shared:sessions:10m;")
+    return "".join(f"        {line}\n" for line in lines)
 
 
 def _user_line() -> str:

@@ -56,6 +56,12 @@ class NodeFolder:
         return self.path / ACCESS_LOG
 
 
+def files_needed(node: NodeSpec) -> tuple[str, ...]:
+    """Names of the files that a node with TLS finds in its folder of certificates."""
+    ticket_key = node.tls_options.ticket_key
+    return (*CERTIFICATE_FILES, *((ticket_key,) if ticket_key is not None else ()))
+
+
 def write_node(
     folder: NodeFolder,
     node: NodeSpec,
@@ -100,6 +106,7 @@ def write_node(
             trust=seen or folder.trust.name,
             binary=binary,
             is_contained=seen is not None,
+            options=node.tls_options,
             behaviour=node.behaviour,
         ),
         encoding="utf-8",
@@ -116,7 +123,7 @@ def require_name(name: str) -> None:
 
 def require_certificates(node: NodeSpec, certificates: Path) -> None:
     """Raise ``StackError`` unless all that *node* serves with lies in the folder."""
-    for needed in CERTIFICATE_FILES if node.tls != "none" else ():
+    for needed in files_needed(node) if node.tls != "none" else ():
         if not (certificates / needed).is_file():
             raise StackError(
                 f"{node.name} needs {needed} and it is not there.",

@@ -118,6 +118,9 @@ def _with_tls(
 def _tls_override(context: UpstreamTlsContext, options: RenderOptions) -> UpstreamTlsContext:
     if options.max_session_keys is not None:
         context = variant(context, max_session_keys=options.max_session_keys)
+    if not options.presents_certificate and context.common_tls_context is not None:
+        bare = variant(context.common_tls_context, tls_certificates=[], tls_certificate_sds_secret_configs=[])
+        context = variant(context, common_tls_context=bare)
     if options.tls_versions is not None:
         lowest, highest = options.tls_versions
         common = context.common_tls_context or CommonTlsContext()

@@ -35,6 +35,8 @@ class RenderOptions:
     None: Envoy's default, which is one."""
     tls_versions: tuple[TlsVersion, TlsVersion] | None = None
     """Overrides lowest and highest TLS version of every cluster that originates TLS."""
+    presents_certificate: bool = True
+    """False: clusters that originate TLS show no certificate of their own, whatever is written."""
     initial_fetch_timeout_s: float = 0.0
     """How long Envoy waits for the first answer of a control plane; 0: as long as it takes, as in Istio."""
     system_roots: str = DEBIAN_ROOTS
@@ -47,4 +49,5 @@ class RenderOptions:
             self.max_requests_per_connection is not None
             or self.max_session_keys is not None
             or self.tls_versions is not None
+            or not self.presents_certificate
         )

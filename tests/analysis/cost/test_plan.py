@@ -4,8 +4,11 @@ import pytest
 import yaml
 
 from bench.analysis.cost import plan
+from bench.analysis.cost.models import gateway_model
 from bench.errors import InputError
+from bench.result import LabModel
 from bench.result.cost import CostModel, CostTerm, PlanQuestion
+from tests.report.synthetic_lab import lab, lab_result
 
 QUESTION = PlanQuestion(
     rate=20_000, new_connections=0.05, resumed=0.9, body_bytes=4_000, cpu_per_pod=2, headroom=0.3, zones=3
@@ -132,3 +135,40 @@ def test_what_was_never_measured_cannot_be_planned():
     with pytest.raises(InputError, match="knows nothing of full_handshake, resumed_handshake, mb_in"):
         plan(model, QUESTION)
     assert plan(model, QUESTION.model_copy(update={"new_connections": 0, "body_bytes": 0})).replicas == 2
+
+
+def lab_models(**full_handshakes):
+    """A lab's models by key, each with the cost of its full handshake in seconds."""
+    return tuple(
+        LabModel(
+            key=key.replace("_", "-"),
+            tls_version="TLSv1.3",
+            client_certificate=True,
+            model=a_model(costs=COSTS | {"full_handshake": cost}),
+        )
+        for key, cost in full_handshakes.items()
+    )
+
+
+def test_the_lab_plans_by_the_key_that_is_asked_for_and_else_by_the_dearest():
+    found = lab_result(lab(cost_models=lab_models(ecdsa_p256=0.5e-3, rsa_4096=5e-3)))
+    churn = QUESTION.model_copy(update={"resumed": 0.0, "new_connections": 1.0})
+
+    replicas = {
+        key: plan(gateway_model(found, where="x", key=key), churn).replicas
+        for key in ("ecdsa-p256", "rsa-4096", None)
+    }
+
+    assert replicas["ecdsa-p256"] < replicas["rsa-4096"] == replicas[None]
+
+
+def test_a_key_that_the_lab_did_not_measure_is_refused_with_those_that_it_has():
+    found = lab_result(lab(cost_models=lab_models(ecdsa_p256=0.5e-3)))
+
+    with pytest.raises(InputError, match=r"did not measure rsa-2048; it has ecdsa-p256"):
+        gateway_model(found, where="x", key="rsa-2048")
+
+
+def test_a_key_means_nothing_to_a_result_of_another_command():
+    with pytest.raises(InputError, match="not of the handshake lab"):
+        gateway_model(lab_result(None), where="x", key="rsa-2048")

@@ -1,0 +1,105 @@
+"""Three independent clocks on one quantity: the CPU-bound time of a new connection, both ends in turn.
+
+- *cpu*: gateway plus node by regression of their CPU time. It holds the close of the connection, too, which
+  nobody waits for; a bare connection's CPU bounds that.
+- *envoy*: from the SYN to the answer's first byte in Envoy's log, less what a request on a kept connection
+  takes. Up to the answer, because under TLS 1.3 the node verifies the client after Envoy is done.
+- *direct*: the same with a client of our own. OpenSSL's work in it is exchanged for BoringSSL's: its own CPU
+  goes out, the gateway's comes in.
+
+The two wall clocks read the lower quartile: the handshakes that waited least for a processor. What they
+hold of waking two processes at each turn is bounded by that of a kept request. Each known surplus widens an
+interval to its one side, so that clocks that agree overlap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from bench.result import ClockName, ClockReading, Estimate, HandshakeKind, TlsVersionName
+
+UNDISTURBED: Final = 0.25
+"""The quantile that the wall clocks read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockInput:
+    """What the clocks of one cell are made of; microseconds."""
+
+    gateway_cpu: Estimate | None
+    node_cpu: Estimate | None
+    bare_cpu: float | None
+    """CPU of node and client for a TCP connection without TLS: opened, accepted, closed."""
+    envoy_new: Estimate | None
+    """SYN to the first byte of the answer on new connections."""
+    envoy_kept: Estimate | None
+    """Request sent to the first byte of the answer on kept connections."""
+    direct_new: Estimate | None
+    direct_kept: Estimate | None
+    direct_cpu: float | None
+    """CPU of the direct client for a new connection above that of a kept request."""
+    node_kept_cpu: float | None
+    """CPU of the node for a request on a kept connection."""
+
+
+def turns(kind: HandshakeKind, tls_version: TlsVersionName) -> int:
+    """How often the two ends wait for each other in a handshake: round trips beside that of the request.
+
+    RFC 5246, section 7.3: a full handshake has two, an abbreviated one has one; RFC 8446, section 2: one.
+    """
+    return 2 if tls_version == "TLSv1.2" and kind == "full" else 1
+
+
+def read_clocks(
+    found: ClockInput, kind: HandshakeKind, tls_version: TlsVersionName
+) -> tuple[tuple[ClockReading, ...], bool | None]:
+    """The clocks that can be read, and whether all three overlap; None if one is missing."""
+    waiting = turns(kind, tls_version)
+    readings = [
+        reading
+        for reading in (
+            _cpu(found),
+            _wall("envoy", found.envoy_new, found.envoy_kept, 0.0, found.node_kept_cpu, waiting),
+            _direct(found, waiting),
+        )
+        if reading is not None
+    ]
+    if len(readings) < 3:
+        return tuple(readings), None
+    return tuple(readings), max(each.low for each in readings) <= min(each.high for each in readings)
+
+
+def _cpu(found: ClockInput) -> ClockReading | None:
+    gateway, node = found.gateway_cpu, found.node_cpu
+    if gateway is None or node is None:
+        return None
+    value = gateway.value + node.value
+    reach = ((gateway.high - gateway.low) ** 2 + (node.high - node.low) ** 2) ** 0.5 / 2
+    return ClockReading(
+        clock="cpu", value=value, low=value - reach - (found.bare_cpu or 0.0), high=value + reach
+    )
+
+
+def _direct(found: ClockInput, waiting: int) -> ClockReading | None:
+    if found.gateway_cpu is None or found.direct_cpu is None:
+        return None
+    exchange = found.gateway_cpu.value - found.direct_cpu
+    return _wall("direct", found.direct_new, found.direct_kept, exchange, found.node_kept_cpu, waiting)
+
+
+def _wall(  # noqa: PLR0917 - two times, and what each of them holds beside the handshake
+    clock: ClockName,
+    new: Estimate | None,
+    kept: Estimate | None,
+    exchange: float,
+    node_kept_cpu: float | None,
+    waiting: int,
+) -> ClockReading | None:
+    if new is None or kept is None:
+        return None
+    value = new.value - kept.value + exchange
+    reach = ((new.high - new.low) ** 2 + (kept.high - kept.low) ** 2) ** 0.5 / 2
+    # What a kept request takes beside the node's work is what one turn of waiting takes.
+    waited = max(0.0, kept.value - (node_kept_cpu or 0.0)) * waiting
+    return ClockReading(clock=clock, value=value, low=value - reach - waited, high=value + reach)

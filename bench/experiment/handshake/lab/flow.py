@@ -1,0 +1,119 @@
+"""`egress-bench handshake`: the matrix, then sessions, pools, storms, refusals and the first hop."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+from bench.analysis.tls import lab_findings
+from bench.experiment.handshake.lab.bench import Lab
+from bench.experiment.handshake.lab.matrix import measure_ground
+from bench.experiment.handshake.lab.mesh import measure_mesh
+from bench.experiment.handshake.lab.pools import measure_pools
+from bench.experiment.handshake.lab.refusals import measure_refusals
+from bench.experiment.handshake.lab.sessions import measure_sessions
+from bench.experiment.handshake.lab.settings import LabOptions, Part
+from bench.experiment.handshake.lab.storms import measure_storms
+from bench.experiment.instruments import REAL, Instruments, one_generator
+from bench.measure import Finished, RunRecord, fingerprint_of, kept
+from bench.observer import Observer
+from bench.preparation import prepare
+from bench.result import TlsLab
+from bench.scenario.load import LoadedScenario
+from bench.scenario.overrides import override
+from bench.telemetry import openssl_version
+
+_PREPARATION_S = 3.0
+_REPORT_S = 3.0
+_REST_S = {"sessions": 40.0, "pools": 30.0, "storms": 40.0, "refusals": 45.0, "mesh": 30.0}
+"""What the other parts take in a quick look; for the progress bar only."""
+_GROUND_S = 12.0
+"""Starting the stacks of a ground, and its bytes on the wire."""
+
+
+def run_lab(
+    loaded: LoadedScenario,
+    options: LabOptions,
+    observer: Observer,
+    *,
+    instruments: Instruments = REAL,
+) -> Finished:
+    """Measure what TLS handshakes cost at the gateway of *loaded*, and why.
+
+    Everything that was measured is on disk after each ground and each part.
+
+    Raises:
+        InputError: the resources cannot be translated.
+        StackError, LoadError, MeasurementError: a part, the load or a measurement failed.
+        InterruptedRunError: Ctrl-C or SIGTERM.
+    """
+    started_at = datetime.now(UTC)
+    observer.plan(_planned_s(loaded, options))
+    observer.stage("translating the Istio resources", 1)
+    prepared = prepare(loaded)
+    record = RunRecord.open(
+        loaded,
+        out=options.out,
+        command=options.command,
+        fingerprint=fingerprint_of(prepared, options.backend.kind, options.backend.versions()),
+        started_at=started_at,
+        name=f"{loaded.scenario.name}-handshake",
+    )
+    record.tls_lab = TlsLab(is_full=options.is_full, libraries=_libraries(record))
+    record.save()
+    with kept(record, write_report=instruments.write_report):
+        with one_generator(instruments, record.folder / "logs" / "generator") as tools:
+            lab = Lab(loaded, options, record, observer, tools)
+            for part in options.parts:
+                PARTS_OF[part](lab)
+        for warning in lab_findings(record.tls_lab):
+            record.warnings.append(warning)
+            observer.warning(warning)
+    observer.stage("writing the report", _REPORT_S)
+    return Finished(record.complete(), record.folder, instruments.write_report(record.folder))
+
+
+def _matrix(lab: Lab) -> None:
+    for plan in lab.options.grounds(lab.loaded.scenario.tls.key):
+        lab.observer.stage(f"{plan.name}: making certificates", 1)
+        with lab.context(override(lab.loaded, key=plan.key)) as run:
+            found = measure_ground(run, plan, lab.options.schedule, rounds=lab.options.rounds)
+        lab.add(
+            misrouted=found.misrouted,
+            cells=found.cells,
+            speeds=() if found.speed is None else (found.speed,),
+            cost_models=() if found.model is None else (found.model,),
+        )
+
+
+PARTS_OF: Mapping[Part, Callable[[Lab], None]] = MappingProxyType(
+    {
+        "matrix": _matrix,
+        "sessions": measure_sessions,
+        "pools": measure_pools,
+        "storms": measure_storms,
+        "refusals": measure_refusals,
+        "mesh": measure_mesh,
+    }
+)
+
+
+def _libraries(record: RunRecord) -> dict[str, str]:
+    versions = record.fingerprint.versions
+    return {
+        "gateway": f"BoringSSL, in Envoy {versions.get('envoy', 'of unknown version')}",
+        "node": f"OpenSSL {versions.get('openssl', 'of unknown version')}, in nginx",
+        "direct client": ssl.OPENSSL_VERSION,
+        "oracle": openssl_version() or "none: there is no openssl on PATH",
+    }
+
+
+def _planned_s(loaded: LoadedScenario, options: LabOptions) -> float:
+    schedule = options.schedule
+    rounds = options.rounds or (schedule.rounds + schedule.most_rounds) / 2
+    one_round = 3 * (2 * schedule.window_s + 1.0) + 3.0
+    rest = sum(_REST_S[part] for part in options.parts if part != "matrix") * (4 if options.is_full else 1)
+    grounds = len(options.grounds(loaded.scenario.tls.key)) if "matrix" in options.parts else 0
+    return _PREPARATION_S + grounds * (rounds * one_round + _GROUND_S) + rest + _REPORT_S

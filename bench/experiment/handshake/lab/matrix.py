@@ -1,0 +1,362 @@
+"""One ground of the matrix: windows of each kind in turn, a direct client and the oracle between them."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from bench.analysis.cost import Window as CostWindow
+from bench.analysis.cost import fit
+from bench.analysis.tls import (
+    UNDISTURBED,
+    ClockInput,
+    Term,
+    fit_handshakes,
+    median_interval,
+    oracle_line,
+    quantile_interval,
+    read_clocks,
+)
+from bench.errors import BenchError, MeasurementError
+from bench.experiment.handshake.lab.agreed import Agreed, read_agreed
+from bench.experiment.handshake.lab.bench import gateway_of
+from bench.experiment.handshake.lab.direct import DirectClient, Series
+from bench.experiment.handshake.lab.settings import ENOUGH, GroundPlan, Schedule
+from bench.experiment.handshake.lab.variations import variation_of
+from bench.experiment.handshake.lab.windows import Step, Window, drive
+from bench.experiment.handshake.lab.wire import WireBytes, measure_wire
+from bench.experiment.run_context import RunContext
+from bench.measure import StackMeter
+from bench.result import ENDS, HANDSHAKE_KINDS, CryptoSpeed, End, Estimate, HandshakeKind, LabModel, TlsCell
+from bench.stack import Stack
+from bench.telemetry import (
+    ConnectionEntry,
+    OpensslSpeed,
+    cpu_seconds,
+    openssl_speed,
+    openssl_version,
+    read_connections,
+)
+
+_MODES = ("kept", *HANDSHAKE_KINDS)
+_KEPT = (80.0, 320.0)
+"""Requests per second on kept connections: two, so that the base is told from the requests."""
+_BUSY = 0.35
+"""Share of one core that each end's signatures may take."""
+_FEWEST, _MOST = 25.0, 240.0
+"""New connections per second."""
+_ROUND_OF_OTHERS_S = 1.2
+
+Speedometer = Callable[[str], OpensslSpeed]
+
+
+@dataclass(slots=True)
+class Collected:
+    """What the rounds of a ground have brought so far."""
+
+    windows: dict[str, list[Window]] = field(default_factory=lambda: {mode: [] for mode in _MODES})
+    direct: dict[str, Series] = field(default_factory=lambda: {mode: Series() for mode in (*_MODES, "bare")})
+    speeds: list[OpensslSpeed] = field(default_factory=list)
+    measured_from_us: dict[str, int] = field(default_factory=dict)
+    misrouted: int = 0
+
+    def fit(self, end: End) -> dict[Term, Estimate]:
+        """The regression of one end over all windows so far."""
+        return fit_handshakes([each.of(end) for some in self.windows.values() for each in some])
+
+    @property
+    def is_precise(self) -> bool:
+        """Whether the interval of each kind at each end is narrow enough."""
+        fits = [self.fit(end) for end in ENDS]
+        widths = [fit[kind].half_width if kind in fit else None for fit in fits for kind in HANDSHAKE_KINDS]
+        return all(width is not None and width <= ENOUGH for width in widths)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """The running stacks of one ground."""
+
+    run: RunContext
+    plan: GroundPlan
+    stacks: dict[str, Stack]
+    meters: dict[str, StackMeter]
+
+
+@dataclass(frozen=True, slots=True)
+class GroundResult:
+    """What one ground brought."""
+
+    cells: tuple[TlsCell, ...]
+    speed: CryptoSpeed | None
+    """The oracle's, in its minutes."""
+    model: LabModel | None
+    misrouted: int
+
+
+def measure_ground(
+    run: RunContext,
+    plan: GroundPlan,
+    schedule: Schedule,
+    *,
+    rounds: int | None = None,
+    speed_of: Speedometer = openssl_speed,
+) -> GroundResult:
+    """The two cells of a ground, and what else its windows bring.
+
+    A ground that cannot run brings cells that say why: the others go on.
+    """
+    collected = Collected()
+    try:
+        with ExitStack() as running:
+            ground = _start(run, running, plan)
+            _rounds(ground, schedule, rounds, speed_of, collected)
+            wire = measure_wire(run, ground.stacks, ground.meters, plan)
+            speed = _speed(plan, collected)
+            cells = [_cell(ground, kind, collected, speed, wire.get(kind)) for kind in HANDSHAKE_KINDS]
+    except BenchError as error:
+        run.observer.note(f"{plan.name}: {error}")
+        broken = tuple(_without(plan, kind, str(error)) for kind in HANDSHAKE_KINDS)
+        return GroundResult(broken, None, None, collected.misrouted)
+    return GroundResult(tuple(cells), speed, _model(plan, collected), collected.misrouted)
+
+
+def _model(plan: GroundPlan, collected: Collected) -> LabModel | None:
+    """The gateway's cost model, where the windows tell its terms apart."""
+    windows = [
+        CostWindow(
+            seconds=each.seconds,
+            requests=each.requests,
+            full_handshakes=each.full,
+            resumed_handshakes=each.resumed,
+            cpu_s=each.cpu_s["gateway"],
+        )
+        for some in collected.windows.values()
+        for each in some
+    ]
+    try:
+        model = fit("gateway", windows)
+    except MeasurementError:
+        return None
+    return LabModel(
+        key=plan.key,
+        tls_version=plan.tls_version,
+        client_certificate=plan.client_certificate,
+        model=model,
+    )
+
+
+def _start(run: RunContext, running: ExitStack, plan: GroundPlan) -> Ground:
+    stacks = {
+        mode: run.start_stack(running, f"lab-{plan.name}-{mode}", "static", variation_of(plan, mode))
+        for mode in _MODES
+    }
+    gateway = gateway_of(run)
+    meters = {
+        mode: running.enter_context(run.instruments.open_meter(stack, gateway))
+        for mode, stack in stacks.items()
+    }
+    return Ground(run, plan, stacks, meters)
+
+
+def _rounds(
+    ground: Ground, schedule: Schedule, rounds: int | None, speed_of: Speedometer, collected: Collected
+) -> None:
+    """Rounds until the intervals are narrow enough, or as many as are wanted."""
+    _note_speed(collected, ground.plan, speed_of)
+    rate = _rate(collected.speeds)
+    clock = ground.run.instruments.clock
+    begun = clock()
+    least, most = (rounds, rounds) if rounds is not None else (schedule.rounds, schedule.most_rounds)
+    for number in range(most):
+        ground.run.observer.stage(
+            f"{ground.plan.name}: round {number + 1}", 3 * (2 * schedule.window_s + 1.0) + _ROUND_OF_OTHERS_S
+        )
+        _round(ground, schedule, number, rate, collected)
+        is_over = clock() - begun > schedule.ground_s
+        if number + 1 >= least and (collected.is_precise or is_over):
+            break
+    _note_speed(collected, ground.plan, speed_of)
+
+
+def _rate(speeds: list[OpensslSpeed]) -> float:
+    """As many new connections per second as keep both ends far from a whole core."""
+    if not speeds:
+        return _FEWEST
+    each = (speeds[0].sign_us + 2 * speeds[0].verify_us + 1000) / 1e6
+    return min(_MOST, max(_FEWEST, _BUSY / each))
+
+
+def _round(ground: Ground, schedule: Schedule, number: int, rate: float, collected: Collected) -> None:
+    """Each kind of window once, in turn forwards and backwards; then the direct client."""
+    order = _MOTION[number % 2]
+    for place, mode in enumerate(order):
+        rates = _KEPT if mode == "kept" else (rate / 2, rate)
+        done = drive(
+            ground.run,
+            ground.stacks[mode],
+            ground.meters[mode],
+            [Step(each, schedule.window_s) for each in rates],
+            number * len(order) + place,
+        )
+        collected.windows[mode] += done.windows
+        collected.misrouted += done.misrouted
+        collected.measured_from_us.setdefault(mode, done.measured_from_us)
+    _direct(ground, schedule.shots, collected)
+
+
+_MOTION = (_MODES, _MODES[::-1])
+
+
+def _direct(ground: Ground, shots: int, collected: Collected) -> None:
+    client = _client(ground)
+    client.kept(shots, collected.direct["kept"])
+    client.full(shots, collected.direct["full"])
+    client.resumed(shots, collected.direct["resumed"])
+    client.bare(shots, collected.direct["bare"])
+
+
+def _client(ground: Ground) -> DirectClient:
+    scenario, stack = ground.run.scenario, ground.stacks["full"]
+    part = next(
+        each for each in stack.components() if each.role == "node" and each.tls in ("simple", "mutual")
+    )
+    pid = part.pid
+    if pid is None:
+        raise MeasurementError(f"{part.name}: its CPU cannot be read here.")
+    return DirectClient(
+        address=next(iter(part.addresses.values())),
+        host=scenario.traffic.host,
+        path=scenario.traffic.path,
+        tls_version=ground.plan.tls_version,
+        certificates=ground.run.material.of_set(scenario.nodes[part.name].set),
+        presents_certificate=ground.plan.client_certificate,
+        node_cpu=lambda: cpu_seconds(pid, part.name),
+    )
+
+
+def _note_speed(collected: Collected, plan: GroundPlan, speed_of: Speedometer) -> None:
+    """Without an oracle there are figures all the same, and cells that say so."""
+    try:
+        collected.speeds.append(speed_of(plan.key))
+    except MeasurementError:
+        return
+
+
+def _speed(plan: GroundPlan, collected: Collected) -> CryptoSpeed | None:
+    found = collected.speeds
+    if not found:
+        return None
+    return CryptoSpeed(
+        key=plan.key,
+        sign_us=statistics.median(each.sign_us for each in found),
+        verify_us=statistics.median(each.verify_us for each in found),
+        fastest_sign_us=min(each.sign_us for each in found),
+        fastest_verify_us=min(each.verify_us for each in found),
+        runs=len(found),
+        library=openssl_version() or "openssl",
+    )
+
+
+def _cell(
+    ground: Ground,
+    kind: HandshakeKind,
+    collected: Collected,
+    speed: CryptoSpeed | None,
+    wire: WireBytes | None,
+) -> TlsCell:
+    new = _entries(ground, kind, collected)
+    kept = _entries(ground, "kept", collected)
+    fits = {end: collected.fit(end).get(kind) for end in ENDS}
+    agreed = _agreed(ground, kind)
+    clocks, agree = read_clocks(_clock_input(collected, kind, fits, new, kept), kind, ground.plan.tls_version)
+    return TlsCell(
+        key=ground.plan.key,
+        tls_version=ground.plan.tls_version,
+        kind=kind,
+        client_certificate=ground.plan.client_certificate,
+        connections=len(new),
+        of_other_kind=sum(
+            window.resumed if kind == "full" else window.full for window in collected.windows[kind]
+        ),
+        handshake_us=median_interval([each.secured_us for each in new if each.secured_us is not None]),
+        connection_us=median_interval([each.set_up_us for each in new if each.set_up_us is not None]),
+        gateway_cpu_us=fits["gateway"],
+        node_cpu_us=fits["node"],
+        bytes_sent=wire.sent if wire is not None else None,
+        bytes_received=wire.received if wire is not None else None,
+        signature=agreed.signature,
+        curve=agreed.curve,
+        cipher=agreed.cipher,
+        clocks=clocks,
+        clocks_agree=agree,
+        oracle=tuple(
+            oracle_line(end, kind, speed, found, client_certificate=ground.plan.client_certificate)
+            for end in ENDS
+            if speed is not None and (found := fits[end]) is not None
+        ),
+    )
+
+
+def _agreed(ground: Ground, kind: HandshakeKind) -> Agreed:
+    return read_agreed(ground.stacks[kind].component(gateway_of(ground.run)))
+
+
+def _entries(ground: Ground, mode: str, collected: Collected) -> list[ConnectionEntry]:
+    """The gateway's log of the measured windows; with new connections, the first request of each."""
+    log = ground.stacks[mode].component(gateway_of(ground.run)).access_log
+    if log is None:
+        raise MeasurementError("the gateway keeps no access log: its handshakes cannot be read.")
+    ground.run.instruments.await_logs([log])
+    begin = collected.measured_from_us.get(mode, 0)
+    return [each for each in read_connections(log) if each.time_us >= begin and each.status]
+
+
+def _clock_input(
+    collected: Collected,
+    kind: HandshakeKind,
+    fits: dict[End, Estimate | None],
+    new: list[ConnectionEntry],
+    kept: list[ConnectionEntry],
+) -> ClockInput:
+    direct, plain, bare = (collected.direct[name] for name in (kind, "kept", "bare"))
+    own = [shot for shot in direct.shots if shot.resumed is (kind == "resumed")]
+    own_cpu, kept_cpu, bare_cpu = direct.cpu_us, plain.cpu_us, bare.cpu_us
+    node_bare = bare.node_cpu_us
+    return ClockInput(
+        gateway_cpu=fits["gateway"],
+        node_cpu=fits["node"],
+        bare_cpu=bare_cpu + node_bare if bare_cpu is not None and node_bare is not None else None,
+        envoy_new=_undisturbed([each.answered_us for each in new]),
+        envoy_kept=_undisturbed([each.turn_us for each in kept]),
+        direct_new=_undisturbed([shot.answered_us for shot in own]),
+        direct_kept=_undisturbed([shot.answered_us for shot in plain.shots]),
+        direct_cpu=own_cpu - kept_cpu if own_cpu is not None and kept_cpu is not None else None,
+        node_kept_cpu=plain.node_cpu_us,
+    )
+
+
+def _undisturbed(times: Sequence[float | None]) -> Estimate | None:
+    return quantile_interval([each for each in times if each is not None], UNDISTURBED)
+
+
+def _without(plan: GroundPlan, kind: HandshakeKind, fault: str) -> TlsCell:
+    return TlsCell(
+        key=plan.key,
+        tls_version=plan.tls_version,
+        kind=kind,
+        client_certificate=plan.client_certificate,
+        connections=0,
+        of_other_kind=0,
+        handshake_us=None,
+        connection_us=None,
+        gateway_cpu_us=None,
+        node_cpu_us=None,
+        bytes_sent=None,
+        bytes_received=None,
+        signature=None,
+        curve=None,
+        cipher=None,
+        fault=fault,
+    )

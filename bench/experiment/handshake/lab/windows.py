@@ -1,0 +1,170 @@
+"""Windows of load on a running stack: what the gateway counted and what each part used, read together."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bench.analysis.tls import HandshakeWindow
+from bench.errors import BenchError, MeasurementError
+from bench.experiment.run_context import RunContext
+from bench.load import LoadEvent, LoadOutcome, LoadPlan, Stage, StageEnded, StageStarted
+from bench.measure import Reading, StackMeter, TrialPlan, load_plan, stack_target
+from bench.result import End
+from bench.scenario import Constant
+from bench.stack import Stack
+from bench.telemetry import difference, total
+
+WARM_UP_S = 0.4
+Part = Literal["sidecar", "gateway", "node"]
+_ROLES: dict[Part, str] = {"sidecar": "sidecar", "gateway": "egress", "node": "node"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A stage of constant load."""
+
+    rate: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What happened between two readings; all counts are the gateway's own, taken with the CPU."""
+
+    seconds: float
+    requests: int
+    connections: int
+    handshakes: int
+    resumed: int
+    cpu_s: dict[Part, float]
+
+    @property
+    def full(self) -> int:
+        """Handshakes that resumed no session."""
+        return max(0, self.handshakes - self.resumed)
+
+    def of(self, end: End) -> HandshakeWindow:
+        """The window as an equation of one end."""
+        return HandshakeWindow(self.seconds, self.requests, self.full, self.resumed, self.cpu_s[end])
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """One load: its windows, and what the generator has to say."""
+
+    windows: tuple[Window, ...]
+    outcome: LoadOutcome
+    measured_from_us: int
+    """When the first window began, microseconds since the epoch."""
+
+    @property
+    def misrouted(self) -> int:
+        """Over all its stages."""
+        return sum(part.counts.misrouted for stage in self.outcome.stages for part in stage.subsets)
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Reads the stack where a measured stage begins, and where the last one ends."""
+
+    stack: Stack
+    meter: StackMeter
+    readings: list[Reading] = field(default_factory=list)
+    failure: BenchError | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def on_event(self, event: LoadEvent) -> None:
+        if self.failure is not None:
+            return
+        try:
+            match event:
+                case StageStarted(kind="measure"):
+                    self.readings.append(self.meter.read())
+                case StageEnded(kind="measure"):
+                    # The next stage begins at once: its own reading is this one's end.
+                    self.readings.append(self.meter.read())
+                case _:
+                    self.stack.check_alive()
+        except BenchError as error:
+            self.failure = error
+            self.stop.set()
+
+
+def plan_of(
+    run: RunContext, stack: Stack, steps: Sequence[Step], *, warm_up_s: float = WARM_UP_S
+) -> LoadPlan:
+    """The scenario's own traffic in *steps*, after a warm-up at the rate of the first."""
+    first = Constant(arrival_rate=steps[0].rate)
+    trial = TrialPlan(
+        name="lab", experiment="handshake", config_source="static", schedule=first, measure_s=steps[0].seconds
+    )
+    plan = load_plan(run.scenario, trial, stack_target(stack, run.scenario), run.next_run_id())
+    stages = [Stage(name="warm-up", kind="warm_up", duration_s=warm_up_s, schedule=first)]
+    stages += [
+        Stage(
+            name=f"measure-{number}",
+            kind="measure",
+            duration_s=step.seconds,
+            schedule=Constant(arrival_rate=step.rate),
+        )
+        for number, step in enumerate(steps, 1)
+    ]
+    return plan.model_copy(update={"stages": tuple(stages)})
+
+
+def drive(run: RunContext, stack: Stack, meter: StackMeter, steps: Sequence[Step], number: int) -> Drive:
+    """Put *steps* on the stack, one after the other; a window for each.
+
+    Raises:
+        MeasurementError: the load ended early.
+        StackError, LoadError: a part or the generator did not do what it must.
+    """
+    plan = plan_of(run, stack, steps)
+    # Trials count on their own: the ids of a stack's requests must stay unique.
+    plan = plan.model_copy(update={"run_id": f"{plan.run_id}.{number}"})
+    watch = _Watch(stack, meter)
+    outcome = run.instruments.run_load(
+        plan,
+        run.record.folder / "logs" / "generator" / f"lab-{number}",
+        on_event=watch.on_event,
+        stop=watch.stop,
+        launcher=stack.client(run.scenario.traffic.client),
+    )
+    if watch.failure is not None:
+        raise watch.failure
+    stack.check_alive()
+    edges = watch.readings
+    if not outcome.complete or len(edges) != 2 * len(steps):
+        raise MeasurementError(
+            f"a load of {steps[0].rate:g} requests/s ended early: {outcome.reason or 'why is unknown'}.",
+            remedy=f"What was measured is in {run.record.folder}.",
+        )
+    windows = tuple(
+        _window(stack, before, after) for before, after in zip(edges[::2], edges[1::2], strict=True)
+    )
+    return Drive(windows, outcome, edges[0].wall_us)
+
+
+def _window(stack: Stack, before: Reading, after: Reading) -> Window:
+    rises = difference(before.gateway, after.gateway)
+    cpu: dict[Part, float] = {}
+    for end, role in _ROLES.items():
+        used = 0.0
+        for part in stack.components():
+            if part.role == role:
+                first, last = before.usage[part.name], after.usage[part.name]
+                if first is None or last is None:
+                    raise MeasurementError(f"{part.name}: its CPU cannot be read here.")
+                used += last.cpu_seconds - first.cpu_seconds
+        cpu[end] = used
+    return Window(
+        seconds=after.at_s - before.at_s,
+        requests=total(rises, "upstream_rq_total"),
+        connections=total(rises, "upstream_cx_total"),
+        handshakes=total(rises, "ssl.handshake"),
+        resumed=total(rises, "ssl.session_reused"),
+        cpu_s=cpu,
+    )

@@ -1,0 +1,165 @@
+"""Mutual TLS of the mesh on the first hop: what a user would write for ISTIO_MUTUAL, put into the resources.
+
+The servers of the scenario's gateway terminate it, and the rule of the gateway's Service originates it, with
+the workload certificates that the suite makes. Nothing else changes, so that both can be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from bench.errors import InputError
+from bench.istio.hosts import expand_host
+from bench.istio.inventory import Proxy
+from bench.istio.models import (
+    ClientTLSSettings,
+    DestinationRule,
+    Gateway,
+    Server,
+    ServerTLSSettings,
+    TrafficPolicy,
+)
+from bench.istio.resource import Resource, Resources
+from bench.scenario.load import LoadedScenario
+from bench.scenario.models import WorkloadMaterial
+
+_WORKLOAD = WorkloadMaterial(
+    certificate="/etc/certs/cert-chain.pem", privateKey="/etc/certs/key.pem", ca="/etc/certs/root-cert.pem"
+)
+"""Where Istio's agent puts them."""
+_PLAIN = ("HTTP", "HTTP2", "GRPC")
+
+
+def with_mesh_mtls(loaded: LoadedScenario) -> LoadedScenario:
+    """The scenario with ISTIO_MUTUAL between sidecar and gateway.
+
+    Raises:
+        InputError: there is no gateway, it serves no plain HTTP that could be secured, or its servers need
+            more than one server name.
+    """
+    scenario = loaded.scenario
+    name = scenario.traffic.gateway
+    if name is None:
+        raise InputError(
+            "--mesh-mtls secures the hop to a gateway, and this scenario has none.",
+            where=str(loaded.position("traffic")),
+            remedy="Leave the option out.",
+        )
+    gateway = scenario.inventory.proxies[name]
+    secured: list[Resource[Gateway]] = []
+    changed: list[Resource[Any]] = []
+    for resource in loaded.resources:
+        if isinstance(resource.spec, Gateway) and _selects(resource.spec.selector, gateway):
+            servers = tuple(_secured(server) for server in resource.spec.servers)
+            if servers != resource.spec.servers:
+                spec = resource.spec.model_copy(update={"servers": servers})
+                secured.append(replace(resource, spec=spec))
+                changed.append(secured[-1])
+                continue
+        changed.append(resource)
+    sni = _server_name(loaded, name, secured)
+    hosts = _service_hosts(loaded, gateway)
+    for host in hosts:
+        changed = _originating(changed, host, sni, loaded.scenario.inventory.domain, secured[0])
+    tls = scenario.tls.model_copy(update={"workload": scenario.tls.workload or _WORKLOAD})
+    return replace(
+        loaded,
+        scenario=scenario.model_copy(update={"tls": tls}),
+        resources=Resources(tuple(changed), loaded.resources.warnings),
+    )
+
+
+def _selects(selector: Mapping[str, str], proxy: Proxy) -> bool:
+    return all(proxy.labels.get(label) == value for label, value in selector.items())
+
+
+def _secured(server: Server) -> Server:
+    """A plain HTTP server becomes one of ISTIO_MUTUAL; others stay."""
+    if server.port.protocol.upper() not in _PLAIN:
+        return server
+    return server.model_copy(
+        update={
+            "port": server.port.model_copy(update={"protocol": "HTTPS"}),
+            "tls": ServerTLSSettings(mode="ISTIO_MUTUAL"),
+        }
+    )
+
+
+def _server_name(loaded: LoadedScenario, name: str, secured: list[Resource[Gateway]]) -> str:
+    """The name that the sidecar asks for: a host of the server, by which its filter chain is found."""
+    servers = [server for each in secured for server in each.spec.servers if server.tls is not None]
+    servers = [server for server in servers if server.tls and server.tls.mode == "ISTIO_MUTUAL"]
+    if not servers:
+        raise InputError(
+            f"--mesh-mtls finds no Gateway with a plain HTTP server on {name}.",
+            where=str(loaded.istio_folder),
+            remedy="Leave the option out: its first hop is secured already, or it is no HTTP.",
+        )
+    if len(servers) > 1:
+        raise InputError(
+            f"--mesh-mtls can secure one server of {name}, and there are {len(servers)}: a rule has one SNI.",
+            where=str(secured[1 if len(secured) > 1 else 0].position(("spec", "servers"))),
+            remedy="Write ISTIO_MUTUAL yourself, with a subset and an `sni` for each.",
+        )
+    hosts = [host.rpartition("/")[2] for host in servers[0].hosts]
+    concrete = next((host for host in hosts if not host.startswith("*")), None)
+    return concrete or loaded.scenario.traffic.host.partition(":")[0]
+
+
+def _service_hosts(loaded: LoadedScenario, gateway: Proxy) -> list[str]:
+    """Full names of the Services whose endpoint the gateway is."""
+    domain = loaded.scenario.inventory.domain
+    found = [
+        f"{fact.name}.{fact.namespace}.svc.{domain}"
+        for fact in loaded.scenario.inventory.services
+        if fact.selector and _selects(fact.selector, gateway)
+    ]
+    found += [
+        f"{each.name}.{each.namespace}.svc.{domain}"
+        for each in loaded.resources.services
+        if each.spec.selector and _selects(each.spec.selector, gateway)
+    ]
+    if not found:
+        raise InputError(
+            "--mesh-mtls finds no Service of the gateway, whose rule could originate TLS.",
+            where=str(loaded.position("inventory", "services")),
+            remedy="Add it under `inventory: {services: …}` with its selector.",
+        )
+    return list(dict.fromkeys(found))
+
+
+def _originating(
+    resources: list[Resource[Any]], host: str, sni: str, domain: str, beside: Resource[Gateway]
+) -> list[Resource[Any]]:
+    """Let the rule of *host* originate TLS; without one, add a rule."""
+    tls = ClientTLSSettings(mode="ISTIO_MUTUAL", sni=sni)
+    found = False
+    changed: list[Resource[Any]] = []
+    for resource in resources:
+        spec = resource.spec
+        if isinstance(spec, DestinationRule) and expand_host(spec.host, resource.namespace, domain) == host:
+            found = True
+            policy = (spec.traffic_policy or TrafficPolicy()).model_copy(update={"tls": tls})
+            changed.append(replace(resource, spec=spec.model_copy(update={"traffic_policy": policy})))
+        else:
+            changed.append(resource)
+    if found:
+        return changed
+    written = {"host": host, "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL", "sni": sni}}}
+    rule = DestinationRule.model_validate(written)
+    namespace = host.split(".")[1]
+    added = Resource(
+        kind="DestinationRule",
+        api_version="networking.istio.io/v1",
+        name="egress-bench-mesh-mtls",
+        namespace=namespace,
+        labels={},
+        annotations={},
+        spec=rule,
+        order=max(each.order for each in resources) + 1,
+        document=beside.document,
+        root=beside.root,
+    )
+    return [*changed, added]

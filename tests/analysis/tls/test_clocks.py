@@ -1,0 +1,58 @@
+"""Three clocks on one quantity agree where their intervals overlap."""
+
+from bench.analysis.tls import ClockInput, read_clocks
+from bench.result import Estimate
+
+
+def about(value, reach=50.0):
+    return Estimate(value=value, low=value - reach, high=value + reach)
+
+
+def clocks(**changed):
+    """A quiet machine: gateway 5,000, node 4,800; OpenSSL's client took 4,700 where BoringSSL takes 5,000."""
+    given = {
+        "gateway_cpu": about(5000),
+        "node_cpu": about(4800),
+        "bare_cpu": 60.0,
+        "envoy_new": about(10_000),
+        "envoy_kept": about(250),
+        "direct_new": about(9_700),
+        "direct_kept": about(240),
+        "direct_cpu": 4700.0,
+        "node_kept_cpu": 90.0,
+    }
+    return ClockInput(**(given | changed))
+
+
+def test_clocks_of_a_quiet_machine_agree():
+    readings, agree = read_clocks(clocks(), "full", "TLSv1.3")
+
+    assert agree is True
+    assert {each.clock: each.value for each in readings} == {"cpu": 9800, "envoy": 9750, "direct": 9760}
+
+
+def test_the_libraries_differ_and_the_direct_clock_exchanges_them():
+    readings, _ = read_clocks(clocks(direct_cpu=1000.0), "full", "TLSv1.3")
+
+    assert next(each.value for each in readings if each.clock == "direct") == 9700 - 240 + 4000
+
+
+def test_an_envoy_that_waited_disagrees():
+    _, agree = read_clocks(clocks(envoy_new=about(30_000)), "full", "TLSv1.3")
+
+    assert agree is False
+
+
+def test_a_second_turn_of_tls_12_may_wait_once_more():
+    readings = [read_clocks(clocks(), "full", version)[0] for version in ("TLSv1.2", "TLSv1.3")]
+    lows = [next(each.low for each in some if each.clock == "envoy") for some in readings]
+
+    # A kept request takes 250 µs, of which the node works for 90.
+    assert lows[1] - lows[0] == 160
+
+
+def test_a_missing_clock_leaves_the_agreement_unknown():
+    readings, agree = read_clocks(clocks(direct_new=None), "full", "TLSv1.3")
+
+    assert agree is None
+    assert [each.clock for each in readings] == ["cpu", "envoy"]

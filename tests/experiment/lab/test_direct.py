@@ -1,0 +1,124 @@
+"""The direct client and the relays against a real nginx, and how nodes keep sessions."""
+
+import pytest
+
+from bench.certs.material import write_material
+from bench.experiment.handshake.lab.direct import DirectClient, Series
+from bench.experiment.handshake.lab.relay import CountingRelays
+from bench.placement import Placement
+from bench.stack import NodeSpec, NodeTlsOptions, StackSpec
+from bench.stack.local import LocalStack
+from bench.telemetry import cpu_seconds
+
+pytestmark = pytest.mark.nginx
+SHARED = NodeTlsOptions(ticket_key="ticket.key")
+NODES = {
+    "first": SHARED,
+    "second": SHARED,
+    "plain": NodeTlsOptions(),
+    "mute": NodeTlsOptions(tickets=False),
+    "ids": NodeTlsOptions(tickets=False, session_cache=True),
+    "old": NodeTlsOptions(versions=("TLSv1.2",), curves="secp384r1"),
+}
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory):
+    made = write_material(
+        tmp_path_factory.mktemp("certs") / "material", names=["node.example"], key_type="ecdsa-p384"
+    )
+    (made.live / "ticket.key").write_bytes(bytes(range(80)))
+    return made
+
+
+@pytest.fixture(scope="module")
+def stack(material):
+    nodes = [
+        NodeSpec(name, (f"192.0.2.{number}", 443), name, tls_options=options)
+        for number, (name, options) in enumerate(NODES.items(), 1)
+    ]
+    with LocalStack(StackSpec("sessions", (), tuple(nodes), material.live)) as running:
+        yield running
+
+
+@pytest.fixture
+def client(stack, material):
+    def make(name, version="TLSv1.3", address=None):
+        part = stack.component(name)
+        return DirectClient(
+            address=address or next(iter(part.addresses.values())),
+            host="node.example",
+            path="/",
+            tls_version=version,
+            certificates=material.live,
+            presents_certificate=True,
+            node_cpu=lambda: cpu_seconds(part.pid, name),
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_full_and_resumed_handshakes_are_what_they_say_and_cost_the_node_cpu(client, version):
+    full, resumed, kept = Series(), Series(), Series()
+    own = client("plain", version)
+
+    own.full(4, full)
+    own.resumed(4, resumed)
+    own.kept(4, kept)
+
+    assert [shot.resumed for shot in full.shots] == [False] * 4
+    assert [shot.resumed for shot in resumed.shots] == [True] * 4
+    assert all(0 < shot.secured_us < shot.answered_us for shot in full.shots + resumed.shots)
+    assert full.node_cpu_us > resumed.node_cpu_us > 0
+    assert full.cpu_us > kept.cpu_us > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "resumes"),
+    [
+        ("mute", "TLSv1.2", False),
+        ("mute", "TLSv1.3", False),
+        ("ids", "TLSv1.2", True),
+        ("ids", "TLSv1.3", True),
+        ("old", "TLSv1.2", True),
+    ],
+)
+def test_a_node_keeps_sessions_as_it_is_told(client, name, version, resumes):
+    series = Series()
+
+    client(name, version).resumed(2, series)
+
+    assert [shot.resumed for shot in series.shots] == [resumes] * 2
+
+
+def test_a_bare_connection_costs_less_than_any_handshake(client):
+    bare, full = Series(), Series()
+
+    client("plain").bare(5, bare)
+    client("plain").full(5, full)
+
+    assert 0 < bare.cpu_us < full.cpu_us
+
+
+def test_a_relay_counts_every_byte_of_a_connection_and_lets_it_through(client, stack):
+    relays = CountingRelays()
+    played, real = next(iter(stack.component("plain").addresses.items()))
+    placement = relays.detour(Placement("/config", "/logs", endpoints={played: real}))
+    full, resumed = Series(), Series()
+    try:
+        through = client("plain", address=placement.endpoints[played])
+        through.full(2, full)
+        through.resumed(1, resumed)
+        while len(relays.closed()) < 4:
+            pass
+        carried = relays.closed()
+    finally:
+        relays.stop()
+
+    assert placement.endpoints[played] != real
+    assert (len(full.shots), resumed.shots[0].resumed) == (2, True)
+    # A resumed connection carries no certificate of either side.
+    assert carried[3].sent < carried[0].sent
+    assert carried[3].received < carried[0].received
+    assert relays.totals() == (sum(each.sent for each in carried), sum(each.received for each in carried))

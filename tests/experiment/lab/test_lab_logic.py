@@ -1,0 +1,191 @@
+"""What the lab concludes from counts and logs, and the paths that it makes; no process runs here."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from bench.cli.handshakes import LabPart
+from bench.errors import InputError
+from bench.experiment.handshake.lab.agreed import most_agreed
+from bench.experiment.handshake.lab.flow import PARTS_OF
+from bench.experiment.handshake.lab.mesh import compare_hops
+from bench.experiment.handshake.lab.paths import LabPath, write_path
+from bench.experiment.handshake.lab.pools import MIXES
+from bench.experiment.handshake.lab.refusals import CASES, causes_of, judge_case
+from bench.experiment.handshake.lab.sessions import FULL_CASES, QUICK_CASES, SessionCase
+from bench.experiment.handshake.lab.settings import PARTS, LabOptions
+from bench.experiment.handshake.lab.windows import Window
+from bench.preparation import prepare
+from bench.result import Counts
+from bench.telemetry import ConnectionEntry
+
+
+def entry(**changed):
+    given = dict.fromkeys(ConnectionEntry._fields)
+    return ConnectionEntry(**(given | {"time_us": 1, "status": 503, "flags": ("UF",)} | changed))
+
+
+def window(**changed):
+    given = {"seconds": 1.0, "requests": 30, "connections": 30, "handshakes": 30, "resumed": 0, "cpu_s": {}}
+    return Window(**(given | changed))
+
+
+def done(*, answered=0, failed=42, unsent=0, due=42, **changed):
+    counts = Counts(due=due, sent=due - unsent, answered=answered, unsent=unsent, failed=failed, misrouted=0)
+    stage = SimpleNamespace(subsets=(SimpleNamespace(counts=counts),))
+    return SimpleNamespace(outcome=SimpleNamespace(stages=(stage,)), windows=(window(**changed),))
+
+
+def case(expected):
+    return next(each for each in CASES if each.expected == expected)
+
+
+def test_causes_are_read_from_numbers_and_statuses():
+    found = causes_of(
+        [
+            entry(failure="TLS_error:|268436526:words"),
+            entry(failure="words without a number"),
+            entry(status=400, flags=()),
+            entry(status=200, flags=()),
+        ]
+    )
+
+    assert found == {
+        "alert-protocol-version": 1,
+        "connection-failed": 1,
+        "client-certificate-refused": 1,
+    }
+
+
+def test_a_case_is_named_where_the_reason_is_the_one_provoked():
+    found = judge_case(case("alert-protocol-version"), done(), {"alert-protocol-version": 42})
+
+    assert found.named
+    assert (found.requests, found.answered, found.failed, found.unsent) == (42, 0, 42, 0)
+
+
+@pytest.mark.parametrize(
+    ("made", "causes"),
+    [
+        (done(), {"alert-handshake-failure": 42}),
+        (done(), {"alert-protocol-version": 40, "connection-failed": 2}),
+        (done(answered=2, failed=40), {"alert-protocol-version": 40}),
+        (done(failed=40), {"alert-protocol-version": 40}),
+    ],
+    ids=["another reason", "two reasons", "some were answered", "two requests lost"],
+)
+def test_a_case_is_not_named_by(made, causes):
+    assert not judge_case(case("alert-protocol-version"), made, causes).named
+
+
+def test_a_node_without_tickets_answers_and_resumes_nothing():
+    assert judge_case(case("no-session"), done(answered=42, failed=0), {}).named
+    assert not judge_case(case("no-session"), done(answered=42, failed=0, resumed=3), {}).named
+
+
+def test_a_certificate_that_expires_in_mid_run_lets_some_through():
+    expired = {"certificate-verify-failed": 22}
+
+    assert judge_case(case("certificate-verify-failed"), done(answered=20, failed=22), expired).named
+    assert not judge_case(case("certificate-verify-failed"), done(), expired).named
+
+
+def test_what_was_agreed_is_the_most_frequent_over_all_clusters():
+    found = most_agreed(
+        {
+            "cluster.outbound|443||a.example.org.ssl.sigalgs.rsa_pss_rsae_sha256": 2,
+            "cluster.outbound|443||b.example.org.ssl.sigalgs.rsa_pss_rsae_sha256": 3,
+            "cluster.outbound|443||b.example.org.ssl.sigalgs.ecdsa_secp256r1_sha256": 4,
+            "cluster.outbound|443||b.example.org.ssl.versions.TLSv1.3": 9,
+            "cluster.outbound|443||b.example.org.ssl.ciphers.TLS_AES_128_GCM_SHA256": 0,
+        }
+    )
+
+    assert (found.signature, found.version) == ("rsa_pss_rsae_sha256", "TLSv1.3")
+    assert (found.cipher, found.curve) == (None, None)
+
+
+def test_full_handshakes_are_those_that_resumed_nothing():
+    found = window(handshakes=10, resumed=4, cpu_s={"gateway": 0.2, "node": 0.1})
+
+    assert found.full == 6
+    assert found.of("gateway").row == (1.0, 30, 6, 4)
+
+
+def test_the_first_hop_is_compared_pair_by_pair():
+    def hop(sidecar):
+        return window(requests=100, cpu_s={"sidecar": sidecar, "gateway": 0.01, "node": 0.01})
+
+    cost = compare_hops([hop(0.010), hop(0.020), hop(0.030)], [hop(0.011), hop(0.021), hop(0.031)])
+
+    # The machine got slower by three, and each pair differs by 10 µs a request.
+    assert cost.sidecar_adds_us.value == pytest.approx(10)
+    assert cost.sidecar_adds_us.high - cost.sidecar_adds_us.low < 0.01
+    assert cost.gateway_adds_us.value == 0
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        LabPath(),
+        LabPath(nodes=4, per_subset=True),
+        LabPath(requests_per_connection=7, idle_timeout_s=0.25, http2=True),
+    ],
+    ids=["one cluster", "by subset", "tight pools"],
+)
+def test_a_path_of_the_labs_own_is_translated_like_a_users(tmp_path, path):
+    loaded = write_path(tmp_path / "path", path)
+    prepared = prepare(loaded)
+
+    clusters = {each.name for each in prepared.configs["egress", "static"].clusters}
+    assert len(loaded.scenario.nodes) == path.nodes
+    assert prepared.missing_stand_ins == ()
+    for number in range(1, path.nodes + 1):
+        subset = f"v{number}" if path.per_subset else ""
+        assert f"outbound|443|{subset}|lab.example.org" in clusters
+
+
+def test_cases_have_names_of_their_own_and_ten_mixes_try_the_law():
+    for cases in (QUICK_CASES, FULL_CASES):
+        names = [each.name for each in cases]
+        assert len(names) == len(set(names))
+    assert len(MIXES) == len(set(MIXES)) == 10
+    assert {each.max_session_keys for each in FULL_CASES} == {0, 1, 8, 64}
+    assert {each.path.nodes for each in FULL_CASES} == {2, 3, 4}
+
+
+def test_a_case_says_how_its_nodes_keep_sessions():
+    assert SessionCase(shared_keys=True).node_tls.ticket_key is not None
+    assert (SessionCase(by="ids").node_tls.tickets, SessionCase(by="ids").node_tls.session_cache) == (
+        False,
+        True,
+    )
+    assert not SessionCase(by="none").node_tls.session_cache
+
+
+def options(tmp_path, **changed):
+    return LabOptions(out=tmp_path, command="x", backend=None, **changed)
+
+
+def test_a_quick_look_takes_the_scenarios_own_key_and_p256(tmp_path):
+    found = options(tmp_path).grounds("rsa-4096")
+
+    assert {each.key for each in found} == {"rsa-4096", "ecdsa-p256"}
+    assert {each.tls_version for each in found} == {"TLSv1.2", "TLSv1.3"}
+    assert all(each.client_certificate for each in found)
+
+
+def test_the_whole_matrix_has_sixteen_grounds_of_two_cells(tmp_path):
+    found = options(tmp_path, is_full=True).grounds("ecdsa-p256")
+
+    assert len(found) == len({each.name for each in found}) == 16
+
+
+def test_one_round_holds_no_interval(tmp_path):
+    with pytest.raises(InputError, match="--rounds is 1"):
+        options(tmp_path, rounds=1)
+
+
+def test_every_part_can_be_chosen():
+    assert tuple(PARTS_OF) == PARTS
+    assert tuple(each.value for each in LabPart) == PARTS

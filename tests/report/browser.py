@@ -1,0 +1,82 @@
+"""Look at a page in a real browser: ``python -m tests.report.browser PAGE``, in a process of its own.
+
+Prints one JSON document: for each width and colour scheme the violations that axe finds and how much wider
+than the window the page is; what the page loaded; and the pages that it prints on. A process of its own,
+because Playwright and gevent each want the event loop for themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, sync_playwright
+
+WIDTHS = (360, 800, 1280)
+SCHEMES = ("light", "dark")
+
+
+def find_browser() -> str | None:
+    """The Chromium or Chrome of this machine; None: there is none."""
+    for name in ("chromium", "chromium-browser", "google-chrome", "chrome"):
+        if found := shutil.which(name):
+            return found
+    return None
+
+
+def look(browser: Browser, page: Path, width: int, scheme: Any) -> dict[str, Any]:
+    """One look: axe's violations, what scrolls sideways, what was loaded."""
+    tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    loaded: list[str] = []
+    tab.on("request", lambda request: loaded.append(request.url))
+    tab.goto(page.resolve().as_uri())
+    # Folded parts are read, too.
+    tab.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    found = Axe().run(tab).response["violations"]
+    wider = tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    tab.close()
+    return {
+        "width": width,
+        "scheme": scheme,
+        "violations": [
+            {
+                "id": each["id"],
+                "impact": each["impact"],
+                "nodes": [node["html"] for node in each["nodes"]][:3],
+            }
+            for each in found
+        ],
+        "wider_by": wider,
+        "loaded": [url for url in loaded if not url.startswith(("file:", "data:"))],
+    }
+
+
+def printed(browser: Browser, page: Path) -> bytes:
+    """The page as A4 in PDF."""
+    tab = browser.new_page()
+    tab.goto(page.resolve().as_uri())
+    document = tab.pdf(format="A4", print_background=True)
+    tab.close()
+    return document
+
+
+def main() -> None:
+    """Look at the page named on the command line."""
+    page = Path(sys.argv[1])
+    with sync_playwright() as playwright:
+        # Chromium refuses to run as root with its sandbox; the page is our own and loads nothing.
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
+        looks = [look(browser, page, width, scheme) for width in WIDTHS for scheme in SCHEMES]
+        pdf = printed(browser, page)
+        if len(sys.argv) > 2:
+            Path(sys.argv[2]).write_bytes(pdf)
+        browser.close()
+    json.dump({"looks": looks, "pdf_pages": pdf.count(b"/Type /Page\n")}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
