@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from bench.placement import Address, same_endpoint
-from bench.preparation import Prepared
-from bench.preparation.stand_ins import endpoints_of
-from bench.preparation.virtual_addresses import virtual_addresses
+from bench.preparation import Prepared, endpoints_of, virtual_addresses
 from bench.result import RunWarning
 from bench.routing import (
     Connection,
