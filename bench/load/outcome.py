@@ -19,7 +19,7 @@ class EndedIds(_Model):
 
     code: ReasonCode
     sequences: str
-    """Their sequence numbers, ascending, as base64 of little-endian 8-byte integers."""
+    """Their sequence numbers, packed; see ``bench.load.unpack_sequences``."""
 
 
 class StageOutcome(_Model):

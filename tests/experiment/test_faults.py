@@ -27,6 +27,8 @@ from tests.support.command import run_command
 
 QUICK = ("routes-swapped", "delivered-twice", "gateway-restarted", "ghosts")
 """One of each instrument; `egress-bench faults` has them all."""
+NEVER_BALANCED = ("ghosts", "delivered-twice")
+"""Every answer is right: the ids in the logs show them."""
 
 
 @pytest.mark.parametrize("name", QUICK, ids=str)
@@ -44,6 +46,7 @@ def test_a_fault_is_noticed_and_named_with_its_cause(ground, tmp_path, name):
     assert seen.noticed_s is not None
     assert 0 < seen.findings[0].requests < seen.requests
     assert seen.early == 0
+    assert not (seen.is_balanced and name in NEVER_BALANCED)
 
 
 @pytest.mark.envoy

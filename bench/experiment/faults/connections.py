@@ -21,7 +21,7 @@ _TAKEN_S = 0.3
 """Until a proxy has surely taken files that changed."""
 
 
-def _stand_ready(field: Field) -> None:
+def _stand_ready_to_delay(field: Field) -> None:
     """Lead a node's answers over a relay before the load: new connections would make more slow than a few."""
     pieces = itertools.count(1)
 
@@ -32,17 +32,18 @@ def _stand_ready(field: Field) -> None:
     time.sleep(_TAKEN_S)
 
 
-def _slow_down_few(field: Field) -> None:
+def _come_into_force(_: Field) -> None:
     """The relay sees for itself that its time has come."""
 
 
-def _end_as_requests_come(field: Field) -> None:
+def _stand_ready_to_cut(field: Field) -> None:
     pieces = itertools.count(1)
 
     def cuts(number: int) -> bool:
-        return number > _SETTLED and next(pieces) % _CUT_ONE_IN == 0
+        return field.in_force and number > _SETTLED and next(pieces) % _CUT_ONE_IN == 0
 
     field.lead_over(field.aims.first.node, lambda real, host: Relay(real, host=host, cuts=cuts))
+    time.sleep(_TAKEN_S)
 
 
 def _close_each(field: Field) -> None:
@@ -89,7 +90,8 @@ FAULTS = (
         "connections-stale",
         "connections end as requests come",
         Cause.STALE_CONNECTIONS,
-        _end_as_requests_come,
+        _come_into_force,
+        prepare=_stand_ready_to_cut,
     ),
     Fault("node-reloaded", "node reloaded", Cause.NODE_RELOADED, _reload),
     # Seen from 17 slow requests on, while the other nodes' are not slow: at this rate 24 come.
@@ -97,8 +99,8 @@ FAULTS = (
         "few-slower",
         "1 % of requests 30 ms slower",
         Cause.SLOW_SHARE,
-        _slow_down_few,
-        prepare=_stand_ready,
+        _come_into_force,
+        prepare=_stand_ready_to_delay,
         obstacle=no_second,
         hold_s=8.0,
         measure_s=9.5,

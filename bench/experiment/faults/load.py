@@ -42,6 +42,8 @@ class Observed:
     requests: int
     early: int
     """Wrong answers before the injection: a false alarm."""
+    is_balanced: bool = True
+    """Whether the ledger of the load balances."""
     limited: str | None = None
     """How late the generator was: what was seen need not be the path's doing. None: it was not."""
 
@@ -163,6 +165,7 @@ class Proving:
             noticed_by=watch.noticed_by,
             requests=ledger.requests,
             early=watch.early,
+            is_balanced=ledger.is_balanced,
             limited=generator_limit(outcome),
         )
 

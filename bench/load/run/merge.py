@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from bench.analysis.histogram import LENGTH, Histogram, Ints, count_distinct
+from bench.analysis.histogram import LENGTH, Histogram, count_distinct
 from bench.errors import LoadError
 from bench.load.engine import schedule
 from bench.load.engine.arrivals import Share, due_by_kind, salt_of, stage_starts
@@ -22,7 +22,7 @@ from bench.scenario import Closed
 LOST: Final = Reason(ReasonCode.WORKER_LOST).key
 """Reason of requests of which nobody knows any more whether they were sent."""
 _STOPPED: Final = Reason(ReasonCode.STOPPED).key
-ENDED_KEPT: Final = 2_000_000
+ENDED_KEPT: Final = 100_000_000
 """Ids of requests that ended badly which are kept of one stage; beyond, they are only counted."""
 _NUMBERS: Final = ("due", "sent", "answered", "failed", "misrouted", "unsent")
 
@@ -41,21 +41,23 @@ class _Bucket:
 class _Ended:
     """Ids of one stage by the way in which they ended."""
 
-    sequences: dict[ReasonCode, list[Ints]] = field(default_factory=dict)
+    packed: dict[ReasonCode, list[str]] = field(default_factory=dict)
+    """As they came: unpacked they are a hundred times as large."""
     kept: int = 0
     has_all: bool = True
 
-    def add(self, code: ReasonCode, sequences: Ints) -> None:
-        if self.kept + sequences.size > ENDED_KEPT:
+    def add(self, code: ReasonCode, packed: str) -> None:
+        size = unpack_sequences(packed).size
+        if self.kept + size > ENDED_KEPT:
             self.has_all = False
             return
-        self.kept += sequences.size
-        self.sequences.setdefault(code, []).append(sequences)
+        self.kept += size
+        self.packed.setdefault(code, []).append(packed)
 
     def told(self) -> tuple[EndedIds, ...]:
         return tuple(
-            EndedIds(code=code, sequences=pack_sequences(np.concatenate(parts)))
-            for code, parts in sorted(self.sequences.items())
+            EndedIds(code=code, sequences=pack_sequences(np.concatenate([*map(unpack_sequences, parts)])))
+            for code, parts in sorted(self.packed.items())
         )
 
 
@@ -174,7 +176,7 @@ class Merger:
         for reason, count in delta.reasons.items():
             bucket.reasons[reason] = bucket.reasons.get(reason, 0) + count
         for code, sequences in delta.ended.items():
-            self._ended[key[0]].add(code, unpack_sequences(sequences))
+            self._ended[key[0]].add(code, sequences)
         bucket.service.add(*unpack(delta.service))
         bucket.lag.add(*unpack(delta.lag))
         self._waited[key[0]].add(*unpack(delta.waited))

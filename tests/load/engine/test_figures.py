@@ -29,7 +29,7 @@ from bench.load.engine.arrivals import SEQUENCES, Share, arrivals, due_by_kind
 from bench.load.engine.check import Verdict
 from bench.load.engine.recorder import Recorder
 from bench.load.engine.request import PreparedKind
-from bench.load.packing import pack, unpack, unpack_sequences
+from bench.load.packing import pack, pack_sequences, unpack, unpack_sequences
 from bench.load.run import merge
 from bench.load.run.merge import LOST, Merger
 from bench.result.reasons import Reason, ReasonCode
@@ -400,6 +400,18 @@ def test_ids_beyond_the_bound_are_counted_and_the_gap_is_told(monkeypatch: pytes
     assert stage.subsets[0].counts.reasons == {"no-connection": 10}
     assert not stage.has_all_ended
     assert unpack_sequences(stage.ended[0].sequences).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_ids_of_millions_that_failed_take_little_room() -> None:
+    """A machine that cannot send most of a long load must still match every id of it."""
+    first = 3 * SEQUENCES
+    in_a_row = np.arange(first, first + 1_000_000, dtype=np.int64)
+    three_of_four = np.random.default_rng(1).permutation(in_a_row[np.arange(in_a_row.size) % 4 != 0])
+
+    for ids in (in_a_row, three_of_four, in_a_row[:0], in_a_row[:1]):
+        packed = pack_sequences(ids)
+        assert np.array_equal(unpack_sequences(packed), np.sort(ids))
+        assert len(packed) < ids.size / 10 + 100
 
 
 def allocated_by_the_load() -> int:

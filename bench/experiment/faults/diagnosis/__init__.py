@@ -35,12 +35,12 @@ _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     routing.wrong_node,
     routing.duplicates,
     nodes.node_frozen,
+    connections.stale,
     # A connection for each request makes a node slow.
     connections.closed,
     nodes.node_slow,
-    # Other faults reload nodes, or break connections, on their way: after all that explains more.
+    # Other faults reload nodes on their way: after all that explains more.
     connections.reloaded,
-    connections.stale,
     connections.few_slow,
 )
 
