@@ -7,9 +7,9 @@ each other.
 from bench.preparation.demands import unmet_demands
 from bench.preparation.known_servers import known_certificates
 from bench.preparation.material import CERTIFIED_ADDRESS, begin_keys, make_material
+from bench.preparation.mesh_dns import virtual_addresses
 from bench.preparation.prepared import Prepared, Variation, prepare
 from bench.preparation.stand_ins import endpoints_of
-from bench.preparation.virtual_addresses import virtual_addresses
 
 __all__ = [
     "CERTIFIED_ADDRESS",
