@@ -140,3 +140,39 @@ def test_a_credential_name_is_a_file_of_its_set(folder, tmp_path):
     assert {"credential/partner/tls.crt", "credential/partner/tls.key"} <= set(
         prepared.configs["egress", "static"].files
     )
+
+
+TCP_ONLY = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: db}
+spec:
+  hosts: [db.partner.example]
+  addresses: [192.0.2.50]
+  ports: [{number: 5432, name: tcp, protocol: TCP}]
+  resolution: STATIC
+  endpoints: [{address: 192.0.2.20}]
+"""
+
+
+def test_a_node_behind_a_tcp_port_gets_a_clients_plain_http_as_it_is(folder):
+    """No HTTP route leads there, and no certificate can be demanded of anybody."""
+    (folder / "istio" / "db.yaml").write_text(TCP_ONLY)
+    edit(
+        folder / "scenario.yaml",
+        'nginx02: {plays: "192.168.0.64:443", page: v2}',
+        'nginx02: {plays: "192.168.0.64:443", page: v2}\n  db: {plays: "192.0.2.20:5432", page: db}',
+    )
+    edit(
+        folder / "scenario.yaml",
+        "  schedule: {kind: constant",
+        "    db: {url: 'http://db.partner.example:5432', expect: {nodes: [db]}}\n  schedule: {kind: constant",
+    )
+
+    prepared = prepare(load_scenario(folder))
+
+    assert {name: prepared.node_tls(name) for name in ("nginx01", "nginx02", "db")} == {
+        "nginx01": "mutual",
+        "nginx02": "mutual",
+        "db": "none",
+    }

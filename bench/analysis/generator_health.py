@@ -16,7 +16,9 @@ LAG_LIMIT_US = 5_000
 WAIT_LIMIT_US = 5_000
 """For the 99th percentile of the wait for a free connection."""
 
-GENERATOR_LIMITED = frozenset({"generator-cpu-full", "generator-late"})
+GENERATOR_FULL = "generator-cpu-full"
+"""Code of the warning that its processor time is used up, by itself."""
+GENERATOR_LIMITED = frozenset({GENERATOR_FULL, "generator-late"})
 """Codes of warnings after which the run says more about the generator than about the path."""
 
 
@@ -137,7 +139,7 @@ def _cpu(generator: GeneratorResult) -> RunWarning | None:
         )
     if share > FULL_SHARE:
         return RunWarning(
-            code="generator-cpu-full",
+            code=GENERATOR_FULL,
             message=f"Each generator worker used {share:.0%} of a core: it is the bottleneck.",
             advice="Add workers or lower the arrival rate; this run gives no capacity figure.",
         )

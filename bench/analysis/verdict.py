@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.analysis.capacity_verdict import outcome_of
-from bench.analysis.generator_health import GENERATOR_LIMITED
+from bench.analysis.generator_health import GENERATOR_FULL, GENERATOR_LIMITED
 from bench.analysis.ledger import summarise_ledger
 from bench.analysis.tls import judge_lab
 from bench.result import (
@@ -160,7 +160,7 @@ def _judge_complete(result: Result) -> Verdict:
         return Verdict(state, f"{sentence}.{' ' + why if why else ''}")
     if damaged and not missed:
         return Verdict("nothing proven", f"{damaged[0]}: what it would show is unknown.")
-    if excuse == "machine disturbed" and not missed:
+    if excuse == "machine disturbed" and not missed and not _is_generator_limited(result):
         # What is met on a disturbed machine is met on a quiet one.
         excuse = None
     if excuse is not None:
@@ -176,17 +176,22 @@ def _judge_complete(result: Result) -> Verdict:
     return Verdict("passed", _passed(result))
 
 
+def _is_generator_limited(result: Result) -> bool:
+    return any(each.code in GENERATOR_LIMITED for each in result.warnings)
+
+
 def _excuse(result: Result) -> tuple[State | None, str]:
-    """What stood between the path and a verdict on its times, and the warning that says so."""
-    states: tuple[tuple[frozenset[str], State], ...] = (
-        (GENERATOR_LIMITED, "generator-limited"),
-        (MACHINE_DISTURBED, "machine disturbed"),
-    )
-    for codes, state in states:
-        for warning in result.warnings:
-            if warning.code in codes:
-                return state, warning.message
-    return None, ""
+    """What stood between the path and a verdict on its times, and the warnings that say so.
+
+    A generator that others keep from the processors is late by their doing; one that fills its own is not.
+    """
+    limited = [each for each in result.warnings if each.code in GENERATOR_LIMITED]
+    disturbed = [each for each in result.warnings if each.code in MACHINE_DISTURBED]
+    told = " ".join(each.message for each in [*limited[:1], *disturbed[:1]])
+    if limited:
+        is_full = any(each.code == GENERATOR_FULL for each in limited)
+        return ("machine disturbed" if disturbed and not is_full else "generator-limited"), told
+    return ("machine disturbed", told) if disturbed else (None, "")
 
 
 def _judge_faults(proof: FaultsResult) -> Verdict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import UpstreamTlsContext
@@ -16,18 +16,32 @@ from bench.translate import ProxyConfig, reachable_clusters, unpack
 _LEVELS: tuple[NodeTls, ...] = ("none", "simple", "mutual")
 
 
-def spoken_to(plays: Address, configs: Iterable[ProxyConfig], *, carries_bytes: bool = False) -> NodeTls:
+def spoken_to(
+    plays: Address,
+    configs: Sequence[ProxyConfig],
+    *,
+    carries_bytes: bool = False,
+    may_carry_http: bool = False,
+) -> NodeTls:
     """What the clusters that HTTP routes lead to speak to the endpoint *plays*.
 
     The first proxy of *configs* that leads there decides: ``mutual`` where all its clusters present a
     certificate, ``none`` where one speaks plain text. Where none leads there: ``mutual``. What clients send
     through TCP proxies is their own affair, and decides nothing here; unless it *carries_bytes* that clients
-    send in the clear: then the clusters of TCP proxies decide, which may speak TLS.
+    send in the clear: then the clusters of TCP proxies decide, which may speak TLS. With *may_carry_http*
+    they decide, too, where no HTTP route leads there: a client's plain HTTP is bytes to them.
     """
+    found = _led_to(plays, configs, with_tcp=carries_bytes)
+    if found is None and may_carry_http:
+        found = _led_to(plays, configs, with_tcp=True)
+    return found or ("none" if carries_bytes else "mutual")
+
+
+def _led_to(plays: Address, configs: Sequence[ProxyConfig], *, with_tcp: bool) -> NodeTls | None:
     wanted = same_endpoint(plays)
     for config in configs:
         found: set[NodeTls] = set()
-        looked_at = reachable_clusters(config.listeners if carries_bytes else (), config.routes)
+        looked_at = reachable_clusters(config.listeners if with_tcp else (), config.routes)
         assignments = {each.cluster_name: each for each in config.endpoints}
         for cluster in config.clusters:
             assignment = cluster.load_assignment or assignments.get(cluster.name)
@@ -37,7 +51,7 @@ def spoken_to(plays: Address, configs: Iterable[ProxyConfig], *, carries_bytes: 
                 found.add(_spoken_by(cluster))
         if found:
             return next(level for level in _LEVELS if level in found)
-    return "none" if carries_bytes else "mutual"
+    return None
 
 
 def spoken_by_clients(node: str, mix: Iterable[MixedRequest]) -> NodeTls | None:

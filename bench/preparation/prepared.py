@@ -144,7 +144,14 @@ class Prepared:
             return spec.tls
         if by_clients is not None and by_clients != "none":
             return by_clients
-        return spoken_to(spec.address, self._gateways_first(source), carries_bytes=by_clients is not None)
+        return spoken_to(
+            spec.address,
+            self._gateways_first(source),
+            carries_bytes=by_clients is not None,
+            may_carry_http=any(
+                each.is_plain_http and node in each.expect.nodes for each in scenario.traffic.mix
+            ),
+        )
 
     def files(self, proxy: str, material: Material) -> dict[str, Path]:
         """File name in the Istio resources -> the file that *proxy* finds under it."""

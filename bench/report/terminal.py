@@ -8,10 +8,11 @@ from pathlib import Path
 
 from bench.analysis.capacity_verdict import name_constraint
 from bench.analysis.compare import compare_sources
+from bench.analysis.generator_health import GENERATOR_LIMITED
 from bench.analysis.handshake import mode_doubts
 from bench.analysis.ledger import summarise_ledger
 from bench.analysis.part_costs import cpu_us_of_part, parts_of
-from bench.analysis.verdict import judge
+from bench.analysis.verdict import MACHINE_DISTURBED, judge
 from bench.report.calls import call_rows, mark, stacks_of
 from bench.report.text import UNKNOWN, bound, micros, rate, with_unit
 from bench.result import Estimate, HandshakeResult, Latency, Result, SubsetResult, TlsLab, VerificationLine
@@ -21,6 +22,8 @@ WIDTH = 80
 _NBSP = "\N{NO-BREAK SPACE}"
 _NARROW = 10
 """Columns of a stack in the table of calls."""
+WEIGHTY = GENERATOR_LIMITED | MACHINE_DISTURBED
+"""Codes of warnings that say what the figures are worth."""
 MOST_CELLS = 8
 """Cells of the handshake lab on one screen; the report has all."""
 MOST_SUBSETS = 3
@@ -54,7 +57,9 @@ def summary_lines(result: Result, report: Path | None) -> list[str]:
     lines += _source_lines(result)
     lines += _ledger_lines(result)
     if result.warnings:
-        first = result.warnings[0].message
+        # What a verdict hangs on comes first; the report has them all.
+        ordered = sorted(result.warnings, key=lambda each: each.code not in WEIGHTY)
+        first = ordered[0].message
         more = f" (and {len(result.warnings) - 1} more)" if len(result.warnings) > 1 else ""
         lines.append(_cut(f"{'warning':<15}{first}", WIDTH - len(more)) + more)
     if report is not None:

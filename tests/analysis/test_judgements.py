@@ -226,6 +226,7 @@ FAILED_CONTROL = VerificationLine(
     kind="tls-control",
 )
 DISTURBED = RunWarning(code="machine-disturbed", message="Others used 60 % of the processors.", advice="")
+LATE = RunWarning(code="generator-late", message="The generator itself was late.", advice="")
 FULL_CPU = RunWarning(code="generator-cpu-full", message="Full.", advice="")
 WRONG = VerificationLine(
     name="want: v1", sent="GET /", expected="200 v1!", got="200 v2!", node="nginx02", passed=False
@@ -245,6 +246,10 @@ WRONG = VerificationLine(
         ({"limits": (MISSED_TIME, UNPROVEN)}, "limit missed", 1),
         ({"warnings": (FULL_CPU,)}, "generator-limited", 3),
         ({"limits": (MET,), "warnings": (DISTURBED,)}, "passed", 0),
+        ({"limits": (MET,), "warnings": (LATE,)}, "generator-limited", 3),
+        ({"limits": (MET,), "warnings": (LATE, DISTURBED)}, "machine disturbed", 3),
+        ({"limits": (MISSED_TIME,), "warnings": (LATE, DISTURBED)}, "machine disturbed", 3),
+        ({"limits": (MET,), "warnings": (FULL_CPU, DISTURBED)}, "generator-limited", 3),
         ({"verification": (WRONG,)}, "wrong answers", 1),
         ({"verification": (WRONG,), "warnings": (FULL_CPU, DISTURBED)}, "wrong answers", 1),
         ({"verification": (FAILED_CONTROL,)}, "control failed", 1),
@@ -283,6 +288,13 @@ def test_how_many_samples_a_limit_needs_is_what_the_percentile_itself_needs(name
             total = a_subset(due=count, sent=count, answered=count, response_time=latency)
             (check,) = check_limits({name: 0.001}, total)
             assert (check.passed, check.is_proven) == (False, is_proven)
+
+
+def test_a_generator_that_others_made_late_is_told_with_both_reasons():
+    sentence = judge(a_result(limits=(MISSED_TIME,), warnings=(LATE, DISTURBED))).sentence
+
+    assert LATE.message in sentence
+    assert DISTURBED.message in sentence
 
 
 def test_a_missed_limit_names_both_numbers():

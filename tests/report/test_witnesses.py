@@ -3,6 +3,7 @@
 import pytest
 
 from bench.report.build import build_document
+from bench.report.document import Facts
 from bench.report.html import render_html
 from bench.result import AnswerCause, Counts, MachineUse, StageCounts, VerificationLine, read_result
 from tests.report.synthetic import make_run
@@ -92,7 +93,9 @@ def test_why_a_call_went_wrong_is_told_once_for_all_stacks(folder):
 
     made = document(folder, verification=lines)
 
-    (row,) = rows(made, "verification", "answered by")
-    assert (row["stacks"], row["answered by"], row["TLS failure"]) == ("static, eds", "egress", failure)
-    assert "istio/rule.yaml:7" in row["YAML behind it"]
+    (facts,) = [part for part in section(made, "verification").parts if isinstance(part, Facts)]
+    told = dict(facts.pairs)
+    assert facts.caption == "v1 from sleep (static, eds)"
+    assert (told["answered by"], told["TLS failure"]) == ("egress", failure)
+    assert "istio/rule.yaml:7" in told["YAML behind it"]
     assert render_html(made).count(failure) == 1

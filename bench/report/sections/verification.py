@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from bench.report.calls import call_rows, mark, stacks_of
-from bench.report.document import Note, Part, Section, Table
+from bench.report.document import Facts, Note, Part, Section, Table
 from bench.report.folding import MOST_ROWS, fold
 from bench.report.text import UNKNOWN
-from bench.result import Result, VerificationLine
+from bench.result import AnswerCause, Result, VerificationLine
 
 _KINDS = {
     "call": "Calls of the scenario",
@@ -56,6 +54,7 @@ def _calls(lines: tuple[VerificationLine, ...], stacks: tuple[str, ...]) -> Tabl
     )
 
 
+MOST_CAUSES = 8
 _FAULTS = {
     "resources": "the resources lead there",
     "node": "the right node answers otherwise",
@@ -64,41 +63,37 @@ _FAULTS = {
 
 
 def _causes(lines: tuple[VerificationLine, ...]) -> list[Part]:
-    """Who gave each wrong answer and why: one row for all stacks where they agree."""
-    found: dict[tuple[str, ...], list[str]] = {}
+    """Who gave the wrong answers and why, once for all calls and stacks of which the same is known."""
+    found: dict[tuple[tuple[str, str], ...], dict[str, list[str]]] = {}
     for line in lines:
-        if line.passed or line.cause is None:
-            continue
-        cause = line.cause
-        row = (
-            line.name,
-            cause.hop or "nobody",
-            _all([cause.flags, cause.told_details]),
-            _all([cause.transport_failure]),
-            _all([cause.upstream]),
-            _all(cause.where),
-            f"{_FAULTS[cause.fault]}{f': {cause.explanation}' if cause.explanation else ''}",
-        )
-        found.setdefault(row, []).append(line.stack or "the target")
+        if not line.passed and line.cause is not None:
+            calls = found.setdefault(_facts(line.cause), {})
+            calls.setdefault(line.name, []).append(line.stack or "the target")
     if not found:
         return []
-    table = Table(
-        columns=(
-            "wrong call",
-            "stacks",
-            "answered by",
-            "Envoy's flags and details",
-            "TLS failure",
-            "turned to",
-            "YAML behind it",
-            "why",
-        ),
-        rows=tuple((name, ", ".join(stacks), *rest) for (name, *rest), stacks in found.items()),
-        marks=tuple("bad" for _ in found),
-        numbers_from=8,
-        caption="Why calls went wrong, by the access logs of a stack that logs every request.",
+    parts: list[Part] = [Note("Why calls went wrong, by the access logs of a stack that logs every request:")]
+    parts += [Facts(facts, caption=_calls_of(calls)) for facts, calls in list(found.items())[:MOST_CAUSES]]
+    if len(found) > MOST_CAUSES:
+        parts.append(Note(f"{len(found) - MOST_CAUSES} more causes are in result.json."))
+    return parts
+
+
+def _facts(cause: AnswerCause) -> tuple[tuple[str, str], ...]:
+    facts = (
+        ("answered by", cause.hop or "no part has seen the request"),
+        ("Envoy's flags and details", ", ".join(each for each in (cause.flags, cause.told_details) if each)),
+        ("TLS failure", cause.transport_failure),
+        ("turned to", cause.upstream),
+        ("YAML behind it", "; ".join(cause.where)),
+        ("why", f"{_FAULTS[cause.fault]}{f': {cause.explanation}' if cause.explanation else ''}"),
     )
-    return list(fold(table, f"Why {len(found)} calls went wrong"))
+    return tuple((name, value) for name, value in facts if value)
+
+
+def _calls_of(calls: dict[str, list[str]]) -> str:
+    (name, stacks), *others = calls.items()
+    more = f" and {len(others)} more {'call' if len(others) == 1 else 'calls'}" if others else ""
+    return f"{name} ({', '.join(stacks)}){more}"
 
 
 def _passed(lines: tuple[VerificationLine, ...], stacks: tuple[str, ...]) -> str:
@@ -118,7 +113,3 @@ def _got(line: VerificationLine | None) -> str:
     # Most answers, or the call's name, tell the node anyway.
     is_told = line.node is None or line.node in line.got or line.node in line.name
     return f"{mark(line)} {line.got}{'' if is_told else f' ({line.node})'}"
-
-
-def _all(texts: Iterable[str]) -> str:
-    return ", ".join(text for text in texts if text) or UNKNOWN
