@@ -8,9 +8,9 @@ PEERS  := $(VENV)/.peers
 .DEFAULT_GOAL := help
 # Folders have these names, too: without .PHONY make would find nothing to do.
 .PHONY: help install check format test coverage fuzz bench docs lock clean conformance conformance-validation conformance-analyze \
-        conformance-explain generated-connections conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof \
+        conformance-explain conformance-init generated-connections conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof \
         benchmark-faults benchmark-handshake benchmark-ledger \
-        benchmark-promises benchmark-kills benchmark-search benchmark-verdicts benchmark-limits
+        benchmark-promises benchmark-scenarios benchmark-kills benchmark-search benchmark-verdicts benchmark-limits
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ bench: $(READY) ## the main job: scenarios/egress-mtls, static against EDS, repo
 conformance-field: $(READY) ## try cases from the field on real Envoys, and hold check and explain against them (GOLDEN=DIR)
 	$(BIN)/python -m tests.conformance.field $(GOLDEN)
 
+conformance-init: $(READY) ## draft a scenario of each case, and run it for two seconds (GOLDEN=DIR, CASES="NAME…")
+	$(BIN)/python -m tests.conformance.init $(GOLDEN) $(CASES)
+
 conformance-explain: $(READY) ## try every route of recorded cases on real Envoys (GOLDEN=DIR)
 	$(BIN)/python -m tests.conformance.explain $(GOLDEN)
 
@@ -98,6 +101,13 @@ benchmark-proof: $(READY) ## 2,000,000 requests, each id matched at every hop: a
 benchmark-search: $(READY) ## capacity searches on simulated targets: ours, Nighthawk's rules, bisection (about 2 minutes)
 	$(BIN)/python -m tests.benchmarks.search
 
+.PHONY: benchmark-repeatability benchmark-model
+benchmark-repeatability: $(READY) ## ten searches in containers with a CPU quota: spread, and another quota foretold (SEARCHES=N)
+	$(BIN)/python -m tests.benchmarks.capacity_repeat --searches $(or $(SEARCHES),10)
+
+benchmark-model: $(READY) ## the cost model against ten mixes that were not fitted: CPU of gateway, sidecar and nodes
+	$(BIN)/python -m tests.benchmarks.cost_model
+
 benchmark-limits: $(READY) ## stacks that are constrained on purpose: is what limits them named right? (RECORD=DIR)
 	$(BIN)/python -m tests.benchmarks.limits $(if $(RECORD),--record $(RECORD))
 
@@ -112,6 +122,9 @@ benchmark-handshake: $(READY) ## the TLS handshake lab in full, and what it must
 
 benchmark-ledger: $(READY) ## what the ledger costs by level: interleaved blocks on one stack, about 4 minutes
 	$(BIN)/python -m tests.benchmarks.ledger_cost
+
+benchmark-scenarios: $(READY) ## run every scenario of the library for two seconds (NAMES="canary tcp")
+	$(BIN)/python -m tests.benchmarks.library $(NAMES)
 
 benchmark-promises: $(READY) ## every promise of speed with what this machine needs: half a minute
 	$(BIN)/python -m tests.benchmarks.promises

@@ -53,12 +53,35 @@ class RoleName(StrEnum):
     EGRESS = "egress"
 
 
-DEFAULT_SCENARIO = Path("scenarios/egress-mtls")
+DEFAULT_SCENARIO = Path("egress-mtls")
 Out = Annotated[Path, typer.Option("--out", help="Folder in which the result folder is made.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print only the final lines.")]
 Stack = Annotated[StackKind, typer.Option("--stack", help="Where Envoy and nginx run.")]
-ScenarioFolder = Annotated[Path, typer.Argument(metavar="[SCENARIO]", help="Folder with a scenario.yaml.")]
+
+
+def by_name(path: Path | None) -> Path | None:
+    """Give the folder that a name of the library stands for, or *path* itself."""
+    from bench.scenario.library import find_scenario
+
+    return find_scenario(path) if path is not None else None
+
+
+def each_by_name(paths: list[Path]) -> list[Path]:
+    """As :func:`by_name`, for several."""
+    from bench.scenario.library import find_scenario
+
+    return [find_scenario(path) for path in paths]
+
+
+ScenarioFolder = Annotated[
+    Path,
+    typer.Argument(
+        metavar="[SCENARIO]",
+        help="Folder with a scenario.yaml, or a name that `egress-bench scenarios` lists.",
+        callback=by_name,
+    ),
+]
 MeshMtls = Annotated[
     bool,
     typer.Option("--mesh-mtls", help="ISTIO_MUTUAL between sidecar and gateway, with workload certificates."),

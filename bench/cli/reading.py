@@ -16,6 +16,25 @@ from bench.report import Exports
 _REPORTS = Path("reports")
 
 
+def scenarios(*, as_json: AsJson = False) -> None:
+    """List the scenarios that come along; their names stand for their folders in every command."""
+    with make_console(as_json=as_json) as console:
+        from bench.scenario.library import library
+
+        entries = list(library())
+        width = max((len(each.name) for each in entries), default=0)
+        for each in entries:
+            console.say(f"{each.name:{width}}  {each.description}")
+        console.document(
+            {
+                "scenarios": [
+                    {"name": each.name, "description": each.description, "folder": str(each.folder)}
+                    for each in entries
+                ]
+            }
+        )
+
+
 @exporting()
 def report(
     results: Annotated[

@@ -14,6 +14,8 @@ from bench.cli.options import (
     FailOnName,
     Quiet,
     RoleName,
+    by_name,
+    each_by_name,
 )
 from bench.cli.parts import make_console
 from bench.errors import BenchError
@@ -23,7 +25,7 @@ _WHERE = "Folder of Istio YAML, with or without an inventory; or a file, or - fo
 
 
 def translate(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help=_WHERE)],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help=_WHERE, callback=by_name)],
     *,
     role: Annotated[RoleName, typer.Option(help="Which proxy of the path.")],
     config_source: Annotated[ConfigSourceName, typer.Option(help="Where endpoints come from.")],
@@ -52,6 +54,7 @@ def check(
     paths: Annotated[
         list[Path],
         typer.Argument(
+            callback=each_by_name,
             metavar="DIR...",
             help="Folders of Istio YAML, a scenario, files, or - for standard input: all are one mesh.",
         ),
@@ -87,8 +90,40 @@ def check(
         raise typer.Exit(exit_code(report, fail_on.value))
 
 
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder in which the scenario is written.")],
+    *,
+    sources: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from",
+            metavar="YAML",
+            help="Folder or file of Istio YAML, or - for standard input; several. Default: what lies in DIR.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a scenario from Istio YAML that runs at once, with every assumption as a comment."""
+    with make_console(quiet=quiet, as_json=as_json) as console:
+        from bench.commands.init import init_scenario
+
+        made = init_scenario(folder, sources or [])
+        for assumption in made.assumptions:
+            console.note(assumption)
+        for host, why in made.draft.unreached:
+            console.note(f"note: no request to {host}: {why}")
+        stack = " --stack docker" if made.draft.needs_containers else ""
+        requests = len(made.draft.targets)
+        console.say(
+            f"{made.folder}: {requests} request{'s' if requests != 1 else ''}, {made.draft.nodes} "
+            f"node{'s' if made.draft.nodes != 1 else ''}. Next: egress-bench run {made.folder}{stack}"
+        )
+        console.document(made.document())
+
+
 def diff(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help=_WHERE)],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help=_WHERE, callback=by_name)],
     *,
     config_dump: Annotated[
         list[str],
@@ -125,7 +160,7 @@ def diff(
 
 
 def explain(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help=_WHERE)],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help=_WHERE, callback=by_name)],
     *,
     url: Annotated[str, typer.Option(help="What the client calls.")],
     header: Annotated[list[str] | None, typer.Option("--header", "-H", help="'name: value'.")] = None,

@@ -127,6 +127,14 @@ def drive(
     certificate: Annotated[Path | None, typer.Option(help="Client certificate for the target.")] = None,
     private_key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
     server_name: Annotated[str | None, typer.Option(help="Name to ask for and to check.")] = None,
+    admin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=URL",
+            help="Envoy's admin API of a proxy on the way, such as a port-forward: its counters are held "
+            "against the client's; several, also for replicas of one.",
+        ),
+    ] = None,
     locust_csv: LocustCsv = None,
     locust_html: LocustHtml = None,
     web_ui: WebUi = False,
@@ -163,6 +171,7 @@ def drive(
             remote_workers=remote_workers,
             master_bind=make_master_bind(master_bind),
             await_workers_s=await_workers,
+            admin=tuple(admin or ()),
         )
         finished = drive_target(loaded, options, console)
         raise typer.Exit(conclude(finished, console, exports))

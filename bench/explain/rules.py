@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bench.istio.hosts import covers, expand_host, is_wildcard
+from bench.istio.hosts import expand_host, is_wildcard
 from bench.istio.models import DestinationRule
 from bench.istio.registry import MergedRule, ProxyView, Service
 from bench.istio.resource import Resource
@@ -37,16 +36,9 @@ class Fate:
     remedy: str
 
 
-def rules_for(view: ProxyView, host: str) -> Iterator[Resource[DestinationRule]]:
+def rules_for(view: ProxyView, host: str) -> tuple[Resource[DestinationRule], ...]:
     """Give every rule that is written for *host*, whoever it reaches: exact ones first, then wildcards."""
-    wild: list[Resource[DestinationRule]] = []
-    for rule in view.registry.destination_rules.all:
-        written = _host(view, rule)
-        if written.lower() == host.lower():
-            yield rule
-        elif is_wildcard(written) and covers(written, host):
-            wild.append(rule)
-    yield from wild
+    return view.registry.destination_rules.written_for(host)
 
 
 def fate_of(view: ProxyView, service: Service, rule: Resource[DestinationRule]) -> Fate:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,8 +85,12 @@ def survey_folder(path: Path) -> Survey:
     return survey_files(found.files, found.ignored)
 
 
-def survey_files(files: Iterable[Path], ignored: Iterable[Problem] = ()) -> Survey:
+def survey_files(
+    files: Iterable[Path], ignored: Iterable[Problem] = (), texts: Mapping[Path, str] | None = None
+) -> Survey:
     """Load *files*, ``-`` being standard input; *ignored* is what lies beside them and is not read.
+
+    *texts* has what of them is read already.
 
     Raises:
         InputError: a file cannot be read.
@@ -96,7 +100,7 @@ def survey_files(files: Iterable[Path], ignored: Iterable[Problem] = ()) -> Surv
     files = tuple(files)
     for file in files:
         try:
-            text = read_text(file)
+            text = texts[file] if texts is not None and file in texts else read_text(file)
         except InvalidResourcesError as error:
             collector.problems += error.problems
         else:

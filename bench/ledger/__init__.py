@@ -17,9 +17,11 @@ from bench.ledger.reconcile import (
     BLIND_TO,
     Books,
     ClientCounts,
+    Elsewhere,
     NodeBook,
     ProxyBook,
     Through,
+    account_elsewhere,
     account_of_counters,
 )
 from bench.ledger.tally import NODE_FIELDS, PROXY_FIELDS, Ids, Ints, LogTally, Span, tally_log
@@ -37,6 +39,7 @@ __all__ = [
     "ClientCounts",
     "ClientIds",
     "Downstream",
+    "Elsewhere",
     "End",
     "ExpectedPeers",
     "Ids",
@@ -52,6 +55,7 @@ __all__ = [
     "Through",
     "Upstream",
     "Window",
+    "account_elsewhere",
     "account_of_counters",
     "account_of_ids",
     "ends_of",

@@ -111,6 +111,37 @@ def account_of_counters(books: Books) -> Account:
     return Account("counters", (*kept, *_nodes(books)))
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What is known of a path whose nodes belong to somebody else, and whose proxies may not all be seen."""
+
+    client: ClientCounts
+    sidecar: ProxyBook | None
+    gateway: ProxyBook | None
+    to_gateway: tuple[str, ...] = ()
+    read: ClientCounts | None = None
+    """As ``Books.read``."""
+
+
+def account_elsewhere(known: Elsewhere) -> Account:
+    """Close the books of those who can be asked; nothing is said of the others."""
+    kept: list[Balance] = [_client(known.client)]
+    if known.read is not None and not known.read.due:
+        return Account("counters", tuple(kept))
+    sidecar, gateway = known.sidecar, known.gateway
+    if sidecar is not None:
+        books = Books(known.client, sidecar, gateway, known.to_gateway, (), {}, known.read)
+        kept += [
+            _client_to_sidecar(books),
+            *books_of_proxy(Book.SIDECAR_LISTENER, Book.SIDECAR_ROUTING, sidecar),
+        ]
+        if gateway is not None:
+            kept.append(_sidecar_to_gateway(books, gateway))
+    if gateway is not None:
+        kept += books_of_proxy(Book.GATEWAY_LISTENER, Book.GATEWAY_ROUTING, gateway)
+    return Account("counters", tuple(kept))
+
+
 def _client(client: ClientCounts) -> Balance:
     ends = client.answered + client.bad
     residuals = [Residual(Cause.UNSENT, client.unsent), Residual(Cause.IN_FLIGHT, client.in_flight)]

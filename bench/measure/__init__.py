@@ -7,6 +7,7 @@ from bench.measure.ending import Finished, InterruptedRunError, kept
 from bench.measure.fingerprint import fingerprint_of
 from bench.measure.ground import Bookkeeping, Ground, StackMeter
 from bench.measure.meter import Meter, Reading, UpstreamTls
+from bench.measure.remote_books import RemoteBooks
 from bench.measure.request_matching import GATEWAY_LOG, SIDECAR_LOG, Matcher, require_matchable
 from bench.measure.run_record import RunRecord
 from bench.measure.topology import Topology, topology_of
@@ -27,6 +28,7 @@ __all__ = [
     "Meter",
     "Reading",
     "Readings",
+    "RemoteBooks",
     "RunRecord",
     "StackMeter",
     "StackReadings",

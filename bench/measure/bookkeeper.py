@@ -47,7 +47,7 @@ from bench.stack import Component, Stack
 from bench.stack.nodes import FLUSH_INTERVAL_S
 from bench.telemetry import Admin, LogMark, wait_until_flushed
 
-_COUNTERS = (
+COUNTERS = (
     r"^(http\..*\.(downstream_rq_(total|completed|1xx|active|rx_reset)|downstream_cx_upgrades_total|rq_total|no_route|no_cluster"
     r"|rq_direct_response)|http\..*\.fault\.aborts_injected|cluster\..*\.upstream_(rq|cx)_.*|server\.uptime)$"
 )
@@ -264,7 +264,7 @@ def _counters(part: Component) -> Mapping[str, int]:
         return {}
     try:
         with Admin(part.admin_url, name=part.name, timeout_s=2.0) as admin:
-            return admin.stats(_COUNTERS)
+            return admin.stats(COUNTERS)
     except BenchError:
         return {}
 

@@ -108,11 +108,14 @@ class MissingBook(Model):
     code: MissingCode
     requests: tuple[str, ...] = ()
     """Their names; empty: all of them."""
+    parts: tuple[str, ...] = ()
+    """The proxies whose books are missing; empty: those that the code speaks of."""
 
     @property
     def text(self) -> str:
         """For people."""
-        return f"{', '.join(self.requests)}: {self.code.text}" if self.requests else self.code.text
+        names = self.requests or self.parts
+        return f"{', '.join(names)}: {self.code.text}" if names else self.code.text
 
 
 class LedgerResult(Model):

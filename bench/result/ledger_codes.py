@@ -115,6 +115,10 @@ class MissingCode(StrEnum):
     PASSED_ON = "passed-on"
     NO_GATEWAY = "no-gateway"
     NO_NODE = "no-node"
+    NO_ADMIN = "no-admin"
+    NO_STATISTICS = "no-statistics"
+    NODES_ELSEWHERE = "nodes-elsewhere"
+    PASSED_ON_ELSEWHERE = "passed-on-elsewhere"
 
     @property
     def text(self) -> str:
@@ -212,6 +216,18 @@ _MISSING: Final[dict[MissingCode, str]] = {
     ),
     MissingCode.NO_GATEWAY: "no books of a gateway: sidecars leave the mesh themselves",
     MissingCode.NO_NODE: "no book at the far end: no node of this scenario is expected to answer",
+    MissingCode.NO_ADMIN: "no books of its own: give its admin API by --admin NAME=URL",
+    MissingCode.NO_STATISTICS: (
+        "no books of its own: it keeps no counters of its listeners or clusters; Istio leaves them out unless"
+        " proxyStatsMatcher names them (inclusionPrefixes: [http.outbound, cluster.outbound])"
+    ),
+    MissingCode.NODES_ELSEWHERE: (
+        "no book at the far end: the servers that answer are not ours, and keep no log here"
+    ),
+    MissingCode.PASSED_ON_ELSEWHERE: (
+        "no books of proxies: they pass on what is no HTTP, or what the client encrypts, and count no"
+        " requests of it"
+    ),
 }
 
 _PAIRS: Final[dict[BlindPair, str]] = {

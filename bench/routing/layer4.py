@@ -8,14 +8,14 @@ any of its TLS matches holds on the port, the service's own chain is gone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
 from bench.istio.models import L4MatchAttributes, TLSMatchAttributes, VirtualService
 from bench.istio.resource import Resource
 from bench.routing.decision import CannotJudgeError
-from bench.routing.names import covers, full_name, gateway_name, is_visible, narrower, privacy
+from bench.routing.names import covers, full_name, gateway_name, is_visible, is_wildcard, narrower, privacy
 from bench.routing.passthrough import Passed, exists_for, precision, shares_of
 from bench.routing.rules import Share, Viewpoint
 from bench.routing.service import KnownService
@@ -46,19 +46,40 @@ class Chain:
     passed: Passed
 
 
-def sidecar_chain(mesh: Mesh, connection: Connection) -> Chain | None:
-    """The chain that takes *connection*; None when nothing but the outbound policy is left.
+class Chains:
+    """All chains of one socket, ready to be asked by server name."""
+
+    def __init__(self, chains: Iterable[Chain]) -> None:
+        self._exact: dict[str, Chain] = {}
+        self._wild: list[Chain] = []
+        self._rest: Chain | None = None
+        """What takes everything."""
+        for chain in chains:
+            if not chain.name:
+                self._rest = self._rest or chain
+            elif is_wildcard(chain.name):
+                self._wild.append(chain)
+            else:
+                self._exact.setdefault(chain.name.lower(), chain)
+
+    def find(self, sni: str | None) -> Chain | None:
+        """The chain that takes a connection; None when nothing but the outbound policy is left."""
+        if sni is None:
+            return self._rest
+        name = sni.lower()
+        # The most specific name takes it: itself, then the longest wildcard, then what has no condition.
+        fitting = [chain for chain in self._wild if covers(chain.name, name)]
+        wild = max(fitting, key=lambda chain: precision(chain.name), default=None)
+        return self._exact.get(name) or wild or self._rest
+
+
+def sidecar_chains(mesh: Mesh, connection: Connection) -> Chains:
+    """The chains of the socket that gets *connection*, whatever its server name.
 
     Raises:
         CannotJudgeError: HTTP is spoken there as well, or what decides is not known here.
     """
-    chains = list(_chains(mesh, connection))
-    if connection.sni is None:
-        return next((chain for chain in chains if not chain.name), None)
-    sni = connection.sni.lower()
-    fitting = [chain for chain in chains if not chain.name or covers(chain.name, sni)]
-    # The most specific name takes it: itself, then the longest wildcard, then what has no condition.
-    return max(fitting, key=lambda chain: precision(chain.name), default=None)
+    return Chains(_chains(mesh, connection))
 
 
 def _chains(mesh: Mesh, connection: Connection) -> Iterator[Chain]:

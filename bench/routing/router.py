@@ -25,7 +25,7 @@ from bench.routing.delegates import WrittenRule, http_rules
 from bench.routing.gateway import Edge, PlacedServer, gateway_listener
 from bench.routing.hosts import VirtualHost, without_port
 from bench.routing.kubernetes import target_port
-from bench.routing.layer4 import Connection, sidecar_chain
+from bench.routing.layer4 import Chains, Connection, sidecar_chains
 from bench.routing.names import privacy
 from bench.routing.passthrough import Passed
 from bench.routing.request import Message, Request, first_message
@@ -57,6 +57,7 @@ class Router:
         )
         self._known: dict[str, tuple[KnownServices, Clusters]] = {}
         self._listeners: dict[tuple[str, int, str | None], Listener] = {}
+        self._chains: dict[tuple[str, int, str], Chains] = {}
         self._written: dict[tuple[str, str], tuple[WrittenRule, ...]] = {}
 
     def decide(self, request: Request) -> Decision:
@@ -139,7 +140,10 @@ class Router:
             return listener.passed, listener.nobody
         services, clusters = self._knowledge(name, proxy)
         mesh = Mesh(self.inventory, proxy, services, clusters, self._virtual_services, self._http_rules)
-        chain = sidecar_chain(mesh, connection)
+        key = (name, connection.port, connection.address)
+        if key not in self._chains:
+            self._chains[key] = sidecar_chains(mesh, connection)
+        chain = self._chains[key].find(connection.sni)
         if chain is None and self.inventory.outbound == "ALLOW_ANY":
             raise CannotJudgeError("ALLOW_ANY: it goes to the address that the client dialled")
         return (chain.passed, "") if chain is not None else (None, "no service and no rule takes it")

@@ -9,7 +9,7 @@ may be named itself: then the scenario above it belongs to it.
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.errors import InputError, Position
@@ -35,8 +35,10 @@ def read_folder(path: Path) -> Folder:
     return read_sources([path])
 
 
-def read_sources(paths: Sequence[Path]) -> Folder:
+def read_sources(paths: Sequence[Path], texts: Mapping[Path, str] | None = None) -> Folder:
     """Read folders and files together, as resources of one mesh; ``-`` is standard input.
+
+    *texts* has what is read already, since standard input can be read once.
 
     Raises:
         InputError: one of *paths* does not exist, nothing of Istio is in them, two of them have a scenario or
@@ -66,7 +68,7 @@ def read_sources(paths: Sequence[Path]) -> Folder:
             )
     if len(set(surroundings)) > 1:
         raise _two(surroundings)
-    survey = survey_files(_once(files), ignored)
+    survey = survey_files(_once(files), ignored, texts)
     first = paths[0]
     if surroundings:
         return _with_surroundings(first, survey, surroundings[0], istio)

@@ -36,6 +36,15 @@ def standing(pytestconfig, tmp_path_factory):
         yield stack, material
 
 
+BOOKS = (
+    "client",
+    "client-to-sidecar",
+    "sidecar-listener",
+    "sidecar-routing",
+    "sidecar-to-gateway",
+    "gateway-listener",
+    "gateway-routing",
+)
 OR_TOO_BUSY = (0, 3)
 """Passed, or on a machine with too much to do, nothing proven; never failed."""
 
@@ -61,6 +70,25 @@ def test_a_proxy_elsewhere_is_verified_and_loaded(short, tmp_path, standing):
     assert result.generator.null_target_baseline.samples > 0
     assert result.fingerprint.stack == f"elsewhere: http://{host}:{port}"
     assert result.trials[0].config_source is None
+
+
+def test_with_admin_apis_the_counters_of_proxies_elsewhere_are_held_against_the_client(
+    short, tmp_path, standing
+):
+    """Only the nodes, which belong to somebody else, keep no book."""
+    stack, _ = standing
+    address = next(real for (_, number), real in stack.component("sleep").addresses.items() if number == 80)
+    admin = [f"--admin={name}={stack.component(name).admin_url}" for name in ("sleep", "egress")]
+
+    code, errors, result = drive(short, tmp_path, "http://{}:{}".format(*address), *admin)
+
+    assert code in OR_TOO_BUSY, errors
+    ledger = result.trials[0].ledger
+    assert {book.book.value: (book.state, book.unexplained) for book in ledger.books} == dict.fromkeys(
+        BOOKS, ("balanced", 0)
+    )
+    assert [each.code.value for each in ledger.missing] == ["nodes-elsewhere"]
+    assert "books: no book at the far end" in errors
 
 
 def test_a_worker_from_elsewhere_shares_the_load_and_locust_writes_its_own_files(

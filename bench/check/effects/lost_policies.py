@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from bench.check.effects.survey import Survey
 from bench.check.finding import Finding, Level, finding
-from bench.explain import FateCode, fate_of, rules_for
+from bench.explain import FateCode, TranslatedProxy, fate_of, rules_for
+from bench.istio.cluster_names import parse_cluster_name
 from bench.istio.models import TrafficPolicy
 from bench.istio.registry import MergedRule, Service
 
@@ -28,11 +29,17 @@ def check_lost_policies(found: Survey) -> Iterator[Finding]:
 
 def _merged_rules(found: Survey) -> Iterator[tuple[Service, MergedRule]]:
     for here in found.translated:
-        used = {use.cluster for use in found.uses if use.here is here}
+        used = _hosts_used(found, here)
         for service in here.view.services:
             merged = here.view.rule(service)
-            if merged is not None and any(name.endswith(f"|{service.host}") for name in used):
+            if merged is not None and service.host in used:
                 yield service, merged
+
+
+def _hosts_used(found: Survey, here: TranslatedProxy) -> frozenset[str]:
+    """Hosts of the clusters that the proxy *here* sends to."""
+    names = (parse_cluster_name(use.cluster) for use in found.uses if use.here is here)
+    return frozenset(name.host for name in names if name is not None)
 
 
 def _lost_in_merge(merged: MergedRule) -> Iterator[Finding]:
@@ -86,14 +93,12 @@ def check_swallowed_rules(found: Survey) -> Iterator[Finding]:
     """
     reported: set[str] = set()
     for here in found.translated:
-        used = {use.cluster for use in found.uses if use.here is here}
+        used = _hosts_used(found, here)
         for service in here.view.services:
-            if not any(name.endswith(f"|{service.host}") for name in used):
+            if service.host not in used or here.view.rule(service) is not None:
                 continue
             for rule in rules_for(here.view, service.host):
                 if rule.spec.workload_selector is not None or rule.title in reported:
-                    continue
-                if here.view.rule(service) is not None:
                     continue
                 if fate_of(here.view, service, rule).code is not FateCode.OVERRIDDEN:
                     continue

@@ -10,6 +10,7 @@ from bench.experiment.drive.target import (
     DriveOptions,
     check_workers,
     client_tls,
+    read_admin,
     read_target,
     require_reachable,
     with_workers,
@@ -17,8 +18,19 @@ from bench.experiment.drive.target import (
 from bench.experiment.instruments import REAL, Instruments, one_generator
 from bench.load import LoadEvent, RemoteWorkersStatus, Target
 from bench.load.run import MASTER_PORT, address_seen_from_elsewhere
-from bench.measure import Finished, RunRecord, TrialPlan, drive_load, finished_trial, kept, load_plan
+from bench.measure import (
+    Finished,
+    RemoteBooks,
+    RunRecord,
+    TrialPlan,
+    drive_load,
+    finished_trial,
+    kept,
+    load_plan,
+    topology_of,
+)
 from bench.observer import Observer
+from bench.preparation import prepare
 from bench.result import Fingerprint
 from bench.scenario.load import LoadedScenario
 from bench.verify.path_calls import PathCheck, path_requests
@@ -42,6 +54,7 @@ def drive(
     target = read_target(loaded, options)
     options.locust_outputs.check()
     check_workers(options)
+    books = _books(loaded, options)
     require_reachable(target)
     started_at = datetime.now(UTC)
     traffic = loaded.scenario.traffic
@@ -63,7 +76,7 @@ def drive(
         kept(record, write_report=instruments.write_report),
         one_generator(instruments, record.folder / "logs" / "generator") as ours,
     ):
-        stopped = _measure(loaded, options, target, record=record, observer=observer, instruments=ours)
+        stopped = _measure(loaded, options, target, books, record=record, observer=observer, instruments=ours)
     observer.stage("writing the report", 2)
     result = record.complete() if stopped is None else record.abort(stopped)
     return Finished(result, record.folder, instruments.write_report(record.folder))
@@ -73,6 +86,7 @@ def _measure(
     loaded: LoadedScenario,
     options: DriveOptions,
     target: Target,
+    books: RemoteBooks | None,
     *,
     record: RunRecord,
     observer: Observer,
@@ -119,6 +133,7 @@ def _measure(
         if isinstance(event, RemoteWorkersStatus):
             observer.note(_whom_to_start(event))
 
+    before = books.read() if books is not None else {}
     outcome, failure = drive_load(
         instruments.run_load,
         load,
@@ -127,10 +142,19 @@ def _measure(
         locust_outputs=options.locust_outputs,
     )
     if outcome.stages:
-        record.add_trial(finished_trial(plan, started_at, outcome, failure=failure))
+        ledger = books.close(before, load, outcome) if books is not None else None
+        for missing in ledger.missing if ledger is not None else ():
+            observer.note(f"books: {missing.text}")
+        record.add_trial(finished_trial(plan, started_at, outcome, ledger=ledger, failure=failure))
     if failure is not None:
         raise failure
     return None if outcome.complete else f"the load ended early: {outcome.reason}."
+
+
+def _books(loaded: LoadedScenario, options: DriveOptions) -> RemoteBooks | None:
+    """The books of the proxies whose admin API is given; None without any."""
+    admin = read_admin(loaded, options)
+    return RemoteBooks(admin, topology_of(prepare(loaded), "static")) if admin else None
 
 
 def _whom_to_start(event: RemoteWorkersStatus) -> str:

@@ -39,6 +39,8 @@ class DriveOptions:
     master_bind: Address | None = None
     """Where they are awaited; required if any are to come."""
     await_workers_s: float = 600.0
+    admin: tuple[str, ...] = ()
+    """``NAME=URL``: admin APIs of proxies on the way, several for one that has replicas."""
     requires_id: bool = False
     """Whether answers must echo the request id, as the suite's own nodes do."""
 
@@ -54,6 +56,33 @@ def check_workers(options: DriveOptions) -> None:
         if not options.remote_workers:
             raise InputError("--master-bind waits for no worker.", remedy="Add --remote-workers N.")
         options.master_bind.check("--master-bind")
+
+
+def read_admin(loaded: LoadedScenario, options: DriveOptions) -> dict[str, list[str]]:
+    """Proxy -> the admin URLs of its processes, as the options name them.
+
+    Raises:
+        InputError: one is no NAME=URL, or names no proxy on the way.
+    """
+    traffic = loaded.scenario.traffic
+    known = [*traffic.senders, *([traffic.gateway] if traffic.gateway is not None else [])]
+    found: dict[str, list[str]] = {}
+    for written in options.admin:
+        name, equals, url = written.partition("=")
+        parts = urlsplit(url)
+        is_url = parts.scheme == "http" and bool(parts.hostname) and parts.path in ("", "/")
+        if not equals or not (is_url or url.startswith("unix:///")):
+            raise InputError(
+                f"--admin {written!r} is not NAME=http://HOST:PORT.",
+                remedy="Forward the port: `kubectl port-forward POD 15000`, then NAME=http://127.0.0.1:15000.",
+            )
+        if name not in known:
+            raise InputError(
+                f"--admin names {name!r}, which is no proxy on the way of this traffic.",
+                remedy=f"Known are {', '.join(known)}.",
+            )
+        found.setdefault(name, []).append(url.rstrip("/"))
+    return found
 
 
 def with_workers(load: LoadPlan, options: DriveOptions) -> LoadPlan:

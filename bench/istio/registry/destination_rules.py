@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from bench.istio.hosts import expand_as_written, expand_host, is_wildcard, most_specific
+from bench.istio.hosts import covers, expand_as_written, expand_host, is_wildcard, most_specific
 from bench.istio.inventory import Semantics
 from bench.istio.models import DestinationRule
 from bench.istio.registry.services import Service
@@ -123,6 +124,7 @@ class DestinationRules:
         """Every rule, oldest first, whoever it reaches."""
         self._semantics = semantics
         self._root = root_namespace
+        self._domain = domain
         self._everywhere = _ByHost()
         self._local: dict[str, _ByHost] = {}
         self._exported: dict[str, _ByHost] = {}
@@ -135,6 +137,26 @@ class DestinationRules:
         # Rules that select workloads stand before all others (istio ``sortConfigBySelectorAndCreationTime``).
         for resource in sorted(self.all, key=lambda each: each.spec.workload_selector is None):
             self._add(resource, expand_as_written(resource.spec.host, resource.namespace, domain))
+
+    def written_for(self, host: str) -> tuple[Resource[DestinationRule], ...]:
+        """Give every rule written for *host*, whoever it reaches: exact ones first, then wildcards."""
+        exact, wild = self._as_written
+        covering = (rule for written, rule in wild if written != host.lower() and covers(written, host))
+        return (*exact.get(host.lower(), ()), *covering)
+
+    @cached_property
+    def _as_written(
+        self,
+    ) -> tuple[dict[str, list[Resource[DestinationRule]]], list[tuple[str, Resource[DestinationRule]]]]:
+        """Full host in lower case -> its rules; and those whose host is a wildcard."""
+        exact: dict[str, list[Resource[DestinationRule]]] = {}
+        wild = []
+        for rule in self.all:
+            written = expand_host(rule.spec.host, rule.namespace, self._domain)
+            exact.setdefault(written, []).append(rule)
+            if is_wildcard(written):
+                wild.append((written, rule))
+        return exact, wild
 
     def _add(self, resource: Resource[DestinationRule], host: str) -> None:
         owner = resource.namespace

@@ -1,10 +1,11 @@
 """Which proxies there are where nobody wrote an inventory: what the YAML says, and what had to be assumed."""
 
-from bench.scenario.assumed.inventory import assume_inventory
+from bench.scenario.assumed.inventory import assume_inventory, completed
 from bench.scenario.assumed.kinds import Assumed, Assumption
 
 __all__ = [
     "Assumed",
     "Assumption",
     "assume_inventory",
+    "completed",
 ]

@@ -162,12 +162,14 @@ def _client_namespaces(resources: Resources, gateways: Mapping[str, Proxy]) -> d
     for each in sorted(_istio(resources), key=lambda resource: resource.order):
         if each.kind == "Gateway" or _is_for_gateways_alone(each):
             continue
-        if each.namespace not in of_gateways and each.namespace not in _SYSTEM:
-            found.setdefault(each.namespace, each.position(("metadata",)))
+        if each.namespace in found or each.namespace in of_gateways or each.namespace in _SYSTEM:
+            continue
+        # Finding a line costs time: once for each namespace, not for each resource.
+        found[each.namespace] = each.position(("metadata",))
     for each in sorted(_istio(resources), key=lambda resource: resource.order):
         for name in getattr(each.spec, "export_to", ()):
-            if name not in _WORDS and name not in of_gateways:
-                found.setdefault(name, each.position(("spec", "exportTo")))
+            if name not in _WORDS and name not in of_gateways and name not in found:
+                found[name] = each.position(("spec", "exportTo"))
     for asked in _asked_for(resources):
         if asked.namespace and not asked.labels:
             found.setdefault(asked.namespace, asked.where)

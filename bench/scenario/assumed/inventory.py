@@ -48,6 +48,19 @@ def assume_inventory(resources: Resources, credential_files: Callable[[str], Cre
     return Assumed(inventory, tuple(assumptions), tuple(gateways.places))
 
 
+def completed(
+    inventory: Inventory, resources: Resources, credential_files: Callable[[str], CredentialFiles]
+) -> Inventory:
+    """Give an inventory that somebody wrote with the certificates that it lacks and *resources* ask for."""
+    made: dict[str, object] = {}
+    if inventory.workload is None and _speaks_mesh_tls(resources):
+        made["workload"] = WORKLOAD_FILES
+    names = [name for _, name in _client_tls(resources) if name and name not in inventory.credentials]
+    if names:
+        made["credentials"] = {**inventory.credentials, **{name: credential_files(name) for name in names}}
+    return inventory.model_copy(update=made) if made else inventory
+
+
 def _general() -> Iterator[Assumption]:
     yield Assumption(
         ("outbound",),

@@ -1,0 +1,128 @@
+"""Stand-ins for the endpoints of a draft: one for each, or a few that share many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bench.draft.material import Spoken, spoken_to, typed_names
+from bench.draft.targets import Target, endpoints_of
+from bench.istio.cluster_names import cluster_name
+from bench.istio.hosts import is_wildcard
+from bench.routing import Destination
+from bench.translate import ProxyConfig
+
+MOST_NODES = 12
+"""Beyond so many endpoints, nodes share them: each is a server process of its own."""
+SHARED_NODES = 8
+_MOST_NAMES = 24
+
+
+@dataclass
+class DraftNode:
+    """One node of the draft."""
+
+    name: str
+    plays: list[str] = field(default_factory=list)
+    names: dict[str, None] = field(default_factory=dict)
+    """Of its certificate; empty: no TLS."""
+    tls: str = "none"
+    answers_any_path: bool = False
+    """Whether it is asked for more than its page."""
+    protocol: str = ""
+    """``bytes`` or ``http/2``; empty: HTTP/1.1."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The nodes, and which of them may answer each target."""
+
+    nodes: tuple[DraftNode, ...]
+    answering: Mapping[str, Mapping[str, float]]
+    """Name of the target -> node -> its share."""
+    is_shared: bool
+    most_connections: int | None = None
+    """What the connection pools on the way let through; None: any number."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those of all certificates."""
+        return tuple(dict.fromkeys(name for node in self.nodes for name in node.names))
+
+    @property
+    def names_are_few(self) -> bool:
+        """Whether one certificate can bear them all without making handshakes dearer."""
+        return len(self.names) <= _MOST_NAMES
+
+
+def cast_nodes(targets: Sequence[Target], configs: Iterable[ProxyConfig]) -> Stage:
+    """Give every endpoint that *targets* can reach a node that plays it."""
+    users = endpoints_of(targets)
+    all_spoken = {
+        (config.proxy, cluster.name): spoken_to(cluster) for config in configs for cluster in config.clusters
+    }
+    is_shared = len(users) > MOST_NODES
+    nodes: dict[tuple[object, ...], DraftNode] = {}
+    names: dict[str, int] = {}
+    of_endpoint: dict[tuple[str, int], DraftNode] = {}
+    for index, ((address, port), uses) in enumerate(users.items()):
+        target, destination = uses[0]
+        spoken = _spoken(target, destination, all_spoken)
+        kind = (*_kind(target, spoken), port) if is_shared else ("alone", index)
+        key = (*kind, index % SHARED_NODES) if is_shared else kind
+        node = nodes.get(key)
+        if node is None:
+            base = f"node-{len(nodes) + 1}" if is_shared else _base(target, destination, address)
+            names[base] = names.get(base, 0) + 1
+            number = f"-{names[base]}" if names[base] > 1 else ""
+            node = nodes[key] = DraftNode(f"{base}{number}")
+            node.tls, node.protocol = _speaks(target, spoken)
+        node.plays.append(f"[{address}]:{port}" if ":" in address else f"{address}:{port}")
+        of_endpoint[address, port] = node
+        for each, its in uses:
+            node.answers_any_path |= each.scheme == "http" and each.sees_path.partition("?")[0] != "/"
+            what = _spoken(each, its, all_spoken)
+            if what.tls != "none" or each.scheme == "https":
+                asked = [each.sees_host, its.host, *what.names]
+                if is_wildcard(its.host):
+                    # The request matrix asks one label deeper, too, which a wildcard does not cover.
+                    asked.append(its.host.replace("*", "*.any", 1))
+                node.names |= dict.fromkeys(typed_names(asked))
+    answering = {target.name: _shares(target, of_endpoint) for target in targets}
+    pools = [each.most_connections for each in all_spoken.values() if each.most_connections is not None]
+    return Stage(tuple(nodes.values()), answering, is_shared, min(pools, default=None))
+
+
+def _base(target: Target, destination: Destination, address: str) -> str:
+    if len(target.shares) == 1 and len(destination.endpoints) == 1:
+        return target.name
+    plain = destination.host.removeprefix("*.").partition(".")[0] or address
+    return f"{plain}-{destination.subset}" if destination.subset else plain
+
+
+def _kind(target: Target, spoken: Spoken) -> tuple[object, ...]:
+    return _speaks(target, spoken)
+
+
+def _speaks(target: Target, spoken: Spoken) -> tuple[str, str]:
+    """Give the TLS and the protocol that a node must speak."""
+    if target.scheme == "tcp":
+        return spoken.tls, "bytes"
+    if target.scheme == "https":
+        return "simple", ""
+    return spoken.tls, "http/2" if spoken.is_http2 else ""
+
+
+def _spoken(target: Target, destination: Destination, spoken: Mapping[tuple[str, str], Spoken]) -> Spoken:
+    last = target.path_of_proxies[-1] if target.path_of_proxies else ""
+    return spoken.get((last, cluster_name(destination.host, destination.port, destination.subset)), Spoken())
+
+
+def _shares(target: Target, of_endpoint: Mapping[tuple[str, int], DraftNode]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for destination, part in target.shares.items():
+        weight = sum(each.weight for each in destination.endpoints) or 1
+        for endpoint in destination.endpoints:
+            node = of_endpoint[endpoint.address.lower(), endpoint.port]
+            found[node.name] = found.get(node.name, 0.0) + float(part) * endpoint.weight / weight
+    return found

@@ -1,0 +1,74 @@
+"""Run every scenario of the library for two seconds: ``python -m tests.benchmarks.library [NAME…]``.
+
+Exit code 1 where one has a wrong answer, or a request that its ledger cannot account for.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.result import Result, read_result
+from bench.scenario.library import library
+
+_RIGHT = (0, 3)
+"""Passed, or on a machine with too much to do, nothing proven of figures."""
+_TIMEOUT_S = 600
+
+
+def unexplained(result: Result) -> int:
+    """Requests that no book of any trial accounts for."""
+    return sum(
+        abs(book.unexplained or 0)
+        for trial in result.trials
+        if trial.ledger is not None
+        for book in trial.ledger.books
+    )
+
+
+def main(names: list[str]) -> int:
+    """Run those of *names*, or all."""
+    table = Table(title="Library, two seconds each", title_justify="left")
+    for column in ("scenario", "exit code", "requests", "misrouted", "failed", "unexplained"):
+        table.add_column(column, justify="left" if column == "scenario" else "right")
+    wrong = 0
+    for entry in library():
+        if names and entry.name not in names:
+            continue
+        with tempfile.TemporaryDirectory() as out:
+            command = [
+                sys.executable,
+                "-m",
+                "bench",
+                "run",
+                entry.name,
+                "--measure",
+                "2",
+                "--quiet",
+                "--no-handshake",
+            ]
+            done = subprocess.run(
+                [*command, "--out", out], timeout=_TIMEOUT_S, check=False, capture_output=True
+            )
+            folders = list(Path(out).iterdir())
+            result = read_result(folders[0]) if folders else None
+        if result is None or not result.totals:
+            table.add_row(entry.name, str(done.returncode), "–", "–", "–", "–")
+            wrong += 1
+            continue
+        every = result.totals[-1]
+        left = unexplained(result)
+        row = (done.returncode, every.due, every.misrouted, every.failed, left)
+        table.add_row(entry.name, *map(str, row))
+        wrong += done.returncode not in _RIGHT or bool(every.misrouted or left)
+    Console(width=100).print(table)
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,273 @@
+"""A scenario from somebody's own YAML: it says what the YAML means, and what it assumes."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from bench.commands.init import init_scenario
+from bench.draft import NothingReachableError
+from bench.errors import InputError
+from bench.istio.files import STDIN
+from bench.routing import Request, Router
+from bench.scenario.load import LoadedScenario, load_scenario
+from tests.support.effort import growth
+
+GATEWAY = """
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: out, namespace: istio-system}
+spec:
+  selector: {istio: egressgateway}
+  servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [api.partner.example]}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: api, namespace: istio-system}
+spec:
+  hosts: [api.partner.example]
+  gateways: [mesh, out]
+  http:
+  - match: [{gateways: [mesh], port: 80}]
+    route: [{destination: {host: istio-egressgateway.istio-system.svc.cluster.local, port: {number: 80}}}]
+  - match: [{gateways: [out], port: 80, headers: {want: {exact: v2}}}]
+    route: [{destination: {host: api.partner.example, port: {number: 443}, subset: v2}}]
+  - match: [{gateways: [out], port: 80}]
+    route:
+    - {destination: {host: api.partner.example, port: {number: 443}, subset: v1}, weight: 90}
+    - {destination: {host: api.partner.example, port: {number: 443}, subset: v2}, weight: 10}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: api, namespace: istio-system}
+spec:
+  host: api.partner.example
+  trafficPolicy:
+    portLevelSettings:
+    - port: {number: 443}
+      tls: {mode: MUTUAL, clientCertificate: /etc/c.crt, privateKey: /etc/c.key, caCertificates: /etc/ca.crt,
+            subjectAltNames: [partner.example, "spiffe://partner/api"]}
+  subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]
+"""
+
+
+def entry(name: str, ports: str, *more: str, host: str = "") -> str:
+    lines = "".join(f"  {each}\n" for each in more)
+    return (
+        "\n---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"
+        f"metadata: {{name: {name}, namespace: shop}}\nspec:\n"
+        f"  hosts: [{host or f'{name}.partner.example'}]\n"
+        f"  location: MESH_EXTERNAL\n  ports: [{ports}]\n{lines}"
+    )
+
+
+HTTP = "{number: 80, name: http, protocol: HTTP}"
+HTTPS = "{number: 443, name: https, protocol: HTTPS}"
+STATIC = ("resolution: STATIC", "endpoints: [{address: 192.0.2.7}]")
+API = entry(
+    "api",
+    f"{HTTP}, {HTTPS}",
+    "resolution: STATIC",
+    "endpoints: [{address: 192.0.2.7, labels: {version: v1}}, {address: 192.0.2.8, labels: {version: v2}}]",
+)
+
+
+def drafted(tmp_path: Path, text: str, **files: str) -> LoadedScenario:
+    """Write *text*, draft a scenario, and read it again as `run` does."""
+    source = tmp_path / "yaml"
+    source.mkdir(exist_ok=True)
+    (source / "egress.yaml").write_text(text)
+    for name, content in files.items():
+        (source / f"{name}.yaml").write_text(content)
+    init_scenario(tmp_path / "scenario", [source])
+    return load_scenario(tmp_path / "scenario")
+
+
+def text_of(tmp_path: Path) -> str:
+    return (tmp_path / "scenario" / "scenario.yaml").read_text()
+
+
+def test_every_destination_gets_a_request_with_the_answer_that_the_yaml_means(tmp_path):
+    scenario = drafted(tmp_path, GATEWAY + API).scenario
+
+    requests = scenario.traffic.requests
+    plain = {
+        name: (each.url, dict(each.headers), dict(each.expect.shares)) for name, each in requests.items()
+    }
+    assert plain["api-split"] == ("http://api.partner.example/", {}, {"api-v1": 90, "api-v2": 10})
+    assert plain["api-v2"] == ("http://api.partner.example/", {"want": "v2"}, {})
+    assert requests["api-v2"].expect.nodes == ("api-v2",)
+    assert (scenario.traffic.client, scenario.traffic.gateway) == ("client", "egressgateway")
+    assert scenario.nodes["api-v2"].plays == (("192.0.2.8", 443),)
+
+
+def test_what_it_assumes_stands_at_its_place(tmp_path):
+    drafted(tmp_path, GATEWAY + API)
+    lines = text_of(tmp_path).splitlines()
+
+    client = lines.index("    client:")
+    assert "the namespace shop" in " ".join(lines[client - 3 : client])
+    service = lines.index("  - name: istio-egressgateway")
+    assert "is called and not in the YAML" in " ".join(lines[service - 3 : service])
+    assert "ALLOW_ANY" in " ".join(lines[: lines.index("  outbound: REGISTRY_ONLY")])
+
+
+def test_certificates_bear_the_names_that_the_rules_demand(tmp_path):
+    loaded = drafted(tmp_path, GATEWAY + API)
+
+    tls = loaded.scenario.tls
+    assert tls.files == {"/etc/c.crt": "client.crt", "/etc/c.key": "client.key", "/etc/ca.crt": "ca.crt"}
+    assert {"DNS:api.partner.example", "DNS:partner.example", "URI:spiffe://partner/api"} <= set(
+        tls.server_names
+    )
+    assert {node.tls for node in loaded.scenario.nodes.values()} >= {"mutual"}
+
+
+def test_tls_of_the_client_and_bytes_are_requests_of_their_own(tmp_path):
+    text = entry("web", HTTPS, *STATIC) + entry(
+        "db", "{number: 5432, name: tcp-db, protocol: TCP}", "resolution: DNS"
+    )
+    scenario = drafted(tmp_path, text).scenario
+
+    assert {name: each.url for name, each in scenario.traffic.requests.items()} == {
+        "web": "https://web.partner.example/",
+        "db": "tcp://db.partner.example:5432",
+    }
+    assert scenario.traffic.gateway is None
+    assert (scenario.nodes["web"].tls, scenario.nodes["web"].protocol) == ("simple", "http/1.1")
+    assert (scenario.nodes["db"].tls, scenario.nodes["db"].protocol) == ("none", "bytes")
+    assert scenario.nodes["db"].plays == (("db.partner.example", 5432),)
+
+
+def test_a_host_that_nothing_reaches_is_a_comment_with_its_reason(tmp_path):
+    two = "{number: 9092, name: tcp, protocol: TCP}"
+    text = entry("a", two, "resolution: DNS") + entry("b", two, "resolution: DNS")
+    scenario = drafted(tmp_path, text).scenario
+
+    assert list(scenario.traffic.requests) == ["a"]
+    assert (
+        "no request to b.partner.example:9092: connections to this port reach a.partner.example"
+        in " ".join(line.strip(" #") for line in text_of(tmp_path).splitlines())
+    )
+
+
+def test_expectations_agree_with_the_second_opinion(tmp_path):
+    """Asked again of the scenario as written."""
+    loaded = drafted(tmp_path, GATEWAY + API)
+    router = Router(loaded.resources, loaded.scenario.inventory)
+    nodes = {each: name for name, node in loaded.scenario.nodes.items() for each in node.plays}
+    for request in loaded.scenario.traffic.mix:
+        if not request.is_plain_http:
+            continue
+        asked = Request(request.authority, request.port, headers=tuple(request.headers.items()))
+        found = {
+            nodes[endpoint.address, endpoint.port]
+            for destination in router.decide(asked).destinations()
+            if destination is not None
+            for endpoint in destination.endpoints
+        }
+        assert found == set(request.expect.nodes)
+
+
+def test_an_inventory_that_is_written_is_taken(tmp_path):
+    inventory = (
+        "semantics: current\nproxies:\n"
+        "  web: {role: sidecar, namespace: shop, labels: {app: web}, ip: 10.1.0.5}\n"
+    )
+    loaded = drafted(tmp_path, entry("web", HTTP, *STATIC), inventory=inventory)
+
+    assert loaded.scenario.traffic.client == "web"
+    assert "assumed: " not in text_of(tmp_path).split("nodes:")[0]
+
+
+def test_many_hosts_share_a_few_nodes(tmp_path):
+    text = "".join(entry(f"h{number}", HTTP, "resolution: DNS") for number in range(40))
+    scenario = drafted(tmp_path, text).scenario
+
+    assert len(scenario.traffic.requests) == 40
+    assert len(scenario.nodes) == 8
+    assert sum(len(node.plays) for node in scenario.nodes.values()) == 40
+
+
+def test_standard_input_is_kept_as_a_file(tmp_path, monkeypatch):
+    text = entry("web", HTTP, *STATIC)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text.encode())))
+
+    made = init_scenario(tmp_path / "scenario", [STDIN])
+
+    assert (tmp_path / "scenario" / "istio" / "stdin.yaml").read_text() == text
+    assert len(made.draft.targets) == 1
+
+
+def test_yaml_that_lies_in_the_folder_is_used_where_it_lies(tmp_path):
+    (tmp_path / "istio").mkdir()
+    (tmp_path / "istio" / "egress.yaml").write_text(entry("web", HTTP, *STATIC))
+
+    made = init_scenario(tmp_path, [])
+
+    assert [each.name for each in made.files] == ["scenario.yaml"]
+    assert load_scenario(tmp_path).scenario.traffic.first.url == "http://web.partner.example/"
+
+
+def test_what_needs_interception_says_so(tmp_path):
+    wild = entry("wild", HTTP, "resolution: DYNAMIC_DNS", host="'*.partner.example'")
+    drafted(tmp_path, entry("web", HTTP, *STATIC, host="web.example") + wild)
+
+    assert "--stack docker" in " ".join(line.strip("# ") for line in text_of(tmp_path).splitlines())
+
+
+def test_nodes_answer_the_paths_that_are_asked_for(tmp_path):
+    rule = """
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web, namespace: shop}
+spec:
+  hosts: [web.partner.example]
+  http:
+  - match: [{uri: {prefix: /pay}}]
+    route: [{destination: {host: web.partner.example, port: {number: 80}}}]
+"""
+    scenario = drafted(tmp_path, entry("web", HTTP, *STATIC) + rule).scenario
+
+    assert scenario.traffic.first.path == "/pay"
+    assert scenario.nodes["web"].size == 1024
+
+
+def test_connections_stay_within_the_pool_of_the_rules(tmp_path):
+    rule = """
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: web, namespace: shop}
+spec: {host: web.partner.example, trafficPolicy: {connectionPool: {tcp: {maxConnections: 2}}}}
+"""
+    loaded = drafted(tmp_path, entry("web", HTTP, *STATIC) + rule)
+
+    assert loaded.scenario.traffic.connections.count == 2
+
+
+def test_nothing_to_reach_and_nothing_to_overwrite_are_said(tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        init_scenario(tmp_path / "nowhere", [])
+    source = tmp_path / "x.yaml"
+    source.write_text(entry("wild", HTTP, "resolution: NONE", host="'*.partner.example'"))
+    with pytest.raises(NothingReachableError, match="no client reaches any destination"):
+        init_scenario(tmp_path / "scenario", [source])
+    (tmp_path / "scenario.yaml").write_text("")
+    with pytest.raises(InputError, match="there is a scenario already"):
+        init_scenario(tmp_path, [source])
+
+
+def test_the_work_grows_with_the_hosts_and_not_with_their_square(tmp_path):
+    def drafting(hosts: int):
+        text = "".join(entry(f"h{n}", f"{HTTP}, {HTTPS}", "resolution: DNS") for n in range(hosts))
+        source = tmp_path / f"{hosts}.yaml"
+        source.write_text(text)
+        return lambda: init_scenario(tmp_path / f"scenario-{hosts}", [source])
+
+    assert growth(drafting, size=40) < 2.5
