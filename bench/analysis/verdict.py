@@ -23,6 +23,7 @@ from bench.result import (
     SharesResult,
     SubsetResult,
     TlsLab,
+    UpdateResult,
 )
 
 State = Literal[
@@ -110,6 +111,8 @@ def judge(result: Result) -> Verdict:
         return _judge_aborted(result)
     if result.faults is not None:
         return _judge_faults(result.faults)
+    if result.update is not None:
+        return _judge_update(result.update)
     if result.tls_lab is not None and not result.trials:
         return _judge_lab(result, result.tls_lab)
     return (
@@ -126,6 +129,27 @@ def _judge_capacity(result: Result, found: CapacityResult) -> Verdict:
     if wrong := _wrong(result):
         return Verdict(_wrong_state(result), f"{'; '.join(wrong)}. {sentence}")
     return Verdict(state, sentence)
+
+
+def _judge_update(found: UpdateResult) -> Verdict:
+    """No request failed or went where it must not, whatever changed; and all books agree."""
+    count = sum(source.count for source in found.sources)
+    requests = sum(source.requests for source in found.sources)
+    if not count:
+        return Verdict("nothing proven", "No change was made.")
+    told = f"{count:,} changes under load, {requests:,} requests"
+    failed = sum(source.failed for source in found.sources)
+    misrouted = sum(source.misrouted for source in found.sources)
+    refused = sum(change.refused is not None for source in found.sources for change in source.changes)
+    if misrouted or failed:
+        return Verdict("wrong answers", f"{told}: {failed:,} failed, {misrouted:,} misrouted.")
+    if refused:
+        return Verdict("limit missed", f"{told}: Envoy refused {refused:,} of the changes.")
+    differing = [source.config_source for source in found.sources if not source.balances]
+    if differing:
+        which = ", ".join(differing)
+        return Verdict("ledger open", f"{told}: client, gateway and nodes differ with {which}.")
+    return Verdict("passed", f"{told}: none failed, none was misrouted, and all hops counted the same.")
 
 
 def _judge_lab(result: Result, lab: TlsLab) -> Verdict:

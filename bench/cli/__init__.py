@@ -32,6 +32,7 @@ for command in (
     resources.init,
     running.drive,
     running.faults,
+    running.update,
     handshakes.handshake,
     sizing.capacity,
     sizing.plan,

@@ -27,6 +27,7 @@ from bench.result import (
     Result,
     RunWarning,
     TlsLab,
+    UpdateResult,
     VerificationLine,
     write_result,
 )
@@ -55,6 +56,7 @@ class RunRecord:
     handshake: HandshakeResult | None = None
     faults: FaultsResult | None = None
     capacity: CapacityResult | None = None
+    update: UpdateResult | None = None
     tls_lab: TlsLab | None = None
     warnings: list[RunWarning] = field(default_factory=list)
 
@@ -87,6 +89,7 @@ class RunRecord:
             bool(self.trials)
             or (self.faults is not None and bool(self.faults.faults or self.faults.clean_runs))
             or (self.capacity is not None and bool(self.capacity.trials))
+            or (self.update is not None and bool(self.update.sources))
             or (self.tls_lab is not None and self.tls_lab.has_findings)
         )
 
@@ -154,6 +157,7 @@ class RunRecord:
             handshake=self.handshake,
             faults=self.faults,
             capacity=self.capacity,
+            update=self.update,
             tls_lab=self.tls_lab,
             generator=generator,
             limits=check_limits(

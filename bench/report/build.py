@@ -29,6 +29,7 @@ from bench.report.sections import (
     tls_connections,
     tls_lab,
     traffic,
+    update,
     verification,
 )
 from bench.report.text import UNKNOWN, rate, seconds, version_number
@@ -56,6 +57,8 @@ def build_document(folder: Path, result: Result) -> Document:
     """Put a report together; charts come from the samples and are left out where there are none."""
     if result.faults is not None:
         return _of_faults(result)
+    if result.update is not None:
+        return _of_update(result)
     if result.capacity is not None and not result.trials:
         return _of_capacity(result, result.capacity)
     if result.tls_lab is not None and not result.trials:
@@ -99,6 +102,19 @@ def _of_faults(result: Result) -> Document:
         figures=faults.fault_figures(result),
         answers=(),
         sections=(faults.faults(result), context.warnings(result), context.fingerprint(result)),
+    )
+
+
+def _of_update(result: Result) -> Document:
+    """Changes under load: neither blocks nor a latency of the scenario's rate."""
+    return Document(
+        title=f"{result.scenario}: what does a change do?",
+        description=result.description,
+        byline=_byline(result),
+        verdict=judge(result),
+        figures=update.update_figures(result),
+        answers=(),
+        sections=(update.update(result), context.warnings(result), context.fingerprint(result)),
     )
 
 

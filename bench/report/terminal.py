@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.analysis.capacity_verdict import name_constraint
-from bench.analysis.compare import compare_sources
+from bench.analysis.compare import compare_sources, source_word
 from bench.analysis.generator_health import GENERATOR_LIMITED
 from bench.analysis.handshake import mode_doubts
 from bench.analysis.ledger import summarise_ledger
 from bench.analysis.part_costs import cpu_us_of_part, parts_of
 from bench.analysis.verdict import MACHINE_DISTURBED, judge
 from bench.report.calls import call_rows, mark, stacks_of
+from bench.report.sections.update import advice, median_accepted_s
 from bench.report.text import UNKNOWN, bound, micros, rate, with_unit
 from bench.result import Estimate, HandshakeResult, Latency, Result, SubsetResult, TlsLab, VerificationLine
 from bench.units import format_count, format_micros
@@ -51,6 +52,7 @@ def summary_lines(result: Result, report: Path | None) -> list[str]:
     lines += _share_lines(result)
     lines += _fault_lines(result)
     lines += _capacity_lines(result)
+    lines += _update_lines(result)
     lines += _lab_lines(result.tls_lab) if result.tls_lab is not None else []
     lines += _time_lines(result)
     lines += _cost_lines(result)
@@ -211,7 +213,8 @@ def _source_lines(result: Result) -> list[str]:
         static = with_unit(block.static.median if block.static else None, block.unit)
         eds = with_unit(block.eds.median if block.eds else None, block.unit)
         lines += textwrap.wrap(
-            f"{'static / EDS':<15}{block.metric} {static} / {eds}; {block.wording}",
+            f"{f'{block.baseline} / {source_word(block.candidate)}':<15}{block.metric} {static} / {eds};"
+            f" {block.wording}",
             WIDTH,
             subsequent_indent=" " * 15,
             drop_whitespace=True,
@@ -219,6 +222,22 @@ def _source_lines(result: Result) -> list[str]:
             placeholder=" …",
         )
     return lines
+
+
+def _update_lines(result: Result) -> list[str]:
+    """One line for each config source, and when to use which."""
+    if result.update is None:
+        return []
+    lines = ["source     changes  accepted  requests  failed  misrouted  closed"]
+    for source in result.update.sources:
+        accepted = median_accepted_s(source)
+        closed = sum(change.connections_closed for change in source.changes)
+        took = "–" if accepted is None else f"{accepted * 1000:.0f} ms"
+        lines.append(
+            f"{source_word(source.config_source):<10}{source.count:>8,}{took:>10}{source.requests:>10,}"
+            f"{source.failed:>8,}{source.misrouted:>11,}{closed:>8,}"
+        )
+    return [*lines, *textwrap.wrap(advice(result.update), WIDTH)]
 
 
 def _fault_lines(result: Result) -> list[str]:

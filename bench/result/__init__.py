@@ -87,6 +87,7 @@ from bench.result.tls_lab import (
     TlsVersionName,
 )
 from bench.result.traffic import MixResult, TrafficResult
+from bench.result.update import ChangeResult, UpdateResult, UpdatesOfSource
 
 __all__ = [
     "ENDS",
@@ -102,6 +103,7 @@ __all__ = [
     "CapacityTrial",
     "CapacityWindow",
     "Cause",
+    "ChangeResult",
     "ClockName",
     "ClockReading",
     "Comparison",
@@ -174,6 +176,8 @@ __all__ = [
     "TlsVersionName",
     "TrafficResult",
     "TrialResult",
+    "UpdateResult",
+    "UpdatesOfSource",
     "VerificationLine",
     "WhatIf",
     "read_result",

@@ -112,15 +112,19 @@ class TrialResult(Model):
 
 
 class Comparison(Model):
-    """One metric of static (baseline) and eds (candidate) over interleaved blocks."""
+    """One metric of two config sources, baseline and candidate, over interleaved blocks."""
 
     metric: str
     unit: str
     scope: Literal["load", "process"]
     """What a value is of: the load of a block, anew in each; or a process that lived through all blocks."""
+    baseline: str = "static"
+    """Config source of the first."""
+    candidate: str = "eds"
     static: tuple[float, ...]
-    """One value for each block, in block order."""
+    """The baseline's: one value for each block, in block order."""
     eds: tuple[float, ...]
+    """The candidate's."""
 
 
 class FailureExample(Model):
