@@ -144,6 +144,7 @@ def _warnings(prepared: Prepared, options: RunOptions) -> list[RunWarning]:
         RunWarning(code=missing.code, message=str(missing), advice=missing.advice)
         for missing in prepared.missing_stand_ins
     ]
+    found += _costly_requests(prepared.loaded)
     found += _too_few_samples(
         prepared.loaded, len(steady_plans(prepared.loaded.scenario.traffic, options.sources))
     )
@@ -158,6 +159,25 @@ def _warnings(prepared: Prepared, options: RunOptions) -> list[RunWarning]:
             )
         )
     return found
+
+
+def _costly_requests(loaded: LoadedScenario) -> list[RunWarning]:
+    """Requests that the generator cannot drive as cheaply as others."""
+    keys = dict.fromkeys(
+        each.key for each in loaded.scenario.traffic.mix if each.protocol in ("http/2", "grpc")
+    )
+    if not keys:
+        return []
+    return [
+        RunWarning(
+            code="costly-http2",
+            message=f"{loaded.position('traffic', 'requests', next(iter(keys)))}: HTTP/2 of"
+            f" {', '.join(keys)} is driven by a library in Python, one request at a time on each connection;"
+            " it costs the generator some ten times what HTTP/1.1 does.",
+            advice="The CPU of the generator per request is in the result; give it more workers, or a lower"
+            " rate, if it is late.",
+        )
+    ]
 
 
 def _too_few_samples(loaded: LoadedScenario, trials: int) -> list[RunWarning]:

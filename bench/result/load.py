@@ -171,4 +171,14 @@ class GeneratorResult(Model):
     baseline_counts: Counts | None = None
     """How the requests of that load ended; None in results of older versions."""
     involuntary_context_switches: int | None = None
+    client_handshakes: int | None = None
+    """TLS handshakes of the client's own; None: its requests need none, or an older result."""
+    client_handshake_time: Latency | None = None
+    """Of each, from the TCP connection on, as the client saw it."""
+    first_byte_time: Latency | None = None
+    """Of exchanges of bytes: from the start of the connection until the first byte of the answer."""
+    exchanges_per_s: float | None = None
+    """Connections opened for exchanges of bytes, per second; the warm-up's are among them."""
+    received_bytes: int | None = None
+    """Of the answers to exchanges of bytes."""
     reconnects: int = 0
