@@ -38,6 +38,9 @@ GRACE_S = 30.0
 """For guards and engines to clear up after a kill."""
 PATIENCE_S = 300.0
 """For a run that lost a part to end; on a machine with ten times too much to do a whole one takes minutes."""
+CRASHED = 1
+"""How Python ends after an error that nobody caught; a limit that was missed ends so, too."""
+TRACEBACK = "Traceback (most recent call last)"
 SHORT = ("--blocks", "1", "--measure", "1", "--rate", "100", "--key", "ecdsa-p256", "--quiet")
 
 
@@ -109,6 +112,8 @@ def play(stack: str, dice: Random, *, moment_s: float | None) -> Round:
         found.took_s = time.monotonic() - began
         found.faults += left(process.pid, folder)
         found.faults += unreadable(folder / "out", found)
+        if found.code == CRASHED and TRACEBACK in (folder / "output.log").read_text(errors="replace"):
+            found.faults.append("a traceback")
     finally:
         end_all(process, folder)
         shutil.rmtree(folder, ignore_errors=True)
