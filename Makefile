@@ -10,7 +10,8 @@ PEERS  := $(VENV)/.peers
 .PHONY: help install check format test coverage fuzz bench docs lock clean conformance conformance-validation conformance-analyze \
         conformance-explain conformance-init generated-connections conformance-field benchmark-generator benchmark-translate benchmark-check benchmark-proof \
         benchmark-faults benchmark-handshake benchmark-ledger \
-        benchmark-promises benchmark-scenarios benchmark-kills benchmark-search benchmark-verdicts benchmark-limits
+        benchmark-ads benchmark-update benchmark-promises benchmark-scenarios benchmark-kills benchmark-search \
+        benchmark-verdicts benchmark-limits
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,6 +102,13 @@ benchmark-proof: $(READY) ## 2,000,000 requests, each id matched at every hop: a
 benchmark-search: $(READY) ## capacity searches on simulated targets: ours, Nighthawk's rules, bisection (about 2 minutes)
 	$(BIN)/python -m tests.benchmarks.search
 
+.PHONY: benchmark-repeatability benchmark-model
+benchmark-repeatability: $(READY) ## ten searches in containers with a CPU quota: spread, and another quota foretold (SEARCHES=N)
+	$(BIN)/python -m tests.benchmarks.capacity_repeat --searches $(or $(SEARCHES),10)
+
+benchmark-model: $(READY) ## the cost model against ten mixes that were not fitted: CPU of gateway, sidecar and nodes
+	$(BIN)/python -m tests.benchmarks.cost_model
+
 benchmark-limits: $(READY) ## stacks that are constrained on purpose: is what limits them named right? (RECORD=DIR)
 	$(BIN)/python -m tests.benchmarks.limits $(if $(RECORD),--record $(RECORD))
 
@@ -115,6 +123,12 @@ benchmark-handshake: $(READY) ## the TLS handshake lab in full, and what it must
 
 benchmark-ledger: $(READY) ## what the ledger costs by level: interleaved blocks on one stack, about 4 minutes
 	$(BIN)/python -m tests.benchmarks.ledger_cost
+
+benchmark-ads: $(READY) ## start-up, size and changes by config source, 1 to 3,000 clusters
+	$(BIN)/python -W ignore -m tests.benchmarks.config_sources
+
+benchmark-update: $(READY) ## changes under load for each config source: make benchmark-update CHANGES=1000
+	$(BIN)/egress-bench update --changes $(or $(CHANGES),1000) --spacing 0.1 --rate $(or $(RATE),200)
 
 benchmark-scenarios: $(READY) ## run every scenario of the library for two seconds (NAMES="canary tcp")
 	$(BIN)/python -m tests.benchmarks.library $(NAMES)

@@ -26,7 +26,9 @@ _NAMES = {
     "unknown": "nothing that is watched",
 }
 
-_NOT_THE_GATEWAYS = frozenset({"generator", "machine", "machine-disturbed", "client-connections", "node-cpu"})
+_NOT_THE_GATEWAYS = frozenset(
+    {"generator", "machine", "machine-disturbed", "client-connections", "node-cpu", "sidecar-cpu"}
+)
 """Constraints at which the gateway still had room: the bound is certain, and no capacity of the gateway."""
 
 
@@ -55,12 +57,38 @@ def outcome_of(found: CapacityResult) -> tuple[Outcome, str]:
         case "found":
             return _found(found, lower)
         case _:
-            proof = "a soak included" if found.soaked else "in short trials only"
-            known = f" {lower} met it so far, {proof}." if found.lower is not None else ""
-            return (
-                "nothing proven",
-                f"The search used up its budget before its bounds met ({found.limit}).{known}",
-            )
+            return "nothing proven", _unfinished(found, lower)
+
+
+def _unfinished(found: CapacityResult, lower: str) -> str:
+    """What is known when the budget was used up: the certain bound, the nearest bad rate, what limited."""
+    spent = f"The search used up its budget before its bounds met ({found.limit})."
+    if found.lower is None:
+        return spent
+    proof = "a soak included" if found.soaked else "in short trials only"
+    bad = [trial.rate for trial in found.trials if not trial.good and trial.rate > found.lower]
+    above = f", {min(bad):,.0f} did not in {_count_bad(found, min(bad))}" if bad else ""
+    limit = ""
+    if found.constraints:
+        first = found.constraints[0]
+        limit = f" What limited there is {name_constraint(first)}: {first.evidence}.{_alone(found)}"
+    return f"{spent} {lower} met it so far, {proof}{above}.{limit}"
+
+
+def _count_bad(found: CapacityResult, rate: float) -> str:
+    trials = [trial for trial in found.trials if trial.rate == rate]
+    bad = sum(not trial.good for trial in trials)
+    return f"{bad} of {len(trials)} trial{'s' if len(trials) > 1 else ''}"
+
+
+def _alone(found: CapacityResult) -> str:
+    """What the gateway would carry by its CPU, where something else stood in its way."""
+    if found.constraints[0].code not in _NOT_THE_GATEWAYS or found.gateway_alone is None:
+        return ""
+    return (
+        f" That is no capacity of the gateway, which by its CPU would carry {found.gateway_alone:,.0f}"
+        " requests/s."
+    )
 
 
 def _found(found: CapacityResult, lower: str) -> tuple[Outcome, str]:
@@ -70,10 +98,5 @@ def _found(found: CapacityResult, lower: str) -> tuple[Outcome, str]:
     if not found.constraints:
         return "passed", text
     first = found.constraints[0]
-    alone = ""
-    if first.code in _NOT_THE_GATEWAYS and found.gateway_alone is not None:
-        alone = (
-            f" That is no capacity of the gateway, which by its CPU would carry {found.gateway_alone:,.0f}."
-        )
-    sentence = f"{text} What limits is {name_constraint(first)}: {first.evidence}.{alone}"
+    sentence = f"{text} What limits is {name_constraint(first)}: {first.evidence}.{_alone(found)}"
     return ("machine disturbed" if first.code == "machine-disturbed" else "passed"), sentence

@@ -1,6 +1,6 @@
-"""Static against EDS by block: medians, paired differences, and what the blocks allow to say.
+"""Config sources by block: medians, paired differences, and what the blocks allow to say.
 
-A block is a static and an eds trial, one after the other, in an order that alternates. Its difference is one
+A block is a trial of each source, one after the other, in an order that alternates. Its difference is one
 observation; requests inside a block are not independent samples of the difference between sources.
 """
 
@@ -28,7 +28,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class BlockComparison:
-    """One metric, static (baseline) and eds (candidate). All values in ``unit``."""
+    """One metric of the baseline, ``static``, and of the candidate, ``eds``. All values in ``unit``."""
 
     metric: str
     unit: str
@@ -44,6 +44,15 @@ class BlockComparison:
     difference: float | None
     """Median of the differences."""
     judgement: Judgement
+    baseline: str = "static"
+    candidate: str = "eds"
+
+    @property
+    def label(self) -> str:
+        """The metric, with the sources where they are not those of every run."""
+        if (self.baseline, self.candidate) == ("static", "eds"):
+            return self.metric
+        return f"{self.metric}, {source_word(self.candidate)} against {source_word(self.baseline)}"
 
     @property
     def resolved(self) -> bool:
@@ -53,7 +62,12 @@ class BlockComparison:
     @property
     def wording(self) -> str:
         """The verdict in words."""
-        return word_judgement(self.judgement, "eds", "static")
+        return word_judgement(self.judgement, self.candidate, self.baseline)
+
+
+def source_word(source: str) -> str:
+    """A config source as people write it: ``EDS``, ``ADS delta``."""
+    return {"eds": "EDS", "ads": "ADS", "ads-delta": "ADS delta"}.get(source, source)
 
 
 @lru_cache(maxsize=16)
@@ -89,6 +103,8 @@ def _beside(
         differences=differences,
         difference=median(differences) if differences else None,
         judgement=judgement,
+        baseline=comparison.baseline,
+        candidate=comparison.candidate,
     )
 
 
@@ -142,30 +158,37 @@ def comparisons_of(trials: Sequence[TrialResult]) -> tuple[Comparison, ...]:
     """
     blocks: dict[int, dict[str, TrialResult]] = {}
     for trial in trials:
-        if trial.experiment == "steady" and trial.config_source is not None:
+        if trial.experiment == "steady" and trial.config_source is not None and trial.variant is None:
             blocks.setdefault(trial.block, {})[trial.config_source] = trial
-    whole = [blocks[number] for number in sorted(blocks) if len(blocks[number]) == 2]
+    sources = tuple(dict.fromkeys(source for block in blocks.values() for source in block))
+    if len(sources) < 2:
+        return ()
+    baseline = "static" if "static" in sources else sources[0]
+    whole = [blocks[number] for number in sorted(blocks) if len(blocks[number]) == len(sources)]
     found = []
-    for metric, unit, scope, read in _METRICS:
-        pairs = [(read(block["static"]), read(block["eds"])) for block in whole]
-        known = [(static, eds) for static, eds in pairs if static is not None and eds is not None]
-        if known:
-            found.append(
-                Comparison(
-                    metric=metric,
-                    unit=unit,
-                    scope=scope,
-                    static=tuple(pair[0] for pair in known),
-                    eds=tuple(pair[1] for pair in known),
+    for candidate in (source for source in sources if source != baseline):
+        for metric, unit, scope, read in METRICS:
+            pairs = [(read(block[baseline]), read(block[candidate])) for block in whole]
+            known = [(first, second) for first, second in pairs if first is not None and second is not None]
+            if known:
+                found.append(
+                    Comparison(
+                        metric=metric,
+                        unit=unit,
+                        scope=scope,
+                        baseline=baseline,
+                        candidate=candidate,
+                        static=tuple(pair[0] for pair in known),
+                        eds=tuple(pair[1] for pair in known),
+                    )
                 )
-            )
     return tuple(found)
 
 
 Read = Callable[[TrialResult], float | None]
+"""A metric of a trial; None: unknown."""
 
-
-_METRICS: tuple[tuple[str, str, Literal["load", "process"], Read], ...] = (
+METRICS: tuple[tuple[str, str, Literal["load", "process"], Read], ...] = (
     ("response time p50", "µs", "load", lambda trial: trial.total.response_time.p50),
     ("response time p99", "µs", "load", lambda trial: trial.total.response_time.p99),
     ("service time p50", "µs", "load", lambda trial: trial.total.service_time.p50),

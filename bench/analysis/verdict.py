@@ -14,6 +14,7 @@ from bench.analysis.capacity_verdict import outcome_of
 from bench.analysis.generator_health import GENERATOR_FULL, GENERATOR_LIMITED
 from bench.analysis.ledger import summarise_ledger
 from bench.analysis.tls import judge_lab
+from bench.analysis.variants import sentence_of
 from bench.result import (
     CapacityResult,
     Counts,
@@ -23,6 +24,8 @@ from bench.result import (
     SharesResult,
     SubsetResult,
     TlsLab,
+    UpdateResult,
+    VariantsResult,
 )
 
 State = Literal[
@@ -110,6 +113,8 @@ def judge(result: Result) -> Verdict:
         return _judge_aborted(result)
     if result.faults is not None:
         return _judge_faults(result.faults)
+    if result.update is not None:
+        return _judge_update(result.update)
     if result.tls_lab is not None and not result.trials:
         return _judge_lab(result, result.tls_lab)
     return (
@@ -126,6 +131,27 @@ def _judge_capacity(result: Result, found: CapacityResult) -> Verdict:
     if wrong := _wrong(result):
         return Verdict(_wrong_state(result), f"{'; '.join(wrong)}. {sentence}")
     return Verdict(state, sentence)
+
+
+def _judge_update(found: UpdateResult) -> Verdict:
+    """No request failed or went where it must not, whatever changed; and all books agree."""
+    count = sum(source.count for source in found.sources)
+    requests = sum(source.requests for source in found.sources)
+    if not count:
+        return Verdict("nothing proven", "No change was made.")
+    told = f"{count:,} changes under load, {requests:,} requests"
+    failed = sum(source.failed for source in found.sources)
+    misrouted = sum(source.misrouted for source in found.sources)
+    refused = sum(change.refused is not None for source in found.sources for change in source.changes)
+    if misrouted or failed:
+        return Verdict("wrong answers", f"{told}: {failed:,} failed, {misrouted:,} misrouted.")
+    if refused:
+        return Verdict("limit missed", f"{told}: Envoy refused {refused:,} of the changes.")
+    differing = [source.config_source for source in found.sources if not source.balances]
+    if differing:
+        which = ", ".join(differing)
+        return Verdict("ledger open", f"{told}: client, gateway and nodes differ with {which}.")
+    return Verdict("passed", f"{told}: none failed, none was misrouted, and all hops counted the same.")
 
 
 def _judge_lab(result: Result, lab: TlsLab) -> Verdict:
@@ -164,7 +190,8 @@ def _judge_complete(result: Result) -> Verdict:
         # What is met on a disturbed machine is met on a quiet one.
         excuse = None
     if excuse is not None:
-        met = f"{sentence}, which proves nothing" if sentence else "All limits are met, which proves nothing"
+        met = sentence or ("All limits are met" if result.limits else "No request was misrouted")
+        met = f"{met}, which proves nothing"
         return Verdict(excuse, f"{met}: {why}")
     if missed:
         return Verdict("limit missed", f"{sentence}.")
@@ -173,7 +200,7 @@ def _judge_complete(result: Result) -> Verdict:
             "too few samples",
             f"{'; '.join(map(_told, unproven))}. Measure longer, with more blocks, or at a higher rate.",
         )
-    return Verdict("passed", _passed(result))
+    return Verdict("passed", _passed(result) if result.variants is None else _compared(result.variants))
 
 
 def _is_generator_limited(result: Result) -> bool:
@@ -278,6 +305,10 @@ def _open_books(result: Result) -> tuple[list[str], list[str]]:
 def _summed_up(heading: str, troubles: Sequence[str]) -> list[str]:
     more = f" (and {len(troubles) - 1} more)" if len(troubles) > 1 else ""
     return [f"{heading}: {troubles[0]}{more}"] if troubles else []
+
+
+def _compared(found: VariantsResult) -> str:
+    return f"{sentence_of(found)} No request was misrouted."
 
 
 def _passed(result: Result) -> str:

@@ -12,6 +12,7 @@ from bench.cli.exporting import conclude, exporting
 from bench.cli.options import (
     DEFAULT_SCENARIO,
     AsJson,
+    ConfigSourceName,
     LedgerLevelName,
     LocustCsv,
     LocustHtml,
@@ -45,6 +46,14 @@ def run(
     blocks: Annotated[int | None, typer.Option(help="Blocks of a static and an EDS trial, likewise.")] = None,
     workers: Annotated[int | None, typer.Option(help="Locust worker processes, likewise.")] = None,
     key: Annotated[str | None, typer.Option(help="Key type of the certificates, likewise.")] = None,
+    config_source: Annotated[
+        list[ConfigSourceName] | None,
+        typer.Option(
+            help="Where Envoy has its configuration from; several: compared, the first is the baseline; one: "
+            "compared with static. Handshakes and capacity run with the last. Default: static and eds.",
+            show_default=False,
+        ),
+    ] = None,
     handshake: Annotated[
         bool | None,
         typer.Option(
@@ -77,7 +86,7 @@ def run(
     """Do the main job: translate, start, verify, load, measure, report."""
     with make_console(quiet=quiet, as_json=as_json) as console:
         from bench.environment import process_age_s
-        from bench.experiment.options import RunOptions
+        from bench.experiment.options import RunOptions, chosen_sources
         from bench.experiment.run import run as run_experiment
         from bench.preparation import begin_keys
         from bench.scenario.load import load_scenario
@@ -105,6 +114,7 @@ def run(
                 backend=make_backend(stack, loaded, console, envoy_image=image),
                 began=began,
                 keys=keys,
+                sources=chosen_sources([each.value for each in config_source or ()]),
                 with_handshake=handshake,
                 ledger=ledger.value,
                 mix_matrix=mix_matrix,
@@ -208,6 +218,48 @@ def faults(
             only=tuple(only or ()),
         )
         finished = prove(loaded, options, console)
+        raise typer.Exit(conclude(finished, console, exports))
+
+
+@exporting()
+def update(
+    scenario: ScenarioFolder = DEFAULT_SCENARIO,
+    *,
+    stack: Stack = StackKind.LOCAL,
+    config_source: Annotated[
+        list[ConfigSourceName] | None,
+        typer.Option(help="Only this source; may be given several times. Default: all.", show_default=False),
+    ] = None,
+    changes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Changes on each source, in rounds; by default each kind once."),
+    ] = None,
+    rate: Annotated[float, typer.Option(min=1, help="Requests per second meanwhile.")] = 200,
+    spacing: Annotated[float, typer.Option(min=0.05, help="Seconds from one change to the next.")] = 1.5,
+    key: Annotated[str, typer.Option(help="Key type of the certificates.")] = "ecdsa-p256",
+    out: Out = Path("reports"),
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    exports: Exports,
+) -> None:
+    """Change the gateway's configuration under load: what happens to each request, by config source."""
+    with make_console(quiet=quiet, as_json=as_json) as console:
+        from bench.experiment.update import UpdateOptions, measure_updates
+        from bench.scenario.load import load_scenario
+        from bench.scenario.overrides import override
+        from bench.translate import CONFIG_SOURCES
+
+        loaded = override(load_scenario(scenario), key=key)
+        options = UpdateOptions(
+            out=out,
+            command=as_typed(),
+            backend=make_backend(stack, loaded, console),
+            sources=tuple(each.value for each in config_source or ()) or CONFIG_SOURCES,
+            changes=changes,
+            arrival_rate=rate,
+            spacing_s=spacing,
+        )
+        finished = measure_updates(loaded, options, console)
         raise typer.Exit(conclude(finished, console, exports))
 
 

@@ -103,6 +103,7 @@ def plan(
     ] = 0.0,
     resumed: Annotated[float, typer.Option(help="Share of their handshakes that is resumed.")] = 0.0,
     body: Annotated[str, typer.Option(help="Size of each request's body: 4096, 4k, 4Ki.")] = "0",
+    answer_size: Annotated[str, typer.Option("--answer", help="Size of each answer, likewise.")] = "0",
     cpu_per_pod: Annotated[float, typer.Option(help="CPUs that a pod requests and is held to.")] = 2.0,
     headroom: Annotated[float, typer.Option(help="Share of them that stays free.")] = 0.3,
     zones: Annotated[int, typer.Option(help="Zones over which the pods are spread.")] = 1,
@@ -126,6 +127,7 @@ def plan(
             new_connections=new_connections,
             resumed=resumed,
             body_bytes=_bytes_of(body),
+            answer_bytes=_bytes_of(answer_size, "--answer"),
             cpu_per_pod=cpu_per_pod,
             headroom=headroom,
             zones=zones,
@@ -147,10 +149,10 @@ def _sizes_of(text: str) -> tuple[Literal["workers", "replicas"], tuple[int, ...
     return "workers" if over == "workers" else "replicas", tuple(int(part) for part in parts)
 
 
-def _bytes_of(text: str) -> int:
+def _bytes_of(text: str, option: str = "--body") -> int:
     from bench.units import parse_bytes
 
     try:
         return parse_bytes(text)
     except ValueError as error:
-        raise InputError(f"--body: {error}.") from error
+        raise InputError(f"{option}: {error}.") from error

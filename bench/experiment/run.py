@@ -23,7 +23,6 @@ from bench.preparation import Prepared, make_material, prepare
 from bench.result import RunWarning
 from bench.scenario import mean_rate
 from bench.scenario.load import LoadedScenario
-from bench.stack.backend import Backend
 from bench.stack.runs import supervised_folder
 
 _PREPARATION_S = 6.0
@@ -59,7 +58,7 @@ def run(
         started_at=started_at,
         fingerprint=fingerprint_of(prepared, options.backend.kind, options.backend.versions()),
     )
-    record.warnings += _warnings(prepared, options.backend)
+    record.warnings += _warnings(prepared, options)
     for warning in record.warnings:
         observer.warning(warning)
     record.save()
@@ -109,10 +108,10 @@ def _keep_certificates(material: Material, folder: Path) -> None:
 
 def _planned_s(loaded: LoadedScenario, options: RunOptions) -> float:
     traffic = loaded.scenario.traffic
-    trials = [plan.measure_s for _, plan in steady_plans(traffic)]
+    trials = [plan.measure_s for _, plan in steady_plans(traffic, options.sources)]
     settings = options.handshake_of(loaded.scenario)
     if settings is not None:
-        trials += [plan.measure_s for _, plan in handshake_plans(settings)]
+        trials += [plan.measure_s for _, plan in handshake_plans(settings, options.other_source)]
     return (
         sum(trials)
         + len(trials) * (traffic.warm_up_s + AROUND_TRIAL_S)
@@ -125,17 +124,17 @@ def _planned_s(loaded: LoadedScenario, options: RunOptions) -> float:
 
 def _stacks_at_once(prepared: Prepared, options: RunOptions) -> Iterator[dict[str, int]]:
     """The file watches of the stacks that run side by side, for each of the run's phases."""
-    yield (
-        prepared.file_watches("static", "static")
-        | prepared.file_watches("eds", "eds")
-        | prepared.file_watches("controls", "static")
-    )
+    together = prepared.file_watches("controls", "static")
+    for source in options.sources:
+        together |= prepared.file_watches(source, source)
+    yield together
     if options.handshake_of(prepared.loaded.scenario) is not None:
-        stacks = (prepared.file_watches(f"handshake-{name}", "static") for name in handshake_variations())
+        source = options.other_source
+        stacks = (prepared.file_watches(f"handshake-{name}", source) for name in handshake_variations())
         yield {proxy: count for stack in stacks for proxy, count in stack.items()}
 
 
-def _warnings(prepared: Prepared, backend: Backend) -> list[RunWarning]:
+def _warnings(prepared: Prepared, options: RunOptions) -> list[RunWarning]:
     """What is known before anything starts."""
     found = [
         RunWarning(code=warning.code, message=f"{warning.where}: {warning.what}", advice=warning.advice)
@@ -145,7 +144,11 @@ def _warnings(prepared: Prepared, backend: Backend) -> list[RunWarning]:
         RunWarning(code=missing.code, message=str(missing), advice=missing.advice)
         for missing in prepared.missing_stand_ins
     ]
-    found += _too_few_samples(prepared.loaded)
+    found += _costly_requests(prepared.loaded)
+    found += _too_few_samples(
+        prepared.loaded, len(steady_plans(prepared.loaded.scenario.traffic, options.sources))
+    )
+    backend = options.backend
     if prepared.loaded.scenario.resources and not backend.holds_limits:
         found.append(
             RunWarning(
@@ -158,12 +161,30 @@ def _warnings(prepared: Prepared, backend: Backend) -> list[RunWarning]:
     return found
 
 
-def _too_few_samples(loaded: LoadedScenario) -> list[RunWarning]:
+def _costly_requests(loaded: LoadedScenario) -> list[RunWarning]:
+    """Requests that the generator cannot drive as cheaply as others."""
+    keys = dict.fromkeys(
+        each.key for each in loaded.scenario.traffic.mix if each.protocol in ("http/2", "grpc")
+    )
+    if not keys:
+        return []
+    return [
+        RunWarning(
+            code="costly-http2",
+            message=f"{loaded.position('traffic', 'requests', next(iter(keys)))}: HTTP/2 of"
+            f" {', '.join(keys)} is driven by a library in Python, one request at a time on each connection;"
+            " it costs the generator some ten times what HTTP/1.1 does.",
+            advice="The CPU of the generator per request is in the result; give it more workers, or a lower"
+            " rate, if it is late.",
+        )
+    ]
+
+
+def _too_few_samples(loaded: LoadedScenario, trials: int) -> list[RunWarning]:
     """Limits that this run cannot prove, however good the path is, and how long it takes to prove them."""
     traffic, limits = loaded.scenario.traffic, loaded.scenario.limits.model_dump()
     rate = mean_rate(traffic.schedule)
     needed = {name: samples_needed(name) for name, bound in limits.items() if bound is not None}
-    trials = len(steady_plans(traffic))
     found = []
     for name, samples in needed.items():
         # How many a closed loop brings is what it is there to find out.

@@ -27,6 +27,8 @@ from bench.result import (
     Result,
     RunWarning,
     TlsLab,
+    UpdateResult,
+    VariantsResult,
     VerificationLine,
     write_result,
 )
@@ -55,6 +57,8 @@ class RunRecord:
     handshake: HandshakeResult | None = None
     faults: FaultsResult | None = None
     capacity: CapacityResult | None = None
+    variants: VariantsResult | None = None
+    update: UpdateResult | None = None
     tls_lab: TlsLab | None = None
     warnings: list[RunWarning] = field(default_factory=list)
 
@@ -87,6 +91,7 @@ class RunRecord:
             bool(self.trials)
             or (self.faults is not None and bool(self.faults.faults or self.faults.clean_runs))
             or (self.capacity is not None and bool(self.capacity.trials))
+            or (self.update is not None and bool(self.update.sources))
             or (self.tls_lab is not None and self.tls_lab.has_findings)
         )
 
@@ -154,6 +159,8 @@ class RunRecord:
             handshake=self.handshake,
             faults=self.faults,
             capacity=self.capacity,
+            variants=self.variants,
+            update=self.update,
             tls_lab=self.tls_lab,
             generator=generator,
             limits=check_limits(
@@ -162,7 +169,8 @@ class RunRecord:
                 retried=retried([trial.result for trial in steady]),
                 where=str(self.loaded.position("limits")),
             )
-            if totals
+            # Limits are of the scenario as it is; variants are there to be compared.
+            if totals and self.variants is None
             else (),
             warnings=(
                 *self.warnings,

@@ -59,6 +59,8 @@ def generator_of(trials: Sequence[Trial], baseline: LoadOutcome | None) -> Gener
     stages = [measured_stage(trial.outcome) for trial in trials]
     waited = summarise(merge(stage.waited for stage in stages if stage is not None and stage.waited))
     own_lag = summarise(merge(stage.own_lag for stage in stages if stage is not None and stage.own_lag))
+    handshakes = summarise(merge(part.handshake_time for part in parts if part.handshake_time))
+    first_bytes = summarise(merge(part.first_byte_time for part in parts if part.first_byte_time))
     return GeneratorResult(
         cpu_us_per_request=cpu * 1e6 / requests if requests else None,
         cpu_share=cpu / (wall * workers) if wall else None,
@@ -87,7 +89,17 @@ def generator_of(trials: Sequence[Trial], baseline: LoadOutcome | None) -> Gener
         baseline_counts=_counts(baseline),
         involuntary_context_switches=_sum(part.involuntary_context_switches for part in parts),
         reconnects=sum(part.reconnects for part in parts),
+        client_handshakes=handshakes.samples or None,
+        client_handshake_time=handshakes if handshakes.samples else None,
+        first_byte_time=first_bytes if first_bytes.samples else None,
+        exchanges_per_s=first_bytes.samples / _whole_s(trials) if first_bytes.samples else None,
+        received_bytes=_sum(part.received_bytes for part in parts),
     )
+
+
+def _whole_s(trials: Sequence[Trial]) -> float:
+    """Seconds of all stages: what is counted over them is not parted by stage."""
+    return sum(stage.duration_s for trial in trials for stage in trial.outcome.stages)
 
 
 def measured_stage(outcome: LoadOutcome) -> StageOutcome | None:

@@ -7,15 +7,19 @@ each other.
 from bench.preparation.demands import unmet_demands
 from bench.preparation.known_servers import known_certificates
 from bench.preparation.material import CERTIFIED_ADDRESS, begin_keys, make_material
+from bench.preparation.mesh_dns import virtual_addresses
 from bench.preparation.prepared import Prepared, Variation, prepare
+from bench.preparation.stand_ins import endpoints_of
 
 __all__ = [
     "CERTIFIED_ADDRESS",
     "Prepared",
     "Variation",
     "begin_keys",
+    "endpoints_of",
     "known_certificates",
     "make_material",
     "prepare",
     "unmet_demands",
+    "virtual_addresses",
 ]

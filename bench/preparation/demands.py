@@ -22,9 +22,30 @@ def unmet_demands(
     """Give what *scenario* needs and *configs*, one for each proxy, or the files in *folder* do not have."""
     lines = {name: locate("tls", "credentials", name) for name in scenario.tls.credentials}
     yield from credential_problems(scenario, folder, lines)
+    yield from _unspoken_protocols(scenario, locate)
     for config in configs:
         yield from _missing_listeners(scenario, config, locate)
         yield from _missing_files(scenario, config, locate)
+
+
+def _unspoken_protocols(scenario: Scenario, locate: Locate) -> Iterator[Problem]:
+    """Requests whose protocol reaches a node as the client speaks it, and which that node does not speak."""
+    for request in scenario.traffic.mix:
+        for name in request.expect.nodes if not request.is_plain_http else ():
+            node = scenario.nodes[name]
+            wants_http2 = request.protocol in ("http/2", "grpc")
+            if wants_http2 and not node.is_http2:
+                what, remedy = "HTTP/2", "`protocol: http/2`"
+            elif (request.protocol == "bytes") is not (node.protocol == "bytes"):
+                what = "bytes" if request.protocol == "bytes" else "HTTP"
+                remedy = "`protocol: bytes`" if what == "bytes" else "`protocol: http/1.1`"
+            else:
+                continue
+            yield Problem(
+                locate("traffic", "requests", request.key),
+                f"request {request.key} speaks {what}, which proxies pass on, and node {name} does not.",
+                f"Give the node {remedy}, or call another way.",
+            )
 
 
 def _missing_listeners(scenario: Scenario, config: ProxyConfig, locate: Locate) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -18,9 +19,9 @@ from bench.placement import ConfigFile, Placement
 from bench.preparation.behaviour import behaviour_of
 from bench.preparation.credentials import credential_paths
 from bench.preparation.demands import unmet_demands
+from bench.preparation.mesh_dns import virtual_addresses
 from bench.preparation.node_tls import spoken_by_clients, spoken_to
 from bench.preparation.stand_ins import MissingStandIn, missing_stand_ins
-from bench.preparation.virtual_addresses import virtual_addresses
 from bench.scenario import Scenario, resources_of
 from bench.scenario.folder import inventory_of
 from bench.scenario.load import LoadedScenario
@@ -171,6 +172,28 @@ class Prepared:
     ) -> ProxySpec:
         proxy = self.loaded.scenario.inventory.proxies[name]
         config = self.configs[name, source]
+        is_gateway = name == self.loaded.scenario.traffic.gateway
+        concurrency = resources_of(
+            self.loaded.scenario, name, "egress" if proxy.role == "gateway" else "sidecar"
+        ).concurrency
+        return ProxySpec(
+            name=name,
+            role=_stack_role(proxy),
+            ip=proxy.ip,
+            listeners=config.listener_addresses,
+            render=partial(self.renderer(name, variation), config),
+            concurrency=variation.concurrency or concurrency if is_gateway else concurrency,
+            intercepts=proxy.role == "sidecar" and proxy.interception == "redirect",
+            files=self._workload_files(name, material),
+            replica_of=proxy.replica_of,
+            file_watches=config.file_watches,
+            is_served=config.is_served,
+        )
+
+    def renderer(
+        self, name: str, variation: Variation
+    ) -> Callable[[ProxyConfig, Placement], Sequence[ConfigFile]]:
+        """What makes the files of the proxy *name*, whatever becomes of its configuration."""
         options = RenderOptions(node_id=name)
         if name in self.loaded.scenario.inventory.replicas_of(self.loaded.scenario.traffic.exit):
             log = AccessLogOptions(variation.access_log) if variation.access_log is not None else None
@@ -184,23 +207,7 @@ class Prepared:
             )
         elif name in self.loaded.scenario.traffic.senders and variation.sidecar_access_log is not None:
             options = replace(options, access_log=AccessLogOptions(variation.sidecar_access_log))
-        is_gateway = name == self.loaded.scenario.traffic.gateway
-        concurrency = resources_of(
-            self.loaded.scenario, name, "egress" if proxy.role == "gateway" else "sidecar"
-        ).concurrency
-        return ProxySpec(
-            name=name,
-            role=_stack_role(proxy),
-            ip=proxy.ip,
-            listeners=config.listener_addresses,
-            render=_renderer(config, options),
-            concurrency=variation.concurrency or concurrency if is_gateway else concurrency,
-            intercepts=proxy.role == "sidecar" and proxy.interception == "redirect",
-            files=self._workload_files(name, material),
-            replica_of=proxy.replica_of,
-            file_watches=config.file_watches,
-            is_served=config.is_served,
-        )
+        return lambda config, placement: render(config, placement, options)
 
     def _workload_files(self, proxy: str, material: Material) -> dict[str, Path]:
         names = self.loaded.scenario.tls.workload
@@ -259,10 +266,6 @@ def _stack_role(proxy: Proxy) -> Literal["sidecar", "egress"]:
 
 def _node_tls(spoken: NodeTls, variation: Variation) -> NodeTls:
     return "simple" if spoken == "mutual" and not variation.presents_certificate else spoken
-
-
-def _renderer(config: ProxyConfig, options: RenderOptions) -> Callable[[Placement], Sequence[ConfigFile]]:
-    return lambda placement: render(config, placement, options)
 
 
 def _hash(files: Sequence[ConfigFile]) -> str:

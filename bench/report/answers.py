@@ -133,10 +133,10 @@ def _config_source(comparisons: tuple[Comparison, ...]) -> Answer:
     blocks = [block for block in compare_sources(comparisons) if block.blocks]
     if not blocks:
         return Answer("Static or EDS", NOT_MEASURED, None)
-    told = [f"{block.metric}: {block.wording}." for block in blocks if block.resolved]
+    told = [f"{block.label}: {block.wording}." for block in blocks if block.resolved]
     equal = [block for block in blocks if block.judgement.kind == "equivalent"]
     if equal:
-        names = ", ".join(block.metric for block in equal)
+        names = ", ".join(block.label for block in equal)
         told.append(f"Equal within ±{equal[0].judgement.margin * 100:.3g} %: {names}.")
     if told:
         rest = sum(block.judgement.kind == "not resolved" for block in blocks)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
 
-from bench.analysis.compare import BlockComparison
+from bench.analysis.compare import BlockComparison, source_word
 from bench.analysis.histogram import Histogram
 from bench.analysis.latency import ENOUGH_BEYOND
 from bench.report.svg import BAD, BAND, INK, MUTED, PAPER, SERIES, styled, to_svg
@@ -181,19 +181,27 @@ def block_dots(blocks: Sequence[BlockComparison]) -> str | None:
         axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
         axes.set_ylim(len(shown) - 0.4, -0.6)
         axes.set_yticks(range(len(shown)))
-        axes.set_yticklabels([block.metric for block in shown], color=INK)
+        axes.set_yticklabels([block.label for block in shown], color=INK)
         axes.grid(visible=False, axis="y")
         reach = max(abs(bound) for bound in axes.get_xlim())
         axes.set_xlim(-reach, reach)
         axes.xaxis.set_major_formatter(FuncFormatter(_percent))
         axes.xaxis.set_major_locator(MaxNLocator(nbins=7, symmetric=True))
-        axes.set_xlabel("distance from the median of static")
+        baseline, candidate = _sides(shown)
+        axes.set_xlabel(f"distance from the median of {baseline}")
         handles = [
-            Line2D([], [], color=SERIES[0], marker="o", linestyle="none", label="static"),
-            Line2D([], [], color=SERIES[1], marker="o", markerfacecolor=PAPER, linestyle="none", label="EDS"),
+            Line2D([], [], color=SERIES[0], marker="o", linestyle="none", label=baseline),
+            Line2D(
+                [], [], color=SERIES[1], marker="o", markerfacecolor=PAPER, linestyle="none", label=candidate
+            ),
         ]
         figure.legend(handles=handles, loc="outside upper left", ncols=2, handletextpad=0.2)
         return to_svg(figure, "blocks", "Static against EDS by block")
+
+
+def _sides(blocks: Sequence[BlockComparison]) -> tuple[str, str]:
+    pairs = {(source_word(block.baseline), source_word(block.candidate)) for block in blocks}
+    return pairs.pop() if len(pairs) == 1 else ("baseline", "candidate")
 
 
 def _percent(value: float, _position: int) -> str:

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.analysis.capacity_verdict import name_constraint
-from bench.analysis.compare import compare_sources
+from bench.analysis.compare import compare_sources, source_word
 from bench.analysis.generator_health import GENERATOR_LIMITED
 from bench.analysis.handshake import mode_doubts
 from bench.analysis.ledger import summarise_ledger
 from bench.analysis.part_costs import cpu_us_of_part, parts_of
+from bench.analysis.variants import judge_variants
 from bench.analysis.verdict import MACHINE_DISTURBED, judge
 from bench.report.calls import call_rows, mark, stacks_of
+from bench.report.sections.update import advice, median_accepted_s
 from bench.report.text import UNKNOWN, bound, micros, rate, with_unit
 from bench.result import Estimate, HandshakeResult, Latency, Result, SubsetResult, TlsLab, VerificationLine
 from bench.units import format_count, format_micros
@@ -22,6 +24,7 @@ WIDTH = 80
 _NBSP = "\N{NO-BREAK SPACE}"
 _NARROW = 10
 """Columns of a stack in the table of calls."""
+_MOST_METRICS = 6
 WEIGHTY = GENERATOR_LIMITED | MACHINE_DISTURBED
 """Codes of warnings that say what the figures are worth."""
 MOST_CELLS = 8
@@ -51,10 +54,12 @@ def summary_lines(result: Result, report: Path | None) -> list[str]:
     lines += _share_lines(result)
     lines += _fault_lines(result)
     lines += _capacity_lines(result)
+    lines += _update_lines(result)
     lines += _lab_lines(result.tls_lab) if result.tls_lab is not None else []
     lines += _time_lines(result)
     lines += _cost_lines(result)
     lines += _source_lines(result)
+    lines += _variant_lines(result)
     lines += _ledger_lines(result)
     if result.warnings:
         # What a verdict hangs on comes first; the report has them all.
@@ -211,7 +216,8 @@ def _source_lines(result: Result) -> list[str]:
         static = with_unit(block.static.median if block.static else None, block.unit)
         eds = with_unit(block.eds.median if block.eds else None, block.unit)
         lines += textwrap.wrap(
-            f"{'static / EDS':<15}{block.metric} {static} / {eds}; {block.wording}",
+            f"{f'{block.baseline} / {source_word(block.candidate)}':<15}{block.metric} {static} / {eds};"
+            f" {block.wording}",
             WIDTH,
             subsequent_indent=" " * 15,
             drop_whitespace=True,
@@ -219,6 +225,22 @@ def _source_lines(result: Result) -> list[str]:
             placeholder=" …",
         )
     return lines
+
+
+def _update_lines(result: Result) -> list[str]:
+    """One line for each config source, and when to use which."""
+    if result.update is None:
+        return []
+    lines = ["source     changes  accepted  requests  failed  misrouted  closed"]
+    for source in result.update.sources:
+        accepted = median_accepted_s(source)
+        closed = sum(change.connections_closed for change in source.changes)
+        took = "–" if accepted is None else f"{accepted * 1000:.0f} ms"
+        lines.append(
+            f"{source_word(source.config_source):<10}{source.count:>8,}{took:>10}{source.requests:>10,}"
+            f"{source.failed:>8,}{source.misrouted:>11,}{closed:>8,}"
+        )
+    return [*lines, *textwrap.wrap(advice(result.update), WIDTH)]
 
 
 def _fault_lines(result: Result) -> list[str]:
@@ -258,6 +280,27 @@ def _capacity_lines(result: Result) -> list[str]:
     for number, each in enumerate(found.constraints[:3]):
         lines += textwrap.wrap(
             f"{'limits' if not number else '':<15}{name_constraint(each)}: {each.evidence}",
+            WIDTH,
+            subsequent_indent=" " * 15,
+            max_lines=2,
+            placeholder=" …",
+        )
+    return lines
+
+
+def _variant_lines(result: Result) -> list[str]:
+    """Baseline and candidates, metric by metric: as many as fit the screen."""
+    if result.variants is None:
+        return []
+    lines = [
+        _cut(f"{each.name:<15}{', '.join(each.settings) or 'the scenario as it is'}")
+        for each in result.variants.variants
+    ]
+    judged = [each for each in judge_variants(result.variants) if each.blocks.scope == "load"]
+    for each in judged[:_MOST_METRICS]:
+        values = " / ".join(with_unit(value, each.blocks.unit) for value in each.medians)
+        lines += textwrap.wrap(
+            f"A / {each.blocks.candidate:<11}{each.blocks.metric} {values}; {each.wording}",
             WIDTH,
             subsequent_indent=" " * 15,
             max_lines=2,

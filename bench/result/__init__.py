@@ -87,6 +87,8 @@ from bench.result.tls_lab import (
     TlsVersionName,
 )
 from bench.result.traffic import MixResult, TrafficResult
+from bench.result.update import ChangeResult, UpdateResult, UpdatesOfSource
+from bench.result.variants import VariantBlocks, VariantResult, VariantsResult
 
 __all__ = [
     "ENDS",
@@ -102,6 +104,7 @@ __all__ = [
     "CapacityTrial",
     "CapacityWindow",
     "Cause",
+    "ChangeResult",
     "ClockName",
     "ClockReading",
     "Comparison",
@@ -174,6 +177,11 @@ __all__ = [
     "TlsVersionName",
     "TrafficResult",
     "TrialResult",
+    "UpdateResult",
+    "UpdatesOfSource",
+    "VariantBlocks",
+    "VariantResult",
+    "VariantsResult",
     "VerificationLine",
     "WhatIf",
     "read_result",

@@ -80,6 +80,8 @@ class PlanQuestion(Model):
     """Share of these whose handshake is resumed."""
     body_bytes: int
     """Of each request."""
+    answer_bytes: int = 0
+    """Of each answer's body, beyond a page as small as the nodes' own."""
     cpu_per_pod: float
     """CPUs that a pod requests and is held to."""
     headroom: float

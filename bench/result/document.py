@@ -15,6 +15,8 @@ from bench.result.load import Comparison, FailureExample, GeneratorResult, Subse
 from bench.result.shares import SharesResult
 from bench.result.tls_lab import TlsLab
 from bench.result.traffic import TrafficResult
+from bench.result.update import UpdateResult
+from bench.result.variants import VariantsResult
 
 
 class AnswerCause(Model):
@@ -154,6 +156,10 @@ class Result(Model):
     """None: no faults were injected."""
     capacity: CapacityResult | None = None
     """None: no capacity was searched for."""
+    variants: VariantsResult | None = None
+    """None: no variants were compared."""
+    update: UpdateResult | None = None
+    """None: the configuration did not change under load."""
     tls_lab: TlsLab | None = None
     """None: it was not in the lab."""
     generator: GeneratorResult | None = None

@@ -84,6 +84,8 @@ class TrialResult(Model):
     experiment: Literal["steady", "handshake"]
     config_source: Literal["static", "eds", "ads", "ads-delta"] | None
     """None where the path is not ours."""
+    variant: str | None = None
+    """The variant that ran, of a comparison of variants; None: no such comparison."""
     block: int
     position: int
     started_at: str
@@ -112,15 +114,19 @@ class TrialResult(Model):
 
 
 class Comparison(Model):
-    """One metric of static (baseline) and eds (candidate) over interleaved blocks."""
+    """One metric of two config sources, baseline and candidate, over interleaved blocks."""
 
     metric: str
     unit: str
     scope: Literal["load", "process"]
     """What a value is of: the load of a block, anew in each; or a process that lived through all blocks."""
+    baseline: str = "static"
+    """Config source of the first."""
+    candidate: str = "eds"
     static: tuple[float, ...]
-    """One value for each block, in block order."""
+    """The baseline's: one value for each block, in block order."""
     eds: tuple[float, ...]
+    """The candidate's."""
 
 
 class FailureExample(Model):
@@ -165,4 +171,14 @@ class GeneratorResult(Model):
     baseline_counts: Counts | None = None
     """How the requests of that load ended; None in results of older versions."""
     involuntary_context_switches: int | None = None
+    client_handshakes: int | None = None
+    """TLS handshakes of the client's own; None: its requests need none, or an older result."""
+    client_handshake_time: Latency | None = None
+    """Of each, from the TCP connection on, as the client saw it."""
+    first_byte_time: Latency | None = None
+    """Of exchanges of bytes: from the start of the connection until the first byte of the answer."""
+    exchanges_per_s: float | None = None
+    """Connections opened for exchanges of bytes, per second; the warm-up's are among them."""
+    received_bytes: int | None = None
+    """Of the answers to exchanges of bytes."""
     reconnects: int = 0

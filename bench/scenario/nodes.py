@@ -83,8 +83,6 @@ class Node(_Written):
     """Whether it speaks TLS, and demands a client's certificate. Absent: what the proxies speak to it."""
     set: str | None = None
     """Whose certificate it serves with, and whose clients it lets in: one of ``tls.sets``."""
-    server_names: tuple[str, ...] = ()
-    """Subject alternative names of a certificate of its own; absent: the one that its set shares."""
     protocol: Literal["http/1.1", "http/2", "grpc", "bytes"] = "http/1.1"
     """``http/2`` and ``grpc``: HTTP/2 alone without TLS, by ALPN with it. ``bytes``: no HTTP; it says its
     name and then what it was sent, up to the end of the line."""

@@ -141,6 +141,16 @@ class Admin:
         """The whole configuration in force; errors as ``stats``."""
         return self._json("/config_dump?include_eds" if with_endpoints else "/config_dump")
 
+    def certificate_serials(self) -> frozenset[str]:
+        """Serial numbers of the certificates that it presents; errors as ``stats``."""
+        found = self._json("/certs")
+        with self._known_form("/certs"):
+            return frozenset(
+                str(each["serial_number"])
+                for entry in found.get("certificates", [])
+                for each in entry.get("cert_chain", [])
+            )
+
     def close(self) -> None:
         """Close the connection."""
         self._client.close()

@@ -26,6 +26,7 @@ from bench.verify.diagnosis import (
     cause_of_node_control,
     read_hops,
 )
+from bench.verify.expectations import expectation_warnings
 from bench.verify.matrix import MatrixCheck, case_call, line_name
 from bench.verify.opinions import Contradiction, Opinions, warnings_of
 from bench.verify.path_calls import host_of, path_requests
@@ -41,7 +42,7 @@ class Verifying(Protocol):
     """What an experiment wants to know before it sends load."""
 
     def contradictions(self) -> tuple[RunWarning, ...]:
-        """What the suite itself does not agree about; known before anything starts."""
+        """What cannot be as expected, and what the suite does not agree about; before anything starts."""
 
     def walk(self, stack: Stack) -> tuple[VerificationLine, ...]:
         """The scenario's own calls, and the nodes' end of mutual TLS."""
@@ -70,6 +71,7 @@ class Verifier:
     """The real calls; all raise ``MeasurementError`` where the client's place cannot make calls."""
 
     def __init__(self, prepared: Prepared, material: Material) -> None:
+        self._prepared = prepared
         self._loaded = prepared.loaded
         self._material = material
         self._explainer = Explainer(prepared.registry, prepared.loaded.resources)
@@ -100,8 +102,8 @@ class Verifier:
         return tuple(matrix.without(contradicted) for matrix in self._whole_matrices)
 
     def contradictions(self) -> tuple[RunWarning, ...]:
-        """See :mod:`bench.verify.opinions`."""
-        return warnings_of(self._contradictions)
+        """See :mod:`bench.verify.opinions` and :mod:`bench.verify.expectations`."""
+        return (*expectation_warnings(self._prepared), *warnings_of(self._contradictions))
 
     def walk(self, stack: Stack) -> tuple[VerificationLine, ...]:
         """See :func:`bench.verify.walkthrough.verify`."""

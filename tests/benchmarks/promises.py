@@ -10,6 +10,8 @@ Exit code 1 where a promise is missed.
 from __future__ import annotations
 
 import argparse
+import atexit
+import contextlib
 import os
 import resource
 import subprocess
@@ -17,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -29,9 +31,15 @@ from bench.explain.request import parse_request
 from bench.istio.inventory import Inventory
 from bench.istio.load import load_text
 from bench.istio.registry import build_registry
+from bench.load.run import LoadGenerator
+from bench.measure import Bookkeeper, Ground, Meter, TrialPlan, run_trial, topology_of
+from bench.preparation import make_material, prepare
 from bench.report.build import write_report
 from bench.routing.request import Request
 from bench.routing.router import Router
+from bench.scenario import Constant
+from bench.scenario.load import load_scenario
+from bench.scenario.overrides import override
 from bench.scenario.read import read_folder
 from bench.stack.local import LocalStack
 from bench.translate import ConfigSource, Placement, RenderOptions, render, translate
@@ -119,6 +127,34 @@ def stood(root: Path) -> Callable[[], object]:
     return once
 
 
+def trial_of_a_second(root: Path) -> Callable[[], object]:
+    """0.9 s of load and 0.1 s of warm-up on a stack and a generator that run already."""
+    running = contextlib.ExitStack()
+    shipped = override(load_scenario(Path(SHIPPED)), key="ecdsa-p256")
+    traffic = shipped.scenario.traffic.model_copy(update={"warm_up_s": 0.1})
+    loaded = replace(shipped, scenario=shipped.scenario.model_copy(update={"traffic": traffic}))
+    prepared = prepare(loaded)
+    material = make_material(loaded, root / "material")
+    stack = running.enter_context(LocalStack(prepared.stack_spec("promise", "static", material)))
+    generator = running.enter_context(LoadGenerator(root / "generator"))
+    meter = running.enter_context(Meter(stack, traffic.exit))
+    books = Bookkeeper(stack, topology_of(prepared, "static"))
+    plan = TrialPlan("promise", "steady", "static", Constant(arrival_rate=100), 0.9)
+
+    def once(number: int) -> None:
+        ground = Ground({"static": stack}, "static", meter, books)
+        folder = root / str(number)
+        run_trial(
+            ground, loaded.scenario, plan, run_id=f"p.{number}", folder=folder, run_load=generator.run_load
+        )
+
+    once(1)
+
+    # The stack ends with the program: its end is another promise.
+    atexit.register(running.close)
+    return lambda: once(2)
+
+
 def helped(_: Path) -> Callable[[], object]:
     command = [str(Path(sys.executable).with_name("egress-bench")), "--help"]
     environment = {**os.environ, "COLUMNS": "100"}
@@ -177,6 +213,7 @@ PROMISES = (
     Promise("a report is built again", 2, reported, cpu_s),
     Promise("certificates of a scenario with RSA 4096", 15, certified, time.monotonic),
     Promise("the local stack is up and down again", 4, stood, time.monotonic),
+    Promise("a trial of one second, with all that surrounds it", 1.5, trial_of_a_second, time.monotonic),
 )
 
 

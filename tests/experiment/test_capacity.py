@@ -85,14 +85,19 @@ class Search:
         self.folder, self.out = folder, tmp_path / "out"
         self.generator = generator or FakeGenerator(changes=fails_beyond(CAPACITY))
         self.options = {"highest": 2_000.0, "quick": True, "p99_ms": 50.0, "with_model": False, **options}
-        self.diary, self.stacks = Diary(), []
+        self.diary, self.stacks, self.ended = Diary(), [], []
+        self.faults = SimpleNamespace(
+            folder=self.folder_of_node,
+            kill=lambda part: self.ended.append(("kill", part)),
+            restart=lambda part: self.ended.append(("restart", part)),
+        )
 
     def run(self):
         def make_stack(spec):
             self.stacks.append(FakeStack(spec, folder=self.out.parent / "stacks"))
             return self.stacks[-1]
 
-        backend = Backend("fake", make_stack, lambda stack: SimpleNamespace(folder=self.folder_of_node), dict)
+        backend = Backend("fake", make_stack, lambda stack: self.faults, dict)
         instruments = Instruments(
             clock=lambda: 1.0,
             run_load=self.generator,
@@ -273,7 +278,15 @@ def test_a_scenario_without_a_limit_on_times_is_refused_before_anything_starts(s
 
 @pytest.mark.parametrize(
     ("options", "named"),
-    [({"lowest": 0.0}, "above 0"), ({"lowest": 900.0, "highest": 100.0}, "below the lowest")],
+    [
+        ({"lowest": 0.0}, "above 0"),
+        ({"lowest": 900.0, "highest": 100.0}, "below the lowest"),
+        ({"highest": float("nan")}, "Give a finite rate above 0"),
+        ({"p99_ms": 0.0}, "--p99 is 0 ms"),
+        ({"p99_ms": float("nan")}, "--p99 is nan ms"),
+        ({"p99_ms": -3.0}, "above 0 milliseconds"),
+        ({"soak_s": float("nan")}, "a soak of nan s"),
+    ],
 )
 def test_a_range_that_is_none_is_refused(short, tmp_path, options, named):
     with pytest.raises(InputError, match=named):
@@ -305,3 +318,19 @@ def test_a_search_on_the_real_path_ends_with_bounds_costs_and_a_report(short, tm
     page = (folder / "report.md").read_text()
     assert "relevant lower bound" in page
     assert "MLRsearch" in page
+
+
+def test_the_end_of_a_replica_comes_after_everything_that_is_read_of_it(short, tmp_path):
+    """Who was started again is another process: no reading spans its end."""
+    path = short / "scenario.yaml"
+    path.write_text(path.read_text().replace("role: gateway", "role: gateway\n      replicas: 2"))
+    search = Search(short, tmp_path, with_curve=True)
+
+    found = search.run().result.capacity
+
+    assert search.ended == [("kill", "egress-2"), ("restart", "egress-2")]
+    assert len(found.curve) == 8
+    assert found.killed.component == "egress-2"
+    assert [stage.name for stage in search.generator.plans[-1].stages][-6:] == [
+        f"second {number}" for number in range(1, 7)
+    ]

@@ -186,7 +186,7 @@ def test_a_path_without_tls_is_an_error_and_no_zero():
 
 
 def test_kept_connections_are_measured_before_and_after_the_new_ones():
-    plans = handshake_plans(Handshake(arrival_rate=80, measure_s=12))
+    plans = handshake_plans(Handshake(arrival_rate=80, measure_s=12), "static")
 
     assert [stack for stack, _ in plans] == ["kept", "resumed", "full", "kept"]
     assert [plan.measure_s for _, plan in plans] == [2, 12, 12, 2]

@@ -90,7 +90,7 @@ class Goal:
                     f"the {name} of a capacity search is {value:g}.",
                     remedy=f"Give a share from {least:g} to below 1.",
                 )
-        if not 0 < self.trial_s <= self.duration_sum_s or self.soak_s < 0:
+        if not 0 < self.trial_s <= self.duration_sum_s or not 0 <= self.soak_s < math.inf:
             raise InputError(
                 f"trials of {self.trial_s:g} s, a duration sum of {self.duration_sum_s:g} s and a soak of"
                 f" {self.soak_s:g} s do not fit together.",

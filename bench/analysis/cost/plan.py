@@ -33,6 +33,7 @@ def check_question(question: PlanQuestion) -> None:
         ),
         ("--resumed", question.resumed, 0 <= question.resumed <= 1, "a share from 0 to 1"),
         ("--body", question.body_bytes, question.body_bytes >= 0, "a size of 0 bytes or more"),
+        ("--answer", question.answer_bytes, question.answer_bytes >= 0, "a size of 0 bytes or more"),
         (
             "--cpu-per-pod",
             question.cpu_per_pod,
@@ -83,6 +84,7 @@ def _mix(question: PlanQuestion, rate: float) -> dict[str, float]:
         "full_handshake": connections * (1 - question.resumed),
         "resumed_handshake": connections * question.resumed,
         "mb_in": rate * question.body_bytes / 1e6,
+        "mb_out": rate * question.answer_bytes / 1e6,
     }
 
 
@@ -181,6 +183,7 @@ def _what_if(model: CostModel, question: PlanQuestion) -> Iterator[WhatIf]:
         ("every handshake full", {"resumed": 0.0}),
         ("every handshake resumed", {"resumed": 1.0}),
         ("twice the body", {"body_bytes": question.body_bytes * 2}),
+        ("twice the answer", {"answer_bytes": question.answer_bytes * 2}),
     )
     for name, change in changes:
         changed = question.model_copy(update=change)
@@ -202,6 +205,7 @@ def _warnings(model: CostModel, question: PlanQuestion, replicas: int) -> Iterat
         "full_handshake": ("full handshakes for each request", 1.0),
         "resumed_handshake": ("resumed handshakes for each request", 1.0),
         "mb_in": ("bytes of body", 1e6),
+        "mb_out": ("bytes of answer", 1e6),
     }
     for name, (unit, scale) in units.items():
         low, high = model.ranges.get(name, (0.0, 0.0))

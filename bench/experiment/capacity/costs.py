@@ -33,7 +33,7 @@ def planned_costs_s(design: Design) -> float:
 
 
 Part = Literal["gateway", "sidecar", "node"]
-_ROLES: dict[Part, str] = {"gateway": "egress", "sidecar": "sidecar", "node": "node"}
+ROLES: dict[Part, str] = {"gateway": "egress", "sidecar": "sidecar", "node": "node"}
 
 
 def measure_costs(run: RunContext, running: ExitStack, trials: Trials, design: Design) -> None:
@@ -109,9 +109,9 @@ def _fit_memory(run: RunContext, trials: Trials) -> None:
 def _fit(run: RunContext, windows: Sequence[CapacityWindow]) -> None:
     """What cannot be fitted is told, and costs the run nothing."""
     models = []
-    for part, role in _ROLES.items():
+    for part, role in ROLES.items():
         try:
-            models.append(fit(part, [_equation(window, role) for window in windows]))
+            models.append(fit(part, [equation(window, role) for window in windows]))
         except MeasurementError as error:
             warning = RunWarning(
                 code="no-cost-model",
@@ -124,7 +124,8 @@ def _fit(run: RunContext, windows: Sequence[CapacityWindow]) -> None:
         run.record.capacity = run.record.capacity.model_copy(update={"cost_models": tuple(models)})
 
 
-def _equation(window: CapacityWindow, role: str) -> Window:
+def equation(window: CapacityWindow, role: str) -> Window:
+    """What happened in a window, and what the parts of one role used."""
     costs = [cost.cpu_seconds for cost in window.costs if cost.role == role]
     known = [value for value in costs if value is not None]
     resumed = window.sessions_reused or 0

@@ -119,11 +119,12 @@ def find_capacity(
                             context, stack, options.config_source, limits, goal.loss, meter, read_pressure
                         )
                         search(goal, trials, rest)
-                        note_killed_replica(trials)
                         if options.with_curve:
                             _note_curve(record, measure_curve(trials))
                         if options.with_model:
                             measure_costs(context, stacks, trials, design)
+                        # The last thing: the part that is started again is another process to the meter.
+                        note_killed_replica(trials)
                     save_logs(stack, record.folder / "logs" / options.config_source, with_access_logs=False)
             except WrongPathError as error:
                 return Finished(record.abort(str(error)), record.folder, report(record.folder))

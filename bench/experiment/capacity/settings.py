@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from bench.analysis.capacity import Goal, TimeLimit, time_limits
+from bench.errors import InputError
 from bench.scenario import mean_rate
 from bench.scenario.load import LoadedScenario
 from bench.stack.backend import Backend
@@ -84,9 +86,11 @@ def limits_of(loaded: LoadedScenario, p99_ms: float | None) -> tuple[TimeLimit, 
     """What a trial must meet.
 
     Raises:
-        InputError: neither scenario nor command line set a limit on response times.
+        InputError: neither scenario nor command line set a limit on response times, or it is none.
     """
     limits = loaded.scenario.limits.model_dump()
+    if p99_ms is not None and not 0 < p99_ms < math.inf:
+        raise InputError(f"--p99 is {p99_ms:g} ms.", remedy="Give a finite time above 0 milliseconds.")
     if p99_ms is not None:
         limits = {"response_time_p99_ms": p99_ms}
     return time_limits(limits, str(loaded.position("limits")))

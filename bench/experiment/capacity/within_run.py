@@ -15,9 +15,7 @@ from bench.experiment.run_context import RunContext
 from bench.result import RunWarning
 from bench.scenario import CapacitySearch
 from bench.scenario.load import LoadedScenario
-from bench.translate import ConfigSource
 
-_SOURCE: ConfigSource = "static"
 _AROUND = 1.4
 """What loads cost beside their trials, as a multiple; for the progress bar only."""
 
@@ -50,10 +48,11 @@ def measure_capacity(run: RunContext, settings: CapacitySearch) -> None:
         run.record.warnings.append(warning)
         run.observer.warning(warning)
         return
+    source = run.options.other_source
     goal = goal_within_run(loaded, settings, limits[0].share)
     with ExitStack() as running:
-        stack = run.start_stack(running, "capacity", _SOURCE)
+        stack = run.start_stack(running, "capacity", source)
         meter = running.enter_context(run.instruments.open_meter(stack, loaded.scenario.traffic.exit))
-        run.record.capacity = empty_result(goal, limits, _SOURCE)
-        trials = Trials(run, stack, _SOURCE, limits, goal.loss, meter, read_pressure, prefix="capacity-")
+        run.record.capacity = empty_result(goal, limits, source)
+        trials = Trials(run, stack, source, limits, goal.loss, meter, read_pressure, prefix="capacity-")
         search(goal, trials, time.sleep)

@@ -23,11 +23,11 @@ def measure_handshakes(run: RunContext, settings: Handshake) -> None:
     scenario, record = run.scenario, run.record
     with ExitStack() as running:
         stacks = {
-            name: run.start_stack(running, f"handshake-{name}", "static", variation)
+            name: run.start_stack(running, f"handshake-{name}", run.options.other_source, variation)
             for name, variation in handshake_variations().items()
         }
         done: dict[str, list[Trial]] = {name: [] for name in stacks}
-        for name, plan in handshake_plans(settings):
+        for name, plan in handshake_plans(settings, run.options.other_source):
             done[name].append(run.run_trial(stacks, name, plan))
         run.observer.stage("reading the handshakes", 1)
         record.handshake = handshake_result(

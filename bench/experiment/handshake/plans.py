@@ -13,6 +13,7 @@ from bench.measure import TrialPlan
 from bench.preparation import Variation
 from bench.scenario import Constant, Handshake
 from bench.telemetry import GATEWAY_FIELDS
+from bench.translate import ConfigSource
 
 _KEPT_SHARE = 1 / 6
 """Length of each trial with kept connections, as a part of that of a mode; rounded to half seconds."""
@@ -27,7 +28,7 @@ def handshake_variations() -> dict[str, Variation]:
     }
 
 
-def handshake_plans(settings: Handshake) -> tuple[tuple[str, TrialPlan], ...]:
+def handshake_plans(settings: Handshake, source: ConfigSource) -> tuple[tuple[str, TrialPlan], ...]:
     """The trials in order, each with the name of the stack that it runs on."""
     part = max(0.5, round(settings.measure_s * _KEPT_SHARE * 2) / 2)
     order = (
@@ -42,7 +43,7 @@ def handshake_plans(settings: Handshake) -> tuple[tuple[str, TrialPlan], ...]:
             TrialPlan(
                 name=name,
                 experiment="handshake",
-                config_source="static",
+                config_source=source,
                 schedule=Constant(arrival_rate=settings.arrival_rate),
                 measure_s=seconds,
                 position=position,

@@ -1,4 +1,4 @@
-"""Static against EDS at the scenario's own rate: stacks verified, then trials in interleaved blocks."""
+"""Config sources at the scenario's own rate: stacks verified, then trials in interleaved blocks."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ from bench.translate import ConfigSource
 BASELINE_S = 5.0
 """For the progress bar only."""
 _MIXED_SHARE = 0.1
-_SOURCES: tuple[ConfigSource, ...] = ("static", "eds")
 
 
 def measure_steady(run: RunContext) -> None:
-    """Verify both stacks, measure the generator alone, and then every block.
+    """Verify all stacks, measure the generator alone, and then every block.
 
     Raises:
         WrongPathError: a call of the verification was wrong; no load was sent.
@@ -37,13 +36,13 @@ def measure_steady(run: RunContext) -> None:
         # Each is verified as soon as it is up, the controls come last: who waits for a first answer, or for
         # the news that the path is wrong, waits for nothing else.
         stacks: dict[str, Stack] = {}
-        for source in _SOURCES:
+        for source in run.options.sources:
             stacks[source] = run.start_stack(running, source, source, variation)
             verify_stack(run, source, stacks[source])
         if all(line.passed for line in run.record.verification):
             verify_gateway_on(run)
         require_right_path(run)
-        plans = _mixed(run, steady_plans(run.scenario.traffic), stacks)
+        plans = _mixed(run, steady_plans(run.scenario.traffic, run.options.sources), stacks)
         _measure_baseline(run, stacks[plans[0][0]], plans[0][1])
         for source, plan in plans:
             run.run_trial(stacks, source, plan, is_matched=is_full)

@@ -1,18 +1,20 @@
-"""Questions 1, 2 and 5: the scenario's own rate against both config sources, in interleaved blocks."""
+"""Questions 1, 2 and 5: the scenario's own rate against each config source, in interleaved blocks."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from bench.measure import TrialPlan
 from bench.scenario import Traffic
 from bench.translate import ConfigSource
 
-_ORDERS: tuple[tuple[ConfigSource, ConfigSource], ...] = (("static", "eds"), ("eds", "static"))
 
-
-def steady_plans(traffic: Traffic) -> tuple[tuple[ConfigSource, TrialPlan], ...]:
+def steady_plans(
+    traffic: Traffic, sources: Sequence[ConfigSource]
+) -> tuple[tuple[ConfigSource, TrialPlan], ...]:
     """The trials in order, A B, B A, A B and so on, each with the source of the stack that it runs on.
 
-    Within a block the two sources run one after the other; the order turns with each block, so that neither a
+    Within a block the sources run one after the other; the order turns with each block, so that neither a
     drift of the machine nor the first place favours one of them.
     """
     return tuple(
@@ -29,5 +31,5 @@ def steady_plans(traffic: Traffic) -> tuple[tuple[ConfigSource, TrialPlan], ...]
             ),
         )
         for block in range(1, traffic.blocks + 1)
-        for position, source in enumerate(_ORDERS[(block - 1) % 2], start=1)
+        for position, source in enumerate(sources if block % 2 else tuple(reversed(sources)), start=1)
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from bench.load.engine.bodies import Bodies
 from bench.load.engine.bytes_reader import BytesReader
 from bench.load.engine.http2 import Answer
 from bench.load.engine.reader import BodyListener, Reader
@@ -26,30 +27,52 @@ class Verdict:
 
 @dataclass(slots=True)
 class BodyCheck(BodyListener):
-    """Compares a body with what is expected while it passes, in constant memory."""
+    """Compares a body with what is expected while it passes, in bounded memory."""
 
     exact: bytes | None
     marker: bytes | None
     digests: Mapping[str, str] | None = None
     """Node -> SHA-256 of its only right body."""
+    bodies: Bodies | None = None
+    """Right bodies of before."""
     _hash: Any = None
     _seen: int = 0
     _equal: bool = True
     _found: bool = False
     _tail: bytes = field(default=b"")
+    _known: dict[str, bytes] | None = None
+    """Digest -> body of those that this one may still be; None: they are not known, so it is hashed."""
+    _pieces: list[bytes] | None = None
+    """All of it so far, to be remembered if it is right; None: it has grown too large."""
+
+    def __post_init__(self) -> None:
+        if self.digests is not None and self.bodies is not None:
+            self._known = self.bodies.known(frozenset(self.digests.values()))
+            self._pieces = [] if self._known is None else None
 
     def feed(self, data: bytes) -> None:
         """Take the next piece of the body."""
-        if self.digests is not None:
+        if self._known is not None:
+            self._known = {
+                digest: body for digest, body in self._known.items() if body.startswith(data, self._seen)
+            }
+        elif self.digests is not None:
             self._hash = self._hash or hashlib.sha256()
             self._hash.update(data)
+            self._collect(data)
         if self.exact is not None:
-            self._equal = self._equal and self.exact[self._seen : self._seen + len(data)] == data
-            self._seen += len(data)
+            self._equal = self._equal and self.exact.startswith(data, self._seen)
+        self._seen += len(data)
         if self.marker is not None and not self._found:
             window = self._tail + data
             self._found = self.marker in window
             self._tail = window[-(len(self.marker) - 1) :] if len(self.marker) > 1 else b""
+
+    def _collect(self, data: bytes) -> None:
+        if self._pieces is not None and self.bodies is not None:
+            self._pieces.append(data)
+            if not self.bodies.has_room(self._seen + len(data)):
+                self._pieces = None
 
     def passed(self, node: str) -> bool:
         """Whether the whole body, now seen, is right for an answer of *node*."""
@@ -59,14 +82,20 @@ class BodyCheck(BodyListener):
     def _is_nodes(self, node: str) -> bool:
         if self.digests is None or node not in self.digests:
             return True
-        seen = self._hash or hashlib.sha256()
-        return bool(seen.hexdigest() == self.digests[node])
+        digest = self.digests[node]
+        if self._known is not None:
+            return digest in self._known and len(self._known[digest]) == self._seen
+        seen = (self._hash or hashlib.sha256()).hexdigest()
+        if seen == digest and self._pieces is not None and self.bodies is not None:
+            self.bodies.remember(digest, b"".join(self._pieces))
+        return bool(seen == digest)
 
 
 class Check:
     """The expectation of one kind of request, prepared."""
 
     __slots__ = (
+        "_bodies",
         "_by_proxy",
         "_digests",
         "_exact",
@@ -82,8 +111,9 @@ class Check:
         "head",
     )
 
-    def __init__(self, plan: LoadPlan, kind: RequestKind) -> None:
+    def __init__(self, plan: LoadPlan, kind: RequestKind, bodies: Bodies | None = None) -> None:
         expect: Expectation = kind.expect
+        self._bodies = bodies if bodies is not None else Bodies()
         self.head: Final = kind.method.upper() == "HEAD"
         self._status = expect.status
         self._nodes = tuple(node.encode("latin-1") for node in expect.nodes)
@@ -102,7 +132,7 @@ class Check:
         """What must see the body as it comes; None if the body does not matter."""
         if self._exact is None and self._marker is None and self._digests is None:
             return None
-        return BodyCheck(self._exact, self._marker, self._digests)
+        return BodyCheck(self._exact, self._marker, self._digests, self._bodies)
 
     def reader(self, body: BodyCheck | None) -> Reader | BytesReader:
         """What reads an answer from its bytes."""

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from bench.load.engine.arrivals import Share
+from bench.load.engine.bodies import Bodies
 from bench.load.engine.check import Verdict
 from bench.load.engine.connection import Connection
 from bench.load.engine.cursor import Cursor
@@ -68,7 +69,8 @@ class Engine:
         self._on_delta = on_delta
         self._on_done = on_done
         self._on_fatal = on_fatal
-        kinds = [PreparedKind(plan, kind) for kind in plan.requests]
+        bodies = Bodies()
+        kinds = [PreparedKind(plan, kind, bodies) for kind in plan.requests]
         self._recorder = Recorder(plan, kinds)
         self._cursor = Cursor(plan, share, self._recorder)
         self._usage = GeneratorUsage(plan)
@@ -399,7 +401,7 @@ class Engine:
             self._finish()
         elif now >= self._next_report or self._recorder.is_full(FULL):
             self._next_report = now + _REPORT_S
-            self._report()
+            self._report(everything=False)
 
     def _give_up_queue(self, code: ReasonCode) -> None:
         for pool in self._pools:
@@ -408,9 +410,9 @@ class Engine:
                 due = due or time.monotonic()
                 self._recorder.ended_badly(bucket, request_id, (due, NAN, NAN), _unsent(code))
 
-    def _report(self) -> None:
+    def _report(self, *, everything: bool = True) -> None:
         self._cursor.account()
-        delta = self._recorder.take()
+        delta = self._recorder.take(everything=everything)
         self._on_delta(delta.model_copy(update={"usage": self._usage.so_far(delta.buckets)}))
 
     def _finish(self) -> None:

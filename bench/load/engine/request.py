@@ -6,8 +6,10 @@ from os.path import commonprefix
 from typing import Any, Final
 
 from bench.errors import LoadError
+from bench.load.engine.bodies import Bodies
 from bench.load.engine.check import Check
 from bench.load.engine.http2 import message
+from bench.load.engine.template import Template
 from bench.load.plan import LoadPlan, RequestKind
 from bench.scenario import body_fault, header_fault, target_fault
 
@@ -16,8 +18,10 @@ REQUEST_ID: Final = f"{{run_id}}/{{sequence:0{SEQUENCE_DIGITS}d}}"
 """How a request is named: fixed width, so that the digits can be patched in."""
 _DIGITS: Final = [b"%03d" % number for number in range(1000)]
 _MEMORY: Final = 256
-_VARIANTS: Final = 64
+_VARIANTS: Final = 16
 """Right answers with the same head that the engine recognises by itself."""
+_TEMPLATES: Final = 8
+"""Of one kind of request: as many nodes may answer it, or headers differ."""
 _PIECE: Final = 64
 """Bytes from the first in which answers differ that tell one from another."""
 
@@ -34,13 +38,26 @@ class PreparedKind:
     An answer that equals, byte for byte and with its own id in the id's place, one that passed every check
     passes every check: such answers are recognised without reading them. The engine does so by itself with
     the fields below. Behind a proxy right answers differ all the time, in the upstream's service time for
-    instance: the piece in which they differ tells which one to compare with.
+    instance: the piece in which they differ tells which one to compare with; for those not seen before there
+    are templates.
     """
 
-    __slots__ = ("_known", "body", "check", "cut", "fields", "good_head", "head", "pool", "rests", "tail")
+    __slots__ = (
+        "_known",
+        "_templates",
+        "body",
+        "check",
+        "cut",
+        "fields",
+        "good_head",
+        "head",
+        "pool",
+        "rests",
+        "tail",
+    )
 
-    def __init__(self, plan: LoadPlan, kind: RequestKind) -> None:
-        self.check: Final = Check(plan, kind)
+    def __init__(self, plan: LoadPlan, kind: RequestKind, bodies: Bodies | None = None) -> None:
+        self.check: Final = Check(plan, kind, bodies)
         self.head, self.tail = (kind.body, b"") if kind.protocol == "bytes" else encode(plan, kind)
         self.fields: Final = _fields(plan, kind) if kind.protocol in ("http/2", "grpc") else []
         """Headers for HTTP/2; the name of the id's comes last."""
@@ -55,6 +72,8 @@ class PreparedKind:
         """Where in an answer that piece lies."""
         self._known: dict[bytes, tuple[int, str]] = {}
         """Right answers without their id -> where the id stood (-1: nowhere), and the node."""
+        self._templates: list[Template] = []
+        """Of right answers with an id, the latest first."""
 
     def learn(self, answer: bytes, request_id: bytes, node: str = "") -> None:
         """Remember a complete, verified, keep-alive *answer* of *node* that was framed by its own headers."""
@@ -67,6 +86,11 @@ class PreparedKind:
             self._known[answer] = -1, node
             return
         self._known[answer.replace(request_id, b"", 1)] = where, node
+        if not any(each.fits(answer, request_id) for each in self._templates):
+            self._templates = [
+                Template(answer, where, len(request_id), node),
+                *self._templates[: _TEMPLATES - 1],
+            ]
         self._expect(answer[:where], len(request_id), answer[where + len(request_id) :], node)
 
     def recognises(self, answer: bytes, request_id: bytes) -> str | None:
@@ -75,6 +99,13 @@ class PreparedKind:
         Empty where no node is named; None: it is none of them.
         """
         where = answer.find(request_id)
+        if where >= 0:
+            for template in self._templates:
+                if template.fits(answer, request_id):
+                    self._expect(
+                        answer[:where], len(request_id), answer[where + len(request_id) :], template.node
+                    )
+                    return template.node
         known = self._known.get(answer if where < 0 else answer.replace(request_id, b"", 1))
         if known is None or known[0] != where:
             return None
@@ -84,8 +115,11 @@ class PreparedKind:
 
     def _expect(self, head: bytes, id_length: int, text: bytes, node: str) -> None:
         """Let the engine recognise *text* behind *head*; seldom called, once for each new answer."""
-        if head != self.good_head or len(self.rests) >= _VARIANTS:
+        if head != self.good_head:
             self.rests = {}
+        elif len(self.rests) >= _VARIANTS:
+            # As many waits have been seen: a template recognises the others.
+            return
         rest = Rest(text)
         rest.node = node
         rests = [*self.rests.values(), rest]

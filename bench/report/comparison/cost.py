@@ -125,7 +125,7 @@ def capacity(results: Sequence[Result]) -> Section:
 
 def config_sources(results: Sequence[Result]) -> Section:
     """Static against EDS within each run: the only differences here that come from interleaved blocks."""
-    found = [{block.metric: block for block in compare_sources(result.comparisons)} for result in results]
+    found = [{block.label: block for block in compare_sources(result.comparisons)} for result in results]
     rows = [
         (
             metric,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from bench.analysis.compare import BlockComparison, compare_sources
+from bench.analysis.compare import BlockComparison, compare_sources, source_word
 from bench.analysis.comparison import ENOUGH_BLOCKS, MARGIN
 from bench.analysis.part_costs import cpu_us_of_part, memory_bytes_of_part
 from bench.report.document import Chart, Note, Part, Section, Table
@@ -20,7 +20,7 @@ def config_source(result: Result, dots: str | None) -> Section:
     """Static against EDS, block by block."""
     blocks = compare_sources(result.comparisons)
     lead = (
-        "Both config sources in interleaved blocks, so that a drift of the machine meets both. The block"
+        "All config sources in interleaved blocks, so that a drift of the machine meets all. The block"
         " is the"
         " unit: its difference is one observation."
     )
@@ -28,15 +28,15 @@ def config_source(result: Result, dots: str | None) -> Section:
         return Section(
             "static-eds",
             "Static against EDS",
-            (Note("No block with both config sources was completed in this run."),),
+            (Note("No block with all config sources was completed in this run."),),
             lead,
         )
     parts: list[Part] = [
         Table(
-            columns=("metric", "blocks", "static", "EDS", "ratio", "difference", "lowest", "highest"),
+            columns=("metric", "blocks", *sides(blocks), "ratio", "difference", "lowest", "highest"),
             rows=tuple(_block_row(block) for block in blocks),
-            caption="Medians over the blocks. Difference: EDS less static within a block, with its lowest"
-            " and highest.",
+            caption="Medians over the blocks. Difference: candidate less baseline within a block, with its"
+            " lowest and highest.",
         ),
         _wordings(blocks),
     ]
@@ -60,6 +60,12 @@ def config_source(result: Result, dots: str | None) -> Section:
     return Section("static-eds", "Static against EDS", tuple(parts), lead)
 
 
+def sides(blocks: Sequence[BlockComparison]) -> tuple[str, str]:
+    """What the two columns of a comparison are called."""
+    pairs = {(source_word(block.baseline), source_word(block.candidate)) for block in blocks}
+    return pairs.pop() if len(pairs) == 1 else ("baseline", "candidate")
+
+
 def _wordings(blocks: Sequence[BlockComparison]) -> Part:
     wordings = {block.wording for block in blocks}
     if len(wordings) == 1:
@@ -67,7 +73,7 @@ def _wordings(blocks: Sequence[BlockComparison]) -> Part:
     return Table(
         columns=("what this shows", "metrics"),
         rows=tuple(
-            (wording, ", ".join(block.metric for block in blocks if block.wording == wording))
+            (wording, ", ".join(block.label for block in blocks if block.wording == wording))
             for wording in dict.fromkeys(block.wording for block in blocks)
         ),
         numbers_from=2,
@@ -78,7 +84,7 @@ def _block_row(block: BlockComparison) -> tuple[str, ...]:
     low = min(block.differences, default=None)
     high = max(block.differences, default=None)
     return (
-        block.metric,
+        block.label,
         str(block.blocks),
         with_unit(block.static.median if block.static else None, block.unit),
         with_unit(block.eds.median if block.eds else None, block.unit),
@@ -99,7 +105,10 @@ def _block_table(result: Result) -> Table:
                 "value": without_unit(value, comparison.unit),
             }
             for comparison in result.comparisons
-            for source, values in (("static", comparison.static), ("EDS", comparison.eds))
+            for source, values in (
+                (source_word(comparison.baseline), comparison.static),
+                (source_word(comparison.candidate), comparison.eds),
+            )
             for number, value in enumerate(values, start=1)
         ]
     )

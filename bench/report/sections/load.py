@@ -8,8 +8,8 @@ import pandas as pd
 from bench.report.document import Facts, Note, Part, Section, Table
 from bench.report.folding import fold
 from bench.report.text import micros, rate, share, some
-from bench.result import Result, TrafficResult
-from bench.units import format_count
+from bench.result import Latency, Result, TrafficResult
+from bench.units import format_count, format_micros
 
 RAMP_PARTS = 8
 """A ramp is shown in so many equal parts."""
@@ -26,6 +26,8 @@ def load(result: Result, seconds: pd.DataFrame) -> Section:
     if found is None:
         return Section("load", "Load", (Note("This result does not say what the traffic was."),))
     parts: list[Part] = [_facts(found)]
+    if (client := _client_facts(result)) is not None:
+        parts.append(client)
     mix = Table(
         columns=("kind", "share", "request", "answered by"),
         rows=tuple(
@@ -52,6 +54,26 @@ def _facts(found: TrafficResult) -> Facts:
             ("warm-up, then measured", f"{found.warm_up_s:g} s, then {found.measure_s:g} s"),
         )
     )
+
+
+def _client_facts(result: Result) -> Facts | None:
+    """TLS and bytes as the client itself saw them; None: it spoke plain HTTP alone."""
+    generator = result.generator
+    if generator is None:
+        return None
+    rows = []
+    if (shaken := generator.client_handshake_time) is not None:
+        rows.append(("TLS handshakes of the client", f"{shaken.samples:,}; {_latency(shaken)}"))
+    if (first := generator.first_byte_time) is not None:
+        rows.append(("exchanges of bytes", f"{first.samples:,}, {rate(generator.exchanges_per_s)}/s"))
+        rows.append(("from the connection's start to the first byte", _latency(first)))
+        rows.append(("bytes of their answers", format_count(generator.received_bytes)))
+    return Facts(tuple(rows)) if rows else None
+
+
+def _latency(found: Latency) -> str:
+    median, p99 = format_micros(found.p50), format_micros(found.p99)
+    return f"p50 {median}, p99 {p99}, at most {format_micros(found.maximum)}"
 
 
 def schedule_text(found: TrafficResult) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from bench.errors import StackError
 from bench.placement import Address, Placement
+from bench.stack.binaries import Binary
 from bench.stack.compose.folders import (
     ADMIN,
     ADMIN_SOCKET,
@@ -22,7 +23,7 @@ from bench.stack.compose.layout import MESH, Layout, closed_port, node_address
 from bench.stack.compose.services import REDIRECT_RULES, StackFolders, redirect_rules
 from bench.stack.images import ImageSet
 from bench.stack.placing import endpoints_of, files_of, proxies_in_order
-from bench.stack.protocol import StackSpec
+from bench.stack.protocol import NodeSpec, StackSpec
 from bench.stack.proxies import socket_fits
 
 
@@ -76,6 +77,23 @@ def seen_from_outside(layout: Layout, part: str, bound: Mapping[Address, Address
     return {translated: (layout.address(part), real[1]) for translated, real in bound.items()}
 
 
+def _require_servable(node: NodeSpec, binary: Binary) -> None:
+    """Say at once if an image has no server for *node*.
+
+    Raises:
+        StackError: it has not.
+    """
+    if not node.behaviour.is_http:
+        raise StackError(
+            f"{node.name} has protocol bytes, which no image serves.", remedy="Run it with `--stack local`."
+        )
+    if node.behaviour.delays and not binary.runs_scripts:
+        raise StackError(
+            f"{node.name} answers late, and this nginx image runs no JavaScript (njs).",
+            remedy="Name an image with njs in `images: {nginx: …}`, or run it with `--stack local`.",
+        )
+
+
 def _write_nodes(
     spec: StackSpec, layout: Layout, images: ImageSet, folders: StackFolders
 ) -> dict[Address, Address]:
@@ -83,6 +101,7 @@ def _write_nodes(
     assert images.nginx.binary is not None  # noqa: S101 - every nginx image tells its version
     addresses: dict[Address, Address] = {}
     for node in spec.nodes:
+        _require_servable(node, images.nginx.binary)
         address = node_address(spec, layout, node)
         write_node(
             folders.node(node.name),

@@ -28,7 +28,7 @@ PYTHON = f"{PYTHON_HOME}/bin/python"
 PACKAGES = f"{PYTHON_HOME}/packages"
 """Named in PYTHONPATH: distributions' Pythons look for packages in folders of their own."""
 
-_GENERATOR_NEEDS = ("locust", "gevent", "numpy", "hdrhistogram", "pydantic", "httpx")
+_GENERATOR_NEEDS = ("locust", "gevent", "numpy", "hdrhistogram", "h2", "pydantic", "httpx")
 """What ``bench.load`` and the caller import; the closure of what these need follows."""
 _STDLIB_WITHOUT = (
     "site-packages",

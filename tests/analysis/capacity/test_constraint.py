@@ -9,8 +9,10 @@ from bench.analysis.capacity import Setup, find_constraints, gateway_alone
 from bench.analysis.capacity_verdict import is_of_gateway, outcome_of
 from bench.result import (
     CapacityResult,
+    CapacityTrial,
     CapacityWindow,
     ComponentCost,
+    Constraint,
     LaneUse,
     MachineUse,
     MemoryUse,
@@ -248,3 +250,39 @@ def test_recorded_readings_of_constrained_setups_are_judged_right(path):
     first = next(each for each in found if each.code not in SURROUNDINGS)
     assert first.code == path.stem
     assert first.part in {recorded["part"], first.part if recorded["part"] is None else None}
+
+
+def a_trial(rate, *, good):
+    return CapacityTrial(
+        rate=rate,
+        duration_s=1,
+        purpose="halve",
+        good=good,
+        why="",
+        loss=0,
+        due=1,
+        bad=0,
+        misrouted=0,
+        slow=0,
+        response_time_p50=None,
+        response_time_p99=None,
+    )
+
+
+def test_a_search_without_budget_tells_what_is_certain_what_was_too_much_and_what_limited():
+    trials = (
+        a_trial(990, good=True),
+        a_trial(1_100, good=False),
+        a_trial(1_100, good=True),
+        a_trial(2_000, good=False),
+    )
+    found = a_result(
+        Constraint(code="machine", evidence="all compete"), state="out of budget", upper=None, trials=trials
+    )
+
+    state, sentence = outcome_of(found)
+
+    assert state == "nothing proven"
+    assert "990 requests/s met it so far, a soak included, 1,100 did not in 1 of 2 trials." in sentence
+    assert "What limited there is the whole machine: all compete." in sentence
+    assert "by its CPU would carry 2,345 requests/s." in sentence

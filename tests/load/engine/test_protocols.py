@@ -2,12 +2,16 @@
 
 import hashlib
 
+import numpy as np
 import pytest
 
 from bench.analysis.histogram import Histogram
 from bench.certs.material import write_material
 from bench.errors import LoadError
 from bench.load import Expectation, RequestKind, Target, TargetTls
+from bench.load.engine import kinds_of
+from bench.load.engine.bodies import MOST_BYTES, Bodies
+from bench.load.engine.check import BodyCheck
 from bench.result.reasons import Reason, ReasonCode
 from bench.scenario import Closed, Connections
 from bench.stack import NodeBehaviour, NodeSpec, StackSpec
@@ -129,13 +133,15 @@ def test_requests_to_several_targets_in_several_protocols_share_one_schedule(tar
 
 def test_a_closed_loop_keeps_the_mix_of_several_targets(target):
     plain = kind("plain", target("plain")).model_copy(update={"weight": 3.0})
-    outcome = run(plain, kind("https", target("https")), schedule=Closed(kind="closed"), duration_s=0.3)
+    kinds = (plain, kind("https", target("https")))
 
-    (many, none), (few, neither) = answered(outcome).values()
-    assert not none
-    assert not neither
-    assert few > 10
-    assert 2 < many / few < 4
+    outcome = run(*kinds, schedule=Closed(kind="closed"), duration_s=0.3)
+
+    (stage,) = outcome.stages
+    due = [part.counts.due for part in stage.subsets]
+    plan = plan_for(1, schedule=Closed(kind="closed")).model_copy(update={"requests": kinds})
+    assert due == np.bincount(kinds_of(plan, 0, sum(due)), minlength=2).tolist()
+    assert [count for count, _ in answered(outcome).values()] == due
 
 
 def test_a_node_that_is_not_expected_is_a_misroute_by_its_first_word(target):
@@ -190,3 +196,30 @@ def test_http2_to_a_node_that_speaks_only_http1_fails_each_request_and_says_so(t
 
     assert sum(reasons.values()) == 6
     assert all(key.startswith(("protocol:not HTTP/2", "closed")) for key in reasons)
+
+
+def test_a_body_that_was_right_once_is_compared_and_one_that_is_not_equal_still_fails():
+    body, bodies = b"a" * 300_000, Bodies()
+    digests = {"n": hashlib.sha256(body).hexdigest()}
+
+    def verdict(*pieces, node="n"):
+        check = BodyCheck(None, None, digests, bodies)
+        for piece in pieces:
+            check.feed(piece)
+        return check.passed(node)
+
+    assert verdict(body[:100_000], body[100_000:])
+    assert bodies.known(frozenset(digests.values())) is not None
+    assert verdict(body[:70_000], body[70_000:])
+    for wrong in ((body[:-1],), (body, b"a"), (body[:-1], b"b"), (b"b", body[1:]), ()):
+        assert not verdict(*wrong)
+    assert verdict(b"anything", node="other")
+
+
+def test_no_more_bodies_are_remembered_than_there_is_room_for():
+    bodies, body = Bodies(), b"x" * (MOST_BYTES // 2 + 1)
+    bodies.remember("one", body)
+    bodies.remember("two", body)
+
+    assert bodies.known(frozenset({"one"})) is not None
+    assert bodies.known(frozenset({"two"})) is None

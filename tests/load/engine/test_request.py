@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,3 +91,51 @@ def test_a_kind_may_name_a_host_of_its_own() -> None:
         b"\r\nHost: other.test:8080\r\n"
         in PreparedKind(plan, kind.model_copy(update={"host": "other.test:8080"})).head
     )
+
+
+def proxied(
+    request_id, *, date=b"Mon, 30 Nov 2026 05:00:00 GMT", wait=b"3", node=b"n1", body=b"<p>"
+) -> bytes:
+    return (
+        b"HTTP/1.1 200 OK\r\nserver: envoy\r\ndate: %b\r\nx-node: %b\r\nx-bench-id: %b\r\n"
+        b"x-envoy-upstream-service-time: %b\r\ncontent-length: %d\r\n\r\n%b"
+    ) % (date, node, request_id, wait, len(body), body)
+
+
+def test_an_answer_of_another_second_after_another_wait_is_recognised_without_being_read() -> None:
+    plan = plan_for(1)
+    kind = PreparedKind(plan, plan.requests[0])
+    kind.learn(proxied(b"r/0000000000001"), b"r/0000000000001", "n1")
+    other = b"r/0000000000002"
+
+    later = proxied(other, date=b"Mon, 30 Nov 2026 05:00:01 GMT", wait=b"117")
+
+    assert kind.recognises(later, other) == "n1"
+    # And the engine by itself from then on.
+    assert is_recognised_at_sight(
+        kind, proxied(other, date=b"Mon, 30 Nov 2026 05:00:01 GMT", wait=b"117"), other
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"node": b"n2"},
+        {"body": b"<q>"},
+        {"wait": b"x"},
+        {"wait": b""},
+        {"wait": b"1\r\nx-node: n2"},
+        {"date": b"Mon, 30 Nov 2026 05:00:00 GM"},
+        {"date": b"Mon, 30 Nov 2026\r\na: 05:00:00"},
+        {"request_id": b"r/0000000000003"},
+    ],
+)
+def test_an_answer_that_differs_in_anything_else_is_not(changes) -> None:
+    plan = plan_for(1)
+    kind = PreparedKind(plan, plan.requests[0])
+    kind.learn(proxied(b"r/0000000000001"), b"r/0000000000001", "n1")
+
+    assert (
+        kind.recognises(proxied(**{"request_id": b"r/0000000000002", **changes}), b"r/0000000000002") is None
+    )
+    assert kind.recognises(proxied(b"r/0000000000002") + b"x", b"r/0000000000002") is None

@@ -1,0 +1,119 @@
+"""What a scenario expects, held against what the resources say: known before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from bench.placement import Address, same_endpoint
+from bench.preparation import Prepared, endpoints_of, virtual_addresses
+from bench.result import RunWarning
+from bench.routing import (
+    Connection,
+    Decision,
+    Delivered,
+    LocalAnswer,
+    NoConnection,
+    Request,
+    Router,
+)
+from bench.scenario import MixedRequest
+from bench.scenario.folder import inventory_of
+from bench.translate import reachable_clusters
+from bench.verify.path_calls import host_of
+
+
+def expectation_warnings(prepared: Prepared) -> tuple[RunWarning, ...]:
+    """Name each request whose answer cannot be the expected one, and each node that nothing leads to.
+
+    A request that the second opinion cannot judge is passed over: the calls before the load decide.
+    """
+    loaded = prepared.loaded
+    router = Router(loaded.resources, inventory_of(loaded.scenario))
+    called = virtual_addresses(prepared.registry, (each.host for each in loaded.scenario.traffic.mix))
+    return (*_contradictions(prepared, router, called), *_idle_nodes(prepared))
+
+
+def _contradictions(
+    prepared: Prepared, router: Router, called: Mapping[str, tuple[str, ...]]
+) -> Iterator[RunWarning]:
+    loaded = prepared.loaded
+    nodes = {
+        same_endpoint(address): name for name, node in loaded.scenario.nodes.items() for address in node.plays
+    }
+    for request in loaded.scenario.traffic.mix:
+        decision = decision_of(router, request, called.get(request.host, ()))
+        said = _against(request, decision, nodes)
+        if said is not None:
+            where = loaded.position("traffic", "requests", request.key)
+            yield RunWarning(
+                code="expectation-contradicted",
+                message=f"{where}: {request.name} ({request.url}) expects {_expected(request)}; by the"
+                f" resources it gets {said}.",
+                advice="Change what the request expects, or the resources.",
+            )
+
+
+def decision_of(router: Router, request: MixedRequest, called: tuple[str, ...]) -> Decision:
+    """What the resources say of *request*: as HTTP where proxies read it, else as a connection."""
+    if request.is_plain_http:
+        host, headers = host_of(request.headers, request.authority)
+        path, _, query = request.path.partition("?")
+        return router.decide(
+            Request(host, request.port, path, request.method, tuple(headers.items()), query, request.client)
+        )
+    sni = request.server_name if request.tls is not None else None
+    return router.connect(Connection(request.port, next(iter(called), ""), sni, request.client))
+
+
+def _against(request: MixedRequest, decision: Decision, nodes: Mapping[Address, str]) -> str | None:
+    """What *request* gets, where that is never what it expects; None: it may be, or nobody can tell."""
+    if not decision.is_judged:
+        return None
+    told: dict[str, None] = {}
+    for branch in decision.branches:
+        outcome = branch.outcome
+        match outcome:
+            case Delivered(destination=destination):
+                ends = [same_endpoint((each.address, each.port)) for each in destination.endpoints]
+                found = {nodes[end] for end in ends if end in nodes}
+                if found & set(request.expect.nodes) or len(ends) != sum(end in nodes for end in ends):
+                    return None
+                told[f"an answer from {' or '.join(sorted(found)) or 'nobody'} ({destination.name})"] = None
+            case LocalAnswer(status=status, by=by, why=why):
+                if not request.expect.nodes and status == request.expect.status:
+                    return None
+                told[f"{status} from {by} ({why})"] = None
+            case NoConnection(by=by, why=why):
+                told[f"no connection to {by} ({why})"] = None
+    return " or ".join(told)
+
+
+def _expected(request: MixedRequest) -> str:
+    expect = request.expect
+    if expect.nodes:
+        return f"an answer from {' or '.join(expect.nodes)}"
+    return f"{expect.status} from a proxy" if request.is_http else "an answer"
+
+
+def _idle_nodes(prepared: Prepared) -> Iterator[RunWarning]:
+    """Nodes that play nothing which a proxy leads to."""
+    loaded = prepared.loaded
+    reached: set[Address] = set()
+    for (_, source), config in prepared.configs.items():
+        if source != "static":
+            continue
+        clusters = reachable_clusters(config.listeners, config.routes)
+        by_eds = {each.cluster_name: each for each in config.endpoints}
+        for cluster in config.clusters:
+            assignment = cluster.load_assignment or by_eds.get(cluster.name)
+            if cluster.name in clusters and assignment is not None:
+                reached |= {same_endpoint(each) for each in endpoints_of(assignment)}
+    for name, node in loaded.scenario.nodes.items():
+        if not any(same_endpoint(each) in reached for each in node.plays):
+            host, port = node.address
+            yield RunWarning(
+                code="idle-node",
+                message=f"{loaded.position('nodes', name)}: no proxy leads to {host}:{port}, which {name}"
+                " plays; it gets no request.",
+                advice="Remove the node, or let it play an address that the resources lead to.",
+            )

@@ -1,0 +1,92 @@
+"""What a scenario expects is held against the resources before anything starts."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bench.errors import InputError
+from bench.preparation import prepare
+from bench.scenario.load import load_scenario
+from bench.verify.expectations import expectation_warnings
+
+ANY_SHAPE = Path("tests/measure/any_shape")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Path(shutil.copytree(ANY_SHAPE, tmp_path / "scenario"))
+
+
+def warnings(folder, *edits):
+    edit(folder, *edits)
+    return [(each.code, each.message) for each in expectation_warnings(prepare(load_scenario(folder)))]
+
+
+def edit(folder, *edits):
+    path = folder / "scenario.yaml"
+    text = path.read_text()
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new, 1)
+    path.write_text(text)
+
+
+def test_expectations_that_fit_say_nothing(folder):
+    assert warnings(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("edits", "says"),
+    [
+        ([("http://web.example/", "http://nobody.example/")], "gets 502 from sleep"),
+        (
+            [("clients: [sleep], expect: {nodes: [web1]}", "clients: [sleep], expect: {nodes: [rpc1]}")],
+            "expects an answer from rpc1; by the resources it gets an answer from web1 (web.example:80)",
+        ),
+        ([("expect: {nodes: [db1], body_contains: HELLO}", "expect: {nodes: [other]}")], "from db1"),
+        ([("https://api.pay.example/", "https://nobody.example/")], "no connection to"),
+    ],
+)
+def test_a_request_that_cannot_get_what_it_expects_is_told_with_both_sides(folder, edits, says):
+    other = ("  rpc1:", '  other: {plays: "10.1.0.9:5432", protocol: bytes}\n  rpc1:')
+    found = warnings(folder, *edits, *([other] if "other" in edits[0][1] else []))
+
+    told = [message for code, message in found if code == "expectation-contradicted"]
+    assert told
+    assert all(says in message for message in told)
+    assert all(f"{folder}/scenario.yaml:" in message for message in told)
+
+
+def test_a_node_that_nothing_leads_to_is_named(folder):
+    found = warnings(folder, ("  rpc1:", '  idle: {plays: "10.9.9.9:80"}\n  rpc1:'))
+
+    ((code, message),) = found
+    assert code == "idle-node"
+    assert "no proxy leads to 10.9.9.9:80, which idle plays" in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("clients: [batch], body", "clients: [batch], tls: null, body", None),
+        (
+            '{url: "https://api.pay.example/", expect',
+            '{url: "https://api.pay.example/", protocol: http/2, expect',
+            "request pay speaks HTTP/2, which proxies pass on, and node pay1 does not",
+        ),
+        (", protocol: bytes}\n  web1", "}\n  web1", "request db speaks bytes"),
+        (
+            "tcp://db.example:5432",
+            "tcp://db.example:5433",
+            "calls port 5433, and batch has no listener there",
+        ),
+    ],
+)
+def test_what_a_node_does_not_speak_and_a_port_that_nobody_opens_are_refused(folder, old, new, says):
+    edit(folder, (old, new))
+    if says is None:
+        prepare(load_scenario(folder))
+        return
+    with pytest.raises(InputError, match=says):
+        prepare(load_scenario(folder))
