@@ -158,7 +158,7 @@ def comparisons_of(trials: Sequence[TrialResult]) -> tuple[Comparison, ...]:
     """
     blocks: dict[int, dict[str, TrialResult]] = {}
     for trial in trials:
-        if trial.experiment == "steady" and trial.config_source is not None:
+        if trial.experiment == "steady" and trial.config_source is not None and trial.variant is None:
             blocks.setdefault(trial.block, {})[trial.config_source] = trial
     sources = tuple(dict.fromkeys(source for block in blocks.values() for source in block))
     if len(sources) < 2:
@@ -167,7 +167,7 @@ def comparisons_of(trials: Sequence[TrialResult]) -> tuple[Comparison, ...]:
     whole = [blocks[number] for number in sorted(blocks) if len(blocks[number]) == len(sources)]
     found = []
     for candidate in (source for source in sources if source != baseline):
-        for metric, unit, scope, read in _METRICS:
+        for metric, unit, scope, read in METRICS:
             pairs = [(read(block[baseline]), read(block[candidate])) for block in whole]
             known = [(first, second) for first, second in pairs if first is not None and second is not None]
             if known:
@@ -186,9 +186,9 @@ def comparisons_of(trials: Sequence[TrialResult]) -> tuple[Comparison, ...]:
 
 
 Read = Callable[[TrialResult], float | None]
+"""A metric of a trial; None: unknown."""
 
-
-_METRICS: tuple[tuple[str, str, Literal["load", "process"], Read], ...] = (
+METRICS: tuple[tuple[str, str, Literal["load", "process"], Read], ...] = (
     ("response time p50", "µs", "load", lambda trial: trial.total.response_time.p50),
     ("response time p99", "µs", "load", lambda trial: trial.total.response_time.p99),
     ("service time p50", "µs", "load", lambda trial: trial.total.service_time.p50),

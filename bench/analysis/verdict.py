@@ -14,6 +14,7 @@ from bench.analysis.capacity_verdict import outcome_of
 from bench.analysis.generator_health import GENERATOR_FULL, GENERATOR_LIMITED
 from bench.analysis.ledger import summarise_ledger
 from bench.analysis.tls import judge_lab
+from bench.analysis.variants import sentence_of
 from bench.result import (
     CapacityResult,
     Counts,
@@ -24,6 +25,7 @@ from bench.result import (
     SubsetResult,
     TlsLab,
     UpdateResult,
+    VariantsResult,
 )
 
 State = Literal[
@@ -188,7 +190,8 @@ def _judge_complete(result: Result) -> Verdict:
         # What is met on a disturbed machine is met on a quiet one.
         excuse = None
     if excuse is not None:
-        met = f"{sentence}, which proves nothing" if sentence else "All limits are met, which proves nothing"
+        met = sentence or ("All limits are met" if result.limits else "No request was misrouted")
+        met = f"{met}, which proves nothing"
         return Verdict(excuse, f"{met}: {why}")
     if missed:
         return Verdict("limit missed", f"{sentence}.")
@@ -197,7 +200,7 @@ def _judge_complete(result: Result) -> Verdict:
             "too few samples",
             f"{'; '.join(map(_told, unproven))}. Measure longer, with more blocks, or at a higher rate.",
         )
-    return Verdict("passed", _passed(result))
+    return Verdict("passed", _passed(result) if result.variants is None else _compared(result.variants))
 
 
 def _is_generator_limited(result: Result) -> bool:
@@ -302,6 +305,10 @@ def _open_books(result: Result) -> tuple[list[str], list[str]]:
 def _summed_up(heading: str, troubles: Sequence[str]) -> list[str]:
     more = f" (and {len(troubles) - 1} more)" if len(troubles) > 1 else ""
     return [f"{heading}: {troubles[0]}{more}"] if troubles else []
+
+
+def _compared(found: VariantsResult) -> str:
+    return f"{sentence_of(found)} No request was misrouted."
 
 
 def _passed(result: Result) -> str:

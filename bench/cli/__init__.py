@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import handshakes, reading, resources, running, sizing, stacks
+from bench.cli import comparing, handshakes, reading, resources, running, sizing, stacks
 from bench.cli.parts import make_console
 from bench.errors import BenchError, InputError, StackError
 
@@ -32,6 +32,7 @@ for command in (
     resources.init,
     running.drive,
     running.faults,
+    comparing.compare,
     running.update,
     handshakes.handshake,
     sizing.capacity,

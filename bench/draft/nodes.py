@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.draft.material import Spoken, spoken_to, typed_names
@@ -55,7 +55,7 @@ class Stage:
         return len(self.names) <= _MOST_NAMES
 
 
-def cast_nodes(targets: Sequence[Target], configs: Iterable[ProxyConfig]) -> Stage:
+def cast_nodes(targets: Sequence[Target], configs: Sequence[ProxyConfig]) -> Stage:
     """Give every endpoint that *targets* can reach a node that plays it."""
     users = endpoints_of(targets)
     all_spoken = {
@@ -63,7 +63,8 @@ def cast_nodes(targets: Sequence[Target], configs: Iterable[ProxyConfig]) -> Sta
     }
     is_shared = len(users) > MOST_NODES
     nodes: dict[tuple[object, ...], DraftNode] = {}
-    names: dict[str, int] = {}
+    # A node and a proxy are parts of one stack: no two parts of it share a name.
+    names = {config.proxy: 1 for config in configs}
     of_endpoint: dict[tuple[str, int], DraftNode] = {}
     for index, ((address, port), uses) in enumerate(users.items()):
         target, destination = uses[0]

@@ -28,6 +28,7 @@ from bench.result import (
     RunWarning,
     TlsLab,
     UpdateResult,
+    VariantsResult,
     VerificationLine,
     write_result,
 )
@@ -56,6 +57,7 @@ class RunRecord:
     handshake: HandshakeResult | None = None
     faults: FaultsResult | None = None
     capacity: CapacityResult | None = None
+    variants: VariantsResult | None = None
     update: UpdateResult | None = None
     tls_lab: TlsLab | None = None
     warnings: list[RunWarning] = field(default_factory=list)
@@ -157,6 +159,7 @@ class RunRecord:
             handshake=self.handshake,
             faults=self.faults,
             capacity=self.capacity,
+            variants=self.variants,
             update=self.update,
             tls_lab=self.tls_lab,
             generator=generator,
@@ -166,7 +169,8 @@ class RunRecord:
                 retried=retried([trial.result for trial in steady]),
                 where=str(self.loaded.position("limits")),
             )
-            if totals
+            # Limits are of the scenario as it is; variants are there to be compared.
+            if totals and self.variants is None
             else (),
             warnings=(
                 *self.warnings,

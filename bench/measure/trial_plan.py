@@ -28,6 +28,8 @@ class TrialPlan:
     """None where the configuration is not ours."""
     schedule: Schedule
     measure_s: float
+    variant: str | None = None
+    """Of a comparison of variants."""
     block: int = 1
     position: int = 1
     """Place within the block, from 1."""

@@ -84,6 +84,7 @@ def finished_trial(
             name=plan.name,
             experiment=plan.experiment,
             config_source=plan.config_source,
+            variant=plan.variant,
             block=plan.block,
             position=plan.position,
             started_at=started_at.isoformat(timespec="milliseconds"),

@@ -9,12 +9,14 @@ import pandas as pd
 from bench.analysis.compare import compare_sources
 from bench.analysis.histogram import Histogram
 from bench.analysis.latency import merge
+from bench.analysis.variants import judge_variants
 from bench.analysis.verdict import judge
 from bench.errors import InputError
 from bench.report.answers import answers, figures
 from bench.report.charts import Curve, block_dots, over_time, percentile_plot
 from bench.report.document import Document
 from bench.report.files import replace_file
+from bench.report.forest import forest_plot
 from bench.report.html import render_html
 from bench.report.markdown import render_markdown
 from bench.report.samples import Clock, read_blobs
@@ -30,10 +32,11 @@ from bench.report.sections import (
     tls_lab,
     traffic,
     update,
+    variants,
     verification,
 )
 from bench.report.text import UNKNOWN, rate, seconds, version_number
-from bench.result import CapacityResult, Result, TlsLab, read_result
+from bench.result import CapacityResult, Result, TlsLab, VariantsResult, read_result
 
 MANY_SUBSETS = 3
 """With more, the percentile plot shows the whole only."""
@@ -61,6 +64,8 @@ def build_document(folder: Path, result: Result) -> Document:
         return _of_update(result)
     if result.capacity is not None and not result.trials:
         return _of_capacity(result, result.capacity)
+    if result.variants is not None:
+        return _of_variants(folder, result, result.variants)
     if result.tls_lab is not None and not result.trials:
         return _of_lab(result, result.tls_lab)
     blocks = compare_sources(result.comparisons)
@@ -102,6 +107,31 @@ def _of_faults(result: Result) -> Document:
         figures=faults.fault_figures(result),
         answers=(),
         sections=(faults.faults(result), context.warnings(result), context.fingerprint(result)),
+    )
+
+
+def _of_variants(folder: Path, result: Result, found: VariantsResult) -> Document:
+    """Variants are compared: their answers count, their limits do not."""
+    judged = judge_variants(found)
+    return Document(
+        title=f"{result.scenario}: {' against '.join(each.name for each in reversed(found.variants))}",
+        description=result.description,
+        byline=_byline(result),
+        verdict=judge(result),
+        figures=variants.figures_of(judged),
+        answers=(),
+        sections=(
+            variants.variants(result, found, judged, forest_plot(judged, found.margin)),
+            verification.verification(result),
+            load.load(result, _seconds(folder, result)),
+            traffic.correctness(result),
+            ledger.ledger(result),
+            cost.components(result),
+            context.generator(result),
+            context.warnings(result),
+            context.fingerprint(result),
+            context.reading(),
+        ),
     )
 
 

@@ -12,6 +12,7 @@ from bench.analysis.generator_health import GENERATOR_LIMITED
 from bench.analysis.handshake import mode_doubts
 from bench.analysis.ledger import summarise_ledger
 from bench.analysis.part_costs import cpu_us_of_part, parts_of
+from bench.analysis.variants import judge_variants
 from bench.analysis.verdict import MACHINE_DISTURBED, judge
 from bench.report.calls import call_rows, mark, stacks_of
 from bench.report.sections.update import advice, median_accepted_s
@@ -23,6 +24,7 @@ WIDTH = 80
 _NBSP = "\N{NO-BREAK SPACE}"
 _NARROW = 10
 """Columns of a stack in the table of calls."""
+_MOST_METRICS = 6
 WEIGHTY = GENERATOR_LIMITED | MACHINE_DISTURBED
 """Codes of warnings that say what the figures are worth."""
 MOST_CELLS = 8
@@ -57,6 +59,7 @@ def summary_lines(result: Result, report: Path | None) -> list[str]:
     lines += _time_lines(result)
     lines += _cost_lines(result)
     lines += _source_lines(result)
+    lines += _variant_lines(result)
     lines += _ledger_lines(result)
     if result.warnings:
         # What a verdict hangs on comes first; the report has them all.
@@ -277,6 +280,27 @@ def _capacity_lines(result: Result) -> list[str]:
     for number, each in enumerate(found.constraints[:3]):
         lines += textwrap.wrap(
             f"{'limits' if not number else '':<15}{name_constraint(each)}: {each.evidence}",
+            WIDTH,
+            subsequent_indent=" " * 15,
+            max_lines=2,
+            placeholder=" …",
+        )
+    return lines
+
+
+def _variant_lines(result: Result) -> list[str]:
+    """Baseline and candidates, metric by metric: as many as fit the screen."""
+    if result.variants is None:
+        return []
+    lines = [
+        _cut(f"{each.name:<15}{', '.join(each.settings) or 'the scenario as it is'}")
+        for each in result.variants.variants
+    ]
+    judged = [each for each in judge_variants(result.variants) if each.blocks.scope == "load"]
+    for each in judged[:_MOST_METRICS]:
+        values = " / ".join(with_unit(value, each.blocks.unit) for value in each.medians)
+        lines += textwrap.wrap(
+            f"A / {each.blocks.candidate:<11}{each.blocks.metric} {values}; {each.wording}",
             WIDTH,
             subsequent_indent=" " * 15,
             max_lines=2,

@@ -88,6 +88,7 @@ from bench.result.tls_lab import (
 )
 from bench.result.traffic import MixResult, TrafficResult
 from bench.result.update import ChangeResult, UpdateResult, UpdatesOfSource
+from bench.result.variants import VariantBlocks, VariantResult, VariantsResult
 
 __all__ = [
     "ENDS",
@@ -178,6 +179,9 @@ __all__ = [
     "TrialResult",
     "UpdateResult",
     "UpdatesOfSource",
+    "VariantBlocks",
+    "VariantResult",
+    "VariantsResult",
     "VerificationLine",
     "WhatIf",
     "read_result",

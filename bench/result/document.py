@@ -16,6 +16,7 @@ from bench.result.shares import SharesResult
 from bench.result.tls_lab import TlsLab
 from bench.result.traffic import TrafficResult
 from bench.result.update import UpdateResult
+from bench.result.variants import VariantsResult
 
 
 class AnswerCause(Model):
@@ -155,6 +156,8 @@ class Result(Model):
     """None: no faults were injected."""
     capacity: CapacityResult | None = None
     """None: no capacity was searched for."""
+    variants: VariantsResult | None = None
+    """None: no variants were compared."""
     update: UpdateResult | None = None
     """None: the configuration did not change under load."""
     tls_lab: TlsLab | None = None

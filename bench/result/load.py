@@ -84,6 +84,8 @@ class TrialResult(Model):
     experiment: Literal["steady", "handshake"]
     config_source: Literal["static", "eds", "ads", "ads-delta"] | None
     """None where the path is not ours."""
+    variant: str | None = None
+    """The variant that ran, of a comparison of variants; None: no such comparison."""
     block: int
     position: int
     started_at: str

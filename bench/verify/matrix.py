@@ -41,6 +41,9 @@ class MatrixCheck:
     first: str
     """The first client of the traffic."""
 
+    at_once: int = _AT_ONCE
+    """Calls that are made at the same time."""
+
     @classmethod
     def of(cls, loaded: LoadedScenario, client: str | None = None) -> MatrixCheck:
         """Derive it from the resources alone; nothing of the translation is looked at.
@@ -59,14 +62,15 @@ class MatrixCheck:
             if case.request.proxy in ("", client) and all(_is_played(each, nodes) for each in _outcomes(case))
         )
         left = len(matrix.cases) - len(asked) + matrix.left_out + len(matrix.unjudged)
-        return cls(client, asked, nodes, left, scenario.traffic.client)
+        # A pool that the traffic's connections fit into is not overrun by the calls before them either.
+        at_once = min(_AT_ONCE, scenario.traffic.connections.count)
+        return cls(client, asked, nodes, left, scenario.traffic.client, at_once)
 
     def without(self, names: Collection[str]) -> MatrixCheck:
         """The same without the cases of these names."""
         kept = tuple(case for case in self.cases if case.name not in names)
-        return MatrixCheck(
-            self.client, kept, self.nodes, self.not_asked + len(self.cases) - len(kept), self.first
-        )
+        left = self.not_asked + len(self.cases) - len(kept)
+        return MatrixCheck(self.client, kept, self.nodes, left, self.first, self.at_once)
 
     def verify(self, stack: Stack) -> tuple[VerificationLine, ...]:
         """Ask everything of *stack*: one line that sums up, and one for each wrong answer.
@@ -80,7 +84,7 @@ class MatrixCheck:
         ports = {port: client_address(sidecar, port) for port in {each.request.port for each in self.cases}}
         calls = [case_call(case, ports[case.request.port]) for case in self.cases]
         place = stack.client(self.client)
-        answers = make_calls(calls, place, at_once=_AT_ONCE)
+        answers = make_calls(calls, place, at_once=self.at_once)
         wrong = [
             self._line(case, answer)
             for case, answer in zip(self.cases, answers, strict=True)

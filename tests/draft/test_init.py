@@ -251,6 +251,13 @@ spec: {host: web.partner.example, trafficPolicy: {connectionPool: {tcp: {maxConn
     assert loaded.scenario.traffic.connections.count == 2
 
 
+def test_a_node_never_has_the_name_of_a_proxy(tmp_path):
+    inventory = "proxies:\n  web: {role: sidecar, namespace: shop, ip: 10.1.0.5}\n"
+    scenario = drafted(tmp_path, entry("web", HTTP, *STATIC), inventory=inventory).scenario
+
+    assert list(scenario.nodes) == ["web-2"]
+
+
 def test_nothing_to_reach_and_nothing_to_overwrite_are_said(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         init_scenario(tmp_path / "nowhere", [])

@@ -1,0 +1,184 @@
+"""Variants in shuffled blocks: what is verified first, what is kept, when it ends. No process, no waiting."""
+
+import functools
+from types import SimpleNamespace
+
+import pytest
+
+from bench.analysis.variants import judge_variants
+from bench.analysis.verdict import judge
+from bench.errors import InputError, MeasurementError
+from bench.experiment.compare import CompareOptions, compare, parse_variant
+from bench.experiment.instruments import Instruments
+from bench.report import write_report
+from bench.result import ComponentCost, read_result
+from bench.scenario.load import load_scenario
+from bench.stack.backend import Backend
+from bench.stack.fake import FakeStack
+from tests.experiment.test_run_flow import Diary, FakeVerifier, a_line, a_word
+from tests.support.fake_generator import FakeBooks, FakeGenerator, FakeMeter
+
+SHIPPED = "scenarios/egress-mtls"
+BUSY = 1.06
+"""CPU of variant B's proxies to that of A's."""
+
+
+class Meter(FakeMeter):
+    """Proxies of stack B take more CPU."""
+
+    def __init__(self, stack, gateway):
+        super().__init__(stack, gateway)
+        self.factor = BUSY if stack.spec.name == "B" else 1.0
+
+    def costs(self, before, after, requests, peaks):
+        return tuple(
+            ComponentCost(
+                component=role,
+                role=role,
+                cpu_seconds=None,
+                cpu_us_per_request=100.0 * self.factor,
+                memory_bytes=None,
+            )
+            for role in ("sidecar", "egress")
+        )
+
+
+class Comparing:
+    """One comparison on fake stacks."""
+
+    def __init__(self, tmp_path, *, verifier=None, generator=None, write_report=a_word, **options):
+        self.tmp_path = tmp_path
+        self.stacks = []
+        self.options = CompareOptions(out=tmp_path / "out", command="", **options)
+        ticks = iter(range(1_000_000))
+        self.instruments = Instruments(
+            clock=lambda: float(next(ticks)),
+            run_load=generator or FakeGenerator(),
+            make_verifier=verifier or FakeVerifier(),
+            open_meter=Meter,
+            keep_books=FakeBooks,
+            await_logs=lambda paths: None,
+            write_report=write_report,
+        )
+
+    def backend(self, loaded, envoy, image):
+        def make_stack(spec):
+            self.stacks.append(spec.name)
+            return FakeStack(spec, folder=self.tmp_path / "stacks" / spec.name)
+
+        version = {"envoy": envoy or "usual"}
+        return Backend("fake", make_stack, lambda stack: SimpleNamespace(), functools.partial(dict, version))
+
+    def run(self, *settings):
+        loaded = load_scenario(self.tmp_path / "short")
+        variants = [
+            parse_variant(name, each, loaded, self.backend)
+            for name, each in zip("ABCD", ([], *settings), strict=False)
+        ]
+        return compare(variants, self.options, Diary(), instruments=self.instruments)
+
+
+@pytest.fixture
+def comparing(short, tmp_path):
+    return functools.partial(Comparing, tmp_path)
+
+
+def test_every_block_has_each_variant_once_and_the_baseline_twice_in_an_order_that_changes(comparing):
+    result = comparing(blocks=8).run(["connections=32"], ["config-source=eds"]).result
+    blocks = {}
+    for trial in result.trials:
+        blocks.setdefault(trial.block, []).append(trial.variant)
+
+    assert len(blocks) == 8
+    assert all(sorted(block) == ["A", "A again", "B", "C"] for block in blocks.values())
+    assert len({tuple(block) for block in blocks.values()}) > 3
+    assert {trial.config_source for trial in result.trials if trial.variant == "C"} == {"eds"}
+    assert result.variants.ended_by == "blocks"
+    assert result.limits == (), "limits are of the scenario as it is"
+
+
+def test_a_variant_that_takes_more_is_named_with_the_size_and_the_verdict_is_no_failure(comparing):
+    result = comparing(blocks=10).run(["connections=32"]).result
+    (cpu,) = [
+        each for each in judge_variants(result.variants) if each.blocks.metric == "gateway CPU per request"
+    ]
+
+    assert cpu.judgement.kind == "differs"
+    assert cpu.judgement.shift == pytest.approx(BUSY - 1, abs=0.001)
+    assert judge(result).exit_code == 0
+    assert "gateway CPU per request B 6 % higher than A" in judge(result).sentence
+
+
+def test_the_report_shows_the_comparison(comparing):
+    finished = comparing(blocks=8, write_report=write_report).run(["connections=32"])
+    page = finished.report.read_text()
+
+    assert "connections=32" in page
+    assert "B 6 % higher than A" in page
+    assert 'id="variants"' in page
+    assert "forest" in page
+
+
+def test_it_goes_on_until_the_change_would_be_seen_or_the_time_is_spent(comparing):
+    resolved = comparing(blocks=8, until=0.05, budget_s=10_000).run(["connections=32"]).result
+    spent = comparing(blocks=50, until=0.05, budget_s=5).run(["connections=32"]).result
+
+    assert resolved.variants.ended_by == "resolved"
+    assert max(trial.block for trial in resolved.trials) == 8
+    assert spent.variants.ended_by == "budget"
+
+
+def test_the_same_twice_is_told_to_be_an_aa_comparison_and_done(comparing):
+    result = comparing(blocks=1).run([]).result
+
+    assert result.variants.is_same
+    assert "same-variants" in {warning.code for warning in result.warnings}
+    assert not comparing(blocks=1).run(["key=rsa-2048"]).result.variants.is_same
+
+
+def test_each_stack_is_verified_before_any_load(comparing):
+    wrong = a_line("v1 from sleep", passed=False)
+    tried = comparing(blocks=1, verifier=FakeVerifier(walk=(wrong,)))
+
+    result = tried.run(["connections=32"]).result
+
+    assert tried.stacks[:2] == ["A", "B"]
+    assert result.trials == ()
+    assert judge(result).exit_code == 1
+
+
+def test_what_was_measured_is_kept_when_a_trial_fails(comparing, tmp_path):
+    def fail_late(plan, moment):
+        if plan.run_id.endswith(".7"):
+            raise MeasurementError("the node died")
+
+    with pytest.raises(MeasurementError):
+        comparing(blocks=8, generator=FakeGenerator(at=fail_late)).run(["connections=32"])
+    (folder,) = (tmp_path / "out").iterdir()
+    kept = read_result(folder)
+
+    assert kept.state == "aborted"
+    assert len(kept.trials) == 7
+    assert {len(each.baseline_values) for each in kept.variants.blocks} == {2}
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("traffic.conections.count=64", "Did you mean connections"),
+        ("traffic.connections.count=0", "at least 1"),
+        ("traffic.connections.cout=3", "cout"),
+        ("connections", "not FIELD=VALUE"),
+        ("config-source=xds", "static"),
+        ("limits.misrouted=[", "not YAML"),
+        ("istio=nowhere", "nowhere"),
+    ],
+)
+def test_a_setting_that_names_nothing_is_one_paragraph(comparing, setting, said):
+    with pytest.raises(InputError, match=said.replace("[", r"\[")):
+        comparing().run([setting])
+
+
+def test_one_variant_is_no_comparison(comparing):
+    with pytest.raises(InputError, match="nothing to compare"):
+        comparing().run()
