@@ -10,6 +10,8 @@ REUSE_POINTS = 3.0
 """Percentage points that measured reuse may lie off the prediction."""
 LAW_ERROR = 0.05
 HALF_WIDTH = 0.03
+_TOO_WIDE = 0.25
+"""Half-width as a share of the value above which it is no figure to size by."""
 
 
 def lab_findings(lab: TlsLab) -> list[RunWarning]:
@@ -45,6 +47,15 @@ def _of_cell(cell: TlsCell) -> Iterator[RunWarning]:
                 f" the {line.floor_us:,.0f} µs that its signatures alone take by openssl speed. The"
                 " measurement is in error.",
                 advice="Do not use this cell; measure again on a quiet machine.",
+            )
+    for end, found in (("gateway", cell.gateway_cpu_us), ("node", cell.node_cpu_us)):
+        if found is not None and (found.half_width is None or found.half_width > _TOO_WIDE):
+            yield RunWarning(
+                code="interval-wide",
+                message=f"{cell.name}: CPU at the {end} is {found.low:,.0f} to {found.high:,.0f} µs, an"
+                f" interval"
+                " too wide for a figure.",
+                advice="Measure with more rounds, on a machine that is not busy.",
             )
     if cell.clocks_agree is False:
         told = ", ".join(f"{each.clock} {each.low:,.0f} to {each.high:,.0f} µs" for each in cell.clocks)

@@ -4,6 +4,7 @@ import pytest
 
 from bench.analysis.tls import judge_lab, lab_findings
 from bench.analysis.verdict import judge
+from bench.result import Estimate
 from tests.report.synthetic_lab import cell, event, lab, lab_result, oracle, point, refusal, reuse
 
 
@@ -26,6 +27,7 @@ def test_a_lab_without_a_fault_passes():
         ({"cells": (cell(clocks_agree=False),)}, "clocks-disagree"),
         ({"cells": (cell(of_other_kind=50),)}, "handshake-counts"),
         ({"cells": (cell(fault="node died"),)}, "cell-failed"),
+        ({"cells": (cell(node_cpu_us=Estimate(value=900, low=500, high=1300)),)}, "interval-wide"),
         ({"reuse": (reuse(resumed=100),)}, "reuse-not-predicted"),
         ({"reuse_events": (event(full=3),)}, "reuse-not-predicted"),
         ({"pools": (point(handshakes=80),)}, "law-off"),

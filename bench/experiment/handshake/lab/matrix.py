@@ -47,6 +47,9 @@ _BUSY = 0.35
 """Share of one core that each end's signatures may take."""
 _FEWEST, _MOST = 25.0, 240.0
 """New connections per second."""
+_LEAST = 5.0
+_KEPT_UP = 0.8
+"""Share of the intended handshakes that a window must bring."""
 _ROUND_OF_OTHERS_S = 1.2
 
 Speedometer = Callable[[str], OpensslSpeed]
@@ -174,6 +177,7 @@ def _rounds(
             f"{ground.plan.name}: round {number + 1}", 3 * (2 * schedule.window_s + 1.0) + _ROUND_OF_OTHERS_S
         )
         _round(ground, schedule, number, rate, collected)
+        rate = _bearable(collected, rate)
         is_over = clock() - begun > schedule.ground_s
         if number + 1 >= least and (collected.is_precise or is_over):
             break
@@ -186,6 +190,13 @@ def _rate(speeds: list[OpensslSpeed]) -> float:
         return _FEWEST
     each = (speeds[0].sign_us + 2 * speeds[0].verify_us + 1000) / 1e6
     return min(_MOST, max(_FEWEST, _BUSY / each))
+
+
+def _bearable(collected: Collected, rate: float) -> float:
+    """The next round's rate: lower where handshakes fell behind, whose CPU then falls into other windows."""
+    last = collected.windows["full"][-1]
+    reached = last.handshakes / last.seconds
+    return rate if reached >= _KEPT_UP * rate else max(_LEAST, _KEPT_UP * reached)
 
 
 def _round(ground: Ground, schedule: Schedule, number: int, rate: float, collected: Collected) -> None:
