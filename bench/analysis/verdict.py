@@ -13,7 +13,6 @@ from typing import Literal
 from bench.analysis.capacity_verdict import outcome_of
 from bench.analysis.generator_health import GENERATOR_FULL, GENERATOR_LIMITED
 from bench.analysis.ledger import summarise_ledger
-from bench.analysis.tls import judge_lab
 from bench.analysis.variants import sentence_of
 from bench.result import (
     CapacityResult,
@@ -156,6 +155,9 @@ def _judge_update(found: UpdateResult) -> Verdict:
 
 def _judge_lab(result: Result, lab: TlsLab) -> Verdict:
     """A cell below its oracle is an error of the measurement; a misroute is one of the path."""
+    # It brings scipy, which takes two seconds, to every command that has a verdict.
+    from bench.analysis.tls import judge_lab  # noqa: PLC0415
+
     fine, sentence = judge_lab(lab)
     if wrong := _wrong(result):
         return Verdict(_wrong_state(result), f"{'; '.join(wrong)}. {sentence}")

@@ -13,6 +13,8 @@ from bench.result import Book, MissingCode
 from bench.scenario import Constant
 from bench.scenario.load import load_scenario
 from bench.stack.local import LocalStack
+from bench.stack.nodes import FLUSH_INTERVAL_S
+from bench.telemetry import wait_until_flushed
 from bench.verify.verifier import Verifier
 
 pytestmark = [pytest.mark.envoy, pytest.mark.nginx]
@@ -46,6 +48,12 @@ def generator(tmp_path_factory):
         yield running
 
 
+def settle(stack):
+    """What was called before must not come into the logs later."""
+    logs = [part.access_log for part in stack.components() if part.access_log is not None]
+    wait_until_flushed([log for log in logs if log.exists()], quiet_s=3 * FLUSH_INTERVAL_S)
+
+
 def load_of(loaded, stack, run_id):
     plan = TrialPlan("t", "steady", "static", Constant(arrival_rate=120), 0.5)
     return load_plan(loaded.scenario, plan, stack_target(stack, loaded.scenario), run_id)
@@ -67,6 +75,7 @@ def test_the_account_balances_for_what_proxies_read_and_for_what_they_pass_on(
 ):
     books = Bookkeeper(stack, topology_of(prepared, "static"))
     load = load_of(loaded, stack, "one")
+    settle(stack)
     before = books.read()
 
     outcome = generator.run_load(load, tmp_path / "load")
@@ -88,6 +97,7 @@ def test_a_line_that_no_request_explains_opens_the_book_of_its_node(
 ):
     books = Bookkeeper(stack, topology_of(prepared, "static"))
     load = load_of(loaded, stack, "two")
+    settle(stack)
     before = books.read()
 
     outcome = generator.run_load(load, tmp_path / "load")
