@@ -17,7 +17,15 @@ from bench.experiment.options import RunOptions
 from bench.experiment.run_context import AROUND_TRIAL_S, RunContext
 from bench.experiment.steady import BASELINE_S, measure_steady, steady_plans
 from bench.experiment.verification import WrongPathError
-from bench.measure import Finished, RunRecord, fingerprint_of, kept, require_matchable, require_read, topology_of
+from bench.measure import (
+    Finished,
+    RunRecord,
+    fingerprint_of,
+    kept,
+    require_matchable,
+    require_read,
+    topology_of,
+)
 from bench.observer import Observer
 from bench.preparation import Prepared, make_material, prepare
 from bench.result import RunWarning

@@ -1,4 +1,4 @@
-"""Which requests a proxy reads as HTTP, and which it passes on as bytes: by the listeners of the translation."""
+"""Which requests a proxy reads as HTTP, and which it passes on as bytes: by its listeners."""
 
 from __future__ import annotations
 

@@ -207,8 +207,8 @@ def require_read(topology: Topology) -> None:
     names = [*sorted(topology.unread), *(f"what goes by {name}" for name in sorted(topology.past_gateway))]
     if names:
         raise InputError(
-            f"a proxy passes on {', '.join(names)} as bytes: its port is of protocol tcp or tls, so its log has"
-            " no ids to match.",
+            f"a proxy passes on {', '.join(names)} as bytes: its port is of protocol tcp or tls, so its log"
+            " has no ids to match.",
             remedy="Use `--ledger counters`.",
         )
 
