@@ -211,7 +211,7 @@ NOTES: Final[dict[NoteCode, str]] = {
 
 _MISSING: Final[dict[MissingCode, str]] = {
     MissingCode.PASSED_ON: (
-        "no books of sidecar and gateway: proxies pass on what is no HTTP, or what the client encrypts, and"
+        "no books of sidecar and gateway: proxies pass on what is not HTTP, or what the client encrypts, and"
         " count no requests of it; these are held against the lines of the nodes' logs alone"
     ),
     MissingCode.NO_GATEWAY: "no books of a gateway: sidecars leave the mesh themselves",
@@ -225,7 +225,7 @@ _MISSING: Final[dict[MissingCode, str]] = {
         "no book at the far end: the servers that answer are not ours, and keep no log here"
     ),
     MissingCode.PASSED_ON_ELSEWHERE: (
-        "no books of proxies: they pass on what is no HTTP, or what the client encrypts, and count no"
+        "no books of proxies: they pass on what is not HTTP, or what the client encrypts, and count no"
         " requests of it"
     ),
 }

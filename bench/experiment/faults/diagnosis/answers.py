@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bench.experiment.faults.evidence import Evidence
 
 _PROTOCOL_ERROR = "UPE"
-"""Envoy's response flag: what the upstream sent is no HTTP."""
+"""Envoy's response flag: what the upstream sent is not HTTP."""
 
 
 def truncated(evidence: Evidence) -> Iterator[Finding]:
@@ -31,7 +31,7 @@ def truncated(evidence: Evidence) -> Iterator[Finding]:
 
 
 def wrong_page(evidence: Evidence) -> Iterator[Finding]:
-    """Wrong bodies that bear the mark of another node."""
+    """Wrong bodies that carry the mark of another node."""
     for (subset, reason), count in evidence.reasons.items():
         if code_of(reason) is not ReasonCode.WRONG_BODY:
             continue
@@ -45,12 +45,12 @@ def wrong_page(evidence: Evidence) -> Iterator[Finding]:
 
 
 def other_ids(evidence: Evidence) -> Iterator[Finding]:
-    """Answers that bear the id of another request."""
+    """Answers that carry the id of another request."""
     count = sum(
         number for (_, key), number in evidence.reasons.items() if code_of(key) is ReasonCode.WRONG_ID
     )
     if count:
-        detail = f"{count} answers bear the id of another request"
+        detail = f"{count} answers carry the id of another request"
         yield Finding(Cause.OTHER_ID, "client", detail, count)
 
 
@@ -77,15 +77,15 @@ def broken_http(evidence: Evidence) -> Iterator[Finding]:
 
 
 def two_nodes(evidence: Evidence) -> Iterator[Finding]:
-    """Answers with more than one node header, which name nobody."""
+    """Answers with more than one node header, which name no node."""
     count = count_of(evidence, ReasonCode.TWO_NODES)
     if count:
-        detail = f"{count} answers bear {NODE_HEADER} more than once"
+        detail = f"{count} answers carry {NODE_HEADER} more than once"
         yield Finding(Cause.TWO_NODES, "client", detail, count)
 
 
 def foreign_page(evidence: Evidence) -> Iterator[Finding]:
-    """Wrong bodies that bear the right mark: only their hash shows it."""
+    """Wrong bodies that carry the right mark: only their hash shows it."""
     for (subset, reason), count in evidence.reasons.items():
         if code_of(reason) is not ReasonCode.WRONG_BODY:
             continue
