@@ -225,9 +225,9 @@ def _name_to_demand(use: Use, cluster: Cluster, tls: UpstreamTls) -> str:
         for endpoint in use.here.clusters.endpoints(cluster)
         if (certificate := use.here.certificate_names(endpoint.address)) is not None
     ]
-    if all(certificate.bears(tls.sni) for certificate in known):
+    if all(certificate.has_name(tls.sni) for certificate in known):
         return f"Write subjectAltNames: [{tls.sni}]."
-    shared = [name for name in known[0].names if all(each.bears(name) for each in known)]
+    shared = [name for name in known[0].names if all(each.has_name(name) for each in known)]
     if not shared:
         return "The certificates of its servers have no name in common, so none can be demanded as it is."
     return f"Write subjectAltNames: [{shared[0]}]; the servers' certificates do not bear {tls.sni}."
