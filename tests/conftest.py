@@ -7,6 +7,7 @@ import functools
 import gc
 import os
 import shutil
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -20,6 +21,16 @@ from bench.stack.engine import connect
 from bench.stack.images.supply import supply_all
 from bench.stack.watches import watch_limit
 from tests.stack.egress_path import NAMES
+
+# Who is started in the background by a script or by `nohup` ignores these, and so would every program that
+# the tests start and interrupt: what is ignored stays so across exec.
+for number, usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 
 # A slow machine is no failure.
 settings.register_profile("suite", deadline=None)

@@ -17,7 +17,15 @@ from bench.experiment.options import RunOptions
 from bench.experiment.run_context import AROUND_TRIAL_S, RunContext
 from bench.experiment.steady import BASELINE_S, measure_steady, steady_plans
 from bench.experiment.verification import WrongPathError
-from bench.measure import Finished, RunRecord, fingerprint_of, kept, require_matchable
+from bench.measure import (
+    Finished,
+    RunRecord,
+    fingerprint_of,
+    kept,
+    require_matchable,
+    require_read,
+    topology_of,
+)
 from bench.observer import Observer
 from bench.preparation import Prepared, make_material, prepare
 from bench.result import RunWarning
@@ -49,6 +57,8 @@ def run(
     observer.plan(_planned_s(loaded, options))
     observer.stage("translating the Istio resources", 1)
     prepared = prepare(loaded)
+    if options.ledger == "full":
+        require_read(topology_of(prepared, "static"))
     for together in _stacks_at_once(prepared, options):
         options.backend.require_watches(together)
     record = RunRecord.open(

@@ -83,7 +83,12 @@ class Books:
     read: ClientCounts | None = None
     """Of the requests that proxies read; None: that is all of them."""
     through: tuple[Through, ...] = ()
-    """The others."""
+    """Of the others: those that no proxy reads."""
+    at_gateway: Through | None = None
+    """Of the others: those that the gateway reads, though no sidecar does."""
+    past_gateway: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Clusters of the sidecars whose requests the gateway passes on without reading them -> the nodes
+    behind it."""
 
     @property
     def exit(self) -> ProxyBook:
@@ -103,12 +108,20 @@ def account_of_counters(books: Books) -> Account:
             _client_to_sidecar(books),
             *books_of_proxy(Book.SIDECAR_LISTENER, Book.SIDECAR_ROUTING, books.sidecar),
         ]
-        if books.gateway is not None:
-            kept += [
-                _sidecar_to_gateway(books, books.gateway),
-                *books_of_proxy(Book.GATEWAY_LISTENER, Book.GATEWAY_ROUTING, books.gateway),
-            ]
+    if books.gateway is not None and _has_gateway_books(books):
+        kept += [
+            _sidecar_to_gateway(books, books.gateway),
+            *books_of_proxy(Book.GATEWAY_LISTENER, Book.GATEWAY_ROUTING, books.gateway),
+        ]
     return Account("counters", (*kept, *_nodes(books)))
+
+
+def _has_gateway_books(books: Books) -> bool:
+    """Whether the gateway reads any of the requests."""
+    if books.at_gateway is not None:
+        return True
+    reaches = bool(books.to_gateway) or not books.past_gateway
+    return reaches and (books.read is None or books.read.due > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,23 +134,38 @@ class Elsewhere:
     to_gateway: tuple[str, ...] = ()
     read: ClientCounts | None = None
     """As ``Books.read``."""
+    at_gateway: Through | None = None
+    """As ``Books.at_gateway``."""
+    past_gateway: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """As ``Books.past_gateway``."""
 
 
 def account_elsewhere(known: Elsewhere) -> Account:
     """Close the books of those who can be asked; nothing is said of the others."""
     kept: list[Balance] = [_client(known.client)]
-    if known.read is not None and not known.read.due:
-        return Account("counters", tuple(kept))
     sidecar, gateway = known.sidecar, known.gateway
+    has_gateway = known.read is None or known.read.due > 0 or known.at_gateway is not None
     if sidecar is not None:
-        books = Books(known.client, sidecar, gateway, known.to_gateway, (), {}, known.read)
-        kept += [
-            _client_to_sidecar(books),
-            *books_of_proxy(Book.SIDECAR_LISTENER, Book.SIDECAR_ROUTING, sidecar),
-        ]
-        if gateway is not None:
+        books = Books(
+            known.client,
+            sidecar,
+            gateway,
+            known.to_gateway,
+            (),
+            {},
+            known.read,
+            at_gateway=known.at_gateway,
+            past_gateway=known.past_gateway,
+        )
+        has_gateway = _has_gateway_books(books)
+        if known.read is None or known.read.due:
+            kept += [
+                _client_to_sidecar(books),
+                *books_of_proxy(Book.SIDECAR_LISTENER, Book.SIDECAR_ROUTING, sidecar),
+            ]
+        if gateway is not None and has_gateway:
             kept.append(_sidecar_to_gateway(books, gateway))
-    if gateway is not None:
+    if gateway is not None and has_gateway:
         kept += books_of_proxy(Book.GATEWAY_LISTENER, Book.GATEWAY_ROUTING, gateway)
     return Account("counters", tuple(kept))
 
@@ -228,11 +256,12 @@ def _sidecar_to_gateway(books: Books, gateway: ProxyBook) -> Balance:
     if damages:
         return lost(Book.SIDECAR_TO_GATEWAY, damages)
     ups = [Upstream.of(books.sidecar.window, cluster) for cluster in books.to_gateway]
-    sent = sum(up.total for up in ups)
+    passed = books.at_gateway or Through((), 0)
+    sent = sum(up.total for up in ups) + passed.sent
     read = sum(Downstream.of(gateway.window, p).total for p in gateway.listeners)
     gap = sent - (read - gateway.foreign)
     # A connection that broke under a request: the gateway may never have read it.
-    broken = min(max(gap, 0), sum(up.lost_on_the_way for up in ups))
+    broken = min(max(gap, 0), sum(up.lost_on_the_way for up in ups) + passed.excused)
     residuals = [Residual(Cause.RESET, broken), Residual(Cause.FOREIGN, -gateway.foreign)]
     return balance(Book.SIDECAR_TO_GATEWAY, sent, read, residuals, remarks=_on_trust(broken))
 
@@ -241,12 +270,14 @@ def _nodes(books: Books) -> Sequence[Balance]:
     """One book for each group of clusters, and of requests that are passed on, that share nodes."""
     window = books.exit.window
     lines = {node.name: node for node in books.nodes}
-    passed = {f"{_PASSED}{number}": each for number, each in enumerate(books.through) if each.nodes}
+    past = [(Upstream.of(books.sidecar.window, name), nodes) for name, nodes in books.past_gateway.items()]
+    through = (*books.through, *(Through(nodes, up.total, up.lost_on_the_way) for up, nodes in past))
+    passed = {f"{_PASSED}{number}": each for number, each in enumerate(through) if each.nodes}
     behind = {**books.cluster_nodes, **{key: each.nodes for key, each in passed.items()}}
     balances = []
     for keys, names in _groups(behind):
         clusters = [key for key in keys if key not in passed]
-        through = [passed[key] for key in keys if key in passed]
+        others = [passed[key] for key in keys if key in passed]
         book = Book.GATEWAY_TO_NODES if books.gateway is not None else Book.SIDECAR_TO_NODES
         book = book if clusters else Book.CLIENT_TO_NODES
         missing = [name for name in names if name not in lines]
@@ -256,10 +287,10 @@ def _nodes(books: Books) -> Sequence[Balance]:
             balances.append(lost(book, harm, nodes=names))
             continue
         ups = [Upstream.of(window, cluster) for cluster in clusters]
-        sent = sum(up.total for up in ups) + sum(each.sent for each in through)
+        sent = sum(up.total for up in ups) + sum(each.sent for each in others)
         read = sum(node.lines for node in found)
         foreign = sum(node.foreign for node in found)
-        excused = sum(up.lost_on_the_way for up in ups) + sum(each.excused for each in through)
+        excused = sum(up.lost_on_the_way for up in ups) + sum(each.excused for each in others)
         broken = min(max(sent - read + foreign, 0), excused)
         residuals = [Residual(Cause.RESET, broken), Residual(Cause.FOREIGN, -foreign)]
         balances.append(balance(book, sent, read, residuals, remarks=_on_trust(broken), nodes=names))

@@ -8,7 +8,7 @@ from bench.measure.fingerprint import fingerprint_of
 from bench.measure.ground import Bookkeeping, Ground, StackMeter
 from bench.measure.meter import Meter, Reading, UpstreamTls
 from bench.measure.remote_books import RemoteBooks
-from bench.measure.request_matching import GATEWAY_LOG, SIDECAR_LOG, Matcher, require_matchable
+from bench.measure.request_matching import GATEWAY_LOG, SIDECAR_LOG, Matcher, require_matchable, require_read
 from bench.measure.run_record import RunRecord
 from bench.measure.topology import Topology, topology_of
 from bench.measure.trial import LoadRunner, drive_load, run_trial
@@ -42,6 +42,7 @@ __all__ = [
     "kept",
     "load_plan",
     "require_matchable",
+    "require_read",
     "run_trial",
     "stack_target",
     "topology_of",

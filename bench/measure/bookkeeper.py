@@ -115,7 +115,7 @@ class Bookkeeper:
                 level="counters",
                 books=tuple(books),
                 requests=counts.due,
-                missing=_missing(load, has_gateway=self._topology.has_gateway),
+                missing=_missing(load, self._topology),
                 blind_to=BLIND_TO,
             )
         try:
@@ -146,7 +146,7 @@ class Bookkeeper:
         gateway = None
         if topology.has_gateway:
             gateway = _proxy_book(topology.gateways, topology.gateway_clusters, before, after)
-        passed = passed_on(load)
+        passed = passed_on(load, topology)
         return account_of_counters(
             Books(
                 client=client_counts(outcome),
@@ -156,7 +156,9 @@ class Bookkeeper:
                 nodes=tuple(_node_book(node, before.logs.get(node.name), load.run_id) for node in nodes),
                 cluster_nodes=_without_idle(topology.cluster_nodes, (gateway or sidecar).window),
                 read=client_counts(outcome, without=passed) if passed else None,
-                through=_through(load, outcome, passed),
+                through=_through(load, outcome, passed - topology.read_by_gateway),
+                at_gateway=sent_past_sidecars(load, outcome, topology),
+                past_gateway=topology.past_gateway,
             )
         )
 
@@ -186,13 +188,21 @@ class Bookkeeper:
             return
 
 
-def passed_on(load: LoadPlan) -> frozenset[str]:
-    """Names of the requests that proxies pass on without reading them."""
+def passed_on(load: LoadPlan, topology: Topology) -> frozenset[str]:
+    """Names of the requests that sidecars pass on without reading them."""
     return frozenset(
         kind.name
         for kind in load.requests
-        if kind.protocol == "bytes" or load.target_of(kind).tls is not None
+        if kind.name in topology.unread or kind.protocol == "bytes" or load.target_of(kind).tls is not None
     )
+
+
+def sent_past_sidecars(load: LoadPlan, outcome: LoadOutcome, topology: Topology) -> Through | None:
+    """What was sent of the requests that the gateway reads, though no sidecar does; None: there are none."""
+    found = _through(load, outcome, topology.read_by_gateway)
+    if not found:
+        return None
+    return Through((), sum(each.sent for each in found), sum(each.excused for each in found))
 
 
 def _through(load: LoadPlan, outcome: LoadOutcome, passed: frozenset[str]) -> tuple[Through, ...]:
@@ -205,14 +215,14 @@ def _through(load: LoadPlan, outcome: LoadOutcome, passed: frozenset[str]) -> tu
     return tuple(found)
 
 
-def _missing(load: LoadPlan, *, has_gateway: bool) -> tuple[MissingBook, ...]:
+def _missing(load: LoadPlan, topology: Topology) -> tuple[MissingBook, ...]:
     """Which books this traffic cannot have."""
-    passed = passed_on(load)
+    passed = passed_on(load, topology) - topology.read_by_gateway
     found = []
     if passed:
         names = tuple(kind.name for kind in load.requests if kind.name in passed)
         found.append(MissingBook(code=MissingCode.PASSED_ON, requests=names))
-    if not has_gateway:
+    if not topology.has_gateway:
         found.append(MissingBook(code=MissingCode.NO_GATEWAY))
     alone = tuple(kind.name for kind in load.requests if kind.name in passed and not kind.expect.nodes)
     if alone:

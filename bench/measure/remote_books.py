@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bench.errors import BenchError
 from bench.ledger import BLIND_TO, Elsewhere, ProxyBook, Window, account_elsewhere
 from bench.load import LoadOutcome, LoadPlan
-from bench.measure.bookkeeper import COUNTERS, book_of, client_counts, passed_on
+from bench.measure.bookkeeper import COUNTERS, book_of, client_counts, passed_on, sent_past_sidecars
 from bench.measure.topology import Topology
 from bench.result import LedgerResult, MissingBook, MissingCode
 from bench.telemetry import Admin
@@ -69,9 +69,10 @@ class RemoteBooks:
             missing.append(_without(MissingCode.NO_ADMIN, [topology.gateway]))
         else:
             missing.append(MissingBook(code=MissingCode.NO_GATEWAY))
-        passed = passed_on(load)
-        if passed:
-            names = tuple(kind.name for kind in load.requests if kind.name in passed)
+        passed = passed_on(load, topology)
+        unread = passed - topology.read_by_gateway
+        if unread:
+            names = tuple(kind.name for kind in load.requests if kind.name in unread)
             missing.append(MissingBook(code=MissingCode.PASSED_ON_ELSEWHERE, requests=names))
         sidecar = _if_counted(sidecar, missing)
         gateway = _if_counted(gateway, missing)
@@ -83,6 +84,8 @@ class RemoteBooks:
                 gateway=gateway,
                 to_gateway=topology.to_gateway,
                 read=client_counts(outcome, without=passed) if passed else None,
+                at_gateway=sent_past_sidecars(load, outcome, topology),
+                past_gateway=topology.past_gateway,
             )
         )
         return LedgerResult(

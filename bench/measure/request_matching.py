@@ -198,6 +198,21 @@ def require_matchable(traffic: Traffic, gateways: int = 1) -> None:
         )
 
 
+def require_read(topology: Topology) -> None:
+    """Say at once if ids stand in requests that a proxy on the way does not read.
+
+    Raises:
+        InputError: they do; it names them.
+    """
+    names = [*sorted(topology.unread), *(f"what goes by {name}" for name in sorted(topology.past_gateway))]
+    if names:
+        raise InputError(
+            f"a proxy passes on {', '.join(names)} as bytes: its port is of protocol tcp or tls, so its log"
+            " has no ids to match.",
+            remedy="Use `--ledger counters`.",
+        )
+
+
 def _tally(name: str, logs: Mapping[str, LogMark], ids: Ids, watch: PeerWatch | None = None) -> LogTally:
     return tally_log(name, logs[name].chunks(), ids, fields=_PROXY_FIELDS, watch=watch)
 

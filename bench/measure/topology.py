@@ -7,12 +7,13 @@ ledger judges.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
 
+from bench.measure.reading import Gateways, past_gateway, reading_of
 from bench.placement import Address
-from bench.preparation import Prepared
+from bench.preparation import Prepared, virtual_addresses
 from bench.translate import ConfigSource, ProxyConfig, reachable_clusters
 
 
@@ -36,6 +37,12 @@ class Topology:
     has_gateway: bool = True
     replicas: tuple[str, ...] = ()
     """Further gateways that are replicas of ``gateway``: what they count adds up with it."""
+    unread: frozenset[str] = frozenset()
+    """Requests of the traffic that sidecars pass on as bytes, whatever their client calls them."""
+    read_by_gateway: frozenset[str] = frozenset()
+    """Of ``unread``: those that the gateway reads."""
+    past_gateway: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The sidecars' clusters whose requests the gateway passes on as bytes -> the nodes behind it."""
 
     @property
     def clients(self) -> tuple[str, ...]:
@@ -66,22 +73,42 @@ def topology_of(prepared: Prepared, source: ConfigSource) -> Topology:
             behind.setdefault(cluster, set()).update(nodes[each] for each in addresses if each in nodes)
     gateways = scenario.inventory.replicas_of(traffic.gateway) if traffic.gateway is not None else ()
     gateway_ips = {scenario.inventory.proxies[name].ip for name in gateways}
+    behind_gateway = Gateways(
+        prepared.configs[gateways[0], source] if gateways else None, frozenset(gateway_ips)
+    )
+    past: dict[str, tuple[str, ...]] = {}
+    for sidecar in sidecars:
+        for cluster, onward in past_gateway(sidecar, _of_requests(sidecar), behind_gateway).items():
+            ends = (end for config in exits for name in onward for end in _endpoints(config).get(name, ()))
+            past[cluster] = tuple(sorted({nodes[end] for end in ends if end in nodes}))
+    reading = reading_of(
+        traffic.mix,
+        {sidecar.proxy: sidecar for sidecar in sidecars},
+        {sidecar.proxy: _endpoints(sidecar) for sidecar in sidecars},
+        behind_gateway,
+        virtual_addresses(prepared.registry, (each.host for each in traffic.mix)),
+    )
     to_gateway = [
         cluster
         for sidecar in sidecars
         for cluster, addresses in _of_requests(sidecar).items()
-        if any(ip in gateway_ips for ip, _ in addresses)
+        if cluster not in past
+        and cluster not in reading.carriers
+        and any(ip in gateway_ips for ip, _ in addresses)
     ]
     return Topology(
         sidecar=traffic.client,
         gateway=traffic.exit,
-        sidecar_clusters=_names(sidecars),
+        sidecar_clusters=tuple(each for each in _names(sidecars) if each not in reading.carriers),
         gateway_clusters=_names(exits),
         to_gateway=tuple(dict.fromkeys(to_gateway)),
         cluster_nodes={cluster: tuple(sorted(names)) for cluster, names in behind.items() if names},
         sidecars=traffic.senders,
         has_gateway=traffic.gateway is not None,
         replicas=gateways[1:],
+        unread=reading.unread,
+        read_by_gateway=reading.by_gateway,
+        past_gateway=past,
     )
 
 

@@ -211,8 +211,9 @@ NOTES: Final[dict[NoteCode, str]] = {
 
 _MISSING: Final[dict[MissingCode, str]] = {
     MissingCode.PASSED_ON: (
-        "no books of sidecar and gateway: proxies pass on what is no HTTP, or what the client encrypts, and"
-        " count no requests of it; these are held against the lines of the nodes' logs alone"
+        "no books of sidecar and gateway: proxies pass on what is no HTTP to them (bytes, what the client"
+        " encrypts, all that comes to a port of protocol TCP), and count no requests of it; these are held"
+        " against the lines of the nodes' logs alone"
     ),
     MissingCode.NO_GATEWAY: "no books of a gateway: sidecars leave the mesh themselves",
     MissingCode.NO_NODE: "no book at the far end: no node of this scenario is expected to answer",
@@ -225,8 +226,8 @@ _MISSING: Final[dict[MissingCode, str]] = {
         "no book at the far end: the servers that answer are not ours, and keep no log here"
     ),
     MissingCode.PASSED_ON_ELSEWHERE: (
-        "no books of proxies: they pass on what is no HTTP, or what the client encrypts, and count no"
-        " requests of it"
+        "no books of proxies: they pass on what is no HTTP to them (bytes, what the client encrypts, all that"
+        " comes to a port of protocol TCP), and count no requests of it"
     ),
 }
 
