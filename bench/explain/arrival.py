@@ -47,9 +47,9 @@ def arrival_of(
             f"{listed} gets TLS of {inner} within TLS of {outer}; a server ends one of them, and cannot read "
             "the other as a request",
         )
-    reason = wrong_name(here, cluster, request.host if request is not None else None, addresses)
-    if reason is not None:
-        return Arrival(Cause.WRONG_NAME, reason)
+    wrong = wrong_name(here, cluster, request.host if request is not None else None, addresses)
+    if wrong is not None:
+        return Arrival(Cause.WRONG_NAME, wrong.text)
     if not layers and speaks_tls(here, cluster, addresses):
         return Arrival(
             Cause.ANSWERED,
@@ -84,10 +84,32 @@ def speaks_tls(here: TranslatedProxy, cluster: Cluster, addresses: Sequence[str]
     return all(address.rpartition(":")[2] == str(_TLS_PORT) for address in addresses)
 
 
+@dataclass(frozen=True, slots=True)
+class WrongName:
+    """A certificate without a name that is demanded."""
+
+    owner: str
+    """Who presents it."""
+    address: str
+    names: tuple[str, ...]
+    """That it bears."""
+    proxy: str
+    demanded: tuple[str, ...]
+    """By the proxy; one of them would do."""
+
+    @property
+    def text(self) -> str:
+        """For people; no capital, no full stop."""
+        return (
+            f"the certificate of {self.owner} at {self.address} is for {', '.join(self.names)}, and "
+            f"{self.proxy} demands {' or '.join(self.demanded)}"
+        )
+
+
 def wrong_name(
     here: TranslatedProxy, cluster: Cluster, host: str | None, addresses: Sequence[str]
-) -> str | None:
-    """Say which server's certificate has none of the demanded names; None where that is not known.
+) -> WrongName | None:
+    """Find the server whose certificate has none of the demanded names; None where that is not known.
 
     *host* is the Host of a request, None for bytes that are passed on.
     """
@@ -100,8 +122,5 @@ def wrong_name(
             continue
         for wanted in tls.demanded_names(host):
             if not any(names.has_name(name) for name in wanted):
-                return (
-                    f"the certificate of {names.owner} at {address} is for {', '.join(names.names)}, and "
-                    f"{here.name} demands {' or '.join(wanted)}"
-                )
+                return WrongName(names.owner, address, tuple(names.names), here.name, tuple(wanted))
     return None

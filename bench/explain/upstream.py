@@ -144,7 +144,7 @@ class Upstream:
             host = leg.request.host if leg.is_http else None
             refused = wrong_name(self.here, cluster, host, addresses) if proxy else None
             if refused is not None:
-                failure = _Failure(Cause.WRONG_NAME, "UF", refused, group)
+                failure = _Failure(Cause.WRONG_NAME, "UF", refused.text, group)
                 found.append(self._failed([*steps, step], part, cluster.name, failure))
                 continue
             if proxy:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.check.finding import Finding, Level
+from bench.check import Finding, Level, RuleCase
 from bench.commands.check import CheckReport, check_sources, exit_code
 from bench.commands.envoy_validation import Validation
 from bench.commands.explanation import explain_folder
 from bench.errors import InputError, Position
 from bench.istio.problem import InvalidResourcesError
+from bench.message import say
 from tests.support.effort import growth
 
 CASES = Path(__file__).parent.parent / "explain" / "cases"
@@ -28,7 +29,8 @@ def check_folder(folder: Path) -> CheckReport:
 
 def finding(level: Level) -> Finding:
     """Give a finding of that level."""
-    return Finding(level, "EB0001", Position("a.yaml", 1), "Service a/b", "It is.", "Do.")
+    message = say(RuleCase.INPUT, what="It is.", remedy="Do.")
+    return Finding(level, "EB0001", Position("a.yaml", 1), "Service a/b", message)
 
 
 def test_a_broken_folder_is_reported_worst_first_with_file_and_line() -> None:

@@ -11,16 +11,17 @@ import pytest
 from bench.analysis.histogram import Histogram, bucket_of
 from bench.analysis.verdict import _judge_faults, judge
 from bench.errors import InputError, MeasurementError
-from bench.experiment.faults.diagnosis import Cause, Finding
+from bench.experiment.faults.diagnosis import Cause, Finding, ShownCase
 from bench.experiment.faults.field import find_aims
 from bench.experiment.faults.lateness import generator_limit
 from bench.experiment.faults.load import Observed, Proving, _Watch, every_fault
 from bench.experiment.faults.run import _add_clean, _judge, _try, choose
 from bench.load import Progress
 from bench.measure.topology import topology_of
+from bench.message import say
 from bench.preparation import prepare
 from bench.report.build import write_report
-from bench.result import FaultResult, FaultsResult, read_result
+from bench.result import FaultResult, FaultsResult, Reason, ReasonCode, read_result
 from bench.scenario.load import load_scenario
 from tests.report.synthetic import make_run
 from tests.support.command import run_command
@@ -174,7 +175,12 @@ def test_an_unknown_fault_is_refused_with_the_known_ones():
 
 
 LATE = "the generator was late: p99 of its lag 80 ms, limit 5 ms"
-ALARM = Finding(Cause.WRONG_ANSWERS, "client", "v1: status 503", 3)
+ALARM = Finding(
+    Cause.WRONG_ANSWERS,
+    "client",
+    say(ShownCase.WRONG_ANSWERS, subset="v1", reason=Reason(ReasonCode.STATUS, "503")),
+    3,
+)
 
 
 def observed(*findings, limited=None):
