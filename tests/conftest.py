@@ -7,6 +7,7 @@ import functools
 import gc
 import os
 import shutil
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -21,7 +22,17 @@ from bench.stack.images.supply import supply_all
 from bench.stack.watches import watch_limit
 from tests.stack.egress_path import NAMES
 
-# A slow machine is no failure.
+# Who is started in the background by a script or by `nohup` ignores these, and so would every program that
+# the tests start and interrupt: what is ignored stays so across exec.
+for number, usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
+
+# A slow machine is not a failure.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
 
@@ -33,7 +44,7 @@ def why_no_engine():
     """None where an engine answers; a missing Compose or a broken image is a failure, not a reason."""
     reason = None
     with warnings.catch_warnings():
-        # The SDK leaves its socket open where nobody answers.
+        # The SDK leaves its socket open where nothing answers.
         warnings.simplefilter("ignore", ResourceWarning)
         try:
             connect().close()
@@ -73,7 +84,7 @@ def envoy() -> str:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let recorded files be written anew, for review."""
+    """Let recorded files be written again, for review."""
     parser.addoption(
         "--update-golden",
         action="store_true",

@@ -1,4 +1,4 @@
-"""One finding of the analyzer, as data."""
+"""One finding of the analyzer, as data; its words are made where somebody reads them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from bench.errors import Position
 from bench.istio.problem import Path
 from bench.istio.resource import Resource
+from bench.message import Message
 
 
 class Level(IntEnum):
@@ -35,19 +36,27 @@ class Finding:
     position: Position
     resource: str
     """``VirtualService shop/web``; for what is no resource's fault alone, the one to change."""
-    reason: str
-    remedy: str
+    message: Message
+    """What is wrong and what to do about it: a case with its data."""
+
+    @property
+    def reason(self) -> str:
+        """What is wrong, for people."""
+        return self.message.reason
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it, for people."""
+        return self.message.remedy
 
     def __str__(self) -> str:
         resource = f"{self.resource}: " if self.resource else ""
         return f"{self.position}: {self.level.word} {self.code} {resource}{self.reason} {self.remedy}"
 
 
-def finding(
-    level: Level, code: str, resource: Resource[Any], path: Path, *, reason: str, remedy: str
-) -> Finding:
+def finding(level: Level, code: str, resource: Resource[Any], path: Path, message: Message) -> Finding:
     """Make a finding about the field of *resource* at *path*, counted from the top of the object."""
-    return Finding(level, code, resource.position(path), resource.title, reason, remedy)
+    return Finding(level, code, resource.position(path), resource.title, message)
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:

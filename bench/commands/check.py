@@ -10,9 +10,11 @@ from typing import Any, Literal
 from bench.check import (
     Finding,
     Level,
+    RuleCase,
     Surroundings,
     Survey,
     analyze,
+    as_read,
     effects_of,
     in_order,
     sarif,
@@ -95,7 +97,7 @@ def check_sources(paths: Sequence[Path]) -> CheckReport:
 def report_of(error: BenchError) -> CheckReport:
     """Give the report of a folder that cannot be read at all: `--sarif` has a document for it, too."""
     where = error.where if isinstance(error.where, Position) else Position(str(error.where or "."), 1)
-    found = Finding(Level.ERROR, "EB0012", where, "", error.what, error.remedy or "Correct it.")
+    found = Finding(Level.ERROR, "EB0012", where, "", as_read(error, RuleCase.INPUT_UNREADABLE))
     return CheckReport((found,), is_readable=False)
 
 
@@ -112,7 +114,7 @@ def check(read: Folder) -> CheckReport:
     resources, problems = read.resources, read.survey.problems
     surroundings = _surroundings(read)
     findings = list(analyze(surroundings, problems))
-    notes = list(read.told_assumptions)
+    notes = list(read.assumption_texts)
     if problems:
         notes.append("Effects on requests are looked at when every resource is one that a cluster accepts.")
     else:
@@ -142,7 +144,7 @@ def _demands(read: Folder, found: Survey) -> Iterator[Finding]:
         return
     configs = [here.config for here in found.translated]
     for problem in unmet_demands(read.scenario, configs, read.position, read.root):
-        yield Finding(Level.ERROR, "EB0016", problem.where, "", problem.what, problem.remedy or "Add it.")
+        yield Finding(Level.ERROR, "EB0016", problem.where, "", as_read(problem, RuleCase.INPUT_MISSING))
 
 
 def _surroundings(read: Folder) -> Surroundings:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.certs import Authority
-from bench.check import Finding, Level, Survey
+from bench.check import EffectCase, Finding, Level, Survey
 from bench.check.envoy_validation import Refusal, culprits, last_line, places_of, read_refusal
 from bench.errors import Position
+from bench.message import say
 from bench.translate import ProxyConfig, render_validation_bootstrap
 
 _AT_ONCE = 2
@@ -55,8 +56,7 @@ def validate(found: Survey, envoy: Path, fallback: Position) -> Validation:
                     Level.ERROR,
                     "EB0108",
                     where,
-                    reason=f"Envoy refuses the configuration of {here.name}: {refusal.text}",
-                    remedy="Write it so that Envoy takes it: until then that part of the proxy is missing.",
+                    say(EffectCase.ENVOY_REFUSES, proxy=here.name, refusal=refusal),
                 )
             )
     return Validation(tuple(findings), tuple(notes))

@@ -1,14 +1,14 @@
 """What will happen to a request, and why: read from the translated configuration of every proxy.
 
-Beside the answers stand the parts of them that the effects in `check` and the verification go on from.
+Beside the answers are the parts of them that the effects in `check` and the verification go on from.
 """
 
-from bench.explain.arrival import speaks_tls, wrong_name
+from bench.explain.arrival import WrongName, speaks_tls, wrong_name
 from bench.explain.clusters import UNLIMITED, UpstreamTls, destination_of
 from bench.explain.connections import ANY_ADDRESS, Connection, TlsLayer, find_chain, find_listener, socket_of
 from bench.explain.document import document
 from bench.explain.explain import Explainer, explain
-from bench.explain.matching import describe_match
+from bench.explain.matching import conditions_of, describe_match
 from bench.explain.mermaid import mermaid
 from bench.explain.missing import why_missing
 from bench.explain.proxies import STAND_INS, Behind, Proxies, TranslatedProxy
@@ -46,6 +46,8 @@ __all__ = [
     "Tracer",
     "TranslatedProxy",
     "UpstreamTls",
+    "WrongName",
+    "conditions_of",
     "describe_match",
     "destination_of",
     "document",

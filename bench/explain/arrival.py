@@ -36,7 +36,7 @@ def arrival_of(
     """Judge what reaches *addresses* from the proxy *here* through *cluster*.
 
     *request* is what the proxy itself sends, None where it only passes bytes on. Servers are taken to end one
-    TLS session; which names their certificates bear is known of nodes of a scenario alone.
+    TLS session; which names their certificates have is known of nodes of a scenario alone.
     """
     listed = ", ".join(addresses)
     tls = here.clusters.tls(cluster)
@@ -47,9 +47,9 @@ def arrival_of(
             f"{listed} gets TLS of {inner} within TLS of {outer}; a server ends one of them, and cannot read "
             "the other as a request",
         )
-    reason = wrong_name(here, cluster, request.host if request is not None else None, addresses)
-    if reason is not None:
-        return Arrival(Cause.WRONG_NAME, reason)
+    wrong = wrong_name(here, cluster, request.host if request is not None else None, addresses)
+    if wrong is not None:
+        return Arrival(Cause.WRONG_NAME, wrong.text)
     if not layers and speaks_tls(here, cluster, addresses):
         return Arrival(
             Cause.ANSWERED,
@@ -60,7 +60,7 @@ def arrival_of(
 
 
 def _unusual_names(tls: UpstreamTls, request: Request | None) -> str | None:
-    """Say which names the certificate must bear, where they are not the one that the server is asked for."""
+    """Say which names the certificate must have, where they are not the one that the server is asked for."""
     host = request.host if request is not None else None
     asked = tls.sent_sni(host) or host
     unusual = [names for names in tls.demanded_names(host) if asked not in names]
@@ -75,7 +75,7 @@ def _owner(layer: TlsLayer) -> str:
 
 
 def speaks_tls(here: TranslatedProxy, cluster: Cluster, addresses: Sequence[str]) -> bool:
-    """Tell whether the servers at *addresses* expect TLS: the port is declared so, or it is 443."""
+    """Return whether the servers at *addresses* expect TLS: the port is declared so, or it is 443."""
     named = parse_cluster_name(cluster.name)
     service = here.view.service(named.host) if named is not None else None
     port = service.port(named.port) if service is not None and named is not None else None
@@ -84,10 +84,32 @@ def speaks_tls(here: TranslatedProxy, cluster: Cluster, addresses: Sequence[str]
     return all(address.rpartition(":")[2] == str(_TLS_PORT) for address in addresses)
 
 
+@dataclass(frozen=True, slots=True)
+class WrongName:
+    """A certificate without a name that is demanded."""
+
+    owner: str
+    """Who presents it."""
+    address: str
+    names: tuple[str, ...]
+    """That it bears."""
+    proxy: str
+    demanded: tuple[str, ...]
+    """By the proxy; one of them would do."""
+
+    @property
+    def text(self) -> str:
+        """For people; no capital, no full stop."""
+        return (
+            f"the certificate of {self.owner} at {self.address} is for {', '.join(self.names)}, and "
+            f"{self.proxy} demands {' or '.join(self.demanded)}"
+        )
+
+
 def wrong_name(
     here: TranslatedProxy, cluster: Cluster, host: str | None, addresses: Sequence[str]
-) -> str | None:
-    """Say which server's certificate has none of the demanded names; None where that is not known.
+) -> WrongName | None:
+    """Find the server whose certificate has none of the demanded names; None where that is not known.
 
     *host* is the Host of a request, None for bytes that are passed on.
     """
@@ -99,9 +121,6 @@ def wrong_name(
         if names is None:
             continue
         for wanted in tls.demanded_names(host):
-            if not any(names.bears(name) for name in wanted):
-                return (
-                    f"the certificate of {names.owner} at {address} is for {', '.join(names.names)}, and "
-                    f"{here.name} demands {' or '.join(wanted)}"
-                )
+            if not any(names.has_name(name) for name in wanted):
+                return WrongName(names.owner, address, tuple(names.names), here.name, tuple(wanted))
     return None

@@ -108,8 +108,13 @@ def route_mismatches(match: RouteMatch | None, request: Request) -> Iterator[str
 
 def describe_match(match: RouteMatch | None) -> str:
     """Put the conditions of a route into words."""
+    return ", ".join(conditions_of(match)) or "anything"
+
+
+def conditions_of(match: RouteMatch | None) -> tuple[str, ...]:
+    """Write each condition of a route; none if it takes every request."""
     if match is None:
-        return "anything"
+        return ()
     parts: list[str] = []
     if match.prefix is not None and match.prefix != "/":
         parts.append(f"path {match.prefix}…")
@@ -122,7 +127,7 @@ def describe_match(match: RouteMatch | None) -> str:
         f"?{each.name}" + ("" if each.string_match is None else _describe_text(each.string_match))
         for each in match.query_parameters
     ]
-    return ", ".join(parts) or "anything"
+    return tuple(parts)
 
 
 def _describe_header(header: HeaderMatcher) -> str:

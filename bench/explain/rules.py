@@ -19,7 +19,7 @@ class FateCode(StrEnum):
     """Its workloadSelector does not select the proxy."""
     NOT_EXPORTED = "not-exported"
     ELSEWHERE = "elsewhere"
-    """It stands in a namespace where the proxy does not look."""
+    """It is in a namespace where the proxy does not look."""
     OVERRIDDEN = "overridden"
     """A rule that comes first holds instead."""
     OTHER_CASE = "other-case"
@@ -62,7 +62,7 @@ def _out_of_reach(view: ProxyView, service: Service, rule: Resource[DestinationR
     if rule.namespace not in places:
         return Fate(
             FateCode.ELSEWHERE,
-            f"it stands in the namespace {rule.namespace}, and {me} looks in {_listed(places)} only",
+            f"it is in the namespace {rule.namespace}, and {me} looks in {_listed(places)} only",
             f"Move it to the namespace {' or '.join(places)}.",
         )
     selector = rule.spec.workload_selector

@@ -11,16 +11,17 @@ import pytest
 from bench.analysis.histogram import Histogram, bucket_of
 from bench.analysis.verdict import _judge_faults, judge
 from bench.errors import InputError, MeasurementError
-from bench.experiment.faults.diagnosis import Cause, Finding
+from bench.experiment.faults.diagnosis import Cause, Finding, ShownCase
 from bench.experiment.faults.field import find_aims
 from bench.experiment.faults.lateness import generator_limit
 from bench.experiment.faults.load import Observed, Proving, _Watch, every_fault
 from bench.experiment.faults.run import _add_clean, _judge, _try, choose
 from bench.load import Progress
 from bench.measure.topology import topology_of
+from bench.message import say
 from bench.preparation import prepare
 from bench.report.build import write_report
-from bench.result import FaultResult, FaultsResult, read_result
+from bench.result import FaultResult, FaultsResult, Reason, ReasonCode, read_result
 from bench.scenario.load import load_scenario
 from tests.report.synthetic import make_run
 from tests.support.command import run_command
@@ -63,7 +64,7 @@ def test_a_clean_load_raises_no_alarm(ground, tmp_path):
 @pytest.mark.slow
 @pytest.mark.envoy
 @pytest.mark.nginx
-def test_the_command_tells_its_table_as_json_and_in_the_report(tmp_path):
+def test_the_command_reports_its_table_as_json_and_in_the_report(tmp_path):
     done = run_command("faults", "--clean", 0, "--only", "node-500", "--json", "--out", tmp_path)
 
     assert done.returncode in {0, 3}, done.stderr
@@ -144,7 +145,7 @@ ONE_IS_ENOUGH = {
 
 
 def test_with_one_subset_all_faults_are_made_that_need_no_second_one():
-    """The others say why not; a whole run with one of them is no failure."""
+    """The others say why not; a whole run with one of them is not a failure."""
     loaded = load_scenario(Path("scenarios/egress-mtls"))
     subsets = loaded.scenario.traffic.requests
     traffic = loaded.scenario.traffic.model_copy(update={"requests": {"v1": subsets["v1"]}})
@@ -170,11 +171,16 @@ def test_an_unknown_fault_is_refused_with_the_known_ones():
         choose(["node-kiled"])
 
 
-# --- what a busy machine does, and what healing does, is no fault's sign
+# --- what a busy machine does, and what healing does, is not a fault's sign
 
 
 LATE = "the generator was late: p99 of its lag 80 ms, limit 5 ms"
-ALARM = Finding(Cause.WRONG_ANSWERS, "client", "v1: status 503", 3)
+ALARM = Finding(
+    Cause.WRONG_ANSWERS,
+    "client",
+    say(ShownCase.WRONG_ANSWERS, subset="v1", reason=Reason(ReasonCode.STATUS, "503")),
+    3,
+)
 
 
 def observed(*findings, limited=None):
@@ -194,7 +200,7 @@ class FakeProving:
 
 
 class Notes:
-    """An observer that keeps what it is told."""
+    """An observer that keeps what it is given."""
 
     def __init__(self):
         self.notes = []
@@ -203,7 +209,7 @@ class Notes:
         self.notes.append(text)
 
 
-def test_a_load_with_a_late_generator_that_looks_wrong_is_tried_again_and_told():
+def test_a_load_with_a_late_generator_that_looks_wrong_is_tried_again_and_reported():
     proving, notes = FakeProving(observed(ALARM, limited=LATE), observed()), Notes()
 
     seen = _try(proving, "r.c1", None, notes)
@@ -267,7 +273,7 @@ def test_lateness_is_the_generators_lag_in_the_measured_stage(lag_us, is_late):
 
     outcome = SimpleNamespace(stages=(stage("warm_up", 900_000), stage("measure", lag_us)))
 
-    told = generator_limit(outcome)
+    reported = generator_limit(outcome)
 
-    assert (told is not None) is is_late
-    assert told is None or "p99 of its own lag 80" in told
+    assert (reported is not None) is is_late
+    assert reported is None or "p99 of its own lag 80" in reported

@@ -7,9 +7,10 @@ import json
 
 import pytest
 
-from bench.check.finding import Finding, Level
+from bench.check import Finding, Level, RuleCase
 from bench.console import Console
 from bench.errors import Position
+from bench.message import say
 from bench.report.findings import finding_paragraph
 
 FOUND = Finding(
@@ -17,9 +18,12 @@ FOUND = Finding(
     "EB0101",
     Position("shop/istio/virtual-service.yaml", 11),
     "VirtualService default/shop",
-    "at egress, requests to shop.partners.svc.cluster.local:80 with want = v1 are sent to the cluster "
-    "outbound|443|v1|shop.partners.svc.cluster.local, which does not exist: 503 NC.",
-    "Give the ServiceEntry a host of its own.",
+    say(
+        RuleCase.INPUT,
+        what="at egress, requests to shop.partners.svc.cluster.local:80 with want = v1 are sent to the "
+        "cluster outbound|443|v1|shop.partners.svc.cluster.local, which does not exist: 503 NC.",
+        remedy="Give the ServiceEntry a host of its own.",
+    ),
 )
 
 

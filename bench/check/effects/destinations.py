@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from bench.check.effects.survey import Survey, joined
+from bench.check.effects.survey import Survey
 from bench.check.effects.uses import Use
 from bench.check.finding import Finding, Level
+from bench.check.messages import EffectCase
 from bench.errors import Position
 from bench.explain import destination_of, why_missing
 from bench.istio.cluster_names import parse_cluster_name
 from bench.istio.registry import Origin
+from bench.message import Message, say
 
 _MOST_KINDS = 2
 """Kinds of requests that are written out."""
@@ -38,16 +40,16 @@ def check_destinations(found: Survey) -> Iterator[Finding]:
         yield _empty(found, where, name, uses)
 
 
-def _effect(uses: list[Use], flags: str) -> str:
+def _effect(uses: list[Use], flags: str) -> Message:
     first = uses[0]
-    kinds = list(dict.fromkeys(use.who for use in uses))
-    who = joined(kinds if len(kinds) <= _MOST_KINDS else [kinds[0], f"{len(kinds) - 1} other kinds"])
-    proxies = joined([use.here.name for use in uses])
+    who = tuple(dict.fromkeys(use.who for use in uses))
+    if len(who) > _MOST_KINDS:
+        who = (who[0], say(EffectCase.OTHER_KINDS, count=len(who) - 1))
+    proxies = tuple(dict.fromkeys(use.here.name for use in uses))
     if first.is_mirror:
-        return f"{who} are lost at {proxies}"
-    if first.is_http:
-        return f"{who} get 503 {flags} at {proxies}"
-    return f"{who} are closed at {proxies} ({flags})"
+        return say(EffectCase.ARE_LOST, who=who, proxies=proxies)
+    case = EffectCase.GET_503 if first.is_http else EffectCase.ARE_CLOSED
+    return say(case, who=who, flags=flags, proxies=proxies)
 
 
 def _missing(found: Survey, where: Position, name: str, uses: list[Use]) -> Finding:
@@ -56,8 +58,7 @@ def _missing(found: Survey, where: Position, name: str, uses: list[Use]) -> Find
         Level.WARNING if uses[0].is_mirror or not uses[0].has_rule else Level.ERROR,
         "EB0101",
         where,
-        reason=f"{_effect(uses, 'NC')}, because there is no cluster {name}: {cause.text}.",
-        remedy=cause.remedy,
+        say(EffectCase.NO_CLUSTER, effect=_effect(uses, "NC"), cluster=name, cause=cause),
     )
 
 
@@ -71,11 +72,13 @@ def _empty(found: Survey, where: Position, name: str, uses: list[Use]) -> Findin
     level = Level.WARNING if is_entry else Level.INFO
     if uses[0].has_rule and not uses[0].is_mirror:
         level = Level.ERROR
-    what = f"the subset {subset} of {host}" if subset else host
+    effect = _effect(uses, "UH")
+    message = say(EffectCase.NO_ENDPOINT, effect=effect, host=host, port=port)
+    if subset:
+        message = say(EffectCase.NO_ENDPOINT_OF_SUBSET, effect=effect, subset=subset, host=host, port=port)
     return found.finding(
         level,
         "EB0102",
         where,
-        reason=f"{_effect(uses, 'UH')}, because {what} has no endpoint on port {port}.",
-        remedy="Label the endpoints as the subset asks." if subset else "Name endpoints of the service.",
+        message,
     )

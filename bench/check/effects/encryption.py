@@ -9,6 +9,7 @@ from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 from bench.check.effects.survey import Survey
 from bench.check.effects.uses import Use
 from bench.check.finding import Finding, Level
+from bench.check.messages import EffectCase
 from bench.errors import Position
 from bench.explain import STAND_INS, FateCode, UpstreamTls, fate_of, rules_for, wrong_name
 from bench.istio.cluster_names import parse_cluster_name
@@ -17,6 +18,7 @@ from bench.istio.models import DestinationRule, TrafficPolicy
 from bench.istio.problem import Path
 from bench.istio.registry import ProxyView, Service
 from bench.istio.resource import Resource
+from bench.message import Message, say
 from bench.translate import Notice
 
 _ORIGINATING = ("SIMPLE", "MUTUAL", "ISTIO_MUTUAL")
@@ -33,7 +35,7 @@ def check_lost_tls(found: Survey) -> Iterator[Finding]:
             if (here.name, dict(warning.data)["cluster"]) in used:
                 reported.add(warning.where)
                 yield found.finding(
-                    Level.WARNING, "EB0103", warning.where, reason=warning.what, remedy=warning.advice
+                    Level.WARNING, "EB0103", warning.where, say(EffectCase.TLS_DROPPED, warning=warning)
                 )
 
 
@@ -106,18 +108,14 @@ def _out_of_reach(
             level,
             "EB0106",
             rule.position(tls_path),
-            reason=f"{use.who} leave {use.here.name} in plain text although this rule for {service.host} "
-            f"starts TLS: {fate.text}.",
-            remedy=fate.remedy,
+            say(EffectCase.PLAIN_TEXT, who=use.who, proxy=use.here.name, host=service.host, fate=fate),
         )
     elif not use.here.is_sidecar and fate.code is FateCode.ELSEWHERE:
         yield found.finding(
             Level.WARNING,
             "EB0002",
             rule.position(("spec", "host")),
-            reason=f"the rule for {service.host} is out of reach of {use.here.name}, where {use.who} leave: "
-            f"{fate.text}.",
-            remedy=fate.remedy,
+            say(EffectCase.RULE_OUT_OF_REACH, host=service.host, proxy=use.here.name, who=use.who, fate=fate),
         )
 
 
@@ -172,9 +170,7 @@ def check_server_names(found: Survey) -> Iterator[Finding]:
                 Level.WARNING,
                 "EB0005",
                 where,
-                reason=f"{use.who} are sent on with TLS whose SNI follows the Host header, and {host} is "
-                "an IP address, which SNI cannot carry: the server gets none.",
-                remedy="Write sni, and the name to expect in subjectAltNames.",
+                say(EffectCase.SNI_IS_ADDRESS, who=use.who, host=host),
             )
         if is_unchecked and ("EB0006", where) not in reported and not _is_mesh_tls(found, tls):
             reported.add(("EB0006", where))
@@ -182,9 +178,12 @@ def check_server_names(found: Survey) -> Iterator[Finding]:
                 Level.INFO,
                 "EB0006",
                 where,
-                reason=f"because sni is written and subjectAltNames is not, {use.here.name} accepts any "
-                f"certificate of {tls.ca}, whatever name it is for.",
-                remedy=_name_to_demand(use, cluster, tls),
+                say(
+                    EffectCase.NAME_UNCHECKED,
+                    proxy=use.here.name,
+                    ca=tls.ca,
+                    advice=_name_to_demand(use, cluster, tls),
+                ),
             )
 
 
@@ -196,19 +195,17 @@ def check_certificate_names(found: Survey) -> Iterator[Finding]:
         if cluster is None or use.here.clusters.tls(cluster) is None:
             continue
         addresses = [each.address for each in use.here.clusters.endpoints(cluster)]
-        reason = wrong_name(use.here, cluster, use.sent_host if use.is_http else None, addresses)
-        where = use.setting(cluster, "tls") if reason is not None else None
-        if reason is None or where is None or (use.here.name, where) in reported:
+        cause = wrong_name(use.here, cluster, use.sent_host if use.is_http else None, addresses)
+        where = use.setting(cluster, "tls") if cause is not None else None
+        if cause is None or where is None or (use.here.name, where) in reported:
             continue
         reported.add((use.here.name, where))
-        effect = f"get 503 UF at {use.here.name}" if use.is_http else f"are closed at {use.here.name}"
+        case = EffectCase.FAIL_UPSTREAM if use.is_http else EffectCase.END_AT
         yield found.finding(
             Level.ERROR if use.has_rule or not use.here.is_sidecar else Level.WARNING,
             "EB0118",
             where,
-            reason=f"{use.who} {effect}, because {reason}.",
-            remedy="Demand a name that the certificate bears in subjectAltNames (or sni), or add the name "
-            "to the certificates: tls.server_names of the scenario.",
+            say(EffectCase.WRONG_NAME, effect=say(case, who=use.who, proxy=use.here.name), cause=cause),
         )
 
 
@@ -218,16 +215,16 @@ def _is_mesh_tls(found: Survey, tls: UpstreamTls) -> bool:
     return tls.ca in {STAND_INS.workload_ca, workload.ca if workload is not None else None}
 
 
-def _name_to_demand(use: Use, cluster: Cluster, tls: UpstreamTls) -> str:
+def _name_to_demand(use: Use, cluster: Cluster, tls: UpstreamTls) -> Message:
     """Say what to write in subjectAltNames: a name that the certificates bear, where they are known."""
     known = [
         certificate
         for endpoint in use.here.clusters.endpoints(cluster)
         if (certificate := use.here.certificate_names(endpoint.address)) is not None
     ]
-    if all(certificate.bears(tls.sni) for certificate in known):
-        return f"Write subjectAltNames: [{tls.sni}]."
-    shared = [name for name in known[0].names if all(each.bears(name) for each in known)]
+    if all(certificate.has_name(tls.sni) for certificate in known):
+        return say(EffectCase.WRITE_NAME, name=tls.sni)
+    shared = [name for name in known[0].names if all(each.has_name(name) for each in known)]
     if not shared:
-        return "The certificates of its servers have no name in common, so none can be demanded as it is."
-    return f"Write subjectAltNames: [{shared[0]}]; the servers' certificates do not bear {tls.sni}."
+        return say(EffectCase.NO_COMMON_NAME)
+    return say(EffectCase.WRITE_CERTIFICATE_NAME, name=shared[0], sni=tls.sni)

@@ -13,6 +13,7 @@ from bench.check.effects.handover import is_own_service, place
 from bench.check.effects.survey import Survey
 from bench.check.effects.uses import Use
 from bench.check.finding import Finding, Level
+from bench.check.messages import EffectCase
 from bench.explain import (
     BLACKHOLE,
     Behind,
@@ -25,6 +26,7 @@ from bench.explain import (
 )
 from bench.istio.hosts import covers, is_ip, is_wildcard, overlap
 from bench.istio.registry import Origin
+from bench.message import Message, say
 from bench.translate import unpack
 
 _MOST_HOSTS = 6
@@ -82,22 +84,37 @@ def _unknown_host(found: Survey, use: Use, gateway: TranslatedProxy, known: Know
             Level.WARNING,
             "EB0003",
             place(use),
-            reason=f"{use.here.name} sends all of {host} to {gateway.name}, which only knows "
-            f"{', '.join(partly)}: other hosts get 404 NR there.",
-            remedy="Bind a VirtualService with the same hosts to the Gateway, or narrow the host here.",
+            say(
+                EffectCase.HOSTS_PARTLY_KNOWN,
+                proxy=use.here.name,
+                host=host,
+                gateway=gateway.name,
+                known=tuple(partly),
+            ),
         )
         return
-    some = list(known.exact)[:_MOST_HOSTS]
-    listed = f"it knows {', '.join(some)}" if some else "no VirtualService is bound to that port"
-    more = f" and {len(known.exact) - len(some)} more" if len(known.exact) > len(some) else ""
     yield found.finding(
         Level.ERROR if use.has_rule else Level.WARNING,
         "EB0105",
         place(use),
-        reason=f"{use.who} get 404 NR at {gateway.name}, because {use.here.name} sends {host} there and no "
-        f"virtual host of {gateway.name} has it: {listed}{more}.",
-        remedy=f"Bind a VirtualService with the host {host} to a Gateway whose servers take it.",
+        say(
+            EffectCase.HOST_UNKNOWN,
+            who=use.who,
+            gateway=gateway.name,
+            proxy=use.here.name,
+            host=host,
+            knowledge=_knowledge(known),
+        ),
     )
+
+
+def _knowledge(known: KnownHosts) -> Message:
+    some = tuple(known.exact)[:_MOST_HOSTS]
+    if not some:
+        return say(EffectCase.KNOWS_NOTHING)
+    if len(known.exact) == len(some):
+        return say(EffectCase.KNOWS, hosts=some)
+    return say(EffectCase.KNOWS_MORE, hosts=some, more=len(known.exact) - len(some))
 
 
 def _unknown_address(
@@ -122,11 +139,13 @@ def _unknown_address(
         Level.WARNING,
         "EB0003",
         place(use),
-        reason=f"who calls {use.sent_host} by its address {', '.join(addresses)} gets 404 NR at "
-        f"{gateway.name}: {use.here.name} takes the address and sends it on as Host, and the gateway only "
-        "knows the name.",
-        remedy=f"Write rewrite.authority: {use.sent_host} in this rule, or add the address to the hosts at "
-        "the gateway.",
+        say(
+            EffectCase.ADDRESS_UNKNOWN,
+            host=use.sent_host,
+            addresses=tuple(addresses),
+            gateway=gateway.name,
+            proxy=use.here.name,
+        ),
     )
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.check.effects.encryption import has_originating_rule
-from bench.check.effects.survey import Survey, joined
+from bench.check.effects.survey import Survey
 from bench.check.effects.uses import Use
 from bench.check.finding import Finding, Level
+from bench.check.messages import EffectCase
 from bench.errors import Position
 from bench.explain import (
     Behind,
@@ -27,7 +28,8 @@ from bench.explain import (
 )
 from bench.istio.cluster_names import parse_cluster_name
 from bench.istio.registry import Origin
-from bench.translate import Notice
+from bench.message import Message, say
+from bench.translate import Notice, TranslationWarning
 
 _CLOSED = frozenset(
     {
@@ -121,51 +123,57 @@ def _closings(hop: Hop) -> Iterator[Outcome]:
 
 
 def _closed(found: Survey, use: Use, behind: Behind, outcome: Outcome) -> Finding:
-    port = behind.address.rpartition(":")[2]
-    effect = f"get 503 at {use.here.name}" if use.is_http else f"are closed by {outcome.proxy}"
-    cause, remedy = outcome.reason, _REMEDIES[outcome.cause]
+    if use.is_http:
+        effect = say(EffectCase.FAIL_AT, who=use.who, proxy=use.here.name)
+    else:
+        effect = say(EffectCase.CLOSED_BY, who=use.who, proxy=outcome.proxy)
     if outcome.cause is Cause.NO_LISTENER:
-        idle = _idle_server(found, behind.proxy, int(port))
-        cause = f"{use.here.name} sends them to port {port} of {behind.proxy}, where no Gateway listens"
-        if idle is not None:
-            where, gateway, advice = idle
-            cause = (
-                f"{use.here.name} sends them to port {port} of {behind.proxy}, and {gateway} ({where}) has "
-                "no route for that port, so that nothing listens there"
-            )
-            remedy = advice
+        message = _not_listening(found, use, behind, effect)
+    else:
+        message = say(_CASES[outcome.cause], effect=effect, outcome=outcome)
     return found.finding(
         Level.ERROR if use.has_rule else Level.WARNING,
         "EB0107",
         place(use),
-        reason=f"{use.who} {effect}, because {cause}.",
-        remedy=remedy,
+        message,
     )
 
 
-_REMEDIES = {
-    Cause.NO_LISTENER: "Add a server with this port to a Gateway that selects it, or send to a port that has "
-    "one.",
-    Cause.NO_FILTER_CHAIN: "Let the hosts of the server, and the SNI that is sent, agree.",
-    Cause.EXPECTS_TLS: "Let protocol and tls of the server agree with the DestinationRule for the gateway's "
-    "Service.",
-    Cause.EXPECTS_HTTP: "Use a server of protocol TLS with tcp routes for what is not HTTP inside, or let "
-    "clients speak plain HTTP.",
-    Cause.EXPECTS_CERTIFICATE: "Write mode ISTIO_MUTUAL, or MUTUAL with a certificate, in the "
-    "DestinationRule for the gateway's Service.",
-    Cause.IDLE_CHAIN: "Bind a VirtualService to the server.",
-    Cause.LOOP: "Send to the external host, not to the gateway again.",
+_CASES = {
+    Cause.NO_FILTER_CHAIN: EffectCase.NO_FILTER_CHAIN,
+    Cause.EXPECTS_TLS: EffectCase.EXPECTS_TLS,
+    Cause.EXPECTS_HTTP: EffectCase.EXPECTS_HTTP,
+    Cause.EXPECTS_CERTIFICATE: EffectCase.EXPECTS_CERTIFICATE,
+    Cause.IDLE_CHAIN: EffectCase.IDLE_CHAIN,
+    Cause.LOOP: EffectCase.LOOP,
 }
 
 
-def _idle_server(found: Survey, proxy: str, port: int) -> tuple[Position, str, str] | None:
+def _not_listening(found: Survey, use: Use, behind: Behind, effect: Message) -> Message:
+    proxy, gateway, port = use.here.name, behind.proxy, int(behind.address.rpartition(":")[2])
+    warning = _idle_server(found, gateway, port)
+    if warning is None:
+        return say(EffectCase.NO_LISTENER, effect=effect, proxy=proxy, port=port, gateway=gateway)
+    return say(
+        EffectCase.IDLE_SERVER,
+        effect=effect,
+        proxy=proxy,
+        port=port,
+        gateway=gateway,
+        server=found.sources.title(warning.where),
+        place=warning.where,
+        warning=warning,
+    )
+
+
+def _idle_server(found: Survey, proxy: str, port: int) -> TranslationWarning | None:
     """Find a server on *port* of *proxy* that has no route and therefore no listener."""
     for here in found.translated:
         if here.name != proxy:
             continue
         for warning in here.config.warnings:
             if warning.code == Notice.NO_LISTENER and dict(warning.data)["port"] == port:
-                return warning.where, found.sources.title(warning.where), warning.advice
+                return warning
     return None
 
 
@@ -202,10 +210,7 @@ def check_double_tls(found: Survey) -> Iterator[Finding]:
             Level.WARNING if is_certain or (is_near and not is_needed) else Level.INFO,
             "EB0110",
             where,
-            reason=f"{joined([use.who for use in uses])} leave {proxy} as TLS within TLS: this rule adds "
-            "TLS to what is TLS already, and the server cannot read what is inside.",
-            remedy="Start TLS only where plain HTTP comes: restrict the rule by exportTo or "
-            "workloadSelector to the proxy that originates TLS, or let clients call the HTTP port.",
+            say(EffectCase.TLS_WITHIN_TLS, who=tuple(use.who for use in uses), proxy=proxy),
         )
 
 
@@ -241,8 +246,5 @@ def check_plain_to_tls(found: Survey) -> Iterator[Finding]:
             Level.WARNING,
             "EB0111",
             place(use),
-            reason=f"{use.who} leave {use.here.name} in plain text for {', '.join(addresses)}, where TLS is "
-            "expected: servers mostly answer 400.",
-            remedy="Start TLS there with a DestinationRule (tls mode SIMPLE or MUTUAL), or name a port for "
-            "plain HTTP.",
+            say(EffectCase.PLAIN_TO_TLS, who=use.who, proxy=use.here.name, addresses=tuple(addresses)),
         )

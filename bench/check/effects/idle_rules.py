@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from bench.check.effects.survey import Survey, joined
+from bench.check.effects.survey import Survey
 from bench.check.finding import Finding, Level, finding
+from bench.check.messages import EffectCase
 from bench.errors import Position
 from bench.explain import TranslatedProxy
 from bench.istio.hosts import MESH, expand_gateway, expand_host, overlap
 from bench.istio.models import HTTPRoute, TCPRoute, TLSRoute, VirtualService
 from bench.istio.registry import Protocol, Service, is_exported
 from bench.istio.resource import Resource
+from bench.message import Message, say
 
 _Rule = HTTPRoute | TLSRoute | TCPRoute
 
@@ -52,9 +53,12 @@ def check_idle_rules(found: Survey) -> Iterator[Finding]:
                         "EB0112",
                         resource,
                         ("spec", kind, index),
-                        reason=f"no listener of {joined([each.name for each in asking])} ever asks this "
-                        f"{kind} rule: {cause.text}.",
-                        remedy=cause.remedy,
+                        say(
+                            EffectCase.RULE_IDLE,
+                            proxies=tuple(each.name for each in asking),
+                            kind=kind,
+                            cause=cause,
+                        ),
                     )
 
 
@@ -117,19 +121,13 @@ def _askers(found: Survey, resource: Resource[VirtualService], rule: _Rule) -> l
     return asking
 
 
-@dataclass(frozen=True, slots=True)
-class _Cause:
-    text: str
-    remedy: str
-
-
 def _cause(
     found: Survey,
     resource: Resource[VirtualService],
     kind: str,
     rule: _Rule,
     asking: Sequence[TranslatedProxy],
-) -> _Cause | None:
+) -> Message | None:
     """Say why no listener asks the rule; None where there is nobody who could."""
     if not asking:
         return None
@@ -149,7 +147,7 @@ def _cause(
 
 def _at_gateways(
     found: Survey, names: Sequence[str], kind: str, asking: Sequence[TranslatedProxy]
-) -> _Cause | None:
+) -> Message | None:
     if any(here.is_sidecar for here in asking):
         return None
     kinds: set[str] = set()
@@ -165,46 +163,37 @@ def _at_gateways(
                 kinds.add("tls" if mode in {"PASSTHROUGH", "AUTO_PASSTHROUGH"} else "tcp")
     if not kinds or kind in kinds:
         return None
-    listed = " and ".join(sorted(kinds))
-    return _Cause(
-        f"the servers of {joined(names)} ask {listed} rules only", f"Write it as a {min(kinds)} rule."
+    return say(
+        EffectCase.SERVERS_ASK_OTHERS, gateways=tuple(names), kinds=tuple(sorted(kinds)), kind=min(kinds)
     )
 
 
 def _at_sidecars(
     kind: str, hosts: Sequence[str], services: Sequence[Service], wanted: Sequence[int]
-) -> _Cause | None:
-    listed = joined(list(hosts))
+) -> Message | None:
+    names = tuple(hosts)
     if not services:
-        if kind == "http" and not wanted:
-            return _Cause(
-                f"no Service and no ServiceEntry that they see has the host {listed}, and without one only "
-                "port 80 knows it, where nothing listens",
-                f"Declare {listed} in a ServiceEntry with the port that clients call.",
-            )
-        where = f" and port {', '.join(map(str, wanted))}" if wanted else ""
-        return _Cause(
-            f"no Service and no ServiceEntry that they see has the host {listed}{where}",
-            "Declare the host and the port in a ServiceEntry.",
+        if wanted:
+            return say(EffectCase.HOST_AND_PORT_UNDECLARED, hosts=names, ports=tuple(wanted))
+        return say(
+            EffectCase.HOST_UNDECLARED_PORT_80 if kind == "http" else EffectCase.HOST_UNDECLARED, hosts=names
         )
     ports = [(service, port) for service in services for port in service.ports]
     if not ports:
-        return _Cause(f"{listed} has no port at all", "Give the ServiceEntry the port that clients call.")
+        return say(EffectCase.HOST_WITHOUT_PORTS, hosts=names)
     meant = [(service, port) for service, port in ports if not wanted or port.number in wanted]
     if not meant:
-        having = sorted({port.number for _, port in ports})
-        return _Cause(
-            f"{listed} has no port {' or '.join(map(str, wanted))}, only {', '.join(map(str, having))}",
-            f"Add port {wanted[0]} to the ServiceEntry, or match a port that it has.",
+        having = tuple(sorted({port.number for _, port in ports}))
+        return say(
+            EffectCase.HOST_WITHOUT_PORT, hosts=names, wanted=tuple(wanted), ports=having, first=wanted[0]
         )
     if any(port.protocol is Protocol.UNKNOWN or _kind_of(port.protocol) == kind for _, port in meant):
         return None
-    written = ", ".join(f"{port.number} {port.protocol.value}" for _, port in meant)
-    asked = sorted({_kind_of(port.protocol) for _, port in meant})
-    return _Cause(
-        f"the ports of {listed} ({written}) ask {' and '.join(asked)} rules only",
-        f"Write it as a {asked[0]} rule, or declare the port with the protocol that clients speak.",
+    written = tuple(
+        say(EffectCase.PORT_AND_PROTOCOL, port=port.number, protocol=port.protocol.value) for _, port in meant
     )
+    asked = tuple(sorted({_kind_of(port.protocol) for _, port in meant}))
+    return say(EffectCase.PORTS_ASK_OTHERS, hosts=names, ports=written, kinds=asked, kind=asked[0])
 
 
 def _kind_of(protocol: Protocol) -> str:

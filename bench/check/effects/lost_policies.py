@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from bench.check.effects.survey import Survey
 from bench.check.finding import Finding, Level, finding
+from bench.check.messages import EffectCase
 from bench.explain import FateCode, TranslatedProxy, fate_of, rules_for
 from bench.istio.cluster_names import parse_cluster_name
 from bench.istio.models import TrafficPolicy
 from bench.istio.registry import MergedRule, Service
+from bench.message import say
 
 _LIMITS = (("connection_pool", "connectionPool"), ("outlier_detection", "outlierDetection"))
 """Settings that protect: losing one in silence hurts."""
@@ -53,9 +55,7 @@ def _lost_in_merge(merged: MergedRule) -> Iterator[Finding]:
             "EB0114",
             source,
             ("spec", "trafficPolicy"),
-            reason=f"this policy is lost: of several rules for {source.spec.host} the first policy holds "
-            f"alone, which is that of {kept.title} ({where}), and policies are not merged.",
-            remedy="Write both policies into one DestinationRule.",
+            say(EffectCase.POLICY_LOST, host=source.spec.host, kept=kept.title, place=where),
         )
 
 
@@ -68,17 +68,15 @@ def _behind_port_settings(merged: MergedRule, service: Service) -> Iterator[Find
         if service.port(number) is None:
             continue
         for level, fields in ((Level.WARNING, _LIMITS), (Level.INFO, _CHOICES)):
-            lost = [written for field, written in fields if _is_lost(policy, own, field)]
+            lost = tuple(written for field, written in fields if _is_lost(policy, own, field))
             if lost:
-                verb = "does" if len(lost) == 1 else "do"
+                case = EffectCase.SETTING_LOST if len(lost) == 1 else EffectCase.SETTINGS_LOST
                 yield finding(
                     level,
                     "EB0114",
                     merged.policy_source,
                     ("spec", "trafficPolicy", "portLevelSettings", index),
-                    reason=f"{' and '.join(lost)} of the rule {verb} not hold on port {number} of "
-                    f"{service.host}: settings of a port replace the whole policy there.",
-                    remedy=f"Repeat {' and '.join(lost)} in these settings.",
+                    say(case, settings=lost, port=number, host=service.host),
                 )
 
 
@@ -108,8 +106,10 @@ def check_swallowed_rules(found: Survey) -> Iterator[Finding]:
                     "EB0115",
                     rule,
                     ("spec", "host"),
-                    reason=f"{here.name} gets nothing of this rule: another rule for {service.host} has a "
-                    "workloadSelector and the same exportTo, and istiod merges this one into that, for the "
-                    "selected workloads alone.",
-                    remedy=f'Write exportTo: ["{rule.namespace}"] here: it keeps the two apart.',
+                    say(
+                        EffectCase.RULE_SWALLOWED,
+                        proxy=here.name,
+                        host=service.host,
+                        namespace=rule.namespace,
+                    ),
                 )

@@ -8,8 +8,10 @@ from envoy_data_plane.envoy.config.cluster.v3 import Cluster, OutlierDetection
 
 from bench.check.effects.survey import Survey
 from bench.check.finding import Finding, Level
+from bench.check.messages import EffectCase
 from bench.errors import Position
 from bench.explain import UNLIMITED
+from bench.message import Message, say
 
 _DEFAULT_SHARE = 10
 """Envoy's ``max_ejection_percent``, in per cent."""
@@ -32,22 +34,18 @@ def check_outlier_detection(found: Survey) -> Iterator[Finding]:
             Level.WARNING,
             "EB0007",
             where,
-            reason=f"outlier detection of {cluster.name} can never eject an endpoint: {cause[0]}.",
-            remedy=cause[1],
+            say(EffectCase.NEVER_EJECTS, cluster=cluster.name, cause=cause),
         )
 
 
-def _why_never(outlier: OutlierDetection, count: int) -> tuple[str, str] | None:
+def _why_never(outlier: OutlierDetection, count: int) -> Message | None:
     kinds = (outlier.enforcing_consecutive_5xx, outlier.enforcing_consecutive_gateway_failure)
     # Envoy enforces gateway failures only when told to, 5xx unless told not to.
     if kinds[0] == 0 and not kinds[1] and not outlier.split_external_local_origin_errors:
-        return "every kind of error is switched off", "Write consecutive5xxErrors above 0."
+        return say(EffectCase.ERRORS_SWITCHED_OFF)
     share = outlier.max_ejection_percent if outlier.max_ejection_percent is not None else _DEFAULT_SHARE
     if count and 100 / count > share:
-        return (
-            f"at most {share} % of {count} endpoint(s) may be out, which is less than one",
-            f"Write maxEjectionPercent: {-(-100 // count)} or more.",
-        )
+        return say(EffectCase.SHARE_BELOW_ONE, share=share, count=count, needed=-(-100 // count))
     return None
 
 
@@ -69,9 +67,13 @@ def check_circuit_breakers(found: Survey, connections: int | None) -> Iterator[F
                 Level.WARNING,
                 "EB0008",
                 where,
-                reason=f"{cluster.name} takes at most {limit} {field} at a time, and the planned load has "
-                f"{connections} connections: what is above it waits or gets 503 UO.",
-                remedy="Raise the limit, or lower the connections of the load.",
+                say(
+                    EffectCase.LIMIT_BELOW_LOAD,
+                    cluster=cluster.name,
+                    limit=limit,
+                    field=field,
+                    connections=connections,
+                ),
             )
 
 

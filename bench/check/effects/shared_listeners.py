@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from bench.check.effects.survey import Survey
 from bench.check.effects.uses import Use
 from bench.check.finding import Finding, Level
+from bench.check.messages import EffectCase
 from bench.errors import Position
 from bench.explain import ANY_ADDRESS, TranslatedProxy, socket_of
 from bench.istio.cluster_names import parse_cluster_name
 from bench.istio.hosts import covers, is_wildcard
 from bench.istio.registry import PUBLIC, Protocol, Resolution, Service, ServicePort
+from bench.message import say
 
 _SILENT = frozenset({Protocol.MONGO, Protocol.MYSQL, Protocol.REDIS})
 """Plain TCP by other names, of which istioctl (IST0134) says nothing."""
@@ -40,10 +42,12 @@ def check_shared_listeners(found: Survey) -> Iterator[Finding]:
                         Level.WARNING if service.export_to >= PUBLIC else Level.INFO,
                         "EB0113",
                         where,
-                        reason=f"the listener of port {port.number} at {here.name} takes every connection "
-                        f"to that port, whatever the host, since {service.host} has no address: all of "
-                        "them go there.",
-                        remedy="Write addresses.",
+                        say(
+                            EffectCase.LISTENER_TAKES_ALL,
+                            port=port.number,
+                            proxy=here.name,
+                            host=service.host,
+                        ),
                     )
                 if port.number in http_ports and taker == service.host:
                     reported.add(where)
@@ -51,10 +55,7 @@ def check_shared_listeners(found: Survey) -> Iterator[Finding]:
                         Level.WARNING,
                         "EB0113",
                         where,
-                        reason=f"port {port.number} is HTTP for other hosts at {here.name}: what is not "
-                        f"HTTP goes to {service.host}, and HTTP requests to {service.host} get 502, since "
-                        "it is not a host of HTTP.",
-                        remedy="Declare the port with the protocol that clients speak, or write addresses.",
+                        say(EffectCase.PORT_IS_HTTP, port=port.number, proxy=here.name, host=service.host),
                     )
                 continue
             reported.add(where)
@@ -62,10 +63,13 @@ def check_shared_listeners(found: Survey) -> Iterator[Finding]:
                 Level.WARNING,
                 "EB0113",
                 where,
-                reason=f"connections to {service.host}:{port.number} go to {taker} at {here.name}: neither "
-                f"has an address, so both share the listener of port {port.number}, and the first one has "
-                "it.",
-                remedy="Write addresses in both ServiceEntries, or export each to those who use it.",
+                say(
+                    EffectCase.LISTENER_TAKEN,
+                    host=service.host,
+                    port=port.number,
+                    taker=taker,
+                    proxy=here.name,
+                ),
             )
 
 
@@ -135,10 +139,13 @@ def check_replaced_chains(found: Survey) -> Iterator[Finding]:
                         Level.WARNING,
                         "EB0116",
                         where,
-                        reason=f"because of this rule for {' and '.join(below)}, {here.name} has no way to "
-                        f"other hosts of {service.host} on port {port.number}: istiod leaves out the "
-                        "service's own filter chain once a rule holds for any host below it.",
-                        remedy=f"Add a tls rule with sniHosts: ['{service.host}'] that sends the others on.",
+                        say(
+                            EffectCase.CHAIN_REPLACED,
+                            names=tuple(below),
+                            proxy=here.name,
+                            host=service.host,
+                            port=port.number,
+                        ),
                     )
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from bench.check.effects.uses import Use, uses_of
 from bench.check.finding import Finding, Level
+from bench.check.messages import EffectCase
 from bench.errors import BenchError, Position
 from bench.explain import STAND_INS, Behind, Proxies, ServerCertificate, Sources, TranslatedProxy
 from bench.istio.problem import Code
 from bench.istio.registry import Registry
 from bench.istio.resource import Resources
-from bench.translate import Notice
+from bench.message import Message, say
+from bench.translate import Notice, TranslationWarning
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,9 @@ class Survey:
             found += [(use, behind) for behind in gateways if behind is not None and behind.proxy in names]
         return tuple(found)
 
-    def finding(self, level: Level, code: str, where: Position, *, reason: str, remedy: str) -> Finding:
+    def finding(self, level: Level, code: str, where: Position, message: Message) -> Finding:
         """Make a finding about the resource that stands at *where*."""
-        return Finding(level, code, where, self.sources.title(where), reason, remedy)
+        return Finding(level, code, where, self.sources.title(where), message)
 
 
 def survey(
@@ -90,8 +92,7 @@ def check_translation(found: Survey) -> Iterator[Finding]:
             Level.ERROR,
             "EB0100",
             where,
-            reason=f"{name} cannot be configured from files: {error.what}",
-            remedy=error.remedy or "Leave it out.",
+            _not_from_files(name, error),
         )
 
 
@@ -113,18 +114,22 @@ def check_left_out(found: Survey) -> Iterator[Finding]:
     for here in found.translated:
         for warning in here.config.warnings:
             if warning.code not in _REPORTED_ELSEWHERE:
-                # What is about the resources alone is the same at every proxy, and said once.
-                place = "" if warning.code == Notice.INPUT else f"at {here.name}, "
                 yield found.finding(
                     Level.WARNING,
                     "EB0109",
                     warning.where,
-                    reason=f"{place}{warning.what}",
-                    remedy=warning.advice or "Leave it out.",
+                    _left_out(here.name, warning),
                 )
 
 
-def joined(names: Sequence[str]) -> str:
-    """Write ``a``, ``a and b``, ``a, b and c``."""
-    names = list(dict.fromkeys(names))
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def _not_from_files(proxy: str, error: BenchError) -> Message:
+    if error.remedy:
+        return say(EffectCase.NOT_FROM_FILES, proxy=proxy, what=error.what, remedy=error.remedy)
+    return say(EffectCase.NOT_FROM_FILES_AT_ALL, proxy=proxy, what=error.what)
+
+
+def _left_out(proxy: str, warning: TranslationWarning) -> Message:
+    # What is about the resources alone is the same at every proxy, and said once.
+    place = "" if warning.code == Notice.INPUT else say(EffectCase.AT_PROXY, proxy=proxy)
+    case = EffectCase.LEFT_OUT if warning.advice else EffectCase.LEFT_OUT_UNADVISED
+    return say(case, place=place, warning=warning)

@@ -8,8 +8,10 @@ from envoy_data_plane.envoy.config.route.v3 import HeaderMatcher, QueryParameter
 
 from bench.check.effects.survey import Survey
 from bench.check.finding import Finding, Level
+from bench.check.messages import EffectCase
 from bench.errors import Position
-from bench.explain import TranslatedProxy, describe_match
+from bench.explain import TranslatedProxy, conditions_of
+from bench.message import say
 
 _MOST_ROUTES = 400
 """Routes of a virtual host up to which each pair is compared."""
@@ -32,9 +34,14 @@ def check_hidden_routes(found: Survey) -> Iterator[Finding]:
                         Level.WARNING,
                         "EB0104",
                         hidden,
-                        reason=f"the route for {describe_match(match)} never gets a request of {host.name} "
-                        f"at {here.name}: {found.sources.title(taker)} ({taker}) takes all of them first.",
-                        remedy="Put both into one VirtualService, the narrower match first.",
+                        say(
+                            EffectCase.ROUTE_HIDDEN,
+                            conditions=conditions_of(match) or say(EffectCase.ANYTHING),
+                            host=host.name,
+                            proxy=here.name,
+                            other=found.sources.title(taker),
+                            place=taker,
+                        ),
                     )
 
 

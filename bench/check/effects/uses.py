@@ -13,9 +13,11 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
 )
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
 
+from bench.check.messages import EffectCase
 from bench.errors import Position
-from bench.explain import TlsLayer, TranslatedProxy, describe_match, host_of, socket_of
+from bench.explain import TlsLayer, TranslatedProxy, conditions_of, host_of, socket_of
 from bench.istio.cluster_names import BLACK_HOLE, PASSTHROUGH
+from bench.message import Message, say
 from bench.translate import unpack
 
 CATCH_ALL_HOSTS = ("block_all", "allow_any")
@@ -39,29 +41,28 @@ class Use:
     """Of a chain: the SNI that it takes; its clients speak TLS, which passes through."""
 
     @property
-    def who(self) -> str:
-        """Name the requests or connections: ``requests to a.test with want = v1``."""
+    def who(self) -> Message:
+        """The requests or connections: ``requests to a.test with want = v1``."""
         if self.host is not None and self.route is not None:
-            conditions = describe_match(self.route.match)
-            who = f"requests to {self.host.name}" + (
-                "" if conditions == "anything" else f" with {conditions}"
-            )
-            return f"copies of {who}" if self.is_mirror else who
+            who = say(EffectCase.REQUESTS, host=self.host.name)
+            if conditions := conditions_of(self.route.match):
+                who = say(EffectCase.REQUESTS_WITH, host=self.host.name, conditions=conditions)
+            return say(EffectCase.COPIES, requests=who) if self.is_mirror else who
         if self.server_names:
-            return f"TLS connections for {' or '.join(self.server_names)}"
-        return f"connections to {self._dialled()}"
+            return say(EffectCase.TLS_CONNECTIONS, names=self.server_names)
+        return say(EffectCase.CONNECTIONS, targets=self._dialled())
 
-    def _dialled(self) -> str:
+    def _dialled(self) -> tuple[str | Message, ...]:
         match = self.source.filter_chain_match if isinstance(self.source, FilterChain) else None
         blocks = [f"{each.address_prefix}" for each in match.prefix_ranges] if match is not None else []
         if blocks:
-            return " or ".join(f"{block}:{self.port}" for block in blocks)
+            return tuple(f"{block}:{self.port}" for block in blocks)
         place = self.here.config.origins.first(self.source, "service")
         for service in self.here.view.services if place is not None else ():
             port = service.port(self.port)
             if port is not None and service.locate_port(port)() == place:
-                return f"{service.host}:{self.port}"
-        return f"port {self.port}"
+                return (f"{service.host}:{self.port}",)
+        return (say(EffectCase.PORT_OF_LISTENER, port=self.port),)
 
     @property
     def layers(self) -> tuple[TlsLayer, ...]:

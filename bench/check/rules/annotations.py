@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from bench.check.finding import Finding, Level, finding
+from bench.check.messages import RuleCase
 from bench.check.rules.surroundings import Surroundings
 from bench.istio.resource import Resource
+from bench.message import say
 
 _POD = """
 ambient.istio.io/bypass-inbound-capture ambient.istio.io/dns-capture ambient.istio.io/redirection
@@ -100,8 +102,7 @@ def _check_annotation(resource: Resource[Any], name: str) -> Iterator[Finding]:
             "IST0108",
             resource,
             path,
-            reason=f"Istio knows no annotation {name}.",
-            remedy="Correct its name, or remove it.",
+            say(RuleCase.UNKNOWN_ANNOTATION, name=name),
         )
         return
     if name in DEPRECATED and not (name == _INJECT and _INJECT in resource.labels):
@@ -110,8 +111,7 @@ def _check_annotation(resource: Resource[Any], name: str) -> Iterator[Finding]:
             "IST0135",
             resource,
             path,
-            reason=f"the annotation {name} is outdated and may stop working.",
-            remedy=f"Use the label {name} instead." if name == _INJECT else "Remove it.",
+            say(RuleCase.OUTDATED_INJECTION if name == _INJECT else RuleCase.OUTDATED_ANNOTATION, name=name),
         )
     if "Any" not in places and resource.kind not in places:
         yield finding(
@@ -119,7 +119,5 @@ def _check_annotation(resource: Resource[Any], name: str) -> Iterator[Finding]:
             "IST0107",
             resource,
             path,
-            reason=f"the annotation {name} has no effect on a {resource.kind}; it belongs to a "
-            f"{' or '.join(places)}.",
-            remedy="Move it.",
+            say(RuleCase.MISPLACED_ANNOTATION, name=name, kind=resource.kind, places=places),
         )

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.check.finding import Finding, Level, finding
+from bench.check.messages import RuleCase
 from bench.check.rules.surroundings import Surroundings, selects
 from bench.istio.hosts import MESH
 from bench.istio.models import VirtualService
 from bench.istio.problem import Path
+from bench.message import say
 
 _CLAIM = "@request.auth.claims"
 
@@ -39,9 +41,12 @@ def check_claims(surroundings: Surroundings) -> Iterator[Finding]:
                         "IST0149",
                         virtual_service,
                         path,
-                        reason=f"the route needs the claim {key}, but no RequestAuthentication checks "
-                        f"tokens at {workload.namespace}/{workload.name}, a pod of {gateway.title}.",
-                        remedy="Apply a RequestAuthentication to the gateway's pods.",
+                        say(
+                            RuleCase.UNCHECKED_CLAIM,
+                            claim=key,
+                            pod=f"{workload.namespace}/{workload.name}",
+                            gateway=gateway.title,
+                        ),
                     )
 
 

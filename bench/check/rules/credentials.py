@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from cryptography import x509
 
 from bench.check.finding import Finding, Level, finding
+from bench.check.messages import RuleCase
 from bench.check.rules.surroundings import Surroundings
 from bench.istio.models import Secret
+from bench.message import Message, say
 
 _CERTIFICATE_KEYS = (("tls.crt", "tls.key"), ("cert", "key"))
 """Pairs that istiod reads: of a TLS secret, else of a generic one."""
@@ -37,9 +39,7 @@ def check_credentials(surroundings: Surroundings) -> Iterator[Finding]:
                     "IST0101",
                     gateway,
                     path,
-                    reason=f'there is no Secret "{local}" in {namespace or workload.namespace}, where the '
-                    "gateway's pods are.",
-                    remedy="Put the Secret there, or name certificate files.",
+                    say(RuleCase.NO_SECRET, secret=local, namespace=namespace or workload.namespace),
                 )
             elif (fault := certificate_fault(secret.spec)) is not None:
                 yield finding(
@@ -47,24 +47,27 @@ def check_credentials(surroundings: Surroundings) -> Iterator[Finding]:
                     "IST0161",
                     gateway,
                     path,
-                    reason=f"the Secret {secret.namespace}/{secret.name} "
-                    f"({secret.position(('data',))}) has {fault}: the gateway cannot start this listener.",
-                    remedy="Put a PEM certificate chain and its key into tls.crt and tls.key.",
+                    say(
+                        RuleCase.BAD_SECRET,
+                        secret=f"{secret.namespace}/{secret.name}",
+                        place=secret.position(("data",)),
+                        fault=fault,
+                    ),
                 )
 
 
-def certificate_fault(secret: Secret) -> str | None:
+def certificate_fault(secret: Secret) -> Message | None:
     """Say what is wrong with the certificate of *secret*, ``None`` when it can be read."""
     for certificate, key in _CERTIFICATE_KEYS:
         if certificate not in secret.data and certificate not in secret.string_data:
             continue
         if key not in secret.data and key not in secret.string_data:
-            return f"{certificate} but no {key}"
+            return say(RuleCase.KEY_MISSING, certificate=certificate, key=key)
         text = secret.string_data.get(certificate)
         try:
             pem = text.encode() if text is not None else base64.b64decode(secret.data[certificate])
             x509.load_pem_x509_certificates(pem)
         except (ValueError, binascii.Error):
-            return f"no readable certificate in {certificate}"
+            return say(RuleCase.CERTIFICATE_UNREADABLE, certificate=certificate)
         return None
-    return "no certificate"
+    return say(RuleCase.CERTIFICATE_MISSING)

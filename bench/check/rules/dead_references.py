@@ -6,12 +6,14 @@ else; `run` refuses them by the same rules, since it would measure nothing but 4
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bench.check.finding import Finding, Level, finding
+from bench.check.messages import RuleCase
 from bench.check.rules.gateway_bindings import check_gateway_bindings, check_gateways_of_matches
 from bench.check.rules.subsets import check_subsets
 from bench.check.rules.surroundings import Surroundings
+from bench.message import Message, say
 
 _LEFT_OUT = "EB0015"
 
@@ -32,11 +34,14 @@ def check_delegates(surroundings: Surroundings) -> Iterator[Finding]:
                 _LEFT_OUT,
                 virtual_service,
                 ("spec", "http", index, "delegate"),
-                reason=f"there is no VirtualService {name}: the rule is left out.",
-                remedy=f"Write the namespace of {' or '.join(elsewhere)}."
-                if elsewhere
-                else "Define the delegate, or remove the rule.",
+                _no_delegate(name, elsewhere),
             )
+
+
+def _no_delegate(name: str, elsewhere: Sequence[str]) -> Message:
+    if elsewhere:
+        return say(RuleCase.DELEGATE_ELSEWHERE, name=name, elsewhere=tuple(elsewhere))
+    return say(RuleCase.NO_DELEGATE, name=name)
 
 
 def dead_references(surroundings: Surroundings) -> tuple[Finding, ...]:

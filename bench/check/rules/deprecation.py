@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.check.finding import Finding, Level, finding
+from bench.check.messages import RuleCase
 from bench.check.rules.surroundings import Surroundings
+from bench.message import say
 
 
 def check_deprecated_fields(surroundings: Surroundings) -> Iterator[Finding]:
@@ -19,6 +21,5 @@ def check_deprecated_fields(surroundings: Surroundings) -> Iterator[Finding]:
                     "IST0002",
                     virtual_service,
                     ("spec", "http", number, "fault", "delay", "percent"),
-                    reason="fault.delay.percent is deprecated.",
-                    remedy=f"Write percentage: {{value: {delay.percent}}}.",
+                    say(RuleCase.DEPRECATED_PERCENT, percent=delay.percent),
                 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from bench.check.finding import Finding, Level, finding
+from bench.check.messages import RuleCase
 from bench.check.rules.surroundings import (
     EVERYONE,
     KnownHost,
@@ -21,6 +22,7 @@ from bench.check.rules.surroundings import (
 from bench.istio.hosts import covers, is_wildcard
 from bench.istio.models import DestinationRule
 from bench.istio.resource import Resource
+from bench.message import say
 
 
 def check_destination_rules(surroundings: Surroundings) -> Iterator[Finding]:
@@ -74,36 +76,29 @@ def _unknown_host(surroundings: Surroundings, rule: Resource[DestinationRule]) -
     full = surroundings.full_name(host, rule.namespace)
     hidden = surroundings.hosts.get(full)
     if hidden:
-        scopes = ", ".join(sorted(hidden[-1].scopes))
-        reason = f'"{host}" is exported to {scopes} only, where this rule does not count.'
-        remedy = f"Put the rule into the namespace {hidden[-1].namespace}."
+        scopes = tuple(sorted(hidden[-1].scopes))
+        message = say(RuleCase.HIDDEN_SERVICE, host=host, scopes=scopes, namespace=hidden[-1].namespace)
     else:
-        named = "" if full == host.lower() else f" ({full})"
-        reason = f'no Service and no ServiceEntry has the host "{host}"{named}: the rule has no effect.'
-        remedy = "Correct the host, or declare it."
-    return finding(Level.WARNING, "IST0174", rule, ("spec", "host"), reason=reason, remedy=remedy)
+        message = say(RuleCase.UNDECLARED_HOST, host=host, full="" if full == host.lower() else full)
+    return finding(Level.WARNING, "IST0174", rule, ("spec", "host"), message)
 
 
 def _empty_subset(
     rule: Resource[DestinationRule], number: int, services: list[KnownHost], foreign: Workload | None
 ) -> Finding:
     subset = rule.spec.subsets[number]
-    wanted = ", ".join(f"{key}={value}" for key, value in subset.labels.items()) or "no labels"
-    owners = ", ".join(dict.fromkeys(service.resource.title for service in services))
-    aside = (
-        ""
-        if foreign is None
-        else f" ({foreign.namespace}/{foreign.name} has, but belongs to another service)"
-    )
-    return finding(
-        Level.WARNING,
-        "IST0173" if foreign is None else "EB0004",
-        rule,
-        ("spec", "subsets", number),
-        reason=f"no endpoint of {owners} has the labels of the subset {subset.name} ({wanted}){aside}: a "
-        "request that is routed to it gets 503 (UH, no healthy upstream).",
-        remedy="Correct the labels of the subset, or label the endpoints.",
-    )
+    labels = tuple(f"{key}={value}" for key, value in subset.labels.items()) or say(RuleCase.NO_LABELS)
+    owners = tuple(dict.fromkeys(service.resource.title for service in services))
+    if foreign is None:
+        code, message = (
+            "IST0173",
+            say(RuleCase.EMPTY_SUBSET, owners=owners, subset=subset.name, labels=labels),
+        )
+    else:
+        pod = f"{foreign.namespace}/{foreign.name}"
+        code = "EB0004"
+        message = say(RuleCase.FOREIGN_SUBSET, owners=owners, subset=subset.name, labels=labels, pod=pod)
+    return finding(Level.WARNING, code, rule, ("spec", "subsets", number), message)
 
 
 class _EndpointLabels:

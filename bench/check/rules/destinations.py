@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.check.finding import Finding, Level, finding
+from bench.check.messages import RuleCase
 from bench.check.rules.references import Reference, references
 from bench.check.rules.surroundings import KnownHost, Surroundings
 from bench.istio.models import VirtualService
 from bench.istio.resource import Resource
+from bench.message import Message, say
 
 
 def check_destinations(surroundings: Surroundings) -> Iterator[Finding]:
@@ -33,33 +35,24 @@ def _missing_host(
     host, namespace = reference.destination.host, virtual_service.namespace
     full = surroundings.full_name(host, namespace)
     hidden = surroundings.hosts.get(full)
-    what = "the mirror goes to" if reference.is_mirror else "the route goes to"
+    kind = "mirror" if reference.is_mirror else "route"
     if hidden:
         # Proxies in the namespaces that do see it get a working route, so this need not hurt anybody.
-        seen_by = ", ".join(sorted(hidden[-1].scopes))
-        return finding(
-            Level.WARNING,
-            "IST0101",
-            virtual_service,
-            reference.host_path,
-            reason=f'{what} "{host}", which namespace {namespace} does not see: '
-            f"{hidden[-1].resource.title} is exported to {seen_by} only.",
-            remedy=f"Export it to {namespace} too, or keep this VirtualService to {seen_by} with exportTo.",
+        message = say(
+            RuleCase.HIDDEN_HOST,
+            kind=kind,
+            host=host,
+            namespace=namespace,
+            owner=hidden[-1].resource.title,
+            seen_by=tuple(sorted(hidden[-1].scopes)),
         )
-    named = f'"{host}"' if full == host.lower() else f'"{host}" ({full})'
-    return finding(
-        Level.ERROR,
-        "IST0101",
-        virtual_service,
-        reference.host_path,
-        reason=f"{what} {named}, which no Service and no ServiceEntry declares.",
-        remedy="Declare it with a ServiceEntry"
-        + (
-            ", or write the full name of a Service (only a name without a dot is completed)."
-            if "." in host
-            else f", or write the full name of a Service outside of {namespace}."
-        ),
-    )
+        return finding(Level.WARNING, "IST0101", virtual_service, reference.host_path, message)
+    full = "" if full == host.lower() else full
+    if "." in host:
+        message = say(RuleCase.UNDECLARED_DESTINATION, kind=kind, host=host, full=full)
+    else:
+        message = say(RuleCase.UNDECLARED_SHORT_NAME, kind=kind, host=host, full=full, namespace=namespace)
+    return finding(Level.ERROR, "IST0101", virtual_service, reference.host_path, message)
 
 
 def _check_port(
@@ -71,15 +64,12 @@ def _check_port(
     destination = reference.destination
     if destination.port is None:
         if len(known.ports) > 1:
-            numbers = ", ".join(str(port) for port in known.ports)
             yield finding(
                 Level.WARNING,
                 "IST0112",
                 virtual_service,
                 reference.host_path,
-                reason=f'"{destination.host}" has the ports {numbers}, and the destination names none: '
-                "the port is then that of the listener the request came in by.",
-                remedy="Write port.number.",
+                say(RuleCase.PORT_LEFT_OPEN, host=destination.host, ports=tuple(known.ports)),
             )
         return
     ports = surroundings.ports_of(known)
@@ -90,26 +80,31 @@ def _check_port(
             "IST0101",
             virtual_service,
             (*reference.path, "port", "number"),
-            reason=f'"{destination.host}:{number}" is not there: {_declarations(surroundings, known)}.',
-            remedy=_port_remedy(surroundings, known, number),
+            _no_port(surroundings, known, destination.host, number),
         )
 
 
-def _declarations(surroundings: Surroundings, known: KnownHost) -> str:
-    own = ", ".join(str(port) for port in known.ports) or "no port"
-    text = f"{known.resource.title} ({known.resource.position(('metadata', 'name'))}) has {own}"
+def _no_port(surroundings: Surroundings, known: KnownHost, host: str, port: int) -> Message:
+    declaration, owner = _declaration(surroundings, known), known.resource.title
+    for each in surroundings.hosts[known.host]:
+        if port in each.ports:
+            other = each.resource.title
+            return say(
+                RuleCase.PORT_REPLACED,
+                host=host,
+                port=port,
+                declaration=declaration,
+                owner=owner,
+                other=other,
+            )
+    return say(RuleCase.PORT_MISSING, host=host, port=port, declaration=declaration, owner=owner)
+
+
+def _declaration(surroundings: Surroundings, known: KnownHost) -> Message:
+    ports = tuple(known.ports) or say(RuleCase.NO_PORT)
+    owner, place = known.resource.title, known.resource.position(("metadata", "name"))
     hidden = [each for each in surroundings.hosts[known.host] if each.resource is not known.resource]
     if known.resource.kind == "Service" and surroundings.semantics == "current" and hidden:
-        others = ", ".join(each.resource.title for each in hidden)
-        text += f", and as a Kubernetes Service it replaces {others} of the same host"
-    return text
-
-
-def _port_remedy(surroundings: Surroundings, known: KnownHost, number: int) -> str:
-    for each in surroundings.hosts[known.host]:
-        if number in each.ports:
-            return (
-                f"{each.resource.title} has the port: remove {known.resource.title}, or give one of the two "
-                "another host (istio-1.0 joins them, Istio 1.22 and later do not)."
-            )
-    return f"Use a port that it has, or add {number} to {known.resource.title}."
+        others = tuple(each.resource.title for each in hidden)
+        return say(RuleCase.REPLACING_DECLARATION, owner=owner, place=place, ports=ports, others=others)
+    return say(RuleCase.DECLARATION, owner=owner, place=place, ports=ports)

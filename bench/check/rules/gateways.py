@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.check.finding import Finding, Level, finding
+from bench.check.messages import RuleCase
 from bench.check.rules.surroundings import Surroundings, selector_text, selects
 from bench.istio.models import Gateway, Server, ServerTLSSettings
 from bench.istio.problem import Path
 from bench.istio.resource import Resource
+from bench.message import say
 
 
 def selector_path(gateway: Resource[Gateway]) -> Path:
@@ -33,9 +35,7 @@ def check_gateway_workloads(surroundings: Surroundings) -> Iterator[Finding]:
                 "IST0101",
                 gateway,
                 selector_path(gateway),
-                reason=f"no workload has the labels {selector_text(gateway.spec.selector)}: no proxy "
-                "serves this Gateway.",
-                remedy="Correct the selector, or add the proxy.",
+                say(RuleCase.NO_WORKLOAD, labels=selector_text(gateway.spec.selector)),
             )
             continue
         if not selected:
@@ -60,9 +60,7 @@ def _closed_port(gateway: Resource[Gateway], index: int, server: Server) -> Find
         "IST0162",
         gateway,
         ("spec", "servers", index, "port", "number"),
-        reason=f"no Service of the workloads with {selector_text(gateway.spec.selector)} has port "
-        f"{server.port.number}: the port is reached by a pod's address only.",
-        remedy=f"Add the port {server.port.number} to the Service of the gateway.",
+        say(RuleCase.CLOSED_PORT, labels=selector_text(gateway.spec.selector), port=server.port.number),
     )
 
 
@@ -115,9 +113,13 @@ def _conflict(gateway: Resource[Gateway], index: int, other: Resource[Gateway], 
         "IST0145",
         gateway,
         ("spec", "servers", index, "hosts"),
-        reason=f"{other.title} ({other.position(('spec', 'servers'))}) takes {', '.join(shared)} on the same "
-        f"port of the same workload; {first.title} is older and decides how the host is served.",
-        remedy="Serve each host in one Gateway only.",
+        say(
+            RuleCase.HOST_SERVED_TWICE,
+            other=other.title,
+            place=other.position(("spec", "servers")),
+            hosts=tuple(shared),
+            first=first.title,
+        ),
     )
 
 
@@ -138,9 +140,7 @@ def check_shared_certificates(surroundings: Surroundings) -> Iterator[Finding]:
                     "IST0138",
                     gateway,
                     ("spec", "servers"),
-                    reason=f"{other.title} presents the same certificate at the same workload: an HTTP/2 "
-                    "client uses its open connection for both, and gets 404 for the other's hosts.",
-                    remedy="Use one Gateway for all hosts of the certificate, or one certificate for each.",
+                    say(RuleCase.SHARED_CERTIFICATE, other=other.title),
                 )
 
 

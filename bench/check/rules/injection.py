@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.check.finding import Finding, Level, finding
+from bench.check.messages import RuleCase
 from bench.check.rules.services import SYSTEM_NAMESPACES
 from bench.check.rules.surroundings import Surroundings
 from bench.istio.models import Pod
 from bench.istio.resource import Resource
+from bench.message import say
 
 _LABEL, _REVISION = "istio-injection", "istio.io/rev"
 _POD = "sidecar.istio.io/inject"
@@ -35,8 +37,7 @@ def check_injection(surroundings: Surroundings) -> Iterator[Finding]:
                 "IST0102",
                 namespace,
                 ("metadata", "labels"),
-                reason="the namespace says nothing about sidecars, so its pods get none.",
-                remedy="Label it istio-injection=enabled, or =disabled to say that this is wanted.",
+                say(RuleCase.INJECTION_UNSAID),
             )
         elif label and revision is not None:
             yield finding(
@@ -44,8 +45,7 @@ def check_injection(surroundings: Surroundings) -> Iterator[Finding]:
                 "IST0123",
                 namespace,
                 ("metadata", "labels", _REVISION),
-                reason=f"the namespace has both {_LABEL} and {_REVISION}.",
-                remedy="Keep one of the two labels.",
+                say(RuleCase.INJECTION_TWICE, label=_LABEL, revision=_REVISION),
             )
         elif revision is not None or label == "enabled":
             injected.add(namespace.name)
@@ -56,8 +56,7 @@ def check_injection(surroundings: Surroundings) -> Iterator[Finding]:
                 "IST0103",
                 pod,
                 ("spec", "containers"),
-                reason="the pod has no container istio-proxy although its namespace injects one.",
-                remedy="Restart the pod.",
+                say(RuleCase.NO_SIDECAR),
             )
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.check.finding import Finding, Level, finding
+from bench.check.messages import RuleCase
 from bench.check.rules.surroundings import EVERYONE, Surroundings, scopes_of
 from bench.istio.hosts import MESH, is_wildcard, overlap
 from bench.istio.models import VirtualService
 from bench.istio.resource import Resource
+from bench.message import Message, say
 
 Claims = dict[tuple[str, str], list[Resource[VirtualService]]]
 """Who claims a host within a scope (a namespace, or ``*``)."""
@@ -87,21 +89,22 @@ def _conflict(
     one: Resource[VirtualService], others: list[Resource[VirtualService]], hosts: list[str]
 ) -> Finding:
     # The same VirtualService can name a host twice; then it is its own rival.
-    oldest = min([one, *others], key=lambda resource: resource.order)
-    names = ", ".join(f"{other.title} ({other.position(('metadata', 'name'))})" for other in others)
-    if oldest is one:
-        whom = "it, if it has a rule for them," if _is_for_some_only(one.spec) else "it"
-        fate = f"this one is the oldest: sidecars use {whom} and ignore the other"
-    elif any(_is_for_some_only(other.spec) for other in others if other.order < one.order):
-        fate = f"sidecars use the oldest with a rule for them, {oldest.title} first, and ignore the rest"
-    else:
-        fate = f"sidecars use the oldest, {oldest.title}, and ignore this one"
-    return finding(
-        Level.WARNING,
-        "IST0109",
-        one,
-        ("spec", "hosts"),
-        reason=f"the host {', '.join(hosts)} of the mesh is claimed by {names or 'this resource twice'} as "
-        f"well; {fate}.",
-        remedy="Merge the rules into one VirtualService.",
+    rivals = tuple(
+        say(RuleCase.RIVAL, title=other.title, place=other.position(("metadata", "name"))) for other in others
     )
+    message = say(
+        RuleCase.HOST_CLAIMED,
+        hosts=tuple(hosts),
+        rivals=rivals or say(RuleCase.RIVAL_OF_ITSELF),
+        fate=_fate(one, others),
+    )
+    return finding(Level.WARNING, "IST0109", one, ("spec", "hosts"), message)
+
+
+def _fate(one: Resource[VirtualService], others: list[Resource[VirtualService]]) -> Message:
+    oldest = min([one, *others], key=lambda resource: resource.order)
+    if oldest is one:
+        return say(RuleCase.IS_OLDEST_FOR_SOME if _is_for_some_only(one.spec) else RuleCase.IS_OLDEST)
+    if any(_is_for_some_only(other.spec) for other in others if other.order < one.order):
+        return say(RuleCase.OLDEST_FOR_SOME, oldest=oldest.title)
+    return say(RuleCase.OLDER, oldest=oldest.title)

@@ -6,10 +6,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from bench.check.finding import Finding, Level, finding
+from bench.check.messages import RuleCase
 from bench.check.rules.surroundings import Surroundings
+from bench.errors import BenchError
 from bench.istio.models import VirtualService
 from bench.istio.problem import Code, Problem, path_text
 from bench.istio.validation import Findings, inspect, warn_about_unused_rules
+from bench.message import Message, say
+
+
+def as_read(problem: Problem | BenchError, otherwise: RuleCase) -> Message:
+    """Pass on the words of *problem*; *otherwise* has the remedy where it knows none."""
+    if problem.remedy:
+        return say(RuleCase.INPUT, what=problem.what, remedy=problem.remedy)
+    return say(otherwise, what=problem.what)
 
 
 def refusals(problems: Iterable[Problem]) -> Iterator[Finding]:
@@ -21,8 +31,7 @@ def refusals(problems: Iterable[Problem]) -> Iterator[Finding]:
                 "IST0106",
                 problem.where,
                 problem.resource,
-                problem.what,
-                problem.remedy or "A cluster refuses the resource as it is.",
+                as_read(problem, RuleCase.INPUT_REFUSED),
             )
 
 
@@ -42,8 +51,7 @@ def unreadable(problems: Iterable[Problem]) -> Iterator[Finding]:
             "EB0012",
             problem.where,
             problem.resource,
-            problem.what,
-            problem.remedy or "Correct it.",
+            as_read(problem, RuleCase.INPUT_UNREADABLE),
         )
 
 
@@ -52,8 +60,8 @@ def check_notices(surroundings: Surroundings) -> Iterator[Finding]:
     for problem in surroundings.resources.warnings:
         if problem.code in _NOTICES:
             level, code = _NOTICES[problem.code]
-            remedy = problem.remedy or "Leave it out, or put it elsewhere."
-            yield Finding(level, code, problem.where, problem.resource, problem.what, remedy)
+            message = as_read(problem, RuleCase.INPUT_NOT_READ)
+            yield Finding(level, code, problem.where, problem.resource, message)
 
 
 def check_schema_warnings(surroundings: Surroundings) -> Iterator[Finding]:
@@ -78,6 +86,5 @@ def check_schema_warnings(surroundings: Surroundings) -> Iterator[Finding]:
                 "EB0011" if is_lost else "IST0133",
                 resource,
                 warning.path,
-                reason=f"{path_text(warning.path)}: {warning.what}.",
-                remedy="A cluster accepts it; write what is meant.",
+                say(RuleCase.ADMITTED_WITH_WARNING, field=path_text(warning.path), what=warning.what),
             )

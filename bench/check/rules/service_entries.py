@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.check.finding import Finding, Level, finding
+from bench.check.messages import RuleCase
 from bench.check.rules.surroundings import EVERYONE, Surroundings, scopes_of
 from bench.istio.models import ServiceEntry
 from bench.istio.resource import Resource
+from bench.message import say
 
 _NEEDS_ADDRESS = ("", "TCP")
 
@@ -27,9 +29,7 @@ def check_addresses(surroundings: Surroundings) -> Iterator[Finding]:
                     "IST0134",
                     entry,
                     ("spec", "ports", index),
-                    reason=f"port {port.number} is plain TCP and the entry has no addresses: without DNS "
-                    f"capture its listener takes every connection to port {port.number}, whatever the host.",
-                    remedy="Write addresses, or the protocol that the port speaks (TLS, HTTP).",
+                    say(RuleCase.PORT_WITHOUT_ADDRESS, port=port.number),
                 )
 
 
@@ -56,8 +56,12 @@ def check_protocols(surroundings: Surroundings) -> Iterator[Finding]:
             if entry.title in reported:
                 continue
             reported.add(entry.title)
-            others = ", ".join(
-                f"{other.title} says {theirs or 'nothing'}"
+            others = tuple(
+                say(
+                    RuleCase.PROTOCOL_SAID,
+                    title=other.title,
+                    protocol=theirs or say(RuleCase.NO_PROTOCOL_SAID),
+                )
                 for theirs, other, _ in everyone
                 if theirs != protocol
             )
@@ -66,7 +70,11 @@ def check_protocols(surroundings: Surroundings) -> Iterator[Finding]:
                 "IST0177",
                 entry,
                 ("spec", "ports", index, "protocol"),
-                reason=f"{host}:{number} is {protocol or 'without protocol'} here, but {others}; the "
-                "oldest wins.",
-                remedy="Give the port one protocol everywhere.",
+                say(
+                    RuleCase.PROTOCOLS_DIFFER,
+                    host=host,
+                    port=number,
+                    protocol=protocol or say(RuleCase.NO_PROTOCOL),
+                    others=others,
+                ),
             )

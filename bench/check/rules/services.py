@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.check.finding import Finding, Level, finding
+from bench.check.messages import RuleCase
 from bench.check.rules.surroundings import Surroundings
 from bench.istio.models import Service, ServicePort
 from bench.istio.resource import Resource
+from bench.message import say
 
 SYSTEM_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})
 _PROTOCOLS = frozenset(
@@ -61,15 +63,16 @@ def says_protocol(port: ServicePort) -> bool:
 
 
 def _unnamed(service: Resource[Service], index: int, port: ServicePort) -> Finding:
-    name = f'"{port.name}"' if port.name else "no name"
+    if port.name:
+        message = say(RuleCase.PORT_NAME_SAYS_NOTHING, port=port.port, name=port.name)
+    else:
+        message = say(RuleCase.PORT_WITHOUT_NAME, port=port.port)
     return finding(
         Level.INFO,
         "IST0118",
         service,
         ("spec", "ports", index, "name"),
-        reason=f"port {port.port} has {name}, which says no protocol: Istio guesses it from the first "
-        "bytes of each connection.",
-        remedy="Name the port protocol or protocol-suffix, for example http-api, or write appProtocol.",
+        message,
     )
 
 
@@ -79,7 +82,5 @@ def _alias(service: Resource[Service], index: int) -> Finding:
         "IST0150",
         service,
         ("spec", "ports", index, "name"),
-        reason="an ExternalName Service has no address, so a TCP port of it takes every connection to "
-        "its number.",
-        remedy="Name the port after the protocol that it speaks, or use a ServiceEntry.",
+        say(RuleCase.ALIAS_PORT),
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bench.check.finding import Finding, Level, finding
+from bench.check.messages import RuleCase
 from bench.check.rules.surroundings import Surroundings
+from bench.message import Message, say
 
 
 def check_shared_hosts(surroundings: Surroundings) -> Iterator[Finding]:
@@ -22,20 +24,27 @@ def check_shared_hosts(surroundings: Surroundings) -> Iterator[Finding]:
         service = services[-1]
         for entry in entries:
             lost = sorted(set(entry.ports) - set(service.ports))
-            numbers = ", ".join(map(str, lost))
-            gone = f"port {numbers} does" if len(lost) == 1 else f"ports {numbers} do"
-            ports = f", so its {gone} not exist" if lost else ""
             where = service.resource.position(("metadata", "name"))
-            fate = (
-                f"Istio 1.22 and later ignore this ServiceEntry{ports}"
-                if is_current
-                else "Istio 1.0 joins the two, but Istio 1.22 and later ignore this ServiceEntry"
-            )
             yield finding(
                 Level.WARNING if is_current else Level.INFO,
                 "EB0001",
                 entry.resource,
                 ("spec", "hosts"),
-                reason=f"{service.resource.title} ({where}) has the host {host} as well: {fate}.",
-                remedy="Give the ServiceEntry a host of its own, or remove the Service.",
+                say(
+                    RuleCase.HOST_SHARED,
+                    service=service.resource.title,
+                    place=where,
+                    host=host,
+                    fate=_fate(lost, is_current=is_current),
+                ),
             )
+
+
+def _fate(lost: Sequence[int], *, is_current: bool) -> Message:
+    if not is_current:
+        return say(RuleCase.ENTRY_JOINED)
+    if not lost:
+        return say(RuleCase.ENTRY_IGNORED)
+    if len(lost) == 1:
+        return say(RuleCase.PORT_IGNORED, port=lost[0])
+    return say(RuleCase.PORTS_IGNORED, ports=tuple(lost))

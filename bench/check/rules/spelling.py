@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from bench.check.finding import Finding, Level, finding
+from bench.check.messages import RuleCase
 from bench.check.rules.surroundings import Surroundings
 from bench.istio.problem import Path
 from bench.istio.resource import Resource
+from bench.message import say
 
 
 def check_capitals(surroundings: Surroundings) -> Iterator[Finding]:
@@ -21,9 +23,7 @@ def check_capitals(surroundings: Surroundings) -> Iterator[Finding]:
                 "EB0117",
                 resource,
                 path,
-                reason="istiod compares hosts by case, and lowers those of VirtualServices only, so "
-                f"{name} is not the same host as {name.lower()}.",
-                remedy=f"Write {host.lower()}.",
+                say(RuleCase.CAPITALS, host=name, lowered=name.lower(), wanted=host.lower()),
             )
 
 
@@ -54,7 +54,5 @@ def check_redirect_hosts(surroundings: Surroundings) -> Iterator[Finding]:
                     "EB0117",
                     gateway,
                     ("spec", "servers", index, "hosts", place),
-                    reason=f"istiod redirects requests to the host {host} as it is written here, with its "
-                    f"namespace, and requests to {name} get 404 unless a VirtualService is bound to it.",
-                    remedy=f"Write the host without its namespace: {name}.",
+                    say(RuleCase.REDIRECT_BY_NAMESPACE, host=host, name=name),
                 )

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from bench.check.finding import Finding, Level, finding
+from bench.check.messages import RuleCase
 from bench.check.rules.surroundings import Surroundings
 from bench.istio.resource import Resource
+from bench.message import Message, say
 
 _WAYPOINT = "istio.io/WaypointBound"
 """The condition that both kinds have in common and that istiod sets."""
@@ -25,10 +27,17 @@ def check_conditions(surroundings: Surroundings) -> Iterator[Finding]:
                     "IST0171",
                     resource,
                     ("status", "conditions", index),
-                    reason=f"{_WAYPOINT} is False ({condition.get('reason', 'no reason')}): "
-                    f"{condition.get('message', 'no message')}.",
-                    remedy="Correct the waypoint, or remove the label istio.io/use-waypoint.",
+                    say(
+                        RuleCase.CONDITION_FALSE,
+                        condition=_WAYPOINT,
+                        reason=_said(condition, "reason", RuleCase.NO_REASON),
+                        message=_said(condition, "message", RuleCase.NO_MESSAGE),
+                    ),
                 )
+
+
+def _said(condition: dict[str, Any], field: str, otherwise: RuleCase) -> str | Message:
+    return str(condition[field]) if field in condition else say(otherwise)
 
 
 def _conditions(resource: Resource[Any]) -> Iterator[dict[str, Any]]:

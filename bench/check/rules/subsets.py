@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.check.finding import Finding, Level, finding
+from bench.check.messages import RuleCase
 from bench.check.rules.references import Reference, references
 from bench.check.rules.surroundings import Surroundings
 from bench.istio.hosts import MESH, covers, is_wildcard
 from bench.istio.models import DestinationRule, VirtualService
 from bench.istio.resource import Resource
+from bench.message import say
 
 
 def check_subsets(surroundings: Surroundings) -> Iterator[Finding]:
@@ -65,24 +67,23 @@ def _undefined(
     rules: list[Resource[DestinationRule]],
     defining: list[Resource[DestinationRule]],
 ) -> Finding:
+    kind = "mirror" if reference.is_mirror else "route"
     host, subset = reference.destination.host, reference.destination.subset
-    others = sorted({each.name for rule in rules for each in rule.spec.subsets})
+    others = tuple(sorted({each.name for rule in rules for each in rule.spec.subsets}))
     if defining:
-        have = f"{defining[0].title} does, but a rule of that namespace does not count for these clients"
-        remedy = f"Move {defining[0].title} to the namespace {virtual_service.namespace}."
+        message = say(
+            RuleCase.SUBSET_ELSEWHERE,
+            kind=kind,
+            subset=subset,
+            host=host,
+            rule=defining[0].title,
+            namespace=virtual_service.namespace,
+        )
+    elif others:
+        message = say(RuleCase.SUBSET_UNKNOWN, kind=kind, subset=subset, host=host, others=others)
     else:
-        have = f"they define {', '.join(others)}" if others else "there is none with subsets"
-        remedy = f"Add the subset to a DestinationRule with host {host}, or leave it out here."
-    what = "mirror" if reference.is_mirror else "route"
-    return finding(
-        Level.ERROR,
-        "IST0101",
-        virtual_service,
-        (*reference.path, "subset"),
-        reason=f'the {what} goes to the subset "{subset}" of "{host}", which no DestinationRule defines: '
-        f"{have}.",
-        remedy=remedy,
-    )
+        message = say(RuleCase.SUBSET_UNDEFINED, kind=kind, subset=subset, host=host)
+    return finding(Level.ERROR, "IST0101", virtual_service, (*reference.path, "subset"), message)
 
 
 def check_subsets_at_gateways(surroundings: Surroundings) -> Iterator[Finding]:
@@ -113,7 +114,5 @@ def check_subsets_at_gateways(surroundings: Surroundings) -> Iterator[Finding]:
                         "IST0140",
                         virtual_service,
                         ("spec", "http", number, "route", index, "destination", "host"),
-                        reason=f"{other.title} picks subsets of {route.destination.host}, but this route "
-                        "names none: requests that come in through the gateway reach all endpoints.",
-                        remedy="Name the subset here as well.",
+                        say(RuleCase.SUBSET_LEFT_OUT, other=other.title, host=route.destination.host),
                     )

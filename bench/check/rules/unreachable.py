@@ -11,12 +11,14 @@ from collections.abc import Iterator, Sequence
 from pydantic import BaseModel
 
 from bench.check.finding import Finding, Level, finding
+from bench.check.messages import RuleCase
 from bench.check.rules.coverage import EarlierMatches
 from bench.check.rules.surroundings import Surroundings
 from bench.istio.models import HTTPRoute, TCPRoute, TLSRoute, VirtualService
 from bench.istio.problem import Path
 from bench.istio.resource import Resource
 from bench.istio.validation import Findings, warn_about_unused_rules
+from bench.message import Message, say
 
 Rule = HTTPRoute | TCPRoute | TLSRoute
 
@@ -58,8 +60,7 @@ def _check_rules(
                     "IST0131",
                     virtual_service,
                     ("spec", kind, number, "match", index),
-                    reason=f"the match is the same as one in {_called(rules, first)}, which comes first.",
-                    remedy="Remove one of the two.",
+                    say(RuleCase.MATCH_REPEATED, earlier=_called(rules, first)),
                 )
         if repeated == len(rule.match):
             yield finding(
@@ -67,9 +68,7 @@ def _check_rules(
                 "IST0130",
                 virtual_service,
                 ("spec", kind, number),
-                reason=f"{_called(rules, number)} never gets a request: earlier rules have all of its "
-                "matches.",
-                remedy="Remove it, or put it first.",
+                say(RuleCase.MATCHES_TAKEN, rule=_called(rules, number)),
             )
 
 
@@ -86,17 +85,15 @@ def _behind_catch_all(
         "IST0130",
         virtual_service,
         ("spec", kind, number),
-        reason=f"{_called(rules, number)} never gets a request: {_called(rules, catch_all)} before it has no "
-        "match and takes everything.",
-        remedy="Put the rule without a match last.",
+        say(RuleCase.BEHIND_CATCH_ALL, rule=_called(rules, number), earlier=_called(rules, catch_all)),
     )
 
 
-def _called(rules: Sequence[Rule], number: int) -> str:
+def _called(rules: Sequence[Rule], number: int) -> Message:
     rule = rules[number]
     if isinstance(rule, HTTPRoute) and rule.name:
-        return f'the rule "{rule.name}"'
-    return f"rule {number + 1}"
+        return say(RuleCase.NAMED_RULE, name=rule.name)
+    return say(RuleCase.NUMBERED_RULE, number=number + 1)
 
 
 def _check_overlaps(virtual_service: Resource[VirtualService]) -> Iterator[Finding]:
@@ -127,8 +124,6 @@ def _check_overlaps(virtual_service: Resource[VirtualService]) -> Iterator[Findi
                     "IST0131" if claims[path] else "EB0009",
                     virtual_service,
                     path,
-                    reason=f"the match never gets a request: {_called(rules, at)} before it takes all of "
-                    "them.",
-                    remedy="Put the narrower match first.",
+                    say(RuleCase.MATCH_COVERED, earlier=_called(rules, at)),
                 )
             earlier.add(number, match)

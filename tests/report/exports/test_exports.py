@@ -8,8 +8,9 @@ import pytest
 from junitparser import Failure, JUnitXml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from bench.check import Finding, Level
+from bench.check import Finding, Level, RuleCase
 from bench.errors import InputError, Position
+from bench.message import say
 from bench.report import Exports
 from bench.result import LimitCheck, VerificationLine, read_result
 from tests.report.synthetic import make_run
@@ -143,7 +144,8 @@ def test_summaries_of_several_commands_lie_one_after_the_other(measured, tmp_pat
 def test_findings_and_errors_become_cases(tmp_path):
     path, summary = tmp_path / "check.xml", tmp_path / "check.md"
     exports = Exports(junit=path, summary=summary)
-    found = Finding(Level.WARNING, "EB0001", Position("a.yaml", 7), "Gateway a/b", "It is odd.", "Mend it.")
+    message = say(RuleCase.INPUT, what="It is odd.", remedy="Mend it.")
+    found = Finding(Level.WARNING, "EB0001", Position("a.yaml", 7), "Gateway a/b", message)
 
     for fails, failures in ((False, 0), (True, 1)):
         exports.write_findings([found], fails_on_warning=fails)

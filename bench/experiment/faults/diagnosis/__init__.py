@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from bench.experiment.faults.diagnosis import answers, connections, nodes, proxies, routing, tls
 from bench.experiment.faults.diagnosis.cause import Cause, Finding, Instrument
-from bench.result import Reason
+from bench.experiment.faults.diagnosis.shown import ShownCase
+from bench.message import Message, say
+from bench.result import LedgerBook, Reason
 
 if TYPE_CHECKING:
     from bench.experiment.faults.evidence import Evidence
 
-__all__ = ["Cause", "Finding", "Instrument", "diagnose"]
+__all__ = ["Cause", "Finding", "Instrument", "ShownCase", "diagnose"]
 
 
 _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
@@ -46,7 +48,7 @@ _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
 
 
 def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
-    """Every cause that the evidence shows, the most telling first; empty if nothing is the matter."""
+    """Every cause that the evidence shows, the clearest first; empty if nothing is the matter."""
     found = [finding for rule in _RULES for finding in rule(evidence)]
     if found:
         return tuple(found)
@@ -56,11 +58,18 @@ def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
 def _general(evidence: Evidence) -> Iterator[Finding]:
     if evidence.bad:
         (subset, reason), _ = max(evidence.reasons.items(), key=lambda item: item[1])
-        yield Finding(Cause.WRONG_ANSWERS, "client", f"{subset}: {Reason.of(reason).text}", evidence.bad)
+        shown = say(ShownCase.WRONG_ANSWERS, subset=subset, reason=Reason.of(reason))
+        yield Finding(Cause.WRONG_ANSWERS, "client", shown, evidence.bad)
     elif not evidence.ledger.is_balanced:
         wrong = next((book for book in evidence.ledger.books if book.state != "balanced"), None)
-        detail = "a TLS peer is not the expected one"
-        if wrong is not None:
-            shown = [*(each.text for each in wrong.damages), *(each.text for each in wrong.examples)]
-            detail = f"{wrong.title}: {wrong.unexplained} unexplained {' '.join(shown[:1])}"
-        yield Finding(Cause.UNBALANCED, "ledger", detail, abs(wrong.unexplained or 0) if wrong else 0)
+        count = abs(wrong.unexplained or 0) if wrong else 0
+        yield Finding(Cause.UNBALANCED, "ledger", _imbalance(wrong), count)
+
+
+def _imbalance(book: LedgerBook | None) -> Message:
+    if book is None:
+        return say(ShownCase.PEER_UNEXPECTED)
+    shown = next(iter((*book.damages, *book.examples)), None)
+    if shown is None:
+        return say(ShownCase.BOOK_OPEN_UNSHOWN, book=book)
+    return say(ShownCase.BOOK_OPEN, book=book, shown=shown)

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 from bench.experiment.faults.diagnosis.cause import Cause, Finding
 from bench.experiment.faults.diagnosis.entries import code_of, count_of, first_of, is_failure, node_of
+from bench.experiment.faults.diagnosis.shown import ShownCase
 from bench.headers import NODE_HEADER
+from bench.message import say
 from bench.result import ReasonCode
 
 if TYPE_CHECKING:
     from bench.experiment.faults.evidence import Evidence
 
 _PROTOCOL_ERROR = "UPE"
-"""Envoy's response flag: what the upstream sent is no HTTP."""
+"""Envoy's response flag: what the upstream sent is not HTTP."""
 
 
 def truncated(evidence: Evidence) -> Iterator[Finding]:
@@ -25,13 +27,14 @@ def truncated(evidence: Evidence) -> Iterator[Finding]:
         return
     broken = [entry for entry in evidence.gateway if entry.status == 200 and is_failure(entry)]
     by_node = Counter(node for entry in broken if (node := node_of(evidence, entry)) is not None)
-    node = by_node.most_common(1)[0][0] if by_node else "a node"
-    detail = f"{node} begins its answers and breaks them off: status 200, and the connection ends"
-    yield Finding(Cause.TRUNCATED_BODY, "client", detail, count, first_of(broken))
+    shown = say(ShownCase.BREAK_OFF)
+    if by_node:
+        shown = say(ShownCase.BREAKS_OFF, node=by_node.most_common(1)[0][0])
+    yield Finding(Cause.TRUNCATED_BODY, "client", shown, count, first_of(broken))
 
 
 def wrong_page(evidence: Evidence) -> Iterator[Finding]:
-    """Wrong bodies that bear the mark of another node."""
+    """Wrong bodies that carry the mark of another node."""
     for (subset, reason), count in evidence.reasons.items():
         if code_of(reason) is not ReasonCode.WRONG_BODY:
             continue
@@ -40,18 +43,17 @@ def wrong_page(evidence: Evidence) -> Iterator[Finding]:
         for node in answering:
             for other, mark in evidence.pages.items():
                 if other != node and mark in body:
-                    detail = f"{node} answers with the page of {other} ({mark})"
-                    yield Finding(Cause.WRONG_PAGE, "client", detail, count)
+                    shown = say(ShownCase.PAGE_OF_ANOTHER, node=node, other=other, mark=mark)
+                    yield Finding(Cause.WRONG_PAGE, "client", shown, count)
 
 
 def other_ids(evidence: Evidence) -> Iterator[Finding]:
-    """Answers that bear the id of another request."""
+    """Answers that carry the id of another request."""
     count = sum(
         number for (_, key), number in evidence.reasons.items() if code_of(key) is ReasonCode.WRONG_ID
     )
     if count:
-        detail = f"{count} answers bear the id of another request"
-        yield Finding(Cause.OTHER_ID, "client", detail, count)
+        yield Finding(Cause.OTHER_ID, "client", say(ShownCase.IDS_OF_OTHERS, count=count), count)
 
 
 def broken_http(evidence: Evidence) -> Iterator[Finding]:
@@ -71,28 +73,26 @@ def broken_http(evidence: Evidence) -> Iterator[Finding]:
     ]
     if refused:
         who = min(proxy for proxy, _ in refused)
-        detail = f"{who} refuses {len(refused)} answers that break HTTP's rules, such as two kinds of length"
+        shown = say(ShownCase.REFUSES_ANSWERS, proxy=who, count=len(refused))
         entries = [entry for _, entry in refused]
-        yield Finding(Cause.BROKEN_HTTP, "access logs", detail, len(entries), first_of(entries))
+        yield Finding(Cause.BROKEN_HTTP, "access logs", shown, len(entries), first_of(entries))
 
 
 def two_nodes(evidence: Evidence) -> Iterator[Finding]:
-    """Answers with more than one node header, which name nobody."""
+    """Answers with more than one node header, which name no node."""
     count = count_of(evidence, ReasonCode.TWO_NODES)
     if count:
-        detail = f"{count} answers bear {NODE_HEADER} more than once"
-        yield Finding(Cause.TWO_NODES, "client", detail, count)
+        shown = say(ShownCase.HEADER_TWICE, count=count, header=NODE_HEADER)
+        yield Finding(Cause.TWO_NODES, "client", shown, count)
 
 
 def foreign_page(evidence: Evidence) -> Iterator[Finding]:
-    """Wrong bodies that bear the right mark: only their hash shows it."""
+    """Wrong bodies that carry the right mark: only their hash shows it."""
     for (subset, reason), count in evidence.reasons.items():
         if code_of(reason) is not ReasonCode.WRONG_BODY:
             continue
         body = evidence.bodies.get((subset, reason), "")
         for node in evidence.nodes:
             if f"{NODE_HEADER}: {node}" in body.lower() and evidence.pages.get(node, "\0") in body:
-                detail = (
-                    f"{node} answers with its mark ({evidence.pages[node]}) in a page that is not its own"
-                )
-                yield Finding(Cause.FOREIGN_PAGE, "client", detail, count)
+                shown = say(ShownCase.MARK_IN_FOREIGN_PAGE, node=node, mark=evidence.pages[node])
+                yield Finding(Cause.FOREIGN_PAGE, "client", shown, count)

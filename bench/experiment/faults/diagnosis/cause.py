@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from bench.message import Message
+
 Instrument = Literal["client", "process watch", "access logs", "ledger"]
 
 
@@ -49,8 +51,14 @@ class Finding:
     cause: Cause
     instrument: Instrument
     """What saw the evidence that names the cause."""
-    detail: str
+    shown: Message
+    """What shows it: a case with its data."""
     requests: int
     """Touched."""
     since_us: int | None = None
     """Start of the first request that was touched, microseconds since the epoch."""
+
+    @property
+    def detail(self) -> str:
+        """What shows it, for people."""
+        return self.shown.reason

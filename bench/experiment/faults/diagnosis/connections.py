@@ -11,6 +11,8 @@ import numpy as np
 
 from bench.experiment.faults.diagnosis.cause import Cause, Finding
 from bench.experiment.faults.diagnosis.entries import FEW, WINDOW_US, first_of, sent_to
+from bench.experiment.faults.diagnosis.shown import ShownCase
+from bench.message import say
 from bench.telemetry import EnvoyEntry, NodeEntry
 
 if TYPE_CHECKING:
@@ -39,8 +41,8 @@ def hidden_failures(evidence: Evidence) -> Iterator[Finding]:
             continue
         entries = [entry for entry in evidence.gateway if entry.id in ids]
         sent = len({entry.id for entry in evidence.nodes[node]})
-        detail = f"{node} failed {len(ids)} of {sent:,} requests, which the gateway sent again with success"
-        yield Finding(Cause.HIDDEN_FAILURES, "access logs", detail, len(ids), first_of(entries))
+        shown = say(ShownCase.FAILED_AND_SENT_AGAIN, node=node, failed=len(ids), sent=sent)
+        yield Finding(Cause.HIDDEN_FAILURES, "access logs", shown, len(ids), first_of(entries))
 
 
 def hidden_ids(evidence: Evidence, node: str) -> set[str | None]:
@@ -61,15 +63,17 @@ def closed(evidence: Evidence) -> Iterator[Finding]:
         touched = sum(len(many) for many in ending)
         # A burst opens as many connections, and keeps them.
         if len(ending) >= _MANY_WINDOWS and evidence.ended_by.get(node, 0) >= _MOSTLY * touched:
-            detail = (
-                f"{node} ends each connection after one request: {touched} requests took"
-                f" {sum(_first_ones(many) for many in ending)} connections, and"
-                f" {evidence.ended_by[node]} ended from its side"
+            shown = say(
+                ShownCase.ENDS_EACH_CONNECTION,
+                node=node,
+                requests=touched,
+                connections=sum(_first_ones(many) for many in ending),
+                ended=evidence.ended_by[node],
             )
             yield Finding(
                 Cause.CONNECTIONS_CLOSED,
                 "access logs",
-                detail,
+                shown,
                 touched,
                 min(one.time_us for one in ending[0]),
             )
@@ -86,8 +90,8 @@ def reloaded(evidence: Evidence) -> Iterator[Finding]:
         if len(workers) < 2 or node in evidence.died or node in evidence.restarted:
             continue
         later = [entry for entry in entries if entry.worker != workers[0]]
-        detail = f"{node} runs on, and process {workers[1]} answers in the place of {workers[0]}"
-        yield Finding(Cause.NODE_RELOADED, "access logs", detail, len(later), later[0].time_us)
+        shown = say(ShownCase.OTHER_WORKER, node=node, now=workers[1], before=workers[0])
+        yield Finding(Cause.NODE_RELOADED, "access logs", shown, len(later), later[0].time_us)
 
 
 def stale(evidence: Evidence) -> Iterator[Finding]:
@@ -113,11 +117,8 @@ def stale(evidence: Evidence) -> Iterator[Finding]:
     ]
     if lost:
         again = sum(not entry.flags for entry in lost)
-        detail = (
-            f"{len(lost)} requests were lost with connections that had served others before, and are in no"
-            f" node's log; {again} of them were sent again with success"
-        )
-        yield Finding(Cause.STALE_CONNECTIONS, "access logs", detail, len(lost), first_of(lost))
+        shown = say(ShownCase.LOST_WITH_CONNECTIONS, lost=len(lost), again=again)
+        yield Finding(Cause.STALE_CONNECTIONS, "access logs", shown, len(lost), first_of(lost))
 
 
 def _first_use(entries: Sequence[EnvoyEntry]) -> dict[int | None, int]:
@@ -147,11 +148,16 @@ def few_slow(evidence: Evidence) -> Iterator[Finding]:
             continue
         all_of_node = [entry for entry in sent_to(evidence, node) if _is_plain(entry)]
         typical = _median(entries) - _median(all_of_node)
-        detail = (
-            f"{len(entries)} of {len(all_of_node):,} requests to {node} take about {typical / 1000:.0f} ms"
-            f" longer than the others, at {len(own)} moments; at {len(common)} so of the other nodes"
+        shown = say(
+            ShownCase.SHARE_IS_SLOW,
+            slow=len(entries),
+            requests=len(all_of_node),
+            node=node,
+            ms=typical / 1000,
+            alone=len(own),
+            common=len(common),
         )
-        yield Finding(Cause.SLOW_SHARE, "access logs", detail, len(entries), first_of(entries))
+        yield Finding(Cause.SLOW_SHARE, "access logs", shown, len(entries), first_of(entries))
 
 
 def _second_mode(entries: Sequence[EnvoyEntry]) -> list[EnvoyEntry]:
@@ -178,7 +184,7 @@ def _median(entries: Sequence[EnvoyEntry]) -> float:
 
 
 def _chance(more: int, less: int) -> float:
-    """Of at least so many of all on one side, if each side is as likely (one-sided)."""
+    """Of at least this many of all on one side, if each side is as likely (one-sided)."""
     total = more + less
     favourable: int = sum(comb(total, count) for count in range(more, total + 1))
     return float(favourable / 2**total)

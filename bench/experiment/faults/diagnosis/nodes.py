@@ -19,6 +19,8 @@ from bench.experiment.faults.diagnosis.entries import (
     longest_gap,
     sent_to,
 )
+from bench.experiment.faults.diagnosis.shown import ShownCase
+from bench.message import say
 from bench.telemetry import EnvoyEntry
 
 if TYPE_CHECKING:
@@ -36,9 +38,9 @@ def node_down(evidence: Evidence) -> Iterator[Finding]:
         if node in evidence.died:
             failed = [entry for entry in sent_to(evidence, node) if is_failure(entry)]
             if failed:
-                flags = ", ".join(sorted({flag for entry in failed for flag in entry.flags}))
-                detail = f"the process of {node} has ended; the gateway's requests to it end with {flags}"
-                yield Finding(Cause.NODE_DOWN, "process watch", detail, len(failed), first_of(failed))
+                flags = tuple(sorted({flag for entry in failed for flag in entry.flags}))
+                shown = say(ShownCase.PROCESS_ENDED, node=node, flags=flags)
+                yield Finding(Cause.NODE_DOWN, "process watch", shown, len(failed), first_of(failed))
 
 
 def node_frozen(evidence: Evidence) -> Iterator[Finding]:
@@ -61,11 +63,10 @@ def node_frozen(evidence: Evidence) -> Iterator[Finding]:
             if start < other.time_us < end
         ]
         if len(waited) >= FEW and len(others) >= FEW:
-            detail = (
-                f"{node} runs, and answered nothing for {(end - start) / 1e6:.2f} s, while"
-                f" {len(waited)} requests waited for it"
+            shown = say(
+                ShownCase.ANSWERED_NOTHING, node=node, seconds=(end - start) / 1e6, waited=len(waited)
             )
-            yield Finding(Cause.NODE_FROZEN, "access logs", detail, len(waited), first_of(waited))
+            yield Finding(Cause.NODE_FROZEN, "access logs", shown, len(waited), first_of(waited))
 
 
 def node_errors(evidence: Evidence) -> Iterator[Finding]:
@@ -74,9 +75,9 @@ def node_errors(evidence: Evidence) -> Iterator[Finding]:
         hidden = hidden_ids(evidence, node)
         failed = [entry for entry in entries if entry.status >= 500 and entry.id not in hidden]
         if failed:
-            statuses = ", ".join(str(status) for status in sorted({entry.status for entry in failed}))
-            detail = f"{node} itself logs status {statuses}"
-            yield Finding(Cause.NODE_ERRORS, "client", detail, len(failed), failed[0].time_us)
+            statuses = tuple(sorted({entry.status for entry in failed}))
+            shown = say(ShownCase.LOGS_ERRORS, node=node, statuses=statuses)
+            yield Finding(Cause.NODE_ERRORS, "client", shown, len(failed), failed[0].time_us)
 
 
 def node_slow(evidence: Evidence) -> Iterator[Finding]:
@@ -97,10 +98,8 @@ def node_slow(evidence: Evidence) -> Iterator[Finding]:
             continue
         by = float(np.median(list(slow.values())))
         touched = [entry for entry in sent_to(evidence, node) if entry.time_us // WINDOW_US in slow]
-        detail = (
-            f"the quickest answers of {node} take {by / 1000:.1f} ms longer than before, no other node's do"
-        )
-        yield Finding(Cause.NODE_SLOW, "access logs", detail, len(touched), first_of(touched))
+        shown = say(ShownCase.SLOWER_THAN_BEFORE, node=node, ms=by / 1000)
+        yield Finding(Cause.NODE_SLOW, "access logs", shown, len(touched), first_of(touched))
 
 
 def _waited_in_vain(entry: EnvoyEntry, end: int) -> bool:

@@ -14,6 +14,8 @@ from bench.experiment.faults.diagnosis.entries import (
     is_failure,
     longest_gap,
 )
+from bench.experiment.faults.diagnosis.shown import ShownCase
+from bench.message import say
 
 if TYPE_CHECKING:
     from bench.experiment.faults.evidence import Evidence
@@ -27,7 +29,7 @@ def gateway_restarted(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             Cause.GATEWAY_RESTARTED,
             "process watch",
-            f"{gateway} is another process than before, and its counters began again",
+            say(ShownCase.RESTARTED, proxy=gateway),
             evidence.bad,
             first_of(failed),
         )
@@ -44,8 +46,9 @@ def proxy_frozen(evidence: Evidence) -> Iterator[Finding]:
     gap = longest_gap(evidence.sidecar)
     if gap is not None and gap[1] - gap[0] >= FROZEN_US:
         waited = [entry for entry in evidence.sidecar if gap[1] <= entry.time_us < gap[1] + WINDOW_US]
-        detail = f"{evidence.topology.sidecar} took no request for {(gap[1] - gap[0]) / 1e6:.2f} s"
-        yield Finding(Cause.SIDECAR_FROZEN, "access logs", detail, len(waited), gap[0])
+        seconds = (gap[1] - gap[0]) / 1e6
+        shown = say(ShownCase.TOOK_NOTHING, proxy=evidence.topology.sidecar, seconds=seconds)
+        yield Finding(Cause.SIDECAR_FROZEN, "access logs", shown, len(waited), gap[0])
         return
     gap = longest_gap(evidence.gateway)
     if gap is None or gap[1] - gap[0] < FROZEN_US:
@@ -53,11 +56,13 @@ def proxy_frozen(evidence: Evidence) -> Iterator[Finding]:
     came = [entry for entry in evidence.sidecar if gap[0] <= entry.time_us < gap[1]]
     waited = [entry for entry in came if entry.time_us + (entry.duration_us or 0) >= gap[1]]
     if len(waited) >= max(FEW, len(came) // 2):
-        detail = (
-            f"{evidence.topology.gateway} took no request for {(gap[1] - gap[0]) / 1e6:.2f} s, while"
-            f" {len(waited)} waited for it at the sidecar"
+        shown = say(
+            ShownCase.TOOK_NOTHING_WHILE,
+            proxy=evidence.topology.gateway,
+            seconds=(gap[1] - gap[0]) / 1e6,
+            waited=len(waited),
         )
-        yield Finding(Cause.GATEWAY_FROZEN, "access logs", detail, len(waited), first_of(waited))
+        yield Finding(Cause.GATEWAY_FROZEN, "access logs", shown, len(waited), first_of(waited))
 
 
 def ghosts(evidence: Evidence) -> Iterator[Finding]:
@@ -76,5 +81,5 @@ def ghosts(evidence: Evidence) -> Iterator[Finding]:
         and entry.id not in behind
     ]
     if ghosts:
-        detail = f"{len(ghosts)} plain answers, such as to {ghosts[0].id}, that the gateway has no line of"
-        yield Finding(Cause.GHOST, "ledger", detail, len(ghosts), first_of(ghosts))
+        shown = say(ShownCase.NO_LINE, count=len(ghosts), id=ghosts[0].id)
+        yield Finding(Cause.GHOST, "ledger", shown, len(ghosts), first_of(ghosts))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from bench.experiment.faults.diagnosis.cause import Cause, Finding
 from bench.experiment.faults.diagnosis.entries import at_nodes
+from bench.experiment.faults.diagnosis.shown import ShownCase
+from bench.message import say
 from bench.telemetry import NodeEntry
 
 if TYPE_CHECKING:
@@ -28,10 +30,12 @@ def wrong_node(evidence: Evidence) -> Iterator[Finding]:
         behind = evidence.topology.cluster_nodes.get(cluster_of.get(entry.id, ""), ())
         (by_route if entry.node in behind else by_cluster).append(entry)
     if by_cluster:
-        names = ", ".join(sorted({cluster_of.get(entry.id, "?") for entry in by_cluster}))
-        nodes = ", ".join(sorted({entry.node for entry in by_cluster}))
-        detail = f"{nodes} got requests that the gateway sent to {names}, which has other endpoints"
-        yield Finding(Cause.ENDPOINTS_SWAPPED, "access logs", detail, len(by_cluster), by_cluster[0].time_us)
+        shown = say(
+            ShownCase.OTHER_ENDPOINTS,
+            nodes=tuple(sorted({entry.node for entry in by_cluster})),
+            clusters=tuple(sorted({cluster_of.get(entry.id, "?") for entry in by_cluster})),
+        )
+        yield Finding(Cause.ENDPOINTS_SWAPPED, "access logs", shown, len(by_cluster), by_cluster[0].time_us)
     if by_route:
         yield _astray(evidence, by_route, cluster_of)
 
@@ -45,17 +49,22 @@ def _astray(evidence: Evidence, astray: Sequence[NodeEntry], cluster_of: Mapping
         if evidence.wanted.get(entry.id or "") in wants and first <= entry.time_us <= last
     ]
     all_of_kind = sum(wanted in wants for wanted in evidence.wanted.values())
-    is_stray = len(astray) < _STRAY * all_of_kind
     example = astray[0]
-    detail = (
-        f"{len(astray)} of {all_of_kind:,} requests for {' and '.join(sorted(n for w in wants for n in w))}"
-        f" were routed to {cluster_of.get(example.id, '?')}, such as {example.id}"
-        if is_stray
-        else f"{len(astray)} of {len(same_kind)} requests between the first and the last of them were routed"
-        f" to {cluster_of.get(example.id, '?')}, whose nodes must not answer them"
-    )
-    cause = Cause.STRAY_MISROUTE if is_stray else Cause.ROUTES_SWAPPED
-    return Finding(cause, "access logs", detail, len(astray), first)
+    cluster = cluster_of.get(example.id, "?")
+    if len(astray) < _STRAY * all_of_kind:
+        cause = Cause.STRAY_MISROUTE
+        shown = say(
+            ShownCase.SINGLE_ONES_ASTRAY,
+            count=len(astray),
+            requests=all_of_kind,
+            wanted=tuple(sorted(node for nodes in wants for node in nodes)),
+            cluster=cluster,
+            id=example.id,
+        )
+    else:
+        cause = Cause.ROUTES_SWAPPED
+        shown = say(ShownCase.ALL_ASTRAY, count=len(astray), requests=len(same_kind), cluster=cluster)
+    return Finding(cause, "access logs", shown, len(astray), first)
 
 
 def duplicates(evidence: Evidence) -> Iterator[Finding]:
@@ -67,5 +76,5 @@ def duplicates(evidence: Evidence) -> Iterator[Finding]:
     twice = [request_id for request_id, count in seen.items() if count > 1 and count > attempts[request_id]]
     if twice:
         times = [entry.time_us for entry in at_nodes(evidence) if entry.id == twice[0]]
-        detail = f"{twice[0]} is {seen[twice[0]]} times in the nodes' logs, and the gateway sent it once"
-        yield Finding(Cause.DUPLICATE_DELIVERY, "ledger", detail, len(twice), min(times))
+        shown = say(ShownCase.LOGGED_TWICE, id=twice[0], times=seen[twice[0]])
+        yield Finding(Cause.DUPLICATE_DELIVERY, "ledger", shown, len(twice), min(times))

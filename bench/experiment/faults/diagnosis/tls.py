@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from bench.experiment.faults.diagnosis.cause import Cause, Finding
 from bench.experiment.faults.diagnosis.entries import at_nodes, first_of
+from bench.experiment.faults.diagnosis.shown import ShownCase
+from bench.message import say
 
 if TYPE_CHECKING:
     from bench.experiment.faults.evidence import Evidence
@@ -23,16 +25,16 @@ def tls(evidence: Evidence) -> Iterator[Finding]:
         if entry.status == 400 and (entry.client_verify or "NONE") == "NONE"
     ]
     if bare:
-        nodes = ", ".join(sorted({entry.node for entry in bare}))
-        detail = f"{nodes} refuse with 400: no client certificate was sent"
-        yield Finding(Cause.NO_CLIENT_CERTIFICATE, "client", detail, len(bare), bare[0].time_us)
+        nodes = tuple(sorted({entry.node for entry in bare}))
+        shown = say(ShownCase.REFUSES_WITHOUT_CERTIFICATE, nodes=nodes)
+        yield Finding(Cause.NO_CLIENT_CERTIFICATE, "client", shown, len(bare), bare[0].time_us)
     refused = [entry for entry in evidence.gateway if _VERIFY_FAILED in (entry.failure or "")]
     expired = [entry for entry in refused if _EXPIRED in (entry.failure or "").replace("_", " ")]
     distrusted = [entry for entry in refused if entry not in expired]
     for cause, entries in ((Cause.EXPIRED_CERTIFICATE, expired), (Cause.UNTRUSTED_SERVER, distrusted)):
         if entries:
-            detail = f"handshakes of the gateway fail: {_said(entries[0].failure)}"
-            yield Finding(cause, "client", detail, len(entries), first_of(entries))
+            shown = say(ShownCase.HANDSHAKES_FAIL, said=_said(entries[0].failure))
+            yield Finding(cause, "client", shown, len(entries), first_of(entries))
 
 
 def _said(failure: str | None) -> str:
