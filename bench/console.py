@@ -20,7 +20,7 @@ from rich.text import Text
 from bench.errors import BenchError
 from bench.plain_text import escaped, shown
 
-# What formats results brings pydantic along: `egress-bench --help` has 0.3 s and needs none of it.
+# What formats results imports pydantic: `egress-bench --help` has 0.3 s and needs none of it.
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -39,28 +39,28 @@ _LOG_WIDTH = 100
 
 
 class Output(Protocol):
-    """What a command tells while it works and when it is done."""
+    """What a command reports while it works and when it is done."""
 
     def plan(self, total_s: float) -> None:
-        """Announce how long everything will take, in seconds: what remains is reckoned from this."""
+        """Announce how long everything will take, in seconds: what remains is counted from this."""
 
     def stage(self, text: str, planned_s: float = 0.0) -> None:
         """Say what is happening from now on, and for how many of the planned seconds."""
 
     def note(self, text: str) -> None:
-        """Tell a fact that does not change what is happening."""
+        """Report a fact that does not change what is happening."""
 
     def verification(self, calls: Sequence[VerificationLine]) -> None:
         """Show the table of calls before the load."""
 
     def warning(self, warning: RunWarning) -> None:
-        """Tell a warning as soon as it is known; it stands in the result, too."""
+        """Report a warning as soon as it is known; it is in the result, too."""
 
     def finish(self, result: Result, report: Path | None) -> int:
         """Show the summary and where the report is; return the exit code."""
 
     def error(self, error: BenchError) -> None:
-        """Tell in one paragraph why the command could not do its job."""
+        """Say in one paragraph why the command could not do its job."""
 
     def say(self, text: str) -> None:
         """Print the text that a command was asked for."""
@@ -131,7 +131,7 @@ def fit(text: str, width: int) -> str:
 
 
 def bar_text(progression: Progression) -> str:
-    """What stands right of the bar."""
+    """What is shown right of the bar."""
     left = progression.remaining_s
     return f"about {format_span(left)} left" if left >= 0.5 else "almost done"
 
@@ -199,7 +199,7 @@ class Console:
             self._line(self._err, plain_stage(self._progression, text, planned_s))
 
     def note(self, text: str) -> None:
-        """Tell a fact, above the bar."""
+        """Report a fact, above the bar."""
         if not self._quiet:
             self._line(self._err, text)
 
@@ -216,7 +216,7 @@ class Console:
             self._line(self._err, line, "red" if wrong else None)
 
     def warning(self, warning: RunWarning) -> None:
-        """Tell a warning, above the bar."""
+        """Report a warning, above the bar."""
         if not self._quiet:
             self._line(self._err, f"warning: {warning.message} {warning.advice}", "yellow")
 
@@ -253,7 +253,7 @@ class Console:
         return verdict.exit_code
 
     def error(self, error: BenchError) -> None:
-        """Tell in one paragraph why the command could not do its job."""
+        """Say in one paragraph why the command could not do its job."""
         self.close()
         text = Text(shown(f"error: {error}"))
         text.stylize("bold red", 0, 6)
@@ -328,7 +328,7 @@ def _bar(console: RichConsole, progression: Progression) -> Progress:
     )
 
     class Left(ProgressColumn):
-        """What remains, by the clock: the bar moves although nobody reports within a stage."""
+        """What remains, by the clock: the bar moves although nothing reports within a stage."""
 
         def render(self, task: Task) -> Text:
             task.completed = progression.done_s

@@ -1,4 +1,4 @@
-"""Facts about the machine and the programs on it: the fingerprint of a result, and what ``doctor`` tells."""
+"""Facts about the machine and its programs: the fingerprint of a result, and what ``doctor`` reports."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def machine() -> dict[str, str]:
 def versions(
     *, envoy: Path | None, nginx: Path | None, envoy_says: str | None = None, nginx_says: str | None = None
 ) -> dict[str, str]:
-    """Versions of everything that shapes a measurement; ``unknown`` for what cannot be told.
+    """Versions of everything that shapes a measurement; ``unknown`` for what cannot be determined.
 
     Args:
         envoy: the binary that runs, None if there is none.
-        nginx: likewise.
+        nginx: the same.
         envoy_says: what Envoy says of its version, where it runs elsewhere than on this file system.
-        nginx_says: likewise.
+        nginx_says: the same.
     """
     nginx_says = nginx_says if nginx_says is not None else _says(nginx, "-V")
     envoy_says = envoy_says if envoy_says is not None else _says(envoy, "--version")

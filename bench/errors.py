@@ -28,7 +28,7 @@ class Position:
 
 
 class BenchError(Exception):
-    """Something that stops the command, told in one paragraph: where, what, what to do."""
+    """Something that stops the command, reported in one paragraph: where, what, what to do."""
 
     exit_code = 2
     """Of a command that ends with this error."""

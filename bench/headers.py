@@ -1,4 +1,4 @@
-"""The two headers of the suite's own, by which requests and nodes are told apart. Lower case."""
+"""The two headers of the suite's own, by which requests and nodes are distinguished. Lower case."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom an experiment tells what it is doing."""
+"""Whom an experiment informs of what it is doing."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Observer(Protocol):
         """Say what is happening from now on, and for how many of the planned seconds."""
 
     def note(self, text: str) -> None:
-        """Tell a fact that does not change what is happening."""
+        """Report a fact that does not change what is happening."""
 
     def verification(self, calls: Sequence[VerificationLine]) -> None:
         """Show the table of calls before the load."""
 
     def warning(self, warning: RunWarning) -> None:
-        """Tell a warning as soon as it is known."""
+        """Report a warning as soon as it is known."""

@@ -43,7 +43,7 @@ def parse_bytes(text: str) -> int:
     """Read ``128Mi``, ``4k`` or ``4096`` as bytes, as Kubernetes does.
 
     Raises:
-        ValueError: that is no size.
+        ValueError: that is not a size.
     """
     found = _SIZE.fullmatch(text.strip())
     if found is None:

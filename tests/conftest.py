@@ -32,7 +32,7 @@ for number, usual in (
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, usual)
 
-# A slow machine is no failure.
+# A slow machine is not a failure.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
 
@@ -44,7 +44,7 @@ def why_no_engine():
     """None where an engine answers; a missing Compose or a broken image is a failure, not a reason."""
     reason = None
     with warnings.catch_warnings():
-        # The SDK leaves its socket open where nobody answers.
+        # The SDK leaves its socket open where nothing answers.
         warnings.simplefilter("ignore", ResourceWarning)
         try:
             connect().close()
@@ -84,7 +84,7 @@ def envoy() -> str:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let recorded files be written anew, for review."""
+    """Let recorded files be written again, for review."""
     parser.addoption(
         "--update-golden",
         action="store_true",

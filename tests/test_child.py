@@ -37,7 +37,7 @@ def test_it_leads_a_session_of_its_own(tmp_path: Path) -> None:
     assert "SIGKILL" in child.how_it_ended()
 
 
-def test_its_output_and_its_end_are_told(tmp_path: Path) -> None:
+def test_its_output_and_its_end_are_reported(tmp_path: Path) -> None:
     child = start(tmp_path, "import sys; print('one'); print('two', file=sys.stderr); sys.exit(3)")
     assert child.wait(60)
 
@@ -90,7 +90,7 @@ def test_a_program_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
         Child("it", ["/no/such"], log=tmp_path / "log", folder=tmp_path, environment={})
 
 
-def test_nobody_who_ended_is_signalled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_ended_process_is_signalled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     child = start(tmp_path, "pass")
     assert child.wait(60)
     sent: list[int] = []

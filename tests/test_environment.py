@@ -1,4 +1,4 @@
-"""What the machine is, has and lacks is told as it is, and unknown as unknown."""
+"""What the machine is, has and lacks is reported as it is, and unknown as unknown."""
 
 import importlib.metadata
 import os
@@ -112,7 +112,7 @@ def test_doctor_judges_the_open_files_that_a_stack_may_take(monkeypatch, hard, v
         ("#!/bin/sh\necho 29.0.1\n", "good", "engine 29.0.1"),
     ],
 )
-def test_doctor_tells_a_docker_command_from_an_engine_that_answers(
+def test_doctor_distinguishes_a_docker_command_from_an_engine_that_answers(
     monkeypatch, tmp_path, script, verdict, value
 ):
     if script is not None:
@@ -134,7 +134,7 @@ def test_nothing_needed_is_missing_here():
     assert [finding for finding in findings if finding.verdict == "missing"] == []
 
 
-def test_the_limit_of_file_watches_is_told_before_envoy_aborts_of_it():
+def test_the_limit_of_file_watches_is_reported_before_envoy_aborts_of_it():
     """Few left: limited, with what to raise; unknown where nothing limits."""
 
     def watches(known):

@@ -1,4 +1,4 @@
-"""Text from elsewhere obeys nobody: no control character of it reaches a terminal, Markdown or a page."""
+"""Text from elsewhere obeys no one: no control character of it reaches a terminal, Markdown or a page."""
 
 import io
 import json

@@ -38,7 +38,7 @@ def test_references_that_lead_nowhere_are_refused(folder, file, old, new, says):
         prepare(load_scenario(folder))
 
 
-def test_a_url_whose_port_nobody_opens_is_refused(folder):
+def test_a_url_whose_port_nothing_opens_is_refused(folder):
     edit(folder / "scenario.yaml", "cluster.local/\n", "cluster.local:81/\n")
 
     with pytest.raises(InputError, match=r"calls port 81, .* its ports: 80, 443"):
@@ -53,7 +53,7 @@ def test_configuration_hashes_are_those_of_the_resources_and_not_of_the_place():
     assert len(set(first.values())) == 4
 
 
-def test_an_endpoint_that_nobody_plays_is_named_with_its_line_and_the_node_to_add(folder):
+def test_an_endpoint_that_nothing_plays_is_named_with_its_line_and_the_node_to_add(folder):
     edit(folder / "scenario.yaml", '  nginx02: {plays: "192.168.0.64:443", page: v2}\n', "")
     edit(folder / "scenario.yaml", "expect: {nodes: [nginx02],", "expect: {")
 

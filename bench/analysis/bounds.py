@@ -14,7 +14,7 @@ def misroute_upper_bound(misrouted: int, judged: int, *, confidence: float = CON
     ``1 - (1 - confidence)^(1 / judged)``, which the rule of three approximates.
 
     Raises:
-        ValueError: the counts are no counts, or the confidence is none.
+        ValueError: the counts are not counts, or the confidence is none.
     """
     if not 0 <= misrouted <= judged or not 0 < confidence < 1:
         raise ValueError("misrouted lies between 0 and judged, confidence between 0 and 1")
@@ -31,7 +31,7 @@ def share_interval(count: int, whole: int, *, confidence: float = CONFIDENCE) ->
     """Two-sided exact interval (Clopper-Pearson) of a share of which *count* of *whole* were seen.
 
     Raises:
-        ValueError: the counts are no counts, or the confidence is none.
+        ValueError: the counts are not counts, or the confidence is none.
     """
     if not 0 <= count <= whole or not whole or not 0 < confidence < 1:
         raise ValueError("count lies between 0 and whole, which is above 0; confidence between 0 and 1")

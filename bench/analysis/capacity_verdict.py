@@ -38,7 +38,7 @@ def name_constraint(constraint: Constraint) -> str:
 
 
 def is_of_gateway(found: CapacityResult) -> bool:
-    """Whether the bounds tell what the gateway carries, and not what stood in front of it or around it."""
+    """Whether the bounds say what the gateway carries, and not what was in front of it or around it."""
     return bool(found.constraints) and found.constraints[0].code not in _NOT_THE_GATEWAYS
 
 
@@ -82,11 +82,11 @@ def _count_bad(found: CapacityResult, rate: float) -> str:
 
 
 def _alone(found: CapacityResult) -> str:
-    """What the gateway would carry by its CPU, where something else stood in its way."""
+    """What the gateway would carry by its CPU, where something else was in its way."""
     if found.constraints[0].code not in _NOT_THE_GATEWAYS or found.gateway_alone is None:
         return ""
     return (
-        f" That is no capacity of the gateway, which by its CPU would carry {found.gateway_alone:,.0f}"
+        f" That is not a capacity of the gateway, which by its CPU would carry {found.gateway_alone:,.0f}"
         " requests/s."
     )
 

@@ -19,9 +19,9 @@ from scipy.stats import rankdata
 LEVEL = 0.01
 """Error probability over a whole series: so often a series without any change is given one."""
 LEAST = 4
-"""Runs on either side of a change: fewer are no level."""
+"""Runs on either side of a change: fewer do not make a level."""
 SHUFFLES = 2_000
-"""At least; so many more as an error probability below 1 in 500 takes."""
+"""At least; as many more as an error probability below 1 in 500 takes."""
 _AT_A_TIME = 2_000
 
 Floats = npt.NDArray[np.float64]

@@ -16,18 +16,18 @@ class Condition:
 
     name: str
     values: tuple[str | None, ...]
-    """One for each result; None: that result does not tell."""
+    """One for each result; None: that result does not say."""
     of: str
     """Family: ``scenario``, ``config``, ``stack``, ``machine``, ``versions`` or ``run``."""
 
     @property
     def is_equal(self) -> bool:
-        """Whether all results tell the same. What one of them does not tell is not known to be equal."""
+        """Whether all results say the same. What one of them does not say is not known to be equal."""
         return len(set(self.values)) == 1
 
 
 def conditions(results: Sequence[Result]) -> tuple[Condition, ...]:
-    """All conditions of which at least one of *results* tells, those that decide first."""
+    """All conditions of which at least one of *results* says something, those that decide first."""
 
     def each(of: str, name: str, value: Callable[[Result], str | None]) -> Condition:
         return Condition(name, tuple(value(result) for result in results), of)
@@ -97,8 +97,8 @@ def _options(result: Result) -> str:
 def _rates(result: Result) -> str | None:
     rates = {trial.arrival_rate for trial in result.trials if trial.experiment == "steady"}
     ordered = sorted(rates, key=lambda rate: rate or 0)
-    told = ["closed loop" if rate is None else f"{rate:g} requests/s" for rate in ordered]
-    return " and ".join(told) or None
+    reported = ["closed loop" if rate is None else f"{rate:g} requests/s" for rate in ordered]
+    return " and ".join(reported) or None
 
 
 def _measured(result: Result) -> str | None:

@@ -34,7 +34,7 @@ def judge_generator(
     Args:
         generator: what the generator did; ``mean_in_flight`` and ``little_in_flight`` None: not judged.
         lag_limit_us: bound for the p99 of its own lag, µs.
-        in_flight_samples: how many samples stand behind ``mean_in_flight``; None: unknown.
+        in_flight_samples: how many samples are behind ``mean_in_flight``; None: unknown.
         edge_share: how far the law may be off because requests cross the edges of a stage, as a share.
     """
     found = (

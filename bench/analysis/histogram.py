@@ -20,7 +20,7 @@ HIGHEST: Final = 3_600_000_000
 """One hour in microseconds; what is longer is recorded as this."""
 DIGITS: Final = 3
 BUCKETS: Final = 22
-"""Powers of two that the layout tells apart."""
+"""Powers of two that the layout distinguishes."""
 SUB_BUCKETS: Final = 2_048
 LENGTH: Final = (BUCKETS + 1) * SUB_BUCKETS // 2
 """Counters of the layout."""
@@ -93,7 +93,7 @@ class Recorded:
     def mean_and_deviation(self) -> tuple[float, float]:
         """Mean and standard deviation in microseconds; 0 without samples.
 
-        As hdrh reckons them: each sample counts as the upper middle of its bucket.
+        As hdrh computes them: each sample counts as the upper middle of its bucket.
         """
         samples = int(self.counts.sum())
         if not samples:
@@ -139,7 +139,7 @@ class Histogram:
         """The value (µs) of the sample number *rank*, counted from 1 in ascending order.
 
         hdrh's own ``get_value_at_percentile`` rounds a percentile's rank to the nearest sample, so it can
-        name a value that too few samples stay below: whoever asks reckons the rank.
+        name a value that too few samples stay below: whoever asks computes the rank.
 
         Raises:
             ValueError: there is no such sample.

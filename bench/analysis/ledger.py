@@ -31,7 +31,7 @@ class LedgerSummary:
     misroute_upper_bound: float | None
     """Of the whole; None unless every trial was matched."""
     blind_to: tuple[BlindPair, ...]
-    """Pairs of errors that the level of some trial cannot tell from none."""
+    """Pairs of errors that the level of some trial cannot distinguish from none."""
     connections: int | None
     """TLS connections whose peers were proven at both ends; None unless every trial was matched."""
 
@@ -72,7 +72,7 @@ def _bound(matched: list[LedgerResult]) -> float | None:
 
 
 def _named(account: LedgerResult) -> Mapping[Cause, int]:
-    """Of the counters alone: the books of matched ids tell of the same requests again."""
+    """Of the counters alone: the books of matched ids contain the same requests again."""
     totals: Counter[Cause] = Counter()
     for book in account.books:
         if book.level == "counters":

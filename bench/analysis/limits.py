@@ -22,7 +22,7 @@ _CLOCKS: dict[str, Callable[[SubsetResult], Latency]] = {
 }
 
 LIMITS = (*COUNTS, RETRIED, *tuple(f"{clock}_{name}_ms" for clock in _CLOCKS for name in PERCENTILES))
-"""Every limit by name. Counts: at most so many. Times: at most so many milliseconds, e.g.
+"""Every limit by name. Counts: at most this many. Times: at most this many milliseconds, e.g.
 ``response_time_p99_ms``; ``lag`` is the generator's own lateness."""
 
 
@@ -33,7 +33,7 @@ def check_limits(
     retried: int | None = None,
     where: str | None = None,
 ) -> tuple[LimitCheck, ...]:
-    """Judge *total* by each limit; a bound of None is no limit.
+    """Judge *total* by each limit; a bound of None is not a limit.
 
     What was not measured does not pass: a p99.9 from too few samples, or any time without samples.
 

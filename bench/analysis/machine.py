@@ -9,7 +9,7 @@ from bench.result import MachineUse, RunWarning, TrialResult
 OTHERS_LIMIT = 0.10
 """Share of all processors that others may use."""
 IDLE_ENOUGH = 0.25
-"""With so much of all processors idle, others are no disturbance: there was room beside them."""
+"""With so much of all processors idle, others are not disturbance: there was room beside them."""
 STEAL_LIMIT = 0.05
 """Share of all processors that the host of a virtual machine may take away."""
 

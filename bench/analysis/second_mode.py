@@ -17,7 +17,7 @@ _REACH = 1.5
 """The mode lies within this factor of its middle, to both sides."""
 _BESIDE = 2.5
 """From there to this factor lies what must be nearly empty."""
-_STANDS_OUT = 3.0
+_PROMINENCE = 3.0
 """Times as many samples for each microsecond in the mode as beside it, on either side."""
 _BASELINE_HAS = 0.25
 """The baseline must have less than this part of the share, as far beyond its own median."""
@@ -61,7 +61,7 @@ def second_mode(times: Histogram, baseline: Histogram | None = None) -> SecondMo
     share = inside / total
     if inside < _LEAST_SAMPLES or not _LEAST_SHARE <= share <= _MOST_SHARE:
         return None
-    if inside / (high - low) < _STANDS_OUT * beside:
+    if inside / (high - low) < _PROMINENCE * beside:
         return None
     also = None
     usual = baseline.percentile(50.0) if baseline is not None else None

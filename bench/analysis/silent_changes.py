@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from bench.result import Book, Cause, RunWarning, TrialResult
 
 MOST_NEW_PER_1000 = 10.0
-"""So many new connections in 1,000 requests are those of a pool that breathes, not of a peer that closes."""
+"""Up to this many new connections in 1,000 requests come from a breathing pool, not from a closing peer."""
 _ROUTING = (Book.SIDECAR_ROUTING, Book.GATEWAY_ROUTING)
 
 
 def retried(trials: Sequence[TrialResult]) -> int | None:
     """Attempts that sidecar and gateway made again, warm-up included; None if a trial has no closed account.
 
-    Each stands for a failure that the client never saw.
+    Each represents a failure that the client never saw.
     """
     counts = [_retried(trial) for trial in trials]
     known = [count for count in counts if count is not None]
@@ -40,8 +40,8 @@ def judge_retries(trials: Sequence[TrialResult]) -> tuple[RunWarning, ...]:
                 RunWarning(
                     code="retries-hid-failures",
                     message=f"{trial.name}: {count:,} attempts were made again in {trial.ledger.requests:,}"
-                    f" requests ({count / max(trial.ledger.requests, 1):.2%}): so many failures the client"
-                    " did not see.",
+                    f" requests ({count / max(trial.ledger.requests, 1):.2%}): the client did not see"
+                    " these failures.",
                     advice="Their cause is in the proxies' logs. `limits: {retried: N}` makes it a limit.",
                 )
             )

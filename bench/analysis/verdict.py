@@ -1,7 +1,7 @@
 """What a run comes to, in one word and one sentence.
 
 Exit codes: 0, everything asked for was met; 1, the path did something wrong; 2, the run did not come to its
-end; 3, nothing was proven: generator, machine or too few samples stood between the path and a verdict.
+end; 3, nothing was proven: generator, machine or too few samples were between the path and a verdict.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def whole(result: Result) -> SubsetResult | None:
 def misrouted_anywhere(result: Result) -> int | None:
     """Misrouted requests of all stages of all trials, and of the baseline; None before the first one ended.
 
-    Warm-ups and handshake trials are no part of the totals: a misroute there must not pass unseen.
+    Warm-ups and handshake trials are not part of the totals: a misroute there must not pass unseen.
     """
     searched = result.capacity.misrouted if result.capacity is not None else 0
     if result.tls_lab is not None:
@@ -138,24 +138,24 @@ def _judge_update(found: UpdateResult) -> Verdict:
     requests = sum(source.requests for source in found.sources)
     if not count:
         return Verdict("nothing proven", "No change was made.")
-    told = f"{count:,} changes under load, {requests:,} requests"
+    text = f"{count:,} changes under load, {requests:,} requests"
     failed = sum(source.failed for source in found.sources)
     misrouted = sum(source.misrouted for source in found.sources)
     refused = sum(change.refused is not None for source in found.sources for change in source.changes)
     if misrouted or failed:
-        return Verdict("wrong answers", f"{told}: {failed:,} failed, {misrouted:,} misrouted.")
+        return Verdict("wrong answers", f"{text}: {failed:,} failed, {misrouted:,} misrouted.")
     if refused:
-        return Verdict("limit missed", f"{told}: Envoy refused {refused:,} of the changes.")
+        return Verdict("limit missed", f"{text}: Envoy refused {refused:,} of the changes.")
     differing = [source.config_source for source in found.sources if not source.balances]
     if differing:
         which = ", ".join(differing)
-        return Verdict("ledger open", f"{told}: client, gateway and nodes differ with {which}.")
-    return Verdict("passed", f"{told}: none failed, none was misrouted, and all hops counted the same.")
+        return Verdict("ledger open", f"{text}: client, gateway and nodes differ with {which}.")
+    return Verdict("passed", f"{text}: none failed, none was misrouted, and all hops counted the same.")
 
 
 def _judge_lab(result: Result, lab: TlsLab) -> Verdict:
     """A cell below its oracle is an error of the measurement; a misroute is one of the path."""
-    # It brings scipy, which takes two seconds, to every command that has a verdict.
+    # It imports scipy, which takes two seconds, to every command that has a verdict.
     from bench.analysis.tls import judge_lab  # noqa: PLC0415
 
     fine, sentence = judge_lab(lab)
@@ -169,8 +169,8 @@ def _judge_aborted(result: Result) -> Verdict:
     aborted = f"The run was aborted: {result.reason or 'the reason is not known'}"
     if wrong := _wrong(result):
         # Before any load the reason is the wrong answer itself, with why and what to do.
-        told = f"{'; '.join(wrong)}. {aborted}" if result.trials or result.reason is None else result.reason
-        return Verdict(_wrong_state(result), told)
+        text = f"{'; '.join(wrong)}. {aborted}" if result.trials or result.reason is None else result.reason
+        return Verdict(_wrong_state(result), text)
     return Verdict("aborted", aborted)
 
 
@@ -178,11 +178,11 @@ def _judge_complete(result: Result) -> Verdict:
     wrong = _wrong(result)
     missed = [check for check in result.limits if not check.passed and check.is_proven]
     if misrouted_anywhere(result):
-        # Told above, limit or not.
+        # Reported above, limit or not.
         missed = [check for check in missed if check.name != "misrouted"]
     open_books, damaged = _open_books(result)
     excuse, why = _excuse(result)
-    sentence = "; ".join([*wrong, *open_books, *map(_told, missed)])
+    sentence = "; ".join([*wrong, *open_books, *map(_check_text, missed)])
     if wrong or open_books or any(check.name in _BY_THE_PATH_ALONE for check in missed):
         state = _wrong_state(result) if wrong else "ledger open" if open_books else "limit missed"
         return Verdict(state, f"{sentence}.{' ' + why if why else ''}")
@@ -200,7 +200,7 @@ def _judge_complete(result: Result) -> Verdict:
     if unproven := [check for check in result.limits if not check.is_proven]:
         return Verdict(
             "too few samples",
-            f"{'; '.join(map(_told, unproven))}. Measure longer, with more blocks, or at a higher rate.",
+            f"{'; '.join(map(_check_text, unproven))}. Measure longer, with more blocks or at a higher rate.",
         )
     return Verdict("passed", _passed(result) if result.variants is None else _compared(result.variants))
 
@@ -210,17 +210,17 @@ def _is_generator_limited(result: Result) -> bool:
 
 
 def _excuse(result: Result) -> tuple[State | None, str]:
-    """What stood between the path and a verdict on its times, and the warnings that say so.
+    """What was between the path and a verdict on its times, and the warnings that say so.
 
     A generator that others keep from the processors is late by their doing; one that fills its own is not.
     """
     limited = [each for each in result.warnings if each.code in GENERATOR_LIMITED]
     disturbed = [each for each in result.warnings if each.code in MACHINE_DISTURBED]
-    told = " ".join(each.message for each in [*limited[:1], *disturbed[:1]])
+    text = " ".join(each.message for each in [*limited[:1], *disturbed[:1]])
     if limited:
         is_full = any(each.code == GENERATOR_FULL for each in limited)
-        return ("machine disturbed" if disturbed and not is_full else "generator-limited"), told
-    return ("machine disturbed", told) if disturbed else (None, "")
+        return ("machine disturbed" if disturbed and not is_full else "generator-limited"), text
+    return ("machine disturbed", text) if disturbed else (None, "")
 
 
 def _judge_faults(proof: FaultsResult) -> Verdict:
@@ -289,7 +289,7 @@ def _wrong_state(result: Result) -> State:
     return "control failed" if is_only_controls and not under_load else "wrong answers"
 
 
-def _told(check: LimitCheck) -> str:
+def _check_text(check: LimitCheck) -> str:
     return f"{check.name} is {check.measured}, limit {check.limit}"
 
 

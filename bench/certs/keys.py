@@ -52,7 +52,7 @@ class KeysAhead:
         return generate_keys(key_types)
 
     def _make(self) -> None:
-        # What goes wrong here goes wrong again, and is told, where the keys are taken.
+        # What goes wrong here goes wrong again, and is reported, where the keys are taken.
         with contextlib.suppress(Exception):
             self._keys = generate_keys(self._key_types)
 

@@ -1,12 +1,12 @@
 """Certificates and keys of one scenario on disk, laid out so that one rename rotates all of them.
 
     FOLDER/            0700
-    ├── live -> 1      what proxies and nodes are told to read; rotation renames a new link over it
+    ├── live -> 1      what proxies and nodes are configured to read; rotation renames a new link over it
     ├── 1/             ca.crt  server.crt  server.key  client.crt  client.key, and those of workloads;
     │                  the same five in a folder for each further set, by an authority of its own;
     │                  server-NAME.crt and .key of each further server
     └── wrong/         the same five names in each of
-        ├── other-ca/       issued by an authority that nobody trusts
+        ├── other-ca/       issued by an authority that nothing trusts
         ├── expired/        ended yesterday
         ├── not-yet-valid/  begins tomorrow
         └── wrong-san/      the server certificate names another host
@@ -53,7 +53,7 @@ class SetNames:
 
 @dataclass(frozen=True, slots=True)
 class ServerNames:
-    """A server that is no node, such as a gateway that ends TLS."""
+    """A server that is not a node, such as a gateway that ends TLS."""
 
     names: Sequence[str]
     """SANs of its certificate."""
@@ -82,7 +82,7 @@ class Material:
     trusted: Mapping[str | None, bytes] = field(default_factory=dict)
     """Set -> authorities in PEM that its ``ca.crt`` holds beside its own."""
     workloads: Workloads | None = None
-    """Who gets a certificate of the mesh; None: nobody."""
+    """Who gets a certificate of the mesh; None: no proxy."""
 
     def server_files(self, name: str) -> tuple[Path, Path]:
         """Certificate and key of a further server."""
@@ -131,7 +131,7 @@ def write_material(
     now: datetime | None = None,
     make_keys: Callable[[Sequence[KeyType]], Sequence[PrivateKey]] = generate_keys,
 ) -> Material:
-    """Create authority, server and client certificate below *folder*, and the wrong ones unless told not to.
+    """Create authority, server and client certificate below *folder*, and the wrong ones unless asked not to.
 
     The three keys of the right set are of *key_type* and are made in parallel; the wrong certificates share
     the leaf keys, and their other authority always signs with P-256: it only has to be unknown.
@@ -143,13 +143,13 @@ def write_material(
         client_name: common name of the client certificate.
         client_uri: SPIFFE identity of the client, if it has one.
         sets: further sets by name; their keys are of *key_type*, too.
-        servers: further servers by a name that can be part of a file's; likewise.
+        servers: further servers by a name that can be part of a file's; the same.
         trusted: set (None: the first) -> authorities in PEM that are trusted wherever its own is.
         identities: proxy name -> SPIFFE identity of those that get a certificate of the mesh, by an
             authority of its own.
         workload_key_type: of their keys.
         wrong: whether to write the wrong ones too.
-        now: the moment that validity is reckoned from, in UTC; default: the clock's.
+        now: the moment that validity is counted from, in UTC; default: the clock's.
         make_keys: where the keys of the right set come from.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Certificates of workloads: what Istio's agent brings each proxy, issued by an authority of the mesh.
+"""Certificates of workloads: what Istio's agent gives each proxy, issued by an authority of the mesh.
 
     GENERATION/    workload-ca.crt  workload-NAME.crt  workload-NAME.key
 
@@ -54,7 +54,7 @@ def key_file(proxy: str) -> str:
 
 
 def workload_files(proxies: Sequence[str]) -> list[str]:
-    """Name the certificates, which are no secret."""
+    """Name the certificates, which are not secret."""
     return [CA_FILE, *(certificate_file(proxy) for proxy in proxies)] if proxies else []
 
 

@@ -98,9 +98,9 @@ def main() -> None:
         if is_reader_gone(error):
             give_up_output()
             raise SystemExit(INTERRUPTED) from None
-        told = _of_the_system(error)
-        make_console(as_json="--json" in sys.argv).error(told)
-        raise SystemExit(told.exit_code) from error
+        failure = _of_the_system(error)
+        make_console(as_json="--json" in sys.argv).error(failure)
+        raise SystemExit(failure.exit_code) from error
 
 
 def _of_the_system(error: OSError) -> BenchError:

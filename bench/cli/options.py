@@ -61,7 +61,7 @@ Stack = Annotated[StackKind, typer.Option("--stack", help="Where Envoy and nginx
 
 
 def by_name(path: Path | None) -> Path | None:
-    """Give the folder that a name of the library stands for, or *path* itself."""
+    """Give the folder that a name of the library means, or *path* itself."""
     from bench.scenario.library import find_scenario
 
     return find_scenario(path) if path is not None else None

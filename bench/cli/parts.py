@@ -61,10 +61,10 @@ def make_locust_outputs(
     web_bind: str | None,
     stack: StackKind = StackKind.LOCAL,
 ) -> LocustOutputs:
-    """What Locust itself shall show and write.
+    """What Locust itself should show and write.
 
     Raises:
-        InputError: *web_bind* is no address, or Locust runs where nobody sees what it shows.
+        InputError: *web_bind* is not an address, or Locust runs where no one sees what it shows.
     """
     from bench.load.run import WEB_PORT, Address, LocustOutputs
 
@@ -84,7 +84,7 @@ def make_master_bind(text: str | None) -> Address | None:
     """Where workers from other machines are awaited.
 
     Raises:
-        InputError: *text* is no address.
+        InputError: *text* is not an address.
     """
     from bench.load.run import MASTER_PORT, Address
 

@@ -17,7 +17,7 @@ _REPORTS = Path("reports")
 
 
 def scenarios(*, as_json: AsJson = False) -> None:
-    """List the scenarios that come along; their names stand for their folders in every command."""
+    """List the shipped scenarios; every command takes their names instead of folders."""
     with make_console(as_json=as_json) as console:
         from bench.scenario.library import library
 

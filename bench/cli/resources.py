@@ -67,7 +67,7 @@ def check(
     as_sarif: Annotated[bool, typer.Option("--sarif", help="Print SARIF 2.1.0 on stdout.")] = False,
     exports: Exports,
 ) -> None:
-    """Tell what is wrong with Istio YAML, and what that does to requests, before anything runs."""
+    """Report what is wrong with Istio YAML, and what that does to requests, before anything runs."""
     with make_console(as_json=as_json or as_sarif) as console:
         from bench.commands.check import check_sources, exit_code, report_of
         from bench.environment import package_version
@@ -77,7 +77,7 @@ def check(
             report = check_sources(paths)
         except BenchError as error:
             if as_sarif:
-                # Whoever uploads the document gets one whatever came.
+                # Whoever uploads the document gets one in any case.
                 console.document(report_of(error).sarif(version=version))
             raise
         if not (as_json or as_sarif):

@@ -42,10 +42,18 @@ def run(
     *,
     stack: Stack = StackKind.LOCAL,
     rate: Annotated[float | None, typer.Option(help="Requests per second instead of the scenario's.")] = None,
-    measure: Annotated[float | None, typer.Option(help="Seconds of each trial, likewise.")] = None,
-    blocks: Annotated[int | None, typer.Option(help="Blocks of a static and an EDS trial, likewise.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Locust worker processes, likewise.")] = None,
-    key: Annotated[str | None, typer.Option(help="Key type of the certificates, likewise.")] = None,
+    measure: Annotated[
+        float | None, typer.Option(help="Seconds of each trial instead of the scenario's.")
+    ] = None,
+    blocks: Annotated[
+        int | None, typer.Option(help="Blocks of a static and an EDS trial instead of the scenario's.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Locust worker processes instead of the scenario's.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Key type of the certificates instead of the scenario's.")
+    ] = None,
     config_source: Annotated[
         list[ConfigSourceName] | None,
         typer.Option(
@@ -131,8 +139,10 @@ def drive(
     *,
     target: Annotated[str, typer.Option(help="http://HOST:PORT or https://HOST:PORT.")],
     rate: Annotated[float | None, typer.Option(help="Requests per second instead of the scenario's.")] = None,
-    measure: Annotated[float | None, typer.Option(help="Seconds of load, likewise.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Locust worker processes, likewise.")] = None,
+    measure: Annotated[float | None, typer.Option(help="Seconds of load instead of the scenario's.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Locust worker processes instead of the scenario's.")
+    ] = None,
     ca: Annotated[Path | None, typer.Option(help="CA bundle of the target's certificate.")] = None,
     certificate: Annotated[Path | None, typer.Option(help="Client certificate for the target.")] = None,
     private_key: Annotated[Path | None, typer.Option(help="Its key.")] = None,

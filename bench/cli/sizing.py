@@ -66,7 +66,7 @@ def capacity(
     quiet: Quiet = False,
     exports: Exports,
 ) -> None:
-    """Find the highest rate that meets the limits, and what stands in the way of more."""
+    """Find the highest rate that meets the limits, and what prevents more."""
     with make_console(quiet=quiet, as_json=as_json) as console:
         from bench.experiment.capacity import CapacityOptions, find_capacity
         from bench.scenario.load import load_scenario
@@ -103,7 +103,9 @@ def plan(
     ] = 0.0,
     resumed: Annotated[float, typer.Option(help="Share of their handshakes that is resumed.")] = 0.0,
     body: Annotated[str, typer.Option(help="Size of each request's body: 4096, 4k, 4Ki.")] = "0",
-    answer_size: Annotated[str, typer.Option("--answer", help="Size of each answer, likewise.")] = "0",
+    answer_size: Annotated[
+        str, typer.Option("--answer", help="Size of each answer, in the same form.")
+    ] = "0",
     cpu_per_pod: Annotated[float, typer.Option(help="CPUs that a pod requests and is held to.")] = 2.0,
     headroom: Annotated[float, typer.Option(help="Share of them that stays free.")] = 0.3,
     zones: Annotated[int, typer.Option(help="Zones over which the pods are spread.")] = 1,

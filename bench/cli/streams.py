@@ -43,7 +43,7 @@ def use_plain_signs() -> None:
 
 
 def is_reader_gone(error: OSError) -> bool:
-    """Whether *error* says that nobody reads our output any more: a closed terminal, or ``| head``."""
+    """Whether *error* says that nothing reads our output any more: a closed terminal, or ``| head``."""
     return error.errno in (errno.EPIPE, errno.EIO) and error.filename is None
 
 

@@ -114,7 +114,7 @@ def check(read: Folder) -> CheckReport:
     resources, problems = read.resources, read.survey.problems
     surroundings = _surroundings(read)
     findings = list(analyze(surroundings, problems))
-    notes = list(read.told_assumptions)
+    notes = list(read.assumption_texts)
     if problems:
         notes.append("Effects on requests are looked at when every resource is one that a cluster accepts.")
     else:

@@ -28,7 +28,7 @@ from bench.translate import translate
 
 SCHEMA_VERSION = 1
 _MOST_FIELDS = 8
-"""So many fields of one object are shown; the document has all."""
+"""This many fields of one object are shown; the document has all."""
 KNOWN_VERSION = "1.32"
 """The Istio whose translation this is."""
 
@@ -105,7 +105,7 @@ def diff_folder(folder: Path, dumps: Sequence[str], *, declared_only: bool = Fal
     With *declared_only*, what is of hosts that no resource of the YAML declares is counted and left out.
 
     Raises:
-        InputError: the folder or a dump is wrong, or NAME is no proxy.
+        InputError: the folder or a dump is wrong, or NAME is not a proxy.
         UnsupportedError: files alone cannot do what a resource asks for.
     """
     read = read_folder(folder)
@@ -135,7 +135,7 @@ def diff_folder(folder: Path, dumps: Sequence[str], *, declared_only: bool = Fal
                 len(differences) - len(kept),
             )
         )
-    return DiffReport(tuple(found), read.told_assumptions)
+    return DiffReport(tuple(found), read.assumption_texts)
 
 
 def _named(text: str, inventory: Inventory, read: Folder) -> tuple[str, str]:

@@ -44,13 +44,13 @@ def explanation_of(
     read.require_resources()
     registry = read.registry()
     known = known_certificates(read.scenario, registry, read.root) if read.scenario is not None else {}
-    return Explanation(explain(registry, read.resources, request, proxy, known), read.told_assumptions)
+    return Explanation(explain(registry, read.resources, request, proxy, known), read.assumption_texts)
 
 
 def comes_as_expected(trace: Trace, expected: str) -> bool:
-    """Tell whether every way that the request can go ends as *expected*.
+    """Return whether every way that the request can go ends as *expected*.
 
-    ``answered``: a server behind the last proxy answers; ``closed``: nobody does; a status: a proxy answers
+    ``answered``: a server behind the last proxy answers; ``closed``: nothing does; a status: a proxy answers
     with it; else an endpoint's ``ADDRESS:PORT``, or the name of the proxy that decides.
     """
     return all(_fits(ending.outcome, expected) for ending in trace.endings())

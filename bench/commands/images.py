@@ -15,11 +15,11 @@ def pin_all(mirror: str | None) -> list[Default]:
         return pin(client, mirror=mirror)
 
 
-def build_all(tell: Callable[[str], None]) -> list[Image]:
+def build_all(notify: Callable[[str], None]) -> list[Image]:
     """Build every image that is not there yet in exactly this form, and describe all of them.
 
     Raises:
         StackError: no engine answers, or something is not installed.
     """
     with contextlib.closing(connect()) as client:
-        return [supply_built(client, role, tell=tell) for role in ROLES]
+        return [supply_built(client, role, notify=notify) for role in ROLES]

@@ -85,7 +85,7 @@ def init_scenario(folder: Path, sources: Sequence[Path]) -> Initialised:
             where=str(error.filename or folder),
             remedy="Choose another folder.",
         ) from error
-    return Initialised(folder, (own, *copied), draft, read.told_assumptions)
+    return Initialised(folder, (own, *copied), draft, read.assumption_texts)
 
 
 def _copy(read: Folder, given: Sequence[Path], istio: Path, texts: dict[Path, str]) -> list[Path]:

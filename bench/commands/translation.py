@@ -93,7 +93,7 @@ def write_translation(
         ) from error
     # A base id of its own: sidecar and gateway can be started side by side.
     command = f"envoy -c {shlex.quote(str(root / 'bootstrap.yaml'))} --use-dynamic-base-id"
-    return Translation(name, root, written, command, _warnings(config, binds), read.told_assumptions)
+    return Translation(name, root, written, command, _warnings(config, binds), read.assumption_texts)
 
 
 def _choose_proxy(inventory: Inventory, role: Role, proxy: str | None, where: Position) -> str:

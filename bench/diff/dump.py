@@ -71,7 +71,7 @@ def read_dump(text: str, file: str) -> Dump:
         raise InputError("is nested too deeply for a dump.", where=file, remedy=_REMEDY) from error
     configs = data.get("configs") if isinstance(data, dict) else None
     if not isinstance(configs, list) or not all(isinstance(each, dict) for each in configs):
-        raise InputError("is no dump: it has no list `configs` of objects.", where=file, remedy=_REMEDY)
+        raise InputError("is not a dump: it has no list `configs` of objects.", where=file, remedy=_REMEDY)
     by_kind = {kind: each for each in configs if (kind := _kind(each, file))}
     if not by_kind:
         raise InputError("is a dump without any part that is read here.", where=file, remedy=_REMEDY)

@@ -81,7 +81,7 @@ def _is_outbound(listener: Plain) -> bool:
 
 
 def _is_named(config: Plain) -> bool:
-    """Tell whether it was served by RDS: what stands inside of a listener has no name, or one of inbound."""
+    """Return whether it was served by RDS: what is inside of a listener has no name, or one of inbound."""
     name = config.get("name", "")
     return bool(name) and not name.startswith("inbound")
 
@@ -98,7 +98,7 @@ def _listener(listener: Plain) -> Plain:
 
 
 def _leads_nowhere(chain: Plain) -> bool:
-    """Tell whether a chain only takes what no resource speaks of."""
+    """Return whether a chain only takes what no resource speaks of."""
     return any(each.get("typed_config", {}).get("cluster") in _NOWHERE for each in chain.get("filters", ()))
 
 

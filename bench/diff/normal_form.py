@@ -28,7 +28,7 @@ MATERIAL = TlsMaterial(
     workload_private_key="/etc/certs/workload.key",
     workload_ca="/etc/certs/root.crt",
 )
-"""What stands in for the certificates that an agent would bring."""
+"""What stands in for the certificates that an agent would supply."""
 CREDENTIAL_SCHEME = "kubernetes://"
 """What the files of a credential begin with, so that its secret can be named as istiod names it."""
 _AGENT_SECRETS = {
@@ -225,7 +225,7 @@ def _once(values: list[Any]) -> list[Any]:
 
 
 def repeats_endpoints(answer: Plain) -> bool:
-    """Tell whether an endpoint stands twice in one locality of a recorded answer."""
+    """Return whether an endpoint occurs twice in one locality of a recorded answer."""
     assignments = [
         *(answer.get("endpoints") or []),
         *(each["load_assignment"] for each in answer.get("clusters") or [] if "load_assignment" in each),

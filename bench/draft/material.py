@@ -1,4 +1,4 @@
-"""TLS of a draft: which files the configuration names, and which names nodes must bear."""
+"""TLS of a draft: which files the configuration names, and which names nodes must have."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Spoken:
 
 
 def files_to_make(configs: Iterable[ProxyConfig]) -> dict[str, str]:
-    """Give each file that the configurations name -> which of the suite's own it stands for."""
+    """Give each file that the configurations name -> which of the suite's own it represents."""
     found: dict[str, str] = {}
     for config in configs:
         for secret in config.secrets:
@@ -92,7 +92,7 @@ def _speaks_http2(cluster: Cluster) -> bool:
 
 
 def typed_names(names: Iterable[str]) -> list[str]:
-    """Write *names* as a scenario does: ``DNS:…``, ``IP:…``, ``URI:…``; what no certificate can bear goes."""
+    """Write *names* as a scenario does: ``DNS:…``, ``IP:…``, ``URI:…``; what no certificate can have goes."""
     found: dict[str, None] = {}
     for name in names:
         bare = name.strip("[]").rstrip(".")

@@ -13,7 +13,7 @@ from bench.routing import Destination
 from bench.translate import ProxyConfig
 
 MOST_NODES = 12
-"""Beyond so many endpoints, nodes share them: each is a server process of its own."""
+"""Beyond this many endpoints, nodes share them: each is a server process of its own."""
 SHARED_NODES = 8
 _MOST_NAMES = 24
 
@@ -51,7 +51,7 @@ class Stage:
 
     @property
     def names_are_few(self) -> bool:
-        """Whether one certificate can bear them all without making handshakes dearer."""
+        """Whether one certificate can have them all without making handshakes dearer."""
         return len(self.names) <= _MOST_NAMES
 
 

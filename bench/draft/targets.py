@@ -125,7 +125,7 @@ def _bare(authority: str) -> str:
 
 def _http(router: Router, registry: Registry, resources: Resources, found: Reached) -> Iterator[Target]:
     cases = request_matrix(router, resources, most=_MOST_CASES).cases
-    # The plainest request that reaches a destination stands for it.
+    # The plainest request that reaches a destination represents it.
     inner = _gateway_services(registry)
     for case in sorted(cases, key=lambda case: (_bare(case.request.host) in inner, *_plainness(case))):
         target = _http_target(case)
@@ -217,7 +217,7 @@ def _connections(
 
 
 def _hosts(host: str, known: Sequence[str]) -> list[str]:
-    """Give the names to ask for: of a wildcard those that rules speak of, and one that nobody knows."""
+    """Give the names to ask for: of a wildcard those that rules speak of, and an unknown one."""
     if not is_wildcard(host):
         return [host]
     return [*(each for each in known if covers(host, each)), host.replace("*", "any", 1)]

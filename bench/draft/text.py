@@ -19,7 +19,7 @@ _WIDTH = 118
 _RATE = 200
 """Requests per second of a first run: little enough for any machine."""
 _MOST_UNREACHED = 50
-"""So many hosts that nothing reaches are named; the others are counted."""
+"""This many hosts that nothing reaches are named; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Contents:
     reached: Reached
     stage: Stage
     files: Mapping[str, str]
-    """File that the YAML names -> which of the suite's own it stands for."""
+    """File that the YAML names -> which of the suite's own it represents."""
     needs_containers: bool
 
 
@@ -171,7 +171,7 @@ def _nodes(stage: Stage) -> list[str]:
 def _tls(inventory: Inventory, files: Mapping[str, str], stage: Stage) -> list[str]:
     lines = ["", "tls:", "  key: ecdsa-p256 # quick to make; rsa-2048 and rsa-4096 cost more in handshakes"]
     if stage.names and not stage.names_are_few:
-        many = "assumed: one certificate bears all names, which makes it large and handshakes dearer."
+        many = "assumed: one certificate has all names, which makes it large and handshakes dearer."
         lines += _comment(many, "  ")
     if stage.names:
         lines.append("  server_names: # of the nodes' certificates: what clients ask for or demand")

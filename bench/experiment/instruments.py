@@ -27,7 +27,7 @@ class BaselineRunner(Protocol):
     """Measures the generator on a target that answers at once; see ``bench.load.run.null_target``."""
 
     def __call__(self, plan: LoadPlan, folder: Path, *, launcher: Launcher | None = None) -> LoadOutcome:
-        """What it brought."""
+        """What it returned."""
 
 
 class BooksOpener(Protocol):
@@ -54,7 +54,7 @@ class Instruments:
     """Makes single calls."""
     make_verifier: Callable[[Prepared, Material], Verifying] = Verifier
     open_meter: Callable[[Stack, str], StackMeter] = Meter
-    """Reads a stack at the edges of the measured stage; told the gateway's name."""
+    """Reads a stack at the edges of the measured stage; given the gateway's name."""
     keep_books: BooksOpener = Bookkeeper
     await_logs: Callable[[Sequence[Path]], None] = await_logs
     write_report: Callable[[Path], Path] = write_report

@@ -197,7 +197,7 @@ def _too_few_samples(loaded: LoadedScenario, trials: int) -> list[RunWarning]:
     needed = {name: samples_needed(name) for name, bound in limits.items() if bound is not None}
     found = []
     for name, samples in needed.items():
-        # How many a closed loop brings is what it is there to find out.
+        # How many a closed loop sends is what it is there to find out.
         expected = rate * traffic.measure_s * trials if rate is not None else None
         if rate is None or expected is None or samples is None or expected >= samples:
             continue

@@ -26,7 +26,7 @@ class WrongPathError(BenchError):
 def verify_stack(run: RunContext, name: str, stack: Stack) -> None:
     """Call everything on one stack."""
     run.observer.stage(f"verifying the path on stack {name}, call by call", 1)
-    lines = list(run.verifier.walk(stack))
+    lines = list(run.verifier.ask_scenario(stack))
     _note_first_verified(run, lines)
     lines += run.verifier.ask_matrix(stack)
     run.record.verification += [line.model_copy(update={"stack": name}) for line in lines]

@@ -1,6 +1,6 @@
 """What will happen to a request, and why: read from the translated configuration of every proxy.
 
-Beside the answers stand the parts of them that the effects in `check` and the verification go on from.
+Beside the answers are the parts of them that the effects in `check` and the verification go on from.
 """
 
 from bench.explain.arrival import WrongName, speaks_tls, wrong_name

@@ -36,7 +36,7 @@ def arrival_of(
     """Judge what reaches *addresses* from the proxy *here* through *cluster*.
 
     *request* is what the proxy itself sends, None where it only passes bytes on. Servers are taken to end one
-    TLS session; which names their certificates bear is known of nodes of a scenario alone.
+    TLS session; which names their certificates have is known of nodes of a scenario alone.
     """
     listed = ", ".join(addresses)
     tls = here.clusters.tls(cluster)
@@ -60,7 +60,7 @@ def arrival_of(
 
 
 def _unusual_names(tls: UpstreamTls, request: Request | None) -> str | None:
-    """Say which names the certificate must bear, where they are not the one that the server is asked for."""
+    """Say which names the certificate must have, where they are not the one that the server is asked for."""
     host = request.host if request is not None else None
     asked = tls.sent_sni(host) or host
     unusual = [names for names in tls.demanded_names(host) if asked not in names]
@@ -75,7 +75,7 @@ def _owner(layer: TlsLayer) -> str:
 
 
 def speaks_tls(here: TranslatedProxy, cluster: Cluster, addresses: Sequence[str]) -> bool:
-    """Tell whether the servers at *addresses* expect TLS: the port is declared so, or it is 443."""
+    """Return whether the servers at *addresses* expect TLS: the port is declared so, or it is 443."""
     named = parse_cluster_name(cluster.name)
     service = here.view.service(named.host) if named is not None else None
     port = service.port(named.port) if service is not None and named is not None else None
@@ -121,6 +121,6 @@ def wrong_name(
         if names is None:
             continue
         for wanted in tls.demanded_names(host):
-            if not any(names.bears(name) for name in wanted):
+            if not any(names.has_name(name) for name in wanted):
                 return WrongName(names.owner, address, tuple(names.names), here.name, tuple(wanted))
     return None

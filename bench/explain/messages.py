@@ -17,7 +17,7 @@ class FateCase(Case):
         "Write host: {host}.",
     )
     ELSEWHERE = (
-        "it stands in the namespace {namespace}, and {proxy} looks in {places:listed} only",
+        "it is in the namespace {namespace}, and {proxy} looks in {places:listed} only",
         "Move it to the namespace {places:or}.",
     )
     SELECTS_OTHERS = (

@@ -17,7 +17,7 @@ def narrowed(registry: Registry, request: Request, client: Proxy) -> Registry:
 
     VirtualServices stay whose hosts may be the request's (a rewritten Host counts as well), those of other
     layers than HTTP, and one for each gateway, which is not empty then. Services stay that the request may
-    mean or that a VirtualService sends it to, Kubernetes Services (gateways stand behind them), and what
+    mean or that a VirtualService sends it to, Kubernetes Services (gateways run behind them), and what
     shares a listener with the request's port.
     """
     asked = {request.host.strip("[]"), request.destination.lower()}
@@ -30,7 +30,7 @@ def narrowed(registry: Registry, request: Request, client: Proxy) -> Registry:
         asked = more
     named = _names(registry, asked, client) | set(_destinations(rules))
     services = _services(registry, request, client, asked, named)
-    # An endpoint may be the name or the cluster IP of another Service, behind which a gateway stands.
+    # An endpoint may be the name or the cluster IP of another Service, behind which a gateway runs.
     behind = {endpoint.address for service in services for endpoint in service.endpoints}
     more = {name for host in behind for name in _names(registry, [host], client)} | behind
     services = _services(registry, request, client, asked | behind, named | more)
@@ -126,7 +126,7 @@ def _openers(registry: Registry, request: Request, client: Proxy) -> frozenset[i
 
 
 def _shares_listener(service: Service, request: Request) -> bool:
-    """Tell whether *service* has a chain without SNI on the request's port, which may take its connection."""
+    """Return whether *service* has a chain without SNI on the request's port, which may take it."""
     return any(
         port.number == request.port and not port.protocol.is_http and not port.protocol.is_tls
         for port in service.ports

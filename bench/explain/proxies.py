@@ -25,7 +25,7 @@ STAND_INS = TlsMaterial(
 
 
 def possible_names(destination: str, namespace: str, domain: str) -> list[str]:
-    """Give what *destination* may stand for in a pod of *namespace*, completed as a resolver does."""
+    """Give what *destination* may be for in a pod of *namespace*, completed as a resolver does."""
     host = destination.lower().rstrip(".")
     return [host, f"{host}.{namespace}.svc.{domain}", f"{host}.svc.{domain}", f"{host}.{domain}"]
 
@@ -45,7 +45,7 @@ class TranslatedProxy:
     def certificate_names(self, address: str, ca: str = "") -> ServerCertificate | None:
         """Give what is known of the certificate of the server at *address*; None for nothing.
 
-        Who trusts the mesh's *ca* alone gets the certificate of a workload, which bears its identity.
+        Who trusts the mesh's *ca* alone gets the certificate of a workload, which has its identity.
         """
         known = self.certificates.get(address)
         inventory = self.view.registry.inventory
@@ -84,7 +84,7 @@ class TranslatedProxy:
 
     @property
     def is_sidecar(self) -> bool:
-        """Whether it stands beside a client."""
+        """Whether it runs beside a client."""
         return self.proxy.role == "sidecar"
 
 
@@ -98,7 +98,7 @@ class Proxies:
         certificates: Mapping[str, ServerCertificate] | None = None,
         material: TlsMaterial | None = STAND_INS,
     ) -> None:
-        """*material*: what stands for the certificates of workloads; None: only what the inventory names."""
+        """*material*: what replaces the certificates of workloads; None: only what the inventory names."""
         self._material = material
         self.registry = registry
         self._sources = sources

@@ -1,4 +1,4 @@
-"""From a place in a file to the resource that stands there."""
+"""From a place in a file to the resource that is there."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Sources:
         self._by_file = {file: sorted(starts) for file, starts in by_file.items()}
 
     def origins(self, places: Mapping[str, Position] | Iterable[tuple[str, Position]]) -> tuple[Origin, ...]:
-        """Name the resources at *places*; what stands twice is named once."""
+        """Name the resources at *places*; what is twice is named once."""
         found: dict[tuple[str, Position], Origin] = {}
         for part, position in places.items() if isinstance(places, Mapping) else places:
             title = self.title(position)

@@ -21,7 +21,7 @@ class FateCode(StrEnum):
     """Its workloadSelector does not select the proxy."""
     NOT_EXPORTED = "not-exported"
     ELSEWHERE = "elsewhere"
-    """It stands in a namespace where the proxy does not look."""
+    """It is in a namespace where the proxy does not look."""
     OVERRIDDEN = "overridden"
     """A rule that comes first holds instead."""
     OTHER_CASE = "other-case"

@@ -1,4 +1,4 @@
-"""Which names the certificates of known servers bear."""
+"""Which names the certificates of known servers have."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class ServerCertificate:
     names: tuple[str, ...]
     """Its subject alternative names, without their type."""
 
-    def bears(self, name: str) -> bool:
-        """Tell whether a client that demands *name* is content; ``*.`` stands for one label."""
+    def has_name(self, name: str) -> bool:
+        """Return whether a client that demands *name* is content; ``*.`` takes the place of one label."""
         wanted = name.lower()
         for mine in (each.lower() for each in self.names):
             if mine == wanted:

@@ -64,7 +64,7 @@ class Upstream:
             failure = _Failure(Cause.BLACK_HOLE, "UH", "unknown destinations are not let out")
             return [self._failed(steps, leg, name, failure)]
         if name == PASSTHROUGH and cluster.type is ClusterDiscoveryType.STATIC:
-            why = "without interception nobody knows where the client meant an unknown host to be"
+            why = "without interception it is unknown where the client meant an unknown host to be"
             return [self._failed(steps, leg, name, _Failure(Cause.NO_ENDPOINT, "UH", why))]
         tls = self.here.clusters.tls(cluster)
         steps.append(self._tls_step(cluster, leg, tls))

@@ -43,7 +43,7 @@ def find_virtual_host(config: RouteConfiguration, request: Request) -> tuple[Vir
 def _wildcard_rank(domain: str, host: str) -> tuple[int, int] | None:
     if domain == "*":
         return 2, 0
-    # The star stands for at least one character.
+    # The star represents at least one character.
     if domain.startswith("*"):
         return (0, -len(domain)) if len(host) >= len(domain) and host.endswith(domain[1:]) else None
     if domain.endswith("*"):

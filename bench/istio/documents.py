@@ -29,7 +29,7 @@ from bench.istio.scalars import key_text, resolve
 
 DEEPEST_NESTING = 100
 MOST_VALUES_BY_ALIASES = 1_000_000
-"""What all aliases of one text may stand for; a text that *writes* more values is fine."""
+"""What all aliases of one text may be for; a text that *writes* more values is fine."""
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STRING_TAG = "tag:yaml.org,2002:str"
@@ -53,7 +53,7 @@ class Document:
     """Lines in the file before :attr:`text`."""
     _root: Any = field(default=None, repr=False)
     _entries: dict[int, dict[str, tuple[Any, Any]]] = field(default_factory=dict, repr=False)
-    """Node -> what stands under each of its keys: thousands of faults in one mapping stay linear."""
+    """Node -> what is under each of its keys: thousands of faults in one mapping stay linear."""
 
     def position(self, path: Path = ()) -> Position:
         """``file:line`` of the field at *path*, or of the nearest one above it that is written."""
@@ -61,7 +61,7 @@ class Document:
             try:
                 self._root = yaml.compose(self.text, Loader=_Loader)
             except yaml.YAMLError:
-                # A part of a file can depend on a directive that stands before it.
+                # A part of a file can depend on a directive above it.
                 self._root = False
         line = self.first_line
         node = self._root
@@ -199,7 +199,7 @@ class _Builder:
     def _alias(self, event: Any) -> tuple[Any, int]:
         line = event.start_mark.line + 1
         if event.anchor in self._open_anchors:
-            raise _DocumentError(line, f"the alias *{event.anchor} stands inside of what it stands for.")
+            raise _DocumentError(line, f"the alias *{event.anchor} is inside of what it represents.")
         if event.anchor not in self._anchors:
             raise _DocumentError(line, f"the alias *{event.anchor} has no anchor &{event.anchor} before it.")
         value, size = self._anchors[event.anchor]
@@ -207,7 +207,7 @@ class _Builder:
         if self._expanded > MOST_VALUES_BY_ALIASES:
             raise _DocumentError(
                 line,
-                f"the aliases of this file stand for more than {MOST_VALUES_BY_ALIASES} values.",
+                f"the aliases of this file represent more than {MOST_VALUES_BY_ALIASES} values.",
                 "Write the values out, or split the file.",
             )
         return value, size
@@ -304,7 +304,7 @@ def _unreadable(where: Position, what: str, remedy: str | None) -> Problem:
 
 
 def _is_about_a_tab(text: str, mark: yaml.Mark) -> bool:
-    """Whether a tab stands at *mark*, or begins its line."""
+    """Whether a tab is at *mark*, or begins its line."""
     lines = text.split("\n")
     line = lines[mark.line] if mark.line < len(lines) else ""
     return "\t" in line[: len(line) - len(line.lstrip())] or line[mark.column : mark.column + 1] == "\t"

@@ -21,9 +21,9 @@ INVENTORY_FILES = tuple(f"inventory{suffix}" for suffix in SUFFIXES)
 OWN_FILES = frozenset((*SCENARIO_FILES, *INVENTORY_FILES))
 """Files of this suite that may lie beside the Istio YAML."""
 STDIN = Path("-")
-"""Stands for standard input where a file may be named."""
+"""Means standard input where a file may be named."""
 MOST_BYTES = 256 * 1024 * 1024
-"""Of one file; more is no YAML that somebody wrote, and parsing it would exhaust the machine."""
+"""Of one file; more is not YAML that somebody wrote, and parsing it would exhaust the machine."""
 _DEEPEST_FOLDERS = 32
 _RESOURCE = re.compile(rb"""(^[ \t"'{\[-]*|[{,][ \t]*["']?)apiVersion["']?[ \t]*:""", re.MULTILINE)
 """Says in a text, whatever its style, that there is a resource in it."""
@@ -136,7 +136,7 @@ def _read(path: Path) -> bytes:
     if path == STDIN:
         return sys.stdin.buffer.read(MOST_BYTES + 1)
     reason = _why_not_read(path)
-    # A pipe that a shell made (`check <(kubectl get …)`) has a writer, any other may keep us for ever.
+    # A pipe that a shell made (`check <(kubectl get …)`) has a writer, any other may keep us forever.
     if reason is not None and not (path.is_fifo() and str(path).startswith(("/dev/fd/", "/proc/self/fd/"))):
         raise InputError(f"cannot be read: {reason}", where=str(path), remedy="Name a file or a folder.")
     try:

@@ -6,11 +6,11 @@ import ipaddress
 from collections.abc import Iterable
 
 MESH = "mesh"
-"""The reserved gateway name that stands for all sidecars."""
+"""The reserved gateway name that means all sidecars."""
 
 
 def is_ip(host: str) -> bool:
-    """Tell whether *host* is an IPv4 or IPv6 literal."""
+    """Return whether *host* is an IPv4 or IPv6 literal."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -52,12 +52,12 @@ def expand_gateway(name: str, namespace: str) -> str:
 
 
 def is_wildcard(host: str) -> bool:
-    """Tell whether *host* is ``*`` or starts with ``*.``."""
+    """Return whether *host* is ``*`` or starts with ``*.``."""
     return host.startswith("*")
 
 
 def covers(general: str, special: str) -> bool:
-    """Tell whether each name that *special* stands for is one that *general* stands for.
+    """Return whether each name that *special* covers is one that *general* covers.
 
     ``*.foo.com`` covers ``a.foo.com`` and ``*.a.foo.com``, not ``foo.com``.
     """
@@ -72,7 +72,7 @@ def covers(general: str, special: str) -> bool:
 
 
 def overlap(one: str, other: str) -> bool:
-    """Tell whether one of two host names covers the other."""
+    """Return whether one of two host names covers the other."""
     return covers(one, other) or covers(other, one)
 
 

@@ -1,4 +1,4 @@
-"""What Istio accepts and then does nothing with, or nothing reliable: named, so that nobody counts on it."""
+"""What Istio accepts and then does nothing with, or nothing reliable: named, so that no one relies on it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _in_services(resources: Resources) -> Iterator[Problem]:
         if spec.internal_traffic_policy == "Local":
             yield Problem(
                 resource.position((*_SPEC, "internalTrafficPolicy")),
-                "internalTrafficPolicy Local has no effect: files do not tell on which node an endpoint is.",
+                "internalTrafficPolicy Local has no effect: files do not say on which node an endpoint is.",
                 "Name the endpoints that count in an EndpointSlice.",
             )
         if spec.external_ips:

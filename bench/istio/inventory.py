@@ -32,7 +32,7 @@ class Proxy(_Written):
     """``region/zone/subzone``; empty parts are unknown."""
     interception: Literal["redirect", "none"] = "redirect"
     replicas: int = Field(default=1, ge=1, le=32)
-    """Of a gateway: so many pods of one Deployment. The further ones are called ``NAME-2`` and so
+    """Of a gateway: this many pods of one Deployment. The further ones are called ``NAME-2`` and so
     on, have the next free addresses, and are endpoints of the same Services."""
     replica_of: str | None = Field(default=None, alias="replicaOf")
     """Set where ``replicas`` makes further proxies; not to be written."""
@@ -61,7 +61,7 @@ class ServiceFact(_Written):
     """What a cluster would know of a Kubernetes Service.
 
     With ``ports`` it is a Service of its own, its endpoints being the proxies that ``selector`` selects;
-    without, it only adds the cluster IP to a Service that stands in the YAML.
+    without, it only adds the cluster IP to a Service that is in the YAML.
     """
 
     name: str
@@ -133,7 +133,7 @@ def _next_free(ip: str, proxies: Iterable[Proxy]) -> str:
     """The next address after *ip* that no proxy has.
 
     Raises:
-        ValueError: it is no address.
+        ValueError: it is not an address.
     """
     taken = {proxy.ip for proxy in proxies}
     address = ipaddress.ip_address(ip)

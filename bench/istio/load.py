@@ -28,7 +28,7 @@ class Survey:
 
     @property
     def unreadable(self) -> tuple[Problem, ...]:
-        """The problems after which nobody knows what else stands in the files."""
+        """The problems after which it is unknown what else the files hold."""
         return tuple(problem for problem in self.problems if problem.code is Code.UNREADABLE)
 
     @property

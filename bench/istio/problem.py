@@ -22,7 +22,7 @@ class Code(StrEnum):
     REFUSED = "refused"
     """A cluster, or this suite, refuses the resource."""
     UNREADABLE = "unreadable"
-    """Not YAML, not a resource, or not text: nothing can be said of what stands there."""
+    """Not YAML, not a resource, or not text: nothing can be said of what is there."""
     NOT_READ = "not-read"
     """A file that is left alone, since it is not a regular file."""
     SKIPPED_KIND = "skipped-kind"
@@ -73,7 +73,7 @@ class InvalidResourcesError(InputError):
 
 
 def path_text(path: Sequence[str | int]) -> str:
-    """``spec.http[0].timeout``; a key with dots or slashes stands in brackets."""
+    """``spec.http[0].timeout``; a key with dots or slashes is in brackets."""
     text = ""
     for part in path:
         if isinstance(part, int):

@@ -49,8 +49,8 @@ class Pattern:
     def replace_all(self, text: str, substitution: str) -> str:
         r"""Replace each match in *text*, from left to right, as RE2's ``GlobalReplace`` does for Envoy.
 
-        ``\0`` to ``\9`` in *substitution* stand for groups, ``\\`` for a backslash. An empty match right
-        behind another match is passed over, which Python's ``re.sub`` does not do. Nobody refuses a faulty
+        ``\0`` to ``\9`` in *substitution* represent groups, ``\\`` for a backslash. An empty match right
+        behind another match is passed over, which Python's ``re.sub`` does not do. Nothing refuses a faulty
         substitution (seen with Envoy 1.40): with a group that the pattern does not have nothing is replaced,
         and what follows any other escape is lost.
         """
@@ -126,7 +126,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _template(substitution: str) -> list[bytes | int]:
-    """Part a substitution into what stands for itself, numbers of groups, and ``_BROKEN`` escapes."""
+    """Part a substitution into literal text, numbers of groups, and ``_BROKEN`` escapes."""
     parts: list[bytes | int] = []
     source, at = _bytes(substitution), 0
     for found in _PLACE.finditer(source):

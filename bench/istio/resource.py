@@ -46,10 +46,10 @@ class Resource(Generic[SpecT]):
     spec: SpecT
     """The ``spec``; for Pod, EndpointSlice and Namespace the whole object but its metadata."""
     order: int
-    """Place among all documents of all files: stands for the age, since files have no creation time."""
+    """Place among all documents of all files: serves as the age, since files have no creation time."""
     document: Document = field(repr=False, compare=False)
     root: Path = field(default=(), repr=False, compare=False)
-    """Where the object stands in its document: not at the top for an item of a ``kind: List``."""
+    """Where the object is in its document: not at the top for an item of a ``kind: List``."""
 
     def position(self, path: Path = ()) -> Position:
         """``file:line`` of the field at *path* from the top of the object, such as ``("spec", "http", 0)``.

@@ -25,7 +25,7 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _LARGEST_UNSIGNED = 2**64 - 1
 _LEAST_SIGNED = -(2**63)
 _LARGEST_PLAIN_FLOAT = 1e21
-"""From here on JSON writes a float with an exponent, which is no whole number to the API server."""
+"""From here on JSON writes a float with an exponent, which is not a whole number to the API server."""
 
 
 def resolve(word: str) -> Scalar:

@@ -26,9 +26,9 @@ class End(IntEnum):
     """Sent, and its own connection ended before the first byte of an answer: the sidecar may never have read
     it."""
     UNSENT = 3
-    """Never put on a connection: nobody may have seen it."""
+    """Never put on a connection: nothing may have seen it."""
     UNKNOWN = 4
-    """Of a worker that died before it could report: sent or not, nobody knows."""
+    """Of a worker that died before it could report: whether it was sent is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class ClientIds:
     wanted: Bytes | None = None
     """For each id, which entry of ``wants`` must answer it; None: not checked here."""
     wants: tuple[tuple[str, ...], ...] = ()
-    """Names of the nodes that may answer; none: a proxy answers, or nobody checks."""
+    """Names of the nodes that may answer; none: a proxy answers, or nothing is checked."""
     has_all: bool = True
     """False: the client kept only some of the ids of its failures: its right answers are not known."""
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 STEP_S = 5.0
-"""Smaller steps are not told apart from requests that overtake each other."""
+"""Smaller steps are not distinguished from requests that overtake each other."""
 _BLOCK = 50
 _SMALLEST_REST = 10
 _MICROSECONDS_FROM = 1e11

@@ -183,7 +183,7 @@ class Upstream:
 
     @property
     def torn(self) -> tuple[int, int]:
-        """Streams that were under way when their connection ended: at least, and at most so many.
+        """Streams that were under way when their connection ended: at least, and at most this many.
 
         They are in ``total`` and in ``ejected``: an HTTP/1.1 attempt is never in both.
         """
@@ -193,5 +193,5 @@ class Upstream:
 
     @property
     def lost_on_the_way(self) -> int:
-        """At most so many attempts were on connections that ended: nobody behind need have read them."""
+        """At most this many attempts were on connections that ended: nothing behind need have read them."""
         return max(self.broken, self.torn[1])

@@ -31,7 +31,7 @@ FLAG_CAUSES: Mapping[str, Cause | None] = MappingProxyType(
         "IH": Cause.REJECTED,
         "DR": Cause.RESET,
         "DO": Cause.DRAINED,
-        # Neither ends a request: a delay, and "retries are used up", which stands beside the real end.
+        # Neither ends a request: a delay, and "retries are used up", which accompanies the real end.
         "DI": None,
         "URX": None,
         "-": None,

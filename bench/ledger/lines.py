@@ -21,7 +21,7 @@ Column = Sequence[bytes]
 
 @dataclass(slots=True)
 class Odd:
-    """What is no row."""
+    """What is not a row."""
 
     lines: int = 0
     first: str = ""

@@ -14,7 +14,7 @@ from bench.result import DamageCode, LedgerDamage, LedgerNote, NoteCode
 Mask = npt.NDArray[np.bool_]
 MOST_EXAMPLES = 5
 _FEW = 10
-"""So many requests in a row may be lost at an end without the log being cut."""
+"""This many requests in a row may be lost at an end without the log being cut."""
 
 
 def damages(tally: LogTally) -> tuple[LedgerDamage, ...]:
@@ -75,7 +75,7 @@ def named(ids: Ids, mask: Mask, code: NoteCode, part: str = "", detail: str = ""
 
 
 def unknown_ids(client: ClientIds) -> tuple[LedgerDamage, ...]:
-    """Whether the client itself kept too little to tell."""
+    """Whether the client itself kept too little to know."""
     if client.has_all:
         return ()
     detail = "its right answers cannot be separated from the rest"

@@ -101,7 +101,7 @@ def judge_peers(gateway: frozenset[Peer], nodes: frozenset[Peer], expected: Expe
         len(_connections(nodes) - _connections(clients)),
         tuple(
             f"connection {peer.connection} of {peer.log}: the peer was"
-            f" {' '.join(peer.says).strip() or 'nobody'}"
+            f" {' '.join(peer.says).strip() or 'unnamed'}"
             for peer in wrong[:_MOST_EXAMPLES]
         ),
     )

@@ -24,7 +24,7 @@ class ClientCounts:
     """Of the failed: those whose connection ended before the first byte of an answer. The sidecar may never
     have read them."""
     unreported: int = 0
-    """Of the failed and unsent: those of workers that died before they could tell what became of them."""
+    """Of the failed and unsent: those of workers that died before they could report what became of them."""
     in_flight: int = 0
     """Sent, and neither answered nor given up."""
 
@@ -62,7 +62,7 @@ class Through:
     """That may answer."""
     sent: int
     excused: int = 0
-    """Of them: at most so many need not stand in a node's log, since nothing of an answer came back."""
+    """Of them: at most this many need not be in a node's log, since nothing of an answer came back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ class LogTally:
     name: str
     ids: Ids
     count: Bytes
-    """Lines of each id; 255 stands for all above."""
+    """Lines of each id; 255 represents all above."""
     status: npt.NDArray[np.int16]
     """Of the last line."""
     flags: Bytes
@@ -87,7 +87,7 @@ class LogTally:
     cluster: Bytes
     """Code of the cluster of the last line."""
     attempts: Bytes
-    """Upstream attempts of all lines together; 255 stands for all above."""
+    """Upstream attempts of all lines together; 255 represents all above."""
     flag_codes: Codes
     cluster_codes: Codes
     lines: int = 0
@@ -97,7 +97,7 @@ class LogTally:
     strangers: int = 0
     """Rows of this run with a sequence number of no span."""
     odd_lines: int = 0
-    """Lines that are no rows."""
+    """Lines that are not rows."""
     first_odd: str = ""
     torn: str = ""
     clock_steps: int = 0
@@ -137,7 +137,7 @@ def tally_log(
 ) -> LogTally:
     """Read a whole log from its chunks; *fields* are ``PROXY_FIELDS`` or ``NODE_FIELDS``.
 
-    A line without the fields of *watch* is no row either.
+    A line without the fields of *watch* is not a row either.
     """
     size = ids.size
     tally = LogTally(

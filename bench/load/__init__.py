@@ -1,4 +1,4 @@
-"""The load generator: what it is asked (plan), what it says while it runs (events), what it brings (outcome).
+"""The load generator: what it is asked (plan), what it reports while it runs (events), its result (outcome).
 
 ``bench.load.run`` does it, in Locust processes (``locust``) that carry the engine (``engine``).
 """

@@ -51,7 +51,7 @@ class WorkerLost:
 
 @dataclass(frozen=True, slots=True)
 class RemoteWorkersStatus:
-    """Workers are to come from elsewhere; told at the start and whenever one has come."""
+    """Workers are to come from elsewhere; reported at the start and whenever one has come."""
 
     present: int
     """Workers that are there, those of this machine included."""

@@ -22,7 +22,7 @@ class _Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-# --- what an engine has to tell
+# --- what an engine has to report
 
 
 class BucketDelta(_Message):
@@ -65,7 +65,7 @@ class UsageSoFar(_Message):
     in_flight_sum: int
     """Requests on a connection, added up over the samples."""
     queued_sum: int
-    """Requests that waited for one, likewise."""
+    """Requests that waited for one, in the same way."""
     in_flight_samples: int
     connections: int
     """As many as may be open at a time."""
@@ -186,7 +186,7 @@ ORDER: TypeAdapter[Order] = TypeAdapter(Annotated[Order, Field(discriminator="ty
 
 
 class WorkersPresent(_Message):
-    """So many Locust workers have come."""
+    """This many Locust workers have come."""
 
     type: Literal["present"] = "present"
     workers: int

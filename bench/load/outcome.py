@@ -1,4 +1,4 @@
-"""What the generator brings home: exact counts and mergeable histograms, per stage and subset."""
+"""What the generator returns: exact counts and mergeable histograms, per stage and subset."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Generator(_Model):
     connections: int | None = None
     """As many as may be open at a time."""
     in_flight_samples: int | None = None
-    """How many samples stand behind that mean, over all workers."""
+    """How many samples are behind that mean, over all workers."""
     reconnects: int = 0
     """Connections opened in place of an earlier one."""
 
@@ -109,14 +109,14 @@ class LostShare(_Model):
 
 
 class LoadOutcome(_Model):
-    """All that one trial of load brought."""
+    """All that one trial of load produced."""
 
     stages: tuple[StageOutcome, ...]
     generator: Generator
     examples: tuple[Example, ...] = ()
     seconds: tuple[Second, ...] = ()
     lost_shares: tuple[LostShare, ...] = ()
-    """The shares of workers that vanished: of their ids nobody can tell which were sent."""
+    """The shares of workers that vanished: of their ids it is unknown which were sent."""
     lost_workers: tuple[str, ...] = ()
     """Workers that vanished in the middle, each with what is known of it."""
     complete: bool = True

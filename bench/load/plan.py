@@ -39,7 +39,7 @@ class Expectation(_Model):
 
     status: int = 200
     nodes: tuple[str, ...] = ()
-    """Names of the nodes that may answer, read from ``LoadPlan.node_header``; empty: nobody checks."""
+    """Names of the nodes that may answer, read from ``LoadPlan.node_header``; empty: nothing is checked."""
     by_proxy: bool = False
     """A proxy answers by itself and echoes no id; an answer that names a node is a misroute."""
     body_contains: str | None = None
@@ -49,7 +49,7 @@ class Expectation(_Model):
     grpc_status: int = 0
     """Of a gRPC answer."""
     until: Literal["line", "close"] | int = "line"
-    """Where an answer of bytes ends: at the end of a line, with the connection, or after so many bytes."""
+    """Where an answer of bytes ends: at the end of a line, with the connection, or after this many bytes."""
 
 
 class RequestKind(_Model):

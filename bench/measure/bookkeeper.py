@@ -66,7 +66,7 @@ class Readings:
 
     counters: Mapping[str, Mapping[str, int]]
     instances: Mapping[str, str]
-    """Proxy -> what tells one life of its process from the next."""
+    """Proxy -> what distinguishes one life of its process from the next."""
     logs: Mapping[str, LogMark]
     """Part -> the end of its access log."""
 
@@ -252,7 +252,7 @@ def client_counts(outcome: LoadOutcome, *, without: Collection[str] = ()) -> Cli
 
 
 def book_of(balance: Balance, level: LedgerLevel) -> LedgerBook:
-    """A book as it stands in the result."""
+    """A book as it is in the result."""
     return LedgerBook(
         level=level,
         book=balance.book,
@@ -343,7 +343,7 @@ def _node_book(node: Component, mark: LogMark | None, run_id: str) -> NodeBook:
         found = mark.count_since(f'"id":"{run_id}/'.encode())
     except MeasurementError as error:
         return NodeBook(node.name, 0, damages=(_truncated(f"{node.name}: {error.what}"),))
-    # Lines of bytes bear no id: whose they are is not known, and nobody else calls these nodes.
+    # Lines of bytes have no id: whose they are is not known, and nothing else calls these nodes.
     foreign = found.lines - found.marked if node.protocol != "bytes" else 0
     torn = (_truncated(f"{node.name}: the last line has no end"),) if found.is_torn else ()
     return NodeBook(node.name, found.lines, foreign, torn)

@@ -27,7 +27,7 @@ class InterruptedRunError(BenchError):
     """The user stopped the run; what was measured until then is kept."""
 
     exit_code = 130
-    """As shells tell an end by Ctrl-C."""
+    """As shells report an end by Ctrl-C."""
 
 
 @contextlib.contextmanager

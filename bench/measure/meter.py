@@ -59,7 +59,7 @@ class Reading:
     gateway: Snapshot
     machine: MachineReading | None = None
     ours_s: float | None = None
-    """CPU seconds of this process, all its descendants, and of parts that are no descendants."""
+    """CPU seconds of this process, all its descendants, and of parts that are not descendants."""
     at_s: float = 0.0
     """On the monotonic clock."""
     lanes: Mapping[str, tuple[Lane, ...]] = field(default_factory=dict)
@@ -109,7 +109,7 @@ class Reading:
         }
 
     def machine_until(self, later: Reading, elsewhere_s: float = 0.0) -> MachineUse | None:
-        """Whose the machine was between two readings; None where the kernel does not tell.
+        """Whose the machine was between two readings; None where the kernel does not report it.
 
         Args:
             later: the second one.
@@ -221,7 +221,7 @@ class Meter:
 
 
 def _together(gateways: Sequence[Snapshot]) -> Snapshot:
-    """The counters of all replicas, added up: who was started anew lets sums fall, as one alone would."""
+    """The counters of all replicas, added up: who was started again lets sums fall, as one alone would."""
     if len(gateways) == 1:
         return gateways[0]
     values: Counter[str] = Counter()

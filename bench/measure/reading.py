@@ -72,7 +72,7 @@ def reading_of(
         sidecars: proxy -> its configuration.
         endpoints: proxy -> cluster -> addresses of its endpoints.
         gateways: where sidecars may send them.
-        called: host -> the addresses that its name stands for.
+        called: host -> the addresses that its name represents.
     """
     unread: set[str] = set()
     by_gateway: set[str] = set()

@@ -20,7 +20,7 @@ _MANAGER = ".downstream_rq_total"
 _OTHERS = ("admin", "async-client", "agent", "stats", "inbound")
 """Begin the names of connection managers that no request of this load passes: Envoy's own, inbound ones."""
 _DRIFT_S = 3
-"""So much may the age of a process differ from the clock: it is told in whole seconds."""
+"""By this much may the age of a process differ from the clock: it is reported in whole seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def _is_of_others(counter: str) -> bool:
 
 
 def _is_another_life(before: RemoteReading, after: RemoteReading) -> bool:
-    """Tell whether the process is younger than the time between the two readings allows."""
+    """Return whether the process is younger than the time between the two readings allows."""
     if before.uptime_s is None or after.uptime_s is None:
         return False
     return after.uptime_s + _DRIFT_S < before.uptime_s + (after.taken_at - before.taken_at)

@@ -65,7 +65,7 @@ _PROXY_FIELDS = ("id", "at", "status", "flags", "cluster", "attempts")
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """What matching brought."""
+    """What matching found."""
 
     account: Account
     connections: ConnectionProof
@@ -104,7 +104,7 @@ class Matcher:
         """Read and match everything that was logged since the marks.
 
         Args:
-            logs: part -> where its log stood before the load.
+            logs: part -> where its log was before the load.
             load: what was sent.
             outcome: what the generator says of it.
 
@@ -171,7 +171,7 @@ def require_matchable(traffic: Traffic, gateways: int = 1) -> None:
     """Say at once if the ids of this traffic cannot be known.
 
     Raises:
-        InputError: a closed loop of several workers leaves holes in the sequence that nobody can tell; or
+        InputError: a closed loop of several workers leaves holes in the sequence that cannot be resolved; or
             there are several *gateways*, whose logs are not read as one.
     """
     if gateways > 1:

@@ -1,4 +1,4 @@
-"""What a run has brought so far: the result grows by each trial and is on disk before the next one starts."""
+"""What a run has produced so far: the result grows by each trial and is on disk before the next one."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class RunRecord:
         self.save()
 
     def save(self) -> None:
-        """Write what there is, as that of a run that was cut off: true until it is written anew."""
+        """Write what there is, as that of a run that was cut off: true until it is written again."""
         self.write(self.result(state="aborted", reason=_CUT_OFF))
 
     def write(self, result: Result) -> None:

@@ -1,4 +1,4 @@
-"""The traffic of a scenario, as the result tells it."""
+"""The traffic of a scenario, as the result shows it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def traffic_of(traffic: Traffic) -> TrafficResult:
             MixResult(
                 name=request.name,
                 share=request.weight / whole,
-                request=_told(request),
+                request=_request_text(request),
                 nodes=request.expect.nodes,
             )
             for request in traffic.mix
@@ -45,7 +45,7 @@ def _rates(schedule: Schedule) -> tuple[float, ...]:
             return ()
 
 
-def _told(request: MixedRequest) -> str:
+def _request_text(request: MixedRequest) -> str:
     content = request.written.content
     body = ["-d", f"{len(content):,} bytes"] if content else []
     if not request.is_http:

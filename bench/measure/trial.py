@@ -34,7 +34,7 @@ class LoadRunner(Protocol):
         locust_outputs: LocustOutputs | None = None,
         launcher: Launcher | None = None,
     ) -> LoadOutcome:
-        """What the load brought."""
+        """What the load returned."""
 
 
 class _Watch:
@@ -152,7 +152,7 @@ def drive_load(
     launcher: Launcher | None = None,
     locust_outputs: LocustOutputs | None = None,
 ) -> tuple[LoadOutcome, BaseException | None]:
-    """Run a load; return what it brought, and what ended it if that was the generator, or the user."""
+    """Run a load; return what it returned, and what ended it if that was the generator, or the user."""
     try:
         outcome = run_load(
             load, folder, on_event=on_event, stop=stop, launcher=launcher, locust_outputs=locust_outputs

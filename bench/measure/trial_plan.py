@@ -34,7 +34,7 @@ class TrialPlan:
     position: int = 1
     """Place within the block, from 1."""
     extra: tuple[RequestKind, ...] = ()
-    """Requests mixed into the traffic; told together, under the name before their colon."""
+    """Requests mixed into the traffic; reported together, under the name before their colon."""
     requires_id: bool = True
     """Whether an answer must echo the request's id; nodes that are not ours may not."""
 

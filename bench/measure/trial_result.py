@@ -1,4 +1,4 @@
-"""From what the generator brought home to a trial as it stands in the result."""
+"""From what the generator returned to a trial as it is in the result."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class StackReadings:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One trial done: the result and what stands behind it."""
+    """One trial done: the result and what is behind it."""
 
     result: TrialResult
     subsets: tuple[SubsetOutcome, ...]
@@ -65,12 +65,12 @@ def finished_trial(
     ledger: LedgerResult | None = None,
     failure: BaseException | None = None,
 ) -> Trial:
-    """Put together what a trial brought, as far as it came; what was not read stays unknown.
+    """Put together what a trial produced, as far as it came; what was not read stays unknown.
 
     Args:
         plan: what it was to do.
         started_at: when it began.
-        outcome: what the generator brought home; its measured stage may be missing.
+        outcome: what the generator returned; its measured stage may be missing.
         readings: of the measured stage.
         ledger: the account of the whole trial.
         failure: what ended it before its time.

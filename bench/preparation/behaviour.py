@@ -1,4 +1,4 @@
-"""How the nodes of a scenario behave, as a stack is told."""
+"""How the nodes of a scenario behave, as a stack is given it."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def _pem(file: Path) -> bytes:
     try:
         certificates = read_certificates(file)
     except (OSError, ValueError) as error:
-        raise InputError(f"is no certificate in PEM: {error}.", where=str(file)) from error
+        raise InputError(f"is not a certificate in PEM: {error}.", where=str(file)) from error
     return b"".join(each.public_bytes(Encoding.PEM) for each in certificates)
 
 

@@ -51,11 +51,11 @@ def _unspoken_protocols(scenario: Scenario, locate: Locate) -> Iterator[Problem]
 def _missing_listeners(scenario: Scenario, config: ProxyConfig, locate: Locate) -> Iterator[Problem]:
     ports = sorted({address[1] for address in config.listener_addresses})
     listed = ", ".join(map(str, ports)) or "none"
-    told: set[int] = set()
+    reported: set[int] = set()
     for request in scenario.traffic.mix:
-        if request.client != config.proxy or request.port in ports or request.port in told:
+        if request.client != config.proxy or request.port in ports or request.port in reported:
             continue
-        told.add(request.port)
+        reported.add(request.port)
         own = request.written.url is not None
         yield Problem(
             locate("traffic", "requests", request.key, "url") if own else locate("traffic", "url"),

@@ -1,4 +1,4 @@
-"""The certificates of a scenario: keys that are made ahead, and the names that its nodes and proxies bear."""
+"""The certificates of a scenario: keys that are made ahead, and the names that its nodes and proxies have."""
 
 from __future__ import annotations
 

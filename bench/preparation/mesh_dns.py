@@ -1,4 +1,4 @@
-"""Which virtual addresses a host name stands for in the mesh: what its DNS would tell a client."""
+"""Which virtual addresses a host name represents in the mesh: what its DNS would answer a client."""
 
 from __future__ import annotations
 

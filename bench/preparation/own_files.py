@@ -1,4 +1,4 @@
-"""Certificates that a scenario brings along: whether they can be read, fit together, and would be let in."""
+"""Certificates that a scenario supplies: whether they can be read, fit together, and would be let in."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _faults(credential: Credential, folder: Path, now: datetime) -> Iterator[tup
         file = getattr(credential, given)
         known = f"an authority in {file}" if file else "a known authority"
         remedy = f"Add `issuer: FILE`, the CA that signed {credential.cert}: it is trusted as the set's own."
-        yield f"{credential.cert} is not of {known}, so nobody would trust it", remedy
+        yield f"{credential.cert} is not of {known}, so nothing would trust it", remedy
 
 
 def _leads_to(

@@ -76,7 +76,7 @@ class Prepared:
 
     @property
     def missing_stand_ins(self) -> tuple[MissingStandIn, ...]:
-        """Endpoints that requests can reach and nobody plays."""
+        """Endpoints that requests can reach and no node plays."""
         scenario = self.loaded.scenario
         return missing_stand_ins(
             (config for (_, source), config in self.configs.items() if source == "static"),

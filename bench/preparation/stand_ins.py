@@ -1,4 +1,4 @@
-"""Which endpoints that requests can reach are played by nobody: named before anything starts."""
+"""Which endpoints that requests can reach are played by no node: named before anything starts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.translate import ProxyConfig, reachable_clusters
 
 _REFUSED = "connections there are refused."
 MOST_NAMED = 10
-"""So many are named one by one; the others in one sentence."""
+"""This many are named one by one; the others in one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class MissingStandIn:
     proxy: str | None
     """The proxy whose address it is, which has no listener on that port."""
     others: int = 0
-    """How many more there are, for which this one stands."""
+    """How many more there are, that this one represents."""
 
     code = "no-stand-in"
 
@@ -62,7 +62,7 @@ class MissingStandIn:
 def missing_stand_ins(
     configs: Iterable[ProxyConfig], plays: Iterable[Address], proxies: Mapping[str, str]
 ) -> tuple[MissingStandIn, ...]:
-    """Find the endpoints of clusters that requests can reach, and that nobody plays, each once.
+    """Find the endpoints of clusters that requests can reach, and that no node plays, each once.
 
     Args:
         configs: every proxy of the stack.

@@ -133,29 +133,29 @@ def _config_source(comparisons: tuple[Comparison, ...]) -> Answer:
     blocks = [block for block in compare_sources(comparisons) if block.blocks]
     if not blocks:
         return Answer("Static or EDS", NOT_MEASURED, None)
-    told = [f"{block.label}: {block.wording}." for block in blocks if block.resolved]
+    reported = [f"{block.label}: {block.wording}." for block in blocks if block.resolved]
     equal = [block for block in blocks if block.judgement.kind == "equivalent"]
     if equal:
         names = ", ".join(block.label for block in equal)
-        told.append(f"Equal within ±{equal[0].judgement.margin * 100:.3g} %: {names}.")
-    if told:
+        reported.append(f"Equal within ±{equal[0].judgement.margin * 100:.3g} %: {names}.")
+    if reported:
         rest = sum(block.judgement.kind == "not resolved" for block in blocks)
         others = [f"{rest} more {'metric is' if rest == 1 else 'metrics are'} not resolved."] if rest else []
-        return Answer("Static or EDS", " ".join(told + others), "static-eds")
+        return Answer("Static or EDS", " ".join(reported + others), "static-eds")
     first = blocks[0]
     static = with_unit(first.static.median if first.static else None, first.unit)
     eds = with_unit(first.eds.median if first.eds else None, first.unit)
-    blocks_told = "1 block" if first.blocks == 1 else f"{first.blocks} blocks"
+    blocks_text = "1 block" if first.blocks == 1 else f"{first.blocks} blocks"
     return Answer(
         "Static or EDS",
-        f"No difference is resolved in {blocks_told}: {first.metric} {static} static, {eds} EDS"
+        f"No difference is resolved in {blocks_text}: {first.metric} {static} static, {eds} EDS"
         f" ({first.wording.removeprefix('not resolved: ')}). That is not a proof of equality.",
         "static-eds",
     )
 
 
 def figures(result: Result) -> tuple[Figure, ...]:
-    """The numbers to read first; each says what stands behind it."""
+    """The numbers to read first; each says what is behind it."""
     total = whole(result)
     time = total.response_time if total else Latency(samples=0)
     samples = f"{time.samples:,} samples"

@@ -44,5 +44,5 @@ def call_rows(lines: Sequence[VerificationLine]) -> list[CallRow]:
 
 
 def mark(line: VerificationLine | None) -> str:
-    """Tell in one sign whether a call went as it must; ``–`` if it was never made."""
+    """Say in one sign whether a call went as it must; ``–`` if it was never made."""
     return "–" if line is None else "✓" if line.passed else "✗"

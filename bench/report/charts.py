@@ -78,7 +78,7 @@ def _nines(histogram: Histogram) -> tuple[np.ndarray, np.ndarray]:
     if not kept.any():
         kept[0] = True
     nines = -np.log10(1 - np.minimum(below[kept], samples - 1) / samples)
-    # 0 µs cannot stand on a logarithmic axis.
+    # 0 µs cannot be on a logarithmic axis.
     return nines, np.maximum(buckets.highest[kept], 1)
 
 

@@ -1,6 +1,6 @@
 """A report before it has a form: sections of tables, facts, charts and notes, in reading order.
 
-HTML and Markdown are made from the same document, so they cannot tell different numbers.
+HTML and Markdown are made from the same document, so they cannot show different numbers.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A picture: only HTML shows it; its numbers stand in a table, too."""
+    """A picture: only HTML shows it; its numbers are in a table, too."""
 
     name: str
     caption: str
@@ -71,7 +71,7 @@ Part = Table | Facts | Chart | Note | Listing
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One heading and what stands below it."""
+    """One heading and what is below it."""
 
     anchor: str
     title: str

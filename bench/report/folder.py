@@ -13,7 +13,7 @@ PARTS = ("config", "samples", "logs")
 
 
 def slug(text: str) -> str:
-    """Write *text* as a file name: small letters, digits, dots and dashes."""
+    """Write *text* as a file name: lower case, digits, dots and dashes."""
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.") or "unnamed"
 
 

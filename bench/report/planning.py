@@ -14,7 +14,7 @@ from bench.result import CostModel, PlanResult, Result
 
 
 class _Headline:
-    """A plan is no judgement of a path; what lies outside of the measured range is worth a colour."""
+    """A plan is not a judgement of a path; what lies outside of the measured range is worth a colour."""
 
     def __init__(self, answer: PlanResult) -> None:
         self.state = "passed" if not answer.warnings else "generator-limited"

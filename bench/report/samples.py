@@ -66,7 +66,7 @@ def write_samples(
 
 
 def _stem(subset: str) -> str:
-    """A file name for a subset. ``v1`` and ``V1`` differ even where the file system sees no capitals."""
+    """A file name for a subset. ``v1`` and ``V1`` differ even where the file system ignores case."""
     plain = slug(subset)
     return plain if plain == subset else f"{plain}-{zlib.crc32(subset.encode()):08x}"
 

@@ -257,10 +257,10 @@ def _fault_lines(result: Result) -> list[str]:
             continue
         after = "–" if fault.noticed_s is None else f"{fault.noticed_s:.2f} s"
         sign = "✓" if fault.detected else "✗"
-        told = (
+        summary = (
             f"{sign} {_cut(fault.title, 33):<34}{after:>8} {fault.requests:>9,}  {fault.found or 'nothing'}"
         )
-        lines.append(_cut(told))
+        lines.append(_cut(summary))
     proof = result.faults
     lines.append(f"{'clean runs':<15}{proof.clean_runs}, {len(proof.false_alarms)} false alarms")
     return lines
@@ -313,19 +313,19 @@ def _ledger_lines(result: Result) -> list[str]:
     account = summarise_ledger(result)
     if account is None:
         return []
-    told = f"{account.level}: {account.balanced} of {account.trials} balance"
-    told += f", {account.unexplained:,} unexplained"
+    summary = f"{account.level}: {account.balanced} of {account.trials} balance"
+    summary += f", {account.unexplained:,} unexplained"
     if account.misroute_upper_bound is not None:
-        told += f"; misroutes {bound(account.misroute_upper_bound)} at 95 %"
+        summary += f"; misroutes {bound(account.misroute_upper_bound)} at 95 %"
     if account.named:
-        told += f"; {', '.join(f'{cause.text} {count:,}' for cause, count in account.named.items())}"
-    return [_cut(f"{'ledger':<15}{told}")]
+        summary += f"; {', '.join(f'{cause.text} {count:,}' for cause, count in account.named.items())}"
+    return [_cut(f"{'ledger':<15}{summary}")]
 
 
 def verification_lines(calls: Sequence[VerificationLine]) -> list[str]:
     """The calls before the load as a table of 80 columns, one line for each call and a column for each stack.
 
-    A wrong answer is told in full below its line.
+    A wrong answer is shown in full below its line.
     """
     stacks = stacks_of(calls)
     room = WIDTH - _NARROW * len(stacks)

@@ -122,7 +122,7 @@ class CapacityWindow(Model):
     replica_requests: dict[str, int] = Field(default_factory=dict)
     """Gateway, each replica by its name -> requests that it sent on in these seconds."""
     lanes: tuple[LaneUse, ...] = ()
-    """Empty: this kernel does not tell."""
+    """Empty: this kernel does not report it."""
     memory: dict[str, MemoryUse] = Field(default_factory=dict)
     """Parts that have a memory limit."""
     worker_connections: tuple[int, ...] = ()
@@ -200,8 +200,8 @@ class ScalingResult(Model):
     """Size beyond which more makes less; None: there is none."""
     worst_error: float
     """Largest relative residual."""
-    foretold: dict[int, float]
-    """Size -> requests/s by the law, up to twice what was measured; nothing is foretold beyond."""
+    predicted: dict[int, float]
+    """Size -> requests/s by the law, up to twice what was measured; nothing is predicted beyond."""
 
 
 class KilledReplica(Model):

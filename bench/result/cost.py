@@ -103,7 +103,7 @@ class WhatIf(Model):
 
     change: str
     replicas: int | None
-    """None: cannot be told, or cannot be done."""
+    """None: cannot be determined, or cannot be done."""
     note: str = ""
 
 
@@ -117,13 +117,13 @@ class PlanResult(Model):
     replicas_high: int
     """Interval of 95 %, from that of the cost model."""
     with_spare: int
-    """So many that the rate is carried with one zone lost (with one zone: one pod)."""
+    """Enough that the rate is carried with one zone lost (with one zone: one pod)."""
     per_pod: float
     """Requests/s that one pod carries within its headroom."""
     cpu_us_per_request: float
     """Of this mix, without the base."""
     walls: tuple[PlanWall, ...]
-    """What breaks first stands first."""
+    """What breaks first is first."""
     what_if: tuple[WhatIf, ...]
     hpa_target_percent: int
     """Average CPU of the pods, in per cent of their request, at which one more is started."""

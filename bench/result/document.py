@@ -37,12 +37,12 @@ class AnswerCause(Model):
     """``file:line`` of the YAML behind the last decision."""
     fault: Literal["resources", "node", "stack"]
     """Whose it is. ``resources``: their translation leads to this very answer; ``node``: the right node gave
-    it, and it is not the right one; ``stack``: neither, so a stand-in did not do what it was told."""
+    it, and it is not the right one; ``stack``: neither, so a stand-in did not do what it was asked."""
     explanation: str
     """Where they lead."""
 
     @property
-    def told_details(self) -> str:
+    def reported_details(self) -> str:
         """The details without the transport failure, with which Envoy ends them."""
         if not self.transport_failure:
             return self.details
@@ -51,8 +51,8 @@ class AnswerCause(Model):
     @property
     def headline(self) -> str:
         """Who gave it, with Envoy's flags: what is known at a glance."""
-        told = f"answered by {self.hop}" if self.hop else "no part has seen the request"
-        return f"{told}, flags {self.flags}" if self.flags else told
+        summary = f"answered by {self.hop}" if self.hop else "no part has seen the request"
+        return f"{summary}, flags {self.flags}" if self.flags else summary
 
     @property
     def text(self) -> str:
@@ -62,7 +62,7 @@ class AnswerCause(Model):
             f"{name} {value}"
             for name, value in (
                 ("flags", self.flags),
-                ("details", self.told_details),
+                ("details", self.reported_details),
                 ("transport failure", self.transport_failure),
                 ("upstream", self.upstream),
                 ("YAML", "; ".join(self.where)),
@@ -98,7 +98,7 @@ class LimitCheck(Model):
     measured: str
     passed: bool
     is_proven: bool = True
-    """False: too few samples to tell; neither met nor missed."""
+    """False: too few samples to decide; neither met nor missed."""
 
 
 class RunWarning(Model):

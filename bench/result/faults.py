@@ -13,7 +13,7 @@ class FaultResult(Model):
     expected: str
     """The cause that had to be named."""
     detected: bool
-    """Whether it was named, as the most telling finding."""
+    """Whether it was named, as the clearest finding."""
     impossible: str | None = None
     """Why it cannot be made here: then it was not, and is neither named nor missed. None: it was made."""
     found: str | None
@@ -22,7 +22,7 @@ class FaultResult(Model):
     named_by: str | None
     """The instrument whose evidence names the cause."""
     noticed_by: str | None
-    """The first instrument that told that something is the matter."""
+    """The first instrument that reported that something is the matter."""
     noticed_s: float | None
     """From the injection until then; what only logs show is noticed when they are read after the load."""
     requests: int
@@ -45,4 +45,4 @@ class FaultsResult(Model):
     clean_requests: int = 0
     false_alarms: tuple[str, ...] = ()
     limited: tuple[str, ...] = ()
-    """Clean runs that count for nothing: something was amiss, and the generator was late by itself."""
+    """Clean runs that count for nothing: something was wrong, and the generator was late by itself."""

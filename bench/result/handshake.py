@@ -25,11 +25,11 @@ class HandshakeMode(Model):
     handshakes: int | None
     """``ssl.handshake`` over the same window; None: the counters were reset in between."""
     sessions_reused: int | None
-    """``ssl.session_reused`` over the same window; None likewise."""
+    """``ssl.session_reused`` over the same window; None in the same case."""
     of_other_kind: int
-    """Connections of that log whose node tells of the other kind."""
+    """Connections of that log whose node reports the other kind."""
     counts_agree: bool
-    """Log, counters and nodes tell the same numbers, and the handshakes are of the kind that *name* says."""
+    """Log, counters and nodes report the same numbers, and the handshakes are of the kind of *name*."""
     tls_versions: dict[str, int]
     ciphers: dict[str, int] = Field(default_factory=dict)
     connect_time: Latency

@@ -129,7 +129,7 @@ class LedgerResult(Model):
     missing: tuple[MissingBook, ...] = ()
     """Books that this traffic cannot have, and why."""
     blind_to: tuple[BlindPair, ...] = ()
-    """Pairs of errors that this level cannot tell from none."""
+    """Pairs of errors that this level cannot distinguish from none."""
     matching_s: float | None = None
     """Level ``full``: seconds that reading and matching the logs took."""
     log_bytes: int | None = None

@@ -211,7 +211,7 @@ NOTES: Final[dict[NoteCode, str]] = {
 
 _MISSING: Final[dict[MissingCode, str]] = {
     MissingCode.PASSED_ON: (
-        "no books of sidecar and gateway: proxies pass on what is no HTTP to them (bytes, what the client"
+        "no books of sidecar and gateway: proxies pass on what is not HTTP to them (bytes, what the client"
         " encrypts, all that comes to a port of protocol TCP), and count no requests of it; these are held"
         " against the lines of the nodes' logs alone"
     ),
@@ -226,8 +226,8 @@ _MISSING: Final[dict[MissingCode, str]] = {
         "no book at the far end: the servers that answer are not ours, and keep no log here"
     ),
     MissingCode.PASSED_ON_ELSEWHERE: (
-        "no books of proxies: they pass on what is no HTTP to them (bytes, what the client encrypts, all that"
-        " comes to a port of protocol TCP), and count no requests of it"
+        "no books of proxies: they pass on what is not HTTP to them (bytes, what the client encrypts, all"
+        " that comes to a port of protocol TCP), and count no requests of it"
     ),
 }
 

@@ -41,7 +41,7 @@ class ComponentCost(Model):
     memory_bytes: int | None
     """Peak of proportional (PSS) or resident memory during the stage."""
     cpu_periods: int | None = None
-    """Periods of its CPU limit in which it had something to do; None: it has no limit, or nobody counted."""
+    """Periods of its CPU limit in which it had something to do; None: no limit, or not counted."""
     throttled_periods: int | None = None
     """Those in which it used its share up and had to wait."""
     throttled_s: float | None = None
@@ -119,7 +119,7 @@ class Comparison(Model):
     metric: str
     unit: str
     scope: Literal["load", "process"]
-    """What a value is of: the load of a block, anew in each; or a process that lived through all blocks."""
+    """What a value is of: the load of a block, new in each; or a process that lived through all blocks."""
     baseline: str = "static"
     """Config source of the first."""
     candidate: str = "eds"

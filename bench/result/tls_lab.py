@@ -84,11 +84,11 @@ class TlsCell(Model):
     handshake_us: Estimate | None
     """Median from TCP connected to done, on Envoy's own clock."""
     connection_us: Estimate | None
-    """Median from the first byte on the wire (the SYN) to done, likewise."""
+    """Median from the first byte on the wire (the SYN) to done, in the same way."""
     gateway_cpu_us: Estimate | None
     """CPU of one new connection with this handshake, by regression over interleaved windows."""
     node_cpu_us: Estimate | None
-    """All nodes together, likewise."""
+    """All nodes together, in the same way."""
     bytes_sent: float | None
     """Bytes that the gateway sends for one new connection beside its requests: TLS records, no TCP
     headers."""
@@ -142,7 +142,7 @@ class ReusePoint(Model):
 
 
 class ReuseEvent(Model):
-    """Full handshakes that an event brought to a gateway that resumes everything else."""
+    """Full handshakes that an event caused at a gateway that resumes everything else."""
 
     event: Literal["none", "endpoint-update", "node-restart", "ticket-key-rotation"]
     shared_keys: bool
@@ -258,7 +258,7 @@ class LabModel(Model):
 
 
 class TlsLab(Model):
-    """Everything that the lab brought."""
+    """Everything that the lab found."""
 
     is_full: bool
     libraries: dict[str, str] = Field(default_factory=dict)

@@ -14,7 +14,7 @@ class ChangeResult(Model):
     accepted_s: float | None = None
     """From the write until Envoy's own counters say that it has taken it; None: it did not."""
     acknowledged_s: float | None = None
-    """From the write until the ACK reached the control plane; None: nobody waits for one."""
+    """From the write until the ACK reached the control plane; None: nothing waits for one."""
     first_new_s: float | None = None
     """From the write until a request was sent to what is valid only since; None: none was."""
     last_old_s: float | None = None

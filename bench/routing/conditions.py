@@ -27,7 +27,7 @@ class Matcher:
 
     conditions: tuple[Condition, ...]
     is_catch_all: bool
-    """Nothing can get past it, so what stands behind it in its VirtualService never counts."""
+    """Nothing can get past it, so what is behind it in its VirtualService never counts."""
 
     def matches(self, message: Message) -> bool:
         """Whether all conditions hold.
@@ -65,7 +65,7 @@ def exists_for(
 
 
 def compile_match(match: HTTPMatchRequest, doubt: str = "") -> Matcher:  # noqa: C901
-    """Compile what is left for the request itself to meet. Conditions without an answer stand last."""
+    """Compile what is left for the request itself to meet. Conditions without an answer come last."""
     conditions: list[Condition] = []
     doubts: list[Condition] = [_doubtful(doubt)] if doubt else []
 

@@ -98,7 +98,7 @@ class LocalAnswer:
 
 @dataclass(frozen=True, slots=True)
 class NoConnection:
-    """Nobody listens: the client gets no HTTP answer at all."""
+    """Nothing listens: the client gets no HTTP answer at all."""
 
     by: str
     why: str
@@ -146,7 +146,7 @@ class Decision:
         return add_up((branch.outcome, branch.probability) for branch in self.branches)
 
     def destinations(self) -> dict[Destination | None, Fraction]:
-        """Each destination with its probability; None stands for everything that reaches no destination."""
+        """Each destination with its probability; None represents everything that reaches no destination."""
         shares: dict[Destination | None, Fraction] = {}
         for branch in self.branches:
             outcome = branch.outcome

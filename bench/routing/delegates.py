@@ -1,7 +1,7 @@
 """A VirtualService's HTTP rules with delegates put in place of the rules that name them.
 
 Source: ``Delegate`` in Istio's API reference: one level deep; what the delegate sets counts, else what the
-root sets; a pair of matches that contradict each other is no rule.
+root sets; a pair of matches that contradict each other is not a rule.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _INHERITED = (
 
 @dataclass(frozen=True, slots=True)
 class WrittenMatch:
-    """One match and where it stands."""
+    """One match and where it is."""
 
     match: HTTPMatchRequest
     where: Position

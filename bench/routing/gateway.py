@@ -191,7 +191,7 @@ def _table(edge: Edge, servers: list[PlacedServer]) -> HostTable:
         _collect(edge, placed, collected, built)
     table = HostTable(ignores_port=not is_old)
     for host, found in collected.items():
-        # Of several VirtualServices for one host, what takes everything stands last.
+        # Of several VirtualServices for one host, what takes everything comes last.
         ordered = sorted(found.rules, key=lambda rule: rule.matcher.is_catch_all)
         domains = [host, f"{host}:{found.port}"] if is_old and host != "*" else [host]
         table.add(domains, VirtualHost(" and ".join(found.titles), tuple(ordered), found.requires_tls))

@@ -14,7 +14,7 @@ class VirtualHost:
     """The rules of one host on one listener."""
 
     title: str
-    """What brought it about, for sentences."""
+    """What caused it, for sentences."""
     rules: tuple[Rule, ...]
     requires_tls: bool = False
     doubt: str = ""

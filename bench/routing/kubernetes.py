@@ -71,7 +71,7 @@ def _speaks(port: ServicePort) -> str:
 
 
 def _protocol(name: str, number: int) -> str:
-    """Tell protocols apart more finely than routing itself needs: gRPC is another one than HTTP."""
+    """Distinguish protocols more finely than routing itself needs: gRPC is another one than HTTP."""
     word = name.lower().partition("-")[0]
     known = service_protocol(name=name, number=number, transport="TCP", app_protocol="")
     return f"{known} {word}" if word in _WORDS else known

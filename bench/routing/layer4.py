@@ -90,7 +90,7 @@ def _chains(mesh: Mesh, connection: Connection) -> Iterator[Chain]:
         if spoken not in _BYTES:
             raise CannotJudgeError(f"{service.title} speaks {spoken} on port {connection.port}")
         if any("/" in address for address in service.addresses):
-            raise CannotJudgeError(f"{service.title} stands for a block of addresses")
+            raise CannotJudgeError(f"{service.title} represents a block of addresses")
         protocol = protocol or spoken
         found = _tls_chains if spoken == "tls" else _tcp_chains
         for chain in found(mesh, service, connection.port, is_shared=not bind):

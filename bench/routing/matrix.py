@@ -21,7 +21,7 @@ from bench.routing.shapes import Shape, host_variants, near_misses, satisfying
 
 MOST_CASES = 2_000
 _OVERLAPS = 3
-"""Each match is also asked together with so many that come after it."""
+"""Each match is also asked together with this many that come after it."""
 _NAMES_OF_A_WILDCARD = 3
 
 
@@ -149,7 +149,7 @@ def _taken(place: tuple[str, int, tuple[str, ...]], probe: _Probe, probes: list[
 
 
 def _concrete(host: str, domains: tuple[str, ...]) -> list[str]:
-    """Names to ask a host by: for a wildcard some that are known here, and one that nobody knows."""
+    """Names to ask a host by: for a wildcard some that are known here, and an unknown one."""
     if not is_wildcard(host):
         return [host]
     known = [domain for domain in domains if ":" not in domain and covers(host, domain)]

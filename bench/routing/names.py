@@ -25,19 +25,19 @@ def full_name(host: str, namespace: str, domain: str) -> str:
 
 
 def written_name(host: str, namespace: str, domain: str) -> str:
-    """As :func:`full_name` with its capitals: destinations and DestinationRules are compared by case."""
+    """As :func:`full_name` in the case as written: destinations and DestinationRules are compared by case."""
     if not host or "." in host or host == "*" or is_ip(host):
         return host
     return f"{host}.{namespace}.svc.{domain}"
 
 
 def is_wildcard(host: str) -> bool:
-    """Whether *host* stands for many names."""
+    """Whether *host* covers many names."""
     return host.startswith("*")
 
 
 def covers(pattern: str, host: str) -> bool:
-    """Whether every name that *host* stands for is one that *pattern* stands for.
+    """Whether every name that *host* covers is one that *pattern* covers.
 
     ``*.foo.com`` covers ``a.foo.com`` and ``*.a.foo.com``, not ``foo.com``; ``*`` covers everything.
     """
@@ -59,7 +59,7 @@ def narrower(one: str, other: str) -> str | None:
 def is_visible(export_to: Sequence[str], *, owner: str, viewer: str) -> bool:
     """Whether a resource of namespace *owner* is seen from namespace *viewer*.
 
-    Nothing written means everybody; ``.`` is the own namespace, ``~`` nobody.
+    Nothing written means everybody; ``.`` is the own namespace, ``~`` none.
     """
     if not export_to or "*" in export_to:
         return True

@@ -48,7 +48,7 @@ def precision(name: str) -> tuple[bool, int]:
 
 
 def passed_as_bytes(virtual_services: Iterable[Resource[VirtualService]], view: Viewpoint) -> Passed | None:
-    """The first TCP rule that holds among VirtualServices that are bound here; None: nobody listens."""
+    """The first TCP rule that holds among VirtualServices that are bound here; None: nothing listens."""
     for resource in virtual_services:
         for index, rule in enumerate(resource.spec.tcp):
             if not rule.match or any(exists_for(match, resource, view) for match in rule.match):

@@ -54,7 +54,7 @@ def is_present_only(match: StringMatch) -> bool:
 
 
 def compile_regex(pattern: str) -> FullMatch | None:
-    """*pattern* for a match of the whole text; None when it is no RE2, which no proxy takes."""
+    """*pattern* for a match of the whole text; None when it is not RE2, which no proxy takes."""
     try:
         return FullMatch(pattern)
     except re2.error:

@@ -111,7 +111,7 @@ def _by_regex(pattern: str, substitution: str) -> PathChange:
     places = [int(number) for number in re.findall(r"\\([0-9])", substitution)]
     is_clear = not re.search(r"\\[^0-9]|\\$", substitution)
     if compiled is None or not is_clear or max(places, default=0) > compiled.groups:
-        reason = f"the rewrite {pattern!r} to {substitution!r} is faulty, and nobody refuses it"
+        reason = f"the rewrite {pattern!r} to {substitution!r} is faulty, and nothing refuses it"
 
         def doubt(_path: str) -> str:
             raise CannotJudgeError(reason)

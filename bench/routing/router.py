@@ -111,9 +111,9 @@ class Router:
     ) -> None:
         if len(hops) >= _MOST_HOPS:
             raise CannotJudgeError(f"the connection still goes round after {_MOST_HOPS} proxies")
-        passed, nobody = self._taken(name, connection)
+        passed, because = self._taken(name, connection)
         if passed is None:
-            branches.append(Branch(probability, NoConnection(name, nobody), hops))
+            branches.append(Branch(probability, NoConnection(name, because), hops))
             return
         hops = (*hops, Hop(name, passed.why))
         for share in passed.shares:
@@ -137,7 +137,7 @@ class Router:
             listener = self.listener(name, connection.port, connection.sni)
             if listener.doubt or listener.table is not None:
                 raise CannotJudgeError(listener.doubt or f"{name} reads HTTP there")
-            return listener.passed, listener.nobody
+            return listener.passed, listener.refused_because
         services, clusters = self._knowledge(name, proxy)
         mesh = Mesh(self.inventory, proxy, services, clusters, self._virtual_services, self._http_rules)
         key = (name, connection.port, connection.address)
@@ -220,7 +220,7 @@ class Router:
         if listener.table is None:
             if listener.doubt:
                 raise CannotJudgeError(listener.doubt)
-            branches.append(step.end(NoConnection(step.proxy, listener.nobody)))
+            branches.append(step.end(NoConnection(step.proxy, listener.refused_because)))
             return
         message = step.message
         check_ordinary(message)
@@ -261,8 +261,8 @@ class Router:
         if self.inventory.proxies[step.proxy].role == "gateway":
             message.scheme = "http" if step.sni is None else "https"
         else:
-            told = message.headers.get("x-forwarded-proto", ("",))[0].lower()
-            message.scheme = told if told in ("http", "https") else "http"
+            reported = message.headers.get("x-forwarded-proto", ("",))[0].lower()
+            message.scheme = reported if reported in ("http", "https") else "http"
 
     def _apply(self, step: Step, host: VirtualHost, branches: list[Branch]) -> None:
         message = step.message
@@ -337,7 +337,7 @@ class Router:
             raise CannotJudgeError(f"the gateways {', '.join(names)} behind {cluster.name} differ")
         listener = self.listener(names[0], port, sni)
         if listener.table is None and listener.passed is None and not listener.doubt:
-            why = f"{cluster.name} leads to {names[0]} port {port}, but {listener.nobody}"
+            why = f"{cluster.name} leads to {names[0]} port {port}, but {listener.refused_because}"
             branches.append(step.end(LocalAnswer(503, step.proxy, why, "UF")))
             return
         self._follow(Step(names[0], port, sni, message, step.probability, step.hops), branches)

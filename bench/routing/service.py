@@ -29,7 +29,7 @@ class KnownPort:
     protocol: Protocol
     backends: tuple[Backend, ...]
     doubt: str = ""
-    """Why the endpoints of this port cannot be told, if they cannot."""
+    """Why the endpoints of this port cannot be determined, if they cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class KnownService:
     order: int = 1_000_000
     """Of the document that declares it; the inventory's own come last."""
     own_name: str = ""
-    """The host with its capitals, if it has any."""
+    """The host as written, if it has upper case in it."""
     merge_key: tuple[object, ...] = ()
     """What two ServiceEntries of one host must have in common to be merged."""
 

@@ -82,7 +82,7 @@ def _path(uri: StringMatch | None) -> str | None:
         return "/"
     value = _value(uri) if not is_present_only(uri) else "/"
     if value == "" and uri.regex is not None:
-        value = "/"  # the shortest text of .* is no path
+        value = "/"  # the shortest text of .* is not a path
     return value if value is not None and value.startswith("/") and not set(value) & set("?#% \\") else None
 
 
@@ -188,7 +188,7 @@ def host_variants(shape: Shape, port: int) -> Iterator[tuple[str, Shape]]:
     yield "host with port", replace(shape, host=f"{host}:{port}")
     yield "host with another port", replace(shape, host=f"{host}:{port + 1}")
     yield "host with a trailing dot", replace(shape, host=f"{host}.")
-    yield "host in capitals", replace(shape, host=host.upper())
+    yield "host in upper case", replace(shape, host=host.upper())
     yield "host with one label more", replace(shape, host=f"x.{host}")
     yield "host with one character more", replace(shape, host=f"{host}x")
     yield "other host", replace(shape, host="other.invalid")

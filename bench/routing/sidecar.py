@@ -31,7 +31,7 @@ class Listener:
     """What a proxy does with plain HTTP, or HTTP within TLS, on one port."""
 
     table: HostTable | None
-    nobody: str = ""
+    refused_because: str = ""
     """Why no HTTP is taken here, if there is no table."""
     doubt: str = ""
     passed: Passed | None = None

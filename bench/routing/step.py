@@ -42,7 +42,7 @@ class Step:
 
 
 def check_ordinary(message: Message) -> None:
-    """Refuse what is no ordinary request.
+    """Refuse what is not an ordinary request.
 
     Raises:
         CannotJudgeError: it is none.

@@ -118,7 +118,7 @@ class _Pool:
             known.append(rule)
 
     def find(self, host: str) -> list[HostRule]:
-        """The rules of the most specific host that stands for *host*."""
+        """The rules of the most specific host that covers *host*."""
         if host in self._by_host:
             return self._by_host[host]
         wild = [name for name in self._by_host if is_wildcard(name) and covers(name, host)]
@@ -128,7 +128,7 @@ class _Pool:
 class DestinationRules:
     """All DestinationRules, merged where they belong together.
 
-    A rule with a ``workloadSelector`` stands before all others and counts as exported to ``.`` only; exports
+    A rule with a ``workloadSelector`` comes before all others and counts as exported to ``.`` only; exports
     are compared as they are written, so ``.`` and the own namespace's name differ.
     """
 

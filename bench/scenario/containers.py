@@ -43,7 +43,7 @@ class Resources(_Written):
 
     @property
     def concurrency(self) -> int:
-        """Envoy worker threads for so many cores."""
+        """Envoy worker threads for this many cores."""
         return max(1, math.ceil(self.cpus)) if self.cpus is not None else 1
 
 

@@ -37,7 +37,7 @@ class Folder:
     istio: Path | None = None
     """The folder of the Istio YAML."""
     assumed: Assumed | None = None
-    """What stands for an inventory that nobody wrote; None where one is written."""
+    """What represents an inventory that was not written; None where one is written."""
     faults: tuple[Problem, ...] = ()
     """What is wrong with scenario or inventory."""
 
@@ -57,7 +57,7 @@ class Folder:
         return (*self.faults, *self.survey.unreadable)
 
     @property
-    def told_assumptions(self) -> tuple[str, ...]:
+    def assumption_texts(self) -> tuple[str, ...]:
         """What was assumed of proxies, for people; nothing where an inventory is written."""
         return () if self.assumed is None else tuple(f"assumed: {each}" for each in self.assumed.assumptions)
 
@@ -71,11 +71,11 @@ class Folder:
         return self.document.position(path) if self.document is not None else Position(str(self.path), 1)
 
     def inventory_position(self, *path: str | int) -> Position:
-        """``file:line`` of a field of the inventory, in whichever file it stands."""
+        """``file:line`` of a field of the inventory, in whichever file it is."""
         return self.position(*self.inventory_root, *path)
 
     def require_readable(self) -> None:
-        """Stop at what nobody can read.
+        """Stop at what cannot be read.
 
         Raises:
             InputError: a file has faults; it names all of them.

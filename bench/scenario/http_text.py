@@ -1,4 +1,4 @@
-"""What may stand in a request as somebody writes it: RFC 9110 section 5, RFC 9112 sections 3 and 6."""
+"""What may be in a request as somebody writes it: RFC 9110 section 5, RFC 9112 sections 3 and 6."""
 
 from __future__ import annotations
 

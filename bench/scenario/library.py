@@ -1,4 +1,4 @@
-"""The scenarios that come along: found by their names, in a checkout and in an installed package."""
+"""The shipped scenarios: found by their names, in a checkout and in an installed package."""
 
 from __future__ import annotations
 

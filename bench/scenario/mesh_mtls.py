@@ -95,7 +95,7 @@ def _server_name(loaded: LoadedScenario, name: str, secured: list[Resource[Gatew
         raise InputError(
             f"--mesh-mtls finds no Gateway with a plain HTTP server on {name}.",
             where=str(loaded.istio_folder),
-            remedy="Leave the option out: its first hop is secured already, or it is no HTTP.",
+            remedy="Leave the option out: its first hop is secured already, or it is not HTTP.",
         )
     if len(servers) > 1:
         raise InputError(

@@ -115,7 +115,7 @@ class Traffic(BaseModel):
 
     @property
     def first(self) -> MixedRequest:
-        """The request that stands for all where only one can: one that proxies can read, if there is any."""
+        """The request that represents all where only one can: one that proxies can read, if there is any."""
         return next((each for each in self.mix if each.is_plain_http), self.mix[0])
 
     @property

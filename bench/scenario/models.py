@@ -38,7 +38,7 @@ class WorkloadMaterial(WorkloadFiles):
     """What the suite makes for ISTIO_MUTUAL: one certificate for each proxy, by an authority of the mesh."""
 
     key: KeyType = "rsa-2048"
-    """Istio's agent makes RSA-2048 keys unless told otherwise."""
+    """Istio's agent makes RSA-2048 keys unless configured otherwise."""
 
 
 _MADE = ("ca.crt", "client.crt", "client.key")
@@ -167,7 +167,7 @@ class CapacitySearch(_Written):
 
 
 class Control(_Written):
-    """A call of the verification table that is no traffic."""
+    """A call of the verification table that is not traffic."""
 
     name: str
     headers: RequestHeaders = Field(default_factory=dict)

@@ -1,6 +1,6 @@
 """The one reader of a folder: Istio YAML and what belongs to it, for every command.
 
-A folder is read in one of three forms: with a ``scenario.yaml`` (its Istio YAML stands where ``istio`` says),
+A folder is read in one of three forms: with a ``scenario.yaml`` (its Istio YAML is where ``istio`` says),
 with an ``inventory.yaml`` beside the Istio YAML, or with Istio YAML alone, which then says by itself which
 proxies there are (:mod:`bench.scenario.assumed`). The ``istio`` folder of a scenario
 may be named itself: then the scenario above it belongs to it.
@@ -108,7 +108,7 @@ def _beside(folder: Path) -> Path | None:
 
 
 def _lies(path: Path) -> bool:
-    # A pipe or a broken link of this name is an error to be told, not a folder without scenario.
+    # A pipe or a broken link of this name is an error to be reported, not a folder without scenario.
     return path.is_symlink() or (path.exists() and not stat.S_ISDIR(path.stat().st_mode))
 
 

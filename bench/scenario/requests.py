@@ -39,7 +39,7 @@ def _sendable_headers(value: dict[str, str]) -> dict[str, str]:
 
 
 def check_url(value: str) -> str:
-    """Give *value* back; raises ``ValueError`` where it is no URL that a client here can call."""
+    """Give *value* back; raises ``ValueError`` where it is not a URL that a client here can call."""
     parts = urlsplit(value)
     try:
         port = parts.port
@@ -81,7 +81,7 @@ class Expect(_Written):
     grpc_status: int = Field(default=0, ge=0, le=16)
     """Of a gRPC answer; 0 is OK."""
     until: Literal["line", "close"] | Annotated[int, Field(gt=0)] = "line"
-    """Where an answer of bytes ends: at the end of a line, with the connection, or after so many bytes."""
+    """Where an answer of bytes ends: at the end of a line, with the connection, or after this many bytes."""
 
     @model_validator(mode="before")
     @classmethod
@@ -131,7 +131,7 @@ class Request(_Written):
     body: str = ""
     """What is sent: of ``tcp://`` and ``tls://`` all of it, of gRPC the message."""
     body_base64: str = ""
-    """The same for bytes that are no text."""
+    """The same for bytes that are not text."""
     expect: Expect
 
     @field_validator("body_base64")
@@ -169,7 +169,7 @@ class MixedRequest:
     name: str
     """Of the kind; with its client where the traffic has several."""
     written: Request
-    """As it stands in the scenario."""
+    """As it is in the scenario."""
     key: str
     """Its name there."""
     client: str

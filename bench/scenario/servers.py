@@ -1,4 +1,4 @@
-"""Which names the certificates of a scenario's nodes bear: known before anything is made."""
+"""Which names the certificates of a scenario's nodes have: known before anything is made."""
 
 from __future__ import annotations
 

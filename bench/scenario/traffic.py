@@ -74,7 +74,7 @@ class Connections(_Written):
 
     count: int = Field(default=16, ge=1, le=100_000)
     requests_per_connection: int | None = Field(default=None, ge=1)
-    """Close after so many answers; None: keep open."""
+    """Close after this many answers; None: keep open."""
     keep_alive: bool = True
     idle_timeout_s: Duration | None = None
     connect_timeout_s: Duration = 5.0

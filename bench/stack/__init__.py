@@ -1,4 +1,4 @@
-"""Where Envoy and nginx run: what a stack is told and what it promises. Its rooms have faces of their own."""
+"""Where Envoy and nginx run: what a stack is given and what it promises. Its rooms have their own faces."""
 
 from bench.stack.faults import ComponentFaults, NetworkFaults
 from bench.stack.protocol import (

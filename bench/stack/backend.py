@@ -1,4 +1,4 @@
-"""Where a run's stacks stand, and what runs there: processes of this machine, or containers."""
+"""Where a run's stacks are, and what runs there: processes of this machine, or containers."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def local_backend(envoy: Path | None = None) -> Backend:
 
 
 def docker_backend(
-    scenario: Scenario, tell: Callable[[str], None], *, envoy_image: str | None = None
+    scenario: Scenario, notify: Callable[[str], None], *, envoy_image: str | None = None
 ) -> Backend:
     """Containers, with all images found, pulled or built.
 
     Args:
         scenario: names images, limits and interception.
-        tell: told of everything that takes long, before it begins.
+        notify: called before everything that takes long.
         envoy_image: instead of the scenario's.
 
     Raises:
@@ -87,20 +87,20 @@ def docker_backend(
             client,
             wished={role: name for role, name in wanted.items() if name is not None},
             with_tools=any(proxy.interception == "redirect" for proxy in scenario.inventory.proxies.values()),
-            tell=tell,
+            notify=notify,
         )
         finding.result()
         engine = str(client.version()["Version"])
 
     def what_runs() -> Mapping[str, str]:
         envoy, nginx = images.envoy.binary, images.nginx.binary
-        told = versions(
+        reported = versions(
             envoy=None,
             nginx=None,
             envoy_says=envoy.build if envoy is not None else "",
             nginx_says=nginx.build if nginx is not None else "",
         )
-        return {**told, "docker": engine, **images.fingerprint()}
+        return {**reported, "docker": engine, **images.fingerprint()}
 
     return Backend(
         kind="docker",

@@ -16,13 +16,13 @@ from pathlib import Path
 from bench.errors import StackError
 
 _ENVOY_SAYS = (("--version",), r"/(\d+\.\d+\.\d+[^/]*)/")
-"""How it is asked for its version, and where that stands in its answer."""
+"""How it is asked for its version, and where that is in its answer."""
 _NGINX_VERSION = r"nginx version: \S*?/(\S+)"
 
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """A program that was run once and told its version."""
+    """A program that was run once and reported its version."""
 
     path: Path
     version: str

@@ -15,7 +15,7 @@ def client_address(sidecar: Component, port: int, called: Sequence[str] = ()) ->
     Args:
         sidecar: whose client it is.
         port: that it calls.
-        called: addresses for which the name that it calls stands; a listener of one of them is its own.
+        called: addresses for which the name that it calls is used; a listener of one of them is its own.
 
     Raises:
         MeasurementError: the sidecar does not listen there.

@@ -10,7 +10,7 @@ class ComponentFaults(Protocol):
     """What can be done to a part of a running stack."""
 
     def kill(self, part: str) -> None:
-        """End a part at once, as a crash does; it is not told as dead until it runs again."""
+        """End a part at once, as a crash does; it is not reported as dead until it runs again."""
 
     def restart(self, part: str) -> None:
         """Start a part that was killed, where it was, and return when it answers."""
@@ -22,7 +22,7 @@ class ComponentFaults(Protocol):
         """Let a frozen part go on."""
 
     def reload(self, node: str) -> None:
-        """Let a node read its files anew, and return when its new worker serves and the old one is gone."""
+        """Let a node read its files again, and return when its new worker serves and the old one is gone."""
 
     def use_certificates(self, node: str, folder: Path) -> None:
         """Let a node serve with ``server.crt`` and ``server.key`` of *folder* from now on."""
@@ -37,7 +37,7 @@ class ComponentFaults(Protocol):
         """Let a proxy read *file*, which is public; returns its path as the proxy sees it."""
 
     def relay_host(self) -> str:
-        """An address of this machine that the gateway reaches, and nobody beyond this machine does."""
+        """An address of this machine that the gateway reaches, and nothing beyond this machine does."""
 
 
 @runtime_checkable

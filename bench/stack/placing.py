@@ -49,7 +49,7 @@ def require_sound(spec: StackSpec) -> None:
     for written, real in named:
         if not real.is_file():
             raise StackError(
-                f"{written} stands for a file that is not there.", where=str(real), remedy="Write it first."
+                f"{written} represents a file that is not there.", where=str(real), remedy="Write it first."
             )
 
 

@@ -62,7 +62,7 @@ class Process(Child):
         return ""
 
     def died(self, when: str = "") -> StackError:
-        """The error that tells of its end."""
+        """The error that reports its end."""
         return StackError(
             f"{self.name} {self.how_it_ended()}{when}. Its last output:\n{self.last_output() or '(none)'}"
         )

@@ -1,4 +1,4 @@
-"""What every stack promises, and what it is told.
+"""What every stack promises, and what it is given.
 
 A stack starts the nodes, then the egress gateway, then the sidecar, each fed with files rendered for the
 addresses that the earlier ones really got; and stops everything it started, in reverse, whatever happens.
@@ -52,7 +52,7 @@ PLAIN_NODE = NodeBehaviour()
 
 @dataclass(frozen=True, slots=True)
 class NodeTlsOptions:
-    """How a node speaks TLS, beside whether. The defaults are those of an nginx that nobody tuned."""
+    """How a node speaks TLS, beside whether. The defaults are those of an untuned nginx."""
 
     versions: tuple[str, ...] = ("TLSv1.2", "TLSv1.3")
     curves: str | None = None
@@ -145,7 +145,7 @@ class StackSpec:
     resource_limits: Mapping[str, ResourceLimits] = field(default_factory=dict)
     """Component name, or ``GENERATOR`` -> what it may use. Only containers can be held to it."""
     called: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Host name that a client calls -> the virtual addresses for which it stands in the mesh."""
+    """Host name that a client calls -> the virtual addresses for which it is in the mesh."""
     names: tuple[str, ...] = ()
     """Host names that a client calls: where connections are redirected, its DNS must know them."""
     connections: int = 16
@@ -246,7 +246,7 @@ class Stack(Protocol):
 
     @property
     def spec(self) -> StackSpec:
-        """What it was told to start."""
+        """What it was asked to start."""
 
     def start(self) -> None:
         """Start everything and return when each part answers.

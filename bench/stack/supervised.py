@@ -19,7 +19,7 @@ from bench.stack.protocol import StackSpec
 from bench.stack.runs import RunFolder, write_components
 
 
-class Awaited(Protocol):
+class StartingPart(Protocol):
     """A part that is starting."""
 
     @property
@@ -84,7 +84,7 @@ class SupervisedStack(ComponentTable):
         return self._control
 
     def excuse(self, name: str) -> None:
-        """Do not tell a part as dead from now on: it is ended on purpose."""
+        """Do not report a part as dead from now on: it is ended on purpose."""
         self.component(name)
         self._excused.add(name)
 
@@ -147,7 +147,7 @@ class SupervisedStack(ComponentTable):
             self._guard = None
             self._forget()
 
-    def _wait(self, part: Awaited, is_ready: Callable[[], bool]) -> None:
+    def _wait(self, part: StartingPart, is_ready: Callable[[], bool]) -> None:
         """Return when *part* is ready; raise as soon as any part so far cannot be any more."""
         deadline = time.monotonic() + self._start_timeout_s
         while not is_ready():

@@ -46,7 +46,7 @@ def known_watches() -> tuple[int, int] | None:
 def watches_to_be_had(wanted: int) -> int | None:
     """How many of *wanted* further inotify instances this process gets, found by asking the kernel for them.
 
-    None: it cannot be told, as this process may open no more files at all.
+    None: it cannot be determined, as this process may open no more files at all.
 
     The limits that count are not all to be read: a user namespace is held to those of the namespaces around
     it, too, and other users' processes of the same id may lie beyond what is seen here.

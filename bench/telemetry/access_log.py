@@ -81,7 +81,7 @@ class EnvoyEntry(NamedTuple):
     connect_us: int | None
     """TCP connect of the upstream connection, repeated for each of its requests. Gateway logs only."""
     handshake_us: int | None
-    """TLS handshake of the upstream connection, repeated likewise."""
+    """TLS handshake of the upstream connection, repeated in the same way."""
     tls_version: str | None
     cipher: str | None
     peer_subject: str | None
@@ -117,7 +117,7 @@ class NodeEntry(NamedTuple):
 
 
 class LogReader(Generic[Entry]):
-    """Iterates over the entries of one log file from an offset; what is no entry is counted.
+    """Iterates over the entries of one log file from an offset; what is not an entry is counted.
 
     ``foreign`` and ``torn`` are final when the iteration has ended.
     """
@@ -135,7 +135,7 @@ class LogReader(Generic[Entry]):
         self._offset = offset
         self.entries = 0
         self.foreign = 0
-        """Lines that are no entry."""
+        """Lines that are not entries."""
         self.first_foreign: str | None = None
         """``file:line: text`` of the first of them, lines counted from the offset."""
         self.torn: str | None = None
@@ -196,7 +196,7 @@ def parse_envoy(line: Mapping[str, Any]) -> EnvoyEntry:
     Envoy writes ``null`` for what there is not, numbers bare, and ``-`` for no response flags.
 
     Raises:
-        KeyError, TypeError, ValueError: this is no such line.
+        KeyError, TypeError, ValueError: this is not such a line.
     """
     flags = line["flags"]
     return EnvoyEntry(
@@ -231,7 +231,7 @@ def parse_node(line: Mapping[str, Any]) -> NodeEntry:
     """Make an entry of a node's line; nginx writes every value as a string, empty for what there is not.
 
     Raises:
-        KeyError, TypeError, ValueError: this is no such line.
+        KeyError, TypeError, ValueError: this is not such a line.
     """
     return NodeEntry(
         time_us=_microseconds(line["time"]),

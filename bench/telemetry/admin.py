@@ -19,7 +19,7 @@ from bench.errors import MeasurementError, StackError
 UNIX = "unix://"
 """Begins a base URL that is the path of a Unix socket: ``unix:///run/admin.sock``."""
 _MOST_DIGITS = 20
-"""Of 64 bits; longer ones are no counter of Envoy's."""
+"""Of 64 bits; longer ones are not counters of Envoy's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,14 +180,14 @@ class Admin:
 
     @contextlib.contextmanager
     def _known_form(self, path: str) -> Iterator[None]:
-        """Tell of an answer that lacks something, or has something else in its place, whatever it is."""
+        """Report an answer that lacks something, or has something else in its place, whatever it is."""
         try:
             yield
         except (LookupError, ValueError, TypeError, AttributeError, OverflowError) as error:
             raise MeasurementError(f"{self.name}: {path} has an unknown form: {error!r}.") from error
 
     def _probe(self, path: str) -> None:
-        """Raise ``OSError`` if nobody listens: httpx would leave its own socket open then."""
+        """Raise ``OSError`` if nothing listens: httpx would leave its own socket open then."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.settimeout(self._timeout_s)
             probe.connect(path)
@@ -220,7 +220,7 @@ def difference(before: Snapshot, after: Snapshot) -> dict[str, int]:
         MeasurementError: Envoy was restarted in between, or a value fell: then no difference means anything.
             Gauges may fall, so take snapshots of counters only.
     """
-    # Uptime is told in whole seconds.
+    # Uptime is reported in whole seconds.
     if after.uptime_s + 2 < before.uptime_s + (after.taken_at - before.taken_at):
         raise MeasurementError(
             f"{after.proxy} was restarted between two readings: its counters began again at zero.",

@@ -46,7 +46,7 @@ class ConnectionEntry(NamedTuple):
     secured_us: int | None
     """TCP connected to handshake done; repeated for each request of the connection."""
     set_up_us: int | None
-    """First byte on the wire to handshake done, likewise."""
+    """First byte on the wire to handshake done, in the same way."""
     answered_us: int | None
     """First byte on the wire to the first byte of this answer."""
     turn_us: int | None

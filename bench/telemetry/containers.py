@@ -52,7 +52,7 @@ class ContainerUsage:
 
 
 def read_throttling(pid: int, *, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> Throttling | None:
-    """Throttling of the control group that a process is in; None where the kernel does not tell.
+    """Throttling of the control group that a process is in; None where the kernel does not report it.
 
     Args:
         pid: a process of the container.
@@ -89,7 +89,7 @@ _NO_LIMIT = 1 << 60
 
 
 def read_memory_room(pid: int, *, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> MemoryRoom | None:
-    """The memory limit of the control group that a process is in; None: it has none, or nobody tells.
+    """The memory limit of the control group that a process is in; None: it has none, or nothing reports it.
 
     Args:
         pid: a process of the container.
@@ -120,7 +120,7 @@ def _room(folder: Path, limit: str, used: str, events: str) -> MemoryRoom | None
 def processes_of(pid: int, *, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> list[int]:
     """All processes of the container that *pid* is in, those of ``docker exec`` too; empty if it has ended.
 
-    The latter are no children of the container's first process: its control group knows them.
+    The latter are not children of the container's first process: its control group knows them.
     """
     for controllers, path in _groups(pid, proc):
         folder = cgroups / controllers.removeprefix("name=") / path

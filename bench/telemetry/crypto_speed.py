@@ -16,7 +16,7 @@ _ALGORITHMS: Final[Mapping[str, str]] = MappingProxyType(
     {"rsa-2048": "rsa2048", "rsa-4096": "rsa4096", "ecdsa-p256": "ecdsap256", "ecdsa-p384": "ecdsap384"}
 )
 """Key type of a scenario -> the algorithm's name in ``openssl speed``."""
-# +F2:index:bits:signs per second:verifies per second, of RSA; +F4 likewise, of ECDSA (apps/speed.c, -mr).
+# +F2:index:bits:signs per second:verifies per second, of RSA; +F4 the same of ECDSA (apps/speed.c, -mr).
 _LINE = re.compile(r"^\+F[24]:\d+:\d+:([\d.]+):([\d.]+)$", re.MULTILINE)
 _LONGEST_S: Final = 60.0
 
@@ -42,7 +42,7 @@ def openssl_version() -> str | None:
 
 
 def openssl_speed(key: str, *, seconds: int = 1) -> OpensslSpeed:
-    """Sign and verify with *key* for so many seconds each.
+    """Sign and verify with *key* for this many seconds each.
 
     ``openssl speed`` divides by its own user time, so that a busy machine does not stretch it.
 
@@ -73,6 +73,6 @@ def parse_speed(text: str) -> OpensslSpeed:
     rates = [float(value) for value in found.groups()] if found is not None else []
     if not rates or not all(rates):
         raise MeasurementError("openssl speed said nothing of signatures.")
-    # Up to 1.0.2 it told seconds for each operation instead of operations for each second.
+    # Up to 1.0.2 it reported seconds for each operation instead of operations for each second.
     sign, verify = (value * 1e6 if value < 1 else 1e6 / value for value in rates)
     return OpensslSpeed(sign, verify)

@@ -31,7 +31,7 @@ class PortUse:
 def read_port_use(pid: int, remotes: Iterable[Address], *, proc: Path = _PROC) -> PortUse | None:
     """Count the ports towards each of *remotes* in the network namespace of a process; IPv4.
 
-    None where there is no connection to any of them, or the kernel does not tell.
+    None where there is no connection to any of them, or the kernel does not report it.
     """
     wanted = {
         f"{_as_kernel_writes(host)}:{port:04X}": (host, port) for host, port in remotes if ":" not in host
@@ -59,7 +59,7 @@ def _as_kernel_writes(host: str) -> str:
 
 
 def _range(pid: int, proc: Path) -> tuple[int, int]:
-    """That of this process's namespace; in another one nobody but who is inside can read it."""
+    """That of this process's namespace; in another one only processes inside can read it."""
     try:
         if (proc / str(pid) / "ns" / "net").readlink() != (proc / "self" / "ns" / "net").readlink():
             return _DEFAULT

@@ -23,7 +23,7 @@ class MemorySampler:
     """A thread that looks at memory once a second, and once at the start and at the end.
 
     The total covers this process and all its descendants: proxies, nodes, load workers, the suite itself; and
-    all processes of the containers that it is told of.
+    all processes of the containers that it is given.
     """
 
     def __init__(

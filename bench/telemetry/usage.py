@@ -60,7 +60,7 @@ def cpu_seconds(pid: int, name: str) -> float:
     """User and system time of a process, its descendants, and those of its children that have ended.
 
     On Linux to the nanosecond: the process's CPU-time clock, which is the exact sum that ``utime + stime`` of
-    ``/proc/PID/stat`` rounds to hundredths of a second. Elsewhere as exact as the system tells. The time of a
+    ``/proc/PID/stat`` rounds to hundredths of a second. Elsewhere as exact as the system is. The time of a
     child that has ended is known in hundredths only.
 
     Raises:
@@ -126,7 +126,7 @@ def _children(pid: int) -> list[int]:
 
 
 def memory_bytes(process: psutil.Process) -> int:
-    """Proportional set size where the kernel tells it, else resident set size; 0 for an ended process.
+    """Proportional set size where the kernel reports it, else resident set size; 0 for an ended process.
 
     Proportional: a page that several processes share is divided among them, so that sums are true.
     """

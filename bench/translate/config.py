@@ -18,9 +18,9 @@ from bench.translate.origins import Origins
 from bench.translate.tls_secrets import SYSTEM_ROOTS
 
 ConfigSource = Literal["static", "eds", "ads", "ads-delta"]
-"""``static``: endpoints stand in the clusters. ``eds``: in files of their own, one for each cluster.
+"""``static``: endpoints are in the clusters. ``eds``: in files of their own, one for each cluster.
 ``ads``: everything but secrets comes from a control plane by one aggregated stream, as from istiod, each
-answer the state of the world. ``ads-delta``: likewise, each answer only what has changed."""
+answer the state of the world. ``ads-delta``: the same, each answer only what has changed."""
 CONFIG_SOURCES: tuple[ConfigSource, ...] = get_args(ConfigSource)
 
 
@@ -36,7 +36,7 @@ class TlsMaterial:
 
 
 def workload_material(inventory: Inventory) -> TlsMaterial:
-    """Give the file names of a workload's certificates that *inventory* tells."""
+    """Give the file names of a workload's certificates that *inventory* gives."""
     files = inventory.workload
     return TlsMaterial(files.certificate, files.private_key, files.ca) if files is not None else TlsMaterial()
 

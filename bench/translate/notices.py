@@ -142,7 +142,7 @@ _NOTICED: Mapping[Notice, tuple[str, str]] = {
     ),
     Notice.ADDRESS_BLOCK_UNREACHABLE: (
         (
-            "{host} stands for the addresses {blocks}, and port {port} only takes connections to them; "
+            "{host} represents the addresses {blocks}, and port {port} only takes connections to them; "
             "without interception none will come."
         ),
         "Name single addresses, each gets a listener of its own.",

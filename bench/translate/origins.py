@@ -13,7 +13,7 @@ Place = Position | Callable[[], Position]
 
 
 class Origins:
-    """Places of messages, told apart by identity and not by content.
+    """Places of messages, distinguished by identity and not by content.
 
     Only the very messages of one translation are known: a copy, or one that was read back, has no origin.
     """

@@ -1,4 +1,4 @@
-"""Resources in protobuf's JSON form as bytes: what is served on the wire is what stands in the files.
+"""Resources in protobuf's JSON form as bytes: what is served on the wire is what is in the files.
 
 The opposite of ``messages.to_plain``: names of the ``.proto`` files, durations as ``10s``, enums by name,
 packed messages with their ``@type``.

@@ -20,7 +20,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 from bench.translate.names import certificate_secret_name, trust_secret_name
 
 SYSTEM_ROOTS = "system"
-"""What stands for the operating system's trust bundle in Istio's secret names."""
+"""The name of the operating system's trust bundle in Istio's secret names."""
 
 
 class SecretCollector:

@@ -147,7 +147,7 @@ _SCALARS: dict[str, tuple[int, _Encode]] = {
 
 
 def _wrapped(wrapper: type) -> _Encode:
-    """Give what writes a value that stands for a message: a duration, a time, a number that may be absent."""
+    """Give what writes a value in the place of a message: a duration, a time, a number that may be absent."""
     if wrapper is protobuf.Duration:
         return _duration
     if wrapper is protobuf.Timestamp:

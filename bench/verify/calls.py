@@ -55,7 +55,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str = ""
     body_base64: str = ""
-    """Instead of ``body``, for bytes that are no text."""
+    """Instead of ``body``, for bytes that are not text."""
     tls: ClientTls | None = None
     is_http2: bool = False
     """HTTP/2 alone: by prior knowledge, or by ALPN with TLS."""
@@ -87,7 +87,7 @@ class Answer:
 
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Names in small letters."""
+    """Names in lower case."""
     text: str = ""
     error: str | None = None
 
@@ -114,7 +114,7 @@ class Caller(Protocol):
 
 
 def make_calls(calls: Sequence[Call], place: Place | None = None, *, at_once: int = 1) -> list[Answer]:
-    """Make *calls* at *place* or, without one, here; so many *at_once*, the answers in the calls' order.
+    """Make *calls* at *place* or, without one, here; this many *at_once*, the answers in the calls' order.
 
     Raises:
         MeasurementError: the place cannot make calls at all.
@@ -184,7 +184,7 @@ def make_call(call: Call) -> Answer:
 
 
 def _read(answer: httpx.Response) -> Answer:
-    """Read an answer to its end, but not for ever: the client's own timeout starts anew with each byte."""
+    """Read an answer to its end, but not forever: the client's own timeout starts again with each byte."""
     deadline = time.monotonic() + _TIMEOUT_S
     kept = bytearray()
     for piece in answer.iter_bytes():
@@ -215,7 +215,7 @@ def _exactly(call: Call) -> Answer:
 
 
 def _exchange(call: Call) -> Answer:
-    """Send bytes and read the answer; its first word stands in the place of the header that names a node."""
+    """Send bytes and read the answer; its first word is in the place of the header that names a node."""
     parts = urlsplit(call.url)
     try:
         with contextlib.ExitStack() as opened:

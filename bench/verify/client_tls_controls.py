@@ -122,7 +122,7 @@ def client_tls_controls(
         own, written = identities[node.name], scenario.nodes[node.name]
         if not _answers_controls(written):
             continue
-        # Of answers that are no page, each is as good as another.
+        # Of answers that are not a page, each is as good as another.
         page = f"{written.word(node.name)}!" if written.size is None and written.protocol != "grpc" else ""
         if node.tls == "none":
             yield ClientTlsControl(

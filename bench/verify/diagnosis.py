@@ -1,8 +1,8 @@
 """Why a call was answered as it was: by which hop, in Envoy's own words, and the line of YAML behind it.
 
 The calls that went wrong are made once more, each with an id, on a stack whose proxies log every request.
-What ``explain`` says of the same request tells whose fault it is: if the translation leads to the answer that
-came, the resources say so; if it leads elsewhere, the stack did not do what it was told.
+What ``explain`` says of the same request shows whose fault it is: if the translation leads to the answer that
+came, the resources say so; if it leads elsewhere, the stack did not do what it was asked.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def cause_of(
 def cause_of_gateway_control(answer: Answer, request_id: str, hops: Hops, trace: Trace) -> AnswerCause:
     """Say the same of a call that met nodes with certificates which its resources know nothing of.
 
-    The expectation follows from the translation, so whoever fails it did not do what it was told.
+    The expectation follows from the translation, so whoever fails it did not do what it was asked.
     """
     found = cause_of(answer, request_id, hops, trace, plays={})
     return found.model_copy(update={"fault": "stack"})
@@ -142,7 +142,7 @@ def remedy_for(lines: Sequence[VerificationLine]) -> str:
     if causes:
         return (
             f"By their translation the resources lead elsewhere ({causes[0].explanation}): a stand-in of this"
-            " stack did not do what it was told, and the YAML need not be at fault. See the logs of the"
+            " stack did not do what it was asked, and the YAML need not be at fault. See the logs of the"
             " verification, and nodes and tls in scenario.yaml."
         )
     return "See the logs of the verification in the result folder."

@@ -66,10 +66,10 @@ def decision_of(router: Router, request: MixedRequest, called: tuple[str, ...]) 
 
 
 def _against(request: MixedRequest, decision: Decision, nodes: Mapping[Address, str]) -> str | None:
-    """What *request* gets, where that is never what it expects; None: it may be, or nobody can tell."""
+    """What *request* gets, where that is never what it expects; None: it may be, or that is unknown."""
     if not decision.is_judged:
         return None
-    told: dict[str, None] = {}
+    reported: dict[str, None] = {}
     for branch in decision.branches:
         outcome = branch.outcome
         match outcome:
@@ -78,14 +78,16 @@ def _against(request: MixedRequest, decision: Decision, nodes: Mapping[Address, 
                 found = {nodes[end] for end in ends if end in nodes}
                 if found & set(request.expect.nodes) or len(ends) != sum(end in nodes for end in ends):
                     return None
-                told[f"an answer from {' or '.join(sorted(found)) or 'nobody'} ({destination.name})"] = None
+                reported[f"an answer from {' or '.join(sorted(found)) or 'no node'} ({destination.name})"] = (
+                    None
+                )
             case LocalAnswer(status=status, by=by, why=why):
                 if not request.expect.nodes and status == request.expect.status:
                     return None
-                told[f"{status} from {by} ({why})"] = None
+                reported[f"{status} from {by} ({why})"] = None
             case NoConnection(by=by, why=why):
-                told[f"no connection to {by} ({why})"] = None
-    return " or ".join(told)
+                reported[f"no connection to {by} ({why})"] = None
+    return " or ".join(reported)
 
 
 def _expected(request: MixedRequest) -> str:

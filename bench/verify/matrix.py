@@ -18,12 +18,12 @@ from bench.verify.calls import Answer, Call, make_calls
 MATRIX = "request matrix"
 """Name of the line that sums up."""
 MIXED = "matrix"
-"""Under this name the mixed-in requests are told, all together."""
+"""Under this name the mixed-in requests are reported, all together."""
 _MOST_CASES = 1_000
 _AT_ONCE = 8
-"""Calls that end at nobody wait for a timeout each; none depends on another."""
+"""Calls that no one answers wait for a timeout each; none depends on another."""
 _MOST_LINES = 20
-"""So many wrong calls are told in full."""
+"""This many wrong calls are reported in full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,14 +173,14 @@ class MatrixCheck:
         return VerificationLine(
             name=line_name(case),
             sent=f"{method}http://{request.host}{request.path}{query}{headers} (port {request.port})",
-            expected=" or ".join(dict.fromkeys(self._told(outcome) for outcome in _outcomes(case))),
+            expected=" or ".join(dict.fromkeys(self._outcome_text(outcome) for outcome in _outcomes(case))),
             got=came if answer.status is not None else answer.error or "nothing",
             node=node,
             passed=False,
             kind="matrix",
         )
 
-    def _told(self, outcome: Outcome) -> str:
+    def _outcome_text(self, outcome: Outcome) -> str:
         match outcome:
             case Delivered():
                 return f"an answer from {' or '.join(self._behind(outcome))}"

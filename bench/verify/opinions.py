@@ -1,7 +1,7 @@
 """Two opinions on one request: ``routing`` reads the resources, ``explain`` reads the translation.
 
 Where they differ, one of them is wrong: that is this suite's fault, never the user's. It is reported before
-any load with both reasons, and nobody is judged by either.
+any load with both reasons, and nothing is judged by either.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bench.explain import Request as ExplainedRequest
 from bench.result import RunWarning
 from bench.routing import Case, Decision, Delivered, LocalAnswer, NoConnection, Outcome, Request
 
-_MOST_TOLD = 3
+_MOST_SHOWN = 3
 
 End = tuple[str, ...]
 """``("endpoint", address:port)``, ``("answer", status)`` or ``("closed",)``."""
@@ -67,14 +67,14 @@ def warnings_of(contradictions: Iterable[Contradiction]) -> tuple[RunWarning, ..
     found = tuple(contradictions)
     if not found:
         return ()
-    told = " ".join(
+    text = " ".join(
         f"{each.name}: the expectation says {each.expectation}; explain says {each.explanation}."
-        for each in found[:_MOST_TOLD]
+        for each in found[:_MOST_SHOWN]
     )
     return (
         RunWarning(
             code="opinions-differ",
-            message=f"egress-bench contradicts itself about {len(found)} requests. {told}",
+            message=f"egress-bench contradicts itself about {len(found)} requests. {text}",
             advice="That is a defect of egress-bench and not of your YAML: please report it. These requests"
             " are left out of the request matrix; nothing else is concluded from them.",
         ),

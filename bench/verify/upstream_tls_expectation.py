@@ -22,7 +22,7 @@ class UpstreamChecks:
         """Whether the gateway goes on with a node that has a wrong certificate of this kind."""
         if kind == "wrong-san":
             wrong = ServerCertificate("a node with a wrong name", (WRONG_NAME,))
-            return all(any(wrong.bears(name) for name in group) for group in self.names)
+            return all(any(wrong.has_name(name) for name in group) for group in self.names)
         return not self.trust
 
 

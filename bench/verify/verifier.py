@@ -44,7 +44,7 @@ class Verifying(Protocol):
     def contradictions(self) -> tuple[RunWarning, ...]:
         """What cannot be as expected, and what the suite does not agree about; before anything starts."""
 
-    def walk(self, stack: Stack) -> tuple[VerificationLine, ...]:
+    def ask_scenario(self, stack: Stack) -> tuple[VerificationLine, ...]:
         """The scenario's own calls, and the nodes' end of mutual TLS."""
 
     def ask_matrix(self, stack: Stack) -> tuple[VerificationLine, ...]:
@@ -77,7 +77,7 @@ class Verifier:
         self._explainer = Explainer(prepared.registry, prepared.loaded.resources)
         client = prepared.loaded.scenario.traffic.client
         self._opinions = Opinions(self._explainer, client)
-        # What is known of the nodes' certificates is no part of routing, but tells why a call fails.
+        # What is known of the nodes' certificates is not part of routing, but says why a call fails.
         known = Explainer(
             prepared.registry,
             prepared.loaded.resources,
@@ -105,7 +105,7 @@ class Verifier:
         """See :mod:`bench.verify.opinions` and :mod:`bench.verify.expectations`."""
         return (*expectation_warnings(self._prepared), *warnings_of(self._contradictions))
 
-    def walk(self, stack: Stack) -> tuple[VerificationLine, ...]:
+    def ask_scenario(self, stack: Stack) -> tuple[VerificationLine, ...]:
         """See :func:`bench.verify.walkthrough.verify`."""
         return verify(stack, self._loaded.scenario, self._identities)
 
@@ -207,7 +207,7 @@ class Verifier:
         """Name of a line -> its call on *stack*, and the same request as the second opinion knows it."""
         scenario = self._loaded.scenario
         for request in path_requests(scenario):
-            # Of bytes and of what the client encrypts, nobody on the way logs a request.
+            # Of bytes and of what the client encrypts, no proxy on the way logs a request.
             if request.mixed.is_plain_http:
                 path, _, query = request.path.partition("?")
                 headers = tuple(request.headers.items())

@@ -55,7 +55,7 @@ def test_what_is_too_short_or_never_varies_has_no_change(values):
     assert changes_in(values, np.random.default_rng(5)) == ()
 
 
-def test_so_many_runs_are_needed_as_a_clear_step_takes():
+def test_as_many_runs_are_needed_as_a_clear_step_takes():
     random = np.random.default_rng(6)
     enough = least_runs()
     half = enough // 2

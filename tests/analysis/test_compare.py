@@ -30,7 +30,7 @@ def test_two_blocks_are_never_enough():
     assert found.wording == "not resolved: 2 blocks, a verdict needs 6 or more"
 
 
-def test_a_difference_in_every_block_is_told_with_its_size_and_interval():
+def test_a_difference_in_every_block_is_reported_with_its_size_and_interval():
     found = of([100, 101, 100, 101, 100, 101], [110, 111, 110, 111, 110, 111])
 
     assert found.resolved
@@ -53,7 +53,7 @@ def test_blocks_that_vary_too_much_say_how_many_more_would_do():
 
 
 def test_one_small_p_among_many_metrics_is_no_difference():
-    """Six blocks reach p = 3 % at best, which a family of eight metrics brings about by chance."""
+    """Six blocks reach p = 3 % at best, which a family of eight metrics produces by chance."""
     noise = Comparison(
         metric="n", unit="µs", scope="load", static=(100,) * 6, eds=(97, 104, 99, 101, 96, 103)
     )

@@ -1,4 +1,4 @@
-"""A handshake figure that is not what it is called never goes without a word."""
+"""A handshake figure that is not what it is called is never left without a warning."""
 
 import pytest
 

@@ -144,14 +144,14 @@ def path_limited(**changes):
 
 
 def test_with_too_few_connections_it_says_how_many_would_do():
-    told = path_limited(mean_in_flight=2.0, mean_queued=24.0, connections=2, connections_needed=8)
-    assert "2.0 of 2 connections were in use on average, and 24.0 requests waited" in told.message
-    assert told.advice.startswith("At this service time 8 connections would carry the rate.")
+    reported = path_limited(mean_in_flight=2.0, mean_queued=24.0, connections=2, connections_needed=8)
+    assert "2.0 of 2 connections were in use on average, and 24.0 requests waited" in reported.message
+    assert reported.advice.startswith("At this service time 8 connections would carry the rate.")
 
 
 def test_with_enough_connections_it_says_to_look_for_a_standstill():
-    told = path_limited(mean_in_flight=2.0, mean_queued=1.0, connections=16, connections_needed=5)
-    assert "stood still" in told.advice
+    reported = path_limited(mean_in_flight=2.0, mean_queued=1.0, connections=16, connections_needed=5)
+    assert "stood still" in reported.advice
 
 
 def test_the_connections_that_a_rate_needs_follow_from_its_offered_load():
@@ -160,7 +160,7 @@ def test_the_connections_that_a_rate_needs_follow_from_its_offered_load():
     assert connections_needed(100, None) is None
 
 
-def test_what_crosses_the_edges_of_a_stage_accuses_nobody():
+def test_what_crosses_the_edges_of_a_stage_accuses_nothing():
     assert codes(mean_in_flight=2.3, little_in_flight=2.0) == ["littles-law"]
     found = judge_generator(
         GeneratorResult(
@@ -183,11 +183,11 @@ def test_littles_law_multiplies_throughput_and_time():
     assert little_in_flight(0, 0, 2_000) is None
 
 
-def test_few_samples_in_flight_accuse_nobody():
+def test_few_samples_in_flight_accuse_nothing():
     assert codes(mean_in_flight=0.25, little_in_flight=0.2, in_flight_samples=100) == []
 
 
-def test_unsent_requests_and_unbalanced_counts_are_told():
+def test_unsent_requests_and_unbalanced_counts_are_reported():
     assert judge_delivery(a_subset()) == ()
     assert "5 of 100,000" in judge_delivery(a_subset(unsent=5))[0].message
     assert judge_balance(an_outcome(answered=2)) == ()
@@ -290,7 +290,7 @@ def test_how_many_samples_a_limit_needs_is_what_the_percentile_itself_needs(name
             assert (check.passed, check.is_proven) == (False, is_proven)
 
 
-def test_a_generator_that_others_made_late_is_told_with_both_reasons():
+def test_a_generator_that_others_made_late_is_reported_with_both_reasons():
     sentence = judge(a_result(limits=(MISSED_TIME,), warnings=(LATE, DISTURBED))).sentence
 
     assert LATE.message in sentence

@@ -34,7 +34,7 @@ def a_trial(*, sidecar=0, gateway=0, opened=0, state="balanced", ledger=True):
     )
 
 
-def test_retries_of_both_proxies_are_counted_and_their_rate_is_told():
+def test_retries_of_both_proxies_are_counted_and_their_rate_is_reported():
     trials = [a_trial(sidecar=2, gateway=10), a_trial()]
 
     assert retried(trials) == 12
@@ -58,7 +58,7 @@ def test_a_limit_for_retries_is_met_up_to_its_bound(count, passed):
 
 
 @pytest.mark.parametrize(
-    ("opened", "limit", "is_told"),
+    ("opened", "limit", "is_reported"),
     [
         (0, None, False),
         (8, None, False),
@@ -69,12 +69,14 @@ def test_a_limit_for_retries_is_met_up_to_its_bound(count, passed):
         (400, 10, True),
     ],
 )
-def test_connections_that_are_not_kept_are_told_against_what_the_resources_allow(opened, limit, is_told):
+def test_connections_that_are_not_kept_are_reported_against_what_the_resources_allow(
+    opened, limit, is_reported
+):
     found = judge_connections([a_trial(opened=opened)], requests_per_connection=limit)
 
-    assert bool(found) is is_told
+    assert bool(found) is is_reported
     assert connections_per_1000(a_trial(opened=opened)) == opened
 
 
-def test_where_nobody_counted_connections_nothing_is_said():
+def test_where_nothing_counted_connections_nothing_is_said():
     assert judge_connections([a_trial().model_copy(update={"new_upstream_connections": None})]) == ()

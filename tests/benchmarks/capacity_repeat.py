@@ -1,9 +1,9 @@
-"""How well searches repeat where a quota binds, and whether one quota's bound foretells another's.
+"""How well searches repeat where a quota binds, and whether one quota's bound predicts another's.
 
     python -m tests.benchmarks.capacity_repeat [--searches 10] [--cpus 0.5] [--other 0.25]
 
 Quick searches on the walkthrough in containers, whose gateway is held to a share of a CPU. Promised: a
-coefficient of variation of at most 3 %; the bound at the other quota, foretold from the gateway's CPU per
+coefficient of variation of at most 3 %; the bound at the other quota, predicted from the gateway's CPU per
 request alone, within 10 %. Exit code 1 where that is missed; 3 where it was and the machine was too busy.
 """
 
@@ -48,8 +48,8 @@ def search(folder: Path, cpus: float, number: int) -> dict[str, Any]:
     limit = found["constraints"][0]["code"] if found["constraints"] else "nothing"
     bounds = " to ".join("?" if found[name] is None else f"{found[name]:,.0f}" for name in ("lower", "upper"))
     alone = found["gateway_alone"]
-    foretold = f"; by its CPU {alone:,.0f}" if alone else ""
-    print(f"{cpus:g} CPU, search {number:2}: {bounds} requests/s, {limit}{foretold}", flush=True)
+    predicted = f"; by its CPU {alone:,.0f}" if alone else ""
+    print(f"{cpus:g} CPU, search {number:2}: {bounds} requests/s, {limit}{predicted}", flush=True)
     return found
 
 
@@ -77,7 +77,7 @@ def main() -> int:
         # The share of its quota that is used at the bound stays the same: bounds are as the quotas.
         ratio = statistics.median(bounds) / asked.cpus * asked.other / statistics.median(others) - 1
         kept &= abs(ratio) <= MOST_ERROR
-        print(f"bound at {asked.other:g} CPU foretold from {asked.cpus:g}: {ratio:+.1%} of the measured one")
+        print(f"bound at {asked.other:g} CPU predicted from {asked.cpus:g}: {ratio:+.1%} of the measured one")
     print(f"{len(disturbed)} of {len(found) + len(other)} searches on a machine that was too busy for them")
     if kept and bounds and others:
         return 0

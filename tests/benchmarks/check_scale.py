@@ -1,6 +1,6 @@
 """How long ``check`` and ``explain`` take on many hosts, each with a rule, a subset and TLS.
 
-CPU seconds are told beside those by the clock: a busy machine stretches only the latter.
+CPU seconds are reported beside those by the clock: a busy machine stretches only the latter.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def grown(source: ConfigSource, clusters: int, endpoints: int) -> ProxyConfig:
 
 
 def rendered(config: ProxyConfig, placement: Placement) -> Sequence[ConfigFile]:
-    # Their addresses lead nowhere, and nobody calls them.
+    # Their addresses lead nowhere, and nothing calls them.
     return render(config, replace(placement, closed_port=None), RenderOptions(node_id=NAME))
 
 

@@ -108,7 +108,9 @@ def compare(bench: Bench, fitted: list[CapacityWindow], base: float) -> int:
     for part, model in models.items():
         terms = ", ".join(f"{t.name} {t.cpu_s * 1e6:,.0f} µs" for t in model.terms)
         print(f"{part}: condition {model.condition:.1f}; {terms}")
-    print(f"\n{'mix':>34}" + "".join(f"{part + ', CPUs':>16}{'foretold':>10}{'error':>8}" for part in models))
+    print(
+        f"\n{'mix':>34}" + "".join(f"{part + ', CPUs':>16}{'predicted':>10}{'error':>8}" for part in models)
+    )
     missed = 0
     for kind, load in MIXES:
         window = bench.measure(kind, load, base * load.share)
@@ -123,11 +125,11 @@ def compare(bench: Bench, fitted: list[CapacityWindow], base: float) -> int:
                 "mb_in": row.mb_in / row.seconds,
                 "mb_out": row.mb_out / row.seconds,
             }
-            foretold, _, _ = predict(model, mix)
+            predicted, _, _ = predict(model, mix)
             used = row.cpu_s / row.seconds
-            error = foretold / used - 1
+            error = predicted / used - 1
             missed += abs(error) > MOST_ERROR
-            text += f"{used:16.4f}{foretold:10.4f}{error:+8.1%}"
+            text += f"{used:16.4f}{predicted:10.4f}{error:+8.1%}"
         print(f"{line:>34}{text}", flush=True)
     print(f"\n{3 * len(MIXES) - missed} of {3 * len(MIXES)} within {MOST_ERROR:.0%}")
     return 1 if missed else 0

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.faults [--clean 100] [--busy 30] [--stack local]
 
-Prints a line for each load as it ends; interrupted, it tells what it has found until then. About half an hour
+Prints a line for each load as it ends; interrupted, it prints what it found until then. About half an hour
 for 100 clean runs on two cores that have nothing else to do. Exit code 1 if a fault was not named, or a clean
 run raised an alarm.
 """
@@ -34,7 +34,7 @@ def burn() -> None:
 
 
 def prove(clean: int, options: Sequence[str]) -> FaultsResult:
-    """Run ``egress-bench faults`` with so many clean runs; what it has found, also if it was interrupted."""
+    """Run ``egress-bench faults`` with this many clean runs; what it has found, also if interrupted."""
     found = FaultsResult()
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
         command = [sys.executable, "-m", "bench", "faults", "--clean", str(clean), "--quiet", "--out", name]
@@ -76,7 +76,7 @@ def line(fault: FaultResult) -> str:
     return f"{fault.title:<40} {sign:<11} {fault.found or 'nothing'}"
 
 
-def tell(title: str, clean: int, found: FaultsResult) -> bool:
+def show(title: str, clean: int, found: FaultsResult) -> bool:
     """Print the sum of one part; whether it is as it must be."""
     made = [fault for fault in found.faults if fault.impossible is None]
     missed = [fault for fault in made if not fault.detected and fault.limited is None]
@@ -102,12 +102,12 @@ def main() -> int:
     parser.add_argument("--stack", choices=["local", "docker"], default="local")
     wanted = parser.parse_args()
     stack = ("--stack", wanted.stack)
-    is_good = tell("every fault", wanted.clean - wanted.busy, prove(wanted.clean - wanted.busy, stack))
+    is_good = show("every fault", wanted.clean - wanted.busy, prove(wanted.clean - wanted.busy, stack))
     neighbours = [multiprocessing.Process(target=burn, daemon=True) for _ in range(LOOPS)]
     for neighbour in neighbours:
         neighbour.start()
     try:
-        is_good &= tell(
+        is_good &= show(
             "beside two busy loops", wanted.busy, prove(wanted.busy, (*stack, "--only", "node-500"))
         )
     finally:
@@ -118,6 +118,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    # Ended from outside, it still ends what it started, and tells what there is.
+    # Ended from outside, it still ends what it started, and reports what there is.
     with terminations_raise():
         sys.exit(main())

@@ -32,9 +32,9 @@ def promises(lab: TlsLab, duration_s: float | None) -> Iterator[Promise]:
     yield from _half_widths(cells)
     below = [f"{cell.name} at the {line.end}" for cell in cells for line in cell.oracle if line.below]
     yield "no cell below its oracle", ", ".join(below) or "none", not below and bool(cells)
-    told = [cell for cell in cells if cell.clocks_agree is not None]
-    agree = sum(bool(cell.clocks_agree) for cell in told)
-    yield "three clocks agree", f"{agree} of {len(told)} cells", bool(told) and agree == len(told)
+    reported = [cell for cell in cells if cell.clocks_agree is not None]
+    agree = sum(bool(cell.clocks_agree) for cell in reported)
+    yield "three clocks agree", f"{agree} of {len(reported)} cells", bool(reported) and agree == len(reported)
     yield from _dearest(cells)
     off = [point.points_off for point in lab.reuse if point.points_off is not None]
     nodes = {point.nodes for point in lab.reuse}
@@ -111,12 +111,12 @@ def main() -> int:
         subprocess.run([*command, *(() if chosen.quick else ("--full",))], check=False)
         fresh = sorted(set(chosen.out.glob("*-handshake-*")) - before)
         if not fresh:
-            print("the lab brought no result")
+            print("the lab made no result")
             return 2
         folder = fresh[-1]
     result = read_result(folder)
     if result.tls_lab is None:
-        print(f"{folder} is no result of the lab")
+        print(f"{folder} is not a result of the lab")
         return 2
     print(f"\n{folder}")
     kept = True

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.kills [--kills 200] [--seed N] [--stacks local docker]
 
-Interrupted, it tells what it has found until then; several of them, each with a seed of its own, may run at a
+Interrupted, it prints what it found until then; several, each with a seed of its own, may run at a
 time.
 
 Each round starts a short run in a folder of its own and kills one of its processes (or, on containers, one
@@ -39,7 +39,7 @@ GRACE_S = 30.0
 PATIENCE_S = 300.0
 """For a run that lost a part to end; on a machine with ten times too much to do a whole one takes minutes."""
 CRASHED = 1
-"""How Python ends after an error that nobody caught; a limit that was missed ends so, too."""
+"""How Python ends after an error that nothing caught; a limit that was missed ends so, too."""
 TRACEBACK = "Traceback (most recent call last)"
 SHORT = ("--blocks", "1", "--measure", "1", "--rate", "100", "--key", "ecdsa-p256", "--quiet")
 
@@ -59,9 +59,9 @@ class Round:
 
     def line(self) -> str:
         """Give the row of the table."""
-        told = "; ".join(self.faults) or f"clean ({' '.join(self.ended.split()) or 'no result yet'})"
+        summary = "; ".join(self.faults) or f"clean ({' '.join(self.ended.split()) or 'no result yet'})"
         code = "-" if self.code is None else self.code
-        return f"{self.stack:<7} {self.victim:<34} {self.moment_s:>6.1f} s {code:>5}  {told}"
+        return f"{self.stack:<7} {self.victim:<34} {self.moment_s:>6.1f} s {code:>5}  {summary}"
 
 
 def main() -> int:
@@ -183,7 +183,7 @@ def processes_of(folder: Path) -> Iterator[psutil.Process]:
 
 
 def left(pid: int, folder: Path) -> list[str]:
-    """Tell what is left once the grace is over; whatever goes meanwhile is not left."""
+    """Report what is left once the grace is over; whatever goes meanwhile is not left."""
     deadline = time.monotonic() + GRACE_S
     while True:
         faults = [f"process {name_of(each)}" for each in processes_of(folder)]

@@ -2,7 +2,7 @@
 
 CPU of sidecar, gateway, nodes and generator, summed, per request. The window of a block begins before the
 opening reading of the counters and ends after the books are closed, so that what the proxies spend on being
-read is in it. What the suite itself spends on reading and matching, after the load, is told apart.
+read is in it. What the suite itself spends on reading and matching, after the load, is counted separately.
 
     off       nothing is read; a second such block in each round shows the noise (A/A)
     counters  what every run does
@@ -209,16 +209,16 @@ def markdown(found: dict[str, Any], rounds: list[list[dict[str, Any]]], rate: fl
     ]
     for level, row in found.items():
         ratios = row["ratios"]
-        told = [f"{row['parts'][part]:.1f}" for part in parts]
+        reported = [f"{row['parts'][part]:.1f}" for part in parts]
         lines.append(
             f"| {level} | {row['cpu_us']:.1f} µs | {statistics.median(ratios):.4f} × | "
-            f"{min(ratios):.4f} to {max(ratios):.4f} | {' | '.join(told)} | {row['suite_us']:.1f} µs |"
+            f"{min(ratios):.4f} to {max(ratios):.4f} | {' | '.join(reported)} | {row['suite_us']:.1f} µs |"
         )
     requests = sum(block["requests"] for blocks in rounds for block in blocks)
-    told = f"{len(rounds)} rounds of {len(LEVELS)} blocks of {seconds:g} s at {rate:g} requests/s"
+    reported = f"{len(rounds)} rounds of {len(LEVELS)} blocks of {seconds:g} s at {rate:g} requests/s"
     lines += [
         "",
-        f"{told}, {requests:,} requests; medians. `off again` is noise; after the load: the suite itself.",
+        f"{reported}, {requests:,} requests; medians. `off again` is noise; after load: the suite itself.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -249,10 +249,10 @@ def main() -> int:
     )
     found = summary(rounds)
     text = markdown(found, rounds, asked.rate, asked.seconds)
-    told = doubts(rounds)
+    reported = doubts(rounds)
     added = statistics.median(found["counters"]["ratios"]) - 1
-    if told:
-        verdict = "no verdict: " + "; ".join(told)
+    if reported:
+        verdict = "no verdict: " + "; ".join(reported)
     else:
         word = "within" if added <= MOST - 1 else "beyond"
         verdict = f"counters add {100 * added:+.2f} % in the median, {word} the limit of 1 %"
@@ -262,7 +262,7 @@ def main() -> int:
     (asked.out / "ledger_cost.json").write_text(json.dumps({**written, "verdict": verdict}, indent=1))
     (asked.out / "ledger_cost.md").write_text(text)
     print(text, end="")
-    return int(bool(told) or added > MOST - 1)
+    return int(bool(reported) or added > MOST - 1)
 
 
 if __name__ == "__main__":

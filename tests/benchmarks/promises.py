@@ -117,7 +117,7 @@ def certified(root: Path) -> Callable[[], object]:
     return lambda: write_material(root / "m", names=NAMES, key_type="rsa-4096")
 
 
-def stood(root: Path) -> Callable[[], object]:
+def start_and_end(root: Path) -> Callable[[], object]:
     material = write_material(root / "m", names=NAMES, key_type="ecdsa-p256")
 
     def once() -> None:
@@ -212,7 +212,7 @@ PROMISES = (
     Promise("3,000 clusters translated and written for EDS", 1.6, translated("eds"), cpu_s),
     Promise("a report is built again", 2, reported, cpu_s),
     Promise("certificates of a scenario with RSA 4096", 15, certified, time.monotonic),
-    Promise("the local stack is up and down again", 4, stood, time.monotonic),
+    Promise("the local stack is up and down again", 4, start_and_end, time.monotonic),
     Promise("a trial of one second, with all that surrounds it", 1.5, trial_of_a_second, time.monotonic),
 )
 

@@ -3,7 +3,7 @@
     python -m tests.benchmarks.verdicts [--runs 20] [--quiet 0] [--keep DIR] [SCENARIO …]
 
 Beside busy loops a run must end with 0 or 3, and say that others used the machine where that is why it proves
-nothing. With ``--quiet`` so many runs follow without them: a machine that nobody else uses must not be called
+nothing. With ``--quiet`` this many runs follow without them: a machine without other load must not be called
 disturbed. Exit code 1 if a run ended otherwise; its result folder is kept in DIR.
 """
 
@@ -75,7 +75,7 @@ def run(scenario: Path, out: Path) -> Ran:
 
 
 def run_all(title: str, scenario: Path, runs: int, keep: Path) -> list[Ran]:
-    """Run *scenario* so many times, and print a line for each."""
+    """Run *scenario* this many times, and print a line for each."""
     found = []
     for number in range(1, runs + 1):
         with tempfile.TemporaryDirectory() as name:

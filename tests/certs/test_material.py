@@ -144,12 +144,12 @@ def test_the_wrong_certificates_of_a_set_are_its_own_and_wrong_in_one_point_alon
         return leaf, alternative.get_values_for_type(x509.DNSName)
 
     for kind in ("expired", "not-yet-valid"):
-        leaf, borne = names(material.wrong(kind, "partner"))
+        leaf, certified = names(material.wrong(kind, "partner"))
         leaf.verify_directly_issued_by(authority)
-        assert borne == ["partner.example"]
-    leaf, borne = names(material.wrong("wrong-san", "partner"))
+        assert certified == ["partner.example"]
+    leaf, certified = names(material.wrong("wrong-san", "partner"))
     leaf.verify_directly_issued_by(authority)
-    assert borne == ["wrong.invalid"]
+    assert certified == ["wrong.invalid"]
     with pytest.raises((ValueError, InvalidSignature)):
         names(material.wrong("other-ca", "partner"))[0].verify_directly_issued_by(authority)
 
@@ -198,7 +198,7 @@ def test_keys_are_as_long_as_asked_for(tmp_path):
     assert material.authority.certificate.public_key().key_size == 4096
 
 
-def test_keys_made_ahead_are_taken_once_and_other_ones_are_made_anew(tmp_path):
+def test_keys_made_ahead_are_taken_once_and_other_ones_are_made_again(tmp_path):
     ahead = KeysAhead(["ecdsa-p256"] * 3)
 
     first = write_material(tmp_path / "m", names=NAMES, key_type="ecdsa-p256", make_keys=ahead.take)

@@ -272,7 +272,7 @@ def test_a_missing_subset_names_the_rule_that_has_it_and_where_the_proxy_looks(t
 
     assert "DestinationRule team/far" in found.reason
     assert "in.yaml:" in found.reason
-    assert "stands in the namespace team, and client looks in shop and istio-system only" in found.reason
+    assert "is in the namespace team, and client looks in shop and istio-system only" in found.reason
     assert found.remedy == "Move it to the namespace shop or istio-system."
 
 

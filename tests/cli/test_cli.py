@@ -73,7 +73,7 @@ def test_a_result_folder_that_cannot_be_written_is_found_before_anything_starts(
     assert "starting stack" not in err
 
 
-def test_nothing_stands_where_nothing_was_started(monkeypatch, capsys, tmp_path):
+def test_nothing_runs_where_nothing_was_started(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
     code, out, _ = run_main(monkeypatch, capsys, "status")
@@ -107,7 +107,7 @@ def test_two_results_are_compared_and_one_is_rebuilt(monkeypatch, capsys, tmp_pa
     assert "--out is for a comparison" in refused[2]
 
 
-def test_locusts_own_surface_stays_out_of_containers():
+def test_locusts_own_outputs_stay_out_of_containers():
     with pytest.raises(InputError, match="stay in its container"):
         make_locust_outputs(Path("a"), None, web_ui=False, web_bind=None, stack=StackKind.DOCKER)
 

@@ -34,7 +34,7 @@ def test_an_encoding_without_our_signs_gets_others():
     assert "`- sleep (sidecar)" in done.stdout
 
 
-def test_output_that_nobody_reads_ends_as_interrupted_without_a_word():
+def test_output_that_nothing_reads_ends_as_interrupted_without_a_word():
     read, write = os.pipe()
     os.close(read)
 
@@ -82,7 +82,7 @@ def test_a_current_folder_that_is_gone_is_an_error_and_no_traceback(tmp_path, ar
     assert "Traceback" not in done.stderr
 
 
-def test_the_version_is_told():
+def test_the_version_is_reported():
     assert ended([*COMMAND, "--version"]).stdout.startswith("egress-bench ")
 
 

@@ -33,13 +33,13 @@ def finding(level: Level) -> Finding:
     return Finding(level, "EB0001", Position("a.yaml", 1), "Service a/b", message)
 
 
-def test_a_broken_folder_is_told_worst_first_with_file_and_line() -> None:
+def test_a_broken_folder_is_reported_worst_first_with_file_and_line() -> None:
     report = check_folder(BROKEN)
 
-    told = report.worst_first()
-    assert [each.level.word for each in told] == ["error", "error", "warning"]
-    assert {each.code for each in told} == {"EB0101", "IST0101", "EB0001"}
-    assert all(str(each.position).startswith(f"{BROKEN}/input.yaml:") for each in told)
+    reported = report.worst_first()
+    assert [each.level.word for each in reported] == ["error", "error", "warning"]
+    assert {each.code for each in reported} == {"EB0101", "IST0101", "EB0001"}
+    assert all(str(each.position).startswith(f"{BROKEN}/input.yaml:") for each in reported)
     assert report.summary() == "2 errors, 1 warning"
     assert exit_code(report) == 1
 
@@ -66,10 +66,10 @@ def test_the_exit_code_follows_the_worst_finding(levels: list[Level], fail_on: s
 
 
 def test_json_counts_and_lists() -> None:
-    told = json.loads(json.dumps(check_folder(BROKEN).document()))
+    reported = json.loads(json.dumps(check_folder(BROKEN).document()))
 
-    assert told["summary"] == {"error": 2, "warning": 1, "info": 0}
-    for each in told["findings"]:
+    assert reported["summary"] == {"error": 2, "warning": 1, "info": 0}
+    for each in reported["findings"]:
         assert set(each) == {"level", "code", "file", "line", "resource", "reason", "remedy"}
         assert each["line"] > 0
 
@@ -105,7 +105,7 @@ def test_a_relative_folder_gives_relative_places(monkeypatch: pytest.MonkeyPatch
     assert places == {f"{BROKEN.name}/input.yaml"}
 
 
-def test_without_an_inventory_proxies_are_assumed_and_that_is_told(tmp_path: Path) -> None:
+def test_without_an_inventory_proxies_are_assumed_and_that_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text((BROKEN / "input.yaml").read_text())
 
     report = check_folder(tmp_path)
@@ -186,7 +186,7 @@ def test_files_that_cannot_be_read_are_findings_with_code_2_and_stop_explain(
 
 
 @pytest.mark.parametrize("text", ["a: [1\nb: }", "apiVersion: v1\nkind: [1\nb: }"])
-def test_a_file_of_broken_yaml_alone_is_told_with_its_line(tmp_path: Path, text: str) -> None:
+def test_a_file_of_broken_yaml_alone_is_reported_with_its_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "all.yaml").write_text(text)
     report = check_sources([tmp_path / "all.yaml"])
 

@@ -138,7 +138,7 @@ def test_without_envoy_the_rest_is_checked_and_a_note_says_so(
     ("program", "note"),
     [("echo boom >&2; exit 134", "it ended with code 134: boom"), ("exit 1", "it wrote nothing")],
 )
-def test_an_envoy_that_ends_without_a_verdict_accuses_nobody(
+def test_an_envoy_that_ends_without_a_verdict_accuses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, note: str
 ) -> None:
     envoy = tmp_path / "envoy"
@@ -156,7 +156,7 @@ def test_an_envoy_that_ends_without_a_verdict_accuses_nobody(
     assert all(note in each for each in report.notes)
 
 
-def test_a_long_constraint_is_told_by_field_and_rule() -> None:
+def test_a_long_constraint_is_reported_by_field_and_rule() -> None:
     said = (
         "static_resources { ... }\n: Proto constraint validation failed (BootstrapValidationError.Static: "
         "embedded message failed validation | caused by RingValidationError.Size: value must be small)"

@@ -32,7 +32,7 @@ def change(folder: Path, old: str, new: str, file: str = "scenario.yaml") -> Non
     (folder / file).write_text(text.replace(old, new))
 
 
-def test_a_port_without_listener_and_a_file_that_nobody_makes_are_refused_by_both(folder: Path) -> None:
+def test_a_port_without_listener_and_a_file_that_nothing_makes_are_refused_by_both(folder: Path) -> None:
     change(folder, "url: http://nginx.external.svc.cluster.local/", f"url: {URL.removesuffix('/')}:81/")
     change(
         folder,

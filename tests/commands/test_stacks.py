@@ -1,4 +1,4 @@
-"""status and down name what there is; down ends what it is told to, and nothing whose owner lives."""
+"""status and down name what there is; down ends what it is asked to, and nothing whose owner lives."""
 
 import os
 import subprocess
@@ -106,7 +106,9 @@ def test_a_run_that_is_not_there_is_an_error_that_names_those_that_are():
         end_runs(["other"])
 
 
-def test_status_tells_living_runs_from_stale_ones_and_files_of_other_commands_from_both(living, tmp_path):
+def test_status_distinguishes_living_runs_from_stale_ones_and_files_of_other_commands_from_both(
+    living, tmp_path
+):
     process, _ = living("mine")
     stale("killed")
     (tmp_path / "egress-bench-check-x1y2z3").mkdir()

@@ -58,7 +58,7 @@ def test_the_printed_command_starts_envoy(folder, tmp_path, role, source):
 
 
 def test_translating_again_touches_only_what_changed(folder, tmp_path):
-    """Unchanged files keep their inode, so that a running Envoy reads nothing anew; stale ones go."""
+    """Unchanged files keep their inode, so that a running Envoy reads nothing again; stale ones go."""
     out = tmp_path / "out"
     first = write_translation(folder, role="egress", config_source="eds", out=out)
     inodes = {path: path.stat().st_ino for path in first.files}
@@ -79,8 +79,8 @@ def test_the_scenario_holds_the_inventory_and_the_folder_istio(tmp_path):
     assert written.proxy == "sleep"
 
 
-def test_missing_certificates_are_told(folder, tmp_path):
-    """Envoy would wait for them without a word."""
+def test_missing_certificates_are_reported(folder, tmp_path):
+    """Envoy would wait for them silently."""
     mesh = folder / "mesh.yaml"
     mesh.write_text(mesh.read_text().replace("client.key", "gone.key"))
     written = write_translation(folder, role="egress", config_source="static", out=tmp_path / "out")
@@ -145,15 +145,15 @@ def test_the_same_input_gives_the_same_bytes_whatever_order_sets_have(folder, tm
     assert contents[0] == contents[1]
 
 
-def test_json_tells_files_in_their_order_the_command_and_the_warnings(folder, tmp_path):
+def test_json_reports_files_in_their_order_the_command_and_the_warnings(folder, tmp_path):
     """One document on stdout, nothing else."""
     (tmp_path / "certs" / "live" / "ca.crt").unlink()
-    told = json.loads(translate_in_a_process(folder, tmp_path / "out", 1, "--json"))
-    assert told["files"][-1] == "bootstrap.yaml"
-    assert all((tmp_path / "out" / file).is_file() for file in told["files"])
-    assert told["files"].index("xds/cds.yaml") < told["files"].index("xds/lds.yaml")
-    assert told["command"].startswith("envoy -c ")
-    assert any("ca.crt does not exist here" in warning for warning in told["warnings"])
+    parsed = json.loads(translate_in_a_process(folder, tmp_path / "out", 1, "--json"))
+    assert parsed["files"][-1] == "bootstrap.yaml"
+    assert all((tmp_path / "out" / file).is_file() for file in parsed["files"])
+    assert parsed["files"].index("xds/cds.yaml") < parsed["files"].index("xds/lds.yaml")
+    assert parsed["command"].startswith("envoy -c ")
+    assert any("ca.crt does not exist here" in warning for warning in parsed["warnings"])
 
 
 def test_version_info_is_a_hash_of_what_the_file_says(folder, tmp_path):

@@ -4,7 +4,7 @@
 
 GOLDEN_DIR has a folder for each case, with ``input.yaml`` and either ``expected.yaml`` (Pods in the input say
 which workloads exist) or ``inventory.yaml`` and ``expected/analyze.yaml``. Deliberate differences are listed
-apart, with their reason. Codes of this suite (``EB....``) are not compared, and a code may stand several
+apart, with their reason. Codes of this suite (``EB....``) are not compared, and a code may occur several
 times here where istioctl joins messages of equal text. Exit code 0: no unexplained difference; 1: some;
 2: nothing to compare.
 """

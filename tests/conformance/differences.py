@@ -53,7 +53,7 @@ ALL_ADDRESSES = Difference(
 READY_ONLY = Difference(
     "ready-only",
     what="With trafficDistribution only ready endpoints are written.",
-    reason="istiod writes the others as unhealthy, from which Envoy reckons how much traffic spills over to "
+    reason="istiod writes the others as unhealthy, from which Envoy computes how much traffic spills over to "
     "the next zone; they never get any. Files do not follow the state of Pods.",
 )
 

@@ -3,7 +3,7 @@
     python -m tests.conformance.explain GOLDEN_DIR
 
 GOLDEN_DIR has a folder for each case, with ``input.yaml`` and ``inventory.yaml``. Proxies that files alone
-cannot configure are left out. Exit code 0: every request went as foretold; 1: some did not; 2: no cases.
+cannot configure are left out. Exit code 0: every request went as predicted; 1: some did not; 2: no cases.
 """
 
 # ruff: noqa: T201 - a table on standard output is what this is for

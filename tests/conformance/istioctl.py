@@ -31,7 +31,7 @@ def pods_only(message: dict[str, Any], rule: Resource[Any], surroundings: Surrou
         spec = service.resource.spec
         entries = getattr(spec, "endpoints", ())
         if any(selects(subset.labels, endpoint.labels) for endpoint in entries):
-            return "the subset has endpoints: they stand in the ServiceEntry, istioctl looks at Pods only"
+            return "the subset has endpoints: they are in the ServiceEntry, istioctl looks at Pods only"
         selector = getattr(spec, "workload_selector", None)
         both = {**(selector.labels if selector is not None else {}), **subset.labels}
         for entry in surroundings.resources.workload_entries:
@@ -137,7 +137,7 @@ def last_server_only(key: tuple[str, str], surroundings: Surroundings) -> str | 
 def mesh_is_no_gateway(message: dict[str, Any], owner: Resource[Any], _: Surroundings) -> str | None:
     """IST0140 takes ``gateways: [mesh]`` for a gateway."""
     if message["code"] == "IST0140" and set(owner.spec.gateways) == {MESH}:
-        return "the VirtualService is bound to no gateway: mesh stands for the sidecars"
+        return "the VirtualService is bound to no gateway: mesh represents the sidecars"
     return None
 
 

@@ -25,7 +25,7 @@ spec:
   host: api.test
   subsets: [{name: one, labels: {v: "1"}}, {name: two, labels: {v: "2"}}]
 """
-TOLD = """
+REPORTED = """
 - code: IST0173
   level: Error
   resource: DestinationRule api.shop
@@ -48,10 +48,10 @@ def case(folder: Path, name: str, expected: str, *, has_inventory: bool = False)
 
 
 @pytest.mark.parametrize("has_inventory", [False, True])
-def test_a_false_alarm_is_set_apart_and_a_real_one_must_be_told(
+def test_a_false_alarm_is_set_apart_and_a_real_one_must_be_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], *, has_inventory: bool
 ) -> None:
-    case(tmp_path, "both", TOLD % "one" + TOLD % "two", has_inventory=has_inventory)
+    case(tmp_path, "both", REPORTED % "one" + REPORTED % "two", has_inventory=has_inventory)
 
     assert main([str(tmp_path)]) == 0
     out = capsys.readouterr().out
@@ -63,10 +63,10 @@ def test_a_false_alarm_is_set_apart_and_a_real_one_must_be_told(
     "expected",
     [
         "[]",
-        TOLD % "two" + "- {code: IST0101, level: Error, resource: VirtualService x.shop, message: m}",
-        TOLD % "two" + TOLD % "two",
+        REPORTED % "two" + "- {code: IST0101, level: Error, resource: VirtualService x.shop, message: m}",
+        REPORTED % "two" + REPORTED % "two",
     ],
-    ids=["told here only", "told there only", "told there once more"],
+    ids=["reported here only", "reported there only", "reported there once more"],
 )
 def test_what_nothing_explains_fails(tmp_path: Path, expected: str) -> None:
     case(tmp_path, "one", expected)

@@ -143,7 +143,7 @@ def test_a_deviation_is_found(change: Callable[[dict[str, Any]], None]):
     assert check("egress", answer) != []
 
 
-def test_the_exit_code_tells_whether_anything_differs(tmp_path, capsys):
+def test_the_exit_code_reports_whether_anything_differs(tmp_path, capsys):
     """0 without, 1 with an unexplained difference, 2 where there is nothing to check."""
     case = tmp_path / "case"
     (case / "expected").mkdir(parents=True)
@@ -182,7 +182,7 @@ spec: {host: egress.istio-system.svc.cluster.local, trafficPolicy: {tls: {mode: 
 
 
 def test_a_refusal_counts_as_deliberate_only_for_a_listed_reason(monkeypatch):
-    """One that nobody decided on is a difference; one that is listed says that nothing was compared."""
+    """One that nothing decided on is a difference; one that is listed says that nothing was compared."""
     resources = load_text(WITHOUT_SERVICE + REFUSED_RULE, "x.yaml")
     inventory = Inventory.model_validate(surroundings())
     listed = check_proxy("case", resources, inventory, "client", answer_of("client"))

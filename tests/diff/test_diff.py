@@ -242,7 +242,7 @@ def test_a_dump_without_endpoints_says_that_they_were_not_compared(mesh, tmp_pat
 
 
 @pytest.mark.envoy
-def test_a_proxy_of_another_version_says_so_and_what_envoy_refused_is_told(mesh, tmp_path, dump):
+def test_a_proxy_of_another_version_says_so_and_what_envoy_refused_is_reported(mesh, tmp_path, dump):
     other = copy.deepcopy(dump)
     parts = {each["@type"].rpartition(".")[2]: each for each in other["configs"]}
     parts["BootstrapConfigDump"]["bootstrap"]["node"]["metadata"] = {"ISTIO_VERSION": "1.20.3"}

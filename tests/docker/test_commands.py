@@ -90,11 +90,11 @@ def test_up_status_logs_and_down_work_on_containers(images, short_folder):
 
     with subprocess.Popen(
         [*BENCH, "up", "--stack", "docker"], stderr=subprocess.PIPE, text=True, env=environment
-    ) as standing:
+    ) as running:
         try:
             lines = []
             while "ends it" not in (lines[-1] if lines else ""):
-                lines.append(standing.stderr.readline())
+                lines.append(running.stderr.readline())
                 assert lines[-1], "".join(lines)
             way_in = next(line for line in lines if "curl -i" in line and "want: v1" in line)
             address = way_in.split("curl -i ")[1].split()[0]
@@ -108,12 +108,12 @@ def test_up_status_logs_and_down_work_on_containers(images, short_folder):
             status = json.loads(bench("status", "--json").stdout)
             names = {part["name"] for run in status for part in run["components"]}
             assert names == {"nginx01", "nginx02", "egress", "sleep"}
-            told = bench("logs", "nginx01")
-            assert "egress-mtls nginx01: " in told.stdout
+            reported = bench("logs", "nginx01")
+            assert "egress-mtls nginx01: " in reported.stdout
             assert bench("logs", "nobody").returncode == 2
             assert "ended egress-mtls" in bench("down").stdout
         finally:
-            standing.terminate()
+            running.terminate()
     assert "nothing is running" in bench("status").stdout
 
 

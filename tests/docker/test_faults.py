@@ -23,7 +23,7 @@ def status(stack, want):
     return call(stack, want)[0]
 
 
-def test_a_killed_node_is_told_as_killed_and_comes_back(stack, faults):
+def test_a_killed_node_is_reported_as_killed_and_comes_back(stack, faults):
     with pytest.raises(StackError, match=r"nginx01 was ended by SIGKILL"):
         raise killed_by_hand(stack)
 
@@ -88,17 +88,17 @@ def test_delay_shows_in_every_answer_or_the_kernel_is_named_as_unable(stack, fau
     except StackError as error:
         if has_netem():
             raise
-        told = str(error)
+        reported = str(error)
     else:
         began = time.monotonic()
         call(stack, "v1")
         assert time.monotonic() - began >= 0.05
         faults.calm("nginx01")
         return
-    assert "this kernel cannot delay or lose packets" in told
+    assert "this kernel cannot delay or lose packets" in reported
 
 
-def test_a_node_serves_with_other_certificates_as_soon_as_it_is_told(stack, faults, material):
+def test_a_node_serves_with_other_certificates_as_soon_as_configured(stack, faults, material):
     faults.use_certificates("nginx01", material.wrong("other-ca"))
     try:
         wait_until(lambda: status(stack, "v1") == 503)

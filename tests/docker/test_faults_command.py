@@ -1,4 +1,4 @@
-"""`egress-bench faults` on containers: named as on processes; what cannot be made is told, not passed."""
+"""`egress-bench faults` on containers: named as on processes; what cannot be made is reported, not passed."""
 
 import json
 
@@ -13,7 +13,9 @@ pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.xdist_group("doc
 NAMES = ("gateway-restarted", "node-disconnected", "node-delayed")
 
 
-def test_faults_over_containers_are_named_and_the_impossible_ones_are_told_with_the_reason(images, tmp_path):
+def test_faults_over_containers_are_named_and_the_impossible_ones_are_reported_with_the_reason(
+    images, tmp_path
+):
     only = [word for name in NAMES for word in ("--only", name)]
 
     done = run_command("faults", "--stack", "docker", "--clean", 0, "--json", *only, "--out", tmp_path)

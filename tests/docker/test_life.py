@@ -91,7 +91,9 @@ def test_a_name_that_another_project_has_is_named_and_left_alone(engine, images,
             other.remove(force=True)
 
 
-def test_a_refused_configuration_is_told_with_envoys_own_reason_and_nothing_stays(engine, images, material):
+def test_a_refused_configuration_is_reported_with_envoys_own_reason_and_nothing_stays(
+    engine, images, material
+):
     def broken(placement):
         return [ConfigFile("bootstrap.yaml", "{node: {id: a, cluster: b}, admni: {}}")]
 
@@ -160,7 +162,7 @@ def test_an_image_of_something_else_is_refused(engine, images):
         supply_image(engine, "envoy", wished=images.nginx.id)
 
 
-def test_limits_are_those_of_the_specification_and_stacks_stand_side_by_side(stack, images, material):
+def test_limits_are_those_of_the_specification_and_stacks_run_side_by_side(stack, images, material):
     spec = dataclasses.replace(
         egress_spec(material.live),
         resource_limits={

@@ -74,7 +74,7 @@ def test_a_pinned_image_is_pulled_by_its_digest_and_what_the_tag_says_later_does
     engine, images, pushed, lock
 ):
     pinned = {each.role: each for each in pin(engine, mirror=pushed)}
-    told = []
+    reported = []
 
     assert all(each.is_pinned for each in pinned.values())
     assert pinned["nginx"].reference.startswith(f"{pushed}/nginx@sha256:")
@@ -86,14 +86,14 @@ def test_a_pinned_image_is_pulled_by_its_digest_and_what_the_tag_says_later_does
     with pytest.MonkeyPatch.context() as patch:
         # As on a machine that has built none: what is built here is preferred to waiting for a registry.
         patch.setattr(supply_module, "recipe", _other_recipe(supply_module.recipe))
-        found = supply_image(engine, "nginx", tell=told.append)
+        found = supply_image(engine, "nginx", notify=reported.append)
 
     assert (found.origin, found.id) == ("official", images.nginx.id)
     assert found.reference == pinned["nginx"].reference
-    assert told == [f"pulling {found.reference}"]
+    assert reported == [f"pulling {found.reference}"]
     # A second run finds it without asking anybody.
-    assert supply_image(engine, "nginx", tell=told.append).origin == "official"
-    assert len(told) == 1
+    assert supply_image(engine, "nginx", notify=reported.append).origin == "official"
+    assert len(reported) == 1
 
 
 def test_without_an_answer_nothing_is_pinned_and_an_equal_image_is_built_after_saying_so(
@@ -106,12 +106,12 @@ def test_without_an_answer_nothing_is_pinned_and_an_equal_image_is_built_after_s
 
     lock.write_text(f"nginx: {{of: '{OFFICIAL['nginx']}', image: '{gone}/nginx@sha256:{'0' * 64}'}}\n")
     monkeypatch.setattr(supply_module, "recipe", _other_recipe(supply_module.recipe))
-    told = []
-    built = supply_image(engine, "nginx", tell=told.append)
+    reported = []
+    built = supply_image(engine, "nginx", notify=reported.append)
     try:
         assert built.origin == "built"
-        assert "cannot be pulled" in told[1]
-        assert "Building an equal image" in told[1]
+        assert "cannot be pulled" in reported[1]
+        assert "Building an equal image" in reported[1]
     finally:
         engine.images.remove(built.reference, force=True)
 
@@ -123,7 +123,7 @@ def test_an_image_that_the_registry_does_not_have_is_named(engine, registry, loc
 
 
 def _other_recipe(real):
-    """The recipe of an image that nobody has built yet."""
+    """The recipe of an image that nothing has built yet."""
 
     def other(role):
         made = real(role)

@@ -51,7 +51,7 @@ def option_reference() -> str:
 
 
 def _commands(command: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    """Commands of groups, too; typer brings its own copy of click, so that types do not tell."""
+    """Commands of groups, too; typer brings its own copy of click, so that types do not report."""
     children = getattr(command, "commands", None)
     if children is None:
         yield prefix, command

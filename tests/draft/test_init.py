@@ -105,7 +105,7 @@ def test_every_destination_gets_a_request_with_the_answer_that_the_yaml_means(tm
     assert scenario.nodes["api-v2"].plays == (("192.0.2.8", 443),)
 
 
-def test_what_it_assumes_stands_at_its_place(tmp_path):
+def test_what_it_assumes_is_at_its_place(tmp_path):
     drafted(tmp_path, GATEWAY + API)
     lines = text_of(tmp_path).splitlines()
 

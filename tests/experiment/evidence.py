@@ -97,7 +97,7 @@ def clean(**changes):
 
 
 def later(entries, *, since, by):
-    """The same entries, those from *since* on later *by* so many microseconds."""
+    """The same entries, those from *since* on later *by* this many microseconds."""
     return tuple(
         entry._replace(time_us=entry.time_us + by) if entry.time_us >= since else entry for entry in entries
     )

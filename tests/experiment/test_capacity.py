@@ -28,7 +28,7 @@ class FakeVerifier:
     def __call__(self, loaded, material):
         return self
 
-    def walk(self, stack):
+    def ask_scenario(self, stack):
         return (
             VerificationLine(
                 name="v1", sent="", expected="200", got="200", node=None, passed=True, kind="call"
@@ -118,7 +118,7 @@ class Search:
         )
 
     def folder_of_node(self, node):
-        """Stands for the faults' ``folder``."""
+        """Stands in for the faults' ``folder``."""
         folder = self.out.parent / "nodes" / node
         (folder / "html").mkdir(parents=True, exist_ok=True)
         return folder
@@ -155,15 +155,15 @@ def test_one_load_serves_several_trials_at_one_rate(short, tmp_path):
     assert max(trial.window for trial in found.trials) == len(found.windows) - 1
 
 
-def test_the_progress_tells_what_is_tried_the_bounds_and_what_remains(short, tmp_path):
+def test_the_progress_reports_what_is_tried_the_bounds_and_what_remains(short, tmp_path):
     search = Search(short, tmp_path)
     search.run()
 
-    told = [stage for stage in search.diary.stages if "requests/s; between" in stage]
+    reported = [stage for stage in search.diary.stages if "requests/s; between" in stage]
 
-    assert told[0].startswith("start: 101 requests/s; between ? and ?; trials for about")
-    assert "at most 36 s" in told[0]
-    assert told[-1].startswith("second look: ")
+    assert reported[0].startswith("start: 101 requests/s; between ? and ?; trials for about")
+    assert "at most 36 s" in reported[0]
+    assert reported[-1].startswith("second look: ")
 
 
 def test_rates_that_all_meet_the_limit_give_a_lower_bound_only(short, tmp_path):
@@ -175,7 +175,7 @@ def test_rates_that_all_meet_the_limit_give_a_lower_bound_only(short, tmp_path):
     assert "up to 400 requests/s" in judge(search.kept).sentence
 
 
-def test_a_limit_that_no_rate_meets_is_told_with_how_far_it_was_missed(short, tmp_path):
+def test_a_limit_that_no_rate_meets_is_reported_with_how_far_it_was_missed(short, tmp_path):
     search = Search(short, tmp_path, generator=FakeGenerator(changes=fails_beyond(0)))
 
     found = search.run().result.capacity
@@ -200,7 +200,7 @@ def test_a_generator_at_its_end_yields_no_capacity_but_a_certain_bound(short, tm
 
 
 def test_a_cost_model_that_cannot_be_fitted_costs_the_search_nothing(short, tmp_path):
-    """The fake parts use no CPU: that is told, and the bounds stay."""
+    """The fake parts use no CPU: that is reported, and the bounds stay."""
     search = Search(short, tmp_path, with_model=True)
 
     result = search.run().result
@@ -305,8 +305,8 @@ def test_a_search_on_the_real_path_ends_with_bounds_costs_and_a_report(short, tm
     )
 
     assert done.returncode in {0, 3}, done.stderr
-    told = json.loads(done.stdout)
-    found = told["result"]["capacity"]
+    reported = json.loads(done.stdout)
+    found = reported["result"]["capacity"]
     assert found["lower"] is not None
     assert found["trials"][0]["due"] >= 100
     assert sum(trial["due"] for trial in found["trials"]) == sum(w["sent"] for w in found["windows"])

@@ -28,7 +28,7 @@ def a_bound(rate):
     )
 
 
-def test_the_law_is_fitted_to_searches_at_each_size_and_foretells_to_twice_the_largest(shipped):
+def test_the_law_is_fitted_to_searches_at_each_size_and_predicts_to_twice_the_largest(shipped):
     seen = []
 
     def search(loaded):
@@ -41,8 +41,8 @@ def test_the_law_is_fitted_to_searches_at_each_size_and_foretells_to_twice_the_l
     assert seen == [1, 2, 4]
     assert found.contention == pytest.approx(0.05, abs=0.005)
     assert [point.limit for point in found.points] == ["cpu-quota"] * 3
-    assert list(found.foretold) == list(range(1, 9))
-    assert found.foretold[8] == pytest.approx(1_000 * 8 / 1.35, rel=0.02)
+    assert list(found.predicted) == list(range(1, 9))
+    assert found.predicted[8] == pytest.approx(1_000 * 8 / 1.35, rel=0.02)
 
 
 def test_sizes_change_the_workers_or_the_replicas_of_the_gateway_alone(shipped):

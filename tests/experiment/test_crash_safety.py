@@ -130,7 +130,7 @@ def test_whatever_dies_under_load_the_trial_is_kept_as_far_as_it_came(long, tmp_
     """With its answers, why it ended, and a report; which logic does so is tested without processes."""
     scenario = long / "scenario.yaml"
     if number == signal.SIGSTOP:
-        # It is noticed at the end of the measured stage: nobody else asks a gateway while it is under load.
+        # It is noticed at the end of the measured stage: nothing else asks a gateway while it is under load.
         scenario.write_text(scenario.read_text().replace("measure_s: 40", "measure_s: 5"))
     process = start(long, tmp_path)
     wait_for_load(process, tmp_path)
@@ -225,12 +225,12 @@ def test_status_and_down_find_and_clear_what_a_run_without_its_guard_left(endles
     process.kill()
     process.wait(PATIENCE_S)
 
-    def told(name):
+    def reported(name):
         done = run_command(name, "--json", env=environment)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    assert told("status")
-    assert told("down")
-    assert told("status") == []
+    assert reported("status")
+    assert reported("down")
+    assert reported("status") == []
     assert_gone(family)

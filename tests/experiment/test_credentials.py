@@ -116,7 +116,7 @@ def test_own_files_are_presented_and_let_in(tmp_path):
 
 @pytest.mark.envoy
 @pytest.mark.nginx
-def test_a_gateway_whose_certificate_bears_another_name_is_foretold_and_refused(tmp_path):
+def test_a_gateway_whose_certificate_bears_another_name_is_predicted_and_refused(tmp_path):
     credentials = {"front": {"server_names": ["DNS:other.example"]}, "partner": {"set": "theirs"}}
     folder = write(tmp_path / "scenario", credentials)
 
@@ -145,7 +145,7 @@ def test_a_gateway_whose_certificate_bears_another_name_is_foretold_and_refused(
         ({"cert": "client.crt", "key": "company.crt", "ca": "company.crt"}, "key company.crt cannot be read"),
     ],
 )
-def test_own_files_that_nobody_could_trust_are_refused_with_their_line(tmp_path, credential, message):
+def test_own_files_that_nothing_could_trust_are_refused_with_their_line(tmp_path, credential, message):
     own_files(tmp_path / "scenario")
     folder = write(tmp_path / "scenario", {"front": {}, "partner": {**credential, "set": "theirs"}})
 
@@ -154,7 +154,7 @@ def test_own_files_that_nobody_could_trust_are_refused_with_their_line(tmp_path,
     assert [each.code for each in check_sources([folder]).findings if each.code == "EB0016"]
 
 
-def test_a_credential_that_nobody_brings_is_refused_where_the_gateway_names_it(tmp_path):
+def test_a_credential_that_nothing_brings_is_refused_where_the_gateway_names_it(tmp_path):
     folder = write(tmp_path / "scenario", {"partner": {"set": "theirs"}})
 
     with pytest.raises(

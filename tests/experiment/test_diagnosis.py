@@ -81,7 +81,7 @@ def test_a_machine_that_stands_still_makes_no_node_frozen():
     assert diagnose(replace(evidence, nodes=late, gateway=waiting)) == ()
 
 
-def test_an_expired_certificate_is_told_from_an_untrusted_one():
+def test_an_expired_certificate_is_distinguished_from_an_untrusted_one():
     failure = (
         "TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:verify_cert_failed:_"
     )
@@ -134,7 +134,7 @@ def test_a_gateway_that_takes_nothing_while_requests_wait_for_it_stood_still():
     assert finding.requests >= 150
 
 
-def test_a_right_answer_that_nobody_behind_the_sidecar_gave_is_a_ghost():
+def test_a_right_answer_that_nothing_behind_the_sidecar_gave_is_a_ghost():
     evidence = clean()
     gone = "r/10"
     ledger = LedgerResult(level="full", books=(book("open", 1),), requests=SIZE)

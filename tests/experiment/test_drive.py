@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.whole_path]
 
 
 @pytest.fixture(scope="module")
-def standing(pytestconfig, tmp_path_factory):
+def running(pytestconfig, tmp_path_factory):
     """A stack that is up, and its certificates."""
     shipped = load_scenario(pytestconfig.rootpath / "scenarios" / "egress-mtls")
     loaded = override(shipped, rate=None, measure_s=None, blocks=None, workers=None, key="ecdsa-p256")
@@ -57,8 +57,8 @@ def drive(short, tmp_path, target, *more):
     return done.returncode, done.stderr, read_result(folders[0]) if folders else None
 
 
-def test_a_proxy_elsewhere_is_verified_and_loaded(short, tmp_path, standing):
-    stack, _ = standing
+def test_a_proxy_elsewhere_is_verified_and_loaded(short, tmp_path, running):
+    stack, _ = running
     host, port = next(
         real for (_, number), real in stack.component("sleep").addresses.items() if number == 80
     )
@@ -73,10 +73,10 @@ def test_a_proxy_elsewhere_is_verified_and_loaded(short, tmp_path, standing):
 
 
 def test_with_admin_apis_the_counters_of_proxies_elsewhere_are_held_against_the_client(
-    short, tmp_path, standing
+    short, tmp_path, running
 ):
     """Only the nodes, which belong to somebody else, keep no book."""
-    stack, _ = standing
+    stack, _ = running
     address = next(real for (_, number), real in stack.component("sleep").addresses.items() if number == 80)
     admin = [f"--admin={name}={stack.component(name).admin_url}" for name in ("sleep", "egress")]
 
@@ -92,10 +92,10 @@ def test_with_admin_apis_the_counters_of_proxies_elsewhere_are_held_against_the_
 
 
 def test_a_worker_from_elsewhere_shares_the_load_and_locust_writes_its_own_files(
-    short, tmp_path, standing, monkeypatch
+    short, tmp_path, running, monkeypatch
 ):
     monkeypatch.setenv("EGRESS_BENCH_TOKEN", "of-this-test")
-    stack, _ = standing
+    stack, _ = running
     address = next(real for (_, number), real in stack.component("sleep").addresses.items() if number == 80)
     port = free_port("127.0.0.1")
     worker = [sys.executable, "-m", "bench", "worker", "--master", "127.0.0.1", "--port", str(port)]
@@ -114,9 +114,9 @@ def test_a_worker_from_elsewhere_shares_the_load_and_locust_writes_its_own_files
     assert "all 2 workers are here" in errors
     assert (result.generator.workers, result.totals[-1].answered) == (2, 150)
     with (tmp_path / "ours_stats.csv").open(newline="") as file:
-        told = {row["Name"]: int(row["Request Count"]) for row in csv.DictReader(file)}
+        reported = {row["Name"]: int(row["Request Count"]) for row in csv.DictReader(file)}
     # Locust knows of no warm-up: half a second at 100 requests/s.
-    assert told["Aggregated"] == 150 + 50
+    assert reported["Aggregated"] == 150 + 50
     assert (tmp_path / "ours.html").exists()
 
 
@@ -125,9 +125,9 @@ def test_workers_are_awaited_only_where_the_user_says(tmp_path):
         check_workers(DriveOptions(target="http://127.0.0.1:1", out=tmp_path, command="", remote_workers=2))
 
 
-def test_the_locustfile_of_the_documentation_drives_both_subsets_beside_an_ordinary_user(tmp_path, standing):
-    """Exactly the code that stands there."""
-    stack, _ = standing
+def test_the_locustfile_of_the_documentation_drives_both_subsets_beside_an_ordinary_user(tmp_path, running):
+    """Exactly the code that is there."""
+    stack, _ = running
     host, port = next(
         real for (_, number), real in stack.component("sleep").addresses.items() if number == 80
     )
@@ -156,13 +156,13 @@ def test_the_locustfile_of_the_documentation_drives_both_subsets_beside_an_ordin
     assert [subset.name for subset in outcome.stages[0].subsets] == ["v1", "v2"]
     assert sum(subset.counts.answered for subset in outcome.stages[0].subsets) == 1000
     rows = re.findall(r"GET +(\S+(?: \[v[12]\])?) +(\d+) +0\(0\.00%\)", said)
-    told = {name: int(count) for name, count in rows}
-    assert told["/ [v1]"] + told["/ [v2]"] == 1000
-    assert told["browser"] > 5
+    reported = {name: int(count) for name, count in rows}
+    assert reported["/ [v1]"] + reported["/ [v2]"] == 1000
+    assert reported["browser"] > 5
 
 
-def test_a_node_is_driven_over_mutual_tls(short, tmp_path, standing):
-    stack, material = standing
+def test_a_node_is_driven_over_mutual_tls(short, tmp_path, running):
+    stack, material = running
     only_v1(short)
     host, port = next(iter(stack.component("nginx01").addresses.values()))
     identity = ("--certificate", str(material.live / "client.crt"), "--private-key")
@@ -181,8 +181,8 @@ def test_a_node_is_driven_over_mutual_tls(short, tmp_path, standing):
     assert result.totals[-1].answered == 150
 
 
-def test_a_target_with_another_ca_gets_no_load(short, tmp_path, standing):
-    stack, material = standing
+def test_a_target_with_another_ca_gets_no_load(short, tmp_path, running):
+    stack, material = running
     only_v1(short)
     host, port = next(iter(stack.component("nginx01").addresses.values()))
 
@@ -204,7 +204,7 @@ def test_a_target_with_another_ca_gets_no_load(short, tmp_path, standing):
         ("https://127.0.0.1:1", "--ca is missing"),
     ],
 )
-def test_a_target_that_is_none_is_told(short, tmp_path, target, says):
+def test_a_target_that_is_none_is_reported(short, tmp_path, target, says):
     with pytest.raises(InputError, match=says):
         read_target(load_scenario(short), DriveOptions(target=target, out=tmp_path, command=""))
 

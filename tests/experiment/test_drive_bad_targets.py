@@ -1,4 +1,4 @@
-"""`drive` at a target that does everything wrong: told in words, quickly, and no load is sent."""
+"""`drive` at a target that does everything wrong: reported in words, quickly, and no load is sent."""
 
 import re
 import socket
@@ -21,7 +21,7 @@ from tests.support.fake_generator import FakeGenerator
 
 
 class Quiet:
-    """An observer without a word."""
+    """A silent observer."""
 
     def __getattr__(self, name):
         return lambda *_: None
@@ -67,7 +67,9 @@ def silent(conn, number):
         (huge, "200"),
     ],
 )
-def test_a_wrong_answer_is_told_with_what_came_and_gets_no_load(short, tmp_path, monkeypatch, serve, says):
+def test_a_wrong_answer_is_reported_with_what_came_and_gets_no_load(
+    short, tmp_path, monkeypatch, serve, says
+):
     monkeypatch.setattr(calls, "_TIMEOUT_S", 10.0 if serve is huge else 1.0)
     with Stub(serve) as stub:
         finished = drive(load_scenario(short), options(tmp_path, stub.port), Quiet())
@@ -81,7 +83,7 @@ def test_a_wrong_answer_is_told_with_what_came_and_gets_no_load(short, tmp_path,
     assert finished.report.exists()
 
 
-def test_a_target_that_nobody_plays_cannot_be_reached_and_judges_nothing(short, tmp_path):
+def test_a_target_that_nothing_plays_cannot_be_reached_and_judges_nothing(short, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
 

@@ -64,7 +64,7 @@ def test_a_clean_load_raises_no_alarm(ground, tmp_path):
 @pytest.mark.slow
 @pytest.mark.envoy
 @pytest.mark.nginx
-def test_the_command_tells_its_table_as_json_and_in_the_report(tmp_path):
+def test_the_command_reports_its_table_as_json_and_in_the_report(tmp_path):
     done = run_command("faults", "--clean", 0, "--only", "node-500", "--json", "--out", tmp_path)
 
     assert done.returncode in {0, 3}, done.stderr
@@ -145,7 +145,7 @@ ONE_IS_ENOUGH = {
 
 
 def test_with_one_subset_all_faults_are_made_that_need_no_second_one():
-    """The others say why not; a whole run with one of them is no failure."""
+    """The others say why not; a whole run with one of them is not a failure."""
     loaded = load_scenario(Path("scenarios/egress-mtls"))
     subsets = loaded.scenario.traffic.requests
     traffic = loaded.scenario.traffic.model_copy(update={"requests": {"v1": subsets["v1"]}})
@@ -171,7 +171,7 @@ def test_an_unknown_fault_is_refused_with_the_known_ones():
         choose(["node-kiled"])
 
 
-# --- what a busy machine does, and what healing does, is no fault's sign
+# --- what a busy machine does, and what healing does, is not a fault's sign
 
 
 LATE = "the generator was late: p99 of its lag 80 ms, limit 5 ms"
@@ -200,7 +200,7 @@ class FakeProving:
 
 
 class Notes:
-    """An observer that keeps what it is told."""
+    """An observer that keeps what it is given."""
 
     def __init__(self):
         self.notes = []
@@ -209,7 +209,7 @@ class Notes:
         self.notes.append(text)
 
 
-def test_a_load_with_a_late_generator_that_looks_wrong_is_tried_again_and_told():
+def test_a_load_with_a_late_generator_that_looks_wrong_is_tried_again_and_reported():
     proving, notes = FakeProving(observed(ALARM, limited=LATE), observed()), Notes()
 
     seen = _try(proving, "r.c1", None, notes)
@@ -273,7 +273,7 @@ def test_lateness_is_the_generators_lag_in_the_measured_stage(lag_us, is_late):
 
     outcome = SimpleNamespace(stages=(stage("warm_up", 900_000), stage("measure", lag_us)))
 
-    told = generator_limit(outcome)
+    reported = generator_limit(outcome)
 
-    assert (told is not None) is is_late
-    assert told is None or "p99 of its own lag 80" in told
+    assert (reported is not None) is is_late
+    assert reported is None or "p99 of its own lag 80" in reported

@@ -1,4 +1,4 @@
-"""Full and resumed handshakes are told apart, cross-checked, and paid for by connection."""
+"""Full and resumed handshakes are distinguished, cross-checked, and paid for by connection."""
 
 import pytest
 
@@ -118,7 +118,7 @@ def test_a_full_mode_may_not_resume_even_while_it_warms_up():
 
 
 @pytest.mark.parametrize("counted", [readings(11, 11, 0), readings(10, 10, 1), readings(10, 9, 0)])
-def test_counters_that_tell_another_story_than_the_logs_are_seen(counted):
+def test_counters_that_report_another_story_than_the_logs_are_seen(counted):
     entries = [an_entry(number) for number in range(1, 11)]
 
     assert not judged("full", entries, set(), counted=counted).counts_agree

@@ -162,7 +162,7 @@ def call(folder: Path, tmp_path: Path) -> tuple[int, int]:
 def test_sidecar_and_gateway_know_each_other_by_their_workloads_certificates(
     tmp_path, folder_options, status, handshakes
 ):
-    """The account that the inventory tells is demanded without a word; a wrong name ends in 503."""
+    """The account that the inventory names is demanded without a message; a wrong name ends in 503."""
     folder = scenario_in(tmp_path / "scenario", **folder_options)
     assert call(folder, tmp_path) == (status, handshakes)
 

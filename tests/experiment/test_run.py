@@ -32,13 +32,13 @@ def test_a_run_measures_proves_and_reports(short, tmp_path):
     """Every request accounted for and answered by its subset; both sources, handshakes, result and report."""
     done = run_command("run", short, "--out", tmp_path / "out", "--json")
 
-    told = json.loads(done.stdout)
+    document = json.loads(done.stdout)
     # A busy machine proves nothing, and fails nothing.
-    assert done.returncode == (0 if told["verdict"]["state"] == "passed" else 3), done.stderr
+    assert done.returncode == (0 if document["verdict"]["state"] == "passed" else 3), done.stderr
     folder = only_folder(tmp_path / "out")
     result = read_result(folder)
     total = result.totals[-1]
-    assert told["verdict"]["state"] in {"passed", "generator-limited", "machine disturbed"}
+    assert document["verdict"]["state"] in {"passed", "generator-limited", "machine disturbed"}
     assert result.state == "complete"
     assert all(line.passed for line in result.verification)
     assert total.due == 2 * 150

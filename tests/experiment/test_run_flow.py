@@ -49,10 +49,10 @@ def a_line(name="v1 from sleep", *, passed=True, kind="call"):
 
 
 class FakeVerifier:
-    """Every call is right, unless told otherwise."""
+    """Every call is right, unless configured otherwise."""
 
-    def __init__(self, *, walk=(), probes=()):
-        self.wrong = {"walk": walk, "probes": probes}
+    def __init__(self, *, scenario=(), probes=()):
+        self.wrong = {"scenario": scenario, "probes": probes}
 
     def __call__(self, prepared, material):
         return self
@@ -60,8 +60,8 @@ class FakeVerifier:
     def contradictions(self):
         return ()
 
-    def walk(self, stack):
-        return (a_line(), *self.wrong["walk"])
+    def ask_scenario(self, stack):
+        return (a_line(), *self.wrong["scenario"])
 
     def ask_matrix(self, stack):
         return ()
@@ -74,7 +74,7 @@ class FakeVerifier:
 
 
 def a_word(folder):
-    """Stands for the report, whose charts take seconds."""
+    """Stands in for the report, whose charts take seconds."""
     (folder / "report.html").write_text("a report")
     return folder / "report.html"
 
@@ -168,7 +168,7 @@ def test_stacks_are_verified_first_then_the_generator_alone_then_block_by_block(
 
 
 def test_a_wrong_call_is_reported_and_no_load_is_sent(short, tmp_path):
-    bench = Bench(short, tmp_path, verifier=FakeVerifier(walk=(a_line("v2 from sleep", passed=False),)))
+    bench = Bench(short, tmp_path, verifier=FakeVerifier(scenario=(a_line("v2 from sleep", passed=False),)))
 
     finished = bench.run()
 
@@ -289,7 +289,7 @@ def slow_for_few(outcome, name):
     def slower(subset):
         times = Histogram.decode(subset.service_time)
         median = times.percentile(50)
-        # So many that 30 are a small share.
+        # Enough that 30 are a small share.
         times.record(np.full(1_000, median))
         times.record(np.full(30, median + 30_000))
         return subset.model_copy(update={"service_time": times.encode()})
@@ -350,7 +350,7 @@ def test_a_load_that_ends_in_the_middle_is_kept_with_what_the_generator_had_writ
     assert bench.report.is_file()
 
 
-def test_a_gateway_that_answers_nobody_ends_the_run_with_its_trial_kept(two_blocks, tmp_path):
+def test_a_gateway_that_answers_nothing_ends_the_run_with_its_trial_kept(two_blocks, tmp_path):
     class Silent(FakeMeter):
         def read(self):
             if self.readings == 1:
@@ -381,7 +381,7 @@ def test_counters_that_were_reset_from_outside_are_unknown_and_end_nothing(short
 
 @pytest.mark.parametrize("kind", ["warm_up", "measure"])
 @pytest.mark.parametrize("where", ["steady", "baseline"])
-def test_a_misroute_anywhere_fails_the_run_and_is_told(short, tmp_path, kind, where):
+def test_a_misroute_anywhere_fails_the_run_and_is_reported(short, tmp_path, kind, where):
     def changes(plan, stage):
         is_baseline = len(generator.plans) == 1
         hit = stage.kind == kind and is_baseline == (where == "baseline")
@@ -429,22 +429,22 @@ def limits(folder, text):
     path.write_text(path.read_text().replace("response_time_p50_ms: 1000", text))
 
 
-def test_a_limit_with_too_few_samples_is_told_before_the_load_with_the_seconds_that_do(short, tmp_path):
+def test_a_limit_with_too_few_samples_is_reported_before_the_load_with_the_seconds_that_do(short, tmp_path):
     """And once measured so long, it is proven."""
     limits(short, "response_time_p99_ms: 50")
-    told = []
-    bench = Bench(short, tmp_path, generator=FakeGenerator(at=lambda plan, moment: told.append(moment)))
-    bench.diary.warning = told.append
+    reported = []
+    bench = Bench(short, tmp_path, generator=FakeGenerator(at=lambda plan, moment: reported.append(moment)))
+    bench.diary.warning = reported.append
 
     verdict = judge(bench.run().result)
 
     assert (verdict.state, verdict.exit_code) == ("too few samples", 3)
-    assert told[0].code == "too-few-samples"
+    assert reported[0].code == "too-few-samples"
     assert (
         "response_time_p99_ms takes 1,000 answers, and 2 trials of 1.5 s at 100/s bring 300"
-        in told[0].message
+        in reported[0].message
     )
-    assert told[0].advice == "`--measure 5` is long enough."
+    assert reported[0].advice == "`--measure 5` is long enough."
     path = short / "scenario.yaml"
     path.write_text(path.read_text().replace("measure_s: 1.5", "measure_s: 5"))
     assert judge(Bench(short, tmp_path / "again").run().result).state == "passed"

@@ -51,10 +51,10 @@ def test_failures_that_came_through_are_the_nodes_errors():
     assert causes(replace(evidence, nodes={**evidence.nodes, "n1": n1})) == [Cause.NODE_ERRORS]
 
 
-@pytest.mark.parametrize(("ended", "told"), [(190, [Cause.CONNECTIONS_CLOSED]), (3, [])])
-def test_connections_of_one_request_are_the_nodes_doing_only_if_it_ends_them(ended, told):
+@pytest.mark.parametrize(("ended", "reported"), [(190, [Cause.CONNECTIONS_CLOSED]), (3, [])])
+def test_connections_of_one_request_are_the_nodes_doing_only_if_it_ends_them(ended, reported):
     """A burst opens as many, and keeps them."""
-    assert causes(clean(ended_by={"n1": ended})) == told
+    assert causes(clean(ended_by={"n1": ended})) == reported
 
 
 def test_another_worker_of_a_node_that_runs_on_means_that_it_was_reloaded():
@@ -111,7 +111,7 @@ def test_a_few_slow_requests_of_one_node_are_a_mode_of_their_own():
     [
         # The machine: whenever one node is slow, the other is.
         {each: 30_900 for number in range(0, 400, 20) for each in (f"r/{number}", f"r/{number + 1}")},
-        # Pauses of any length are no mode.
+        # Pauses of any length do not make a mode.
         {each: 11_000 * (1 + number) for number, each in enumerate(FEW)},
         # Twelve are too few to rule chance out.
         dict.fromkeys(FEW[:12], 30_900),
@@ -126,7 +126,7 @@ def test_slow_requests_that_chance_or_the_machine_explains_are_no_finding(slow):
     assert diagnose(with_gateway(clean(), **changed)) == ()
 
 
-def test_answers_that_a_proxy_refuses_are_told_from_errors_of_a_node():
+def test_answers_that_a_proxy_refuses_are_distinguished_from_errors_of_a_node():
     evidence = clean(reasons={("v1", "status:502"): 1})
     bad = evidence.sidecar[10]._replace(status=502, flags=("UPE",))
     sidecar = (*evidence.sidecar[:10], bad, *evidence.sidecar[11:])
@@ -149,7 +149,7 @@ def test_two_node_headers_are_named_as_such():
         ("nothing of the kind", Cause.WRONG_ANSWERS),
     ],
 )
-def test_a_page_that_bears_its_mark_and_more_is_told_from_anothers(body, cause):
+def test_a_page_that_bears_its_mark_and_more_is_distinguished_from_anothers(body, cause):
     key = ("v1", "wrong-body")
 
     evidence = clean(reasons={key: 3}, bodies={key: f"HTTP/1.1 200 OK\r\nx-node: n1\r\n\r\n{body}"})

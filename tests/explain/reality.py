@@ -1,4 +1,4 @@
-"""Hold what ``explain`` foretells against what real Envoys do."""
+"""Hold what ``explain`` predicts against what real Envoys do."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from bench.istio.resource import Resources
 from bench.translate import translate
 from tests.explain.client import Message, Target, send
 from tests.explain.samples import Sample, samples_for
-from tests.explain.world import World, standing
+from tests.explain.world import World, running
 
 _BROKEN = {"NC", "UH", "UF", "UC"}
 
 
 @dataclass(frozen=True)
 class Surprise:
-    """A request that went another way than foretold."""
+    """A request that went another way than predicted."""
 
     sample: Sample
     proxy: str
-    foretold: str
+    predicted: str
     happened: str
 
     def __str__(self) -> str:
-        return f"{self.proxy} {self.sample}: foretold {self.foretold}; happened {self.happened}"
+        return f"{self.proxy} {self.sample}: predicted {self.predicted}; happened {self.happened}"
 
 
 @dataclass(frozen=True)
@@ -63,22 +63,22 @@ def try_case(
     surprises: list[Surprise] = []
     count = 0
     broken: set[str] = set()
-    with standing(registry, root) as world:
+    with running(registry, root) as world:
         for start in starts or list(inventory.proxies):
             if start not in world.proxies:
                 continue
             config = translate(registry, start, config_source="static", tls_material=STAND_INS)
             own = (calls or {}).get(start, ())
             for sample in _unique([*own, *samples_for(config), *_beyond(registry, start)]):
-                endings, target = _foretell(registry, resources, world, sample, start)
+                endings, target = _predict(registry, resources, world, sample, start)
                 if target is None:
                     continue
                 count += 1
                 happened = Call(world, sample, f"r{count}", endings).send(target)
                 expected = [_expected(world, each, sample) for each in endings]
                 if happened not in expected:
-                    told = " or ".join(map(str, expected))
-                    surprises.append(Surprise(sample, start, told, str(happened)))
+                    summary = " or ".join(map(str, expected))
+                    surprises.append(Surprise(sample, start, summary, str(happened)))
                 broken |= {
                     f"{each.outcome.flags} {each.outcome.cluster}"
                     for each in endings
@@ -87,7 +87,7 @@ def try_case(
     return Tried(count, tuple(surprises), tuple(sorted(broken)))
 
 
-def _foretell(
+def _predict(
     registry: Registry, resources: Resources, world: World, sample: Sample, start: str
 ) -> tuple[list[Ending], Target | None]:
     """Give what ``explain`` says, and where to send to; no target for what cannot be reached here."""
@@ -108,8 +108,8 @@ def _foretell(
     meant = client_address(registry, request, start)
     if any(ending.outcome.cause is Cause.PASSED_ON for ending in endings):
         # No way from here to addresses of the resources, to other ports, or to names that DNS knows.
-        told = {each.address for ending in endings for each in ending.outcome.endpoints}
-        is_reachable = not meant and told == {"wherever the client meant it to go"}
+        summary = {each.address for ending in endings for each in ending.outcome.endpoints}
+        is_reachable = not meant and summary == {"wherever the client meant it to go"}
         return endings, Target(port, world.elsewhere) if is_reachable else None
     is_ipv4 = meant.count(".") == 3
     return endings, Target(port, (meant, sample.port) if is_ipv4 else None)
@@ -150,7 +150,7 @@ class Seen:
     flags: str
     cluster: str
     endpoint: frozenset[str] | str
-    """Foretold: those that it may be; happened: the one that it was."""
+    """Predicted: those that it may be; happened: the one that it was."""
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Seen):
@@ -219,7 +219,7 @@ class Call:
 
 def _seen(status: int, entry: dict[str, Any]) -> Seen:
     if entry["flags"] == "DPE":
-        # What came was no HTTP: Envoy says so and closes the connection.
+        # What came was not HTTP: Envoy says so and closes the connection.
         return Seen(None, "", "", "")
     written = "" if entry["flags"] in (None, "-") else entry["flags"]
     # A retry limit shows as URX beside the flag that explains it.

@@ -26,7 +26,7 @@ class Sample:
     headers: dict[str, str] = field(default_factory=dict)
     tls: bool = False
     tcp: bool = False
-    """Bytes that are no HTTP."""
+    """Bytes that are not HTTP."""
     dialled: str = ""
     """The host of the URL, where the Host header is another."""
 

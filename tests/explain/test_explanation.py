@@ -43,7 +43,7 @@ def way(case: str, url: str, *headers: str, method: str = "GET", proxy: str | No
     return explain(registry, resources, parse_request(url, headers, method), proxy)
 
 
-def test_a_missing_cluster_is_told_with_its_cause() -> None:
+def test_a_missing_cluster_is_reported_with_its_cause() -> None:
     """The path as written for Istio 1.0, by the rules of today."""
     trace = way("a-service-takes-the-place-of-the-service-entry", SHOP, "want: v1")
 
@@ -111,7 +111,7 @@ def test_an_unknown_host_is_stopped_at_the_sidecar() -> None:
     assert "REGISTRY_ONLY" in ending.outcome.reason
 
 
-def test_a_port_where_nobody_listens_is_a_refused_connection() -> None:
+def test_a_port_where_nothing_listens_is_a_refused_connection() -> None:
     (ending,) = way("faults-redirects-and-weights", "http://api.example.org:81/").endings()
 
     assert ending.outcome.kind == "closed"
@@ -152,14 +152,14 @@ def test_the_tree_fits_a_terminal(width: int) -> None:
 
 
 def test_json_has_every_ending_and_every_line() -> None:
-    told = json.loads(
+    parsed = json.loads(
         json.dumps(document(way("a-service-takes-the-place-of-the-service-entry", SHOP, "want: v1")))
     )
 
-    assert told["endings"][0]["status"] == 503
-    assert told["endings"][0]["flags"] == "NC"
-    assert told["endings"][0]["decided_by"] == "egress"
-    origins = [origin for step in told["way"]["steps"] for origin in step["origins"]]
+    assert parsed["endings"][0]["status"] == 503
+    assert parsed["endings"][0]["flags"] == "NC"
+    assert parsed["endings"][0]["decided_by"] == "egress"
+    origins = [origin for step in parsed["way"]["steps"] for origin in step["origins"]]
     assert all(origin["file"] == "input.yaml" and origin["line"] > 0 for origin in origins)
 
 

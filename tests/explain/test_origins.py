@@ -77,7 +77,7 @@ spec:
 """
 
 
-def test_a_host_of_a_service_and_a_service_entry_is_told_apart_by_port_under_istio_1_0() -> None:
+def test_a_host_of_a_service_and_a_service_entry_is_distinguished_by_port_under_istio_1_0() -> None:
     host = "http://web.shop.svc.cluster.local"
     at_80 = way(SERVICE_AND_ENTRY, f"{host}/", semantics="istio-1.0").hop
     at_443 = way(SERVICE_AND_ENTRY, f"{host}:443/", semantics="istio-1.0").hop

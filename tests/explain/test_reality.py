@@ -1,4 +1,4 @@
-"""What ``explain`` foretells is what real Envoys do, and ``check`` only calls an error what fails there."""
+"""What ``explain`` predicts is what real Envoys do, and ``check`` only calls an error what fails there."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ FOLDERS = sorted(
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_requests_go_the_way_that_was_foretold(folder: Path, tmp_path: Path) -> None:
-    """Status, flags, cluster and endpoint; an error of check stands where requests fail, and nowhere else."""
+def test_requests_go_the_way_that_was_predicted(folder: Path, tmp_path: Path) -> None:
+    """Status, flags, cluster and endpoint; check reports an error where requests fail, and nowhere else."""
     file = folder / "input.yaml"
     resources = load_text(file.read_text(), str(file))
     inventory = Inventory.model_validate(yaml.safe_load((folder / "inventory.yaml").read_text()))
@@ -40,7 +40,7 @@ def test_requests_go_the_way_that_was_foretold(folder: Path, tmp_path: Path) -> 
 
     registry = build_registry(resources, inventory)
     findings = [*find_effects(registry, resources), *analyze(Surroundings(resources, inventory))]
-    # EB0100 is about proxies that cannot stand here at all, EB0105 about a 404 that is no broken way.
+    # EB0100 is about proxies that cannot run here at all, EB0105 about a 404 that is not a broken way.
     errors = [
         found for found in findings if found.level is Level.ERROR and found.code not in ("EB0100", "EB0105")
     ]

@@ -1,4 +1,4 @@
-"""Which SNI is really sent, which name is really checked, who presents a certificate: foretold and seen."""
+"""Which SNI is really sent, which name is really checked, who presents a certificate: predicted and seen."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.istio.inventory import Inventory
 from bench.istio.load import load_text
 from bench.istio.registry import build_registry
 from tests.explain.tls_server import tls_server
-from tests.explain.world import World, standing
+from tests.explain.world import World, running
 from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.envoy
@@ -114,7 +114,7 @@ MESH = rule("{mode: SIMPLE, sni: a.test, insecureSkipVerify: true}", GATEWAY, "m
 
 @dataclass(frozen=True)
 class Case:
-    """One way to a server whose certificate bears *names*."""
+    """One way to a server whose certificate has *names*."""
 
     text: str
     url: str
@@ -181,7 +181,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_what_the_server_sees_was_foretold(case: Case, tmp_path: Path) -> None:
+def test_what_the_server_sees_was_predicted(case: Case, tmp_path: Path) -> None:
     resources = load_text(case.text, "in.yaml")
     registry = build_registry(resources, INVENTORY)
     known = {f"{SERVER[0]}:{SERVER[1]}": ServerCertificate("the server", case.names)}
@@ -191,7 +191,7 @@ def test_what_the_server_sees_was_foretold(case: Case, tmp_path: Path) -> None:
         def play(authority):
             return {SERVER: ("127.0.0.1", stack.enter_context(tls_server(authority, list(case.names))).port)}
 
-        world = stack.enter_context(standing(registry, tmp_path, play))
+        world = stack.enter_context(running(registry, tmp_path, play))
         seen = _call(world, case.url, trace)
 
     (ending,) = trace.endings()
@@ -202,8 +202,8 @@ def test_what_the_server_sees_was_foretold(case: Case, tmp_path: Path) -> None:
     assert seen is not None
     assert (seen["sni"], seen["certificate"], seen["alpn"]) == (case.sni, case.certificate, case.alpn)
     assert not ending.outcome.is_failure
-    told = _last_tls(trace)
-    assert (f"SNI {case.sni}" if case.sni else "without SNI") in told or f"SNI is {case.sni}" in told
+    reported = _last_tls(trace)
+    assert (f"SNI {case.sni}" if case.sni else "without SNI") in reported or f"SNI is {case.sni}" in reported
 
 
 def _last_tls(trace: Trace) -> str:

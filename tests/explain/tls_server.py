@@ -22,7 +22,7 @@ class TlsServer:
 
 @contextlib.contextmanager
 def tls_server(authority: Authority, names: list[str]) -> Iterator[TlsServer]:
-    """Run a server whose certificate bears *names*, and that asks clients for theirs without demanding it."""
+    """Run a server whose certificate has *names*, and that asks clients for theirs without demanding it."""
     certificate, key = authority.issue(f"reporting-{'-'.join(names) or 'nobody'}", names)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)

@@ -26,7 +26,7 @@ from tests.support.authority import Authority
 from tests.support.envoy import RunningEnvoy, running_envoy
 
 Address = tuple[str, int]
-_NOBODY: Address = ("192.0.2.254", 1)
+_NO_LISTENER: Address = ("192.0.2.254", 1)
 Play = Callable[[Authority], Mapping[Address, Address]]
 LOG_FIELDS = {
     "status": "%RESPONSE_CODE%",
@@ -39,7 +39,7 @@ LOG_FIELDS = {
 
 @dataclass
 class World:
-    """Everything that stands."""
+    """Everything that runs."""
 
     proxies: dict[str, RunningEnvoy] = field(default_factory=dict)
     listeners: dict[str, dict[Address, int]] = field(default_factory=dict)
@@ -72,7 +72,7 @@ def endpoint_addresses(config: ProxyConfig) -> list[Address]:
 
 
 @contextlib.contextmanager
-def standing(registry: Registry, root: Path, play: Play | None = None) -> Iterator[World]:
+def running(registry: Registry, root: Path, play: Play | None = None) -> Iterator[World]:
     """Start the endpoints, then the gateways, then the sidecars; leave out what files alone cannot do.
 
     *play* starts other servers for some of the addresses: it is given the authority that all trust.
@@ -96,8 +96,8 @@ def standing(registry: Registry, root: Path, play: Play | None = None) -> Iterat
     )
     world = World(client_pair=(f"{keys.folder}/client.crt", f"{keys.folder}/client.key"))
     with contextlib.ExitStack() as stack:
-        # One more listener than there are addresses: it is nobody's.
-        bootstrap = write_outside([*outside, _NOBODY], keys.folder, root / "outside")
+        # One more listener than there are addresses: it leads nowhere.
+        bootstrap = write_outside([*outside, _NO_LISTENER], keys.folder, root / "outside")
         ports = stack.enter_context(running_envoy(bootstrap)).ports()
         world.endpoints = {address: ("127.0.0.1", ports[f"e{n}"]) for n, address in enumerate(outside)}
         world.elsewhere = ("127.0.0.1", ports[f"e{len(outside)}"])
@@ -165,9 +165,9 @@ def _bound(config: ProxyConfig, *, is_sidecar: bool) -> ProxyConfig:
     for listener in listeners:
         listener.bind_to_port = None
         if is_sidecar:
-            told = ListenerFilter(
+            reported = ListenerFilter(
                 name="envoy.filters.listener.proxy_protocol",
                 typed_config=pack(ProxyProtocol(allow_requests_without_proxy_protocol=True)),
             )
-            listener.listener_filters = [told, *listener.listener_filters]
+            listener.listener_filters = [reported, *listener.listener_filters]
     return replace(config, listeners=tuple(listeners))

@@ -1,4 +1,4 @@
-"""No broken input ends in a traceback or takes for ever; ``make fuzz`` tries thousands."""
+"""No broken input ends in a traceback or takes forever; ``make fuzz`` tries thousands."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 ``tests/golden/small/NAME.yaml`` begins with a document of ours (an inventory, and requests as
 ``METHOD URL | header: value``), Istio's resources follow. ``NAME.expected`` beside it is what must come out,
-without what every message of its kind has; ``pytest tests/golden --update-golden`` writes it anew, for
+without what every message of its kind has; ``pytest tests/golden --update-golden`` writes it again, for
 review.
 """
 
@@ -130,8 +130,8 @@ def way(trace: Trace) -> list[str]:
 def _end(outcome: Outcome) -> str:
     if outcome.kind == "endpoint":
         return f"{outcome.cluster} at {', '.join(each.address for each in outcome.endpoints)}"
-    told = f"{outcome.status or outcome.kind} {outcome.flags}".strip()
-    return f"{told} to {outcome.location}" if outcome.location else told
+    summary = f"{outcome.status or outcome.kind} {outcome.flags}".strip()
+    return f"{summary} to {outcome.location}" if outcome.location else summary
 
 
 def written(case: Path, folder: Path) -> tuple[Folder, list[str]]:
@@ -205,12 +205,12 @@ def test_the_second_opinion_agrees(case, tmp_path):
             continue
         path, _, query = parsed.target.partition("?")
         pairs = tuple((name.strip(), value) for name, _, value in (each.partition(":") for each in headers))
-        told = judge.decide(
+        summary = judge.decide(
             routing_request.Request(
                 parsed.authority, parsed.port, path=path, query=query, method=method, headers=pairs
             )
         )
-        if not told.is_judged:
+        if not summary.is_judged:
             continue
         trace = explain(read.registry(), read.resources, parsed, "client")
         mine: dict[Any, Fraction] = {}
@@ -218,7 +218,7 @@ def test_the_second_opinion_agrees(case, tmp_path):
             key = _place(ending.outcome)
             mine[key] = mine.get(key, Fraction(0)) + Fraction(ending.probability).limit_denominator(10**6)
         theirs: dict[Any, Fraction] = {}
-        for outcome, share in told.distribution().items():
+        for outcome, share in summary.distribution().items():
             theirs[_judged(outcome)] = theirs.get(_judged(outcome), Fraction(0)) + share
         assert mine == theirs, text
 

@@ -55,7 +55,7 @@ def test_nothing_is_no_fault(text: str) -> None:
         ("a: 1\nb: 'open\n", 3, "not valid YAML"),
         ("a: 1\nb: \x07\n", 2, "control characters"),
         ("a: 1\nb: *nobody\n", 2, "has no anchor"),
-        ("a: &a\n  b: *a\n", 2, "inside of what it stands for"),
+        ("a: &a\n  b: *a\n", 2, "inside of what it represents"),
         ("a: !!python/name:os.system x\n", 1, "means nothing to Kubernetes"),
         ("? [a, b]\n: 1\n", 1, "a key must be a text"),
         ("~: 1\n", 1, "a key must be a text"),
@@ -123,7 +123,7 @@ def test_a_yaml_bomb_is_refused_at_once() -> None:
     documents, problems = read("\n".join(lines))
 
     assert documents == []
-    assert "the aliases of this file stand for more than" in str(problems[0])
+    assert "the aliases of this file represent more than" in str(problems[0])
 
 
 def test_a_chain_of_merges_does_not_exhaust_the_stack() -> None:

@@ -52,7 +52,7 @@ def test_a_duration_beyond_64_bits_is_refused(text: str) -> None:
         parse_duration(text)
 
 
-def test_a_duration_tells_its_value_in_other_forms() -> None:
+def test_a_duration_reports_its_value_in_other_forms() -> None:
     duration = parse_duration("1500us")
 
     assert duration.seconds == 0.0015

@@ -89,7 +89,7 @@ def test_all_three_api_versions_are_served() -> None:
         assert len(load_text(ENTRY.format(name="a").replace("istio.io/v1", f"istio.io/{version}"), "f")) == 1
 
 
-def test_absent_empty_and_zero_can_be_told_apart() -> None:
+def test_absent_empty_and_zero_can_be_distinguished() -> None:
     text = service(
         "hosts: [web]\nhttp:\n- match:\n  - headers: {a: {}, b: {exact: ''}, c: {prefix: x}}\n  - port: 0\n"
         "  route: [{destination: {host: web}}]\n  retries: {attempts: 0}\n"
@@ -112,7 +112,7 @@ def test_models_cannot_be_changed() -> None:
         resource.spec.resolution = "NONE"
 
 
-def test_all_faults_are_told_at_once_in_the_order_of_lines(tmp_path: Path) -> None:
+def test_all_faults_are_reported_at_once_in_the_order_of_lines(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text("kind: [\n")
     (tmp_path / "a.yaml").write_text(
         service("hosts: web\nhttp:\n- timeOut: 3s\n  route: [{weight: '1', destination: {hots: web}}]")
@@ -187,7 +187,7 @@ def test_all_faults_are_told_at_once_in_the_order_of_lines(tmp_path: Path) -> No
         ),
     ],
 )
-def test_a_fault_is_told_with_place_field_and_advice(text: str, expected: str) -> None:
+def test_a_fault_is_reported_with_place_field_and_advice(text: str, expected: str) -> None:
     (problem,) = problems_of(text)
 
     assert problem.startswith(expected)

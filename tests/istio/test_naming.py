@@ -24,5 +24,5 @@ def test_only_names_without_a_dot_are_completed(host: str, full: str) -> None:
     assert full == expand_host(host, "shop", "cluster.local")
 
 
-def test_a_dot_stands_for_the_own_namespace_of_a_gateway() -> None:
+def test_a_dot_represents_the_own_namespace_of_a_gateway() -> None:
     assert expand_gateway("./out", "shop") == "shop/out"

@@ -1,4 +1,4 @@
-"""Whatever stands in the YAML: it loads, or an error says why. Nothing else comes out."""
+"""Whatever is in the YAML: it loads, or an error says why. Nothing else comes out."""
 
 from __future__ import annotations
 

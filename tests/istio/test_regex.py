@@ -122,7 +122,7 @@ def test_a_whole_text_is_taken_as_envoy_takes_it(pattern: str, taken: list[str],
         ("x*", "-", "abxd", "-a-b-d-"),
         ("(b)?x", r"[\1\0]", "x bx", "[x] [bbx]"),
         ("a", r"\\", "abc", r"\bc"),
-        # Nobody refuses these: Envoy 1.40 loads them.
+        # Nothing refuses these: Envoy 1.40 loads them.
         ("a", r"\1", "abc", "abc"),
         ("a", r"1\x2", "abc", "1bc"),
         ("a", "1\\", "abc", "1bc"),

@@ -215,7 +215,7 @@ def test_what_istio_refuses_is_refused_at_the_field(spec: str, fields: list[str]
     assert sorted(refused_fields("VirtualService", spec)) == sorted(f or "spec" for f in fields)
 
 
-def test_all_refusals_of_a_rule_are_told() -> None:
+def test_all_refusals_of_a_rule_are_reported() -> None:
     spec = rule("timeout: 0s", "match: [{uri: {regex: '('}}]", "route: [{destination: {host: '*'}}]")
 
     assert refused_fields("VirtualService", spec) == [

@@ -36,7 +36,7 @@ class Upstreams:
         self.closing = False
         for name, listening in self.sockets.items():
             threading.Thread(target=self._accept, args=(listening, BEHAVIOURS[name]), daemon=True).start()
-        # Bound and not listening: refused, and nobody else can get the port.
+        # Bound and not listening: refused, and nothing else can get the port.
         self.sockets["refused"] = socket.socket()
         self.sockets["refused"].bind(("127.0.0.1", 0))
 

@@ -35,7 +35,7 @@ RETRY = {"retry_on": "connect-failure,refused-stream,reset", "num_retries": 2}
 
 
 class Relay:
-    """TCP between the two proxies; ends all its connections when told, and takes none while it is down."""
+    """TCP between the two proxies; ends all its connections on request, and takes none while it is down."""
 
     def __init__(self):
         self.listening = socket.create_server(("127.0.0.1", 0))
@@ -160,7 +160,7 @@ class Path:
         return {name: int(value) for name, _, value in pairs if value.isdigit()}
 
     def load(self, *, clients, each, between=lambda: None):
-        """So many clients, each with so many requests; returns statuses."""
+        """This many clients, each with this many requests; returns statuses."""
         statuses = Counter()
 
         def client():

@@ -219,7 +219,7 @@ def test_one_request_at_the_wrong_node_is_found():
 
 
 def test_swapped_routes_are_found_though_cluster_and_node_agree():
-    """The gateway sent v1 to the cluster of v2 and node 2 answered: only what was wanted tells."""
+    """The gateway sent v1 to the cluster of v2 and node 2 answered: only the request shows it."""
     world = World()
     world.gateway[10] = proxy_line(10, SUBSETS["v2"])
     world.nodes["nginx01"].remove(node_line(10, "nginx01"))
@@ -298,7 +298,7 @@ def test_a_rotated_log_is_named(log, part):
 
 
 @pytest.mark.parametrize("garbage", ["not ours", '{"id": 7', "[1,2]", "", '{"time":1}', "\x00\xff"])
-def test_a_line_that_is_none_is_named_wherever_it_stands(garbage):
+def test_a_line_that_is_none_is_named_wherever_it_is(garbage):
     for place in (0, 77, 199):
         world = World()
         world.gateway.insert(place, garbage)
@@ -323,8 +323,8 @@ def test_a_clock_that_goes_back_is_named_and_ids_still_balance():
     ]
 
 
-def test_one_slow_request_is_no_clock_step_and_microseconds_are_told_from_seconds():
-    """A request of ten seconds stands, by its start, far behind the lines before it."""
+def test_one_slow_request_is_no_clock_step_and_microseconds_are_distinguished_from_seconds():
+    """A request of ten seconds is, by its start, far behind the lines before it."""
     world = World()
     world.gateway[150] = proxy_line(150, SUBSETS["v1"], at=-10)
     world.sidecar = [

@@ -88,7 +88,7 @@ def test_a_server_without_a_certificate_is_named():
     found = judged(gateway(1) | gateway(2, subject=None), node("n1", 1, 2))
 
     assert found.right_servers == 1
-    assert found.examples == ("connection 2 of gateway: the peer was nobody",)
+    assert found.examples == ("connection 2 of gateway: the peer was unnamed",)
 
 
 def test_requests_that_no_connection_carried_and_those_of_others_do_not_count():

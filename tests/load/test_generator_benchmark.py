@@ -1,4 +1,4 @@
-"""`make benchmark-generator` looks for what it needs before it measures, and tells what it measured."""
+"""`make benchmark-generator` looks for what it needs before it measures, and reports what it measured."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("program", ["find_nginx", "find_envoy"])
-def test_what_is_missing_is_told_before_anything_is_measured(monkeypatch, calls, program) -> None:
+def test_what_is_missing_is_reported_before_anything_is_measured(monkeypatch, calls, program) -> None:
     def missing():
         raise StackError("it is missing.")
 

@@ -62,7 +62,7 @@ def load_of(loaded, stack, run_id):
 def test_every_request_and_every_matrix_is_verified_for_its_own_client(prepared, material, stack):
     verifier = Verifier(prepared, material)
 
-    lines = {line.name: line for line in (*verifier.walk(stack), *verifier.ask_matrix(stack))}
+    lines = {line.name: line for line in (*verifier.ask_scenario(stack), *verifier.ask_matrix(stack))}
 
     assert [name for name, line in lines.items() if not line.passed] == []
     assert {"pay from sleep", "pay from batch", "db from batch", "web from sleep"} <= lines.keys()
@@ -82,13 +82,13 @@ def test_the_account_balances_for_what_proxies_read_and_for_what_they_pass_on(
     ledger = books.close(before, load, outcome)
 
     assert [(book.title, book.state) for book in ledger.books if book.state != "balanced"] == []
-    told = {(book.book, book.nodes): book.left for book in ledger.books}
+    reported = {(book.book, book.nodes): book.left for book in ledger.books}
     counts = {part.name: part.counts for stage in outcome.stages for part in stage.subsets}
     assert all(part.answered == part.due for part in counts.values())
-    assert told[Book.CLIENT_TO_NODES, ("db1",)] == sum(
+    assert reported[Book.CLIENT_TO_NODES, ("db1",)] == sum(
         part.counts.sent for stage in outcome.stages for part in stage.subsets if part.name == "db from batch"
     )
-    assert (Book.SIDECAR_TO_NODES, ("web1",)) in told
+    assert (Book.SIDECAR_TO_NODES, ("web1",)) in reported
     assert {each.code for each in ledger.missing} == {MissingCode.PASSED_ON, MissingCode.NO_GATEWAY}
 
 

@@ -27,7 +27,7 @@ def record(tmp_path):
     )
 
 
-def test_a_result_that_nobody_ended_says_that_it_was_cut_off(record):
+def test_a_result_that_nothing_ended_says_that_it_was_cut_off(record):
     assert read_result(record.folder).state == "aborted"
 
 

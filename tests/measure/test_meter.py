@@ -24,12 +24,12 @@ def test_what_is_busy_and_not_ours_is_others():
     assert use.waiting_share == 0.25
 
 
-def test_more_of_ours_than_the_machine_tells_is_rounding_and_nobody_else():
+def test_more_of_ours_than_the_machine_reports_is_rounding_and_nothing_else():
     assert reading(0, 0, ours=0, at=0).machine_until(reading(1, 1, ours=1.01, at=1)).others_share == 0
 
 
 @pytest.mark.parametrize("missing", ["machine", "ours_s"])
-def test_what_is_not_told_is_unknown(missing):
+def test_what_is_not_reported_is_unknown(missing):
     first, last = reading(0, 0, ours=0, at=0), reading(1, 1, ours=1, at=1)
 
     assert (

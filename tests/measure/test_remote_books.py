@@ -158,7 +158,7 @@ def test_a_process_that_started_again_makes_its_books_incomplete(proxies, age_s)
 
 
 def test_a_proxy_without_the_counters_is_named_with_what_to_do(proxies):
-    """What Istio keeps unless it is told otherwise."""
+    """What Istio keeps unless configured otherwise."""
     few = {"server.uptime": 1, "http.inbound_0.0.0.0_8080.downstream_rq_total": 1}
     proxies.said = {"b": (few, 100)}
     ledger = run(proxies, {"egress": ["b"]}, {"b": (few, 110)})
@@ -182,7 +182,7 @@ def test_a_proxy_that_does_not_answer_has_incomplete_books(proxies):
         ("egress", "is not NAME=http://HOST:PORT"),
         ("egress=ftp://x", "is not NAME=http://HOST:PORT"),
         ("egress=http://x/stats", "is not NAME=http://HOST:PORT"),
-        ("other=http://127.0.0.1:15000", "no proxy on the way"),
+        ("other=http://127.0.0.1:15000", "not a proxy on the way"),
     ],
 )
 def test_an_admin_api_that_cannot_be_meant_is_said(tmp_path, written, what):

@@ -29,7 +29,7 @@ from bench.stack.local import LocalFaults, LocalStack
 
 
 def load_with(folder, replicas, **more):
-    """The walkthrough with so many gateways."""
+    """The walkthrough with this many gateways."""
     shutil.copytree("scenarios/egress-mtls", folder)
     path = Path(folder) / "scenario.yaml"
     document = yaml.safe_load(path.read_text())

@@ -111,7 +111,7 @@ def folder(tmp_path):
     return made
 
 
-def test_the_page_of_a_search_tells_bounds_constraint_every_trial_and_costs(folder):
+def test_the_page_of_a_search_reports_bounds_constraint_every_trial_and_costs(folder):
     write_report(folder)
     page = (folder / "report.md").read_text()
 
@@ -138,7 +138,7 @@ def test_a_search_within_a_run_is_one_of_the_five_answers(tmp_path):
     assert judge(read_result(made)).state == "passed"
 
 
-def test_a_plan_is_told_pasted_and_kept_as_a_page(folder):
+def test_a_plan_is_reported_pasted_and_kept_as_a_page(folder):
     asked = (
         "--rate 20000 --new-connections 0.05 --body 4k --resumed 0.9 --cpu-per-pod 2 --headroom 0.3 --zones 3"
     )

@@ -47,7 +47,7 @@ def row(markdown, *begins):
     return found[0][len(begins) :]
 
 
-def test_each_figure_stands_beside_the_other_with_their_ratio(folders, tmp_path):
+def test_each_figure_is_beside_the_other_with_their_ratio(folders, tmp_path):
     page = write_comparison(folders, tmp_path / "out")
 
     first, second = (read_result(folder) for folder in folders)
@@ -79,7 +79,7 @@ def test_what_makes_them_comparable_comes_first_and_no_significance_is_claimed(f
     assert NOT_INTERLEAVED in text
     assert text.index("Conditions") < text.index("Correctness") < text.index("Latency")
     assert not re.search(r"(?<!that a difference is )significant", text)
-    # What one result does not tell is not taken for equal.
+    # What one result does not say is not taken for equal.
     markdown = (tmp_path / "out" / "comparison.md").read_text()
     assert row(markdown, "openssl", "versions") == ["0.0.0", "–"]
     assert row(markdown, "stack", "stack") == ["local", "docker"]
@@ -87,7 +87,7 @@ def test_what_makes_them_comparable_comes_first_and_no_significance_is_claimed(f
     assert row(markdown, "nginx", "versions") == ["0.0.0", "0.0.0"]
 
 
-def test_equal_conditions_are_told_so(folders, tmp_path):
+def test_equal_conditions_are_reported_so(folders, tmp_path):
     change(folders[1], trials=read_result(folders[0]).trials)
     results = [read_result(folder) for folder in folders]
 
@@ -107,12 +107,12 @@ def test_options_are_a_condition_and_where_the_result_went_is_not(folders):
     assert likeness(results).state == "conditions differ"
 
 
-def test_what_no_result_tells_is_not_called_equal(folders):
+def test_what_no_result_reports_is_not_called_equal(folders):
     change(folders[0], handshake=None)
     change(folders[1], handshake=None)
 
-    told = conditions([read_result(folder) for folder in folders])
-    assert "key type" not in [condition.name for condition in told]
+    reported = conditions([read_result(folder) for folder in folders])
+    assert "key type" not in [condition.name for condition in reported]
 
 
 def test_a_run_whose_figures_are_none_says_so_in_the_headline(folders):

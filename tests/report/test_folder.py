@@ -34,6 +34,6 @@ def test_a_file_in_the_way_is_an_input_error(tmp_path):
         prepare_folder(tmp_path / "reports", "s", "1", NOW)
 
 
-def test_a_place_that_nobody_can_write_is_an_input_error():
+def test_a_place_that_nothing_can_write_is_an_input_error():
     with pytest.raises(InputError, match="cannot be written here"):
         prepare_folder(Path("/proc/egress-bench-test"), "s", "1", NOW)

@@ -23,7 +23,7 @@ def test_a_long_one_is_folded_whole():
     assert (folded.folded, len(folded.rows)) == ("13 of 13", MOST_ROWS + 1)
 
 
-def test_what_went_wrong_in_a_long_one_stands_above_it():
+def test_what_went_wrong_in_a_long_one_is_shown_above_it():
     wrong, folded = fold(table(40, 7, 30), "38 of 40")
 
     assert ([row[0] for row in wrong.rows], wrong.marks, wrong.folded) == (["7", "30"], ("bad", "bad"), "")

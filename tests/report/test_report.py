@@ -1,4 +1,4 @@
-"""A report tells what the result says, opens offline, and can be made from any result."""
+"""A report shows what the result says, opens offline, and can be made from any result."""
 
 import re
 import shutil
@@ -107,7 +107,7 @@ def test_charts_take_their_colours_from_the_page_so_that_dark_mode_reaches_them(
     assert all(source.count(f"{name}:") >= 2 for name in used)
 
 
-def test_full_and_resumed_handshakes_are_told_apart_wherever_they_are_told(run):
+def test_full_and_resumed_handshakes_are_distinguished_wherever_they_are_reported(run):
     document = build_document(run, read_result(run))
 
     answer = next(answer for answer in document.answers if answer.question == "TLS handshake")
@@ -155,7 +155,7 @@ def test_the_byline_names_envoys_version_and_the_fingerprint_its_build(folder):
     assert f"envoy {envoy}" in page.text
 
 
-def test_handshakes_that_waited_are_marked_where_their_time_stands(folder):
+def test_handshakes_that_waited_are_marked_where_their_time_is(folder):
     result = read_result(folder)
     full, resumed = result.handshake.modes
     slow = full.model_copy(update={"handshake_time": summarise_values([121_000] * 1_050)})
@@ -188,7 +188,7 @@ def test_the_cost_of_a_part_is_never_a_mean_of_unlike_handshake_trials(folder):
     assert re.search(r"egress egress \d+ 300 5,000", section)
 
 
-def test_what_the_generator_adds_by_itself_stands_beside_its_lag(folder):
+def test_what_the_generator_adds_by_itself_is_beside_its_lag(folder):
     generator = read_result(folder).generator
     floor = summarise_values([120] * 1_000)
 
@@ -321,7 +321,7 @@ def test_unknown_values_are_dashes_and_never_zero(folder):
     assert "closed loop" in page.text
 
 
-def test_what_went_wrong_stands_on_the_page(folder):
+def test_what_went_wrong_is_on_the_page(folder):
     result = read_result(folder)
     whole = result.totals[-1].model_copy(
         update={

@@ -53,7 +53,7 @@ def test_percentile_files_stand_beside_the_logs(tmp_path):
     assert "TotalCount     =        2.000" in table
 
 
-def test_subsets_that_differ_only_in_capitals_get_files_of_their_own(tmp_path):
+def test_subsets_that_differ_only_in_case_get_files_of_their_own(tmp_path):
     write_samples(tmp_path, a_trial(), [a_subset("v1"), a_subset("V1")])
 
     logs = {path.name.lower() for path in tmp_path.rglob("*.hlog")}

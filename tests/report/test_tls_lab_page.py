@@ -42,7 +42,7 @@ def test_each_part_has_its_section(document):
         "ISTIO_MUTUAL",
     ],
 )
-def test_every_figure_stands_in_the_text_form(document, text):
+def test_every_figure_is_in_the_text_form(document, text):
     assert text in render_markdown(document).replace("\N{NO-BREAK SPACE}", " ")
 
 
@@ -53,7 +53,7 @@ def test_bars_and_law_are_drawn(document):
     assert "The law of handshakes" in page
 
 
-def test_a_cell_below_its_oracle_is_told_as_an_error(tmp_path):
+def test_a_cell_below_its_oracle_is_reported_as_an_error(tmp_path):
     below = lab(cells=(cell(oracle=(oracle(below=True),)),))
 
     text = render_markdown(build_document(tmp_path, lab_result(below)))

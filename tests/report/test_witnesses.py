@@ -1,4 +1,4 @@
-"""What stands behind a verdict: every stage, the machine, and why calls went wrong."""
+"""What is behind a verdict: every stage, the machine, and why calls went wrong."""
 
 import pytest
 
@@ -44,15 +44,17 @@ def test_a_wrong_body_in_a_warm_up_is_in_the_table_of_stages_and_takes_the_green
     wrong = document(folder, trials=with_stages(folder, ONE_WRONG_BODY))
     right = document(folder, trials=with_stages(folder, RIGHT))
 
-    told = [row for row in rows(wrong, "correctness", "wrong body") if row["stage"] == "warm-up"]
-    assert {(row["right"], row["wrong body"], row["failed otherwise"]) for row in told} == {("9", "1", "0")}
+    reported = [row for row in rows(wrong, "correctness", "wrong body") if row["stage"] == "warm-up"]
+    assert {(row["right"], row["wrong body"], row["failed otherwise"]) for row in reported} == {
+        ("9", "1", "0")
+    }
     assert wrong.answers[0].mark == "bad"
     assert f"0 misrouted, {len(read_result(folder).trials)} of a wrong body" in wrong.answers[0].text
     assert right.answers[0].mark == "good"
     assert "With warm-ups" not in right.answers[0].text
 
 
-def test_whose_the_machine_was_stands_beside_each_trial(folder):
+def test_whose_the_machine_was_is_beside_each_trial(folder):
     first, *others = read_result(folder).trials
     trials = (
         first.model_copy(update={"machine": BUSY}),
@@ -65,7 +67,7 @@ def test_whose_the_machine_was_stands_beside_each_trial(folder):
     assert {row["disturbed"] for row in found[1:]} == {"no"}
 
 
-def test_why_a_call_went_wrong_is_told_once_for_all_stacks(folder):
+def test_why_a_call_went_wrong_is_reported_once_for_all_stacks(folder):
     failure = "TLS_error:CERTIFICATE_VERIFY_FAILED"
     cause = AnswerCause(
         hop="egress",
@@ -94,8 +96,8 @@ def test_why_a_call_went_wrong_is_told_once_for_all_stacks(folder):
     made = document(folder, verification=lines)
 
     (facts,) = [part for part in section(made, "verification").parts if isinstance(part, Facts)]
-    told = dict(facts.pairs)
+    reported = dict(facts.pairs)
     assert facts.caption == "v1 from sleep (static, eds)"
-    assert (told["answered by"], told["TLS failure"]) == ("egress", failure)
-    assert "istio/rule.yaml:7" in told["YAML behind it"]
+    assert (reported["answered by"], reported["TLS failure"]) == ("egress", failure)
+    assert "istio/rule.yaml:7" in reported["YAML behind it"]
     assert render_html(made).count(failure) == 1

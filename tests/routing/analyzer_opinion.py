@@ -137,32 +137,34 @@ def _note_hidden(claims, resources, findings):
     }
     for found in findings:
         if found.code == "EB0104":
-            told = HIDDEN_AT.search(found.reason)
+            reported = HIDDEN_AT.search(found.reason)
             name, number, rule = rules[found.position]
-            # Said of one route: of a rule with several matches it is not told which.
+            # Said of one route: of a rule with several matches it is not said which.
             if len(rule.match) < 2:
-                claims.hidden.add((Place(name, number, 0 if rule.match else None), told[1], told[2]))
+                claims.hidden.add((Place(name, number, 0 if rule.match else None), reported[1], reported[2]))
                 claims.codes["EB0104"] += 1
 
 
 def place_of_hop(why, resources):
     """What routing says it took; None where no rule was written."""
-    told = RULE_OF_HOP.fullmatch(why)
-    if told is None:
+    reported = RULE_OF_HOP.fullmatch(why)
+    if reported is None:
         assert not why.startswith("VirtualService"), why
         return None
-    service = next(each for each in resources.virtual_services if each.name == told[1])
-    rule = int(told[2])
+    service = next(each for each in resources.virtual_services if each.name == reported[1])
+    rule = int(reported[2])
     for index in range(len(service.spec.http[rule].match)):
-        if str(service.position(("spec", "http", rule, "match", index))) == told[3]:
+        if str(service.position(("spec", "http", rule, "match", index))) == reported[3]:
             return Place(service.name, rule, index)
     return Place(service.name, rule, None)
 
 
 def place_of_route(name):
     """What Envoy says it took, from the names that ``generated`` gives; None for a route of no rule."""
-    told = re.fullmatch(r"(.+)#(\d+)(?:\.m(\d+))?", name or "")
-    return told and Place(told[1], int(told[2]), None if told[3] is None else int(told[3]))
+    reported = re.fullmatch(r"(.+)#(\d+)(?:\.m(\d+))?", name or "")
+    return reported and Place(
+        reported[1], int(reported[2]), None if reported[3] is None else int(reported[3])
+    )
 
 
 @dataclass(frozen=True)
@@ -220,11 +222,11 @@ def contradictions(claims, request, routed, real):
                 wrong.append(f"{at}, IST0132 says that no gateway has its hosts")
             if (place, host, taken.proxy) in claims.hidden and not rewritten:
                 wrong.append(f"{at} for {host}, EB0104 says never")
-            told = set(claims.flags.get(place.whole, [""]))
+            reported = set(claims.flags.get(place.whole, [""]))
             # Envoy picks one destination, routing knows all of them.
-            fits = taken.flags == told if who == "routing" else taken.flags <= told
+            fits = taken.flags == reported if who == "routing" else taken.flags <= reported
             if not fits:
-                wrong.append(f"{at} with {sorted(taken.flags)}, the analyzer says {sorted(told)}")
+                wrong.append(f"{at} with {sorted(taken.flags)}, the analyzer says {sorted(reported)}")
     if real is not None and {taken.proxy for taken in routed} - {taken.proxy for taken in real} == {"client"}:
         wrong.append("no access log has it")
     known = {(taken.proxy, taken.place) for taken in routed}

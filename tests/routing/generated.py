@@ -122,7 +122,7 @@ class Generator:
         to_gateway = "out" not in gateways
         rules = [self.rule(to_gateway=to_gateway) for _ in range(self.random.randint(1, 5))]
         for number, rule in enumerate(rules):
-            # Names, by which an access log tells which match took a request.
+            # Names, by which an access log reports which match took a request.
             rule["name"] = f"{name}#{number}"
             for index, match in enumerate(rule.get("match", ())):
                 match["name"] = f"m{index}"

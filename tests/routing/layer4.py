@@ -26,7 +26,7 @@ from bench.routing.router import Router
 from tests.explain.client import Target
 from tests.explain.reality import Call
 from tests.explain.samples import Sample
-from tests.explain.world import standing
+from tests.explain.world import running
 from tests.routing.generated_layer4 import INVENTORY, NAMES, generate
 
 _TRIES = 3
@@ -79,7 +79,7 @@ def try_seed(seed, tally, *, most, root=None):
     if root is None:
         _try(seed, registry, resources, router, tally, most=most, world=None)
         return
-    with standing(registry, root) as world:
+    with running(registry, root) as world:
         _try(seed, registry, resources, router, tally, most=most, world=world)
 
 
@@ -108,7 +108,7 @@ def _try(seed, registry, resources, router, tally, *, most, world):
 
 
 def _explained(registry, resources, connection):
-    """What explain says of a connection to that very address, whatever the name inside stands for."""
+    """What explain says of a connection to that very address, whatever the name inside represents."""
     host = connection.sni or "no-name.test"
     scheme = "http" if connection.sni is None else "https"
     request = parse_request(f"{scheme}://{host}:{connection.port}/", (), "GET")
@@ -128,7 +128,7 @@ def _call(world, trace, connection, explained, tally, *, seed):
     sample = Sample(connection.port, connection.sni or "no-name.test", tls=connection.sni is not None)
     if connection.sni == "":
         return  # Python's TLS client sends a name wherever it has one.
-    # A TCP connection bears no id in the logs: on a busy machine its neighbour's line may be read for it.
+    # A TCP connection has no id in the logs: on a busy machine its neighbour's line may be read for it.
     # Envoy decides the same way each time, so what disagrees does so again.
     for attempt in range(_TRIES):
         call = Call(world, sample, f"c{tally.cases}-{attempt}", list(trace.endings()))

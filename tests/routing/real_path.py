@@ -87,7 +87,7 @@ class RealPath:
         ips = {proxy.ip for proxy in inventory.proxies.values()}
         self.upstreams = Upstreams([endpoint for endpoint in endpoints if endpoint[0] not in ips])
         registry = build_registry(resources, inventory)
-        # A port of a proxy on which it does not listen must be one that nobody listens on.
+        # A port of a proxy on which it does not listen must be one that nothing listens on.
         places = dict.fromkeys(endpoints, (LOOPBACK, 1)) | self.upstreams.addresses
         gateways_first = sorted(inventory.proxies, key=lambda name: inventory.proxies[name].role != "gateway")
         try:
@@ -136,7 +136,7 @@ class RealPath:
         return found
 
     def send(self, request, case="-"):
-        """Status, headers and body; None when nobody listens; *case* is found again in the logs."""
+        """Status, headers and body; None when nothing listens; *case* is found again in the logs."""
         place = self.address(request.proxy, request.port)
         if place is None:
             return None

@@ -117,8 +117,8 @@ def test_routing_and_the_analyzer_agree_on_many_generated_resources():
         codes += claims.codes
         for case in request_matrix(Router(resources, inventory), resources, most=150).cases:
             routed = taken_by_routing(case.decision, resources)
-            told = contradictions(claims, case.request, routed, None)
-            wrong += [f"seed {seed}: {case.request}\n  {text}" for text in told]
+            reported = contradictions(claims, case.request, routed, None)
+            wrong += [f"seed {seed}: {case.request}\n  {text}" for text in reported]
 
     assert not wrong, f"{len(wrong)}:\n" + "\n".join(wrong[:12])
     assert set(CODES) <= set(codes)

@@ -76,7 +76,7 @@ def test_an_unknown_host_is_404_by_the_old_rules_and_502_by_the_current():
     assert (old.status, new.status) == (404, 502)
 
 
-def test_a_port_that_nobody_has_takes_no_connection():
+def test_a_port_that_nothing_has_takes_no_connection():
     assert isinstance(route(*walkthrough(), Request(HOST, 81)).outcome, NoConnection)
 
 
@@ -140,7 +140,7 @@ def test_weights_and_faults_multiply_exactly():
     assert sum(shares.values()) == 1
 
 
-def test_mirrors_and_delays_are_told_and_change_no_destination():
+def test_mirrors_and_delays_are_reported_and_change_no_destination():
     router = small(
         """
   - mirror: {host: other.example.org, subset: m}
@@ -297,7 +297,7 @@ spec:
 
 
 def test_the_thousandth_decision_takes_as_little_work_as_the_first():
-    """What was decided is not decided anew, and nothing piles up with the number of requests."""
+    """What was decided is not decided again, and nothing piles up with the number of requests."""
     router = Router(*walkthrough())
     requests = [Request(HOST, 80, headers=(("want", want),)) for want in ("v1", "v2")]
     for request in requests:

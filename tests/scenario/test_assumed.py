@@ -89,7 +89,7 @@ def assumed_of(text: str) -> Assumed:
     return assume_inventory(load_text(text, "egress.yaml"), credential_files)
 
 
-def told(assumed: Assumed) -> str:
+def reported(assumed: Assumed) -> str:
     return "\n".join(map(str, assumed.assumptions))
 
 
@@ -114,10 +114,10 @@ def test_resources_alone_make_a_client_a_gateway_and_its_service():
 
 
 def test_each_assumption_says_where_and_why():
-    text = told(assumed_of(ENTRY + GATEWAY))
+    text = reported(assumed_of(ENTRY + GATEWAY))
 
     assert "outbound REGISTRY_ONLY" in text
-    assert "egress.yaml:4: client: a sidecar stands for every client in the namespace shop; no Pod" in text
+    assert "egress.yaml:4: client: a sidecar represents every client in the namespace shop; no Pod" in text
     assert "egress.yaml:17: egressgateway: Gateway istio-system/out selects istio=egressgateway" in text
     assert "the Service istio-system/istio-egressgateway is called and not in the YAML" in text
 
@@ -140,10 +140,10 @@ def test_pods_are_taken_as_they_are():
         "out": ("gateway", "edge", "10.1.0.9"),
     }
     assert found.inventory.proxies["web"].service_account == "sa-web-1"
-    assert "web" not in told(found)
+    assert "web" not in reported(found)
 
 
-def test_deployments_stand_for_pods_that_are_not_there():
+def test_deployments_represent_pods_that_are_not_there():
     made = deployment("web", "shop", "{app: web}") + deployment("out", "edge", "{istio: egressgateway}")
     found = assumed_of(ENTRY + GATEWAY + made)
 
@@ -151,7 +151,7 @@ def test_deployments_stand_for_pods_that_are_not_there():
         "web": "shop",
         "out": "edge",
     }
-    assert "web runs as Deployment shop/web says; it has no address yet" in told(found)
+    assert "web runs as Deployment shop/web says; it has no address yet" in reported(found)
 
 
 def test_a_namespace_without_injection_has_no_sidecars():
@@ -162,13 +162,13 @@ def test_a_namespace_without_injection_has_no_sidecars():
     assert list(found.inventory.proxies) == ["web"]
 
 
-def test_workloads_that_nothing_tells_apart_are_one_client():
+def test_workloads_that_nothing_distinguishes_are_one_client():
     """A whole cluster's Pods do not make a proxy each."""
     pods = "".join(pod(f"web-{n}", f"team-{n}", f"{{app: web-{n}}}", f"10.1.1.{n}") for n in range(40))
     found = assumed_of(ENTRY + pods)
 
     assert list(found.inventory.proxies) == ["web-0"]
-    assert "web-0 stands for 39 more workloads that no resource treats differently" in told(found)
+    assert "web-0 represents 39 more workloads that no resource treats differently" in reported(found)
 
 
 def test_labels_that_a_rule_asks_for_make_a_client_of_their_own():
@@ -208,7 +208,7 @@ spec:
 
     assert found.inventory.workload is not None
     assert list(found.inventory.credentials) == ["partner"]
-    assert "certificates of the workloads are those of Istio's agent" in told(found)
+    assert "certificates of the workloads are those of Istio's agent" in reported(found)
 
 
 def written(tmp_path):

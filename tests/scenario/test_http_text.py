@@ -51,7 +51,7 @@ def test_headers_that_agree_with_the_body_pass(headers, body):
 
 
 @pytest.mark.parametrize(
-    ("headers", "body", "told"),
+    ("headers", "body", "reported"),
     [
         ({"Content-Length": "5"}, "x", "contradicts the body of 1 bytes"),
         ({"content-length": "-1"}, "", "contradicts"),
@@ -60,5 +60,5 @@ def test_headers_that_agree_with_the_body_pass(headers, body):
         ({}, "\ud800", "is not allowed in a body"),
     ],
 )
-def test_what_would_let_a_receiver_wait_is_told(headers, body, told):
-    assert told in body_fault(headers.items(), body)
+def test_what_would_let_a_receiver_wait_is_reported(headers, body, reported):
+    assert reported in body_fault(headers.items(), body)

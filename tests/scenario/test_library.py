@@ -1,4 +1,4 @@
-"""The scenarios that come along: complete, sound, known by name, and part of the wheel."""
+"""The shipped scenarios: complete, sound, known by name, and part of the wheel."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_folder_of_the_name_comes_first_and_an_unknown_name_is_said(tmp_path, 
         load_scenario(find_scenario(Path("nowhere")))
 
 
-def test_names_stand_for_folders_wherever_a_command_runs(tmp_path):
+def test_names_represent_folders_wherever_a_command_runs(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "bench", "explain", "direct", "--url", "http://api.partner.example/"],
         cwd=tmp_path,

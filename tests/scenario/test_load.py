@@ -20,7 +20,7 @@ def folder(tmp_path):
 
 
 def rewrite(path: Path, old: str, new: str) -> int:
-    """Replace *old* in a file; return the line, counted from 1, on which it stood."""
+    """Replace *old* in a file; return the line, counted from 1, on which it was."""
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
@@ -87,7 +87,7 @@ def test_names_of_client_and_gateway_must_have_their_roles(folder):
 
 
 @pytest.mark.parametrize("missing", ["scenario.yaml", "istio"])
-def test_a_missing_part_is_told_with_what_to_do(folder, missing):
+def test_a_missing_part_is_reported_with_what_to_do(folder, missing):
     path = folder / missing
     shutil.rmtree(path) if path.is_dir() else path.unlink()
 

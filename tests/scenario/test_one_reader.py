@@ -137,10 +137,10 @@ def make_the_scenario_a_folder_link(folder: Path) -> None:
 def test_every_command_refuses_the_same_at_the_same_place(folder: Path, tmp_path: Path, spoil) -> None:
     spoil(folder)
 
-    told = answers(folder, tmp_path / "out")
+    reported = answers(folder, tmp_path / "out")
 
-    assert None not in told
-    assert len(set(told)) == 1
+    assert None not in reported
+    assert len(set(reported)) == 1
 
 
 def test_the_istio_folder_of_a_scenario_may_be_named_itself(folder: Path, tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_json_may_write_signs_beyond_the_basic_plane_as_pairs() -> None:
 
 
 def test_what_is_not_a_file_is_named_and_never_opened(tmp_path: Path) -> None:
-    """A pipe would keep the reader for ever, /dev/zero would fill the memory."""
+    """A pipe would keep the reader forever, /dev/zero would fill the memory."""
     os.mkfifo(tmp_path / "pipe.yaml")
     (tmp_path / "zero.yaml").symlink_to("/dev/zero")
     (tmp_path / "lost.yaml").symlink_to("nowhere")
@@ -272,11 +272,11 @@ def test_hostile_yaml_is_refused_with_its_line_by_every_command(
         (folder / "scenario.yaml").unlink()
     (folder / name).write_text(text)
 
-    told = answers(folder, tmp_path / "out")[:3]
+    reported = answers(folder, tmp_path / "out")[:3]
 
-    assert len(set(told)) == 1
-    assert told[0] is not None
-    assert told[0].startswith(f"{folder / name}:")
+    assert len(set(reported)) == 1
+    assert reported[0] is not None
+    assert reported[0].startswith(f"{folder / name}:")
 
 
 def test_thousands_of_unknown_keys_are_counted_and_not_compared_one_by_one() -> None:
@@ -311,7 +311,7 @@ def test_check_writes_sarif_whatever_it_reads(tmp_path: Path, monkeypatch, capsy
         assert code == 2
 
 
-def test_skipped_kinds_are_told_once_and_of_the_right_resource(tmp_path: Path) -> None:
+def test_skipped_kinds_are_reported_once_and_of_the_right_resource(tmp_path: Path) -> None:
     shutil.copytree(SHIPPED, tmp_path / "s")
     (tmp_path / "s" / "istio" / "more.yaml").write_text(
         "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\n"

@@ -80,7 +80,7 @@ def test_the_short_form_means_the_same_as_before_and_survives_a_round_trip():
     assert again == scenario
 
 
-def test_a_node_plays_several_addresses_and_names_in_small_letters():
+def test_a_node_plays_several_addresses_and_names_in_lower_case():
     scenario = read({"client": "sleep", "requests": {"pay": PAY}})
 
     assert scenario.nodes["pay1"].plays == (("10.1.0.1", 443), ("api.pay.example", 443))

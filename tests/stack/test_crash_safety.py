@@ -64,7 +64,7 @@ def is_gone(pid):
 
 @contextlib.contextmanager
 def owner(material, tmp_path):
-    """Another Python process that stands a stack up below *tmp_path* and keeps it."""
+    """Another Python process that starts a stack below *tmp_path* and keeps it."""
     process = subprocess.Popen(
         [sys.executable, "-c", OWNER, str(material.live)],
         env={**os.environ, "TMPDIR": str(tmp_path)},
@@ -336,7 +336,7 @@ def ended_pid():
 
 
 def test_a_folder_without_a_readable_owner_is_stale_unless_the_process_of_its_name_lives(tmp_path):
-    """Between making the folder and writing the mark, a run that starts is no stale one."""
+    """Between making the folder and writing the mark, a run that starts is not a stale one."""
     torn = RunFolder(tmp_path / f"egress-bench-{ended_pid()}-00000000")
     torn.make("torn")
     starting = RunFolder.create("starting", tmp_path)

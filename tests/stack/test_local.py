@@ -1,4 +1,4 @@
-"""Real Envoy and nginx: the path works, and what fails is told in Envoy's own words."""
+"""Real Envoy and nginx: the path works, and what fails is reported in Envoy's own words."""
 
 import contextlib
 import dataclasses
@@ -67,7 +67,7 @@ def test_what_matches_no_route_is_answered_by_envoy(stack):
     assert call(stack, "v1", host="unknown.example")[0] == 404
 
 
-def test_a_node_lets_nobody_in_without_the_right_certificate(stack, material):
+def test_a_node_lets_nothing_in_without_the_right_certificate(stack, material):
     address = stack.component("nginx01").addresses[NODES["v1"]]
 
     assert call_node(address, trust=material.live, client=material.live)[0] == 200
@@ -107,7 +107,7 @@ def test_the_admin_api_is_reached_through_the_run_folder_and_over_no_port(stack)
         assert listening == {port for _, port in part.addresses.values()}
 
 
-def test_a_second_stack_stands_beside_the_first(stack, material):
+def test_a_second_stack_runs_beside_the_first(stack, material):
     with LocalStack(egress_spec(material.live)) as second:
         assert second.folder != stack.folder
         assert call(second, "v2")[1]["x-node"] == "nginx02"
@@ -172,7 +172,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("path", REFUSED)
-def test_a_refused_file_is_told_in_envoys_own_words(material, path):
+def test_a_refused_file_is_reported_in_envoys_own_words(material, path):
     right, wrong, reason = REFUSED[path]
 
     def render(placement):
@@ -206,7 +206,7 @@ def test_a_missing_listener_and_a_missing_key_are_refused(material, tmp_path):
         LocalStack(egress_spec(tmp_path / "some")).start()
 
 
-def test_a_key_that_does_not_fit_is_told_in_nginx_own_words(material, tmp_path):
+def test_a_key_that_does_not_fit_is_reported_in_nginx_own_words(material, tmp_path):
     shutil.copytree(material.live, tmp_path / "mixed")
     shutil.copy(material.live / "client.key", tmp_path / "mixed" / "server.key")
 
@@ -238,7 +238,7 @@ def test_a_part_that_never_answers_is_given_up_with_its_output(material):
 
 
 class NoGuard:
-    """Root's own Python may be closed to others, and the guard is no part of what is tested there."""
+    """Root's own Python may be closed to others, and the guard is not part of what is tested there."""
 
     def __init__(self, folder):
         pass
@@ -247,7 +247,7 @@ class NoGuard:
         pass
 
 
-def as_nobody(action):
+def as_other_user(action):
     """Run *action* in a forked child without root's rights; its exit code is the answer."""
     child = os.fork()
     if child == 0:
@@ -279,7 +279,7 @@ def test_an_ordinary_user_can_run_it(material, monkeypatch, find):
             with LocalStack(egress_spec(root / "certs"), nginx_binary=binary, parent=root) as stack:
                 return call(stack, "v1")[1]["x-node"] == "nginx01"
 
-        assert as_nobody(action) == 0
+        assert as_other_user(action) == 0
         assert [path.name for path in root.iterdir()] == ["certs"]
     finally:
         shutil.rmtree(root)
@@ -292,7 +292,7 @@ def test_the_wheels_nginx_is_as_good_a_node(material):
         assert stack.component("nginx01").access_log.exists()
 
 
-def test_a_program_that_does_not_run_here_is_told_from_one_that_is_missing(tmp_path, monkeypatch):
+def test_a_program_that_does_not_run_here_is_distinguished_from_one_that_is_missing(tmp_path, monkeypatch):
     foreign = tmp_path / "envoy"
     foreign.write_bytes(b"\x7fELF" + bytes(60))
     foreign.chmod(0o755)
@@ -308,7 +308,7 @@ def test_a_program_that_does_not_run_here_is_told_from_one_that_is_missing(tmp_p
         find_envoy.__wrapped__()
 
 
-def test_the_binaries_here_tell_their_versions():
+def test_the_binaries_here_report_their_versions():
     assert find_envoy().version.count(".") == 2
     assert find_nginx().is_at_least(1, 14)
     assert not find_nginx().is_at_least(99)
@@ -343,7 +343,7 @@ def test_a_folder_of_any_name_and_depth_will_do(material, tmp_path):
         assert stack.component("egress").admin_url.startswith("http://127.0.0.1:")
 
 
-def test_a_run_folder_that_cannot_be_made_is_told(material, tmp_path):
+def test_a_run_folder_that_cannot_be_made_is_reported(material, tmp_path):
     with pytest.raises(StackError, match=r"cannot make a run folder.*TMPDIR"):
         LocalStack(egress_spec(material.live), parent=tmp_path / "nowhere").start()
 

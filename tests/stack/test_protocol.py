@@ -173,7 +173,7 @@ def test_a_contradictory_specification_is_refused_before_anything_starts(
 
 
 def test_fake_records_what_was_done_with_it_and_can_fail_and_die(material):
-    """The fake's own powers, for tests of what stands above a stack."""
+    """The fake's own powers, for tests of what is above a stack."""
     fake = FakeStack(egress_spec(material.live, gateway=eds_gateway, sidecar=sidecar_files))
     with fake:
         fake.write_config("egress", [ConfigFile("eds/v1.yaml", "new")])

@@ -1,4 +1,4 @@
-"""Envoy aborts without inotify instances: too few are told before anything starts."""
+"""Envoy aborts without inotify instances: too few are reported before anything starts."""
 
 import subprocess
 import sys
@@ -89,7 +89,7 @@ def test_instances_of_this_user_are_counted_from_their_descriptors(tmp_path):
     assert watches_in_use(tmp_path) == 2
 
 
-def test_the_machine_tells_limit_and_use():
+def test_the_machine_reports_limit_and_use():
     """Both are plain counts."""
     known = known_watches()
     if known is None:
@@ -99,7 +99,7 @@ def test_the_machine_tells_limit_and_use():
 
 
 @pytest.mark.parametrize(("hard", "connections", "is_enough"), [(512, 64, True), (512, 65, False)])
-def test_too_few_open_files_are_told_before_anything_starts_and_what_is_allowed_is_taken(
+def test_too_few_open_files_are_reported_before_anything_starts_and_what_is_allowed_is_taken(
     hard, connections, is_enough
 ):
     """In a process of its own: limits cannot be raised again."""

@@ -42,7 +42,7 @@ def serve(channel_fd: int) -> None:
         for key, _ in watched.select():
             if key.fileobj is not channel:
                 watched.unregister(key.fd)
-                _tell_end(key.fd, *key.data)
+                _report_end(key.fd, *key.data)
                 continue
             request, streams = _next(channel)
             if request is None:
@@ -69,10 +69,10 @@ def _next(channel: socket.socket) -> tuple[bytes | None, list[int]]:
     return request or None, list(streams)
 
 
-def _tell_end(pidfd: int, pid: int, end: int) -> None:
+def _report_end(pidfd: int, pid: int, end: int) -> None:
     os.close(pidfd)
     _, status = os.waitpid(pid, 0)
-    # Nobody may be there any more to hear it.
+    # Nothing may be there any more to hear it.
     with contextlib.suppress(OSError):
         os.write(end, str(status).encode())
     os.close(end)

@@ -16,7 +16,7 @@ def calls_of(work: Callable[[], object]) -> int:
         count += event in ("call", "c_call")
 
     before = sys.getprofile()
-    # What a collection of garbage finalizes is no part of the work.
+    # What a collection of garbage finalizes is not part of the work.
     gc.collect()
     gc.disable()
     sys.setprofile(seen)

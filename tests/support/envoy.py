@@ -96,7 +96,7 @@ def running_command(arguments: list[str], folder: Path) -> Iterator[RunningEnvoy
         return None
 
     try:
-        yield wait_until(live, every_s=0.03, told=lambda: f"Envoy is not ready: {log.read_text()}")
+        yield wait_until(live, every_s=0.03, failure=lambda: f"Envoy is not ready: {log.read_text()}")
     finally:
         started[-1].send_signal(signal.SIGTERM)
         try:

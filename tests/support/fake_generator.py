@@ -19,7 +19,7 @@ def counts_of(due, **changes):
 
 
 class FakeGenerator:
-    """Stands for ``run_load``; *at* is called with the plan and each event's name, and may raise or kill."""
+    """Stands in for ``run_load``; *at* gets the plan and each event's name, and may raise or kill."""
 
     def __init__(self, *, at=lambda plan, moment: None, changes=lambda plan, stage: {}, lag=(100,)):
         self.at = at
@@ -30,21 +30,21 @@ class FakeGenerator:
     def __call__(self, plan, folder, *, on_event=None, stop=None, locust_outputs=None, launcher=None):
         self.plans.append(plan)
         stages = []
-        told = on_event or (lambda _: None)
+        notify = on_event or (lambda _: None)
         for stage in plan.stages:
-            told(StageStarted(stage.name, stage.kind, 0.0))
+            notify(StageStarted(stage.name, stage.kind, 0.0))
             self.at(plan, f"{stage.name} starts")
-            told(Progress(stage.name, 0.5, 0.5, due=1, sent=1, answered=1, bad=0, p50=1, p99=1))
+            notify(Progress(stage.name, 0.5, 0.5, due=1, sent=1, answered=1, bad=0, p50=1, p99=1))
             if stop is not None and stop.is_set():
                 stages.append(self._stage(plan, stage, 0.5))
                 return self._outcome(plan, stages, complete=False)
             stages.append(self._stage(plan, stage, 1.0))
-            told(StageEnded(stage.name, stage.kind, 0.0))
+            notify(StageEnded(stage.name, stage.kind, 0.0))
             self.at(plan, f"{stage.name} ends")
         return self._outcome(plan, stages)
 
     def baseline(self, plan, folder, *, launcher=None):
-        """Stands for ``measure_null_target_baseline``."""
+        """Stands in for ``measure_null_target_baseline``."""
         return self(plan, folder)
 
     def _stage(self, plan, stage, share):

@@ -1,4 +1,4 @@
-"""A stack that stands open to faults, for the rooms whose tests need one real path."""
+"""A stack that is open to faults, for the rooms whose tests need one real path."""
 
 import pytest
 

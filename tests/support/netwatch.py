@@ -36,7 +36,7 @@ def is_within(address, subnets):
     found = ipaddress.ip_address(address)
     if address == ENGINE_RESOLVER:
         return False
-    # What a kernel says to find its neighbours is no connection of anybody's.
+    # What a kernel says to find its neighbours is not a connection of anybody's.
     return is_inside(address) or found.is_multicast or any(found in each for each in subnets)
 
 

@@ -18,7 +18,7 @@ from tests.support.waiting import PATIENCE_S
 
 
 def hosts_of(config):
-    """Every name that a client of this proxy can call, and one that nobody knows."""
+    """Every name that a client of this proxy can call, and an unknown one."""
     domains = [domain for each in config.routes for host in each.virtual_hosts for domain in host.domains]
     names = [
         name

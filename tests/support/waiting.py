@@ -17,9 +17,9 @@ def wait_until(
     *,
     timeout_s: float = PATIENCE_S,
     every_s: float = 0.02,
-    told: Callable[[], object] = lambda: "waited in vain",
+    failure: Callable[[], object] = lambda: "waited in vain",
 ) -> T:
-    """Give what *fact* answers as soon as it is true; fail with *told* when patience ends.
+    """Give what *fact* answers as soon as it is true; fail with *failure* when patience ends.
 
     A connection that is refused or cut meanwhile counts as not yet.
     """
@@ -33,5 +33,5 @@ def wait_until(
             found = None
         if found:
             return found
-        assert time.monotonic() < deadline, told()
+        assert time.monotonic() < deadline, failure()
         time.sleep(every_s)

@@ -1,4 +1,4 @@
-"""Logs are read exactly, and what is no entry is counted and named."""
+"""Logs are read exactly, and what is not an entry is counted and named."""
 
 import json
 import os
@@ -154,7 +154,7 @@ def test_a_mark_counts_what_came_after_it_also_across_pieces(tmp_path):
     assert mark.bytes_since() == log.stat().st_size - 13
 
 
-def test_a_last_line_without_an_end_is_told_and_not_counted(tmp_path):
+def test_a_last_line_without_an_end_is_reported_and_not_counted(tmp_path):
     log = tmp_path / "access.log"
     mark = LogMark.at_end(log)
     log.write_text('{"id":"r/1"}\n{"id":"r/2')
@@ -179,7 +179,7 @@ def test_a_log_that_is_not_what_it_was_is_never_counted(tmp_path, what):
         mark.count_since(b"r/")
 
 
-def test_a_log_that_nobody_has_written_yet_is_empty(tmp_path):
+def test_a_log_that_nothing_has_written_yet_is_empty(tmp_path):
     mark = LogMark.at_end(tmp_path / "none.log")
 
     assert mark.count_since(b"r/") == LinesSince(lines=0, marked=0, is_torn=False)

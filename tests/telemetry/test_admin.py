@@ -58,7 +58,7 @@ def test_handshakes_are_summed_over_clusters(stack, admin):
 
 @pytest.mark.envoy
 @pytest.mark.nginx
-def test_it_tells_version_state_listeners_and_memory(stack, admin):
+def test_it_reports_version_state_listeners_and_memory(stack, admin):
     info = admin.server_info()
 
     assert info.version == info.build.split("/")[1]
@@ -119,7 +119,7 @@ class _Answers(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def stand_in():
-    """An admin API that answers what it is told."""
+    """An admin API that answers what it is given."""
     with http.server.HTTPServer(("127.0.0.1", 0), _Answers) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

@@ -67,7 +67,7 @@ def test_a_connection_for_each_request_agrees_with_envoys_counters_and_the_node(
 
     assert len(found.samples) == total(values, "ssl.handshake") == total(values, "upstream_cx_total") == 4
     assert found.tls_versions == {version.replace("_", "."): 4}
-    # The gateway resumes from its second connection on; only counters and the node tell.
+    # The gateway resumes from its second connection on; only counters and the node show it.
     assert sum(entry.session_reused for entry in nodes) == total(values, "ssl.session_reused") == 3
     assert {(entry.client_subject, entry.client_serial) for entry in nodes} == {
         (material.client.subject, material.client.serial)
@@ -93,7 +93,7 @@ def test_a_refused_connect_is_no_sample(material):
 @pytest.mark.envoy
 @pytest.mark.nginx
 @pytest.mark.parametrize("kind", ["other-ca", "expired", "not-yet-valid", "wrong-san"])
-def test_a_node_that_the_gateway_must_not_trust_gets_no_request_and_the_reason_is_told(material, kind):
+def test_a_node_that_the_gateway_must_not_trust_gets_no_request_and_the_reason_is_reported(material, kind):
     """BoringSSL's verdict on each deliberately wrong certificate."""
     reasons = {
         "other-ca": "unable to get local issuer certificate",

@@ -15,16 +15,16 @@ def proc(tmp_path):
     return tmp_path
 
 
-def test_busy_idle_steal_and_waiting_are_told_apart(proc, monkeypatch):
+def test_busy_idle_steal_and_waiting_are_distinguished(proc, monkeypatch):
     monkeypatch.setattr("os.sysconf", lambda name: 100)
 
     found = read_machine(proc)
 
-    told = (found.busy_s, found.idle_s, found.steal_s, found.waiting_s)
-    assert told == pytest.approx((1.7, 10.4, 0.3, 2.5))
+    reported = (found.busy_s, found.idle_s, found.steal_s, found.waiting_s)
+    assert reported == pytest.approx((1.7, 10.4, 0.3, 2.5))
 
 
-def test_a_kernel_without_pressure_tells_the_rest(proc):
+def test_a_kernel_without_pressure_reports_the_rest(proc):
     (proc / "pressure" / "cpu").unlink()
 
     assert read_machine(proc).waiting_s is None

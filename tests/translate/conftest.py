@@ -1,4 +1,4 @@
-"""What the tests of the translation share: resources, real Envoys, a TLS server that tells who called."""
+"""What the tests of the translation share: resources, real Envoys, a TLS server that reports who called."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_a_cluster_that_passes_connections_on_is_closed_where_nothing_is_redirec
     assert endpoint["endpoint"]["address"]["socket_address"] == AT_CLOSED
 
 
-def test_it_stays_where_redirection_tells_it_where_to():
+def test_it_stays_where_redirection_says_where_to():
     assert confined(PASSING, is_redirected=True) == to_plain(PASSING)
 
 

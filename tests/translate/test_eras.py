@@ -106,7 +106,7 @@ def test_domains_of_a_gateways_virtual_host(era, domains):
         ("current", "ALLOW_ANY", {"route": "PassthroughCluster"}),
     ],
 )
-def test_a_host_that_nobody_knows(era, outbound, last):
+def test_a_host_that_nothing_knows(era, outbound, last):
     """No virtual host (404) then; blocked with 502, or passed through, now."""
     proxies = walkthrough_inventory()["proxies"]
     proxies["client"]["interception"] = "redirect"

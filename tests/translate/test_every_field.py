@@ -35,7 +35,7 @@ NOT_READ = {
     "destination_rule.ZoneAwareLbSetting": "refused as a whole",
     "gateway.Port.target_port": "validation demands 0",
     "gateway.TLSCertificate.ca_certificates": "Istio takes the trust bundle from the server's caCertificates",
-    "kubernetes.Service.publish_not_ready_addresses": "stands in the EndpointSlice, as conditions",
+    "kubernetes.Service.publish_not_ready_addresses": "is in the EndpointSlice, as conditions",
     "kubernetes.EndpointPort.app_protocol": "Istio takes the Service's",
     "kubernetes.ObjectReference": "the Pod of an endpoint is found by its address",
     "kubernetes.Endpoint.hostname": "names a Pod in DNS, no endpoint of a proxy",
@@ -44,7 +44,7 @@ NOT_READ = {
     "kubernetes.Endpoint.target_ref": "the Pod of an endpoint is found by its address",
     "kubernetes.ContainerPort.protocol": "Istio takes the Service's",
     "kubernetes.Container.name": "means nothing to a Service",
-    "kubernetes.Deployment": "says which proxies there are, where nobody wrote an inventory",
+    "kubernetes.Deployment": "says which proxies there are, where there is no written inventory",
     "kubernetes.PodTemplate": "as Deployment",
     "kubernetes.TemplateMetadata": "as Deployment",
     "kubernetes.PodSpec.init_containers": "as Deployment: a sidecar may be one",
@@ -315,13 +315,13 @@ INEFFECTIVE = {
 
 
 @pytest.mark.parametrize("what", INEFFECTIVE)
-def test_what_has_no_effect_is_told_with_its_line(what):
-    """Istio accepts it, so it is no error; nobody should count on it."""
+def test_what_has_no_effect_is_reported_with_its_line(what):
+    """Istio accepts it, so it is not an error; no one should rely on it."""
     text, line = INEFFECTIVE[what]
     registry = registry_of(text, surroundings("current").model_dump())
     config = translate(registry, "client", config_source="static")
-    told = [warning for warning in config.warnings if what in warning.what]
-    assert [warning.where.line for warning in told] == [line]
+    reported = [warning for warning in config.warnings if what in warning.what]
+    assert [warning.where.line for warning in reported] == [line]
 
 
 def test_zone_aware_routing_is_refused_with_its_line_and_what_to_write():

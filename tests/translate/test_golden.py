@@ -1,4 +1,4 @@
-"""Recorded translations, reviewed like code: ``pytest --update-golden`` writes them anew."""
+"""Recorded translations, reviewed like code: ``pytest --update-golden`` writes them again."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_translation_is_what_was_recorded_and_reviewed(case, proxy, source, requ
 def test_envoy_accepts_every_recorded_file(envoy, tmp_path, case, proxy, source):
     """The recorded bytes themselves pass ``--mode validate``, and an Envoy that refuses unknown fields.
 
-    The places of the recording stand for the test's own folder; ports are the system's to choose.
+    The places of the recording become the test's own folder; ports are the system's to choose.
     """
     issue_certificates(tmp_path / "certs" / "live")
     text = _recorded(GOLDEN / case, proxy, source).read_text().replace(ROOT, str(tmp_path / "x"))

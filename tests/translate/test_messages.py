@@ -144,7 +144,7 @@ def test_hard_values_read_back_as_they_were(message):
 
 
 @pytest.mark.parametrize("case", sorted(GOLDEN.iterdir()), ids=lambda case: case.name)
-def test_what_stands_in_the_files_gives_the_same_bytes(case):
+def test_what_is_in_the_files_gives_the_same_bytes(case):
     """A control plane serves files: their JSON form says all that the messages say."""
     for resource in _resources(case):
         packed = ProtobufAny.parse(wire_of_plain({"@type": type_url(resource), **to_plain(resource)}))

@@ -146,7 +146,7 @@ def test_a_gateway_refuses_claims_of_a_token():
     assert refused.value.code is Refusal.JWT_CLAIMS
 
 
-def test_allow_any_without_interception_reaches_nobody():
+def test_allow_any_without_interception_reaches_nothing():
     """The original destination is the listener itself: sent there, a request would come back."""
     registry = registry_of(entry(), {**CLIENT, "outbound": "ALLOW_ANY"})
     config = translate(registry, "client", config_source="static")
@@ -158,7 +158,7 @@ def test_allow_any_without_interception_reaches_nobody():
 
 @pytest.mark.parametrize("text", [entry("NONE"), entry() + rule("loadBalancer: {simple: PASSTHROUGH}")])
 def test_with_interception_connections_keep_their_destination(text):
-    """The same resources are translated as istiod does where redirection tells the destination."""
+    """The same resources are translated as istiod does where redirection shows the destination."""
     config = translate(registry_of(text, CAUGHT), "client", config_source="eds")
     found = next(to_plain(each) for each in config.clusters if each.name == "outbound|80||pay.example.org")
     assert (found["type"], found["lb_policy"]) == ("ORIGINAL_DST", "CLUSTER_PROVIDED")
@@ -177,7 +177,7 @@ def test_istio_mutual_takes_the_workloads_certificates():
     assert config.files == ("/w/cert.pem", "/w/key.pem", "/w/root.pem")
 
 
-def test_tls_that_a_closer_setting_takes_away_is_told():
+def test_tls_that_a_closer_setting_takes_away_is_reported():
     """A subset's setting for its port replaces the whole policy, TLS included; a warning says so."""
     text = (
         entry()

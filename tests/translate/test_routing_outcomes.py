@@ -1,4 +1,4 @@
-"""Outcomes that Istio's own tests assert, for sidecars and gateways, told as which host leads where."""
+"""Outcomes that Istio's own tests assert, for sidecars and gateways, written as which host leads where."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ def test_of_two_gateways_with_one_host_a_redirect_wins():
 
 @pytest.mark.parametrize("tcp_first", [True, False])
 def test_the_older_gateway_decides_the_protocol_of_a_port(tcp_first):
-    """TCP without a route gives no listener; HTTP without one answers 404. The loser is told."""
+    """TCP without a route gives no listener; HTTP without one answers 404. The loser is reported."""
     servers = ["{port: {number: 80, name: tcp, protocol: TCP}, hosts: [foo.bar]}", http("foo.bar")]
     config = gateway(*(servers if tcp_first else reversed(servers)), names=("alpha", "beta"))
     assert [each.name for each in config.listeners] == ([] if tcp_first else ["0.0.0.0_80"])

@@ -1,4 +1,4 @@
-"""What services tell of themselves: who they are, who is near, what they stand for."""
+"""What services say of themselves: who they are, who is near, what they represent."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def demanded_names(config: ProxyConfig, name: str) -> list[str]:
 
 @pytest.mark.parametrize("mode", ["ISTIO_MUTUAL", "SIMPLE"])
 def test_a_service_entrys_accounts_and_names_are_demanded_together(mode):
-    """Sorted, each once; with TLS of one's own as well, since the service is no Kubernetes Service."""
+    """Sorted, each once; with TLS of one's own as well, since the service is not a Kubernetes Service."""
     text = ENTRY % ("", "zeta.example.org") + WORKLOADS + RULE % f"{{tls: {{mode: {mode}}}}}"
     assert demanded_names(seen_by_client(text), PAY) == [
         "spiffe://cluster.local/ns/default/sa/payer",
@@ -87,7 +87,7 @@ def test_a_service_entrys_accounts_and_names_are_demanded_together(mode):
     ]
 
 
-def test_names_in_the_rule_stand_for_all_others():
+def test_names_in_the_rule_represent_all_others():
     """Only they are demanded then."""
     text = ENTRY % ("", "zeta.example.org") + WORKLOADS
     text += RULE % "{tls: {mode: ISTIO_MUTUAL, subjectAltNames: [own.example.org]}}"
@@ -104,7 +104,7 @@ def test_a_kubernetes_services_accounts_count_for_the_meshs_own_tls_only(mode, n
     assert demanded_names(seen_by_client(SERVICE % "" + rule), SHOP) == names
 
 
-def test_tcp_over_the_meshs_tls_is_told_apart_by_alpn_and_http_is_not():
+def test_tcp_over_the_meshs_tls_is_distinguished_by_alpn_and_http_is_not():
     """As a gateway of istiod's offers it."""
     text = """---
 apiVersion: networking.istio.io/v1
@@ -171,7 +171,7 @@ def test_istio_1_0_knows_no_traffic_distribution():
     assert set(priorities(seen_by_client(ENTRY % (PREFERRED, "") + WORKLOADS, "istio-1.0")).values()) == {0}
 
 
-def test_a_service_tells_its_traffic_distribution_by_field_or_annotation():
+def test_a_service_reports_its_traffic_distribution_by_field_or_annotation():
     """Its cluster weighs localities either way; another word means nothing."""
     for written, weighs in (("PreferClose", True), ("PreferSameNode", True), ("Elsewhere", False)):
         config = seen_by_client(SERVICE % f", trafficDistribution: {written}")
@@ -225,10 +225,10 @@ spec: {type: ExternalName, externalName: nobody.example.org, ports: [{name: http
 """
 
 
-def test_what_is_lost_on_the_way_is_told_with_its_line():
+def test_what_is_lost_on_the_way_is_reported_with_its_line():
     """A delegate that is not there, a delegated route that contradicts its root, an alias of nothing."""
-    told = {str(each.where): each.what for each in seen_by_client(LOST).warnings}
-    assert "delegates to VirtualService default/gone" in told["input.yaml:8"]
-    assert "contradicts" in told["input.yaml:18"]
-    assert "ExternalName stands for nobody.example.org" in told["input.yaml:23"]
-    assert len(told) == 3
+    reported = {str(each.where): each.what for each in seen_by_client(LOST).warnings}
+    assert "delegates to VirtualService default/gone" in reported["input.yaml:8"]
+    assert "contradicts" in reported["input.yaml:18"]
+    assert "ExternalName represents nobody.example.org" in reported["input.yaml:23"]
+    assert len(reported) == 3

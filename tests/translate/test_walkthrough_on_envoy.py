@@ -39,7 +39,7 @@ pytestmark = pytest.mark.envoy
 
 
 @dataclass
-class StandingPath:
+class RunningPath:
     """A standing path."""
 
     sidecar: RunningEnvoy
@@ -60,9 +60,9 @@ def files_of(certificates: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def standing_path(
+def running_path(
     root: Path, config_source: ConfigSource, semantics: str = "istio-1.0", **options: object
-) -> Iterator[StandingPath]:
+) -> Iterator[RunningPath]:
     """Stand up two nodes, the gateway and the sidecar, each Envoy on ports that the system chooses."""
     certificates = root / "certs"
     issued = issue_certificates(certificates / "first")
@@ -88,7 +88,7 @@ def standing_path(
             running[proxy] = stack.enter_context(running_envoy(write_files(files, root / proxy)))
             if proxy == "egress":
                 endpoints["10.1.0.9", 80] = ("127.0.0.1", running[proxy].ports()["0.0.0.0_80"])
-        yield StandingPath(
+        yield RunningPath(
             running["client"],
             running["egress"],
             running["client"].ports()["0.0.0.0_80"],
@@ -101,7 +101,7 @@ def standing_path(
 @pytest.mark.parametrize("config_source", ["static", "eds"])
 def test_requests_reach_the_subset_that_their_header_asks_for(tmp_path, config_source):
     """The header picks the node, over mutual TLS, by either config source; everything else gets 404."""
-    with standing_path(tmp_path, config_source) as path:
+    with running_path(tmp_path, config_source) as path:
         assert call(path.port, SHOP, {"want": "v1"})[1].startswith("v1 ")
         assert call(path.port, f"{SHOP}:80", {"WANT": "v2"})[1].startswith("v2 ")
         for headers in ({}, {"want": ""}, {"want": "v3"}, {"want": "V1"}):
@@ -129,7 +129,7 @@ def test_clusters_that_nothing_leads_to_can_be_left_out():
 @pytest.mark.parametrize(("name", "status"), [("shop.partners", 404), ("10.233.36.124", 404)])
 def test_names_that_only_the_sidecar_knows_end_at_the_gateway(tmp_path, name, status):
     """The sidecar passes short names and the cluster IP on; the gateway only knows the full name."""
-    with standing_path(tmp_path, "static") as path:
+    with running_path(tmp_path, "static") as path:
         assert call(path.port, name, {"want": "v1"})[0] == status
         assert path.gateway.stats("^http.outbound_0.0.0.0_80.downstream_rq_4xx") == {
             "http.outbound_0.0.0.0_80.downstream_rq_4xx": 1
@@ -137,9 +137,9 @@ def test_names_that_only_the_sidecar_knows_end_at_the_gateway(tmp_path, name, st
 
 
 @pytest.mark.parametrize(("semantics", "status"), [("istio-1.0", 404), ("current", 502)])
-def test_hosts_that_nobody_knows_end_at_the_sidecar(tmp_path, semantics, status):
+def test_hosts_that_nothing_knows_end_at_the_sidecar(tmp_path, semantics, status):
     """By the answer of the era; the absolute form of a name is another name, and the gateway sees neither."""
-    with standing_path(tmp_path, "static", semantics) as path:
+    with running_path(tmp_path, "static", semantics) as path:
         for host in ("unknown.example", f"{SHOP}."):
             assert call(path.port, host, {"want": "v1"})[0] == status
         asked = path.gateway.stats("^http.outbound_0.0.0.0_80.downstream_rq_total")
@@ -152,9 +152,9 @@ def test_hosts_that_nobody_knows_end_at_the_sidecar(tmp_path, semantics, status)
     ids=["node down", "no endpoints"],
 )
 def test_a_subset_whose_nodes_are_gone_answers_503_and_the_log_says_why(tmp_path, is_empty, flag, body):
-    """Refused connections and no endpoints at all are told apart."""
+    """Refused connections and no endpoints at all are distinguished."""
     log = AccessLogOptions({"flags": "%RESPONSE_FLAGS%"}, file="requests.log")
-    with standing_path(tmp_path, "eds", access_log=log) as path:
+    with running_path(tmp_path, "eds", access_log=log) as path:
         config = translate(registry_of(WALKTHROUGH, walkthrough_inventory()), "egress", config_source="eds")
         wanted = next(e for e in config.endpoints if e.cluster_name == f"outbound|443|v1|{SHOP}")
         if is_empty:
@@ -179,7 +179,7 @@ def test_a_subset_whose_nodes_are_gone_answers_503_and_the_log_says_why(tmp_path
 
 def test_certificates_rotate_by_one_rename(tmp_path):
     """A rename of the symlink switches certificate, key and trust at once, without a mismatch in between."""
-    with standing_path(tmp_path, "eds", max_requests_per_connection=1) as path:
+    with running_path(tmp_path, "eds", max_requests_per_connection=1) as path:
         first = path.certificates
         before = call(path.port, SHOP, {"want": "v1"})[1]
         assert int(before.split()[1], 16) == first.serial("client")
@@ -198,9 +198,9 @@ def test_certificates_rotate_by_one_rename(tmp_path):
         assert set(path.gateway.stats("key_rotation_failed").values()) == {0}
 
 
-def test_each_request_shakes_hands_anew_when_connections_serve_one_request(tmp_path):
+def test_each_request_shakes_hands_again_when_connections_serve_one_request(tmp_path):
     """The override reaches the clusters that originate TLS."""
-    with standing_path(tmp_path, "static", max_requests_per_connection=1) as path:
+    with running_path(tmp_path, "static", max_requests_per_connection=1) as path:
         for _ in range(5):
             assert call(path.port, SHOP, {"want": "v1"})[0] == 200
         stats = path.gateway.stats("v1.*ssl.handshake")
@@ -211,7 +211,7 @@ def test_each_request_shakes_hands_anew_when_connections_serve_one_request(tmp_p
 def test_sessions_are_resumed_unless_no_session_is_kept(tmp_path, max_session_keys, resumed):
     """What a handshake costs depends on it, so both must be possible."""
     options = {"max_requests_per_connection": 1, "max_session_keys": max_session_keys}
-    with standing_path(tmp_path, "static", **options) as path:
+    with running_path(tmp_path, "static", **options) as path:
         for _ in range(5):
             assert call(path.port, SHOP, {"want": "v1"})[0] == 200
         assert list(path.gateway.stats("v1.*ssl.handshake").values()) == [5]
@@ -222,7 +222,7 @@ def test_an_access_log_has_the_fields_asked_for(tmp_path):
     """Fields become keys of one JSON line for each request."""
     fields = {"status": "%RESPONSE_CODE%", "cluster": "%UPSTREAM_CLUSTER_RAW%", "want": "%REQ(WANT)%"}
     log = AccessLogOptions(fields, file="requests.log")
-    with standing_path(tmp_path, "static", access_log=log) as path:
+    with running_path(tmp_path, "static", access_log=log) as path:
         call(path.port, SHOP, {"want": "v2"})
     lines = (tmp_path / "requests.log").read_text()
     assert f'"outbound|443|v2|{SHOP}"' in lines
@@ -231,7 +231,7 @@ def test_an_access_log_has_the_fields_asked_for(tmp_path):
 
 def test_an_endpoint_file_replaced_by_rename_moves_traffic_and_nothing_else(tmp_path):
     """Only the cluster whose file is replaced reads anything again."""
-    with standing_path(tmp_path, "eds") as path:
+    with running_path(tmp_path, "eds") as path:
         config = translate(registry_of(WALKTHROUGH, walkthrough_inventory()), "egress", config_source="eds")
         wanted = next(e for e in config.endpoints if e.cluster_name == f"outbound|443|v1|{SHOP}")
         moved = {("192.0.2.63", 443): path.nodes["192.0.2.64", 443]}
@@ -251,7 +251,7 @@ def test_envoy_takes_as_many_inotify_instances_as_the_configuration_says(tmp_pat
     """Machines allow few of them, and Envoy aborts when they run out: the number must be known before."""
     registry = registry_of(WALKTHROUGH, walkthrough_inventory())
     config = translate(registry, "egress", config_source="eds")
-    with standing_path(tmp_path, "eds") as path:
+    with running_path(tmp_path, "eds") as path:
         folder = Path(f"/proc/{path.gateway.process.pid}/fd")
         links = [str(each.readlink()) for each in folder.iterdir()]
         assert sum("inotify" in link for link in links) == config.file_watches

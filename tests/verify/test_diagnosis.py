@@ -120,11 +120,11 @@ def test_the_right_node_with_a_wrong_answer_is_the_nodes(trace):
     assert "the Istio YAML led there rightly" in remedy_for([a_line(found)])
 
 
-def test_a_request_that_nobody_saw_says_so(trace):
+def test_a_request_that_nothing_saw_says_so(trace):
     assert "no part has seen the request" in cause(Answer(error="refused"), trace).text
 
 
-def test_controls_and_what_was_not_looked_into_blame_nobody():
+def test_controls_and_what_was_not_looked_into_blame_nothing():
     assert "correct" not in remedy_for([a_line(kind="tls-control")])
     assert "correct" not in remedy_for([a_line()])
 

@@ -95,7 +95,7 @@ def test_the_two_agree_about_the_whole_matrix_of_the_shipped_scenario(opinions):
     assert [found for case in matrix.cases if (found := asked.contradiction(case))] == []
 
 
-def test_where_they_differ_both_reasons_are_told_as_a_defect_of_ours_and_the_call_is_left_out(opinions):
+def test_where_they_differ_both_reasons_are_reported_as_a_defect_of_ours_and_the_call_is_left_out(opinions):
     matrix, asked = opinions
     case = matrix.cases[0]
     wrong = LocalAnswer(418, "sleep", "somebody believes so")

@@ -48,7 +48,7 @@ def test_every_call_of_the_matrix_goes_where_the_resources_say(ground, check):
     assert check.not_asked == 0
 
 
-def test_swapped_routes_fail_the_line_and_each_wrong_call_is_told_in_full(ground, check):
+def test_swapped_routes_fail_the_line_and_each_wrong_call_is_reported_in_full(ground, check):
     _swap_routes(ground)
     try:
         for _ in range(40):
@@ -116,7 +116,7 @@ def test_a_failed_control_of_a_node_says_what_the_node_saw_and_where_it_is_descr
     assert "scenario.yaml:" in remedy_for([looked_into])
 
 
-def test_the_mixed_in_matrix_is_answered_as_verified_and_told_as_one(ground, check, tmp_path):
+def test_the_mixed_in_matrix_is_answered_as_verified_and_reported_as_one(ground, check, tmp_path):
     extra = check.mixable(ground.stack, port=80, weight=2.0)
     plan = TrialPlan("t", "steady", "eds", Constant(arrival_rate=200), 1.0, extra=extra)
     load = load_plan(ground.scenario, plan, stack_target(ground.stack, ground.scenario), "mixed")

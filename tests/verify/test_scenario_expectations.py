@@ -48,14 +48,14 @@ def test_expectations_that_fit_say_nothing(folder):
         ([("https://api.pay.example/", "https://nobody.example/")], "no connection to"),
     ],
 )
-def test_a_request_that_cannot_get_what_it_expects_is_told_with_both_sides(folder, edits, says):
+def test_a_request_that_cannot_get_what_it_expects_is_reported_with_both_sides(folder, edits, says):
     other = ("  rpc1:", '  other: {plays: "10.1.0.9:5432", protocol: bytes}\n  rpc1:')
     found = warnings(folder, *edits, *([other] if "other" in edits[0][1] else []))
 
-    told = [message for code, message in found if code == "expectation-contradicted"]
-    assert told
-    assert all(says in message for message in told)
-    assert all(f"{folder}/scenario.yaml:" in message for message in told)
+    reported = [message for code, message in found if code == "expectation-contradicted"]
+    assert reported
+    assert all(says in message for message in reported)
+    assert all(f"{folder}/scenario.yaml:" in message for message in reported)
 
 
 def test_a_node_that_nothing_leads_to_is_named(folder):
@@ -83,7 +83,7 @@ def test_a_node_that_nothing_leads_to_is_named(folder):
         ),
     ],
 )
-def test_what_a_node_does_not_speak_and_a_port_that_nobody_opens_are_refused(folder, old, new, says):
+def test_what_a_node_does_not_speak_and_a_port_that_nothing_opens_are_refused(folder, old, new, says):
     edit(folder, (old, new))
     if says is None:
         prepare(load_scenario(folder))

@@ -1,4 +1,4 @@
-"""The search for the highest arrival rate that meets the limits, and what stands in the way of more."""
+"""The search for the highest arrival rate that meets the limits, and what prevents more."""
 
 from bench.analysis.capacity.batch import next_steps
 from bench.analysis.capacity.constraint import find_constraints, gateway_alone, is_generators

@@ -68,7 +68,7 @@ class Record:
     def conditional_throughput(self, goal: Goal, load: float) -> float | None:
         """Requests/s that got a good answer in the worst of the trials that decide; None without a trial.
 
-        Trials in order of loss; the one at which the share of the goal is reached tells the loss.
+        Trials in order of loss; the one at which the share of the goal is reached gives the loss.
         """
         ordered = sorted(self.trials, key=lambda trial: trial.loss)
         needed_s = (1 - goal.exceed_ratio) * sum(trial.duration_s for trial in ordered)

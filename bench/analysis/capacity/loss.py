@@ -16,7 +16,7 @@ _CLOCK = "response_time_"
 
 @dataclass(frozen=True, slots=True)
 class TimeLimit:
-    """So many of the requests may be slower, or get no right answer at all."""
+    """Up to this share of the requests may be slower, or get no right answer at all."""
 
     name: str
     """As in ``scenario.yaml``: ``response_time_p99_ms``."""

@@ -43,7 +43,7 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a search stands. Loads in requests/s."""
+    """How far a search has come. Loads in requests/s."""
 
     lower: float | None
     upper: float | None

@@ -16,7 +16,7 @@ _HANDSHAKES = 0.2
 """New TLS connections for each request above which these are what the CPU goes to: one costs five requests
 and more, with the cheapest keys and sessions resumed."""
 _POOLS = 3
-"""So many connections for each of the client's may be those that a pool opens once, and keeps."""
+"""This many connections for each of the client's may be those that a pool opens once, and keeps."""
 _CODES: dict[str, ConstraintCode] = {
     "egress": "gateway-worker-cpu",
     "sidecar": "sidecar-cpu",
@@ -84,7 +84,7 @@ def _one_worker(cost: ComponentCost, window: CapacityWindow, setup: Setup) -> Co
     held = ""
     connections = sum(window.worker_connections)
     if not shares and cost.cpu_seconds is not None and connections:
-        # Nobody counted the threads: who has most connections does that share of the work, on one CPU.
+        # The threads were not counted: who has most connections does that share of the work, on one CPU.
         whole = cost.cpu_seconds / window.duration_s
         shares = [whole * count / connections for count in window.worker_connections]
     if len(shares) < 2 or not sum(shares):

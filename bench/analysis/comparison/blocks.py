@@ -71,7 +71,7 @@ class Judgement:
     resolvable: float | None
     """Smallest change that this many blocks find in 8 of 10 runs."""
     more_blocks: int | None
-    """How many more blocks would probably settle it; None: it is settled, or nobody can say."""
+    """How many more blocks would probably settle it; None: it is settled, or cannot be known."""
 
 
 def log_ratios(pairs: Sequence[tuple[float, float]]) -> list[float] | None:

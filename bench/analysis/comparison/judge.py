@@ -125,7 +125,7 @@ def _floor(blocks: PairedBlocks) -> float | None:
 
 
 def _least_blocks(tested: int) -> int:
-    """Blocks at which the smallest possible p survives Holm over so many metrics."""
+    """Blocks at which the smallest possible p survives Holm over this many metrics."""
     return math.ceil(math.log2(2 * tested / LEVEL))
 
 

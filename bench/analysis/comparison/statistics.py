@@ -17,7 +17,7 @@ from scipy.special import ndtr, stdtrit
 Values = NDArray[np.float64]
 
 _EXACT_UP_TO = 13
-"""Up to so many blocks all sign flips are tried and p is exact; beyond, as many are drawn."""
+"""Up to this many blocks all sign flips are tried and p is exact; beyond, as many are drawn."""
 _DRAWS = 4_000
 _SEED = 17
 

@@ -15,7 +15,7 @@ TERMS: Final = ("base", "request", "full_handshake", "resumed_handshake", "mb_in
 """CPU seconds = base · seconds + request · requests + full_handshake · … + mb_out · MB out."""
 
 APART: Final = 30.0
-"""Condition number above which terms cannot be told apart. Belsley, Kuh and Welsch (1980): 30 and more is
+"""Condition number above which terms cannot be distinguished. Belsley, Kuh and Welsch (1980): 30 and more is
 collinearity that harms; the columns are scaled to one length first."""
 _SHARE: Final = 0.5
 """Share of a term's variance that a near dependency must hold for the term to be part of it."""
@@ -51,7 +51,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """The equations after what cannot be told apart was joined."""
+    """The equations after what cannot be distinguished was joined."""
 
     groups: tuple[tuple[int, ...], ...]
     """Terms (indices into ``TERMS``) of each column; more than one: they moved together."""
@@ -63,7 +63,7 @@ class Design:
 
 
 def design_of(windows: Sequence[Window]) -> Design:
-    """Join terms until all can be told apart; terms that never occurred have no column."""
+    """Join terms until all can be distinguished; terms that never occurred have no column."""
     rows = np.array([window.row for window in windows], dtype=np.float64)
     groups: list[tuple[int, ...]] = [
         (index,) for index in range(len(TERMS)) if rows.size and rows[:, index].any()

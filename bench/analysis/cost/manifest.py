@@ -16,7 +16,7 @@ def manifest(cpu_per_pod: float, *, least: int, target_percent: int) -> str:
     cpu = f"{max(1, round(cpu_per_pod * 1000))}m"
     return f"""\
 # Resources of the container istio-proxy in Deployment istio-egressgateway. Request and limit are equal: the
-# plan rests on CPU that nobody else takes. Envoy runs with --concurrency {max(1, math.ceil(cpu_per_pod))}.
+# plan rests on CPU that nothing else takes. Envoy runs with --concurrency {max(1, math.ceil(cpu_per_pod))}.
 resources:
   requests:
     cpu: {cpu}

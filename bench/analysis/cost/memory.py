@@ -17,7 +17,7 @@ _T_95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447}
 
 @dataclass(frozen=True, slots=True)
 class MemoryWindow:
-    """What a part held with so many of something."""
+    """What a part held with this many of something."""
 
     count: int
     held_bytes: int

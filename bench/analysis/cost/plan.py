@@ -114,7 +114,7 @@ def _divide(question: PlanQuestion, base: float, marginal: float) -> tuple[int, 
         per_pod = min(per_pod, _PORTS / _TIME_WAIT_S / question.new_connections)
     if not math.isfinite(per_pod):
         raise InputError(
-            "by its cost model a request of this mix costs nothing: that is no base for a plan.",
+            "by its cost model a request of this mix costs nothing: that is not a base for a plan.",
             remedy="Measure again on a quieter machine: egress-bench capacity --model.",
         )
     replicas = math.ceil(question.rate / per_pod - 1e-9)
@@ -219,6 +219,6 @@ def _warnings(model: CostModel, question: PlanQuestion, replicas: int) -> Iterat
     for term in model.terms:
         if term.joined_with and any(amounts.get(name, 0) > 0 for name in term.joined_with):
             yield (
-                f"The windows could not tell {term.name} from {', '.join(term.joined_with)}: the plan holds"
-                " for the ratio that was measured."
+                f"The windows could not distinguish {term.name} from {', '.join(term.joined_with)}: the plan"
+                " holds for the ratio that was measured."
             )

@@ -12,7 +12,7 @@ from scipy.optimize import least_squares
 from bench.errors import InputError, MeasurementError
 
 REACH = 2.0
-"""Beyond this multiple of the largest measured size nothing is foretold."""
+"""Beyond this multiple of the largest measured size nothing is predicted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ class Scaling:
         """Throughput at *size*.
 
         Raises:
-            InputError: that is no size, or lies beyond twice what was measured.
+            InputError: that is not a size, or lies beyond twice what was measured.
         """
         if not size > 0 or size > REACH * self.largest:
             raise InputError(
-                f"the scaling was measured up to {self.largest:g} and foretells nothing at {size:g}.",
+                f"the scaling was measured up to {self.largest:g} and predicts nothing at {size:g}.",
                 remedy=f"Ask for at most {REACH * self.largest:g}, or measure more.",
             )
         return self._at(size)

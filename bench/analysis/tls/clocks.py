@@ -1,7 +1,7 @@
 """Three independent clocks on one quantity: the CPU-bound time of a new connection, both ends in turn.
 
 - *cpu*: gateway plus node by regression of their CPU time. It holds the close of the connection, too, which
-  nobody waits for; a bare connection's CPU bounds that.
+  nothing waits for; a bare connection's CPU bounds that.
 - *envoy*: from the SYN to the answer's first byte in Envoy's log, less what a request on a kept connection
   takes. Up to the answer, because under TLS 1.3 the node verifies the client after Envoy is done.
 - *direct*: the same with a client of our own. OpenSSL's work in it is exchanged for BoringSSL's: its own CPU

@@ -45,7 +45,7 @@ class HandshakeWindow:
 def fit_handshakes(windows: Sequence[HandshakeWindow]) -> dict[Term, Estimate]:
     """Cost of each term that occurred: microseconds of CPU, of a second for ``base``.
 
-    Empty where the windows are too few or too much alike to tell the terms apart.
+    Empty where the windows are too few or too much alike to distinguish the terms.
     """
     usable = [window for window in windows if window.cpu_s > 0]
     if not usable:

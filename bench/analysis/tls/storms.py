@@ -54,7 +54,7 @@ def read_wave(served: Sequence[Served], event_us: int) -> Wave:
     last_bad: int | None = None
     for number in sorted(set(bins[bins >= 0].tolist())):
         inside = bins == number
-        # A stretch without any request started is itself part of the wave: its neighbours tell.
+        # A stretch without any request started is itself part of the wave: its neighbours show it.
         p99 = float(np.percentile(lengths[inside], 99))
         if inside.sum() >= _FEWEST or not good[inside].all():
             worst = p99 if worst is None else max(worst, p99)

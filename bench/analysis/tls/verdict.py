@@ -11,7 +11,7 @@ REUSE_POINTS = 3.0
 LAW_ERROR = 0.05
 HALF_WIDTH = 0.03
 _TOO_WIDE = 0.25
-"""Half-width as a share of the value above which it is no figure to size by."""
+"""Half-width as a share of the value above which it is not a figure to size by."""
 
 
 def lab_findings(lab: TlsLab) -> list[RunWarning]:
@@ -58,10 +58,10 @@ def _of_cell(cell: TlsCell) -> Iterator[RunWarning]:
                 advice="Measure with more rounds, on a machine that is not busy.",
             )
     if cell.clocks_agree is False:
-        told = ", ".join(f"{each.clock} {each.low:,.0f} to {each.high:,.0f} µs" for each in cell.clocks)
+        text = ", ".join(f"{each.clock} {each.low:,.0f} to {each.high:,.0f} µs" for each in cell.clocks)
         yield RunWarning(
             code="clocks-disagree",
-            message=f"{cell.name}: the clocks do not agree: {told}.",
+            message=f"{cell.name}: the clocks do not agree: {text}.",
             advice="Times of a busy machine hold waiting that CPU time does not: free it and measure again.",
         )
     if cell.fault is None and cell.of_other_kind > max(1, cell.connections * 0.02):
@@ -69,7 +69,7 @@ def _of_cell(cell: TlsCell) -> Iterator[RunWarning]:
             code="handshake-counts",
             message=f"{cell.name}: {cell.of_other_kind:,} handshakes of the measured windows are of the other"
             f" kind, beside {cell.connections:,}.",
-            advice="The regression tells the kinds apart; the times hold those of both.",
+            advice="The regression distinguishes the kinds; the times hold those of both.",
         )
 
 

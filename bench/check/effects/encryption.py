@@ -230,9 +230,9 @@ def _name_to_demand(use: Use, cluster: Cluster, tls: UpstreamTls) -> Message:
         for endpoint in use.here.clusters.endpoints(cluster)
         if (certificate := use.here.certificate_names(endpoint.address)) is not None
     ]
-    if all(certificate.bears(tls.sni) for certificate in known):
+    if all(certificate.has_name(tls.sni) for certificate in known):
         return say(EffectCase.WRITE_NAME, name=tls.sni)
-    shared = [name for name in known[0].names if all(each.bears(name) for each in known)]
+    shared = [name for name in known[0].names if all(each.has_name(name) for each in known)]
     if not shared:
         return say(EffectCase.NO_COMMON_NAME)
     return say(EffectCase.WRITE_CERTIFICATE_NAME, name=shared[0], sni=tls.sni)

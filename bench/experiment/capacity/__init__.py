@@ -1,4 +1,4 @@
-"""Question 4: the highest rate that meets the limits, and what stands in the way of more."""
+"""Question 4: the highest rate that meets the limits, and what prevents more."""
 
 from bench.experiment.capacity.flow import find_capacity
 from bench.experiment.capacity.settings import CapacityOptions

@@ -37,7 +37,7 @@ ROLES: dict[Part, str] = {"gateway": "egress", "sidecar": "sidecar", "node": "no
 
 
 def measure_costs(run: RunContext, running: ExitStack, trials: Trials, design: Design) -> None:
-    """Measure the windows and fit the models; they stand in the record of the run.
+    """Measure the windows and fit the models; they are in the record of the run.
 
     Raises:
         StackError, LoadError, MeasurementError: a part, the load or a measurement failed.
@@ -86,7 +86,7 @@ class _Windows:
 
 
 def _fit_memory(run: RunContext, trials: Trials) -> None:
-    """What cannot be measured is told, and costs the run nothing."""
+    """What cannot be measured is reported, and costs the run nothing."""
     traffic = run.scenario.traffic
     run.observer.stage("memory for each connection", MEMORY_S)
     first = next((each for each in traffic.mix if each.is_plain_http), None)
@@ -107,7 +107,7 @@ def _fit_memory(run: RunContext, trials: Trials) -> None:
 
 
 def _fit(run: RunContext, windows: Sequence[CapacityWindow]) -> None:
-    """What cannot be fitted is told, and costs the run nothing."""
+    """What cannot be fitted is reported, and costs the run nothing."""
     models = []
     for part, role in ROLES.items():
         try:

@@ -60,7 +60,7 @@ def find_capacity(
     Args:
         loaded: the scenario.
         options: what the command line says.
-        observer: whom to tell.
+        observer: whom to inform.
         instruments: None: the real ones, with one generator for all trials.
         read_pressure: asks the proxies what they refused.
         rest: waits for seconds.
@@ -69,7 +69,7 @@ def find_capacity(
         InputError: there is no limit, no range, or the resources cannot be translated.
         StackError, LoadError, MeasurementError: a part, the load or a measurement failed; the trials until
             then are on disk.
-        InterruptedRunError: Ctrl-C or SIGTERM, likewise.
+        InterruptedRunError: Ctrl-C or SIGTERM: the trials until then are on disk, too.
     """
     limits = limits_of(loaded, options.p99_ms)
     goal = goal_of(loaded, options, limits)
@@ -92,7 +92,7 @@ def find_capacity(
     record.save()
     report = (instruments or REAL).write_report
     with kept(record, write_report=report):
-        # One generator for all trials: to start it anew for each takes longer than the trial.
+        # One generator for all trials: to start it again for each takes longer than the trial.
         generator = LoadGenerator(record.folder / "logs" / "generator")
         tools = instruments or replace(REAL, run_load=generator.run_load)
         with supervised_folder(f"{loaded.scenario.name} keys") as private:

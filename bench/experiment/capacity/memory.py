@@ -68,7 +68,7 @@ def _ask_all(sockets: Sequence[socket.socket], text: bytes) -> None:
 
 
 def _memory(parts: Sequence[Component]) -> dict[str, int]:
-    """Envoy's own count of its heap; for a node what its processes hold. Who does not tell is missing."""
+    """Envoy's own count of its heap; for a node what its processes hold. What is not reported is missing."""
     found: dict[str, int] = {}
     for part in parts:
         with contextlib.suppress(BenchError):

@@ -1,4 +1,4 @@
-"""Counters of the proxies that tell what refused or held up requests."""
+"""Counters of the proxies that show what refused or held up requests."""
 
 from __future__ import annotations
 

@@ -59,12 +59,12 @@ def measure_scaling(
         coherence=law.coherence,
         peak=law.peak,
         worst_error=law.worst_error,
-        foretold={size: law.at(size) for size in range(1, 2 * max(sizes) + 1)},
+        predicted={size: law.at(size) for size in range(1, 2 * max(sizes) + 1)},
     )
 
 
 def with_size(loaded: LoadedScenario, over: Over, size: int) -> LoadedScenario:
-    """The scenario with so many workers or replicas of its gateway."""
+    """The scenario with this many workers or replicas of its gateway."""
     scenario = loaded.scenario
     gateway = scenario.traffic.exit
     if over == "workers":

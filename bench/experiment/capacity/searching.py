@@ -1,4 +1,4 @@
-"""The search on a stack that stands and is verified: trial after trial into the record, then what limits."""
+"""The search on a stack that runs and is verified: trial after trial into the record, then what limits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _AROUND_LOAD_S = 0.5
 
 
 def empty_result(goal: Goal, limits: Sequence[TimeLimit], config_source: str) -> CapacityResult:
-    """What stands in the record before the first trial."""
+    """What is in the record before the first trial."""
     return CapacityResult(
         limit=" and ".join(str(limit) for limit in limits),
         config_source=config_source,
@@ -46,10 +46,11 @@ def search(goal: Goal, trials: Trials, rest: Callable[[float], None]) -> None:
     """
     record, observer = trials.run.record, trials.run.observer
     made: list[Trial] = []
-    told: list[CapacityTrial] = []
+    lines: list[CapacityTrial] = []
     while not isinstance(steps := next_steps(goal, made), Capacity):
         observer.stage(
-            _told(goal, made, steps), WARM_UP_S + sum(step.duration_s for step in steps) + _AROUND_LOAD_S
+            _stage_text(goal, made, steps),
+            WARM_UP_S + sum(step.duration_s for step in steps) + _AROUND_LOAD_S,
         )
         rest(steps[0].rest_s)
         try:
@@ -59,8 +60,8 @@ def search(goal: Goal, trials: Trials, rest: Callable[[float], None]) -> None:
             raise
         for trial, line in zip(new, for_result, strict=True):
             made.append(trial)
-            told.append(line.model_copy(update={"good": trial.is_good(goal)}))
-        _keep(record, goal, made, told, trials)
+            lines.append(line.model_copy(update={"good": trial.is_good(goal)}))
+        _keep(record, goal, made, lines, trials)
     assert record.capacity is not None  # noqa: S101 - set before the search
     record.capacity = record.capacity.model_copy(
         update={
@@ -70,7 +71,7 @@ def search(goal: Goal, trials: Trials, rest: Callable[[float], None]) -> None:
             "throughput": steps.throughput,
             "soaked": steps.soaked,
             "demoted": steps.demoted,
-            "nearest_miss": told[-1].why if steps.state == "nothing good" and told else None,
+            "nearest_miss": lines[-1].why if steps.state == "nothing good" and lines else None,
         }
     )
     _conclude(trials.run.prepared, trials, record, trials.read_pressure(trials.stack))
@@ -90,7 +91,7 @@ def _keep(
     record: RunRecord,
     goal: Goal,
     made: list[Trial],
-    told: list[CapacityTrial],
+    lines: list[CapacityTrial],
     trials: Trials,
 ) -> None:
     now = progress(goal, made)
@@ -100,7 +101,7 @@ def _keep(
             "lower": now.lower,
             "upper": now.upper,
             "spent_s": now.spent_s,
-            "trials": tuple(told),
+            "trials": tuple(lines),
             "windows": tuple(trials.windows),
             "misrouted": trials.misrouted,
         }
@@ -108,7 +109,7 @@ def _keep(
     record.save()
 
 
-def _told(goal: Goal, made: list[Trial], steps: tuple[Try, ...]) -> str:
+def _stage_text(goal: Goal, made: list[Trial], steps: tuple[Try, ...]) -> str:
     """What is being tried, the bounds so far, and what remains."""
     now = progress(goal, made)
     low = "?" if now.lower is None else f"{now.lower:,.0f}"

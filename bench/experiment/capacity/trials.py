@@ -109,7 +109,7 @@ class Trials:
     ) -> CapacityWindow:
         """One load at *rate* for a cost model; each request carries a body of that size.
 
-        With a *path* all requests are for that one, whose answer is no page that is known.
+        With a *path* all requests are for that one, whose answer is not a page that is known.
 
         Raises:
             MeasurementError, StackError, LoadError: as for ``make``.
@@ -149,7 +149,7 @@ class Trials:
     def _each(
         self, steps: Sequence[Try], measured: Sequence[StageOutcome], *, limited: bool
     ) -> tuple[list[Trial], list[CapacityTrial]]:
-        made, told = [], []
+        made, reported = [], []
         for step, stage in zip(steps, measured, strict=True):
             loss = lost(stage.subsets, self.limits)
             is_bad = loss.share > self.goal_loss
@@ -157,7 +157,7 @@ class Trials:
                 step.load, step.duration_s, loss.share, step.purpose, step.target, limited and is_bad
             )
             made.append(trial)
-            told.append(
+            reported.append(
                 CapacityTrial(
                     rate=step.load,
                     duration_s=step.duration_s,
@@ -175,7 +175,7 @@ class Trials:
                     window=len(self.windows) - 1,
                 )
             )
-        return made, told
+        return made, reported
 
     def _soak(
         self, step: Try, measured: Sequence[StageOutcome], *, limited: bool
@@ -192,7 +192,7 @@ class Trials:
             generator_limited=limited and bad > 0,
             windows=tuple(loss.share for loss in losses),
         )
-        told = CapacityTrial(
+        reported = CapacityTrial(
             rate=step.load,
             duration_s=step.duration_s,
             purpose=step.purpose.value,
@@ -208,7 +208,7 @@ class Trials:
             generator_limited=trial.generator_limited,
             window=len(self.windows) - 1,
         )
-        return [trial], [told]
+        return [trial], [reported]
 
     def _plan(self, steps: Sequence[Try]) -> LoadPlan:
         scenario = self.run.scenario

@@ -45,7 +45,7 @@ class CompareOptions:
     until: float | None = None
     """Go on until a change of this size would be seen: 0.02 is 2 %."""
     budget_s: float = 600.0
-    """No block begins after so many seconds of blocks."""
+    """No block begins after this many seconds of blocks."""
     margin: float = MARGIN
 
 

@@ -46,7 +46,7 @@ def drive(
     """Verify the scenario's calls on the target, load it at the scenario's schedule, and report.
 
     Raises:
-        InputError: the target is no URL, its TLS files are missing or unusable, or what Locust is to write,
+        InputError: the target is not a URL, its TLS files are missing or unusable, what Locust is to write,
             or where it is to listen, cannot be had.
         LoadError: the target cannot be reached, or the load could not be driven.
         InterruptedRunError: Ctrl-C or SIGTERM.

@@ -62,7 +62,7 @@ def read_admin(loaded: LoadedScenario, options: DriveOptions) -> dict[str, list[
     """Proxy -> the admin URLs of its processes, as the options name them.
 
     Raises:
-        InputError: one is no NAME=URL, or names no proxy on the way.
+        InputError: one is not a NAME=URL, or names no proxy on the way.
     """
     traffic = loaded.scenario.traffic
     known = [*traffic.senders, *([traffic.gateway] if traffic.gateway is not None else [])]
@@ -78,7 +78,7 @@ def read_admin(loaded: LoadedScenario, options: DriveOptions) -> dict[str, list[
             )
         if name not in known:
             raise InputError(
-                f"--admin names {name!r}, which is no proxy on the way of this traffic.",
+                f"--admin names {name!r}, which is not a proxy on the way of this traffic.",
                 remedy=f"Known are {', '.join(known)}.",
             )
         found.setdefault(name, []).append(url.rstrip("/"))
@@ -132,7 +132,7 @@ def require_reachable(target: Target) -> None:
     """Open one connection to the target and close it again.
 
     Raises:
-        LoadError: nobody is there: nothing of the path can be judged.
+        LoadError: nothing is there: nothing of the path can be judged.
     """
     try:
         socket.create_connection((target.address, target.port), timeout=_REACH_S).close()
@@ -144,7 +144,7 @@ def require_reachable(target: Target) -> None:
 
 
 def client_tls(target: Target) -> ClientTls | None:
-    """The same TLS for single calls; tries the files, so that a bad one is told before anything is sent."""
+    """The same TLS for single calls; tries the files, so that a bad one is found before any request."""
     if target.tls is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Faults of answers: given by nobody, another's, changed, or saying two things at once."""
+"""Faults of answers: given by no node, another node's, changed, or saying two things at once."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _TAKEN_S = 0.3
 """Until a proxy has surely taken files that changed."""
 
 
-def _stand_ready_to_delay(field: Field) -> None:
+def _prepare_to_delay(field: Field) -> None:
     """Lead a node's answers over a relay before the load: new connections would make more slow than a few."""
     pieces = itertools.count(1)
 
@@ -36,7 +36,7 @@ def _come_into_force(_: Field) -> None:
     """The relay sees for itself that its time has come."""
 
 
-def _stand_ready_to_cut(field: Field) -> None:
+def _prepare_to_cut(field: Field) -> None:
     pieces = itertools.count(1)
 
     def cuts(number: int) -> bool:
@@ -91,7 +91,7 @@ FAULTS = (
         "connections end as requests come",
         Cause.STALE_CONNECTIONS,
         _come_into_force,
-        prepare=_stand_ready_to_cut,
+        prepare=_prepare_to_cut,
     ),
     Fault("node-reloaded", "node reloaded", Cause.NODE_RELOADED, _reload),
     # Seen from 17 slow requests on, while the other nodes' are not slow: at this rate 24 come.
@@ -100,7 +100,7 @@ FAULTS = (
         "1 % of requests 30 ms slower",
         Cause.SLOW_SHARE,
         _come_into_force,
-        prepare=_stand_ready_to_delay,
+        prepare=_prepare_to_delay,
         obstacle=no_second,
         hold_s=8.0,
         measure_s=9.5,

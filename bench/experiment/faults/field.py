@@ -190,7 +190,7 @@ class Field:
         """A node's welcome page."""
         return self.parts.folder(node) / "html" / "index.html"
 
-    def shake_hands_anew(self) -> None:
+    def shake_hands_again(self) -> None:
         """Let every node close its connections, so that the gateway opens new ones."""
         for node in self.scenario.nodes:
             self.parts.reload(node)

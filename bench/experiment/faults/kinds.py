@@ -31,9 +31,9 @@ class Fault:
     """Called in the middle of the load."""
     heal: Callable[[Field], None] = Field.heal
     prepare: Callable[[Field], None] = _nothing
-    """Called before the load: what must stand there already when the fault begins, and does nothing yet."""
+    """Called before the load: what must be there already when the fault begins, and does nothing yet."""
     obstacle: Callable[[Field], str | None] = _none
-    """Why it cannot be made on the stack that stands; None: it can."""
+    """Why it cannot be made on the running stack; None: it can."""
     hold_s: float = 1.2
     """From injection to healing."""
     measure_s: float = 2.5

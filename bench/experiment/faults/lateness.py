@@ -1,4 +1,4 @@
-"""Whether the generator kept its own schedule: what a busy machine did is nobody's fault."""
+"""Whether the generator kept its own schedule: what a busy machine did is not the path's fault."""
 
 from __future__ import annotations
 

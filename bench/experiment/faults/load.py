@@ -26,9 +26,9 @@ WARM_UP_S = 0.5
 _BEFORE_S = 0.8
 """Of the measured stage before the fault: what is usual is learnt there."""
 _CONNECTIONS = 256
-"""So many, so that requests to one node never wait for those to another."""
+"""This many, so that requests to one node never wait for those to another."""
 _OPEN = 0.25
-"""A part of the requests of half a second: so many open ones tell that answers do not come."""
+"""A part of the requests of half a second: this many open ones show that answers do not come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Observed:
 
     findings: tuple[Finding, ...]
     noticed_s: float | None
-    """From the injection until the first instrument told; None: none did, or there was no injection."""
+    """From the injection to the first instrument that reported it; None: none did, or no injection."""
     noticed_by: str | None
     requests: int
     early: int
@@ -50,7 +50,7 @@ class Observed:
 
 @dataclass(slots=True)
 class _Watch:
-    """What can be told while the load runs."""
+    """What can be said while the load runs."""
 
     parts: dict[str, Callable[[], bool]]
     """Part -> whether its process is there."""
@@ -58,7 +58,7 @@ class _Watch:
     started_at: float = 0.0
     injected_at: float | None = None
     healed_at: float | None = None
-    """What healing does to requests is no sign of the fault."""
+    """What healing does to requests is not a sign of the fault."""
     noticed_at: float | None = None
     noticed_by: str | None = None
     early: int = 0
@@ -220,7 +220,7 @@ class _Injection:
             try:
                 self._field.in_force = True
                 fault.inject(self._field)
-                # From the end of the injection: a node that reads its files anew takes its time.
+                # From the end of the injection: a node that reads its files again takes its time.
                 self._cancel.wait(fault.hold_s)
             finally:
                 self._watch.healed_at = time.monotonic()

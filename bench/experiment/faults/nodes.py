@@ -45,7 +45,7 @@ def _cut_short(field: Field) -> None:
     page = field.page(node)
     text = page.read_text(encoding="utf-8")
     field.replace_page(node, f"{text}<!-- {'x' * _BIG} -->\n")
-    # nginx remembers how long the page is, tells it, and then finds only half of that.
+    # nginx remembers how long the page is, reports it, and then finds only half of that.
     remember = "http {\n    open_file_cache max=16 inactive=1h;\n    open_file_cache_valid 1h;\n"
     field.rewrite_node(node, lambda conf: conf.replace("http {\n", remember, 1))
     time.sleep(0.3)
@@ -59,7 +59,7 @@ def _serve_other_page(field: Field) -> None:
 
 FAULTS = (
     Fault("node-killed", "node killed", Cause.NODE_DOWN, _kill),
-    # A node that is slow or silent is told from a machine that is so by the other nodes, which are not.
+    # A slow or silent node is distinguished from a slow machine by the other nodes, which are neither.
     Fault(
         "node-frozen",
         "node frozen 2 s",

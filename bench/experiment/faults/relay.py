@@ -14,7 +14,7 @@ from bench.placement import Address
 
 _CHUNK = 65_536
 _GRACE_S = 1.0
-"""For connections to end by themselves: who leads nobody here any more must break no request."""
+"""For connections to end by themselves: what leads here no longer must break no request."""
 _RESET = struct.pack("ii", 1, 0)
 """Linger for no time: the peer gets a reset, as from a socket that is no longer there."""
 

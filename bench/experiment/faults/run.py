@@ -144,7 +144,7 @@ def _try(proving: Proving, run_id: str, fault: Fault | None, observer: Observer)
 def _is_right(fault: Fault | None, seen: Observed) -> bool:
     if fault is None:
         return not seen.findings
-    # The most telling finding must be the right one; further ones are what follows from it.
+    # The clearest finding must be the right one; further ones are what follows from it.
     return bool(seen.findings) and seen.findings[0].cause is fault.cause
 
 
@@ -189,8 +189,8 @@ def _impossible(fault: Fault, why: str) -> FaultResult:
 def _add_clean(record: RunRecord, number: int, seen: Observed) -> None:
     known = record.faults or FaultsResult()
     if seen.findings and seen.limited is not None:
-        told = f"clean run {number}: {seen.limited}; it looked like: {seen.findings[0].cause}"
-        record.faults = known.model_copy(update={"limited": (*known.limited, told)})
+        text = f"clean run {number}: {seen.limited}; it looked like: {seen.findings[0].cause}"
+        record.faults = known.model_copy(update={"limited": (*known.limited, text)})
         record.save()
         return
     alarms = tuple(f"clean run {number}: {each.cause}: {each.detail}" for each in seen.findings)

@@ -32,8 +32,8 @@ def _replace_ca(field: Field) -> None:
         return changed
 
     field.edit_gateway("sds", replace)
-    field.heal_later(field.shake_hands_anew)
-    field.shake_hands_anew()
+    field.heal_later(field.shake_hands_again)
+    field.shake_hands_again()
 
 
 def _expire_node_certificate(field: Field) -> None:

@@ -51,10 +51,10 @@ def judge_mode(
     trial: Trial,
     kept: Sequence[Trial],
 ) -> HandshakeMode:
-    """Tell times and cost of one mode, and whether it is what it claims to be.
+    """Report times and cost of one mode, and whether it is what it claims to be.
 
     A handshake was resumed if the node that took it says so of the request that its connection carried:
-    Envoy's own log does not tell.
+    Envoy's own log does not show.
 
     Args:
         name: the kind of handshake that the mode is about.
@@ -74,9 +74,9 @@ def judge_mode(
             f"the gateway's access log of {trial.result.name!r} holds no TLS handshake.",
             remedy="Does the DestinationRule originate TLS towards the nodes?",
         )
-    told = [entry for entry in entries if entry.id in reused]
+    reported = [entry for entry in entries if entry.id in reused]
     own, other = (
-        [entry for entry in told if reused[entry.id or ""] is is_resumed]
+        [entry for entry in reported if reused[entry.id or ""] is is_resumed]
         for is_resumed in (name == "resumed", name != "resumed")
     )
     measured, stray = (

@@ -213,7 +213,7 @@ class _Trial:
             if each.name not in touched:
                 continue
             headers = (*each.headers, (SUBSET_HEADER, each.name))
-            # Which of the two nodes is right depends on the moment: the gateway's log tells.
+            # Which of the two nodes is right depends on the moment: the gateway's log shows.
             expect = Expectation(status=each.expect.status, nodes=nodes)
             requests.append(each.model_copy(update={"headers": headers, "expect": expect}))
         return load.model_copy(update={"requests": tuple(requests)})
@@ -347,8 +347,8 @@ class _Changing:
         clusters = {_cluster(aim) for aim in self.trial.aims}
         stats = self.writer.admin.stats(r"^cluster\.")
         return {
-            told: sum(stats.get(f"cluster.{cluster}.{name}", 0) for cluster in clusters)
-            for name, told in _CONNECTIONS.items()
+            reported: sum(stats.get(f"cluster.{cluster}.{name}", 0) for cluster in clusters)
+            for name, reported in _CONNECTIONS.items()
         }
 
     def _weigh(self) -> None:
@@ -364,7 +364,7 @@ class _Changing:
 
 
 def _requests(log: Path | None, run_id: str, nodes: Mapping[str, str]) -> Iterator[Request]:
-    """The requests of one load, each once: half a line at the end is no request."""
+    """The requests of one load, each once: half a line at the end is not a request."""
     if log is None:
         return
     with log.open(encoding="utf-8") as lines:

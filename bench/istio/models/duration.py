@@ -52,7 +52,7 @@ def parse_duration(text: str) -> Duration:
     """Read *text* by the grammar of Go's ``time.ParseDuration``.
 
     Raises:
-        ValueError: *text* is no duration; the message says why.
+        ValueError: *text* is not a duration; the message says why.
     """
     sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
     if rest == "0":

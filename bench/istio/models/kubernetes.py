@@ -73,7 +73,7 @@ class Endpoint(LenientModel):
 
 
 class EndpointSlice(LenientModel):
-    """An EndpointSlice: it has no ``spec``, its fields stand at the top level."""
+    """An EndpointSlice: it has no ``spec``, its fields are at the top level."""
 
     address_type: Text = "IPv4"
     endpoints: tuple[Endpoint, ...] = ()
@@ -123,7 +123,7 @@ class Pod(LenientModel):
 
 
 class TemplateMetadata(LenientModel):
-    """What the Pods of a template bear."""
+    """What the Pods of a template have."""
 
     labels: Labels = Field(default_factory=dict)
     annotations: Labels = Field(default_factory=dict)

@@ -59,9 +59,9 @@ def build_registry(
 ) -> Registry:
     """Unify the services of all resources with what the inventory knows.
 
-    Files carry no creation time: the order of documents stands for the age, and the inventory's Services come
-    after all of them. ``inventory_file`` is where messages say that those stand; ``locate_fact`` finds the
-    line of each by its index, else line 1 stands for all.
+    Files carry no creation time: the order of documents serves as the age, and the inventory's Services come
+    after all of them. ``inventory_file`` is where messages say that those are; ``locate_fact`` finds the
+    line of each by its index, else line 1 represents all.
     """
     workloads = gather_workloads(inventory, resources.pods)
     facts = {(fact.namespace, fact.name): fact for fact in inventory.services}
@@ -123,7 +123,7 @@ def _aliases_of_nothing(services: Sequence[Service]) -> Iterator[Problem]:
         if service.external_name is not None and service.external_name not in hosts:
             yield Problem(
                 service.where,
-                f"the Service {service.namespace}/{service.name} of type ExternalName stands for "
+                f"the Service {service.namespace}/{service.name} of type ExternalName represents "
                 f"{service.external_name}, which no resource declares, so proxies know nothing of either.",
                 "Declare the host in a ServiceEntry.",
             )

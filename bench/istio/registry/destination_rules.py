@@ -28,7 +28,7 @@ class MergedRule:
     namespace: str
     sources: tuple[Resource[DestinationRule], ...]
     policy_source: Resource[DestinationRule]
-    """Where the traffic policy of the whole service stands."""
+    """Where the traffic policy of the whole service is."""
 
     def subset_source(self, name: str) -> tuple[Resource[DestinationRule], int]:
         """Give the resource that defines the subset *name*, and its place among that resource's subsets."""
@@ -75,7 +75,7 @@ class _ByHost:
 
 
 def _relation(entry: MergedRule, rule: DestinationRule, export_to: frozenset[str]) -> tuple[bool, bool]:
-    """Tell whether *rule* is merged into *entry*, and whether it still needs an entry of its own.
+    """Return whether *rule* is merged into *entry*, and whether it still needs an entry of its own.
 
     Follows istio ``mergeDestinationRule`` to the letter.
     """
@@ -134,7 +134,7 @@ class DestinationRules:
                 host = expand_host(resource.spec.host, resource.namespace, domain)
                 self._everywhere.add(host, resource, frozenset())
             return
-        # Rules that select workloads stand before all others (istio ``sortConfigBySelectorAndCreationTime``).
+        # Rules that select workloads come before all others (istio ``sortConfigBySelectorAndCreationTime``).
         for resource in sorted(self.all, key=lambda each: each.spec.workload_selector is None):
             self._add(resource, expand_as_written(resource.spec.host, resource.namespace, domain))
 

@@ -23,7 +23,7 @@ _APP_PROTOCOLS = {
     "kubernetes.io/wss": Protocol.HTTPS,
 }
 _SERVER_SPEAKS_FIRST = frozenset({25, 53, 3306, 27017})
-"""Well-known ports where the server speaks first, so that the client's bytes tell nothing."""
+"""Well-known ports where the server speaks first, so that the client's bytes say nothing."""
 
 
 def parse_protocol(text: str) -> Protocol:

@@ -129,9 +129,9 @@ class Service:
     preferred_labels: tuple[str, ...] = ()
     """What an endpoint should have in common with the client, weightiest first: ``trafficDistribution``."""
     external_name: str | None = None
-    """What a Kubernetes Service of type ExternalName stands for."""
+    """What a Kubernetes Service of type ExternalName represents."""
     written_host: str = ""
-    """The host with its capitals, where a ServiceEntry has any."""
+    """The host as written, where a ServiceEntry has upper case in it."""
 
     @property
     def own_host(self) -> str:
@@ -165,12 +165,12 @@ class Service:
         return tuple(sorted(known | set(self.subject_alt_names)))
 
     def is_visible_in(self, namespace: str) -> bool:
-        """Tell whether the service is exported to *namespace*."""
+        """Return whether the service is exported to *namespace*."""
         return is_exported(self.export_to, self.namespace, namespace)
 
 
 def is_exported(export_to: frozenset[str], owner: str, viewer: str) -> bool:
-    """Tell whether a resource of *owner* with that ``exportTo`` can be seen from *viewer*."""
+    """Return whether a resource of *owner* with that ``exportTo`` can be seen from *viewer*."""
     if not export_to or "*" in export_to:
         return True
     if "~" in export_to:

@@ -26,14 +26,14 @@ _Layer4 = TypeVar("_Layer4", TLSRoute, TCPRoute)
 
 @dataclass(frozen=True, slots=True)
 class PlacedRoute:
-    """An HTTP rule with full names, and where it stands."""
+    """An HTTP rule with full names, and where it is."""
 
     route: HTTPRoute
     locate: Callable[[], Position]
 
     @property
     def where(self) -> Position:
-        """Where the rule stands."""
+        """Where the rule is."""
         return self.locate()
 
 
@@ -59,11 +59,11 @@ class BoundVirtualService:
 
     @property
     def where(self) -> Position:
-        """Where the VirtualService stands."""
+        """Where the VirtualService is."""
         return self.locate()
 
     def is_visible_in(self, namespace: str) -> bool:
-        """Tell whether the VirtualService is exported to *namespace*."""
+        """Return whether the VirtualService is exported to *namespace*."""
         return is_exported(self.export_to, self.namespace, namespace)
 
     @property

@@ -75,5 +75,5 @@ def locality_of(written: str, labels: Mapping[str, str]) -> str:
 
 
 def selects(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
-    """Tell whether *labels* have all of *selector*."""
+    """Return whether *labels* have all of *selector*."""
     return selector.items() <= labels.items()

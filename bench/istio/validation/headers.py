@@ -17,7 +17,7 @@ _FORBIDDEN_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def is_claim(name: str) -> bool:
-    """Whether *name* stands for a claim of a JSON web token: ``@request.auth.claims.group``."""
+    """Whether *name* represents a claim of a JSON web token: ``@request.auth.claims.group``."""
     if not name.lower().startswith(_CLAIM):
         return False
     rest = name[len(_CLAIM) :]

@@ -136,7 +136,7 @@ def _check_match(match: HTTPMatchRequest, findings: Findings) -> None:
         _check_string(value, findings.within("headers", name))
     for name, value in match.without_headers.items():
         findings.refuse(check_match_name(name), "withoutHeaders", name)
-        # Here a lone star is no pattern: it means that the header is there.
+        # Here a lone star is not a pattern: it means that the header is there.
         if value.regex != "*":
             _check_string(value, findings.within("withoutHeaders", name))
     if match.uri is not None:
@@ -248,7 +248,7 @@ def _check_redirect(
     if redirect.redirect_code and not 300 <= redirect.redirect_code <= 399:
         findings.refuse(f"{redirect.redirect_code} is not a redirect; they are 3xx", "redirectCode")
     if redirect.scheme not in ("", "http", "https"):
-        findings.refuse(f'"{redirect.scheme}" must be http or https, in small letters', "scheme")
+        findings.refuse(f'"{redirect.scheme}" must be http or https, in lower case', "scheme")
     if redirect.port:
         findings.refuse(check_port(redirect.port), "port")
 
@@ -277,7 +277,7 @@ def decode_base64(text: str) -> bytes:
     """The bytes of *text*: standard base64 with its padding, as Go's JSON reads it; line breaks are allowed.
 
     Raises:
-        binascii.Error: *text* is no base64.
+        binascii.Error: *text* is not base64.
     """
     try:
         return base64.b64decode(text.replace("\r", "").replace("\n", ""), validate=True)

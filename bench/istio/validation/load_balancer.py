@@ -138,7 +138,7 @@ def _check_failover(failover: Sequence[LocalityFailover], findings: Findings) ->
 def _check_distinct(localities: Sequence[str]) -> str | None:
     """Refuse localities that are malformed, or of which one lies within another before it or repeats it.
 
-    A locality is ``region/zone/subzone``; a part that is left out, or a star at the end, stands for all.
+    A locality is ``region/zone/subzone``; a part that is left out, or a star at the end, represents all.
     """
     taken: list[list[str]] = []
     for locality in localities:

@@ -30,12 +30,12 @@ _OUTBOUND = "outbound"
 
 
 def is_dns_label(text: str) -> bool:
-    """Whether *text* is a DNS label (RFC 1123), capitals allowed."""
+    """Whether *text* is a DNS label (RFC 1123), upper case allowed."""
     return len(text) <= _LONGEST_LABEL and _DNS_LABEL.fullmatch(text) is not None
 
 
 def check_ip_address(text: str) -> str | None:
-    """Refuse what is no IP address."""
+    """Refuse what is not an IP address."""
     return None if is_ip(text) else f'"{text}" is not an IP address'
 
 
@@ -75,12 +75,12 @@ def _check_labels(name: str) -> str | None:
 
 
 def check_fqdn(name: str) -> str | None:
-    """Refuse what is no DNS name; a wildcard is none."""
+    """Refuse what is not a DNS name; a wildcard is none."""
     return _check_length(name) or _check_labels(name)
 
 
 def check_wildcard_domain(name: str) -> str | None:
-    """Refuse what is no DNS name; its first part may be or begin with a star."""
+    """Refuse what is not a DNS name; its first part may be or begin with a star."""
     if (wrong := _check_length(name)) is not None:
         return wrong
     first, dot, rest = name.partition(".")
@@ -111,7 +111,7 @@ def check_partial_wildcard(name: str) -> str | None:
 
 
 def check_dns_label(text: str, what: str) -> str | None:
-    """Refuse what is no DNS label; *what* is what it should be a name of."""
+    """Refuse what is not a DNS label; *what* is what it should be a name of."""
     return (
         None
         if is_dns_label(text)
@@ -129,7 +129,7 @@ def check_unix_path(path: str) -> str | None:
 
 
 def check_labels(labels: Mapping[str, str], findings: Findings) -> None:
-    """Refuse label keys that are no qualified names, and values with other characters."""
+    """Refuse label keys that are not qualified names, and values with other characters."""
     for key, value in labels.items():
         match = _TAG_KEY.fullmatch(key)
         if match is None:

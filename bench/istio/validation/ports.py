@@ -31,7 +31,7 @@ def protocol_family(protocol: str) -> ProtocolFamily | None:
 
 
 def check_port(number: int) -> str | None:
-    """Refuse what is no port."""
+    """Refuse what is not a port."""
     return None if 1 <= number <= HIGHEST_PORT else f"port {number} must be in the range 1 to {HIGHEST_PORT}"
 
 

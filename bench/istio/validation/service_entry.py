@@ -108,7 +108,7 @@ def _check_hosts_and_addresses(entry: ServiceEntry, findings: Findings) -> None:
 
 
 def _check_several_hosts(entry: ServiceEntry, findings: Findings) -> None:
-    """HTTP has the authority and TLS the server name to tell hosts apart; plain TCP has nothing."""
+    """HTTP has the authority and TLS the server name to distinguish hosts; plain TCP has nothing."""
     if entry.resolution != "NONE" and len(entry.hosts) > 1:
         for index, port in enumerate(entry.ports):
             if protocol_family(port.protocol) not in ("http", "tls"):
@@ -187,4 +187,4 @@ def _check_by_name(entry: ServiceEntry, findings: Findings) -> None:
         check_port_names(endpoint, port_names, inner)
     is_tcp = (protocol_family(port.protocol) in ("tcp", "tls") for port in entry.ports)
     if entry.addresses and len(entry.hosts) > 1 and any(is_tcp):
-        findings.warn("one address and TCP port cannot tell several hosts apart", "hosts")
+        findings.warn("one address and TCP port cannot distinguish several hosts", "hosts")

@@ -74,7 +74,7 @@ class _PrefixMatch:
 
 
 def _warn_about_prefixes(routes: Sequence[HTTPRoute], findings: Findings) -> None:
-    # By prefix and what else can be told apart at once: thousands of rules are not compared each with each.
+    # By prefix and other quick differences: thousands of rules are not compared each with each.
     earlier: dict[tuple[str, tuple[object, ...]], list[_PrefixMatch]] = {}
     for index, route in enumerate(routes):
         for number, match in enumerate(route.match):

@@ -75,7 +75,7 @@ def check_workload_entry(
 def check_port_names(
     entry: WorkloadEntry, service_ports: AbstractSet[str] | None, findings: Findings
 ) -> None:
-    """Refuse port names that are no labels, or not those of the service."""
+    """Refuse port names that are not labels, or not those of the service."""
     for name in entry.ports:
         if service_ports is not None and name not in service_ports:
             known = ", ".join(sorted(service_ports))

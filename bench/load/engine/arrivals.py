@@ -112,7 +112,7 @@ def due_by_kind(plan: LoadPlan, share: Share, stage: int, until_s: float | None 
 
 
 def _without_closed(plan: LoadPlan) -> LoadPlan:
-    """The same plan in which closed stages hold one request: their real number is not known beforehand."""
+    """The same plan in which closed stages hold one request: their real number is not known in advance."""
 
     def tame(stage: Stage) -> Stage:
         if isinstance(stage.schedule, Closed):

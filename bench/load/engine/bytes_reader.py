@@ -1,4 +1,4 @@
-"""Answers that are no HTTP: a line, so many bytes, or all until the peer closes.
+"""Answers that are not HTTP: a line, this many bytes, or all until the peer closes.
 
 The first word may name a node.
 """
@@ -64,7 +64,7 @@ class BytesReader:
         return self.is_complete
 
     def finish(self) -> bool:
-        """Tell that the peer closed; True if that completes the answer, False if it never began.
+        """Report that the peer closed; True if that completes the answer, False if it never began.
 
         Raises:
             AnswerCutError: the answer was cut.
@@ -84,5 +84,5 @@ class BytesReader:
 
     @property
     def first_word(self) -> bytes:
-        """What stands before the first blank: the node, if it is one of ours."""
+        """What is before the first blank: the node, if it is one of ours."""
         return bytes(self.body[:256]).split(maxsplit=1)[0] if self.body.strip() else b""

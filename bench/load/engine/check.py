@@ -141,7 +141,7 @@ class Check:
         return Reader(head=self.head, listener=body)
 
     def judge_bytes(self, answer: BytesReader, body: BodyCheck | None) -> Verdict | None:
-        """Say what is wrong with a complete *answer* that is no HTTP: its first word names the node."""
+        """Say what is wrong with a complete *answer* that is not HTTP: its first word names the node."""
         if self._nodes and answer.first_word not in self._nodes:
             word = answer.first_word[:64].decode("latin-1")
             return Verdict("misrouted", Reason(ReasonCode.WRONG_NODE, word))
@@ -154,7 +154,7 @@ class Check:
     ) -> Verdict | None:
         """Say what is wrong with a complete *answer* to request *request_id*; None if nothing is.
 
-        Two node headers name nobody. A node that must not answer is a misroute whatever else it says; then
+        Two node headers name nothing. A node that must not answer is a misroute whatever else it says; then
         status, id, node name, body.
         """
         if isinstance(answer, BytesReader):

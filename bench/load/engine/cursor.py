@@ -1,4 +1,4 @@
-"""Where a worker stands in its share of the schedule."""
+"""How far a worker is in its share of the schedule."""
 
 from __future__ import annotations
 

@@ -208,7 +208,7 @@ class Engine:
             self._fail(error)
 
     def _serve(self, conn: Connection, event: int) -> None:
-        """Take what *conn* has to tell; if that leaves it open and free, give it what waits."""
+        """Take what *conn* has to report; if that leaves it open and free, give it what waits."""
         done = self._take(conn, event)
         if done is None:
             return

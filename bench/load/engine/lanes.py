@@ -25,7 +25,7 @@ class Lane:
 def lanes_of(plan: LoadPlan, share: Share) -> tuple[Lane, ...]:
     """Part a plan's requests by their target and protocol; its connections go by their weights.
 
-    Each lane has one connection at least in each worker, so that nothing waits for ever: with more lanes
+    Each lane has one connection at least in each worker, so that nothing waits forever: with more lanes
     than connections there are more connections than the plan says.
     """
     found: dict[tuple[object, ...], list[int]] = {}

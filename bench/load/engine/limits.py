@@ -11,7 +11,7 @@ from bench.result.reasons import ReasonCode
 
 
 def check_descriptors(connections: int) -> None:
-    """Make room for so many connections.
+    """Make room for this many connections.
 
     Raises:
         LoadError: the limit of open files is too low and cannot be raised.

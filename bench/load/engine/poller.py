@@ -1,8 +1,8 @@
-"""Which sockets are ready: told by one watcher of the event loop for each, or asked of an epoll of our own.
+"""Which sockets are ready: by one watcher of the event loop for each, or from an epoll of our own.
 
 A watcher calls back for each answer without a line of Python in between: where answers come one by one, as in
 a closed loop, nothing is cheaper. An epoll can be asked at any time, also while the engine spins until the
-next request is due, and tells of all that is ready at once: what an open loop needs to be on time.
+next request is due, and reports all that is ready at once: what an open loop needs to be on time.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class EpollPoller:
         self._watcher = loop.io(epoll.fileno(), READABLE)
         self.poll = epoll.poll
         self.watch = epoll.register
-        """Watch a descriptor that is no connection's."""
+        """Watch a descriptor that is not a connection's."""
         self._watcher.start(wake)
 
     def register(self, conn: Connection, events: int) -> None:

@@ -111,7 +111,7 @@ class Pool:
         conn.detach()
 
     def use(self, poller: Poller) -> None:
-        """Let *poller* tell from now on which connections are ready."""
+        """Let *poller* report from now on which connections are ready."""
         if poller is self._poller:
             return
         for conn in self.slots:
@@ -237,7 +237,7 @@ class Pool:
             self.broken(conn, error)
             return False
         if conn.bucket is None:
-            # The server closed an idle connection, or said something that nobody asked for.
+            # The server closed an idle connection, or said something that nothing asked for.
             self.close(conn)
             return False
         return self.receive(conn, conn.bucket, data, now)

@@ -28,7 +28,7 @@ class BytesPool(Pool):
         self.free.extend(self.slots)
 
     def write(self, conn: Connection, bucket: Bucket) -> None:
-        """Send the request, which bears no id; one without bytes only listens."""
+        """Send the request, which has no id; one without bytes only listens."""
         bucket.sent += 1
         kind: PreparedKind = bucket.kind
         if not kind.head:

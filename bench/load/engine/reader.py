@@ -141,7 +141,7 @@ class Reader:
         return True
 
     def finish(self) -> bool:
-        """Tell the reader that the peer closed; True if that completes the response, False if it never began.
+        """Note that the peer closed; True if that completes the response, False if it never began.
 
         Raises:
             ProtocolError: the response was cut.

@@ -87,7 +87,7 @@ class Bucket:
 
 
 class Recorder:
-    """All buckets of one worker, and what they have to tell since they were last asked."""
+    """All buckets of one worker, and what they have to report since they were last asked."""
 
     def __init__(self, plan: LoadPlan, kinds: list[Any]) -> None:
         self._plan = plan
@@ -136,7 +136,7 @@ class Recorder:
         self._first_bytes.append(seconds)
 
     def received(self, count: int) -> None:
-        """Count bytes of answers that are no HTTP."""
+        """Count bytes of answers that are not HTTP."""
         self._received += count
 
     def ended_badly(

@@ -23,7 +23,7 @@ _VARIANTS: Final = 16
 _TEMPLATES: Final = 8
 """Of one kind of request: as many nodes may answer it, or headers differ."""
 _PIECE: Final = 64
-"""Bytes from the first in which answers differ that tell one from another."""
+"""Bytes from the first in which answers differ that distinguish one from another."""
 
 
 class Rest(bytes):
@@ -38,7 +38,7 @@ class PreparedKind:
     An answer that equals, byte for byte and with its own id in the id's place, one that passed every check
     passes every check: such answers are recognised without reading them. The engine does so by itself with
     the fields below. Behind a proxy right answers differ all the time, in the upstream's service time for
-    instance: the piece in which they differ tells which one to compare with; for those not seen before there
+    instance: the piece in which they differ says which one to compare with; for those not seen before there
     are templates.
     """
 
@@ -65,13 +65,13 @@ class PreparedKind:
         self.pool: Any = None
         """The connections that it may use."""
         self.good_head = b"\0"
-        """What stands before the id in right answers of late."""
+        """What is before the id in recent right answers."""
         self.rests: dict[bytes, Rest] = {}
         """All that followed the id in right answers with this head, by the piece in which they differ."""
         self.cut = slice(0)
         """Where in an answer that piece lies."""
         self._known: dict[bytes, tuple[int, str]] = {}
-        """Right answers without their id -> where the id stood (-1: nowhere), and the node."""
+        """Right answers without their id -> where the id was (-1: nowhere), and the node."""
         self._templates: list[Template] = []
         """Of right answers with an id, the latest first."""
 

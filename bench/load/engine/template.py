@@ -34,7 +34,7 @@ class Template:
                 holes.append((found.start(2), found.end(2), kind))
             at = found.end() - 2
         self._parts: list[tuple[bytes, str]] = []
-        """What stands before each hole, and what may stand in it."""
+        """What is before each hole, and what may be in it."""
         begun = 0
         for start, stop, kind in sorted(holes):
             self._parts.append((answer[begun:start], kind))

@@ -58,14 +58,14 @@ class _Participant:
 
 
 class Coordinator:
-    """Coordinates one group of participants through one plan; everything it learns goes to *tell*."""
+    """Coordinates one group of participants through one plan; everything it learns goes to *notify*."""
 
     def __init__(
         self,
         plan: LoadPlan,
         orders: Orders,
         runner: Any,
-        tell: Callable[[Event], None],
+        notify: Callable[[Event], None],
         *,
         run: int = 1,
         is_solo: bool = False,
@@ -76,7 +76,7 @@ class Coordinator:
         """Each participant has the whole plan for itself, from the moment it joins."""
         self._orders = orders
         self._runner = runner
-        self._tell = tell
+        self._notify = notify
         self._participants: dict[str, _Participant] = {}
         self._has_begun = False
         self._is_over = False
@@ -123,7 +123,7 @@ class Coordinator:
                 self._finish_if_over()
             case Failed():
                 self._is_over = True
-                self._tell(Broke(what=message.what, remedy=message.remedy))
+                self._notify(Broke(what=message.what, remedy=message.remedy))
 
     def _join(self, message: Join, client: str) -> None:
         if self._has_begun:
@@ -138,7 +138,7 @@ class Coordinator:
     def receive_report(self, report: Report) -> None:
         """Take counts from a participant."""
         if report.participant in self._participants and report.run == self._run:
-            self._tell(Counted(worker=report.participant, delta=report.delta))
+            self._notify(Counted(worker=report.participant, delta=report.delta))
 
     def begin(self) -> None:
         """Share the plan out among those who have joined."""
@@ -154,7 +154,7 @@ class Coordinator:
         if self._is_solo:
             plan = plan.model_copy(update={"run_id": f"{plan.run_id}-{len(self._participants)}"})
         index, total = share.index, share.total
-        self._tell(ShareGiven(worker=key, name=participant.name, index=index, total=total))
+        self._notify(ShareGiven(worker=key, name=participant.name, index=index, total=total))
         order = SetUp(participant=key, run=self._run, plan=plan, index=index, total=total)
         self._orders.order(participant.client, order)
 
@@ -164,7 +164,7 @@ class Coordinator:
             return
         if not self._has_begun and not self._is_solo:
             self._is_over = True
-            self._tell(Over(reason=reason))
+            self._notify(Over(reason=reason))
             return
         for key, participant in self._participants.items():
             if not participant.is_over:
@@ -181,7 +181,7 @@ class Coordinator:
         if participant.is_over or not self._has_begun:
             return
         participant.is_over = True
-        self._tell(Lost(worker=key, detail=detail))
+        self._notify(Lost(worker=key, detail=detail))
         # Whoever has not been started would keep the others waiting.
         participant.is_ready = True
         self._start_if_ready()
@@ -199,7 +199,7 @@ class Coordinator:
         )
         at = time.monotonic() + lead
         self._started_at = at
-        self._tell(Began(at=at))
+        self._notify(Began(at=at))
         for key, participant in self._participants.items():
             if not participant.is_over:
                 self._go(key, at)
@@ -214,7 +214,7 @@ class Coordinator:
     def _finish_if_over(self) -> None:
         if not (self._is_over or self._is_solo) and all(each.is_over for each in self._participants.values()):
             self._is_over = True
-            self._tell(Over(reason=self._reason))
+            self._notify(Over(reason=self._reason))
 
     def _watch_workers(self) -> None:
         """Notice Locust workers that vanished."""

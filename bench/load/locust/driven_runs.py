@@ -1,4 +1,4 @@
-"""The runs that a process above asks for: one plan after the other, told through pipes."""
+"""The runs that a process above asks for: one plan after the other, ordered and reported through pipes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class DrivenRuns:
         self._coordinator: Coordinator | None = None
         self._runs = 0
         events_fd = descriptor(Variable.EVENTS)
-        assert events_fd is not None  # noqa: S101 - else nobody would be above
+        assert events_fd is not None  # noqa: S101 - else nothing would be above
         self._events_fd = events_fd
         hooks: Any = environment.events
         hooks.test_stopping.add_listener(self._on_test_stopping)
@@ -72,11 +72,11 @@ class DrivenRuns:
         """Take a message from a participant in the Locust process *client*."""
         if isinstance(message, Join):
             if len(self._joined) >= self._expected:
-                # One too many: nobody waits for it.
+                # One too many: nothing waits for it.
                 return
             self._joined[message.participant] = (message, client)
             if len(self._joined) == self._expected:
-                self._tell(StandingBy())
+                self._notify(StandingBy())
         elif self._coordinator is not None:
             self._coordinator.receive(message, client)
 
@@ -86,7 +86,7 @@ class DrivenRuns:
             self._coordinator.receive_report(report)
 
     def _close_when_full(self) -> None:
-        """Answer no worker beyond those expected: Locust would share its users out anew, and end some."""
+        """Answer no worker beyond those expected: Locust would share its users out again, and end some."""
         server: Any = self._runner.server
         receive = server.recv_from_client
 
@@ -100,14 +100,14 @@ class DrivenRuns:
         server.recv_from_client = receive_invited
 
     def _count_arrivals(self) -> None:
-        """Tell how many workers have come, until all have: Locust begins only then."""
-        told = -1
-        while told != self._expected:
+        """Report how many workers have come, until all have: Locust begins only then."""
+        reported = -1
+        while reported != self._expected:
             # Whoever has begun is no longer "ready", and is here all the same.
             present = sum(node.state != STATE_MISSING for node in list(self._runner.clients.values()))
-            if present != told:
-                told = present
-                self._tell(WorkersPresent(workers=present))
+            if present != reported:
+                reported = present
+                self._notify(WorkersPresent(workers=present))
             gevent.sleep(_ARRIVALS_S)
 
     # --- commands
@@ -141,14 +141,14 @@ class DrivenRuns:
         try:
             plan = LoadPlan.model_validate_json(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            self._tell(Broke(what=f"the plan {path} cannot be read: {error}."))
+            self._notify(Broke(what=f"the plan {path} cannot be read: {error}."))
             return
         gone = [join for join, client in self._joined.values() if not self._is_there(client)]
         if gone:
             names = ", ".join(f"{join.host} pid {join.pid}" for join in gone)
-            self._tell(Broke(what=f"{len(gone)} of {self._expected} workers are gone: {names}."))
+            self._notify(Broke(what=f"{len(gone)} of {self._expected} workers are gone: {names}."))
             return
-        self._coordinator = Coordinator(plan, self._orders, self._runner, self._tell, run=self._runs)
+        self._coordinator = Coordinator(plan, self._orders, self._runner, self._notify, run=self._runs)
         for join, client in self._joined.values():
             self._coordinator.receive(join, client)
         self._coordinator.begin()
@@ -179,7 +179,7 @@ class DrivenRuns:
 
     # --- events
 
-    def _tell(self, event: Event) -> None:
+    def _notify(self, event: Event) -> None:
         data = line_of(event)
         while data:
             data = data[os.write(self._events_fd, data) :]

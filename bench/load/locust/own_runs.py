@@ -52,7 +52,7 @@ class OwnRuns:
     def _add_group(self, group: str, plan: LoadPlan, orders: Orders, runner: Any, *, is_solo: bool) -> None:
         self._mergers[group] = Merger(plan)
         self._coordinators[group] = Coordinator(
-            plan, orders, runner, lambda event: self._tell(group, event), is_solo=is_solo
+            plan, orders, runner, lambda event: self._notify(group, event), is_solo=is_solo
         )
 
     def receive(self, message: Join | Ready | Done | Failed, client: str) -> None:
@@ -84,7 +84,7 @@ class OwnRuns:
         counts: dict[str, int] = getattr(self._runner, "user_classes_count", None) or {}
         return counts.get(group, 0)
 
-    def _tell(self, group: str, event: Event) -> None:
+    def _notify(self, group: str, event: Event) -> None:
         merger = self._mergers[group]
         match event:
             case ShareGiven():

@@ -101,7 +101,7 @@ class Participant:
                 on_fatal=self._on_fatal,
             )
             self._engine.connect()
-        except Exception as error:  # noqa: BLE001 - told to the coordinator, which ends the run
+        except Exception as error:  # noqa: BLE001 - reported to the coordinator, which ends the run
             self._on_fatal(error)
 
     def _go(self, at: float | None, in_s: float) -> None:

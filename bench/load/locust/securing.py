@@ -2,7 +2,7 @@
 
 The master's key pair follows from the token. A client must know the public key before it can begin to talk,
 and it never travels: strangers, scanners and workers of another run do not get past the handshake, and
-nobody reads what is said. https://rfc.zeromq.org/spec/26/
+nothing reads what is said. https://rfc.zeromq.org/spec/26/
 """
 
 from __future__ import annotations

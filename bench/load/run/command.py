@@ -24,7 +24,7 @@ class Variable(StrEnum):
     WORKERS = "EGRESS_BENCH_WORKERS"
     """How many participants the coordinator waits for."""
     TOKEN = "EGRESS_BENCH_TOKEN"  # noqa: S105 - a name
-    """What a master and its workers know of each other; a user may set it beforehand, too."""
+    """What a master and its workers know of each other; a user may set it in advance, too."""
     JOINED = "EGRESS_BENCH_JOINED"
     """Descriptor to which a worker writes a byte when its master has taken it."""
     PATIENCE = "EGRESS_BENCH_PATIENCE"

@@ -20,7 +20,7 @@ from bench.result.reasons import Reason, ReasonCode
 from bench.scenario import Closed
 
 LOST: Final = Reason(ReasonCode.WORKER_LOST).key
-"""Reason of requests of which nobody knows any more whether they were sent."""
+"""Reason of requests of which it is unknown whether they were sent."""
 _STOPPED: Final = Reason(ReasonCode.STOPPED).key
 ENDED_KEPT: Final = 100_000_000
 """Ids of requests that ended badly which are kept of one stage; beyond, they are only counted."""
@@ -54,7 +54,7 @@ class _Ended:
         self.kept += size
         self.packed.setdefault(code, []).append(packed)
 
-    def told(self) -> tuple[EndedIds, ...]:
+    def ended_ids(self) -> tuple[EndedIds, ...]:
         return tuple(
             EndedIds(code=code, sequences=pack_sequences(np.concatenate([*map(unpack_sequences, parts)])))
             for code, parts in sorted(self.packed.items())
@@ -294,7 +294,7 @@ class Merger:
             subsets=tuple(subsets),
             waited=self._waited[number].encode(),
             own_lag=self._own_lag[number].encode(),
-            ended=self._ended[number].told(),
+            ended=self._ended[number].ended_ids(),
             has_all_ended=self._ended[number].has_all,
         )
 
@@ -322,23 +322,23 @@ class Merger:
         )
 
     def _generator(self) -> Generator:
-        told = [worker.usage for worker in self._workers.values() if worker.usage is not None]
+        usages = [worker.usage for worker in self._workers.values() if worker.usage is not None]
         # The workers' means add up: each saw its own connections.
-        means = [each.in_flight_sum / each.in_flight_samples for each in told if each.in_flight_samples]
-        queued = [each.queued_sum / each.in_flight_samples for each in told if each.in_flight_samples]
+        means = [each.in_flight_sum / each.in_flight_samples for each in usages if each.in_flight_samples]
+        queued = [each.queued_sum / each.in_flight_samples for each in usages if each.in_flight_samples]
         return Generator(
-            cpu_seconds=sum(each.cpu_seconds for each in told),
-            requests=sum(each.requests for each in told),
+            cpu_seconds=sum(each.cpu_seconds for each in usages),
+            requests=sum(each.requests for each in usages),
             workers=len(self._workers),
-            connects=sum(each.connects for each in told),
+            connects=sum(each.connects for each in usages),
             connect_time=self._connects.encode() if self._connects.total else None,
             handshake_time=self._handshakes.encode() if self._handshakes.total else None,
             first_byte_time=self._first_bytes.encode() if self._first_bytes.total else None,
             received_bytes=self._received if self._first_bytes.total else None,
-            involuntary_context_switches=sum(each.switches for each in told) if told else None,
+            involuntary_context_switches=sum(each.switches for each in usages) if usages else None,
             mean_in_flight=sum(means) if means else None,
             mean_queued=sum(queued) if queued else None,
-            connections=sum(each.connections for each in told) or None,
-            in_flight_samples=sum(each.in_flight_samples for each in told) or None,
-            reconnects=sum(each.reconnects for each in told),
+            connections=sum(each.connections for each in usages) or None,
+            in_flight_samples=sum(each.in_flight_samples for each in usages) or None,
+            reconnects=sum(each.reconnects for each in usages),
         )

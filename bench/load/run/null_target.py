@@ -59,7 +59,7 @@ def measure_null_target_baseline(
     Same engine, same schedule, same connections, same checks; without TLS, and for *duration_s* only. With a
     *launcher* both run where it says. Of a plan with workers elsewhere, it sends the share of those here.
 
-    A ``LoadGenerator``'s ``run_load`` may stand in for the function, so that no process is started anew.
+    A ``LoadGenerator``'s ``run_load`` may stand in for the function, so that no process is started again.
 
     Raises:
         LoadError: the plan measures nothing, or the stub did not start.
@@ -93,10 +93,10 @@ def _stub(plan: Path, folder: Path, launcher: Launcher | None) -> Iterator[int]:
         command = launcher.command("stub", [*arguments, given], {"PYTHONUNBUFFERED": "1"})
     # Its input ends with this process, and it with its input.
     theirs, life = os.pipe()
-    told, telling = os.pipe()
+    reader, writer = os.pipe()
     with contextlib.ExitStack() as ends:
         ends.callback(os.close, life)
-        lines = ends.enter_context(os.fdopen(told))
+        lines = ends.enter_context(os.fdopen(reader))
         try:
             stub = Child(
                 "stub",
@@ -105,11 +105,11 @@ def _stub(plan: Path, folder: Path, launcher: Launcher | None) -> Iterator[int]:
                 folder=folder,
                 environment=locust_environment({}),
                 stdin=theirs,
-                stdout=telling,
+                stdout=writer,
             )
         finally:
             os.close(theirs)
-            os.close(telling)
+            os.close(writer)
         ends.callback(stub.end)
         line = lines.readline().strip()
         if not line.isdigit():

@@ -1,4 +1,4 @@
-"""One plan on running Locust processes: follows what they tell, and puts together what it brought."""
+"""One plan on running Locust processes: follows what they report, and puts together what it returned."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ class PlanRun:
                 self._stopped = self._stopped or event.reason
 
     def _watch_workers(self) -> None:
-        """Tell the coordinator of workers of ours that ended; it would take it seconds to notice."""
+        """Inform the coordinator of workers of ours that ended; it would take it seconds to notice."""
         if self._processes.launcher is not None or self.is_over:
             # Their process ids there are other ones: the master notices by itself that they fell silent.
             return
@@ -189,7 +189,7 @@ class PlanRun:
             self._lost.add(worker)
             self._merger.lose(worker, detail, until)
 
-    # --- telling
+    # --- reporting
 
     def _cross(self, now: float) -> None:
         """Report the stage boundaries that have passed."""

@@ -95,9 +95,9 @@ class Processes:
                 return False
             match self.receive(_POLL_S):
                 case WorkersPresent(workers=workers):
-                    told = self._remote.arrived(workers)
+                    reported = self._remote.arrived(workers)
                     if self._remote.any:
-                        on_event(told)
+                        on_event(reported)
                 case StandingBy():
                     self._is_standing_by = True
             for child, how in self.ended_workers():
@@ -140,7 +140,7 @@ class Processes:
     # --- talk
 
     def send(self, command: Command) -> None:
-        """Say it to the coordinator; nobody hears it if Locust has ended. Short: a pipe holds it."""
+        """Say it to the coordinator; nothing hears it if Locust has ended. Short: a pipe holds it."""
         with contextlib.suppress(OSError):
             os.write(self._control, line_of(command))
 
@@ -148,7 +148,7 @@ class Processes:
         """The next event; None if none came in time.
 
         Raises:
-            GeneratorError: Locust ended, and everything it had to tell was received.
+            GeneratorError: Locust ended, and everything it had to report was received.
         """
         try:
             event = self._inbox.get(timeout=timeout_s) if timeout_s > 0 else self._inbox.get_nowait()
@@ -178,7 +178,7 @@ class Processes:
                 yield child, f"killed by signal {-code}" if code < 0 else f"ended with {code}"
 
     def died(self, what: str) -> GeneratorError:
-        """The error that tells of an end before its time."""
+        """The error that reports an early end."""
         for child in self._children:
             child.wait(0.5)
         dead = next((each for each in self._children if each.exit_code() not in (None, 0)), self._children[0])

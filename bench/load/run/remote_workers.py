@@ -28,7 +28,7 @@ class RemoteWorkers:
         return self._settings.remote_workers > 0
 
     def arrived(self, present: int) -> RemoteWorkersStatus:
-        """So many are there now; returns what to tell."""
+        """This many are there now; returns what to report."""
         self._present = present
         return RemoteWorkersStatus(
             present, self._expected, self._settings.master_bind, self._port, self._token

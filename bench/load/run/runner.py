@@ -56,7 +56,7 @@ class LoadGenerator:
     """Locust processes that are started once and carry out one plan after the other.
 
     ``run_load`` has the signature of the function of that name, and takes its place. Processes are started
-    when a plan first needs them, anew after a failure, and for each plan if Locust's own outputs are asked
+    when a plan first needs them, again after a failure, and for each plan if Locust's own outputs are asked
     for, which are of one load each. Use it as a context manager: its end is theirs.
     """
 
@@ -64,7 +64,7 @@ class LoadGenerator:
         """*folder* gets Locust's output."""
         self._folder = folder
         self._started = 0
-        self._standing: list[Processes] = []
+        self._running: list[Processes] = []
 
     def __enter__(self) -> Self:
         return self
@@ -75,12 +75,12 @@ class LoadGenerator:
     def close(self) -> None:
         """End all processes."""
         try:
-            for processes in self._standing:
+            for processes in self._running:
                 processes.quit()
         finally:
-            for processes in self._standing:
+            for processes in self._running:
                 processes.end()
-            self._standing.clear()
+            self._running.clear()
 
     def prepare(self, plan: LoadPlan, *, launcher: Launcher | None = None) -> None:
         """Start the processes that *plan* needs, and do not wait for them.
@@ -111,18 +111,18 @@ class LoadGenerator:
             outcome, is_free = carry_out(processes, plan, folder, on_event, stop)
         finally:
             if not is_free:
-                # Whatever went wrong, the next plan shall not suffer from it.
-                self._standing.remove(processes)
+                # Whatever went wrong, the next plan must not suffer from it.
+                self._running.remove(processes)
                 processes.end()
         return outcome
 
     def _processes_for(self, plan: LoadPlan, launcher: Launcher | None) -> Processes:
         settings = ProcessSettings.of(plan)
-        for processes in self._standing:
+        for processes in self._running:
             if (processes.settings, id(processes.launcher)) == (settings, id(launcher)):
                 if processes.are_alive:
                     return processes
-                self._standing.remove(processes)
+                self._running.remove(processes)
                 processes.end()
                 break
         self._started += 1
@@ -132,7 +132,7 @@ class LoadGenerator:
             else self._folder.with_name(f"{self._folder.name}-{self._started}")
         )
         processes = Processes(settings, folder, NO_LOCUST_OUTPUTS, launcher)
-        self._standing.append(processes)
+        self._running.append(processes)
         processes.start()
         return processes
 
@@ -149,13 +149,13 @@ def carry_out(
     folder.mkdir(parents=True, exist_ok=True)
     plan = _with_absolute_paths(plan)
     for kind in plan.requests:
-        # What cannot be sent is told here and now, and not by each worker.
+        # What cannot be sent is reported here and now, and not by each worker.
         encode(plan, kind)
     path = folder / "plan.json"
     path.write_text(plan.model_dump_json(indent=1), encoding="utf-8")
-    tell = on_event or (lambda _: None)
-    run = PlanRun(plan, processes, tell)
-    if not processes.stand_by(tell, stop):
+    notify = on_event or (lambda _: None)
+    run = PlanRun(plan, processes, notify)
+    if not processes.stand_by(notify, stop):
         outcome = run.unbegun("stopped")
         _write(folder, outcome)
         return outcome, False

@@ -9,7 +9,7 @@ from bench.errors import LoadError
 from bench.load.plan import LoadPlan
 
 MASTER_PORT: Final = 5557
-"""Where remote workers look for their master, unless told otherwise."""
+"""Where remote workers look for their master, unless configured otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,18 +17,18 @@ from bench.load.run.command import Variable, locust_command, locust_environment
 from bench.load.run.settings import MASTER_PORT
 
 WAIT_S: Final = 60.0
-"""How long a worker asks for a master, unless told otherwise."""
+"""How long a worker asks for a master, unless configured otherwise."""
 _POLL_S: Final = 0.2
 
 
 def run_worker(
     master: str, *, token: str, port: int = MASTER_PORT, processes: int = 1, wait_s: float = WAIT_S
 ) -> None:
-    """Serve *master* with so many processes until it dismisses them.
+    """Serve *master* with this many processes until it dismisses them.
 
     Args:
         master: the host on which a run awaits workers.
-        token: the one that the run told.
+        token: the one that the run printed.
         port: its port.
         processes: how many.
         wait_s: how long each of them asks to be taken.

@@ -84,11 +84,11 @@ def handshakes(results: Sequence[Result]) -> Section:
         caption="Microseconds, by the gateway's own clock; CPU on top of a request on a kept connection.",
     )
     keys = [result.handshake.key if result.handshake else None for result in results]
-    told = ", ".join(
+    summary = ", ".join(
         f"{letter} {key or 'not measured'}" for letter, key in zip(letters(len(results)), keys, strict=True)
     )
     parts: tuple[Part, ...] = (
-        (table, Note(f"Keys of the certificates: {told}."))
+        (table, Note(f"Keys of the certificates: {summary}."))
         if table.rows
         else (Note("Handshakes were not measured in these results."),)
     )

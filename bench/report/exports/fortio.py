@@ -23,7 +23,7 @@ _PERCENTILES = (50.0, 75.0, 90.0, 99.0, 99.9)
 _WIDTH = 1.02
 """A bucket of the file ends at this many times its start: finer ones only make the page slow."""
 _BEYOND = 10
-"""A percentile needs so many samples beyond it."""
+"""A percentile needs this many samples beyond it."""
 _RIGHT, _NO_STATUS = 200, -1
 _NANOS = 1_000_000_000
 

@@ -31,7 +31,7 @@ class _Sample:
 
 
 def metrics_of(result: Result) -> str:
-    """Write the metrics of a run; each bears the label ``scenario``."""
+    """Write the metrics of a run; each has the label ``scenario``."""
     registry = CollectorRegistry()
     gauges: dict[str, Gauge] = {}
     for sample in _samples(result):

@@ -122,7 +122,7 @@ def _scaling(found: ScalingResult) -> list[Part]:
         Note(
             f"Universal scalability law over {found.over}: {rate(found.rate_of_one)} requests/s of one,"
             f" contention {found.contention:.1%}, coherence {found.coherence:.2%}; throughput {peak}; largest"
-            f" error {found.worst_error:.1%}. Nothing is foretold beyond twice what was measured."
+            f" error {found.worst_error:.1%}. Nothing is predicted beyond twice what was measured."
         ),
         Table(
             columns=(found.over, "measured, requests/s", "by the law", "of linear"),
@@ -133,7 +133,7 @@ def _scaling(found: ScalingResult) -> list[Part]:
                     rate(value),
                     f"{value / (size * found.rate_of_one):.0%}",
                 )
-                for size, value in sorted(found.foretold.items())
+                for size, value in sorted(found.predicted.items())
             ),
             numbers_from=1,
         ),

@@ -36,13 +36,13 @@ def ledger(result: Result) -> Section:
             ("logs matched", format_bytes(_sum(result, "log_bytes"))),
         ]
     parts: list[Part] = [Facts(tuple(facts))]
-    told = dict.fromkeys(
+    reported = dict.fromkeys(
         missing.text
         for trial in result.trials
         if trial.ledger is not None
         for missing in trial.ledger.missing
     )
-    parts += [Note(f"{text}.") for text in told]
+    parts += [Note(f"{text}.") for text in reported]
     if summary.blind_to:
         pairs = "; ".join(pair.text for pair in summary.blind_to)
         parts.append(Note(f"This level takes pairs of equal number for none: {pairs}. Level full sees them."))

@@ -12,7 +12,7 @@ from bench.result import Latency, Result, TrafficResult
 from bench.units import format_count, format_micros
 
 RAMP_PARTS = 8
-"""A ramp is shown in so many equal parts."""
+"""A ramp is shown in this many equal parts."""
 
 
 def load(result: Result, seconds: pd.DataFrame) -> Section:

@@ -12,7 +12,7 @@ from bench.report.text import UNKNOWN, with_unit
 from bench.result import Result, VariantsResult
 
 _ENDINGS = {
-    "blocks": "The number of blocks was set beforehand.",
+    "blocks": "The number of blocks was set in advance.",
     "resolved": "Blocks went on until a change of the wanted size would be seen in every metric.",
     "budget": "The time was spent before a change of the wanted size would be seen in every metric.",
 }
@@ -32,7 +32,7 @@ def figures_of(judged: Sequence[JudgedMetric]) -> tuple[Figure, ...]:
         name = f"{largest.blocks.candidate}: {largest.blocks.metric}"
         figures.append(Figure("largest change", f"{shift * 100:+.3g} %", name))
     figures.append(Figure("equal", str(kinds.count("equivalent")), "within the margin"))
-    figures.append(Figure("not resolved", str(kinds.count("not resolved")), "this run cannot tell"))
+    figures.append(Figure("not resolved", str(kinds.count("not resolved")), "not decided by this run"))
     return tuple(figures)
 
 

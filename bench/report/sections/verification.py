@@ -35,7 +35,7 @@ def verification(result: Result) -> Section:
     return Section(
         anchor="verification",
         title="Verification",
-        lead="Before any load: single calls whose answers are known beforehand, with controls that must"
+        lead="Before any load: single calls whose answers are known in advance, with controls that must"
         " fail.",
         parts=tuple(parts),
     )
@@ -58,7 +58,7 @@ MOST_CAUSES = 8
 _FAULTS = {
     "resources": "the resources lead there",
     "node": "the right node answers otherwise",
-    "stack": "a stand-in did not do what it was told",
+    "stack": "a stand-in did not do what it was asked",
 }
 
 
@@ -81,7 +81,10 @@ def _causes(lines: tuple[VerificationLine, ...]) -> list[Part]:
 def _facts(cause: AnswerCause) -> tuple[tuple[str, str], ...]:
     facts = (
         ("answered by", cause.hop or "no part has seen the request"),
-        ("Envoy's flags and details", ", ".join(each for each in (cause.flags, cause.told_details) if each)),
+        (
+            "Envoy's flags and details",
+            ", ".join(each for each in (cause.flags, cause.reported_details) if each),
+        ),
         ("TLS failure", cause.transport_failure),
         ("turned to", cause.upstream),
         ("YAML behind it", "; ".join(cause.where)),
@@ -110,6 +113,6 @@ def _passed(lines: tuple[VerificationLine, ...], stacks: tuple[str, ...]) -> str
 def _got(line: VerificationLine | None) -> str:
     if line is None:
         return UNKNOWN
-    # Most answers, or the call's name, tell the node anyway.
-    is_told = line.node is None or line.node in line.got or line.node in line.name
-    return f"{mark(line)} {line.got}{'' if is_told else f' ({line.node})'}"
+    # Most answers, or the call's name, name the node anyway.
+    is_reported = line.node is None or line.node in line.got or line.node in line.name
+    return f"{mark(line)} {line.got}{'' if is_reported else f' ({line.node})'}"

@@ -1,4 +1,4 @@
-"""Which proxies there are where nobody wrote an inventory: what the YAML says, and what had to be assumed."""
+"""Which proxies there are without a written inventory: what the YAML says, and what had to be assumed."""
 
 from bench.scenario.assumed.inventory import assume_inventory, completed
 from bench.scenario.assumed.kinds import Assumed, Assumption

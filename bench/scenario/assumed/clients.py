@@ -69,7 +69,7 @@ def assume_clients(
             assumptions.append(Assumption(("proxies", name), what, each.where))
     for name, count in left_out.items():
         more = f"{count} more workload{'s' if count > 1 else ''}"
-        what = f"{name} stands for {more} that no resource treats differently."
+        what = f"{name} represents {more} that no resource treats differently."
         assumptions.append(Assumption(("proxies", name), what))
     if not proxies:
         return _invented(resources, asked, gateways, addresses)
@@ -99,7 +99,7 @@ def _invented(
         labels = ",".join(f"{key}={value}" for key, value in each.labels)
         whose = f" with the labels {labels}" if labels else ""
         what = (
-            f"{name}: a sidecar stands for every client in the namespace {namespace}{whose}; no Pod or "
+            f"{name}: a sidecar represents every client in the namespace {namespace}{whose}; no Pod or "
             "Deployment in the YAML says who calls. Its address and its service account are made up."
         )
         assumptions.append(Assumption(("proxies", name), what, each.where))

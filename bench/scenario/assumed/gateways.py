@@ -180,7 +180,7 @@ def _address_in_slices(service: Resource[Service], resources: Resources) -> str:
 def _called_for(
     selector: Mapping[str, str], gateways: Sequence[Resource[Gateway]], called: Sequence[_Called]
 ) -> _Called | None:
-    """Find the Service that stands for a selector: by its name, else by a VirtualService of both."""
+    """Find the Service of a selector: by its name, else by a VirtualService of both."""
     words = {value for value in selector.values() if value}
     named = [each for each in called if any(word in each.name or each.name in word for word in words)]
     if named:
@@ -212,10 +212,10 @@ def _add_service(
         name=called.name, namespace=called.namespace, ports=ports, selector=dict(selector)
     )
     found.places.append(called.where)
-    told = ", ".join(f"{each.port} ({each.name})" for each in ports)
+    summary = ", ".join(f"{each.port} ({each.name})" for each in ports)
     what = (
         f"the Service {called.namespace}/{called.name} is called and not in the YAML; it is assumed with "
-        f"ports {told}, each leading to the same port of the gateway."
+        f"ports {summary}, each leading to the same port of the gateway."
     )
     found.assumptions.append(Assumption(path, what, called.where))
 
@@ -230,7 +230,7 @@ def _port_name(number: int, protocol: str | None) -> str:
 
 
 def _undeclared_services(resources: Resources, domain: str) -> Iterator[_Called]:
-    """Give the Services of the cluster that routes call and nobody declares, in the order of the YAML."""
+    """Give the Services of the cluster that routes call and nothing declares, in the order of the YAML."""
     known = {(each.namespace, each.name) for each in resources.services}
     known |= _entry_names(resources, domain)
     found: dict[tuple[str, str], _Called] = {}

@@ -26,7 +26,7 @@ def assume_inventory(resources: Resources, credential_files: Callable[[str], Cre
     """Give the proxies that *resources* speak of, and say what they leave open.
 
     Pods, and what makes Pods, are taken as they are; each selector of a Gateway is one proxy, placed by the
-    Pods, the Service or the routes that name it. Without any Pod, one client stands for each namespace that
+    Pods, the Service or the routes that name it. Without any Pod, one client represents each namespace that
     has rules of its own. *credential_files* names the files of a secret that a rule calls by name.
     """
     workloads = found_workloads(resources)
@@ -89,7 +89,7 @@ def _speaks_mesh_tls(resources: Resources) -> bool:
 
 
 def _client_tls(resources: Resources) -> Iterator[tuple[str, str]]:
-    """Give mode and credential of each rule's TLS settings, wherever in the rule they stand."""
+    """Give mode and credential of each rule's TLS settings, wherever in the rule they are."""
     for rule in resources.destination_rules:
         policies = [rule.spec.traffic_policy, *(subset.traffic_policy for subset in rule.spec.subsets)]
         for policy in policies:

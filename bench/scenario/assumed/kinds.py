@@ -1,4 +1,4 @@
-"""An inventory that nobody wrote, and why each part of it is as it is."""
+"""An inventory that was not written, and why each part of it is as it is."""
 
 from __future__ import annotations
 

@@ -94,13 +94,13 @@ def _wants_injection(labels: Mapping[str, str]) -> bool:
 def _is_injected(
     labels: Mapping[str, str], annotations: Mapping[str, str], namespace: str, injected: Mapping[str, bool]
 ) -> bool:
-    """Tell whether the injector gives it a sidecar; of a namespace that is not in the YAML it is assumed."""
+    """Whether the injector gives it a sidecar; of a namespace that is not in the YAML it is assumed."""
     written = labels.get(_INJECT) or annotations.get(_INJECT)
     return written == "true" if written is not None else injected.get(namespace, True)
 
 
 def part_name(labels: Mapping[str, str], fallback: str) -> str:
-    """Give a name that may stand in a scenario: of the app, else *fallback*."""
+    """Give a name that may be in a scenario: of the app, else *fallback*."""
     written = next((labels[key] for key in _NAMES if labels.get(key)), fallback)
     return plain_name(written)
 

@@ -127,7 +127,7 @@ class Container:
     def crashed(self, said: str) -> StackError:
         """The error for a container that goes on after one of its processes crashed, in its own words."""
         pid = self.visible_pid()
-        # The engine tells this of a container that has ended, the kernel also of one that goes on.
+        # The engine reports this of a container that has ended, the kernel also of one that goes on.
         if self.state().get("OOMKilled") or (pid is not None and has_oom_kills(pid)):
             what = f"a worker of {self.name} {self._out_of_memory()}: {said}"
             return OutOfMemoryError(self.name, what, remedy=f"\n{_MORE}")
@@ -138,7 +138,7 @@ class Container:
         return f"was ended for want of memory: it needed more than its limit{limit} (out-of-memory kill)"
 
     def died(self, when: str = "") -> StackError:
-        """The error that tells of its end."""
+        """The error that reports its end."""
         what = f"{self.name} {self.how_it_ended()}{when}. Its last output:\n{self.last_output() or '(none)'}"
         if self.state().get("OOMKilled"):
             return OutOfMemoryError(self.name, what, remedy=f"\n{_MORE}")

@@ -28,7 +28,7 @@ class NoNetemError(StackError):
 
 
 class ContainerFaults:
-    """What can be done to the parts of a running stack; what was ended on purpose is not told as dead."""
+    """What can be done to the parts of a running stack; what was ended on purpose is not reported as dead."""
 
     def __init__(self, stack: ComposeStack) -> None:
         self._stack = stack
@@ -63,7 +63,7 @@ class ContainerFaults:
             self._stack.project.engine.api.unpause(self._stack.container(part).id)
 
     def reload(self, node: str) -> None:
-        """Let a node read its files anew, and return when its new worker serves; errors as ``kill``."""
+        """Let a node read its files again, and return when its new worker serves; errors as ``kill``."""
         container = self._stack.container(node)
         pid = container.visible_pid()
         if pid is None:
@@ -181,8 +181,10 @@ class ContainerFaults:
                 )
         except StackError as error:
             cause = error.__cause__
-            told = cause.stderr if isinstance(cause, ContainerError) else b""
-            text = told.decode("utf-8", "replace").strip() if isinstance(told, bytes) else str(told)
+            reported = cause.stderr if isinstance(cause, ContainerError) else b""
+            text = (
+                reported.decode("utf-8", "replace").strip() if isinstance(reported, bytes) else str(reported)
+            )
             if _UNKNOWN_QDISC in text:
                 raise NoNetemError(
                     "this kernel cannot delay or lose packets: it was built without netem.",

@@ -108,7 +108,7 @@ def write_proxy(
 
     Raises:
         StackError: a file cannot be written.
-        OSError: likewise.
+        OSError: the same.
     """
     folder.make()
     proxies.write_files(folder.proxy, name, rendered)

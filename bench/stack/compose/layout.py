@@ -103,7 +103,7 @@ def bind_addresses(spec: StackSpec, proxy: ProxySpec) -> dict[Address, Address]:
     """Where each listener of *proxy* binds inside its container: all addresses, its own port.
 
     A wished port takes its place; so does a spare one where several listeners share a port, since the
-    addresses that tell them apart are none of the container's. With redirection nothing moves: a listener is
+    addresses that distinguish them are none of the container's. With redirection nothing moves: a listener is
     then found by the address that the client called.
     """
     if proxy.intercepts:

@@ -123,7 +123,7 @@ def redirect_rules(mesh: Network, closed: Address) -> str:
 
     As istio-init sets them: what stays within the pod passes, and so does what the proxy's group sends; but
     that only within the mesh. A proxy that sends a connection on to where the client meant it to go finds a
-    closed port there: nobody plays that destination, and neither does this machine, which is the bridge.
+    closed port there: nothing plays that destination, and neither does this machine, which is the bridge.
     """
     ours = f"-A EGRESS_BENCH -p tcp -m owner --gid-owner {PROXY_GROUP}"
     return (

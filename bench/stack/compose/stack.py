@@ -160,7 +160,7 @@ class ComposeStack(SupervisedStack):
 
     def _start_parts(self) -> None:
         assert self._programs is not None  # noqa: S101 - found before
-        assert self._images is not None  # noqa: S101 - likewise
+        assert self._images is not None  # noqa: S101 - the same
         folder = self._running_folder()
         name = self._project_wish or folder.path.name
         self._project = Project(name, folder, self._programs.engine, self._programs.compose)
@@ -286,7 +286,7 @@ class ComposeStack(SupervisedStack):
         return self.project.layout.address(gateways[0])
 
     def _why_dead(self, container: Container) -> StackError:
-        """Told apart: a part that never got ready was refused by its program, a later death is a death."""
+        """Two cases: a part that never got ready was refused by its program, a later death is a death."""
         is_proxy = container.name in (proxy.name for proxy in self.spec.proxies)
         if container.name not in self._components and is_proxy and proxies.reasons_in(container.log):
             return proxies.refusal_error(container)

@@ -98,7 +98,7 @@ def _write_nodes(
     spec: StackSpec, layout: Layout, images: ImageSet, folders: StackFolders
 ) -> dict[Address, Address]:
     """Write all nodes; address that a node plays -> its own."""
-    assert images.nginx.binary is not None  # noqa: S101 - every nginx image tells its version
+    assert images.nginx.binary is not None  # noqa: S101 - every nginx image reports its version
     addresses: dict[Address, Address] = {}
     for node in spec.nodes:
         _require_servable(node, images.nginx.binary)

@@ -14,7 +14,7 @@ from typing import Any
 
 from envoy_data_plane.envoy.service.discovery.v3 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
 
-from bench.stack.control.events import Journal, What
+from bench.stack.control.events import EventLog, What
 from bench.stack.control.snapshot import CLUSTERS, COMPLETE, ENDPOINTS, ORDER, Resource, Snapshot
 from bench.translate import message_field, to_wire
 
@@ -40,16 +40,16 @@ class _Subscription:
 class DeltaStream:
     """What one proxy has, and what it is to be sent next."""
 
-    def __init__(self, proxy: str, stream: int, journal: Journal) -> None:
+    def __init__(self, proxy: str, stream: int, event_log: EventLog) -> None:
         self.proxy = proxy
         self._stream = stream
-        self._journal = journal
+        self._event_log = event_log
         self._subscriptions: dict[str, _Subscription] = {}
         self._count = 0
         self._snapshot: Snapshot | None = None
 
     def receive(self, request: DeltaDiscoveryRequest) -> list[bytes]:
-        """Take a request of the proxy; give the responses that it brings about."""
+        """Take a request of the proxy; give the responses that it causes."""
         type_url = request.type_url
         known = self._subscriptions.get(type_url)
         is_first = known is None
@@ -153,7 +153,7 @@ class DeltaStream:
         return [response]
 
     def _note(self, what: What, type_url: str, known: _Subscription, **details: Any) -> None:
-        self._journal.note(
+        self._event_log.note(
             what,
             self.proxy,
             stream=self._stream,

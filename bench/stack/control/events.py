@@ -35,7 +35,7 @@ class Event:
     """The resources that a refused response changed; of others the first few."""
 
 
-class Journal:
+class EventLog:
     """The last events, numbered from 1."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -143,5 +143,5 @@ class ControlPlane:
 
     def _await(self) -> None:
         self._wait(self.process, self._door.answers)
-        # The user of a proxy's container is another one than root; nobody else gets into the run folder.
+        # The user of a proxy's container is another one than root; nothing else gets into the run folder.
         self.folder.socket.chmod(0o666)

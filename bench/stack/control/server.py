@@ -19,7 +19,7 @@ from envoy_data_plane.envoy.config.core.v3 import Node
 from envoy_data_plane.envoy.service.discovery.v3 import DeltaDiscoveryRequest, DiscoveryRequest
 
 from bench.stack.control.delta import DeltaStream
-from bench.stack.control.events import Journal
+from bench.stack.control.events import EventLog
 from bench.stack.control.names import ADS, DOOR
 from bench.stack.control.snapshot import Snapshot
 from bench.stack.control.world import WorldStream
@@ -33,7 +33,7 @@ class ControlPlane:
     """Snapshots by proxy, and the streams of the proxies that are connected."""
 
     def __init__(self) -> None:
-        self.journal = Journal()
+        self.event_log = EventLog()
         self._snapshots: dict[str, Snapshot] = {}
         self._streams: dict[int, tuple[WorldStream | DeltaStream, asyncio.Queue[list[bytes]]]] = {}
         self._nodes: dict[int, dict[str, Any]] = {}
@@ -47,7 +47,7 @@ class ControlPlane:
         """
         snapshot = self._snapshots.get(proxy, Snapshot()).updated(folder, kinds)
         self._snapshots[proxy] = snapshot
-        self.journal.note("publish", proxy, names=tuple(kinds))
+        self.event_log.note("publish", proxy, names=tuple(kinds))
         for state, queue in self._streams.values():
             if state.proxy == proxy:
                 queue.put_nowait(state.publish(snapshot))
@@ -64,7 +64,7 @@ class ControlPlane:
                 }
                 for number, (state, _) in self._streams.items()
             ],
-            "events": self.journal.since(since),
+            "events": self.event_log.since(since),
         }
 
     async def world(self, requests: AsyncIterator[bytes], _: _Context) -> AsyncIterator[bytes]:
@@ -101,7 +101,7 @@ class ControlPlane:
                 await reading
             known = self._streams.pop(number, None)
             self._nodes.pop(number, None)
-            self.journal.note("disconnect", known[0].proxy if known is not None else "", stream=number)
+            self.event_log.note("disconnect", known[0].proxy if known is not None else "", stream=number)
 
     async def _read(
         self,
@@ -117,10 +117,10 @@ class ControlPlane:
             if state is None:
                 # Only the first request says who asks.
                 node = request.node or Node()
-                state = stream_type(node.id, number, self.journal)
+                state = stream_type(node.id, number, self.event_log)
                 self._nodes[number] = _described(node)
                 self._streams[number] = (state, queue)
-                self.journal.note("connect", node.id, stream=number)
+                self.event_log.note("connect", node.id, stream=number)
                 if node.id in self._snapshots:
                     state.publish(self._snapshots[node.id])
             queue.put_nowait(state.receive(request))  # type: ignore[arg-type]

@@ -54,7 +54,7 @@ class Snapshot:
         """Give the snapshot with the files of *kinds* in *folder* read again.
 
         Raises:
-            OSError, ValueError: a file cannot be read, or holds what is no resource.
+            OSError, ValueError: a file cannot be read, or holds what is not a resource.
         """
         fresh = {
             TYPE_URLS[kind]: read_kind(folder / f"{kind}.json", self.kind(TYPE_URLS[kind])) for kind in kinds
@@ -82,7 +82,7 @@ def read_kind(path: Path, known: Kind) -> Kind:
 
 
 def resource_lines(text: str) -> Iterable[str]:
-    """Give the resources of a file, each of which stands on a line of its own."""
+    """Give the resources of a file, each of which is on a line of its own."""
     for line in text.splitlines():
         if line.startswith('{"@type"'):
             yield line.removesuffix(",")

@@ -15,7 +15,7 @@ from typing import Any
 
 from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryRequest, DiscoveryResponse
 
-from bench.stack.control.events import Journal, What
+from bench.stack.control.events import EventLog, What
 from bench.stack.control.snapshot import CLUSTERS, COMPLETE, ENDPOINTS, ORDER, Snapshot
 from bench.translate import message_field, to_wire
 
@@ -44,16 +44,16 @@ class _Subscription:
 class WorldStream:
     """What one proxy knows, and what it is to be sent next."""
 
-    def __init__(self, proxy: str, stream: int, journal: Journal) -> None:
+    def __init__(self, proxy: str, stream: int, event_log: EventLog) -> None:
         self.proxy = proxy
         self._stream = stream
-        self._journal = journal
+        self._event_log = event_log
         self._subscriptions: dict[str, _Subscription] = {}
         self._count = 0
         self._snapshot: Snapshot | None = None
 
     def receive(self, request: DiscoveryRequest) -> list[bytes]:
-        """Take a request of the proxy; give the responses that it brings about."""
+        """Take a request of the proxy; give the responses that it causes."""
         type_url = request.type_url
         known = self._subscriptions.get(type_url)
         if known is None:
@@ -84,7 +84,7 @@ class WorldStream:
     def _subscribed(self, request: DiscoveryRequest) -> list[bytes]:
         type_url = request.type_url
         fresh = self._subscriptions[type_url] = _Subscription(names=tuple(request.resource_names))
-        self._journal.note(
+        self._event_log.note(
             "subscribe",
             self.proxy,
             stream=self._stream,
@@ -167,7 +167,7 @@ class WorldStream:
         return [response]
 
     def _note(self, what: What, type_url: str, known: _Subscription, **details: Any) -> None:
-        self._journal.note(
+        self._event_log.note(
             what,
             self.proxy,
             stream=self._stream,

@@ -86,7 +86,7 @@ def _unreachable(error: Exception) -> StackError:
 
 
 def _error_number(error: BaseException) -> int | None:
-    """The number of the operating system's error beneath what requests and urllib3 wrap around it."""
+    """The number of the operating system's error below what requests and urllib3 wrap around it."""
     waiting: list[BaseException] = [error]
     seen: set[int] = set()
     while waiting:

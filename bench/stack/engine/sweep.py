@@ -42,7 +42,7 @@ def sweep(client: DockerClient, project: str, *, patience_s: float = _PATIENCE_S
 
 
 def orphans(client: DockerClient, uid: int) -> list[str]:
-    """Projects of this user whose run folder is gone: nobody else will clear them.
+    """Projects of this user whose run folder is gone: nothing else will clear them.
 
     Raises:
         StackError: the engine does not answer.
@@ -64,7 +64,7 @@ def _remove(client: DockerClient, project: str) -> Iterator[str]:
     with engine_errors_explained():
         for container in client.api.containers(all=True, filters=wanted):
             yield container["Names"][0].lstrip("/") if container.get("Names") else container["Id"][:12]
-            # APIError: it is being removed already, or still being made; the next look tells.
+            # APIError: it is being removed already, or still being made; the next look shows.
             with contextlib.suppress(NotFound, APIError):
                 client.api.remove_container(container["Id"], force=True, v=True)
         for network in client.api.networks(filters=wanted):

@@ -4,7 +4,7 @@
 
     envoy:
       of: envoyproxy/envoy:distroless-v1.40.0        the tag that was asked for
-      image: envoyproxy/envoy@sha256:…               what it stood for
+      image: envoyproxy/envoy@sha256:…               what it named
 
 A tag can be moved by whoever owns it, a digest cannot. Without the file the tag of the exact version holds.
 """
@@ -75,7 +75,7 @@ def defaults(lock: Path | None = None) -> list[Default]:
 
 
 def pin(client: DockerClient, *, mirror: str | None = None, lock: Path | None = None) -> list[Default]:
-    """Ask the registry which digest each official tag stands for now, and write all of them down.
+    """Ask the registry which digest each official tag names now, and write all of them down.
 
     Nothing is pulled. The lock file changes only if every tag was answered.
 
@@ -115,7 +115,7 @@ def _resolved(client: DockerClient, official: str, mirror: str | None) -> dict[s
                 error.what, remedy="Is there a way to the registry? `--mirror HOST` asks another one."
             ) from error
         raise
-    # The tag is behind the last colon that is no port's.
+    # The tag is behind the last colon that is not a port's.
     name = asked.rpartition(":")[0]
     return {"of": official, "image": f"{name}@{digest}"}
 

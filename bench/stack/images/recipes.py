@@ -56,7 +56,7 @@ class Recipe:
 
     role: Role
     content: str
-    """SHA-256 of all that goes in; cheap to tell, since packages keep hashes of their files."""
+    """SHA-256 of all that goes in; cheap to compute, since packages keep hashes of their files."""
     version: str
     """Of the program that it is for."""
     build: str

@@ -33,7 +33,7 @@ _PROBES: Mapping[Role, tuple[str, str, str]] = {
     "envoy": (ENVOY, "--version", r"/(\d+\.\d+\.\d+[^/]*)/"),
     "nginx": (NGINX, "-V", r"nginx version: \S*?/(\S+)"),
 }
-Tell = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ class Image:
     """``sha256:…`` of its configuration: equal ids are equal images."""
     origin: Literal["named", "official", "built"]
     binary: Binary | None
-    """The program in it; None for one that is no part of the path."""
+    """The program in it; None for one that is not part of the path."""
 
     @property
     def fingerprint(self) -> str:
-        """For the result: ``reference@id``, the id cut to what tells images apart."""
+        """For the result: ``reference@id``, the id cut to what distinguishes images."""
         return f"{self.reference}@{self.id[:19]}"
 
 
@@ -76,20 +76,20 @@ def supply_all(
     *,
     wished: Mapping[Role, str] | None = None,
     with_tools: bool = False,
-    tell: Tell = lambda _: None,
+    notify: Notify = lambda _: None,
 ) -> ImageSet:
     """All images of a stack; arguments and errors as ``supply_image``."""
     named = wished or {}
     return ImageSet(
-        envoy=supply_image(client, "envoy", wished=named.get("envoy"), tell=tell),
-        nginx=supply_image(client, "nginx", wished=named.get("nginx"), tell=tell),
-        generator=supply_image(client, "generator", wished=named.get("generator"), tell=tell),
-        tools=supply_image(client, "tools", wished=named.get("tools"), tell=tell) if with_tools else None,
+        envoy=supply_image(client, "envoy", wished=named.get("envoy"), notify=notify),
+        nginx=supply_image(client, "nginx", wished=named.get("nginx"), notify=notify),
+        generator=supply_image(client, "generator", wished=named.get("generator"), notify=notify),
+        tools=supply_image(client, "tools", wished=named.get("tools"), notify=notify) if with_tools else None,
     )
 
 
 def supply_image(
-    client: DockerClient, role: Role, *, wished: str | None = None, tell: Tell = lambda _: None
+    client: DockerClient, role: Role, *, wished: str | None = None, notify: Notify = lambda _: None
 ) -> Image:
     """Find, pull or build the image of *role*.
 
@@ -98,46 +98,46 @@ def supply_image(
         role: what it is for.
         wished: an image of the user's choice; None: the official one where it is here or can be pulled, else
             one that is built here.
-        tell: told of everything that takes long, before it begins.
+        notify: called before everything that takes long.
 
     Raises:
         StackError: the image is not here and cannot be pulled, or nothing is here to build one from.
     """
     if wished is not None:
-        return _described(client, role, _named(client, wished, tell), wished, "named")
+        return _described(client, role, _named(client, wished, notify), wished, "named")
     default = default_image(role)
     official = default.reference if default is not None else None
     if default is not None and official is not None and (found := _present(client, official)) is not None:
-        _tell_unpinned(default, tell)
+        _warn_unpinned(default, notify)
         return _described(client, role, found, official, "official")
     made = recipe(role)
     if (built := _present(client, made.reference)) is not None:
         return _described(client, role, built, made.reference, "built")
     if official is not None:
-        tell(f"pulling {official}")
+        notify(f"pulling {official}")
         try:
             pulled = pull(client, official)
             if default is not None:
-                _tell_unpinned(default, tell)
+                _warn_unpinned(default, notify)
             return _described(client, role, pulled, official, "official")
         except StackError as error:
-            tell(f"{error.what} Building an equal image from {made.made_of} instead.")
+            notify(f"{error.what} Building an equal image from {made.made_of} instead.")
     else:
-        tell(f"building the {role} image from {made.made_of}")
+        notify(f"building the {role} image from {made.made_of}")
     return _described(client, role, build(client, made), made.reference, "built")
 
 
-def _tell_unpinned(default: Default, tell: Tell) -> None:
+def _warn_unpinned(default: Default, notify: Notify) -> None:
     if not default.is_pinned:
-        tell(f"{default.reference} is not pinned by digest; `egress-bench images pin` pins it")
+        notify(f"{default.reference} is not pinned by digest; `egress-bench images pin` pins it")
 
 
-def supply_built(client: DockerClient, role: Role, *, tell: Tell = lambda _: None) -> Image:
+def supply_built(client: DockerClient, role: Role, *, notify: Notify = lambda _: None) -> Image:
     """The image of *role* that is built here, whatever else there is; errors as ``build``."""
     made = recipe(role)
     found = _present(client, made.reference)
     if found is None:
-        tell(f"building the {role} image from {made.made_of}")
+        notify(f"building the {role} image from {made.made_of}")
         found = build(client, made)
     return _described(client, role, found, made.reference, "built")
 
@@ -202,11 +202,11 @@ def pull(client: DockerClient, reference: str) -> EngineImage:
         ) from error
 
 
-def _named(client: DockerClient, wished: str, tell: Tell) -> EngineImage:
+def _named(client: DockerClient, wished: str, notify: Notify) -> EngineImage:
     found = _present(client, wished)
     if found is not None:
         return found
-    tell(f"pulling {wished}")
+    notify(f"pulling {wished}")
     try:
         return pull(client, wished)
     except StackError as error:

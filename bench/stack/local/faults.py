@@ -19,7 +19,7 @@ class LocalFaults:
         self._stack = stack
 
     def kill(self, part: str) -> None:
-        """End a part at once, as a crash does; it is not told as dead until it runs again."""
+        """End a part at once, as a crash does; it is not reported as dead until it runs again."""
         process = self._stack.process(part)
         self._stack.excuse(part)
         process.kill()
@@ -38,13 +38,13 @@ class LocalFaults:
         self._signal(part, signal.SIGCONT)
 
     def reload(self, node: str) -> None:
-        """Let a node read its files anew, and return when its new worker serves and the old one is gone.
+        """Let a node read its files again, and return when its new worker serves and the old one is gone.
 
         Connections that wait for a request are closed by it, so that proxies must shake hands again.
         """
         process = self._stack.process(node)
         if self._stack.component(node).kind == "bytes":
-            # It reads its certificates anew, and has no workers.
+            # It reads its certificates again, and has no workers.
             os.kill(process.pid, signal.SIGHUP)
             return
         old = children_of(process.pid)

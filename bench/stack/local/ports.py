@@ -36,7 +36,7 @@ def listen(port: int, name: str) -> socket.socket:
 def closed_port() -> socket.socket:
     """Take a port on loopback that refuses every connection as long as the socket is open.
 
-    Bound and not listening: the system gives it to nobody else, so that nothing can answer there by chance.
+    Bound and not listening: the system gives it to nothing else, so that nothing can answer there by chance.
     """
     opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     opened.bind((LOOPBACK, 0))

@@ -36,7 +36,7 @@ _POLL_S = 0.005
 class LocalStack(SupervisedStack):
     """Sidecar, gateway and nodes as child processes of this one.
 
-    Every port is chosen by the system unless ``spec.ports`` wishes otherwise, so any number of stacks stand
+    Every port is chosen by the system unless ``spec.ports`` wishes otherwise, so any number of stacks run
     side by side. Whatever ends this process, a guard process stops all parts and deletes the run folder.
     """
 
@@ -155,7 +155,7 @@ class LocalStack(SupervisedStack):
         self._proxy_folders.clear()
 
     def _closed_address(self) -> Address:
-        """Where connections to what nobody plays are refused, as long as this stack runs."""
+        """Where connections to what no node plays are refused, as long as this stack runs."""
         if self._closed_port is None:
             self._closed_port = closed_port()
         return address_of(self._closed_port)
@@ -249,14 +249,14 @@ class LocalStack(SupervisedStack):
             admin, admin_url = folder.admin_socket, f"unix://{folder.admin_socket}"
         else:
             self._wait(process, lambda: proxies.admin_address(folder) is not None)
-            told = proxies.admin_address(folder)
-            assert told is not None  # noqa: S101 - waited for
-            admin, admin_url = told, f"http://{told[0]}:{told[1]}"
+            reported = proxies.admin_address(folder)
+            assert reported is not None  # noqa: S101 - waited for
+            admin, admin_url = reported, f"http://{reported[0]}:{reported[1]}"
         self._wait(process, lambda: proxies.is_live(admin))
         try:
             refused, listeners = proxies.refusals(admin), proxies.listener_addresses(admin)
         except ConnectionError as error:
-            # It was live a moment ago: whoever ended it in between is told by its exit.
+            # It was live a moment ago: whoever ended it in between is reported by its exit.
             raise self._why_silent(process) from error
         if refused:
             raise proxies.refusal_error(process, refused)
@@ -327,7 +327,7 @@ class LocalStack(SupervisedStack):
         return StackError(f"{process.name} stopped answering. Its last output:\n{process.last_output()}")
 
     def _why_dead(self, process: Process) -> StackError:
-        """Told apart: a part that never got ready was refused by its program, a later death is a death."""
+        """Two cases: a part that never got ready was refused by its program, a later death is a death."""
         if process.name in self._components:
             return process.died()
         if process.name in (proxy.name for proxy in self.spec.proxies):

@@ -44,7 +44,7 @@ export default {wait};
 
 
 def mixtures_of(behaviour: NodeBehaviour) -> str:
-    """What stands beside the server: which request gets which size and which fault."""
+    """What is kept beside the server: which request gets which size and which fault."""
     parts = []
     if behaviour.sizes:
         *others, (last, _) = behaviour.sizes

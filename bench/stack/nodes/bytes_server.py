@@ -36,7 +36,7 @@ class Settings:
     server: str | None = None
     """Folder of ``server.crt`` and ``server.key``; None: no TLS."""
     trust: str | None = None
-    """Folder of ``ca.crt``, of clients that must present a certificate; None: nobody must."""
+    """Folder of ``ca.crt``, of clients that must present a certificate; None: no client must."""
 
     def write(self, file: Path) -> None:
         """Write them for the server."""

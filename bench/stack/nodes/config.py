@@ -153,10 +153,10 @@ def render_node(
         address: where it listens.
         tls: what it speaks.
         server: folder of ``server.crt`` and ``server.key``, as the node sees it.
-        trust: folder of ``ca.crt``, likewise.
+        trust: folder of ``ca.crt``, as the node sees it.
         binary: the nginx that will run.
         is_contained: whether it runs in a container.
-        options: how it speaks TLS; None: as an nginx that nobody tuned.
+        options: how it speaks TLS; None: as an untuned nginx.
         behaviour: how it answers.
     """
     chosen = options or NodeTlsOptions()

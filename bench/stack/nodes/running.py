@@ -80,7 +80,7 @@ def _answers_http2(address: Address, timeout_s: float) -> bool:
 
 
 def crash_in(log: Path) -> str | None:
-    """The line in which the master tells of a worker that was ended by a signal; None if there is none.
+    """The line in which the master reports a worker that was ended by a signal; None if there is none.
 
     The master makes a new worker at once, so a crash is easily missed, and spoils a measurement.
     """

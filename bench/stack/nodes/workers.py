@@ -34,7 +34,7 @@ def children_of(pid: int) -> set[int]:
 
 
 def await_new_workers(node: str, master: int, old: set[int], last_output: Callable[[], str]) -> None:
-    """Return when an nginx that was told to reload serves with new workers alone.
+    """Return when an nginx that was asked to reload serves with new workers alone.
 
     Raises:
         StackError: it goes on with the old ones: its configuration was not taken, or one does not end.

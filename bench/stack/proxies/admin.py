@@ -1,7 +1,7 @@
 """Ask a starting Envoy: its addresses, whether it is live, what it refused.
 
 Every port may be 0. Envoy writes the admin address it got into a file (``--admin-address-path``), and its
-admin API tells the addresses of the listeners: no port is chosen before it is bound.
+admin API reports the addresses of the listeners: no port is chosen before it is bound.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def is_live(admin: AdminAddress) -> bool:
 
 
 def refusals(admin: AdminAddress) -> dict[str, int]:
-    """Update counters that tell of a refused file, above zero: name -> how often."""
+    """Update counters that report a refused file, above zero: name -> how often."""
     counters = {}
     for line in get(admin, "/stats?filter=update_(rejected|failure)$").splitlines():
         name, _, value = line.rpartition(": ")

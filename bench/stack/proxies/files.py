@@ -32,7 +32,7 @@ class ProxyFolder:
 
     @property
     def staging(self) -> Path:
-        """Where a file is written before it is renamed into place: same file system, watched by nobody."""
+        """Where a file is written before it is renamed into place: same file system, not watched."""
         return self.path / "staging"
 
     @property

@@ -21,7 +21,7 @@ _MAX_REASON = 500
 
 
 class Ended(Protocol):
-    """A part that can tell of its end: a process, or a container."""
+    """A part that can report its end: a process, or a container."""
 
     @property
     def name(self) -> str:

@@ -92,7 +92,7 @@ def build_clusters(context: Context, only: Container[str] | None = None) -> list
         built[BLACK_HOLE] = BuiltCluster(_without_endpoints(context, BLACK_HOLE))
     elif context.view.is_sidecar and context.view.registry.inventory.outbound == "ALLOW_ANY":
         # Where a client meant to go is known by redirection alone; sent there anyhow, a request would come
-        # back to the listener. So nobody answers for unknown hosts.
+        # back to the listener. So nothing answers for unknown hosts.
         built[PASSTHROUGH] = BuiltCluster(_without_endpoints(context, PASSTHROUGH))
     return [built[name] for name in sorted(built)]
 

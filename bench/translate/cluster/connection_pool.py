@@ -115,7 +115,7 @@ def plain_http_options() -> HttpProtocolOptions:
 
 
 def initial_http(protocol: Protocol, *, is_sidecar: bool) -> UpstreamHttp:
-    """Start from the port's protocol: HTTP/2 by name, or what the client speaks where nobody knows."""
+    """Start from the port's protocol: HTTP/2 by name, or what the client speaks where that is unknown."""
     if protocol.is_http2:
         return UpstreamHttp(http2=Http2ProtocolOptions())
     return UpstreamHttp(follows_client=protocol is Protocol.UNKNOWN and is_sidecar)

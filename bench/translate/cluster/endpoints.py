@@ -50,7 +50,7 @@ def load_assignment(
     """Build the load assignment of the cluster *name* for the client *view*.
 
     Without a locality setting of a rule the service's *preferred* labels decide, outlier detection or not:
-    Kubernetes tells which endpoints are ready. istiod adds those that are not, marked unhealthy; they would
+    Kubernetes reports which endpoints are ready. istiod adds those that are not, marked unhealthy; they would
     only change how much of the traffic spills over, and are left out here.
     """
     balancer = policy.load_balancer if policy is not None else None

@@ -68,7 +68,7 @@ def common_lb_config(
 
 
 def weighs_localities(settings: LoadBalancerSettings | None, outlier: OutlierDetection | None) -> bool:
-    """Tell whether a rule's locality setting is in force: failover needs outlier detection, shares do not."""
+    """Whether a rule's locality setting is in force: failover needs outlier detection, shares do not."""
     setting = settings.locality_lb_setting if settings is not None else None
     if setting is None or setting.enabled is False:
         return False

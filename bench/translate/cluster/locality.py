@@ -76,7 +76,7 @@ def arrange(
 
 
 def _matches(rule: str, locality: str) -> bool:
-    """Tell whether *locality* falls under *rule*, such as ``us-east/*``."""
+    """Return whether *locality* falls under *rule*, such as ``us-east/*``."""
     region, *narrower = split_locality(rule)
     actual_region, *actual = split_locality(locality)
     if region not in {"*", actual_region}:

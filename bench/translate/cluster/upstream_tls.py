@@ -62,7 +62,7 @@ class UpstreamTls:
     """Envoy compares the certificate with that host."""
     skips_verification: bool = False
     is_checked_by_name: bool = False
-    """The host asked for must stand in the certificate, unless names are written."""
+    """The host asked for must be in the certificate, unless names are written."""
 
 
 def with_files(settings: ClientTLSSettings, secret: CredentialFiles) -> ClientTLSSettings:
@@ -215,7 +215,7 @@ def _context(tls: UpstreamTls) -> UpstreamTlsContext:
 def combined_validation(
     trust: SdsSecretConfig, names: tuple[str, ...], crl: str
 ) -> CommonTlsContextCombinedCertificateValidationContext:
-    """Verify against the secret *trust*; one of *names* must stand in the certificate."""
+    """Verify against the secret *trust*; one of *names* must be in the certificate."""
     return CommonTlsContextCombinedCertificateValidationContext(
         default_validation_context=CertificateValidationContext(
             match_typed_subject_alt_names=[matcher for name in names for matcher in san_matchers(name)],

@@ -13,10 +13,10 @@ _RESOLVER = "typed_dns_resolver_config"
 
 
 def confine(cluster: Plain, placement: Placement, closed_port: Address) -> None:
-    """Close the ways out of *cluster* that are no endpoints; those are sent to their stand-ins elsewhere.
+    """Close the ways out of *cluster* that are not endpoints; those are sent to their stand-ins elsewhere.
 
     A cluster that sends connections on to where the client meant them to go does so only where redirection
-    tells it, in a network without a way out. Everywhere else nobody plays that destination.
+    reports it, in a network without a way out. Everywhere else nothing plays that destination.
     """
     if cluster.get("type") == "ORIGINAL_DST" and not placement.is_redirected:
         _close(cluster, closed_port)

@@ -29,7 +29,7 @@ class RenderOptions:
     node_cluster: str = "egress-bench"
     access_log: AccessLogOptions | None = None
     max_requests_per_connection: int | None = None
-    """Overrides the limit of every cluster that originates TLS; 1 makes each request shake hands anew."""
+    """Overrides the limit of every cluster that originates TLS; 1 makes each request shake hands again."""
     max_session_keys: int | None = None
     """TLS sessions that every cluster that originates TLS keeps; 0 makes each handshake a full one.
     None: Envoy's default, which is one."""

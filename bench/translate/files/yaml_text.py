@@ -1,6 +1,6 @@
 """Plain data as YAML text, the same bytes every time.
 
-Block style, keys in the order given, two blanks for each level. Strings stand bare where no reader of YAML
+Block style, keys in the order given, two blanks for each level. Strings are bare where no reader of YAML
 can take them for something else, and in JSON's quotes everywhere else.
 """
 
@@ -44,7 +44,7 @@ def _scalar(value: Any) -> str:
 
 
 def _mapping(value: dict[str, Any], first: str, indent: str, lines: list[str]) -> None:
-    """Write the entries; the first one stands behind *first*, the others behind *indent*."""
+    """Write the entries; the first one is behind *first*, the others behind *indent*."""
     lead = first
     for key, item in value.items():
         name = _string(key)

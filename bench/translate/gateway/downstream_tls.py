@@ -80,7 +80,7 @@ def downstream_tls(context: Context, placed: PlacedServer) -> TransportSocket:
 
 
 def _alpn_of_mesh(settings: ServerTLSSettings, placed: PlacedServer) -> tuple[str, ...]:
-    """TCP over the mesh's own TLS is told apart by ALPN (istio ``ALPNDownstreamWithMxc``)."""
+    """TCP over the mesh's own TLS is distinguished by ALPN (istio ``ALPNDownstreamWithMxc``)."""
     is_tcp = settings.mode == "ISTIO_MUTUAL" and not is_http_server(placed.server)
     return ("istio-peer-exchange",) if is_tcp else ()
 

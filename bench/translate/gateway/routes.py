@@ -108,7 +108,7 @@ def _add_server(context: Context, placed: PlacedServer, hosts: dict[str, _Host],
             entry.redirects = entry.redirects or redirects
     if redirects:
         for written in placed.hosts:
-            # istiod takes the host as written, with its namespace in front: nobody asks for such a name.
+            # istiod takes the host as written, with its namespace in front: nothing asks for such a name.
             host = written.lower()
             entry = hosts.setdefault(host, _Host(virtual_host_name(host, number), number))
             entry.redirects = True

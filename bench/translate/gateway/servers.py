@@ -55,11 +55,11 @@ class PlacedServer:
 
     @property
     def where(self) -> Position:
-        """Where the server stands."""
+        """Where the server is."""
         return self.locate()
 
     def locate(self) -> Position:
-        """Find where the server stands: it takes time."""
+        """Find where the server is: it takes time."""
         return self.gateway.position(("spec", "servers", self.index))
 
     @property
@@ -83,17 +83,17 @@ class MergedServers:
 
 
 def is_tls_server(server: Server) -> bool:
-    """Tell whether clients speak TLS to *server*, whoever ends it."""
+    """Return whether clients speak TLS to *server*, whoever ends it."""
     return server.tls is not None and not parse_protocol(server.port.protocol).is_http
 
 
 def is_passthrough(server: Server) -> bool:
-    """Tell whether TLS passes through *server*."""
+    """Return whether TLS passes through *server*."""
     return server.tls is not None and server.tls.mode in _PASSTHROUGH_MODES
 
 
 def is_http_server(server: Server) -> bool:
-    """Tell whether requests are routed: plain HTTP, or HTTPS that ends here."""
+    """Return whether requests are routed: plain HTTP, or HTTPS that ends here."""
     protocol = parse_protocol(server.port.protocol)
     return protocol.is_http or (
         protocol is Protocol.HTTPS and server.tls is not None and not is_passthrough(server)
@@ -103,8 +103,8 @@ def is_http_server(server: Server) -> bool:
 def merge_servers(context: Context) -> MergedServers:
     """Merge the servers of all Gateways whose selector fits the proxy, oldest Gateway first.
 
-    On one port and bind address plain HTTP servers share a route configuration, and TLS servers are told
-    apart by SNI. A plain server joins TLS servers that are there already; whatever comes after a plain one
+    On one port and bind address plain HTTP servers share a route configuration, and TLS servers by
+    SNI. A plain server joins TLS servers that are there already; whatever comes after a plain one
     and is not HTTP like it is left out with a warning, as istiod leaves it out without one. So is a whole
     TLS server of which any host is taken.
     """

@@ -34,7 +34,7 @@ def tcp_chains(
     *,
     blocks: Sequence[str],
 ) -> list[FilterChain]:
-    """Build the chains of a TCP port; *blocks* are the CIDR blocks that the service stands for.
+    """Build the chains of a TCP port; *blocks* are the CIDR blocks that the service covers.
 
     The first rule without destination subnets ends the search; without one the service itself comes last.
     """

@@ -24,7 +24,7 @@ def service_domains(
 
 
 def host_domains(host: str, port: int, *, with_ports: bool) -> list[str]:
-    """Give the domains of a host that no service stands for."""
+    """Give the domains of a host that belongs to no service."""
     host = _bracketed(host)
     return [host, f"{host}:{port}"] if with_ports and host != "*" else [host]
 

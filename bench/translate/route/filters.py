@@ -23,7 +23,7 @@ _PER_MILLION = 10_000
 
 
 def share(percent: Percent) -> FractionalPercent:
-    """Give a percentage with the four digits that Envoy can tell apart."""
+    """Give a percentage with the four digits that Envoy can distinguish."""
     return FractionalPercent(
         numerator=int(percent.value * _PER_MILLION), denominator=FractionalPercentDenominatorType.MILLION
     )

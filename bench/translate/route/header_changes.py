@@ -18,7 +18,7 @@ _NOTHING = HeaderOperations()
 
 @dataclass(frozen=True, slots=True)
 class HeaderChanges:
-    """Envoy's lists, and the authority that a ``Host`` among the request's headers stands for."""
+    """Envoy's lists, and the authority that a ``Host`` among the request's headers sets."""
 
     request_add: tuple[HeaderValueOption, ...] = ()
     request_remove: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class HeaderChanges:
 def header_changes(headers: Headers | None) -> HeaderChanges:
     """Translate *headers*: all ``set`` by name, then all ``add`` by name.
 
-    ``Host`` and ``:authority`` are no headers for Envoy but the authority (``set`` beats ``add``). Other
+    ``Host`` and ``:authority`` are not headers for Envoy but the authority (``set`` beats ``add``). Other
     names that start with a colon, and the removal of either, are left out as istiod does: Envoy refuses
     them.
     """

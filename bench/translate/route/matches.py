@@ -78,7 +78,7 @@ def route_match(match: HTTPMatchRequest | None, locate: Callable[[], Position]) 
 
 
 def is_catch_all(route: Route) -> bool:
-    """Tell whether no request gets past *route* (istio ``IsCatchAllRoute``)."""
+    """Return whether no request gets past *route* (istio ``IsCatchAllRoute``)."""
     match = route.match
     if match is None or match.headers or match.query_parameters or match.dynamic_metadata:
         return False

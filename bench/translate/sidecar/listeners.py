@@ -45,7 +45,7 @@ class _Socket:
     """Finds the port that opened it."""
 
     def takes(self, protocol: Protocol) -> bool:
-        """Tell whether a port of that protocol can join (istio ``buildSidecarOutboundListener``).
+        """Return whether a port of that protocol can join (istio ``buildSidecarOutboundListener``).
 
         Next to HTTP, nothing needs to be found out again; protocols whose server speaks first keep to
         themselves, since nothing can be found out there.
@@ -73,7 +73,7 @@ class _Socket:
 
 
 def chain_key(match: FilterChainMatch | None) -> tuple[object, ...]:
-    """Give what tells the condition of one chain from another's."""
+    """Give what distinguishes the condition of one chain from another's."""
     if match is None or not (match.server_names or match.prefix_ranges):
         return ()
     ranges = sorted((each.address_prefix, each.prefix_len) for each in match.prefix_ranges)
@@ -137,7 +137,7 @@ def _virtual_outbound(context: Context) -> Listener:
 def _binds(context: Context, service: Service, port: ServicePort) -> list[str]:
     """Give the addresses to listen on for *port*.
 
-    HTTP always listens on all addresses, told apart by host. A headless service listens on each of its
+    HTTP always listens on all addresses, distinguished by host. A headless service listens on each of its
     endpoints' addresses, ready or not, but for the proxy's own.
     """
     if port.protocol.is_http:

@@ -29,7 +29,7 @@ from bench.translate.route.http import (
 )
 
 _UNKNOWN_HOST_PORT = 80
-"""Only here a VirtualService for a host that is no service has an effect (istiod calls this a hack)."""
+"""Only here a VirtualService for a host that is not a service has an effect (istiod calls this a hack)."""
 _BLOCKED = 502
 
 
@@ -89,7 +89,7 @@ def _virtual_hosts(context: Context, port: int, services: dict[str, Service]) ->
 
 
 def _is_routed(port: ServicePort) -> bool:
-    """Tell whether requests can come in on *port*: HTTP, or whatever may turn out to be HTTP."""
+    """Return whether requests can come in on *port*: HTTP, or whatever may turn out to be HTTP."""
     return port.protocol.is_http or not (port.protocol.is_tcp or port.protocol == "UDP")
 
 
@@ -128,7 +128,7 @@ def _from_virtual_services(context: Context, port: int, services: dict[str, Serv
 def _speaks_for(
     virtual_service: BoundVirtualService, services: Mapping[str, Service], wild: list[str]
 ) -> bool:
-    """Tell whether the VirtualService and a service have a host in common, either of them by a wildcard."""
+    """Return whether the VirtualService and a service have a host in common, either of them by a wildcard."""
     return any(
         host in services
         or any(covers(service, host) for service in wild)

@@ -139,7 +139,7 @@ def test_one_busy_thread_of_two_is_named_by_the_scheduler_alone():
     assert [each.code for each in waiting] == ["machine-disturbed", "one-gateway-worker"]
 
 
-def test_a_worker_that_is_kept_waiting_is_the_machines_affair_and_told_with_its_share():
+def test_a_worker_that_is_kept_waiting_is_the_machines_affair_and_reported_with_its_share():
     """Two cores for all parts: none of them is full, and none gets what it wants."""
     use = MachineUse(ours_share=0.84, others_share=0.02, idle_share=0.14, steal_share=0.0)
 
@@ -158,7 +158,7 @@ def test_a_full_worker_comes_before_the_queues_that_it_makes():
     assert codes == ["gateway-worker-cpu", "circuit-breaker", "connection-pool", "client-connections"]
 
 
-def test_what_came_nearest_is_told_where_nothing_was_at_its_end():
+def test_what_came_nearest_is_reported_where_nothing_was_at_its_end():
     found = find_constraints(a_window(lanes=(lane(0.4, 0.3),)), SETUP)
 
     assert found[0].code == "unknown"
@@ -196,14 +196,14 @@ def a_result(*constraints, state="found", **changes):
     return CapacityResult(**values)
 
 
-def test_a_bound_of_the_machine_is_told_as_none_of_the_gateway():
+def test_a_bound_of_the_machine_is_reported_as_none_of_the_gateway():
     found = a_result(*find_constraints(a_window(machine=FULL), SETUP))
 
     state, sentence = outcome_of(found)
 
     assert state == "passed"
     assert not is_of_gateway(found)
-    assert "no capacity of the gateway, which by its CPU would carry 2,345" in sentence
+    assert "not a capacity of the gateway, which by its CPU would carry 2,345" in sentence
 
 
 def test_a_bound_of_the_gateway_is_its_capacity():
@@ -269,7 +269,7 @@ def a_trial(rate, *, good):
     )
 
 
-def test_a_search_without_budget_tells_what_is_certain_what_was_too_much_and_what_limited():
+def test_a_search_without_budget_reports_what_is_certain_what_was_too_much_and_what_limited():
     trials = (
         a_trial(990, good=True),
         a_trial(1_100, good=False),

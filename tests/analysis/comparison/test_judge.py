@@ -99,7 +99,7 @@ def test_a_baseline_that_differs_from_itself_as_much_hides_the_difference():
     assert hidden.floor > 0.05
 
 
-def test_what_cannot_be_a_ratio_and_what_is_one_process_are_told_apart():
+def test_what_cannot_be_a_ratio_and_what_is_one_process_are_distinguished():
     zero = PairedBlocks("z", [0.0] * 8, [1.0] * 8)
     memory = PairedBlocks("m", [10.0] * 8, [20.0] * 8, is_repeated=False)
 

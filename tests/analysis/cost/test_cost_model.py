@@ -1,4 +1,4 @@
-"""The cost model finds what simulated parts really cost, tells what it cannot, and foretells mixes."""
+"""The cost model finds what simulated parts really cost, reports what it cannot, and predicts mixes."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_every_term_is_found_within_its_interval():
         assert term.cpu_s == pytest.approx(TRUTH[term.name], rel=0.25)
 
 
-def test_mixes_that_were_not_fitted_are_foretold_within_ten_percent():
+def test_mixes_that_were_not_fitted_are_predicted_within_ten_percent():
     lot = np.random.default_rng(2)
     model = fit("gateway", [a_window(*plan, noise=0.03, lot=lot) for plan in PLANS])
 
@@ -68,7 +68,7 @@ def test_mixes_that_were_not_fitted_are_foretold_within_ten_percent():
 
 
 def test_terms_that_move_together_are_reported_as_one_and_not_split():
-    """Every request opens a connection: its cost cannot be told from the request's."""
+    """Every request opens a connection: its cost cannot be distinguished from the request's."""
     windows = [
         Window(3, requests, full_handshakes=requests, cpu_s=0.06 + requests * 5e-3)
         for requests in (60, 150, 300, 600)
@@ -83,7 +83,7 @@ def test_terms_that_move_together_are_reported_as_one_and_not_split():
     assert len(design_of(windows).groups) == 2
 
 
-def test_one_rate_cannot_tell_the_base_from_the_requests():
+def test_one_rate_cannot_distinguish_the_base_from_the_requests():
     lot = np.random.default_rng(3)
     model = fit("gateway", [a_window(500, 0, 0, 0, noise=0.01, lot=lot) for _ in range(6)])
 
@@ -105,7 +105,7 @@ def test_what_never_happened_has_no_cost_and_cannot_be_asked_for():
         [Window(1, 10, cpu_s=0.0), Window(1, 20, cpu_s=0.1), Window(1, 30, cpu_s=0.1)],
     ],
 )
-def test_too_little_is_told_as_such(windows):
+def test_too_little_is_reported_as_such(windows):
     with pytest.raises(MeasurementError):
         fit("gateway", windows)
 

@@ -60,7 +60,7 @@ def test_the_interval_is_that_of_the_model():
     assert found.replicas_low < found.replicas < found.replicas_high
 
 
-def test_what_breaks_first_stands_first():
+def test_what_breaks_first_comes_first():
     churn = QUESTION.model_copy(update={"new_connections": 1.0, "resumed": 1.0, "cpu_per_pod": 16.0})
 
     calm = plan(a_model(), QUESTION.model_copy(update={"new_connections": 0.01}))
@@ -80,12 +80,12 @@ def test_a_zone_may_be_lost(zones, spare):
 
 
 def test_what_if_changes_one_thing_at_a_time():
-    told = {row.change: row.replicas for row in plan(a_model(), QUESTION).what_if}
+    reported = {row.change: row.replicas for row in plan(a_model(), QUESTION).what_if}
 
-    assert told["twice the rate"] == 5
-    assert told["every handshake full"] > told["every handshake resumed"]
-    assert told["no new connections"] <= 3
-    assert set(told) >= {"twice the body", "no headroom", "half the CPU of a pod"}
+    assert reported["twice the rate"] == 5
+    assert reported["every handshake full"] > reported["every handshake resumed"]
+    assert reported["no new connections"] <= 3
+    assert set(reported) >= {"twice the body", "no headroom", "half the CPU of a pod"}
 
 
 def test_a_question_outside_of_what_was_measured_is_answered_with_its_distance():

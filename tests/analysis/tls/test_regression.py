@@ -40,7 +40,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
     assert all(trials * 0.91 <= count for count in held.values()), held
 
 
-def test_handshakes_of_both_kinds_in_one_window_are_told_apart():
+def test_handshakes_of_both_kinds_in_one_window_are_distinguished():
     mixed = [
         HandshakeWindow(1.0, 100, full, 100 - full, (4000 + 6000 + 5200 * full + 430 * (100 - full)) / 1e6)
         for full in (0, 20, 50, 80, 100)

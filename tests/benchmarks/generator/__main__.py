@@ -147,7 +147,7 @@ def main() -> None:
                 result["tables"].append({"target": site.label, "clients": tabulate(measured)})
 
     try:
-        # Before anything is measured: what is missing shall not be found after minutes.
+        # Before anything is measured: what is missing must not be found after minutes.
         nginx = find_nginx().path
         if options.path:
             find_envoy()
@@ -168,7 +168,7 @@ def main() -> None:
             if options.freeze:
                 result["freeze"] = freeze(site)
     finally:
-        # Whatever ended it: what was measured is told.
+        # Whatever ended it: what was measured is reported.
         write(options.out, result)
 
 

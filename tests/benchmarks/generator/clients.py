@@ -192,8 +192,8 @@ def fast_http_user(site: Site, connections: int, seconds: float) -> Measured:
     line = next((line for line in done.stdout.splitlines() if line.startswith('{"requests"')), None)
     if line is None:
         raise SystemExit(f"FastHttpUser: {done.stderr[-500:]}")
-    told = json.loads(line)
-    return Measured("Locust FastHttpUser", told["requests"], told["seconds"], told["cpu"])
+    document = json.loads(line)
+    return Measured("Locust FastHttpUser", document["requests"], document["seconds"], document["cpu"])
 
 
 def external(

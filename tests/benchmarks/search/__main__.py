@@ -1,6 +1,6 @@
 """How well searches find a known capacity: ours, Nighthawk's rules and plain bisection on the same seeds.
 
-Trials are simulated and cost no time; what is told is their simulated seconds, the soak included. The sharp
+Trials are simulated and cost no time; the seconds shown are simulated, the soak included. The sharp
 knees lie evenly between 2,000 and 8,000 requests/s; the range of the search is 50 to 20,000 requests/s, it
 starts at 1,000. Spoiled trials are spoiled with the same probability whatever their length (generous to the
 10 s trials of the others), or by bursts of 3 s on average.

@@ -1,4 +1,4 @@
-"""Simulated targets of known capacity: what a search is to find, and what is to lead it astray."""
+"""Simulated targets of known capacity: what a search is to find, and what is to mislead it."""
 
 from __future__ import annotations
 

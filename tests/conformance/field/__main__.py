@@ -3,8 +3,8 @@
     python -m tests.conformance.field DIR [NAME ...]
 
 DIR has a folder for each case, with ``input.yaml``, ``inventory.yaml`` and ``expected.md``; NAME begins the
-names of those to try. For each case: does Envoy accept the translation; does `explain` foretell what
-``expected.md`` says; does it foretell what real Envoys do with these requests and with others, over plain
+names of those to try. For each case: does Envoy accept the translation; does `explain` predict what
+``expected.md`` says; does it predict what real Envoys do with these requests and with others, over plain
 HTTP, TLS and TCP; and does `check` speak where it should. Exit code 0: all as expected; 1: something differs;
 2: no cases.
 """
@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> int:
     sent, surprises = sum(row.sent for row in rows), sum(len(row.surprises) for row in rows)
     print(
         f"\n{len(rows)} cases, {right} right; {sum(row.calls for row in rows)} calls of the cases, "
-        f"{sum(len(row.wrong_calls) for row in rows)} foretold otherwise; {sent} requests sent, "
+        f"{sum(len(row.wrong_calls) for row in rows)} predicted otherwise; {sent} requests sent, "
         f"{surprises} surprises; check wrong in {sum(bool(row.wrong_check) for row in rows)}, warnings on "
         f"working cases in {sum(bool(row.noise) for row in rows)}"
     )

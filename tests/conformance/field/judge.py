@@ -1,4 +1,4 @@
-"""What a case expects against what `explain` foretells and `check` reports."""
+"""What a case expects against what `explain` predicts and `check` reports."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def _differences(case: Case, call: Call) -> Iterator[str]:
             yield f"{call.url}: explain refuses: {error}"
         return
     if expected.is_not_asked:
-        yield f"{call.url}: expected to be refused; foretold {_told(trace)}"
+        yield f"{call.url}: expected to be refused; predicted {_outcome(trace)}"
         return
     endings = list(trace.endings())
     if not _fits(expected, endings):
-        yield f"{call.url} {' '.join(call.headers)}: expected {expected.text}; foretold {_told(trace)}"
+        yield f"{call.url} {' '.join(call.headers)}: expected {expected.text}; predicted {_outcome(trace)}"
 
 
-def _told(trace: Trace) -> str:
+def _outcome(trace: Trace) -> str:
     return "; ".join(
         f"{'/'.join(each.proxies)} {each.outcome.status or each.outcome.kind} {each.outcome.flags} "
         f"{each.outcome.reason} [{each.outcome.cause}]"
@@ -78,18 +78,18 @@ def _flags_fit(expected: Expected, outcomes: Sequence[object]) -> bool:
 
 def judge_check(case: Case, findings: Sequence[Finding]) -> tuple[str, ...]:
     """Say where `check` should have spoken and did not, and where it spoke and should not have."""
-    told = [each for each in findings if each.level >= Level.WARNING]
+    reported = [each for each in findings if each.level >= Level.WARNING]
     shown = (
-        "; ".join(f"{each.level.word} {each.code} {each.resource}: {each.reason}" for each in told)
+        "; ".join(f"{each.level.word} {each.code} {each.resource}: {each.reason}" for each in reported)
         or "nothing"
     )
     wrong: list[str] = []
-    errors = [each for each in told if each.level is Level.ERROR]
+    errors = [each for each in reported if each.level is Level.ERROR]
     if case.wants_refusal and not errors:
         wrong.append(f"check should refuse ({case.check}); it reports {shown}")
     elif case.wants_error and not errors and "warning" not in case.check:
         wrong.append(f"check should report an error ({case.check}); it reports {shown}")
-    elif case.wants_word and not told:
+    elif case.wants_word and not reported:
         wrong.append(f"check should speak ({case.check}); it reports {shown}")
     if case.allows_silence and errors:
         wrong.append(f"check should report no error ({case.check}); it reports {shown}")

@@ -128,7 +128,7 @@ def test_it_goes_on_until_the_change_would_be_seen_or_the_time_is_spent(comparin
     assert spent.variants.ended_by == "budget"
 
 
-def test_the_same_twice_is_told_to_be_an_aa_comparison_and_done(comparing):
+def test_the_same_twice_is_called_an_aa_comparison_and_done(comparing):
     result = comparing(blocks=1).run([]).result
 
     assert result.variants.is_same
@@ -138,7 +138,7 @@ def test_the_same_twice_is_told_to_be_an_aa_comparison_and_done(comparing):
 
 def test_each_stack_is_verified_before_any_load(comparing):
     wrong = a_line("v1 from sleep", passed=False)
-    tried = comparing(blocks=1, verifier=FakeVerifier(walk=(wrong,)))
+    tried = comparing(blocks=1, verifier=FakeVerifier(scenario=(wrong,)))
 
     result = tried.run(["connections=32"]).result
 

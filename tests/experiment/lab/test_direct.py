@@ -84,7 +84,7 @@ def test_full_and_resumed_handshakes_are_what_they_say_and_cost_the_node_cpu(cli
         ("old", "TLSv1.2", True),
     ],
 )
-def test_a_node_keeps_sessions_as_it_is_told(client, name, version, resumes):
+def test_a_node_keeps_sessions_as_configured(client, name, version, resumes):
     series = Series()
 
     client(name, version).resumed(2, series)

@@ -20,7 +20,7 @@ def request(at_s, node, *, takes_s=0.001, failed=False):
     ("at_s", "node", "takes_s", "wrong"),
     [
         (9.0, "one", 0.001, 0),
-        (9.0, "two", 0.001, 1),  # nobody has written it yet
+        (9.0, "two", 0.001, 1),  # nothing has written it yet
         (9.9, "two", 0.2, 0),  # sent on after the write
         (10.05, "one", 0.001, 0),  # written, not taken
         (10.05, "two", 0.001, 0),
@@ -51,7 +51,7 @@ def test_what_takes_nothing_away_has_no_last_request_on_the_old():
     assert (judged.first_new_s, judged.last_old_s) == (None, None)
 
 
-def test_a_change_that_nobody_took_leaves_both_valid_until_the_next():
+def test_a_change_that_nothing_took_leaves_both_valid_until_the_next():
     refused = Written("refused", WRITE, None, OLD, OLD)
     later = Written("moved", 20 * SECOND, 20 * SECOND, OLD, NEW)
     found = [request(15, "one"), request(25, "one"), request(26, "two")]

@@ -116,7 +116,7 @@ def test_a_connection_closed_before_the_answer_is_a_failure() -> None:
     assert ended(outcome) == {ReasonCode.CLOSED: list(range(15))}
 
 
-def test_a_reset_before_the_answer_is_told_from_one_within_it() -> None:
+def test_a_reset_before_the_answer_is_distinguished_from_one_within_it() -> None:
     """Only of the former may the request never have reached anybody."""
 
     def serve(conn, number) -> None:
@@ -341,7 +341,7 @@ def test_an_idle_connection_is_closed_after_the_idle_timeout() -> None:
     assert stub.accepted >= 3
 
 
-def test_waiting_for_a_connection_is_told_from_the_engines_own_lateness() -> None:
+def test_waiting_for_a_connection_is_distinguished_from_the_engines_own_lateness() -> None:
     """Two connections, 40 ms for each answer: 50/s can be served, 100/s are due."""
 
     def answer(request: bytes) -> bytes:

@@ -383,7 +383,7 @@ def test_failures_are_counted_by_reason_with_one_example_each() -> None:
     assert (outcome.seconds[0].due, outcome.seconds[0].bad, outcome.seconds[0].answered) == (10, 10, 0)
 
 
-def test_ids_beyond_the_bound_are_counted_and_the_gap_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ids_beyond_the_bound_are_counted_and_the_gap_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(merge, "ENDED_KEPT", 5)
     plan = plan_of((Constant(arrival_rate=10), 1.0), weights=(1.0,))
     recorder = recorder_for(plan)
@@ -415,7 +415,7 @@ def test_ids_of_millions_that_failed_take_little_room() -> None:
 
 
 def allocated_by_the_load() -> int:
-    """Bytes that code of ``bench/load`` holds: what else runs in this process is no matter."""
+    """Bytes that code of ``bench/load`` holds: what else runs in this process does not matter."""
     ours = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, "*/bench/load/*")])
     return sum(trace.size for trace in ours.traces)
 

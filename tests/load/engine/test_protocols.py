@@ -120,7 +120,7 @@ def test_requests_to_several_targets_in_several_protocols_share_one_schedule(tar
     found = answered(outcome)
     assert {reasons for _, reasons in ((count, tuple(reasons)) for count, reasons in found.values())} == {()}
     assert sum(count for count, _ in found.values()) == 90
-    # https, mutual and h2 keep theirs; each exchange with secret shakes hands anew.
+    # https, mutual and h2 keep theirs; each exchange with secret shakes hands again.
     assert outcome.generator.handshake_time is not None
     exchanges = sum(found[name][0] for name in ("lines", "secret", "greeter"))
     assert outcome.generator.received_bytes == (

@@ -1,4 +1,4 @@
-"""Locust elsewhere, tied to the runner by its standard streams alone: here a plain process stands for it."""
+"""Locust elsewhere, tied to the runner by its standard streams alone; here it is a plain process."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_it_ends_when_the_runner_is_killed(tmp_path: Path) -> None:
         assert not wait_until_gone(tmp_path / "there")
 
 
-def test_a_place_that_cannot_run_it_is_told_with_its_words(
+def test_a_place_that_cannot_run_it_is_reported_with_its_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At once, not after the time for which a part that does not come is awaited: here, without end."""

@@ -116,12 +116,12 @@ def test_after_a_lost_worker_the_next_plan_has_all_of_them(tmp_path: Path) -> No
     assert second.generator.workers == 2
 
 
-def test_processes_that_ended_in_between_are_started_anew(tmp_path: Path) -> None:
+def test_processes_that_ended_in_between_are_started_again(tmp_path: Path) -> None:
     with Stub(always(by_header)) as stub, LoadGenerator(tmp_path / "generator") as generator:
         generator.run_load(two_subsets(stub.port, main_s=0.3), tmp_path / "1")
         (before,) = pids(tmp_path)
         os.kill(before, signal.SIGKILL)
-        wait_until(lambda: not generator._standing[0].are_alive)
+        wait_until(lambda: not generator._running[0].are_alive)
         outcome = generator.run_load(two_subsets(stub.port, main_s=0.5), tmp_path / "2")
 
     assert answered(outcome) == [150, 150]

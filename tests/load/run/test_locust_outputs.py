@@ -42,17 +42,17 @@ def with_one_bad(request: bytes) -> bytes:
 
 
 @pytest.mark.slow
-def test_csv_html_and_web_ui_tell_our_counts(tmp_path: Path) -> None:
+def test_csv_html_and_web_ui_report_our_counts(tmp_path: Path) -> None:
     out = tmp_path / "new" / "folder"
     web = Address("127.0.0.1", free_port("127.0.0.1"))
     shown: list[tuple[int, int]] = []
-    """Requests that the web UI told of, and that we had counted just before."""
+    """Requests that the web UI showed, and that we had counted just before."""
 
     def watch(event) -> None:
         if isinstance(event, Progress):
             with contextlib.suppress(httpx.HTTPError):
-                told = httpx.get(f"http://{web}/stats/requests", timeout=PATIENCE_S).json()["stats"]
-                shown.append((told[-1]["num_requests"], event.answered + event.bad))
+                reported = httpx.get(f"http://{web}/stats/requests", timeout=PATIENCE_S).json()["stats"]
+                shown.append((reported[-1]["num_requests"], event.answered + event.bad))
 
     outputs = LocustOutputs(csv=out / "csv", html=out / "page.html", web=web)
     with Stub(always(with_one_bad)) as stub:
@@ -129,12 +129,12 @@ def test_an_address_may_leave_out_what_is_usual(text: str, address: Address) -> 
 
 
 @pytest.mark.parametrize("text", ["", "a:b", "1.2.3.4:0", "1.2.3.4:70000", "::1", "http://a:1", "a:-1"])
-def test_what_is_no_address_is_told(text: str) -> None:
+def test_what_is_no_address_is_reported(text: str) -> None:
     with pytest.raises(InputError, match=r"--web-bind .* is not HOST:PORT"):
         Address.parse(text, port=8089, option="--web-bind")
 
 
-def test_what_cannot_be_had_is_told_before_anything_starts(tmp_path: Path) -> None:
+def test_what_cannot_be_had_is_reported_before_anything_starts(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = Address("127.0.0.1", taken.getsockname()[1])

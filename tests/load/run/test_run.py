@@ -104,7 +104,7 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoadGenerato
         yield running
 
 
-def test_a_run_counts_every_request_once_and_tells_what_happens(tmp_path: Path) -> None:
+def test_a_run_counts_every_request_once_and_reports_what_happens(tmp_path: Path) -> None:
     seen = []
 
     def answer(request: bytes) -> bytes:

@@ -118,9 +118,9 @@ def test_a_worker_without_a_run_gives_up_with_the_reason() -> None:
     port = free_port("127.0.0.1")
     with pytest.raises(
         LoadError, match=rf"no run at 127\.0\.0\.1:{port} took this worker within 2 s"
-    ) as told:
+    ) as reported:
         run_worker("127.0.0.1", token="t", port=port, wait_s=2)
-    assert "token" in told.value.remedy
+    assert "token" in reported.value.remedy
     with pytest.raises(LoadError, match="0 worker processes"):
         run_worker("127.0.0.1", token="t", port=port, processes=0)
 
@@ -141,7 +141,7 @@ def test_the_web_ui_refuses_other_sites(tmp_path: Path) -> None:
         ask("by a link", "GET", "/", **{"Sec-Fetch-Site": "cross-site"})
         ask("other name", "GET", "/", Host="evil.example")
         ask("post of another site", "POST", "/stop", Origin="http://evil.example")
-        ask("the same, told otherwise", "POST", "/stop", **{"Sec-Fetch-Site": "cross-site"})
+        ask("the same, asked otherwise", "POST", "/stop", **{"Sec-Fetch-Site": "cross-site"})
         ask("figures for another site", "GET", "/stats/requests", **{"Sec-Fetch-Site": "cross-site"})
 
     with Stub(always(by_header)) as stub:
@@ -154,7 +154,7 @@ def test_the_web_ui_refuses_other_sites(tmp_path: Path) -> None:
         "by a link": 200,
         "other name": 403,
         "post of another site": 403,
-        "the same, told otherwise": 403,
+        "the same, asked otherwise": 403,
         "figures for another site": 403,
     }
 

@@ -30,14 +30,14 @@ from tests.support.waiting import PATIENCE_S
 
 @pytest.fixture(autouse=True)
 def token(monkeypatch: pytest.MonkeyPatch) -> str:
-    """Told beforehand to both sides, as by somebody who starts the workers first."""
+    """Given in advance to both sides, as by somebody who starts the workers first."""
     monkeypatch.setenv("EGRESS_BENCH_TOKEN", "of-this-test")
     return "of-this-test"
 
 
 @contextmanager
 def workers(count: int, port: int) -> Iterator[list[subprocess.Popen]]:
-    """So many `egress-bench worker` processes, as they run on other machines."""
+    """This many `egress-bench worker` processes, as they run on other machines."""
     command = [sys.executable, "-m", "bench", "worker", "--master", "127.0.0.1", "--port", str(port)]
     started = [
         subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -67,7 +67,7 @@ def test_three_workers_parts_are_the_whole_and_of_one_killed_nothing_is_forgotte
         for each in delta.buckets:
             numbers, tallied = unpack(each.response)
             part = parts.setdefault(worker, {}).setdefault((each.stage, each.kind), Histogram())
-            # One by one: a bucket may stand there for two seconds.
+            # One by one: a bucket may be there for two seconds.
             for number, count in zip(numbers % LENGTH, tallied, strict=True):
                 part.add(np.array([number]), np.array([count]))
         add(self, worker, delta)
@@ -150,7 +150,7 @@ def test_workers_that_do_not_come_are_one_clear_error(tmp_path: Path) -> None:
     assert not locust_processes(tmp_path)
 
 
-def test_it_is_told_how_many_came_in_time() -> None:
+def test_it_is_reported_how_many_came_in_time() -> None:
     remote = RemoteWorkers(ProcessSettings.of(remote_plan(1, 7000, remote_workers_timeout_s=30)), "secret")
 
     assert remote.arrived(2) == RemoteWorkersStatus(

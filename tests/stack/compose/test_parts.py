@@ -101,8 +101,8 @@ def test_a_missing_compose_is_named_with_what_to_install(monkeypatch):
         (ValueError("Permission denied, No such file"), r"no Docker engine answers \("),
     ],
 )
-def test_an_engine_that_cannot_be_used_is_told_apart(said, message, monkeypatch):
-    """By the number of the error that lies beneath, whatever the words around it are."""
+def test_an_engine_that_cannot_be_used_is_distinguished(said, message, monkeypatch):
+    """By the number of the error that lies below, whatever the words around it are."""
 
     def fails(**_):
         beneath = requests.exceptions.ConnectionError(ProtocolError("Connection aborted.", said))
@@ -207,7 +207,7 @@ def test_subnets_avoid_everything_in_use_and_run_out_at_last():
     assert not first.overlaps(second)
 
 
-def test_a_machine_without_a_free_subnet_is_told_what_to_remove():
+def test_a_machine_without_a_free_subnet_is_asked_what_to_remove():
     everything = types.SimpleNamespace(attrs={"IPAM": {"Config": [{"Subnet": "172.16.0.0/12"}]}})
     engine = types.SimpleNamespace(networks=types.SimpleNamespace(list=lambda: [everything]))
 
@@ -226,12 +226,12 @@ def test_an_out_of_memory_kill_is_read_in_both_versions_of_control_groups(tmp_pa
         counts = tmp_path / "cgroup" / file
         counts.parent.mkdir(parents=True)
 
-        def told(text, counts=counts):
+        def reported(text, counts=counts):
             counts.write_text(text)
             return has_oom_kills(1, proc=tmp_path / "proc", cgroups=tmp_path / "cgroup")
 
-        assert told(killed)
-        assert not told("oom_kill 0\n")
+        assert reported(killed)
+        assert not reported("oom_kill 0\n")
     assert not has_oom_kills(2, proc=tmp_path / "proc")
 
 

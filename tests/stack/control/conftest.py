@@ -27,7 +27,7 @@ def plane():
 
 @pytest.fixture
 def proxy():
-    """The name of a proxy that nobody else uses."""
+    """The name of a proxy that nothing else uses."""
     return f"proxy-{os.getpid()}-{next(_PROXIES)}"
 
 

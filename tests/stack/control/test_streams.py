@@ -92,7 +92,7 @@ def test_names_that_are_added_are_sent_and_the_others_are_not_sent_again(connect
 
 
 def test_a_cluster_that_changes_gets_its_endpoints_again(connect, publish):
-    """It warms anew, and a proxy that has their names does not ask again."""
+    """It warms up again, and a proxy that has their names does not ask again."""
     publish(clusters=[cluster("a"), cluster("b")], endpoints=[endpoints("a", 1), endpoints("b", 2)])
     for is_delta in (False, True):
         stream = connect(is_delta=is_delta)

@@ -48,7 +48,7 @@ _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
 
 
 def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
-    """Every cause that the evidence shows, the most telling first; empty if nothing is the matter."""
+    """Every cause that the evidence shows, the clearest first; empty if nothing is the matter."""
     found = [finding for rule in _RULES for finding in rule(evidence)]
     if found:
         return tuple(found)

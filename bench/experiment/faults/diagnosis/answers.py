@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bench.experiment.faults.evidence import Evidence
 
 _PROTOCOL_ERROR = "UPE"
-"""Envoy's response flag: what the upstream sent is no HTTP."""
+"""Envoy's response flag: what the upstream sent is not HTTP."""
 
 
 def truncated(evidence: Evidence) -> Iterator[Finding]:
@@ -34,7 +34,7 @@ def truncated(evidence: Evidence) -> Iterator[Finding]:
 
 
 def wrong_page(evidence: Evidence) -> Iterator[Finding]:
-    """Wrong bodies that bear the mark of another node."""
+    """Wrong bodies that carry the mark of another node."""
     for (subset, reason), count in evidence.reasons.items():
         if code_of(reason) is not ReasonCode.WRONG_BODY:
             continue
@@ -48,7 +48,7 @@ def wrong_page(evidence: Evidence) -> Iterator[Finding]:
 
 
 def other_ids(evidence: Evidence) -> Iterator[Finding]:
-    """Answers that bear the id of another request."""
+    """Answers that carry the id of another request."""
     count = sum(
         number for (_, key), number in evidence.reasons.items() if code_of(key) is ReasonCode.WRONG_ID
     )
@@ -79,7 +79,7 @@ def broken_http(evidence: Evidence) -> Iterator[Finding]:
 
 
 def two_nodes(evidence: Evidence) -> Iterator[Finding]:
-    """Answers with more than one node header, which name nobody."""
+    """Answers with more than one node header, which name no node."""
     count = count_of(evidence, ReasonCode.TWO_NODES)
     if count:
         shown = say(ShownCase.HEADER_TWICE, count=count, header=NODE_HEADER)
@@ -87,7 +87,7 @@ def two_nodes(evidence: Evidence) -> Iterator[Finding]:
 
 
 def foreign_page(evidence: Evidence) -> Iterator[Finding]:
-    """Wrong bodies that bear the right mark: only their hash shows it."""
+    """Wrong bodies that carry the right mark: only their hash shows it."""
     for (subset, reason), count in evidence.reasons.items():
         if code_of(reason) is not ReasonCode.WRONG_BODY:
             continue

@@ -184,7 +184,7 @@ def _median(entries: Sequence[EnvoyEntry]) -> float:
 
 
 def _chance(more: int, less: int) -> float:
-    """Of at least so many of all on one side, if each side is as likely (one-sided)."""
+    """Of at least this many of all on one side, if each side is as likely (one-sided)."""
     total = more + less
     favourable: int = sum(comb(total, count) for count in range(more, total + 1))
     return float(favourable / 2**total)

@@ -33,7 +33,7 @@ class ShownCase(Case):
     BREAKS_OFF = "{node} begins its answers and breaks them off: status 200, and the connection ends"
     BREAK_OFF = "a node begins its answers and breaks them off: status 200, and the connection ends"
     PAGE_OF_ANOTHER = "{node} answers with the page of {other} ({mark})"
-    IDS_OF_OTHERS = "{count} answers bear the id of another request"
+    IDS_OF_OTHERS = "{count} answers carry the id of another request"
     REFUSES_ANSWERS = "{proxy} refuses {count} answers that break HTTP's rules, such as two kinds of length"
     HEADER_TWICE = "{count} answers bear {header} more than once"
     MARK_IN_FOREIGN_PAGE = "{node} answers with its mark ({mark}) in a page that is not its own"

@@ -22,7 +22,7 @@ from bench.stack.runs import supervised_folder
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """One lab; its results stand in the record and are on disk after each addition."""
+    """One lab; its results are in the record and are on disk after each addition."""
 
     loaded: LoadedScenario
     options: LabOptions

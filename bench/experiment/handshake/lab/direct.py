@@ -68,7 +68,7 @@ class DirectClient:
     """CPU seconds that the node has used."""
 
     def full(self, count: int, into: Series) -> None:
-        """So many connections without a session.
+        """This many connections without a session.
 
         Raises:
             StackError: the node does not answer.
@@ -77,7 +77,7 @@ class DirectClient:
         self._counted(into, lambda: [self._connection(context, None)[0] for _ in range(count)])
 
     def resumed(self, count: int, into: Series) -> None:
-        """So many connections, each with the session of the one before; what is refused is full."""
+        """This many connections, each with the session of the one before; what is refused is full."""
         context = self._context()
         _, session = self._connection(context, None)
 
@@ -92,7 +92,7 @@ class DirectClient:
         self._counted(into, shots)
 
     def kept(self, count: int, into: Series) -> None:
-        """So many requests on one connection."""
+        """This many requests on one connection."""
         context = self._context()
         with self._opened(context, None) as (stream, _):
             self._ask(stream)
@@ -103,7 +103,7 @@ class DirectClient:
             self._counted(into, shots)
 
     def bare(self, count: int, into: Series) -> None:
-        """So many TCP connections that are closed without a byte."""
+        """This many TCP connections that are closed without a byte."""
 
         def shots() -> list[Shot]:
             found = []

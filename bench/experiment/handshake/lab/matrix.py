@@ -42,7 +42,7 @@ from bench.telemetry import (
 
 _MODES = ("kept", *HANDSHAKE_KINDS)
 _KEPT = (80.0, 320.0)
-"""Requests per second on kept connections: two, so that the base is told from the requests."""
+"""Requests per second on kept connections: two, so that the base is distinguished from the requests."""
 _BUSY = 0.35
 """Share of one core that each end's signatures may take."""
 _FEWEST, _MOST = 25.0, 240.0
@@ -57,7 +57,7 @@ Speedometer = Callable[[str], OpensslSpeed]
 
 @dataclass(slots=True)
 class Collected:
-    """What the rounds of a ground have brought so far."""
+    """What the rounds of a ground have produced so far."""
 
     windows: dict[str, list[Window]] = field(default_factory=lambda: {mode: [] for mode in _MODES})
     direct: dict[str, Series] = field(default_factory=lambda: {mode: Series() for mode in (*_MODES, "bare")})
@@ -89,7 +89,7 @@ class Ground:
 
 @dataclass(frozen=True, slots=True)
 class GroundResult:
-    """What one ground brought."""
+    """What one ground produced."""
 
     cells: tuple[TlsCell, ...]
     speed: CryptoSpeed | None
@@ -108,7 +108,7 @@ def measure_ground(
 ) -> GroundResult:
     """The two cells of a ground, and what else its windows bring.
 
-    A ground that cannot run brings cells that say why: the others go on.
+    A ground that cannot run gives cells that say why: the others go on.
     """
     collected = Collected()
     try:
@@ -126,7 +126,7 @@ def measure_ground(
 
 
 def _model(plan: GroundPlan, collected: Collected) -> LabModel | None:
-    """The gateway's cost model, where the windows tell its terms apart."""
+    """The gateway's cost model, where the windows distinguish its terms."""
     windows = [
         CostWindow(
             seconds=each.seconds,

@@ -7,7 +7,7 @@ from typing import Final
 from bench.analysis.tls import Pool, handshakes_per_s
 from bench.experiment.handshake.lab.bench import Lab
 from bench.experiment.handshake.lab.paths import LabPath
-from bench.experiment.handshake.lab.sessions import standing
+from bench.experiment.handshake.lab.sessions import running_path
 from bench.experiment.handshake.lab.windows import Step, drive
 from bench.preparation import Variation
 from bench.result import PoolPoint
@@ -43,7 +43,7 @@ def measure_pools(lab: Lab) -> None:
             concurrency=workers,
             tls_version="TLSv1_3",
         )
-        with standing(lab, path, f"pools-{number + 1}", variation) as ground:
+        with running_path(lab, path, f"pools-{number + 1}", variation) as ground:
             steps = [Step(rate, lab.options.schedule.pool_s)]
             done = drive(ground.run, ground.stack, ground.meter, steps, 0)
         (window,) = done.windows
@@ -63,7 +63,7 @@ def measure_pools(lab: Lab) -> None:
                     handshakes=window.handshakes,
                     predicted_per_s=handshakes_per_s(
                         Pool(
-                            # What really came: a late generator is no fault of the law.
+                            # What really came: a late generator is not a fault of the law.
                             rate=window.requests / window.seconds,
                             workers=workers,
                             nodes=path.nodes,

@@ -14,7 +14,7 @@ from bench.analysis.tls import CLIENT_REFUSED, name_failure
 from bench.certs import write_deep_client, write_short_lived_server
 from bench.experiment.handshake.lab.bench import Lab
 from bench.experiment.handshake.lab.paths import LabPath, node_name
-from bench.experiment.handshake.lab.sessions import Standing, gateway_entries, standing
+from bench.experiment.handshake.lab.sessions import RunningPath, gateway_entries, running_path
 from bench.experiment.handshake.lab.windows import Drive, Step, drive
 from bench.experiment.run_context import RunContext
 from bench.preparation import Variation
@@ -44,7 +44,7 @@ class Case:
     max_session_keys: int = 0
     prepare: Callable[[RunContext], None] | None = None
     """Changes the certificates before the stack starts."""
-    provoke: Callable[[Lab, Standing], None] | None = None
+    provoke: Callable[[Lab, RunningPath], None] | None = None
     """Changes the running stack right before the load."""
     seconds: float = _SECONDS
 
@@ -59,7 +59,7 @@ def _unknown_client(run: RunContext) -> None:
         shutil.copyfile(run.material.wrong("other-ca") / name, live / name)
 
 
-def _expiring(lab: Lab, ground: Standing) -> None:
+def _expiring(lab: Lab, ground: RunningPath) -> None:
     folder = ground.run.material.folder / "expiring"
     write_short_lived_server(ground.run.material, folder, lasts_s=_LASTS_S)
     lab.options.backend.make_faults(ground.stack).use_certificates(node_name(1), folder)
@@ -119,7 +119,7 @@ def measure_refusals(lab: Lab) -> None:
             node_tls=case.node_tls,
         )
         path = LabPath(nodes=1)
-        with standing(lab, path, f"refusals-{number}", variation, prepare=case.prepare) as ground:
+        with running_path(lab, path, f"refusals-{number}", variation, prepare=case.prepare) as ground:
             if case.provoke is not None:
                 case.provoke(lab, ground)
             with ground.run.instruments.open_meter(ground.stack, "egress") as meter:

@@ -110,7 +110,7 @@ def measure_sessions(lab: Lab) -> None:
     for number, case in enumerate(FULL_CASES if lab.options.is_full else QUICK_CASES):
         seconds = lab.options.schedule.session_s
         lab.observer.stage(f"sessions: {case.name}", seconds + 3)
-        with standing(lab, case.path, f"sessions-{number}", session_variation(case)) as ground:
+        with running_path(lab, case.path, f"sessions-{number}", session_variation(case)) as ground:
             done = drive(ground.run, ground.stack, ground.meter, [Step(_RATE, seconds)], 0)
             lab.add(misrouted=done.misrouted, reuse=[_point(ground, case, done)])
     for shared in (False, True):
@@ -118,7 +118,7 @@ def measure_sessions(lab: Lab) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RunningPath:
     """A running stack of a path of the lab's own."""
 
     run: RunContext
@@ -128,7 +128,7 @@ class Standing:
 
 
 @contextlib.contextmanager
-def standing(
+def running_path(
     lab: Lab,
     path: LabPath,
     name: str,
@@ -136,7 +136,7 @@ def standing(
     *,
     source: Literal["static", "eds"] = "static",
     prepare: Callable[[RunContext], None] | None = None,
-) -> Iterator[Standing]:
+) -> Iterator[RunningPath]:
     """Start a stack on *path*, after *prepare* has changed its certificates."""
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="egress-bench-lab-")))
@@ -146,7 +146,7 @@ def standing(
             prepare(run)
         stack = run.start_stack(running, name, source, variation)
         meter = running.enter_context(run.instruments.open_meter(stack, gateway_of(run)))
-        yield Standing(run, stack, meter, variation)
+        yield RunningPath(run, stack, meter, variation)
 
 
 def write_ticket_key(run: RunContext) -> None:
@@ -167,7 +167,7 @@ def session_variation(case: SessionCase) -> Variation:
     )
 
 
-def _point(ground: Standing, case: SessionCase, done: Drive) -> ReusePoint:
+def _point(ground: RunningPath, case: SessionCase, done: Drive) -> ReusePoint:
     (window,) = done.windows
     entries = sorted(gateway_entries(ground.run, ground.stack), key=lambda each: each.time_us)
     measured = [each for each in entries if each.time_us >= done.measured_from_us]
@@ -229,7 +229,7 @@ def _measure_events(lab: Lab, events: list[EventName], *, shared: bool) -> None:
     case = SessionCase(max_session_keys=4, shared_keys=shared)
     lab.observer.stage(f"sessions: after events, {'shared' if shared else 'own'} keys", len(events) * 4.0)
     name = f"events-{'shared' if shared else 'own'}"
-    with standing(lab, case.path, name, session_variation(case), source="eds") as ground:
+    with running_path(lab, case.path, name, session_variation(case), source="eds") as ground:
         steps = [Step(_EVENT_RATE, _EVENT_S)]
         drive(ground.run, ground.stack, ground.meter, steps, 0)
         for number, event in enumerate(events, 1):
@@ -258,7 +258,7 @@ def _handshakes(before: Reading, after: Reading) -> tuple[int, int]:
     return handshakes, handshakes - total(rises, "ssl.session_reused")
 
 
-def _make(lab: Lab, ground: Standing, event: EventName) -> None:
+def _make(lab: Lab, ground: RunningPath, event: EventName) -> None:
     nodes = [part.name for part in ground.stack.components() if part.role == "node"]
     match event:
         case "none":
@@ -276,7 +276,7 @@ def _make(lab: Lab, ground: Standing, event: EventName) -> None:
                 faults.reload(node)
 
 
-def _move_endpoints(ground: Standing) -> None:
+def _move_endpoints(ground: RunningPath) -> None:
     """Let each cluster find its endpoints elsewhere, and then where they were."""
     gateway = gateway_of(ground.run)
     spec = ground.run.prepared.stack_spec("update", "eds", ground.run.material, ground.variation)

@@ -48,7 +48,7 @@ class LabOptions:
     """Of each ground of the matrix; None: as ``is_full`` says."""
 
     def __post_init__(self) -> None:
-        """Refuse what is no lab.
+        """Refuse what is not a lab.
 
         Raises:
             InputError: no round, or fewer than an interval takes.
@@ -84,7 +84,7 @@ class Schedule:
     """Lengths of the lab's parts, in seconds and counts."""
 
     rounds: int
-    """At least so many rounds of a ground."""
+    """At least this many rounds of a ground."""
     most_rounds: int
     """At most; between the two it ends when its intervals are narrow enough, or its time is over."""
     ground_s: float

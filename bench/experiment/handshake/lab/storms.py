@@ -103,7 +103,7 @@ def _storm(run: RunContext, stack: Stack, trouble: _Trouble, seconds: float) -> 
     stack.check_alive()
     if trouble.begun_us is None:
         raise MeasurementError(f"{trouble.event}: the load ended before the storm.")
-    # The warm-up shakes hands, too: it is no part of the calm before the storm.
+    # The warm-up shakes hands, too: it is not part of the calm before the storm.
     calm_from_us = trouble.begun_us - round(seconds / 3 * 1e6)
     served = [each for each in _served(run, stack) if each.start_us >= calm_from_us]
     wave = read_wave(served, trouble.begun_us)
@@ -127,7 +127,7 @@ def _load(
     """The scenario's traffic; *make* runs in a thread a third of the way into it."""
     timer = threading.Timer(seconds / 3, make)
     plan = plan_of(run, stack, [Step(rate, seconds)], warm_up_s=1.0)
-    # What waits shall wait where it is counted: in the sidecar's log, not for a free connection of the
+    # What waits must wait where it is counted: in the sidecar's log, not for a free connection of the
     # client.
     connections = Connections(count=max(_CONNECTIONS, run.scenario.traffic.connections.count))
     plan = plan.model_copy(update={"run_id": f"{plan.run_id}.storm", "connections": connections})
