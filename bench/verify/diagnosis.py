@@ -80,7 +80,7 @@ def cause_of(
         hop=own[0] if own else node.node if node is not None else last[0] if last else "",
         flags=",".join(last[1].flags) if last else "",
         details=(last[1].details or "") if last else "",
-        transport_failure=(last[1].failure or "") if last else "",
+        transport_failure=((last[1].failure or "") if last else "") or _refused(node),
         upstream=(last[1].upstream or "") if last else "",
         where=tuple(_place(origin) for origin in _origins(trace, last[0] if last else None)),
         fault="node"
@@ -104,17 +104,24 @@ def cause_of_gateway_control(answer: Answer, request_id: str, hops: Hops, trace:
 def cause_of_node_control(node: str, request_id: str, hops: Hops, where: Position) -> AnswerCause:
     """Say what *node* logged of the client's certificate; *where* is the line that says what node it is."""
     entry = hops.nodes.get(request_id)
-    verdict = entry.client_verify or "" if entry is not None else ""
     return AnswerCause(
         hop=entry.node if entry is not None else "",
         flags="",
         details="",
-        transport_failure=verdict if verdict.startswith("FAILED") else "",
+        transport_failure=_refused(entry),
         upstream="",
         where=(f"{where} (node: {node})",),
         fault="stack",
         explanation=f"{node} was called directly, past all proxies",
     )
+
+
+def _refused(entry: NodeEntry | None) -> str:
+    """What a node logged of a client's certificate that it does not take; empty: it takes it, or saw none."""
+    verdict = (entry.client_verify or "") if entry is not None else ""
+    if entry is None or not verdict.startswith("FAILED"):
+        return ""
+    return f"{verdict} ({entry.client_subject})" if entry.client_subject else verdict
 
 
 def remedy_for(lines: Sequence[VerificationLine]) -> str:
@@ -128,12 +135,19 @@ def remedy_for(lines: Sequence[VerificationLine]) -> str:
         )
     for cause in causes:
         if cause.fault == "resources":
-            place = f" at {cause.where[0]}" if cause.where else ""
+            place = f" at {' or '.join(cause.where)}" if cause.where else ""
             return (
                 f"The resources lead there ({cause.explanation}): correct the Istio YAML{place}, or the"
                 " expectation in scenario.yaml."
             )
     for cause in causes:
+        if cause.fault == "node" and cause.transport_failure:
+            place = f" at {' or '.join(cause.where)}" if cause.where else ""
+            return (
+                f"{cause.hop} is the right node and refuses the client certificate that the path presents"
+                f" ({cause.transport_failure}): correct clientCertificate or credentialName{place}, or tls in"
+                " scenario.yaml, which says what is in those files."
+            )
         if cause.fault == "node":
             return (
                 f"{cause.hop} is the right node and gave another answer than expected: see nodes and tls in"

@@ -38,8 +38,9 @@ def envoy(**values):
     )
 
 
-def node(name):
-    return NodeEntry(**dict.fromkeys(NodeEntry._fields) | {"id": ID, "node": name, "status": 200})
+def node(name, **values):
+    known = {"id": ID, "node": name, "status": 200}
+    return NodeEntry(**dict.fromkeys(NodeEntry._fields) | known | values)
 
 
 def from_node(name, status=200):
@@ -104,7 +105,7 @@ def test_a_node_to_which_the_resources_lead_is_their_doing_with_file_and_line(tr
 
     assert (found.hop, found.fault) == ("nginx01", "resources")
     assert any("service-entry.yaml:" in place for place in found.where)
-    assert f"correct the Istio YAML at {found.where[0]}" in remedy_for([a_line(found)])
+    assert f"correct the Istio YAML at {' or '.join(found.where)}" in remedy_for([a_line(found)])
 
 
 def test_a_node_to_which_they_do_not_lead_is_not(trace):
@@ -118,6 +119,19 @@ def test_the_right_node_with_a_wrong_answer_is_the_nodes(trace):
 
     assert found.fault == "node"
     assert "the Istio YAML led there rightly" in remedy_for([a_line(found)])
+
+
+def test_a_client_certificate_that_the_right_node_refuses_is_named_with_the_lines_behind_it(trace):
+    refusal = {"client_verify": "FAILED:unable to verify the first certificate", "client_subject": "CN=other"}
+    at = node("nginx01", **refusal)
+    found = cause(from_node("nginx01", 400), trace, sleep=BEYOND, egress=BEYOND, at=at)
+
+    remedy = remedy_for([a_line(found)])
+
+    assert (found.hop, found.fault) == ("nginx01", "node")
+    assert found.transport_failure == "FAILED:unable to verify the first certificate (CN=other)"
+    assert f"refuses the client certificate that the path presents ({found.transport_failure})" in remedy
+    assert all(each in remedy for each in found.where)
 
 
 def test_a_request_that_nothing_saw_says_so(trace):
