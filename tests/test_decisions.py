@@ -10,7 +10,19 @@ import pytest
 
 BENCH = Path(__file__).parents[1] / "bench"
 TEXTS = frozenset(
-    {"what", "why", "advice", "remedy", "reported", "words", "reason", "reasons", "sentence", "title"}
+    {
+        "what",
+        "why",
+        "advice",
+        "remedy",
+        "reported",
+        "words",
+        "reason",
+        "reasons",
+        "sentence",
+        "title",
+        "detail",
+    }
 )
 """Attributes and names that hold a text for people."""
 SEARCHES = frozenset(

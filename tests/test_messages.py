@@ -11,14 +11,15 @@ import pytest
 
 from bench.check import EffectCase, RuleCase
 from bench.experiment.faults.diagnosis import ShownCase
+from bench.explain.messages import FateCase, MissingCase
 from bench.message import Case, fields_of, say
 
 BENCH = Path(__file__).parents[1] / "bench"
-ROOMS: tuple[type[Case], ...] = (RuleCase, EffectCase, ShownCase)
+ROOMS: tuple[type[Case], ...] = (RuleCase, EffectCase, ShownCase, FateCase, MissingCase)
 EACH_CASE = {f"{room.__name__}.{case.name}": case for room in ROOMS for case in room}
 TREES = {
     path.relative_to(BENCH).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
-    for room in ("check", "commands", "experiment/faults")
+    for room in ("check", "commands", "explain", "experiment/faults")
     for path in sorted((BENCH / room).rglob("*.py"))
 }
 
@@ -60,12 +61,25 @@ def test_messages_are_equal_by_case_and_data():
     assert len({say(Said.PLAIN), say(Said.PLAIN)}) == 1
 
 
-def said() -> Iterator[tuple[str, int, ast.Call]]:
-    """Give each ``say(…)`` of the rooms: module, line, call."""
+def said() -> Iterator[tuple[str, int, ast.Call, tuple[ast.AST, ...]]]:
+    """Give each ``say(…)`` of the rooms: module, line, call, and where its names may be given values."""
     for name, tree in TREES.items():
+        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say":
-                yield name, node.lineno, node
+                around = [each for each in functions if each.lineno <= node.lineno <= (each.end_lineno or 0)]
+                yield name, node.lineno, node, (*around, *tree.body)
+
+
+def chosen(call: ast.Call, scopes: tuple[ast.AST, ...]) -> Iterator[str]:
+    """Give the cases that *call* may say, also where a variable or a table chooses one."""
+    yield from cases_in(call.args[0])
+    names = {node.id for node in ast.walk(call.args[0]) if isinstance(node, ast.Name)}
+    for scope in scopes:
+        # Of a module what it assigns itself, of a function everything.
+        for node in ast.walk(scope) if isinstance(scope, ast.FunctionDef) else [scope]:
+            if isinstance(node, ast.Assign) and {ast.unparse(target) for target in node.targets} & names:
+                yield from cases_in(node.value)
 
 
 def cases_in(node: ast.AST) -> Iterator[str]:
@@ -80,8 +94,8 @@ def cases_in(node: ast.AST) -> Iterator[str]:
 def test_each_message_has_the_data_that_its_words_need_and_no_other():
     wrong = [
         f"bench/{module}:{line}: {name}"
-        for module, line, call in said()
-        for name in cases_in(call.args[0])
+        for module, line, call, scopes in said()
+        for name in chosen(call, scopes)
         if fields_of(EACH_CASE[name]) != {each.arg for each in call.keywords}
     ]
 
@@ -102,7 +116,7 @@ def test_no_two_cases_are_one(room: type[Enum]):
 def test_data_are_values_and_no_sentences():
     sentences = [
         f"bench/{module}:{line}: {ast.unparse(part)}"
-        for module, line, call in said()
+        for module, line, call, _ in said()
         for given in call.keywords
         for part in ast.walk(given.value)
         if isinstance(part, ast.Constant) and isinstance(part.value, str) and " " in part.value

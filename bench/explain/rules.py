@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bench.explain.messages import FateCase
 from bench.istio.hosts import expand_host, is_wildcard
 from bench.istio.models import DestinationRule
 from bench.istio.registry import MergedRule, ProxyView, Service
 from bench.istio.resource import Resource
+from bench.message import Message, say
 
 
 class FateCode(StrEnum):
@@ -31,9 +33,8 @@ class Fate:
     """What becomes of one rule at one proxy."""
 
     code: FateCode
-    text: str
-    """Why, as the second half of a sentence."""
-    remedy: str
+    message: Message
+    """Why, as the second half of a sentence, and what to do about it."""
 
 
 def rules_for(view: ProxyView, host: str) -> tuple[Resource[DestinationRule], ...]:
@@ -45,63 +46,39 @@ def fate_of(view: ProxyView, service: Service, rule: Resource[DestinationRule]) 
     """Say why *rule*, which is written for *service*, holds at the proxy of *view* or does not."""
     merged = view.rule(service)
     if merged is not None and any(source.title == rule.title for source in merged.sources):
-        return Fate(FateCode.IN_FORCE, "it is in force", "")
+        return Fate(FateCode.IN_FORCE, say(FateCase.IN_FORCE))
     written = _host(view, rule)
     if not is_wildcard(written) and written != service.host:
-        return Fate(
-            FateCode.OTHER_CASE,
-            f"its host {written} is not written like {service.host}, and istiod compares by case",
-            f"Write host: {service.host}.",
-        )
+        return Fate(FateCode.OTHER_CASE, say(FateCase.OTHER_CASE, written=written, host=service.host))
     return _out_of_reach(view, service, rule) or _overridden(merged)
 
 
 def _out_of_reach(view: ProxyView, service: Service, rule: Resource[DestinationRule]) -> Fate | None:
     me, own, root = view.name, view.namespace, view.registry.inventory.root_namespace
-    places = list(dict.fromkeys((own, service.namespace, root))) if view.is_current else [rule.namespace]
+    places = tuple(dict.fromkeys((own, service.namespace, root))) if view.is_current else (rule.namespace,)
     if rule.namespace not in places:
-        return Fate(
-            FateCode.ELSEWHERE,
-            f"it is in the namespace {rule.namespace}, and {me} looks in {_listed(places)} only",
-            f"Move it to the namespace {' or '.join(places)}.",
-        )
+        message = say(FateCase.ELSEWHERE, namespace=rule.namespace, proxy=me, places=places)
+        return Fate(FateCode.ELSEWHERE, message)
     selector = rule.spec.workload_selector
     labels = dict(selector.match_labels) if selector is not None else {}
     if selector is not None and (rule.namespace != own or not labels.items() <= view.proxy.labels.items()):
-        wanted = ", ".join(f"{key}={value}" for key, value in labels.items())
-        return Fate(
-            FateCode.SELECTS_OTHERS,
-            f"its workloadSelector selects workloads of {rule.namespace} with {wanted}, and {me} is not one",
-            f"Write a rule without workloadSelector for {me}, or give it these labels.",
-        )
-    exports = [rule.namespace if each == "." else each for each in rule.spec.export_to]
+        wanted = tuple(f"{key}={value}" for key, value in labels.items())
+        message = say(FateCase.SELECTS_OTHERS, namespace=rule.namespace, labels=wanted, proxy=me)
+        return Fate(FateCode.SELECTS_OTHERS, message)
+    exports = tuple(rule.namespace if each == "." else each for each in rule.spec.export_to)
     if exports and "*" not in exports and own not in exports:
-        return Fate(
-            FateCode.NOT_EXPORTED,
-            f"it is exported to {_listed(exports)} only, and {me} is in {own}",
-            f"Add {own} to exportTo.",
-        )
+        message = say(FateCase.NOT_EXPORTED, exports=exports, proxy=me, namespace=own)
+        return Fate(FateCode.NOT_EXPORTED, message)
     return None
 
 
 def _overridden(merged: MergedRule | None) -> Fate:
     if merged is None:
-        return Fate(
-            FateCode.OVERRIDDEN,
-            "istiod merges it into a rule with a workloadSelector, which holds for other workloads",
-            "Give the two rules different exportTo, or repeat in one what the other says.",
-        )
+        return Fate(FateCode.OVERRIDDEN, say(FateCase.MERGED_AWAY))
     winner = merged.sources[0]
-    return Fate(
-        FateCode.OVERRIDDEN,
-        f"{winner.title} ({winner.position(('spec', 'host'))}) comes first and holds alone",
-        "Write both into one DestinationRule.",
-    )
+    place = winner.position(("spec", "host"))
+    return Fate(FateCode.OVERRIDDEN, say(FateCase.COMES_SECOND, winner=winner.title, place=place))
 
 
 def _host(view: ProxyView, rule: Resource[DestinationRule]) -> str:
     return expand_host(rule.spec.host, rule.namespace, view.registry.inventory.domain)
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -100,7 +100,7 @@ class Upstream:
         return ()
 
     def _why_missing(self, name: str) -> str:
-        return why_missing(self.here, self.proxies, name).text
+        return why_missing(self.here, self.proxies, name).reason
 
     def _tls_step(self, cluster: Cluster, leg: Leg, tls: UpstreamTls | None) -> Step:
         text, notes = describe_tls(tls, leg.request.host if leg.is_http else None, leg.layers)

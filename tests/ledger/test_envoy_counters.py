@@ -28,9 +28,10 @@ RETRY = {
 
 
 class Upstreams:
-    """Servers that behave: ok, slow, reset, half, err; and a port that refuses."""
+    """Servers that behave: ok, slow, reset, half, err; held, by a gate; and a port that refuses."""
 
     def __init__(self):
+        self.gate = threading.Event()
         self.sockets = {name: socket.create_server(("127.0.0.1", 0)) for name in BEHAVIOURS}
         self.closing = False
         for name, listening in self.sockets.items():
@@ -48,12 +49,14 @@ class Upstreams:
                 connection, _ = listening.accept()
                 threading.Thread(target=self._serve, args=(connection, behaviour), daemon=True).start()
 
-    @staticmethod
-    def _serve(connection, behaviour):
+    def _serve(self, connection, behaviour):
         pause, answer = behaviour
         with contextlib.suppress(OSError), connection:
             while connection.recv(65536):
-                time.sleep(pause)
+                if pause is None:
+                    self.gate.wait(PATIENCE_S)
+                else:
+                    time.sleep(pause)
                 connection.sendall(answer)
                 if b"keep" not in answer:
                     time.sleep(0.05)
@@ -65,9 +68,11 @@ class Upstreams:
 
 
 OK = b"HTTP/1.1 200 OK\r\nx: keep\r\ncontent-length: 2\r\n\r\nok"
+HELD = b"GET /held HTTP/1.1\r\nhost: a\r\n\r\n"
 BEHAVIOURS = {
     "ok": (0, OK),
     "slow": (0.4, OK),
+    "held": (None, OK),
     "reset": (0, b""),
     "half": (0, b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\nok"),
     "err": (0, b"HTTP/1.1 503 no\r\nx: keep\r\ncontent-length: 2\r\n\r\nno"),
@@ -106,7 +111,7 @@ def configuration(upstreams):
         route("/half", "half"),
         route("/slow", "slow"),
         route("/timeout", "slow", timeout="0.05s"),
-        route("/overflow", "tiny"),
+        route("/held", "tiny"),
         route("/empty", "empty"),
         route("/nocluster", "nowhere"),
         route("/mirror", "ok", request_mirror_policies=[{"cluster": "mirror"}]),
@@ -168,7 +173,7 @@ def configuration(upstreams):
                 *(cluster(name, upstreams.port(name)) for name in (*BEHAVIOURS, "refused")),
                 cluster("empty", None),
                 cluster("mirror", upstreams.port("ok")),
-                cluster("tiny", upstreams.port("slow"), circuit_breakers=few),
+                cluster("tiny", upstreams.port("held"), circuit_breakers=few),
                 cluster("strict", upstreams.port("err"), circuit_breakers=no_retries),
             ],
         },
@@ -194,10 +199,27 @@ class Proxy:
             connection.getresponse().read()
         connection.close()
 
-    def raw(self, text, wait=0.1):
+    def raw(self, text, gauge=None):
+        """Send *text*, and leave once Envoy has begun with it, or the *gauge* of "tiny" counts it."""
+        begun = self.stats()["http.in.downstream_rq_total"]
         with socket.create_connection(("127.0.0.1", self.port)) as connection:
             connection.sendall(text)
-            time.sleep(wait)
+            wait_until(lambda: self.stats()["http.in.downstream_rq_total"] > begun)
+            if gauge is not None:
+                self.until(gauge, 1)
+
+    @contextlib.contextmanager
+    def holding(self):
+        """Let "/held" be answered only when the block ends."""
+        self.upstreams.gate.clear()
+        try:
+            yield
+        finally:
+            self.upstreams.gate.set()
+
+    def until(self, gauge, value):
+        """Wait until so many requests to "tiny" are active, or pending: waiting for a connection."""
+        wait_until(lambda: self.stats()[f"cluster.tiny.upstream_rq_{gauge}"] == value)
 
     def settled(self):
         """Counters when nothing is under way any more."""
@@ -267,10 +289,15 @@ def test_one_request_of_each_kind_balances_with_its_name(proxy, path, listener, 
 
 def test_overflow_counts_what_got_no_connection(proxy):
     def act():
-        threads = [threading.Thread(target=proxy.get, args=("/overflow",)) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
+        served = [threading.Thread(target=proxy.get, args=("/held",)) for _ in range(2)]
+        with proxy.holding():
+            # Until the first has its connection it is pending, and even a second one overflows.
+            for thread, gauge in zip(served, ("active", "pending_active"), strict=True):
+                thread.start()
+                proxy.until(gauge, 1)
+            proxy.get("/held")
+            proxy.get("/held")
+        for thread in served:
             thread.join()
 
     window, balances = observe(proxy, act)
@@ -281,7 +308,8 @@ def test_overflow_counts_what_got_no_connection(proxy):
 
 
 def test_a_client_that_leaves_is_total_without_completed(proxy):
-    window, balances = observe(proxy, lambda: proxy.raw(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n"))
+    with proxy.holding():
+        window, balances = observe(proxy, lambda: proxy.raw(HELD, "active"))
 
     side = Downstream.of(window, "in")
     assert (side.total, side.answered) == (1, 0)
@@ -291,10 +319,12 @@ def test_a_client_that_leaves_is_total_without_completed(proxy):
 
 def test_a_client_that_leaves_while_waiting_is_cancelled(proxy):
     def act():
-        first = threading.Thread(target=proxy.get, args=("/overflow",))
-        first.start()
-        time.sleep(0.1)
-        proxy.raw(b"GET /overflow HTTP/1.1\r\nhost: a\r\n\r\n")
+        first = threading.Thread(target=proxy.get, args=("/held",))
+        with proxy.holding():
+            first.start()
+            proxy.until("active", 1)
+            proxy.raw(HELD, "pending_active")
+            proxy.until("pending_active", 0)
         first.join()
 
     _, balances = observe(proxy, act)
@@ -322,13 +352,14 @@ def test_bad_requests_are_rejected_before_routing(proxy, text, left):
 def test_what_is_in_flight_is_named_while_it_is(proxy):
     def act():
         connection = socket.create_connection(("127.0.0.1", proxy.port))
-        connection.sendall(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n")
-        time.sleep(0.1)
-        held.append(connection)
+        connection.sendall(HELD)
+        proxy.until("active", 1)
+        kept.append(connection)
 
-    held = []
-    _, balances = observe(proxy, act, settle=False)
-    held[0].close()
+    kept = []
+    with proxy.holding():
+        _, balances = observe(proxy, act, settle=False)
+    kept[0].close()
 
     assert [balance.state for balance in balances] == ["balanced", "balanced"]
     assert {r.cause: r.count for r in balances[0].residuals} == {Cause.IN_FLIGHT: 1}

@@ -108,14 +108,22 @@ def _out_of_reach(
             level,
             "EB0106",
             rule.position(tls_path),
-            say(EffectCase.PLAIN_TEXT, who=use.who, proxy=use.here.name, host=service.host, fate=fate),
+            say(
+                EffectCase.PLAIN_TEXT, who=use.who, proxy=use.here.name, host=service.host, fate=fate.message
+            ),
         )
     elif not use.here.is_sidecar and fate.code is FateCode.ELSEWHERE:
         yield found.finding(
             Level.WARNING,
             "EB0002",
             rule.position(("spec", "host")),
-            say(EffectCase.RULE_OUT_OF_REACH, host=service.host, proxy=use.here.name, who=use.who, fate=fate),
+            say(
+                EffectCase.RULE_OUT_OF_REACH,
+                host=service.host,
+                proxy=use.here.name,
+                who=use.who,
+                fate=fate.message,
+            ),
         )
 
 

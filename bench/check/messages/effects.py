@@ -54,7 +54,7 @@ class EffectCase(Case):
     )
     # Destinations
     NO_CLUSTER = (
-        "{effect}, because there is no cluster {cluster}: {cause.text}.",
+        "{effect}, because there is no cluster {cluster}: {cause}.",
         "{cause.remedy}",
     )
     NO_ENDPOINT = (
@@ -71,11 +71,11 @@ class EffectCase(Case):
         "{warning.advice}",
     )
     PLAIN_TEXT = (
-        "{who} leave {proxy} in plain text although this rule for {host} starts TLS: {fate.text}.",
+        "{who} leave {proxy} in plain text although this rule for {host} starts TLS: {fate}.",
         "{fate.remedy}",
     )
     RULE_OUT_OF_REACH = (
-        "the rule for {host} is out of reach of {proxy}, where {who} leave: {fate.text}.",
+        "the rule for {host} is out of reach of {proxy}, where {who} leave: {fate}.",
         "{fate.remedy}",
     )
     SNI_IS_ADDRESS = (
