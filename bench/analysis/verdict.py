@@ -13,6 +13,7 @@ from typing import Literal
 from bench.analysis.capacity_verdict import outcome_of
 from bench.analysis.generator_health import GENERATOR_FULL, GENERATOR_LIMITED
 from bench.analysis.ledger import summarise_ledger
+from bench.analysis.unsent import Hindrance, hindrance_of, is_all_unsent
 from bench.analysis.variants import sentence_of
 from bench.result import (
     CapacityResult,
@@ -186,6 +187,14 @@ def _judge_complete(result: Result) -> Verdict:
     if wrong or open_books or any(check.name in _BY_THE_PATH_ALONE for check in missed):
         state = _wrong_state(result) if wrong else "ledger open" if open_books else "limit missed"
         return Verdict(state, f"{sentence}.{' ' + why if why else ''}")
+    return _judge_unsent(whole(result), excuse, why) or _judge_times(result, missed, sentence, damaged)
+
+
+def _judge_times(
+    result: Result, missed: Sequence[LimitCheck], sentence: str, damaged: Sequence[str]
+) -> Verdict:
+    """Judge what a late generator or a busy machine may have made."""
+    excuse, why = _excuse(result)
     if damaged and not missed:
         return Verdict("nothing proven", f"{damaged[0]}: what it would show is unknown.")
     if excuse == "machine disturbed" and not missed and not _is_generator_limited(result):
@@ -203,6 +212,18 @@ def _judge_complete(result: Result) -> Verdict:
             f"{'; '.join(map(_check_text, unproven))}. Measure longer, with more blocks or at a higher rate.",
         )
     return Verdict("passed", _passed(result) if result.variants is None else _compared(result.variants))
+
+
+def _judge_unsent(total: SubsetResult | None, excuse: State | None, why: str) -> Verdict | None:
+    """Nothing was asked, so no answer can be wrong: somebody stood in the way. None: something was."""
+    if total is None or not is_all_unsent(total):
+        return None
+    hindrance, sentence = hindrance_of(total)
+    if hindrance is Hindrance.GENERATOR:
+        return Verdict(excuse or "generator-limited", f"{sentence}, which proves nothing. {why}".rstrip())
+    if hindrance is Hindrance.FULL and excuse is not None:
+        return Verdict(excuse, f"{sentence}, which proves nothing: {why}")
+    return Verdict("limit missed", f"{sentence}.")
 
 
 def _is_generator_limited(result: Result) -> bool:
@@ -266,7 +287,8 @@ def _wrong(result: Result) -> list[str]:
     total = whole(result)
     elsewhere = result.capacity is not None or result.tls_lab is not None
     measured_otherwise = result.faults is not None or (elsewhere and not result.trials)
-    if result.state == "complete" and not measured_otherwise and (total is None or total.answered == 0):
+    is_answered = total is not None and (total.answered > 0 or is_all_unsent(total))
+    if result.state == "complete" and not measured_otherwise and not is_answered:
         wrong.append("no request was answered")
     return wrong
 

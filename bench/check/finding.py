@@ -61,5 +61,7 @@ def finding(level: Level, code: str, resource: Resource[Any], path: Path, messag
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Each finding once: by file and line, the worst of a line first."""
-    unique = dict.fromkeys(findings)
-    return tuple(sorted(unique, key=lambda f: (f.position.file, f.position.line, -f.level, f.code, f.reason)))
+    unique = {(str(each), each.level, each.code): each for each in findings}
+    return tuple(
+        sorted(unique.values(), key=lambda f: (f.position.file, f.position.line, -f.level, f.code, f.reason))
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from functools import cached_property
@@ -14,14 +15,17 @@ from bench.istio.resource import Resources
 
 
 class Sources:
-    """Knows which resource each line belongs to."""
+    """Knows which resource each place belongs to."""
 
     def __init__(self, resources: Resources, services: Iterable[Service] = ()) -> None:
         self._services = tuple(services)
-        by_file: dict[str, list[tuple[int, str]]] = {}
+        by_file: dict[str, list[tuple[int, int, str]]] = {}
         for resource in resources:
-            first = resource.document.first_line if not resource.root else resource.position().line
-            by_file.setdefault(resource.document.file, []).append((first, resource.title))
+            first = (resource.document.first_line, 0)
+            if resource.root:
+                place = resource.position()
+                first = (place.line, place.column)
+            by_file.setdefault(resource.document.file, []).append((*first, resource.title))
         self._by_file = {file: sorted(starts) for file, starts in by_file.items()}
 
     def origins(self, places: Mapping[str, Position] | Iterable[tuple[str, Position]]) -> tuple[Origin, ...]:
@@ -37,8 +41,9 @@ class Sources:
         starts = self._by_file.get(position.file)
         if starts is None:
             return self._of_inventory.get(position, "")
-        index = bisect_right(starts, (position.line, "\uffff"))
-        return starts[index - 1][1] if index else ""
+        column = position.column or sys.maxsize
+        index = bisect_right(starts, (position.line, column, "\uffff"))
+        return starts[index - 1][2] if index else ""
 
     @cached_property
     def _of_inventory(self) -> dict[Position, str]:

@@ -80,6 +80,9 @@ def _fault(model: type[BaseModel], error: ErrorDetails, root: Path) -> FieldFaul
     path = root + loc
     kind, given, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "extra_forbidden":
+        meant = _meant(model, loc[:-1], str(loc[-1]))
+        if meant is not None:
+            return FieldFault(path, "is not a known field.", meant, is_unknown_field=True)
         return _unknown_field(path, str(loc[-1]), tuple(_field_names(model, loc[:-1])))
     if kind == "missing":
         return FieldFault(path, "is required.", f"Write {loc[-1]}.")
@@ -152,12 +155,21 @@ def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | No
     return f"Did you mean {by_lower_case[near[0]]}?" if near else None
 
 
-def _field_names(model: type[BaseModel], loc: Path) -> Iterator[str]:
-    """The fields of the part of *model* at *loc*, as they are written in YAML."""
+def _meant(model: type[BaseModel], loc: Path, name: str) -> str | None:
+    """How the part of *model* at *loc* says what *name* means elsewhere: its ``MEANT``, where it has one."""
+    return getattr(_model_at(model, loc), "MEANT", {}).get(name)
+
+
+def _model_at(model: type[BaseModel], loc: Path) -> type[BaseModel] | None:
     part: Any = model
     for step in loc:
         part = _step(part, step)
-    found = _model_in(part)
+    return _model_in(part)
+
+
+def _field_names(model: type[BaseModel], loc: Path) -> Iterator[str]:
+    """The fields of the part of *model* at *loc*, as they are written in YAML."""
+    found = _model_at(model, loc)
     if found is not None:
         for name, info in found.model_fields.items():
             yield info.alias or name

@@ -63,16 +63,16 @@ class Document:
             except yaml.YAMLError:
                 # A part of a file can depend on a directive above it.
                 self._root = False
-        line = self.first_line
+        line, column = self.first_line, 0
         node = self._root
         if node is not False and node is not None:
-            line = node.start_mark.line + self.offset + 1
+            line, column = node.start_mark.line + self.offset + 1, node.start_mark.column + 1
             for part in path:
                 mark, node = self._child(node, part)
                 if mark is None:
                     break
-                line = mark.line + self.offset + 1
-        return Position(self.file, line)
+                line, column = mark.line + self.offset + 1, mark.column + 1
+        return Position(self.file, line, column)
 
     def _child(self, node: Any, part: str | int) -> tuple[Any, Any]:
         """Give the mark and the node of *part* below *node*; no mark when it is not written."""

@@ -17,7 +17,6 @@ from bench.ledger import (
     NODE_FIELDS,
     PEER_FIELDS,
     Account,
-    Certificate,
     ClientIds,
     ExpectedPeers,
     Ids,
@@ -87,18 +86,6 @@ class Matcher:
     def of_prepared(cls, prepared: Prepared, topology: Topology, material: Material) -> Matcher:
         """Expect what the translation makes each end present."""
         return cls(topology, expected_peers(prepared, material, topology))
-
-    @classmethod
-    def of(cls, topology: Topology, material: Material) -> Matcher:
-        """Expect the first set of certificates of *material* at both ends of every connection."""
-        server, client = material.server, material.client
-        own = Certificate(client.subject, client.serial)
-        return cls(
-            topology,
-            ExpectedPeers(
-                (Certificate(server.subject, server.serial),), dict.fromkeys(_nodes(topology), (own,))
-            ),
-        )
 
     def match(self, logs: Mapping[str, LogMark], load: LoadPlan, outcome: LoadOutcome) -> Matched:
         """Read and match everything that was logged since the marks.

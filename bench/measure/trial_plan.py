@@ -127,7 +127,7 @@ def _digests(scenario: Scenario) -> dict[str, str]:
         if node.protocol in ("http/1.1", "http/2") and node.size is None:
             found[name] = page_digest(node.word(name))
         elif node.protocol in ("http/1.1", "http/2") and isinstance(node.size, int):
-            found[name] = answer_digest(node.size)
+            found[name] = answer_digest(node.size, node.word(name))
     return found
 
 

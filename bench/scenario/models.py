@@ -198,7 +198,7 @@ class Scenario(_Written):
     name: str
     description: str = ""
     istio: str = "istio"
-    """Folder of Istio YAML, relative to the scenario's own."""
+    """Folder of Istio YAML, or one file of it; relative to the scenario's own."""
     inventory: Inventory
     nodes: dict[str, Node] = Field(min_length=1)
     tls: TlsMaterial = TlsMaterial()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -75,6 +76,22 @@ class Fault(_Written):
 class Node(_Written):
     """A server that stands in for endpoint addresses of the Istio resources."""
 
+    MEANT: ClassVar[Mapping[str, str]] = {
+        "http2": "Write protocol: http/2.",
+        "h2": "Write protocol: http/2.",
+        "grpc": "Write protocol: grpc.",
+        "tcp": "Write protocol: bytes.",
+        "delay_ms": "Write delay: it is in milliseconds.",
+        "latency": "Write delay: it is in milliseconds.",
+        "latency_ms": "Write delay: it is in milliseconds.",
+        "bytes": "Write size: bytes of an answer's body.",
+        "body_size": "Write size: bytes of an answer's body.",
+        "address": "Write plays: ADDRESS:PORT or NAME:PORT.",
+        "host": "Write plays: ADDRESS:PORT or NAME:PORT.",
+        "errors": "Write faults: [{share: 0.01, status: 503}].",
+    }
+    """Words that others use for what is written here -> how it is written."""
+
     plays: Annotated[tuple[Address, ...], BeforeValidator(_addresses)] = Field(min_length=1)
     """``ADDRESS:PORT`` or ``NAME:PORT``, or several of them: what proxies that resolve a name by DNS find."""
     page: str = ""
@@ -89,7 +106,8 @@ class Node(_Written):
     greets: bool = False
     """Of ``bytes``: it speaks first, as databases do, and waits for nothing."""
     size: Size | tuple[SizeShare, ...] | None = None
-    """Bytes of an answer's body, or how many answers have which; absent: the welcome page."""
+    """Bytes of an answer's body, or how many answers have which; they begin with the welcome page's heading.
+    Absent: the welcome page."""
     delay: float | tuple[DelayShare, ...] = 0.0
     """Milliseconds before it answers, or how many answers take which."""
     faults: tuple[Fault, ...] = ()

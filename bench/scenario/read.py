@@ -24,6 +24,8 @@ from bench.scenario.folder import Folder, credential_files, inventory_of
 from bench.scenario.models import Scenario
 
 _ISTIO = "istio"
+_LONGEST_LINK = 4096
+"""Bytes of a path."""
 
 
 def read_folder(path: Path) -> Folder:
@@ -56,6 +58,9 @@ def read_sources(paths: Sequence[Path], texts: Mapping[Path, str] | None = None)
         beside = _beside(path)
         surroundings += [] if beside is None else [beside]
         istio = _istio_folder(path, beside)
+        if istio.is_file():
+            files.append(istio)
+            continue
         found = find_files(istio)
         files += found.files
         ignored += found.ignored
@@ -133,21 +138,42 @@ def _named_istio(scenario: Path) -> str:
 
 
 def _istio_folder(folder: Path, beside: Path | None) -> Path:
-    """Give the folder of the Istio YAML.
+    """Give the folder of the Istio YAML, or the one file of it.
 
     Raises:
-        InputError: the scenario names one that does not exist.
+        InputError: the scenario names one that does not exist, or a file that is but the text of a link.
     """
     if beside is None or beside.name not in SCENARIO_FILES or beside.parent != folder:
         return folder
     named = folder / _named_istio(beside)
-    if not named.is_dir():
+    if named.is_dir():
+        return named
+    if not named.is_file():
         raise InputError(
             f"the folder of Istio YAML, {named}, does not exist.",
             where=_only_document(beside).position((_ISTIO,)),
             remedy="Put the YAML there, or name its folder in istio.",
         )
-    return named
+    link = _link_in(named)
+    if link is None:
+        return named
+    if not (named.parent / link).exists():
+        raise InputError(
+            f"this is no YAML: it has only the words {link}, as Git writes a symbolic link where there are"
+            " none, and nothing lies there.",
+            where=str(named),
+            remedy="Put the YAML there, or name its folder in istio of scenario.yaml.",
+        )
+    return named.parent / link
+
+
+def _link_in(file: Path) -> str | None:
+    """Give the path that is all that *file* has: a symbolic link as Git writes it where there are none."""
+    if file.stat().st_size > _LONGEST_LINK:
+        return None
+    text = read_text(file).strip()
+    is_path = "/" in text and not any(sign in text for sign in "\n:{ ")
+    return text if is_path else None
 
 
 def _with_surroundings(path: Path, survey: Survey, file: Path, istio: Path | None) -> Folder:

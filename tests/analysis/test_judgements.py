@@ -212,6 +212,11 @@ def a_result(**changes):
     return Result(**(values | changes))
 
 
+def unsent(reason):
+    """None of 30 due requests was sent."""
+    return a_subset(due=30, sent=0, answered=0, failed=0, misrouted=0, unsent=30, reasons={reason: 30})
+
+
 MET = LimitCheck(name="failed", limit="≤ 0", measured="0", passed=True)
 MISSED = LimitCheck(name="failed", limit="≤ 0", measured="3", passed=False)
 MISSED_TIME = LimitCheck(name="response_time_p99_ms", limit="≤ 1 ms", measured="2 ms", passed=False)
@@ -257,6 +262,13 @@ WRONG = VerificationLine(
         ({"totals": (a_subset(misrouted=1),)}, "wrong answers", 1),
         ({"totals": ()}, "wrong answers", 1),
         ({"totals": (a_subset(answered=0),)}, "wrong answers", 1),
+        ({"totals": (unsent("queue-full"),)}, "limit missed", 1),
+        ({"totals": (unsent("queue-full"),), "warnings": (LATE,)}, "generator-limited", 3),
+        ({"totals": (unsent("no-connection"),), "warnings": (DISTURBED,)}, "machine disturbed", 3),
+        ({"totals": (unsent("connect-timeout"),), "warnings": (LATE, DISTURBED)}, "machine disturbed", 3),
+        ({"totals": (unsent("no-local-port"),)}, "generator-limited", 3),
+        ({"totals": (unsent("connect-refused"),), "warnings": (LATE, DISTURBED)}, "limit missed", 1),
+        ({"totals": (unsent("queue-full"),), "verification": (WRONG,)}, "wrong answers", 1),
         ({"state": "aborted", "reason": "interrupted"}, "aborted", 2),
         ({"state": "aborted", "reason": "interrupted", "limits": (MISSED,)}, "aborted", 2),
         ({"state": "aborted", "verification": (WRONG,), "totals": ()}, "wrong answers", 1),
@@ -295,6 +307,12 @@ def test_a_generator_that_others_made_late_is_reported_with_both_reasons():
 
     assert LATE.message in sentence
     assert DISTURBED.message in sentence
+
+
+def test_that_nothing_was_sent_is_told_with_its_reason():
+    sentence = judge(a_result(totals=(unsent("queue-full"),))).sentence
+
+    assert sentence == "None of 30 due requests was sent (30 queue full)."
 
 
 def test_a_missed_limit_names_both_numbers():

@@ -164,7 +164,7 @@ def measure(
     found = []
     with tempfile.TemporaryDirectory(prefix="egress-ledger-") as name:
         material = make_material(prepared.loaded, Path(name) / "material")
-        matcher = Matcher.of(topology_of(prepared, "static"), material)
+        matcher = Matcher.of_prepared(prepared, topology_of(prepared, "static"), material)
         spec = switchable(prepared.stack_spec("ledger-cost", "static", material, variation))
         with LocalStack(spec) as stack:
             site = Site(stack, prepared, matcher, Path(name))

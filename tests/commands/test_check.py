@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bench.check import Finding, Level, RuleCase
 from bench.commands.check import CheckReport, check_sources, exit_code
@@ -42,6 +43,36 @@ def test_a_broken_folder_is_reported_worst_first_with_file_and_line() -> None:
     assert all(str(each.position).startswith(f"{BROKEN}/input.yaml:") for each in reported)
     assert report.summary() == "2 errors, 1 warning"
     assert exit_code(report) == 1
+
+
+BYSTANDER = {
+    "apiVersion": "networking.istio.io/v1",
+    "kind": "VirtualService",
+    "metadata": {"name": "zz"},
+    "spec": {"hosts": ["zz.test"], "http": [{"redirect": {"authority": "elsewhere.test"}}]},
+}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_all_in_one_line_of_json_is_told_of_the_same_resources_as_in_lines_of_their_own(
+    tmp_path: Path, turned: bool
+) -> None:
+    """There every resource begins in line 1."""
+    items = [each for each in yaml.safe_load_all((BROKEN / "input.yaml").read_text()) if each]
+    items = [*(items[::-1] if turned else items), BYSTANDER]
+    whole = {"apiVersion": "v1", "kind": "List", "items": items}
+    for name, text in (("lines.yaml", yaml.safe_dump_all(items)), ("compact.json", json.dumps(whole))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_text(text)
+        (tmp_path / name / "inventory.yaml").write_text((BROKEN / "inventory.yaml").read_text())
+
+    expected, found = (
+        sorted((each.level, each.code, each.resource) for each in check_folder(tmp_path / name).findings)
+        for name in ("lines.yaml", "compact.json")
+    )
+
+    assert found == expected
+    assert len({resource for _, _, resource in found}) > 1
 
 
 def test_the_scenario_of_this_suite_has_no_finding_above_a_note() -> None:

@@ -34,7 +34,9 @@ def account(ground, tmp_path, run_id, *, during=lambda: None, after=lambda: None
     load = load_plan(ground.scenario, plan, stack_target(ground.stack, ground.scenario), run_id)
     warm_up = load.stages[0].model_copy(update={"duration_s": 0.5})
     load = load.model_copy(update={"stages": (warm_up, *load.stages[1:])})
-    keeper = Bookkeeper(ground.stack, ground.topology, Matcher.of(ground.topology, ground.material))
+    keeper = Bookkeeper(
+        ground.stack, ground.topology, Matcher.of_prepared(ground.prepared, ground.topology, ground.material)
+    )
     opening = keeper.read()
     began = threading.Event()
     side = threading.Thread(target=lambda: (began.wait(PATIENCE_S), time.sleep(0.7), during()))

@@ -154,6 +154,45 @@ def test_the_istio_folder_of_a_scenario_may_be_named_itself(folder: Path, tmp_pa
     assert [each.title for each in part.resources] == [each.title for each in whole.resources]
 
 
+def test_the_istio_of_a_scenario_may_be_one_file_or_the_text_of_a_link(folder: Path) -> None:
+    whole = read_folder(folder)
+    text = "\n---\n".join(file.read_text() for file in sorted((folder / "istio").iterdir()))
+    shutil.rmtree(folder / "istio")
+    (folder / "istio").write_text(text)
+
+    one = read_folder(folder)
+
+    assert {each.title for each in one.resources} == {each.title for each in whole.resources}
+    (folder / "istio").rename(folder / "elsewhere.yaml")
+    (folder / "istio").write_text("./elsewhere.yaml\n")
+    assert [each.title for each in read_folder(folder).resources] == [each.title for each in one.resources]
+    (folder / "elsewhere.yaml").unlink()
+    with pytest.raises(InputError, match=r"only the words \./elsewhere\.yaml"):
+        read_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ({"http2": True}, "protocol: http/2"),
+        ({"delay_ms": 20}, "delay: it is in milliseconds"),
+        ({"latency": 20}, "delay: it is in milliseconds"),
+        ({"siez": 20}, "Did you mean size"),
+    ],
+)
+def test_a_word_of_others_for_what_a_node_does_is_answered_with_ours(
+    folder: Path, written: dict[str, object], told: str
+) -> None:
+    file = folder / "scenario.yaml"
+    document = yaml.safe_load(file.read_text())
+    next(iter(document["nodes"].values())).update(written)
+    file.write_text(yaml.safe_dump(document))
+
+    (fault,) = read_folder(folder).faults
+
+    assert told in str(fault)
+
+
 def test_files_folders_and_standard_input_are_read_together(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,4 +24,4 @@ def ground(pytestconfig, tmp_path_factory):
     spec = prepared.stack_spec("ground", "eds", material, Variation(access_log=logs, sidecar_access_log=logs))
     with LocalStack(spec) as stack:
         aims = find_aims(loaded.scenario, topology)
-        yield Field(stack, LocalFaults(stack), loaded.scenario, topology, material, aims)
+        yield Field(stack, LocalFaults(stack), prepared, topology, material, aims)

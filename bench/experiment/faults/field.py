@@ -18,6 +18,7 @@ from bench.headers import NODE_HEADER
 from bench.load import LoadPlan
 from bench.measure import Topology
 from bench.placement import Address, ConfigFile
+from bench.preparation import Prepared
 from bench.scenario import Scenario
 from bench.stack import ComponentFaults, Stack
 from bench.stack.client_address import client_address
@@ -70,7 +71,7 @@ class Field:
 
     stack: Stack
     parts: ComponentFaults
-    scenario: Scenario
+    prepared: Prepared
     topology: Topology
     material: Material
     aims: Aims
@@ -80,6 +81,11 @@ class Field:
     """Whether a fault is: for what was prepared and waits for it."""
     _originals: dict[tuple[str, str], str] = field(default_factory=dict)
     _after: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario that it is a stack of."""
+        return self.prepared.loaded.scenario
 
     @property
     def gateway(self) -> str:

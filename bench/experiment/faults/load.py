@@ -95,7 +95,7 @@ class Proving:
     def __init__(self, ground: Field, folder: Path) -> None:
         self._field = ground
         self._folder = folder
-        self._matcher = Matcher.of(ground.topology, ground.material)
+        self._matcher = Matcher.of_prepared(ground.prepared, ground.topology, ground.material)
         self._bookkeeper = Bookkeeper(ground.stack, ground.topology, self._matcher)
         self._number = 0
 

@@ -106,7 +106,7 @@ def _prove(
         with stack:
             save_config(stack, record.folder / "config" / "faults")
             parts = options.backend.make_faults(stack)
-            ground = Field(stack, parts, scenario, topology, material, aims)
+            ground = Field(stack, parts, prepared, topology, material, aims)
             ground.await_recovery()
             proving = Proving(ground, record.folder / "logs" / "generator")
             for number in range(1, options.clean + 1):

@@ -10,6 +10,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from bench.stack.nodes.pages import heading
 from bench.stack.protocol import NodeBehaviour
 
 DELAYS = "delays.js"
@@ -92,21 +93,30 @@ def locations_of(behaviour: NodeBehaviour) -> str:
     return "\n".join([*lines, ""])
 
 
-def write_answers(folder: Path, behaviour: NodeBehaviour) -> None:
-    """Write what the configuration names: bodies below ``html``, and the script of the delays."""
+def write_answers(folder: Path, behaviour: NodeBehaviour, word: str) -> None:
+    """Write what the configuration names: bodies below ``html``, and the script of the delays.
+
+    *word* is that of the node's page, with which bodies of a size begin, too.
+    """
     pages = folder / "html"
     is_grpc = behaviour.protocol == "grpc"
     for size in {size for size, _ in behaviour.sizes}:
-        (pages / f"size-{size}.bin").write_bytes(_message(size) if is_grpc else filler(size))
+        (pages / f"size-{size}.bin").write_bytes(_message(size) if is_grpc else body_of(size, word))
     if is_grpc:
         (pages / "message.bin").write_bytes(_message(0))
     if behaviour.delays:
         (folder / DELAYS).write_text(_SCRIPT % json.dumps(behaviour.delays), encoding="utf-8")
 
 
-def answer_digest(size: int) -> str:
-    """SHA-256 (hex) of a body of *size* bytes, as a node serves it."""
-    return hashlib.sha256(filler(size)).hexdigest()
+def answer_digest(size: int, word: str) -> str:
+    """SHA-256 (hex) of a body of *size* bytes, as a node with *word* on its page serves it."""
+    return hashlib.sha256(body_of(size, word)).hexdigest()
+
+
+def body_of(size: int, word: str) -> bytes:
+    """A body of *size* bytes that begins with the heading of the node's page, as far as that fits."""
+    begin = heading(word).encode()
+    return (begin + filler(max(0, size - len(begin))))[:size]
 
 
 def filler(size: int) -> bytes:

@@ -92,7 +92,7 @@ def write_node(
         needed_folder.mkdir(mode=0o700)
     (pages / "index.html").write_text(welcome_page(node.page), encoding="utf-8")
     (pages / "50x.html").write_text(ERROR_PAGE, encoding="utf-8")
-    write_answers(folder.path, node.behaviour)
+    write_answers(folder.path, node.behaviour, node.page)
     if seen is None:
         # By links of our own: nginx would read signs in the path of a folder as its own syntax.
         folder.serve_with(certificates)

@@ -20,7 +20,7 @@ _PAGE = """\
 </head>
 <body>
 <h1>Welcome to nginx!</h1>
-<h1>{word}!</h1>
+{heading}
 <p>If you see this page, the nginx web server is successfully installed and
 working. Further configuration is required.</p>
 
@@ -47,7 +47,12 @@ ERROR_PAGE = """\
 
 def welcome_page(word: str) -> str:
     """Nginx's own welcome page with *word* as a second heading."""
-    return _PAGE.format(word=html.escape(word))
+    return _PAGE.format(heading=heading(word))
+
+
+def heading(word: str) -> str:
+    """What *word* is on a page: a heading by which its node is known."""
+    return f"<h1>{html.escape(word)}!</h1>"
 
 
 def page_digest(word: str) -> str:
