@@ -42,8 +42,10 @@ def _to_json(component: Component) -> dict[str, Any]:
         "log": str(component.log),
         "access_log": _text(component.access_log),
         "tls": component.tls,
+        "protocol": component.protocol,
         "config": _text(component.config),
         "container": component.container,
+        "replica_of": component.replica_of,
     }
 
 
@@ -60,8 +62,10 @@ def _from_json(component: dict[str, Any]) -> Component:
         log=Path(component["log"]),
         access_log=_path(component["access_log"]),
         tls=component.get("tls"),
+        protocol=component.get("protocol"),
         config=_path(component["config"]),
         container=component.get("container"),
+        replica_of=component.get("replica_of"),
     )
 
 
