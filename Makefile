@@ -139,7 +139,7 @@ benchmark-promises: $(READY) ## every promise of speed with what this machine ne
 benchmark-kills: $(READY) ## kills at random moments on both stacks: nothing may stay (KILLS=200, SEED=N, STACKS=local)
 	$(BIN)/python -m tests.benchmarks.kills --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED)) $(if $(STACKS),--stacks $(STACKS))
 
-lock: ## resolve requirements.lock anew (needs uv)
+lock: ## resolve requirements.lock again (needs uv)
 	uv pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header --output-file requirements.lock
 	uv pip compile --quiet --group pyproject.toml:benchmark --universal --python-version 3.11 \

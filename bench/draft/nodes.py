@@ -51,7 +51,7 @@ class Stage:
 
     @property
     def names_are_few(self) -> bool:
-        """Whether one certificate can have them all without making handshakes dearer."""
+        """Whether one certificate can have them all without making handshakes more expensive."""
         return len(self.names) <= _MOST_NAMES
 
 

@@ -171,7 +171,7 @@ def _nodes(stage: Stage) -> list[str]:
 def _tls(inventory: Inventory, files: Mapping[str, str], stage: Stage) -> list[str]:
     lines = ["", "tls:", "  key: ecdsa-p256 # quick to make; rsa-2048 and rsa-4096 cost more in handshakes"]
     if stage.names and not stage.names_are_few:
-        many = "assumed: one certificate has all names, which makes it large and handshakes dearer."
+        many = "assumed: one certificate has all names, which makes it large and handshakes more expensive."
         lines += _comment(many, "  ")
     if stage.names:
         lines.append("  server_names: # of the nodes' certificates: what clients ask for or demand")

@@ -262,8 +262,8 @@ class Scenario(_Written):
             if name not in proxies and name not in self.nodes and name not in RESOURCE_KINDS:
                 known = _list([*proxies, *self.nodes, *RESOURCE_KINDS])
                 raise ValueError(f"resources names {name!r}; known are {known}")
-        for wish in self.ports:
-            name = wish.partition(":")[0]
+        for port in self.ports:
+            name = port.partition(":")[0]
             if name not in proxies and name not in self.nodes:
                 raise ValueError(f"ports names {name!r}, which is neither a proxy nor a node")
         return self

@@ -85,7 +85,7 @@ def docker_backend(
         finding = aside.submit(find_compose)
         images = supply_all(
             client,
-            wished={role: name for role, name in wanted.items() if name is not None},
+            requested={role: name for role, name in wanted.items() if name is not None},
             with_tools=any(proxy.interception == "redirect" for proxy in scenario.inventory.proxies.values()),
             notify=notify,
         )

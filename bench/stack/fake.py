@@ -126,9 +126,9 @@ class FakeStack(ComponentTable):
     def _root(self, name: str) -> Path:
         return (self._folder or Path("/fake")) / name
 
-    def _address(self, wished: int) -> Address:
-        if wished:
-            return LOOPBACK, wished
+    def _address(self, requested: int) -> Address:
+        if requested:
+            return LOOPBACK, requested
         self._next_port += 1
         return LOOPBACK, self._next_port - 1
 

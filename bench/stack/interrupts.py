@@ -30,7 +30,7 @@ def terminations_raise() -> Iterator[None]:
 
     before = {number: signal.getsignal(number) for number in _NUMBERS}
     for number, handler in before.items():
-        # nohup asks to survive the terminal: that wish is kept.
+        # nohup asks to survive the terminal: that is respected.
         if handler is not signal.SIG_IGN:
             signal.signal(number, handle)
     try:

@@ -28,7 +28,7 @@ def require_sound(spec: StackSpec) -> None:
     """Check what a specification can get wrong by itself.
 
     Raises:
-        StackError: two parts share a name, an endpoint is played twice, a port wish names no part or is used
+        StackError: two parts share a name, an endpoint is played twice, a port is for no part or is used
             twice, or a file is missing.
     """
     names = [node.name for node in spec.nodes] + [proxy.name for proxy in spec.proxies]
@@ -40,11 +40,11 @@ def require_sound(spec: StackSpec) -> None:
     known |= {f"{proxy.name}:{port}" for proxy in spec.proxies for _, port in proxy.listeners}
     for name in sorted(spec.ports.keys() - known):
         raise StackError(
-            f"a port is wished for {name}, and no part or listener is called so.",
+            f"a port is requested for {name}, and no part or listener is called so.",
             remedy=f"Known are: {', '.join(sorted(known))}.",
         )
     for port in _repeated(spec.ports.values()):
-        raise StackError(f"port {port} is wished for twice.", remedy="Give each part its own, or none.")
+        raise StackError(f"port {port} is requested twice.", remedy="Give each part its own, or none.")
     named = [*spec.files.items(), *(each for proxy in spec.proxies for each in proxy.files.items())]
     for written, real in named:
         if not real.is_file():
@@ -54,7 +54,7 @@ def require_sound(spec: StackSpec) -> None:
 
 
 def wished_port(spec: StackSpec, name: str, addresses: Sequence[Address], address: Address) -> int:
-    """The port wished for one of a part's addresses; 0 if the system may choose."""
+    """The port requested for one of a part's addresses; 0 if the system may choose."""
     by_port = spec.ports.get(f"{name}:{address[1]}")
     if by_port is not None:
         return by_port
@@ -72,7 +72,7 @@ def place(
     admin: Address | str = (LOOPBACK, 0),
     control: str = "",
 ) -> Placement:
-    """The placement of one proxy on loopback, with the wished ports.
+    """The placement of one proxy on loopback, with the requested ports.
 
     Args:
         spec: the stack.

@@ -140,7 +140,7 @@ class StackSpec:
     files: Mapping[str, Path] = field(default_factory=dict)
     """File name written in the Istio resources -> the real file on this machine."""
     ports: Mapping[str, int] = field(default_factory=dict)
-    """Fixed port wishes. Component name -> port of its first listener; ``NAME:PORT``, with the port as
+    """Fixed ports. Component name -> port of its first listener; ``NAME:PORT``, with the port as
     translated (a node: as played) -> port of that listener, e.g. ``sleep:80``. Absent: the system chooses."""
     resource_limits: Mapping[str, ResourceLimits] = field(default_factory=dict)
     """Component name, or ``GENERATOR`` -> what it may use. Only containers can be held to it."""

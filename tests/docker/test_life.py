@@ -154,12 +154,12 @@ def test_a_subnet_that_somebody_takes_in_between_is_given_up_for_another(
 
 def test_an_image_that_is_not_here_and_cannot_be_pulled_is_named(engine):
     with pytest.raises(StackError, match=r"image localhost:1/nobody/envoy:0 is not here"):
-        supply_image(engine, "envoy", wished="localhost:1/nobody/envoy:0")
+        supply_image(engine, "envoy", requested="localhost:1/nobody/envoy:0")
 
 
 def test_an_image_of_something_else_is_refused(engine, images):
     with pytest.raises(StackError, match="/usr/local/bin/envoy"):
-        supply_image(engine, "envoy", wished=images.nginx.id)
+        supply_image(engine, "envoy", requested=images.nginx.id)
 
 
 def test_limits_are_those_of_the_specification_and_stacks_run_side_by_side(stack, images, material):

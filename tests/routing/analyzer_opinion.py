@@ -4,8 +4,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
+from bench.check import Level, RuleCase
 from bench.check.effects.find import find_effects
-from bench.check.finding import Level
 from bench.check.rules.analyze import analyze
 from bench.check.rules.references import route_references
 from bench.check.rules.surroundings import Surroundings
@@ -14,8 +14,6 @@ from bench.istio.registry import build_registry
 from bench.routing.decision import LocalAnswer
 
 RULE_OF_HOP = re.compile(r"VirtualService default/(\S+), http\[(\d+)\].* \((\S+)\)")
-HIDDEN_AT = re.compile(r"never gets a request of (\S+):\d+ at (\S+): ")
-EMPTY_SUBSET = re.compile(r"labels of the subset (\S+) ")
 CODES = ("IST0101", "IST0109", "IST0130", "IST0131", "IST0132", "IST0173", "EB0009", "EB0104")
 """What the generated resources must give the analyzer reason to say."""
 BROKEN = {"NC", "UH"}
@@ -74,9 +72,7 @@ class _Said:
     def __init__(self, findings):
         self._at = {(each.code, each.resource, each.position): each for each in findings}
         self.empty_subsets = [
-            (each.resource, EMPTY_SUBSET.search(each.reason)[1])
-            for each in findings
-            if each.code == "IST0173"
+            (each.resource, dict(each.message.data)["subset"]) for each in findings if each.code == "IST0173"
         ]
 
     def of(self, code, resource, *path):
@@ -87,7 +83,7 @@ def _note_services(claims, resources, said):
     mesh = [each for each in resources.virtual_services if not each.spec.gateways]
     for service in resources.virtual_services:
         shared = said.of("IST0109", service, "hosts")
-        if shared is not None and "and ignore this one" in shared.reason:
+        if shared is not None and dict(shared.message.data)["fate"].case is RuleCase.OLDER:
             before = {host for each in mesh if each.order < service.order for host in each.spec.hosts}
             claims.ignored[service.name] = set(service.spec.hosts) & before
             claims.codes["IST0109"] += 1
@@ -137,11 +133,12 @@ def _note_hidden(claims, resources, findings):
     }
     for found in findings:
         if found.code == "EB0104":
-            reported = HIDDEN_AT.search(found.reason)
+            data = dict(found.message.data)
             name, number, rule = rules[found.position]
             # Said of one route: of a rule with several matches it is not said which.
             if len(rule.match) < 2:
-                claims.hidden.add((Place(name, number, 0 if rule.match else None), reported[1], reported[2]))
+                host = data["host"].rpartition(":")[0]
+                claims.hidden.add((Place(name, number, 0 if rule.match else None), host, data["proxy"]))
                 claims.codes["EB0104"] += 1
 
 

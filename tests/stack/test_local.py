@@ -222,7 +222,7 @@ def test_a_taken_port_is_named_with_its_holder(material, name):
         port = address_of(taken)[1]
         stack = LocalStack(egress_spec(material.live, ports={name: port}))
         with pytest.raises(
-            StackError, match=rf"port {port}, wished for {name}, is taken by \S+ \(process \d+\)"
+            StackError, match=rf"port {port}, requested for {name}, is taken by \S+ \(process \d+\)"
         ):
             stack.start()
 

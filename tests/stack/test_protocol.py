@@ -124,14 +124,14 @@ def test_stop_forgets_everything_may_be_called_twice_and_the_stack_starts_again(
 
 def test_wished_ports_are_kept_for_a_part_or_for_one_listener_of_it(kind, material):
     with listen(0, "a") as a, listen(0, "b") as b, listen(0, "c") as c, listen(0, "d") as d:
-        wishes = ("sidecar", "nginx01", "egress:80", "nginx02:443")
-        ports = {name: each.getsockname()[1] for name, each in zip(wishes, (a, b, c, d), strict=True)}
+        names = ("sidecar", "nginx01", "egress:80", "nginx02:443")
+        ports = {name: each.getsockname()[1] for name, each in zip(names, (a, b, c, d), strict=True)}
 
     with kind(egress_spec(material.live, ports=ports)) as stack:
         real = {part.name: next(iter(part.addresses.values()))[1] for part in stack.components()}
 
     assert real == {name.partition(":")[0]: port for name, port in ports.items()}
-    with pytest.raises(StackError, match=r"wished for egress:443.*Known are: .*egress:80"):
+    with pytest.raises(StackError, match=r"requested for egress:443.*Known are: .*egress:80"):
         kind(egress_spec(material.live, ports={"egress:443": 1})).start()
 
 
@@ -150,7 +150,7 @@ def test_a_failing_renderer_leaves_nothing_running(kind, material):
     ("change", "message"),
     [
         ({"ports": {"nginx07": 1}}, "no part or listener is called so"),
-        ({"ports": {"nginx01": 5, "egress": 5}}, "wished for twice"),
+        ({"ports": {"nginx01": 5, "egress": 5}}, "requested twice"),
         ({"twins": True}, "are called nginx01"),
         ({"echo": True}, "two nodes play 192.168.0.63:443"),
         ({"lost": True}, "not there"),

@@ -102,7 +102,7 @@ def lay_out(spec: StackSpec, project: str, mesh: Network, external: Network) -> 
 def bind_addresses(spec: StackSpec, proxy: ProxySpec) -> dict[Address, Address]:
     """Where each listener of *proxy* binds inside its container: all addresses, its own port.
 
-    A wished port takes its place; so does a spare one where several listeners share a port, since the
+    A requested port takes its place; so does a spare one where several listeners share a port, since the
     addresses that distinguish them are none of the container's. With redirection nothing moves: a listener is
     then found by the address that the client called.
     """

@@ -45,7 +45,7 @@ class ComposeStack(SupervisedStack):
     """Sidecar, gateway, nodes and client as containers of one Compose project.
 
     Each part has an address of its own, so the ports are those of the Istio resources, unless ``spec.ports``
-    wishes otherwise. Whatever ends this process, a guard process removes all containers and networks of the
+    says otherwise. Whatever ends this process, a guard process removes all containers and networks of the
     run and deletes its folder.
     """
 

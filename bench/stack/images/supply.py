@@ -74,37 +74,39 @@ class ImageSet:
 def supply_all(
     client: DockerClient,
     *,
-    wished: Mapping[Role, str] | None = None,
+    requested: Mapping[Role, str] | None = None,
     with_tools: bool = False,
     notify: Notify = lambda _: None,
 ) -> ImageSet:
     """All images of a stack; arguments and errors as ``supply_image``."""
-    named = wished or {}
+    named = requested or {}
     return ImageSet(
-        envoy=supply_image(client, "envoy", wished=named.get("envoy"), notify=notify),
-        nginx=supply_image(client, "nginx", wished=named.get("nginx"), notify=notify),
-        generator=supply_image(client, "generator", wished=named.get("generator"), notify=notify),
-        tools=supply_image(client, "tools", wished=named.get("tools"), notify=notify) if with_tools else None,
+        envoy=supply_image(client, "envoy", requested=named.get("envoy"), notify=notify),
+        nginx=supply_image(client, "nginx", requested=named.get("nginx"), notify=notify),
+        generator=supply_image(client, "generator", requested=named.get("generator"), notify=notify),
+        tools=supply_image(client, "tools", requested=named.get("tools"), notify=notify)
+        if with_tools
+        else None,
     )
 
 
 def supply_image(
-    client: DockerClient, role: Role, *, wished: str | None = None, notify: Notify = lambda _: None
+    client: DockerClient, role: Role, *, requested: str | None = None, notify: Notify = lambda _: None
 ) -> Image:
     """Find, pull or build the image of *role*.
 
     Args:
         client: the engine.
         role: what it is for.
-        wished: an image of the user's choice; None: the official one where it is here or can be pulled, else
+        requested: an image of the user's choice; None: the official one if it is here or can be pulled, else
             one that is built here.
         notify: called before everything that takes long.
 
     Raises:
         StackError: the image is not here and cannot be pulled, or nothing is here to build one from.
     """
-    if wished is not None:
-        return _described(client, role, _named(client, wished, notify), wished, "named")
+    if requested is not None:
+        return _described(client, role, _named(client, requested, notify), requested, "named")
     default = default_image(role)
     official = default.reference if default is not None else None
     if default is not None and official is not None and (found := _present(client, official)) is not None:
@@ -202,16 +204,16 @@ def pull(client: DockerClient, reference: str) -> EngineImage:
         ) from error
 
 
-def _named(client: DockerClient, wished: str, notify: Notify) -> EngineImage:
-    found = _present(client, wished)
+def _named(client: DockerClient, requested: str, notify: Notify) -> EngineImage:
+    found = _present(client, requested)
     if found is not None:
         return found
-    notify(f"pulling {wished}")
+    notify(f"pulling {requested}")
     try:
-        return pull(client, wished)
+        return pull(client, requested)
     except StackError as error:
         raise StackError(
-            f"the image {wished} is not here, and {error.what}",
+            f"the image {requested} is not here, and {error.what}",
             remedy="Correct its name, load it with `docker load`, or name none: one is built then.",
         ) from error
 

@@ -1,4 +1,4 @@
-"""Listening ports: one that the system chooses, or a wished one that must be free."""
+"""Listening ports: one that the system chooses, or a requested one that must be free."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def closed_port() -> socket.socket:
 
 
 def require_free(port: int, name: str) -> None:
-    """Check that a wished port can be had.
+    """Check that a requested port can be had.
 
     Envoy binds with ``SO_REUSEPORT`` and would silently share a port with another Envoy of the same user.
 
@@ -77,10 +77,10 @@ def _refused(port: int, name: str, error: OSError) -> StackError:
     if error.errno == errno.EADDRINUSE:
         who = holder(port)
         return StackError(
-            f"port {port}, wished for {name}, is taken{f' by {who}' if who else ''}.",
-            remedy="Free it, or leave the wish out and let the system choose.",
+            f"port {port}, requested for {name}, is taken{f' by {who}' if who else ''}.",
+            remedy="Free it, or leave it out and let the system choose.",
         )
     return StackError(
         f"port {port} cannot be opened for {name}: {error.strerror or error}.",
-        remedy="Ports below 1024 need root; leave the wish out and let the system choose.",
+        remedy="Ports below 1024 need root; leave it out and let the system choose.",
     )

@@ -36,7 +36,7 @@ _POLL_S = 0.005
 class LocalStack(SupervisedStack):
     """Sidecar, gateway and nodes as child processes of this one.
 
-    Every port is chosen by the system unless ``spec.ports`` wishes otherwise, so any number of stacks run
+    Every port is chosen by the system unless ``spec.ports`` says otherwise, so any number of stacks run
     side by side. Whatever ends this process, a guard process stops all parts and deletes the run folder.
     """
 

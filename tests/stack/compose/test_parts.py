@@ -189,12 +189,12 @@ def test_listeners_that_share_a_port_get_one_each_and_a_redirected_proxy_keeps_i
     assert bind_addresses(spec, redirected) == {bind: bind for bind in binds}
 
 
-def test_a_node_keeps_the_port_of_the_resources_unless_another_is_wished(spec, layout):
+def test_a_node_keeps_the_port_of_the_resources_unless_another_is_requested(spec, layout):
     node = spec.nodes[0]
-    wished = dataclasses.replace(spec, ports={"nginx01": 8443})
+    requested = dataclasses.replace(spec, ports={"nginx01": 8443})
 
     assert node_address(spec, layout, node)[1] == 443
-    assert node_address(wished, layout, node)[1] == 8443
+    assert node_address(requested, layout, node)[1] == 8443
 
 
 def test_subnets_avoid_everything_in_use_and_run_out_at_last():
