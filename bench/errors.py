@@ -23,7 +23,7 @@ class Position:
     file: str
     line: int
     column: int = 0
-    """From 1; 0 where it is not known. Tells apart what stands in one line, as all does of compact JSON."""
+    """From 1; 0 where it is not known. Distinguishes what is in one line, as all does of compact JSON."""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"

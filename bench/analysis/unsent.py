@@ -40,15 +40,15 @@ def is_all_unsent(counts: Counts) -> bool:
 
 def hindrance_of(counts: Counts) -> tuple[Hindrance, str]:
     """Who kept most requests of *counts* from being sent, and a sentence that says how."""
-    told = Counter({Reason.of(key): count for key, count in counts.reasons.items()})
+    reported = Counter({Reason.of(key): count for key, count in counts.reasons.items()})
     found: Counter[Hindrance] = Counter()
-    for reason, count in told.items():
+    for reason, count in reported.items():
         if reason.code in _OF_THE_GENERATOR:
             found[Hindrance.GENERATOR] += count
         elif reason.code in _OF_THE_PATH:
             found[Hindrance.REFUSED] += count
         else:
             found[Hindrance.FULL] += count
-    why = ", ".join(f"{count:,} {reason.text}" for reason, count in told.most_common(3))
+    why = ", ".join(f"{count:,} {reason.text}" for reason, count in reported.most_common(3))
     sentence = f"None of {counts.due:,} due requests was sent ({why or 'no reason is known'})"
     return (found.most_common(1)[0][0] if found else Hindrance.FULL), sentence

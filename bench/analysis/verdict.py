@@ -215,7 +215,7 @@ def _judge_times(
 
 
 def _judge_unsent(total: SubsetResult | None, excuse: State | None, why: str) -> Verdict | None:
-    """Nothing was asked, so no answer can be wrong: somebody stood in the way. None: something was."""
+    """Nothing was asked, so no answer can be wrong: somebody was in the way. None: something was."""
     if total is None or not is_all_unsent(total):
         return None
     hindrance, sentence = hindrance_of(total)

@@ -309,7 +309,7 @@ def test_a_generator_that_others_made_late_is_reported_with_both_reasons():
     assert DISTURBED.message in sentence
 
 
-def test_that_nothing_was_sent_is_told_with_its_reason():
+def test_that_nothing_was_sent_is_reported_with_its_reason():
     sentence = judge(a_result(totals=(unsent("queue-full"),))).sentence
 
     assert sentence == "None of 30 due requests was sent (30 queue full)."

@@ -54,7 +54,7 @@ BYSTANDER = {
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_all_in_one_line_of_json_is_told_of_the_same_resources_as_in_lines_of_their_own(
+def test_all_in_one_line_of_json_is_found_at_the_same_resources_as_in_lines_of_their_own(
     tmp_path: Path, turned: bool
 ) -> None:
     """There every resource begins in line 1."""

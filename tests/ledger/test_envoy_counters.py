@@ -218,7 +218,7 @@ class Proxy:
             self.upstreams.gate.set()
 
     def until(self, gauge, value):
-        """Wait until so many requests to "tiny" are active, or pending: waiting for a connection."""
+        """Wait until this many requests to "tiny" are active, or pending: waiting for a connection."""
         wait_until(lambda: self.stats()[f"cluster.tiny.upstream_rq_{gauge}"] == value)
 
     def settled(self):

@@ -172,7 +172,7 @@ def test_the_istio_of_a_scenario_may_be_one_file_or_the_text_of_a_link(folder: P
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("written", "shown"),
     [
         ({"http2": True}, "protocol: http/2"),
         ({"delay_ms": 20}, "delay: it is in milliseconds"),
@@ -181,7 +181,7 @@ def test_the_istio_of_a_scenario_may_be_one_file_or_the_text_of_a_link(folder: P
     ],
 )
 def test_a_word_of_others_for_what_a_node_does_is_answered_with_ours(
-    folder: Path, written: dict[str, object], told: str
+    folder: Path, written: dict[str, object], shown: str
 ) -> None:
     file = folder / "scenario.yaml"
     document = yaml.safe_load(file.read_text())
@@ -190,7 +190,7 @@ def test_a_word_of_others_for_what_a_node_does_is_answered_with_ours(
 
     (fault,) = read_folder(folder).faults
 
-    assert told in str(fault)
+    assert shown in str(fault)
 
 
 def test_files_folders_and_standard_input_are_read_together(

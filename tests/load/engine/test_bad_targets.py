@@ -309,9 +309,13 @@ def test_a_server_that_closes_idle_connections_costs_a_reconnect_and_no_request(
         settings = Connections(count=10, read_timeout_s=5)
         outcome = send(plan_for(stub.port, rate=20, duration_s=1.0, connections=settings))
 
-    # Each connection rests for half a second before its second request, and is closed by then.
-    assert counts(outcome).answered == 20
-    assert outcome.generator.reconnects == 10
+    # Each connection rests for half a second before its second request, and is closed by then. Only a request
+    # that is late, on a busy machine, follows an answer at once: nothing can know of the close then.
+    found = counts(outcome)
+    late = found.reasons.get("closed-before-answer", 0)
+    assert found.answered + late == 20
+    assert outcome.generator.reconnects >= 10 - late
+    assert late == 0 or Histogram.decode(outcome.stages[0].subsets[0].lag).maximum > 1_000
 
 
 @pytest.mark.parametrize(
