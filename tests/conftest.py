@@ -92,6 +92,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+# Before xdist's own, which reads the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     contained = [item for item in items if item.get_closest_marker("docker")]
     reason = why_no_engine() if contained else None

@@ -10,7 +10,10 @@ from bench.report import write_report
 from tests.report.browser import SCHEMES, WIDTHS, find_browser
 from tests.report.synthetic import make_run
 
-pytestmark = pytest.mark.skipif(find_browser() is None, reason="there is no Chromium on this machine")
+pytestmark = [
+    pytest.mark.skipif(find_browser() is None, reason="there is no Chromium on this machine"),
+    pytest.mark.slow,
+]
 
 MOST_BYTES = 2_000_000
 PATIENCE_S = 600

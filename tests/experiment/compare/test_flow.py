@@ -84,21 +84,22 @@ def comparing(short, tmp_path):
 
 
 def test_every_block_has_each_variant_once_and_the_baseline_twice_in_an_order_that_changes(comparing):
-    result = comparing(blocks=8).run(["connections=32"], ["config-source=eds"]).result
+    result = comparing(blocks=5).run(["connections=32"], ["config-source=eds"]).result
     blocks = {}
     for trial in result.trials:
         blocks.setdefault(trial.block, []).append(trial.variant)
 
-    assert len(blocks) == 8
+    assert len(blocks) == 5
     assert all(sorted(block) == ["A", "A again", "B", "C"] for block in blocks.values())
-    assert len({tuple(block) for block in blocks.values()}) > 3
+    assert len({tuple(block) for block in blocks.values()}) > 2
     assert {trial.config_source for trial in result.trials if trial.variant == "C"} == {"eds"}
     assert result.variants.ended_by == "blocks"
     assert result.limits == (), "limits are of the scenario as it is"
 
 
-def test_a_variant_that_takes_more_is_named_with_the_size_and_the_verdict_is_no_failure(comparing):
-    result = comparing(blocks=10).run(["connections=32"]).result
+def test_a_variant_that_takes_more_is_named_with_the_size_and_is_no_failure(comparing):
+    finished = comparing(blocks=8, write_report=write_report).run(["connections=32"])
+    result, page = finished.result, finished.report.read_text()
     (cpu,) = [
         each for each in judge_variants(result.variants) if each.blocks.metric == "gateway CPU per request"
     ]
@@ -107,24 +108,16 @@ def test_a_variant_that_takes_more_is_named_with_the_size_and_the_verdict_is_no_
     assert cpu.judgement.shift == pytest.approx(BUSY - 1, abs=0.001)
     assert judge(result).exit_code == 0
     assert "gateway CPU per request B 6 % higher than A" in judge(result).sentence
-
-
-def test_the_report_shows_the_comparison(comparing):
-    finished = comparing(blocks=8, write_report=write_report).run(["connections=32"])
-    page = finished.report.read_text()
-
-    assert "connections=32" in page
-    assert "B 6 % higher than A" in page
-    assert 'id="variants"' in page
-    assert "forest" in page
+    for shown in ("connections=32", "B 6 % higher than A", 'id="variants"', "forest"):
+        assert shown in page
 
 
 def test_it_goes_on_until_the_change_would_be_seen_or_the_time_is_spent(comparing):
-    resolved = comparing(blocks=8, until=0.05, budget_s=10_000).run(["connections=32"]).result
+    resolved = comparing(blocks=6, until=0.05, budget_s=10_000).run(["connections=32"]).result
     spent = comparing(blocks=50, until=0.05, budget_s=5).run(["connections=32"]).result
 
     assert resolved.variants.ended_by == "resolved"
-    assert max(trial.block for trial in resolved.trials) == 8
+    assert max(trial.block for trial in resolved.trials) >= 6
     assert spent.variants.ended_by == "budget"
 
 
