@@ -34,14 +34,14 @@ MOST_SUBSETS = 3
 
 
 def verdict_lines(result: Result) -> list[str]:
-    """The verdict, at most three lines."""
+    """The verdict, at most three lines; ten where it is all that there is, since it says what to do."""
     verdict = judge(result)
     head = f"{verdict.state.upper()}  "
     return textwrap.wrap(
         head + verdict.sentence,
         WIDTH,
         subsequent_indent=" " * len(head) if len(head) < 16 else "  ",
-        max_lines=3,
+        max_lines=3 if result.totals else 10,
         placeholder=" …",
     )
 
