@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import shlex
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from envoy_data_plane.envoy.config.listener.v3 import FilterChain, Listener
 
 from bench.observer import Observer
 from bench.placement import Address
 from bench.preparation import Prepared, make_material, prepare
-from bench.scenario import Scenario
+from bench.scenario import MixedRequest
 from bench.scenario.load import LoadedScenario
-from bench.stack import Stack, StackSpec
+from bench.stack import Component, NodeSpec, Stack, StackSpec
 from bench.stack.client_address import client_address
 from bench.stack.runs import supervised_folder
 from bench.translate import ConfigSource
@@ -41,7 +41,7 @@ def run_until_ended(
     with supervised_folder(f"{scenario.name} keys") as private:
         material = make_material(loaded, private / "material")
         with make_stack(prepared.stack_spec(scenario.name, source, material)) as stack:
-            observer.note("\n".join(_ways_in(stack, scenario, is_tls=_is_tls(prepared, source))))
+            observer.note("\n".join(_ways_in(stack, prepared, source)))
             observer.note("Ctrl-C, or `egress-bench down` from elsewhere, ends it.")
             waiting = threading.Event()
             try:
@@ -65,42 +65,63 @@ def _takes_tls(chain: FilterChain) -> bool:
     return chain.transport_socket is not None or is_chosen_by_tls
 
 
-def _is_tls(prepared: Prepared, source: ConfigSource) -> bool:
-    """Whether the listener that the scenario's traffic calls takes TLS."""
-    traffic = prepared.loaded.scenario.traffic
-    config = prepared.configs[traffic.client, source]
+def _is_tls(prepared: Prepared, source: ConfigSource, request: MixedRequest) -> bool:
+    """Whether *request* goes by TLS: its client speaks it, or its listener takes nothing else."""
+    if request.tls is not None or request.scheme == "tcp":
+        return request.tls is not None
+    config = prepared.configs[request.client, source]
     for listener, (_, port) in zip(config.listeners, config.listener_addresses, strict=True):
-        if port == traffic.port:
+        if port == request.port:
             return speaks_tls(listener)
     return False
 
 
-def _ways_in(stack: Stack, scenario: Scenario, *, is_tls: bool) -> Iterator[str]:
-    traffic = scenario.traffic
-    at = client_address(stack.component(traffic.client), traffic.port)
-    for request in traffic.mix:
-        way = _curl(at, request.authority, request.path, request.headers, is_tls=is_tls)
-        yield f"{request.name:<10} {way}"
+def _ways_in(stack: Stack, prepared: Prepared, source: ConfigSource) -> Iterator[str]:
+    spoken = {node.name: node for node in stack.spec.nodes}
+    for request in prepared.loaded.scenario.traffic.mix:
+        called = stack.spec.called.get(request.host, ())
+        at = client_address(stack.component(request.client), request.port, called)
+        yield f"{request.name:<10} {way_in(at, request, is_tls=_is_tls(prepared, source, request))}"
     for component in stack.components():
         if component.admin_url is not None:
             yield f"{component.name:<10} {_admin(component.admin_url)}/config_dump"
         else:
-            ip, port = next(iter(component.addresses.values()))
-            yield f"{component.name:<10} https://{ip}:{port}/ (mutual TLS)"
+            yield f"{component.name:<10} {way_to_node(component, spoken[component.name])}"
         yield f"{'':<10} tail -f {shlex.quote(str(component.log))}"
 
 
-def _curl(at: Address, host: str, path: str, headers: Mapping[str, str], *, is_tls: bool) -> str:
-    """A call to the listener at *at*; with TLS under the name that is called, which decides the route."""
+def way_to_node(component: Component, node: NodeSpec) -> str:
+    """Where the node itself listens, and what it speaks."""
+    ip, port = next(iter(component.addresses.values()))
+    is_http = node.behaviour.protocol != "bytes"
+    scheme = {(True, True): "https", (True, False): "http", (False, True): "tls", (False, False): "tcp"}[
+        is_http, node.tls != "none"
+    ]
+    demands = " (mutual TLS)" if node.tls == "mutual" else ""
+    return f"{scheme}://{ip}:{port}{'/' if is_http else ''}{demands}"
+
+
+def way_in(at: Address, request: MixedRequest, *, is_tls: bool) -> str:
+    """A command that sends *request* to the listener at *at*.
+
+    With TLS under the name that the client asks for, which decides the route.
+    """
     ip, port = at
+    if not request.is_http:
+        call = ["nc", ip, str(port)]
+        if is_tls:
+            call = ["openssl", "s_client", "-quiet", "-connect", f"{ip}:{port}"]
+            call += ["-servername", request.server_name]
+        return f"printf %s {shlex.quote(request.written.body)} | {shlex.join(call)}"
     if is_tls:
-        name = host.partition(":")[0]
-        command = ["curl", "-ik", f"https://{host}{path}", "--connect-to", f"{name}::{ip}:{port}"]
+        command = ["curl", "-ik", f"https://{request.authority}{request.path}"]
+        command += ["--connect-to", f"{request.host}::{ip}:{port}"]
     else:
-        command = ["curl", "-i", f"http://{ip}:{port}{path}", "-H", f"Host: {host}"]
-    return shlex.join(
-        [*command, *(word for key, value in headers.items() for word in ("-H", f"{key}: {value}"))]
-    )
+        command = ["curl", "-i", f"http://{ip}:{port}{request.path}"]
+        if not any(key.lower() == "host" for key in request.headers):
+            command += ["-H", f"Host: {request.authority}"]
+    headers = (word for key, value in request.headers.items() for word in ("-H", f"{key}: {value}"))
+    return shlex.join([*command, *headers])
 
 
 def _admin(admin_url: str) -> str:

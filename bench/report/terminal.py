@@ -34,14 +34,16 @@ MOST_SUBSETS = 3
 
 
 def verdict_lines(result: Result) -> list[str]:
-    """The verdict, at most three lines."""
+    """The verdict, at most three lines; more where it is all that there is, since it says what to do."""
     verdict = judge(result)
     head = f"{verdict.state.upper()}  "
     return textwrap.wrap(
         head + verdict.sentence,
         WIDTH,
         subsequent_indent=" " * len(head) if len(head) < 16 else "  ",
-        max_lines=3,
+        # Names of files stay whole, to be copied.
+        break_on_hyphens=False,
+        max_lines=3 if result.totals else 14,
         placeholder=" …",
     )
 

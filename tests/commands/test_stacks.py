@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from envoy_data_plane.envoy.config.core.v3 import TransportSocket
@@ -12,8 +13,11 @@ from envoy_data_plane.envoy.config.listener.v3 import FilterChain, FilterChainMa
 
 from bench.commands.down import end_runs
 from bench.commands.status import describe_runs
-from bench.commands.up import speaks_tls
+from bench.commands.up import speaks_tls, way_in, way_to_node
 from bench.errors import InputError
+from bench.scenario.load import load_scenario
+from bench.stack import NodeSpec
+from bench.stack.protocol import NodeBehaviour
 from bench.stack.runs import RunFolder
 from tests.support.waiting import PATIENCE_S, wait_until
 
@@ -136,3 +140,57 @@ BY_PROTOCOL = FilterChain(filter_chain_match=FilterChainMatch(transport_protocol
 )
 def test_a_listener_is_called_by_https_if_every_way_into_it_is_tls(listener, is_tls):
     assert speaks_tls(listener) is is_tls
+
+
+def requests_of(**requests):
+    """The mix of the shipped scenario with *requests* in place of its own."""
+    scenario = load_scenario(Path("scenarios/egress-mtls")).scenario
+    document = scenario.traffic.model_dump(mode="json", exclude_defaults=True)
+    document |= {"url": None, "requests": {name: {"expect": {}, **each} for name, each in requests.items()}}
+    document.pop("subsets", None)
+    return type(scenario.traffic).model_validate(document).mix
+
+
+@pytest.mark.parametrize(
+    ("written", "is_tls", "command"),
+    [
+        ({"url": "http://a.example/x"}, False, "curl -i http://127.0.0.1:1234/x -H 'Host: a.example'"),
+        (
+            {"url": "http://a.example/", "headers": {"Host": "b.example"}},
+            False,
+            "curl -i http://127.0.0.1:1234/ -H 'Host: b.example'",
+        ),
+        (
+            {"url": "https://a.example:8443/x"},
+            True,
+            "curl -ik https://a.example:8443/x --connect-to a.example::127.0.0.1:1234",
+        ),
+        ({"url": "tcp://a.example:5432", "body": "hi\n"}, False, "printf %s 'hi\n' | nc 127.0.0.1 1234"),
+        (
+            {"url": "tls://a.example:5432", "body": "hi\n"},
+            True,
+            "printf %s 'hi\n' | openssl s_client -quiet -connect 127.0.0.1:1234 -servername a.example",
+        ),
+    ],
+)
+def test_each_kind_of_request_has_a_command_that_sends_it(written, is_tls, command):
+    (request,) = requests_of(one=written)
+
+    assert way_in(("127.0.0.1", 1234), request, is_tls=is_tls) == command
+
+
+@pytest.mark.parametrize(
+    ("tls", "protocol", "way"),
+    [
+        ("none", "http/1.1", "http://127.0.0.1:1/"),
+        ("simple", "http/2", "https://127.0.0.1:1/"),
+        ("mutual", "http/1.1", "https://127.0.0.1:1/ (mutual TLS)"),
+        ("none", "bytes", "tcp://127.0.0.1:1"),
+        ("simple", "bytes", "tls://127.0.0.1:1"),
+    ],
+)
+def test_a_node_is_shown_with_what_it_speaks(tls, protocol, way):
+    node = NodeSpec("n", ("192.0.2.1", 1), "n", tls=tls, behaviour=NodeBehaviour(protocol=protocol))
+    component = SimpleNamespace(addresses={("192.0.2.1", 1): ("127.0.0.1", 1)})
+
+    assert way_to_node(component, node) == way
