@@ -39,7 +39,7 @@ format: $(READY) ## rewrite the sources in the project's format
 
 # Tests wait for Envoy, containers and load as often as they compute: two processes for each core.
 WORKERS ?= 4
-SUITE := -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+SUITE := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: check ## check, then all tests, with real Envoy and nginx (WORKERS=4)
 	$(BIN)/python $(SUITE) --durations 15

@@ -19,7 +19,6 @@ from bench.certs.material import write_material
 from bench.errors import StackError
 from bench.stack.engine import connect
 from bench.stack.images.supply import supply_all
-from bench.stack.watches import watch_limit
 from tests.stack.egress_path import NAMES
 
 # Who is started in the background by a script or by `nohup` ignores these, and so would every program that
@@ -92,8 +91,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-# Before xdist's own, which reads the groups.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     contained = [item for item in items if item.get_closest_marker("docker")]
     reason = why_no_engine() if contained else None
@@ -105,29 +102,19 @@ def pytest_collection_modifyitems(items):
 
 FIRST = ("docker", "whole_path", "slow")
 """What takes longest begins first, so that no worker ends long after the others."""
-WATCHES_OF_SEVERAL_PATHS = 512
 
 
 def _share_out(items):
-    """Each file to one worker, since its tests share what they start; long groups first."""
-    limit = watch_limit()
-    few_watches = limit is not None and limit < WATCHES_OF_SEVERAL_PATHS
+    """Files that take longest first. With `--dist loadfile` the tests of a file share what they start.
+
+    Not by groups: pytest 9.2 keeps a test's id where xdist 3.8 cannot add the name of its group.
+    """
     places = {}
     for item in items:
-        group = item.get_closest_marker("xdist_group")
-        name = group.args[0] if group else item.nodeid.partition("::")[0]
-        if not group:
-            if item.get_closest_marker("docker"):
-                name = "docker"
-            elif item.get_closest_marker("whole_path") and few_watches:
-                # Envoys watch many files, and a user may have 128 watches: one whole path at a time.
-                name = "whole path"
-            item.add_marker(pytest.mark.xdist_group(name))
+        file = item.nodeid.partition("::")[0]
         rank = next((n for n, mark in enumerate(FIRST) if item.get_closest_marker(mark)), len(FIRST))
-        places[name] = min(places.get(name, rank), rank)
-    order = sorted(places, key=places.get)
-    at = {name: number for number, name in enumerate(order)}
-    items.sort(key=lambda item: at[item.get_closest_marker("xdist_group").args[0]])
+        places[file] = min(places.get(file, rank), rank)
+    items.sort(key=lambda item: places[item.nodeid.partition("::")[0]])
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -16,7 +16,7 @@ from bench.stack.images.supply import build
 from tests.stack.egress_path import HOST
 from tests.support.command import run_command
 
-pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.xdist_group("docker commands")]
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 BENCH = [sys.executable, "-m", "bench"]
 SCENARIO = Path("scenarios/egress-mtls")

@@ -8,7 +8,7 @@ from bench.experiment.faults.diagnosis import Cause
 from tests.docker.kernel import has_netem
 from tests.support.command import run_command
 
-pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.xdist_group("docker commands")]
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 NAMES = ("gateway-restarted", "node-disconnected", "node-delayed")
 

@@ -23,7 +23,6 @@ def generator(tmp_path_factory):
 
 @pytest.mark.envoy
 @pytest.mark.nginx
-@pytest.mark.xdist_group("limits")
 @pytest.mark.parametrize(
     "name",
     [

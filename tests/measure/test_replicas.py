@@ -92,7 +92,6 @@ def test_ids_are_not_matched_along_several_gateways(tmp_path):
 
 @pytest.mark.envoy
 @pytest.mark.nginx
-@pytest.mark.xdist_group("limits")
 def test_two_gateways_share_the_load_the_books_balance_and_one_goes_on_alone(tmp_path):
     loaded = load_with(tmp_path / "s", 2)
     prepared = prepare(loaded)
