@@ -81,6 +81,7 @@ class Coordinator:
         self._has_begun = False
         self._is_over = False
         self._reason: str | None = None
+        self._stop_reason: str | None = None
         self._started_at: float | None = None
         self._watch = gevent.spawn(self._watch_workers)
 
@@ -119,7 +120,9 @@ class Coordinator:
                     self._start_if_ready()
             case Done():
                 participant.is_over = True
-                self._reason = self._reason or message.reason
+                if message.reason is not None:
+                    # A participant that Locust stops before our order reaches it does not know why.
+                    self._reason = self._reason or self._stop_reason or message.reason
                 self._finish_if_over()
             case Failed():
                 self._is_over = True
@@ -166,6 +169,7 @@ class Coordinator:
             self._is_over = True
             self._notify(Over(reason=reason))
             return
+        self._stop_reason = reason
         for key, participant in self._participants.items():
             if not participant.is_over:
                 self._orders.order(participant.client, Stop(participant=key, reason=reason))
