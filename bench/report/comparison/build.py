@@ -12,10 +12,8 @@ from bench.report.comparison import cost, traffic
 from bench.report.comparison.conditions import comparability, likeness
 from bench.report.comparison.tables import LETTERS, letters
 from bench.report.document import Document
-from bench.report.files import replace_file
 from bench.report.folder import slug
-from bench.report.html import render_html
-from bench.report.markdown import render_markdown
+from bench.report.pages import write_pages
 from bench.report.sections.context import reading
 from bench.result import Result, read_result
 
@@ -40,18 +38,7 @@ def write_comparison(folders: Sequence[Path], out: Path | None = None) -> Path:
     if out is None:
         name = "-".join(["comparison", *(slug(result.run_id) for result in results)])
         out = folders[0].resolve().parent / name
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"the comparison cannot be written ({error.strerror}).",
-            where=str(out),
-            remedy="Choose a folder that you may write with --out.",
-        ) from error
-    page = out / "comparison.html"
-    replace_file(out / "comparison.md", render_markdown(document))
-    replace_file(page, render_html(document))
-    return page
+    return write_pages(out, "comparison", document)
 
 
 def build_comparison(folders: Sequence[Path], results: Sequence[Result]) -> Document:

@@ -11,11 +11,9 @@ from bench.analysis.history import Group, History, Series, history_of
 from bench.analysis.verdict import judge
 from bench.errors import BenchError, InputError
 from bench.report.document import Chart, Document, Note, Part, Section, Table
-from bench.report.files import replace_file
 from bench.report.folding import fold
 from bench.report.history.chart import series_plot
-from bench.report.html import render_html
-from bench.report.markdown import render_markdown
+from bench.report.pages import write_pages
 from bench.report.text import UNKNOWN, with_unit
 from bench.result import RESULT_FILE, Result, read_result
 
@@ -56,18 +54,7 @@ def write_history(folder: Path, out: Path | None = None) -> Written:
         )
     history = history_of(results)
     document = build_history(history, unreadable)
-    home = out or folder
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"the history cannot be written ({error.strerror}).",
-            where=str(home),
-            remedy="Choose a folder that you may write with --out.",
-        ) from error
-    page = home / "history.html"
-    replace_file(home / "history.md", render_markdown(document))
-    replace_file(page, render_html(document))
+    page = write_pages(out or folder, "history", document)
     return Written(page, history, unreadable)
 
 
