@@ -208,7 +208,7 @@ def _walls(
 
 
 def _what_if(model: CostModel, question: PlanQuestion, memory: Mapping[str, MemoryModel]) -> Iterator[WhatIf]:
-    changes: tuple[tuple[str, dict[str, float]], ...] = (
+    changes: tuple[tuple[str, dict[str, float | None]], ...] = (
         ("twice the rate", {"rate": question.rate * 2}),
         ("half the rate", {"rate": question.rate / 2}),
         ("no headroom", {"headroom": 0.0}),
