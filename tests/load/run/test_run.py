@@ -37,6 +37,7 @@ from bench.load.run import GeneratorError, LoadGenerator, run_load
 from bench.load.run.null_target import measure_null_target_baseline
 from bench.load.run.starting import free_port
 from bench.scenario.traffic import Closed, Connections, Constant, Poisson
+from tests.load.locust_processes import locust_processes, wait_until_gone
 from tests.load.stubs import ROOT, Stub, always, counts, good, request_id_of, texts
 from tests.support.waiting import PATIENCE_S
 
@@ -78,23 +79,6 @@ def two_subsets(port: int, *, rate=300, warm_s=0.5, main_s=1.5, schedule=None, *
         require_id=True,
         **changes,
     )
-
-
-def locust_processes(folder: Path) -> list[psutil.Process]:
-    """Those that work in *folder* or below."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if "EGRESS_BENCH_LIFELINE" in process.environ() and Path(process.cwd()).is_relative_to(folder):
-                found.append(process)
-    return found
-
-
-def wait_until_gone(folder: Path, timeout_s: float = PATIENCE_S) -> list[psutil.Process]:
-    deadline = time.monotonic() + timeout_s
-    while (left := locust_processes(folder)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return left
 
 
 @pytest.fixture(scope="module")
