@@ -35,6 +35,7 @@ from bench.translate import (
     TranslationWarning,
     render,
     translate,
+    with_copied_clusters,
 )
 
 
@@ -56,6 +57,8 @@ class Variation:
     """False: the gateway shows the nodes no certificate, and they demand none."""
     concurrency: int | None = None
     """Worker threads of the gateway; None: as the scenario's resources say."""
+    more_clusters: int = 0
+    """Copies of its clusters that the gateway has beside them; with config source ``static`` only."""
     node_tls: NodeTlsOptions = field(default_factory=NodeTlsOptions)
     """How the nodes speak TLS."""
 
@@ -173,6 +176,8 @@ class Prepared:
         proxy = self.loaded.scenario.inventory.proxies[name]
         config = self.configs[name, source]
         is_gateway = name == self.loaded.scenario.traffic.gateway
+        if variation.more_clusters and name == self.loaded.scenario.traffic.exit:
+            config = with_copied_clusters(config, variation.more_clusters)
         concurrency = resources_of(
             self.loaded.scenario, name, "egress" if proxy.role == "gateway" else "sidecar"
         ).concurrency
