@@ -430,6 +430,21 @@ def test_the_baseline_is_the_same_schedule_against_a_target_that_does_nothing(
     assert [sum(s.counts.answered for s in stage.subsets) for stage in outcome.stages] == [250, 400]
 
 
+def test_the_baseline_tells_kinds_apart_that_differ_in_tls_or_port_alone(
+    tmp_path: Path, generator: LoadGenerator
+) -> None:
+    plan = two_subsets(1, rate=500)
+    other = Target(address="127.0.0.1", port=2, host="test")
+    # The second goes elsewhere and must be answered by another node; in words both are one request.
+    second = plan.requests[1].model_copy(update={"headers": plan.requests[0].headers, "target": other})
+    plan = plan.model_copy(update={"requests": (plan.requests[0], second)})
+
+    outcome = measure_null_target_baseline(plan, tmp_path, duration_s=0.8, run_load=generator.run_load)
+
+    counts(outcome)
+    assert [sum(s.counts.answered for s in stage.subsets) for stage in outcome.stages] == [250, 400]
+
+
 LOCUSTFILE = """
 from pathlib import Path
 from locust import HttpUser, constant, task
