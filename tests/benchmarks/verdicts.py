@@ -4,7 +4,7 @@
 
 Beside busy loops a run must end with 0 or 3, and say that others used the machine where that is why it proves
 nothing. With ``--quiet`` this many runs follow without them: a machine without other load must not be called
-disturbed. No run may call requests slow. Exit code 1 if a run ended otherwise; its result folder is kept in DIR.
+disturbed. No run may call requests slow. Exit code 1 if a run ended otherwise; its folder is kept in DIR.
 """
 
 from __future__ import annotations
