@@ -17,6 +17,7 @@ from bench.result.tls_lab import TlsLab
 from bench.result.traffic import TrafficResult
 from bench.result.update import UpdateResult
 from bench.result.variants import VariantsResult
+from bench.result.way import Way
 
 
 class AnswerCause(Model):
@@ -145,6 +146,8 @@ class Result(Model):
     verification: tuple[VerificationLine, ...] = ()
     traffic: TrafficResult | None = None
     """What the load of the steady trials was asked to be; None in results of older versions."""
+    way: Way | None = None
+    """What the traffic passes by the Istio resources; None: not read, or a result of an older version."""
     trials: tuple[TrialResult, ...] = ()
     totals: tuple[SubsetResult, ...] = ()
     """Per subset and, last, the whole, merged over the steady trials."""
