@@ -35,8 +35,8 @@ class Box:
 class Gap:
     """What crosses from one layer to the next."""
 
-    words: str
-    """Protocol and TLS, where they are one; empty: unknown, or several."""
+    spoken: tuple[str, str]
+    """See ``spoken_on``, where all links agree; empty: unknown, or several."""
     sent: int | None
     read: int | None
 
@@ -170,7 +170,7 @@ _BOOKS: Final[dict[tuple[WayRole, WayRole], tuple[Book, ...]]] = {
 
 def _gap(source: WayRole, target: WayRole, way: Way, trials: Sequence[TrialResult]) -> Gap:
     links = [link for link in way.links if (link.source_role, link.target_role) == (source, target)]
-    words = {words_of(link) for link in links}
+    spoken = {spoken_on(link) for link in links}
     books = [
         book
         for trial in trials
@@ -179,7 +179,7 @@ def _gap(source: WayRole, target: WayRole, way: Way, trials: Sequence[TrialResul
         if book.level == "counters" and book.book in _BOOKS.get((source, target), ())
     ]
     return Gap(
-        words=words.pop() if len(words) == 1 else "",
+        spoken=spoken.pop() if len(spoken) == 1 else ("", ""),
         sent=_sum(book.left for book in books),
         read=_sum(book.right for book in books),
     )
@@ -190,12 +190,17 @@ def _sum(values: Iterable[int | None]) -> int | None:
     return None if not known or None in known else sum(value for value in known if value is not None)
 
 
-def words_of(link: WayLink) -> str:
-    """What is spoken on a link, in a few words."""
+def spoken_on(link: WayLink) -> tuple[str, str]:
+    """What is spoken on a link: the protocol, and what is around it, if anything."""
     inner = "HTTP" if link.carries == "http" else "TCP"
     return {
-        "none": inner,
-        "simple": f"{inner} in TLS",
-        "mutual": f"{inner} in mutual TLS",
-        "client": "TLS of the client",
+        "none": (inner, ""),
+        "simple": (inner, "in TLS"),
+        "mutual": (inner, "in mutual TLS"),
+        "client": ("TLS of the client", ""),
     }[link.tls]
+
+
+def words_of(link: WayLink) -> str:
+    """The same in one text."""
+    return " ".join(spoken_on(link)).rstrip()

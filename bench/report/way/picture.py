@@ -52,20 +52,15 @@ def wide_picture(figures: WayFigures) -> str:
             x2, y2, h2 = places[number + 1][second]
             colour = "series-3" if is_tls else "muted"
             canvas.arrow((x1 + width + 2, y1 + h1 / 2), (x2 - 2, y2 + h2 / 2), colour)
-        # Above a single arrow; above the boxes where arrows spread.
+        # Around a single arrow; above the boxes where arrows spread.
         is_single = len(layers[number]) == len(layers[number + 1]) == 1
         middle = places[number + 1][0][0] - between / 2
-        y = top + tallest / 2 - 26 if is_single else top + 4
-        words = gap.words.partition(" in ")
-        canvas.text(middle, y, words[0] or words[2], size=12, fill="muted", anchor="middle")
-        below = top + tallest / 2 if is_single else top + 20
-        if words[2]:
-            canvas.text(middle, y + 16, f"in {words[2]}", size=12, fill="muted", anchor="middle")
-            below += 0 if is_single else 16
-        elif is_single:
-            canvas.elements.pop()
-            canvas.text(middle, y + 16, words[0], size=12, fill="muted", anchor="middle")
-        _counted(canvas, middle, below + (20 if is_single else 0), gap, between)
+        lines = [line for line in gap.spoken if line]
+        y = top + tallest / 2 + 6 - 16 * len(lines) if is_single else top + 4
+        for line in lines:
+            canvas.text(middle, y, line, size=12, fill="muted", anchor="middle")
+            y += 16
+        _counted(canvas, middle, top + tallest / 2 + 20 if is_single else y, gap, between)
     bottom = _bars(canvas, top + tallest + 34, figures)
     return canvas.svg(bottom, message(figures), "way wide")
 
@@ -84,7 +79,7 @@ def tall_picture(figures: WayFigures) -> str:
             gap = figures.gaps[number]
             is_tls = any(each[2] for each in _connected(boxes, _shown(figures.layers[number + 1]), figures))
             canvas.arrow((22, y - 6), (22, y + 30), "series-3" if is_tls else "muted")
-            canvas.text(40, y + 8, gap.words, size=12, fill="muted")
+            canvas.text(40, y + 8, " ".join(gap.spoken).rstrip(), size=12, fill="muted")
             _counted(canvas, 40, y + 24, gap, TALL - 40, anchor="start")
             y += 50
     bottom = _bars(canvas, y + 22, figures)
