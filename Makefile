@@ -102,6 +102,11 @@ benchmark-proof: $(READY) ## 2,000,000 requests, each id matched at every hop: a
 benchmark-search: $(READY) ## capacity searches on simulated targets: ours, Nighthawk's rules, bisection (about 2 minutes)
 	$(BIN)/python -m tests.benchmarks.search
 
+.PHONY: benchmark-compare
+benchmark-compare: $(READY) ## what compare finds and claims, on real blocks: about 25 minutes (BLOCKS=120 STARTS=4 SIZE=20 TRIES=20 SEED=1, READ=DIR)
+	$(BIN)/python -m tests.benchmarks.compare --blocks $(or $(BLOCKS),120) --starts $(or $(STARTS),4) --size $(or $(SIZE),20) \
+	  --tries $(or $(TRIES),20) --seed $(or $(SEED),1) $(if $(OUT),--out $(OUT)) $(if $(READ),--read $(READ))
+
 .PHONY: benchmark-repeatability benchmark-model
 benchmark-repeatability: $(READY) ## ten searches in containers with a CPU quota: spread, and another quota foretold (SEARCHES=N)
 	$(BIN)/python -m tests.benchmarks.capacity_repeat --searches $(or $(SEARCHES),10)

@@ -109,6 +109,15 @@ def plan(
     cpu_per_pod: Annotated[float, typer.Option(help="CPUs that a pod requests and is held to.")] = 2.0,
     headroom: Annotated[float, typer.Option(help="Share of them that stays free.")] = 0.3,
     zones: Annotated[int, typer.Option(help="Zones over which the pods are spread.")] = 1,
+    memory_per_pod: Annotated[
+        str | None, typer.Option(help="Memory that a pod requests and is held to: 512Mi.")
+    ] = None,
+    connections: Annotated[
+        int, typer.Option(help="Client connections open at a time, of all pods together.")
+    ] = 0,
+    clusters: Annotated[
+        int | None, typer.Option(help="Clusters of the gateway's configuration; default: as measured.")
+    ] = None,
     key: Annotated[
         str | None, typer.Option(help="Key type, of a result of `handshake`; default: the dearest.")
     ] = None,
@@ -118,7 +127,7 @@ def plan(
     """Say how many gateway replicas a load needs, from the cost model of a result."""
     with make_console(quiet=quiet, as_json=as_json) as console:
         from bench.analysis.cost import plan as make_plan
-        from bench.analysis.cost.models import gateway_model
+        from bench.analysis.cost.models import gateway_memory, gateway_model
         from bench.report import plan_lines, write_plan
         from bench.result import PlanQuestion, read_result
 
@@ -133,8 +142,13 @@ def plan(
             cpu_per_pod=cpu_per_pod,
             headroom=headroom,
             zones=zones,
+            memory_per_pod_bytes=None
+            if memory_per_pod is None
+            else _bytes_of(memory_per_pod, "--memory-per-pod"),
+            connections=connections,
+            clusters=clusters,
         )
-        answer = make_plan(model, question)
+        answer = make_plan(model, question, gateway_memory(found))
         page = write_plan(result, found, model, answer)
         console.say("\n".join([*plan_lines(answer, short=quiet), *([] if quiet else ["", f"page  {page}"])]))
         console.document({"plan": answer.model_dump(mode="json"), "page": str(page)})

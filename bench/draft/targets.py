@@ -18,6 +18,7 @@ from bench.routing import (
     Destination,
     LocalAnswer,
     NoConnection,
+    Request,
     Router,
     Unjudged,
     request_matrix,
@@ -127,14 +128,20 @@ def _http(router: Router, registry: Registry, resources: Resources, found: Reach
     cases = request_matrix(router, resources, most=_MOST_CASES).cases
     # The plainest request that reaches a destination represents it.
     inner = _gateway_services(registry)
+    declared = {service.host for service in registry.services} - inner
+    declared |= {host for rule in resources.virtual_services for host in rule.spec.hosts}
+    declared = {host.lower() for host in declared}
     for case in sorted(cases, key=lambda case: (_bare(case.request.host) in inner, *_plainness(case))):
         target = _http_target(case)
         if target is not None:
             yield target
-        elif case.name.startswith("host "):
+        elif case.request.host in declared and _is_plain(case.request):
             outcome = case.decision.branches[0].outcome
-            host = f"{_bare(case.request.host)}:{case.request.port}"
-            found.unreached.setdefault(host, _why(outcome))
+            found.unreached.setdefault(f"{case.request.host}:{case.request.port}", _why(outcome))
+
+
+def _is_plain(request: Request) -> bool:
+    return request.method == "GET" and request.path == "/" and not request.query and not request.headers
 
 
 def _plainness(case: Case) -> tuple[bool, bool, int, int, bool]:
@@ -210,6 +217,10 @@ def _connections(
             for host in _hosts(service.host, known):
                 for client in clients:
                     target = _connection(router, service, (host, port.number), client, is_tls=is_tls)
+                    if is_tls and not isinstance(target, Target) and not is_wildcard(service.host):
+                        # Where a proxy starts TLS for its clients, they speak none of their own.
+                        plain = _connection(router, service, (host, port.number), client, is_tls=False)
+                        target = plain if isinstance(plain, Target) else target
                     if isinstance(target, Target):
                         yield target
                         break

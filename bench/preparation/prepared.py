@@ -36,6 +36,7 @@ from bench.translate import (
     TranslationWarning,
     render,
     translate,
+    with_copied_clusters,
 )
 
 SAMPLED_LOG = "sampled.log"
@@ -65,6 +66,8 @@ class Variation:
     """False: the gateway shows the nodes no certificate, and they demand none."""
     concurrency: int | None = None
     """Worker threads of the gateway; None: as the scenario's resources say."""
+    more_clusters: int = 0
+    """Copies of its clusters that the gateway has beside them; with config source ``static`` only."""
     node_tls: NodeTlsOptions = field(default_factory=NodeTlsOptions)
     """How the nodes speak TLS."""
 
@@ -101,11 +104,11 @@ class Prepared:
             if written == source
         }
 
-    def config_hashes(self) -> dict[str, str]:
+    def config_hashes(self, variation: Variation | None = None) -> dict[str, str]:
         """``proxy config_source`` -> hash of its files with Istio's own addresses, equal on every machine."""
         placement = Placement(config_root="/config", log_root="/logs")
         return {
-            f"{proxy} {source}": _hash(render(config, placement, RenderOptions(node_id=proxy)))
+            f"{proxy} {source}": _hash(self.renderer(proxy, variation or Variation())(config, placement))
             for (proxy, source), config in self.configs.items()
             # A control plane serves what the files of EDS say.
             if not config.is_served
@@ -182,6 +185,8 @@ class Prepared:
         proxy = self.loaded.scenario.inventory.proxies[name]
         config = self.configs[name, source]
         is_gateway = name == self.loaded.scenario.traffic.gateway
+        if variation.more_clusters and name == self.loaded.scenario.traffic.exit:
+            config = with_copied_clusters(config, variation.more_clusters)
         concurrency = resources_of(
             self.loaded.scenario, name, "egress" if proxy.role == "gateway" else "sidecar"
         ).concurrency

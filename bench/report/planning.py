@@ -10,7 +10,8 @@ from bench.report.html import render_html
 from bench.report.markdown import render_markdown
 from bench.report.sections.capacity import cost_model
 from bench.report.text import UNKNOWN, micros, rate
-from bench.result import CostModel, PlanResult, Result
+from bench.result import CostModel, PlanQuestion, PlanResult, Result
+from bench.units import format_bytes
 
 
 class _Headline:
@@ -77,7 +78,7 @@ def _document(result: Result, model: CostModel, answer: PlanResult) -> Document:
             ("rate", f"{rate(asked.rate)} requests/s"),
             ("new connections", f"{asked.new_connections:g} for each request, {asked.resumed:.0%} resumed"),
             ("body", f"{asked.body_bytes:,} bytes"),
-            ("pod", f"{asked.cpu_per_pod:g} CPUs, {asked.headroom:.0%} free"),
+            ("pod", f"{asked.cpu_per_pod:g} CPUs{_memory(asked)}, {asked.headroom:.0%} free"),
             ("zones", str(asked.zones)),
         ),
         verdict=_Headline(answer),
@@ -92,6 +93,12 @@ def _document(result: Result, model: CostModel, answer: PlanResult) -> Document:
         answers=(),
         sections=(_plan(answer), cost_model((model,))),
     )
+
+
+def _memory(asked: PlanQuestion) -> str:
+    if asked.memory_per_pod_bytes is None:
+        return ""
+    return f", {format_bytes(asked.memory_per_pod_bytes)}, {asked.connections:,} client connections in all"
 
 
 def _plan(answer: PlanResult) -> Section:
@@ -114,6 +121,6 @@ def _plan(answer: PlanResult) -> Section:
         "plan",
         "Plan",
         tuple(parts),
-        "CPU by the fitted cost model at the target utilisation; local ports by Linux defaults, towards one"
-        " address.",
+        "CPU and memory by the fitted models at the target utilisation; local ports by Linux defaults,"
+        " towards one address.",
     )

@@ -65,8 +65,11 @@ class MemoryModel(Model):
     low: float
     high: float
     """Interval of 95 %."""
+    least: int = 0
     most: int
-    """As many were measured."""
+    """As few and as many were measured."""
+    resident_bytes: int | None = None
+    """What the part's process held with the fewest, its code and free pages included; None: not readable."""
 
 
 class PlanQuestion(Model):
@@ -85,8 +88,14 @@ class PlanQuestion(Model):
     cpu_per_pod: float
     """CPUs that a pod requests and is held to."""
     headroom: float
-    """Share of them that stays free."""
+    """Share of them that stays free, and of the memory."""
     zones: int
+    memory_per_pod_bytes: int | None = None
+    """Memory that a pod requests and is held to; None: not asked."""
+    connections: int = 0
+    """Client connections that are open at a time, of all pods together."""
+    clusters: int | None = None
+    """Clusters of the gateway's configuration; None: as many as were measured."""
 
 
 class PlanWall(Model):

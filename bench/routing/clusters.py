@@ -73,8 +73,12 @@ class Clusters:
         backends = known.backends
         if subset:
             if rule is None or subset not in rule.subsets:
-                where = rule.title if rule is not None else "no DestinationRule that counts here"
-                return Cluster(name, flag="NC", why=f"{where} defines no subset {subset} of {host}")
+                what = (
+                    f"{rule.title} defines no subset {subset}"
+                    if rule is not None
+                    else f"no DestinationRule that counts here defines the subset {subset}"
+                )
+                return Cluster(name, flag="NC", why=f"{what} of {host}")
             labels = rule.subsets[subset].labels
             backends = tuple(b for b in backends if labels.items() <= b.labels.items())
         doubt = self._doubt(service) or known.doubt

@@ -6,7 +6,7 @@ Source: Gateway and VirtualService in Istio's API reference.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bench.istio.inventory import Inventory, Proxy
 from bench.istio.models import Gateway, Server, VirtualService
@@ -170,7 +170,7 @@ def _tls_listener(edge: Edge, servers: list[PlacedServer], sni: str) -> Listener
         return Listener(None, passed=best)
     if best.kind == "https":
         return Listener(_table(edge, [best]))
-    return Listener(None, doubt=f"{best.title} forwards what is in TLS as TCP")
+    return replace(_bytes_listener(edge, best), ends_tls=True)
 
 
 @dataclass(slots=True)

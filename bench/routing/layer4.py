@@ -35,6 +35,13 @@ class Connection:
     """None: no TLS; empty: TLS without a server name."""
     proxy: str = ""
     """Name of the proxy; empty: the only sidecar of the inventory."""
+    around: str | None = None
+    """The SNI of TLS that another proxy put around it; None: none did."""
+
+    @property
+    def outer_sni(self) -> str | None:
+        """What a proxy that takes it is asked for; None: it sees no TLS."""
+        return self.sni if self.around is None else self.around
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,8 +135,17 @@ def _requests(router: Router, probes: list[_Probe]) -> Iterator[tuple[str, Reque
         for what, varied in host_variants(entry.shape, entry.port):
             yield f"{what}, else {entry.shape.host}", varied.request(entry.proxy, entry.port)
     for proxy, port, domains in places:
-        for host in domains:
+        for host in (*domains, *_below_wildcards(router, proxy, port)):
             yield f"host {host}", Shape(host).request(proxy, port)
+
+
+def _below_wildcards(router: Router, proxy: str, port: int) -> list[str]:
+    """A name below each wildcard of the listener, whether or not a rule speaks of it."""
+    table = router.listener(proxy, port).table
+    domains = table.domains if table is not None else ()
+    return [
+        host.replace("*", "any", 1) for host in domains if host.startswith("*.") and not host.endswith(".")
+    ]
 
 
 def _taken(place: tuple[str, int, tuple[str, ...]], probe: _Probe, probes: list[_Probe]) -> Iterator[_Taken]:

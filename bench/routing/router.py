@@ -122,21 +122,25 @@ class Router:
                 raise CannotJudgeError(cluster.doubt)
             if cluster.destination is None:
                 branches.append(Branch(part, NoConnection(name, f"{cluster.name}: {cluster.why}"), hops))
-            elif not cluster.next_proxies:
-                branches.append(Branch(part, Delivered(cluster.destination, "", ""), hops))
-            elif cluster.tls_mode != "DISABLE":
-                raise CannotJudgeError(f"{cluster.name} puts TLS around it on the way to a gateway")
-            else:
+            elif cluster.next_proxies:
                 port = cluster.destination.endpoints[0].port
-                onward = replace(connection, port=port, address="")
+                onward = replace(connection, port=port, address="", around=self._sni(cluster, ""))
                 self._connect(cluster.next_proxies[0], onward, part, hops, branches)
+            elif cluster.tls_mode != "DISABLE" and connection.sni is not None:
+                why = f"{cluster.name} gets TLS around the client's own, which its server does not expect"
+                branches.append(Branch(part, NoConnection(name, why), hops))
+            else:
+                branches.append(Branch(part, Delivered(cluster.destination, "", ""), hops))
 
     def _taken(self, name: str, connection: Connection) -> tuple[Passed | None, str]:
         proxy = self.inventory.proxies[name]
         if proxy.role == "gateway":
-            listener = self.listener(name, connection.port, connection.sni)
+            listener = self.listener(name, connection.port, connection.outer_sni)
             if listener.doubt or listener.table is not None:
                 raise CannotJudgeError(listener.doubt or f"{name} reads HTTP there")
+            is_wrapped = connection.around is not None
+            if listener.passed is not None and listener.ends_tls is not is_wrapped:
+                raise CannotJudgeError(f"{name} {'passes TLS of a proxy on' if is_wrapped else 'ends TLS'}")
             return listener.passed, listener.refused_because
         services, clusters = self._knowledge(name, proxy)
         mesh = Mesh(self.inventory, proxy, services, clusters, self._virtual_services, self._http_rules)
@@ -215,7 +219,8 @@ class Router:
             raise CannotJudgeError(f"the request still goes round after {_MOST_HOPS} proxies")
         listener = self.listener(step.proxy, step.port, step.sni)
         if listener.passed is not None:
-            self._pass_on(step, listener.passed, branches)
+            is_tls = step.sni is not None and not listener.ends_tls
+            self._pass_on(step, listener.passed, branches, is_tls=is_tls)
             return
         if listener.table is None:
             if listener.doubt:
@@ -241,7 +246,7 @@ class Router:
         else:
             self._apply(step, host, branches)
 
-    def _pass_on(self, step: Step, passed: Passed, branches: list[Branch]) -> None:
+    def _pass_on(self, step: Step, passed: Passed, branches: list[Branch], *, is_tls: bool) -> None:
         here = replace(step, hops=(*step.hops, Hop(step.proxy, passed.why)))
         for share in passed.shares:
             part = here.with_probability(here.probability * share.probability)
@@ -249,7 +254,7 @@ class Router:
             if cluster.destination is None or cluster.doubt or cluster.next_proxies:
                 reason = cluster.doubt or cluster.why or "it leads to another gateway"
                 branches.append(part.end(Unjudged(step.proxy, f"{passed.why}: {reason}")))
-            elif cluster.tls_mode != "DISABLE" and step.sni is not None:
+            elif cluster.tls_mode != "DISABLE" and is_tls:
                 reason = f"{passed.why}: {cluster.name} puts TLS around TLS"
                 branches.append(part.end(Unjudged(step.proxy, reason)))
             else:
@@ -328,7 +333,7 @@ class Router:
         self._next(part, cluster, message, branches)
 
     def _next(self, step: Step, cluster: Cluster, message: Message, branches: list[Branch]) -> None:
-        sni = self._sni(cluster, message)
+        sni = self._sni(cluster, without_port(message.host.lower()))
         assert cluster.destination is not None  # noqa: S101
         port = cluster.destination.endpoints[0].port
         names = tuple(dict.fromkeys(cluster.next_proxies))
@@ -342,7 +347,8 @@ class Router:
             return
         self._follow(Step(names[0], port, sni, message, step.probability, step.hops), branches)
 
-    def _sni(self, cluster: Cluster, message: Message) -> str | None:
+    def _sni(self, cluster: Cluster, host: str) -> str | None:
+        """What the proxy asks for in TLS of its own; *host*: what the request within calls, if it is HTTP."""
         if cluster.tls_mode == "DISABLE":
             return None
         if cluster.sni:
@@ -350,4 +356,4 @@ class Router:
         if cluster.tls_mode == "ISTIO_MUTUAL" and cluster.destination is not None:
             target = cluster.destination
             return f"outbound_.{target.port}_.{target.subset}_.{target.host}"
-        return "" if self.inventory.semantics == "istio-1.0" else without_port(message.host.lower())
+        return "" if self.inventory.semantics == "istio-1.0" else host

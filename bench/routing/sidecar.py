@@ -35,7 +35,9 @@ class Listener:
     """Why no HTTP is taken here, if there is no table."""
     doubt: str = ""
     passed: Passed | None = None
-    """TLS goes on as it is, whatever is in it."""
+    """Bytes go on as they are, whatever is in them."""
+    ends_tls: bool = False
+    """Of ``passed``: it is what was within the TLS that goes on; else TLS goes on as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ def sidecar_listener(mesh: Mesh, port: int) -> Listener:
             return Listener(
                 None, doubt=f"{service.title} says no protocol for port {port}: the connection itself decides"
             )
-        if protocol in ("tcp", "tls") and not service.addresses:
+        # Bytes that are no HTTP go to the TCP service; HTTP stays with the HTTP services.
+        if not service.addresses and (protocol == "tls" or (protocol == "tcp" and is_old)):
             return Listener(None, doubt=f"{service.title} has a {protocol} port {port} beside HTTP services")
     return Listener(_table(mesh, port, here, is_old=is_old))
 

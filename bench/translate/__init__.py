@@ -8,6 +8,7 @@ from bench.placement import Address, ConfigFile, Placement
 from bench.translate.cluster.connection_pool import HTTP_OPTIONS
 from bench.translate.cluster.load_balancer import DYNAMIC_TYPE
 from bench.translate.config import CONFIG_SOURCES, ConfigSource, ProxyConfig, TlsMaterial
+from bench.translate.copies import with_copied_clusters
 from bench.translate.files.options import AccessLogOptions, RenderOptions, TlsVersion
 from bench.translate.files.render import ADS_FOLDER, BOOTSTRAP_FILE, TYPE_URLS, render, render_endpoints
 from bench.translate.files.validation_bootstrap import render_validation_bootstrap
@@ -54,4 +55,5 @@ __all__ = [
     "unpack",
     "variant",
     "wire_of_plain",
+    "with_copied_clusters",
 ]

@@ -278,3 +278,96 @@ def test_the_work_grows_with_the_hosts_and_not_with_their_square(tmp_path):
         return lambda: init_scenario(tmp_path / f"scenario-{hosts}", [source])
 
     assert growth(drafting, size=40) < 2.5
+
+
+def rule(host: str, tls: str, *, name: str = "tls", port: int = 443) -> str:
+    return (
+        "\n---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\n"
+        f"metadata: {{name: {name}, namespace: shop}}\nspec:\n  host: {host}\n"
+        f"  trafficPolicy: {{portLevelSettings: [{{port: {{number: {port}}}, tls: {tls}}}]}}\n"
+    )
+
+
+def unreached(tmp_path: Path) -> str:
+    lines = (line.strip(" #") for line in text_of(tmp_path).splitlines() if line.strip().startswith("#"))
+    return " ".join(lines)
+
+
+def test_no_client_is_sent_where_a_proxy_would_put_tls_around_its_own(tmp_path):
+    text = entry("web", f"{HTTP}, {HTTPS}", "resolution: DNS")
+    scenario = drafted(tmp_path, text + rule("web.partner.example", "{mode: SIMPLE}")).scenario
+
+    assert [each.url for each in scenario.traffic.requests.values()] == ["http://web.partner.example/"]
+    assert "no request to web.partner.example:443" in unreached(tmp_path)
+    assert "gets TLS around the client's own" in unreached(tmp_path)
+
+
+def test_bytes_go_into_a_port_of_https_where_the_proxy_starts_tls(tmp_path):
+    text = entry("web", HTTPS, *STATIC, "addresses: [203.0.113.7]")
+    scenario = drafted(tmp_path, text + rule("web.partner.example", "{mode: SIMPLE}")).scenario
+
+    assert scenario.traffic.first.url == "tcp://web.partner.example:443"
+    assert (scenario.nodes["web"].tls, scenario.nodes["web"].protocol) == ("simple", "bytes")
+
+
+MESH_TLS_GATEWAY = """
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: out, namespace: shop}
+spec:
+  selector: {istio: egressgateway}
+  servers:
+  - {port: {number: 443, name: tls, protocol: TLS}, hosts: [web.partner.example], tls: {mode: ISTIO_MUTUAL}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web, namespace: shop}
+spec:
+  hosts: [web.partner.example]
+  gateways: [mesh, out]
+  tls:
+  - match: [{gateways: [mesh], port: 443, sniHosts: [web.partner.example]}]
+    route: [{destination: {host: egressgateway.shop.svc.cluster.local, port: {number: 443}}}]
+  tcp:
+  - match: [{gateways: [out], port: 443}]
+    route: [{destination: {host: web.partner.example, port: {number: 443}}}]
+"""
+
+
+def test_tls_of_the_client_goes_within_that_of_the_mesh_to_a_gateway_that_ends_it(tmp_path):
+    mesh = rule("egressgateway.shop.svc.cluster.local", "{mode: ISTIO_MUTUAL, sni: web.partner.example}")
+    text = MESH_TLS_GATEWAY + entry("web", HTTPS, "resolution: DNS") + mesh
+    scenario = drafted(tmp_path, text).scenario
+
+    assert scenario.traffic.first.url == "https://web.partner.example/"
+    assert scenario.traffic.gateway == "egressgateway"
+    assert scenario.nodes["web"].tls == "simple"
+
+
+def test_a_wildcard_that_no_rule_speaks_of_is_asked_by_a_name_below_it(tmp_path):
+    scenario = drafted(tmp_path, entry("wild", HTTP, *STATIC, host="'*.partner.example'")).scenario
+
+    assert scenario.traffic.first.url == "http://any.partner.example/"
+
+
+def test_http_on_a_port_that_others_use_for_bytes_is_reached(tmp_path):
+    other = entry("db", "{number: 80, name: tcp, protocol: TCP}", "resolution: DNS")
+    scenario = drafted(tmp_path, entry("web", HTTP, *STATIC) + other).scenario
+
+    assert "http://web.partner.example/" in {each.url for each in scenario.traffic.requests.values()}
+
+
+def test_only_hosts_that_the_yaml_names_are_among_those_without_a_request(tmp_path):
+    made = init_scenario(tmp_path / "scenario", [_written(tmp_path, GATEWAY + API)])
+
+    assert {host.rpartition(":")[0] for host, _ in made.draft.unreached} <= {
+        "api.partner.example",
+        "egressgateway.istio-system.svc.cluster.local",
+        "istio-egressgateway.istio-system.svc.cluster.local",
+    }
+
+
+def _written(folder: Path, text: str) -> Path:
+    file = folder / "given.yaml"
+    file.write_text(text)
+    return file

@@ -21,6 +21,8 @@ class MemoryWindow:
 
     count: int
     held_bytes: int
+    resident_bytes: int | None = None
+    """Of its process, where that can be read."""
 
 
 def fit_memory(
@@ -49,5 +51,7 @@ def fit_memory(
         bytes_for_each=slope,
         low=slope - half,
         high=slope + half,
+        least=int(counts.min()),
         most=int(counts.max()),
+        resident_bytes=min(windows, key=lambda window: window.count).resident_bytes,
     )

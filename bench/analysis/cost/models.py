@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.errors import InputError
-from bench.result import CostModel, LabModel, Result
+from bench.result import CostModel, LabModel, MemoryModel, Result
 
 
 def gateway_model(result: Result, *, where: str, key: str | None = None) -> CostModel:
@@ -35,6 +35,24 @@ def gateway_model(result: Result, *, where: str, key: str | None = None) -> Cost
             remedy="Measure one with: egress-bench capacity --model.",
         )
     return found
+
+
+def gateway_memory(result: Result) -> dict[str, MemoryModel]:
+    """The gateway's memory models in *result*, by what they are for; of several gateways the first's."""
+    found = result.capacity
+    if found is None:
+        return {}
+    gateways = {
+        cost.component
+        for window in (*found.windows, *found.cost_windows)
+        for cost in window.costs
+        if cost.role == "egress"
+    }
+    models: dict[str, MemoryModel] = {}
+    for model in found.memory_models:
+        if model.part in gateways:
+            models.setdefault(model.each, model)
+    return models
 
 
 def _of_lab(models: tuple[LabModel, ...], *, where: str, key: str | None) -> CostModel:

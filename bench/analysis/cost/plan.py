@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from bench.analysis.cost.fit import predict
 from bench.analysis.cost.manifest import manifest
+from bench.analysis.cost.room import MemoryRoom, memory_room
 from bench.errors import BenchError, InputError
-from bench.result.cost import CostModel, PlanQuestion, PlanResult, PlanWall, WhatIf
+from bench.result.cost import CostModel, MemoryModel, PlanQuestion, PlanResult, PlanWall, WhatIf
 
 _PORTS = 28_232
 """Local ports of Linux by default, 32768 to 60999."""
@@ -42,21 +43,44 @@ def check_question(question: PlanQuestion) -> None:
         ),
         ("--headroom", question.headroom, 0 <= question.headroom < 1, "a share from 0 to below 1"),
         ("--zones", question.zones, question.zones >= 1, "one zone or more"),
+        ("--connections", question.connections, question.connections >= 0, "0 connections or more"),
+        (
+            "--memory-per-pod",
+            1 if question.memory_per_pod_bytes is None else question.memory_per_pod_bytes,
+            question.memory_per_pod_bytes is None or question.memory_per_pod_bytes > 0,
+            "a size above 0, such as 512Mi",
+        ),
+        (
+            "--clusters",
+            1 if question.clusters is None else question.clusters,
+            question.clusters is None or question.clusters >= 1,
+            "one cluster or more",
+        ),
     )
     for option, value, is_right, wanted in rules:
         if not is_right:
             raise InputError(f"{option} is {value:g}.", remedy=f"Give {wanted}.")
 
 
-def plan(model: CostModel, question: PlanQuestion) -> PlanResult:
+def plan(
+    model: CostModel, question: PlanQuestion, memory: Mapping[str, MemoryModel] | None = None
+) -> PlanResult:
     """Answer *question* from the cost model of the gateway.
+
+    Args:
+        model: CPU.
+        question: what the gateway is to carry.
+        memory: its memory models by what they are for; needed where the question names a pod's memory.
 
     Raises:
         InputError: the question is none, asks for what was never measured, or fits into no pod.
     """
     check_question(question)
-    replicas, per_pod = _replicas(model, question)
-    low, high = _interval(model, question)
+    room = memory_room(question, memory or {})
+    by_memory = room.replicas(question) if room is not None else 1
+    by_cpu, per_pod = _replicas(model, question)
+    replicas = max(by_cpu, by_memory)
+    low, high = (max(each, by_memory) for each in _interval(model, question))
     base, marginal = _costs(model, question)
     spare = _with_spare(replicas, question.zones)
     target = max(1, round((1 - question.headroom) * 100))
@@ -68,11 +92,19 @@ def plan(model: CostModel, question: PlanQuestion) -> PlanResult:
         with_spare=spare,
         per_pod=per_pod,
         cpu_us_per_request=marginal * 1e6,
-        walls=_walls(question, base, marginal, replicas),
-        what_if=tuple(_what_if(model, question)),
+        walls=_walls(question, base, marginal, replicas, room),
+        what_if=tuple(_what_if(model, question, memory or {})),
         hpa_target_percent=target,
-        warnings=tuple(_warnings(model, question, replicas)),
-        yaml=manifest(question.cpu_per_pod, least=spare, target_percent=target),
+        warnings=(
+            *_warnings(model, question, replicas),
+            *(room.warnings(question, replicas) if room is not None else ()),
+        ),
+        yaml=manifest(
+            question.cpu_per_pod,
+            least=spare,
+            target_percent=target,
+            memory_bytes=question.memory_per_pod_bytes,
+        ),
     )
 
 
@@ -150,7 +182,9 @@ def _with_spare(replicas: int, zones: int) -> int:
     return replicas + 1 if zones == 1 else math.ceil(replicas / (zones - 1)) * zones
 
 
-def _walls(question: PlanQuestion, base: float, marginal: float, replicas: int) -> tuple[PlanWall, ...]:
+def _walls(
+    question: PlanQuestion, base: float, marginal: float, replicas: int, room: MemoryRoom | None
+) -> tuple[PlanWall, ...]:
     rate = question.rate / replicas
     cpu = (base + rate * marginal) / question.cpu_per_pod
     connections = rate * question.new_connections
@@ -168,11 +202,13 @@ def _walls(question: PlanQuestion, base: float, marginal: float, replicas: int) 
             f" are possible with {_PORTS:,} ports that wait {_TIME_WAIT_S:.0f} s each (Linux defaults)",
         ),
     ]
+    if room is not None:
+        walls.append(room.wall(question, replicas))
     return tuple(sorted(walls, key=lambda wall: -wall.used))
 
 
-def _what_if(model: CostModel, question: PlanQuestion) -> Iterator[WhatIf]:
-    changes: tuple[tuple[str, dict[str, float]], ...] = (
+def _what_if(model: CostModel, question: PlanQuestion, memory: Mapping[str, MemoryModel]) -> Iterator[WhatIf]:
+    changes: tuple[tuple[str, dict[str, float | None]], ...] = (
         ("twice the rate", {"rate": question.rate * 2}),
         ("half the rate", {"rate": question.rate / 2}),
         ("no headroom", {"headroom": 0.0}),
@@ -184,13 +220,17 @@ def _what_if(model: CostModel, question: PlanQuestion) -> Iterator[WhatIf]:
         ("every handshake resumed", {"resumed": 1.0}),
         ("twice the body", {"body_bytes": question.body_bytes * 2}),
         ("twice the answer", {"answer_bytes": question.answer_bytes * 2}),
+        ("twice the connections", {"connections": question.connections * 2}),
+        ("ten times the clusters", {"clusters": question.clusters and question.clusters * 10}),
     )
     for name, change in changes:
         changed = question.model_copy(update=change)
         if changed == question:
             continue
         try:
-            yield WhatIf(change=name, replicas=_replicas(model, changed)[0])
+            room = memory_room(changed, memory)
+            by_memory = room.replicas(changed) if room is not None else 1
+            yield WhatIf(change=name, replicas=max(_replicas(model, changed)[0], by_memory))
         except BenchError as error:
             yield WhatIf(change=name, replicas=None, note=error.what)
 

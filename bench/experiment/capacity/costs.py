@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Literal
@@ -10,12 +10,13 @@ from typing import Literal
 from bench.analysis.cost import Window, fit
 from bench.errors import BenchError, MeasurementError
 from bench.experiment.capacity.design import Design, DesignedLoad
-from bench.experiment.capacity.memory import MEMORY_S, measure_memory
+from bench.experiment.capacity.memory import CLUSTERS, MEMORY_S, measure_cluster_memory, measure_memory
 from bench.experiment.capacity.pages import LargePages
 from bench.experiment.capacity.trials import WARM_UP_S, Trials
 from bench.experiment.run_context import RunContext
 from bench.preparation import Variation
 from bench.result import CapacityWindow, RunWarning
+from bench.stack import Stack
 
 _NEW_CONNECTIONS = 60.0
 _FEW = 200.0
@@ -25,11 +26,14 @@ _VARIATIONS = {
     "resumed": Variation(max_requests_per_connection=1),
 }
 _AROUND_S = 0.5
+_STACK_S = 1.5
 
 
 def planned_costs_s(design: Design) -> float:
     """What it takes, for the progress bar."""
-    return design.windows * (design.seconds + WARM_UP_S + _AROUND_S) + MEMORY_S + 2
+    return (
+        design.windows * (design.seconds + WARM_UP_S + _AROUND_S) + MEMORY_S + _STACK_S * (len(CLUSTERS) + 2)
+    )
 
 
 Part = Literal["gateway", "sidecar", "node"]
@@ -60,6 +64,7 @@ def measure_costs(run: RunContext, running: ExitStack, trials: Trials, design: D
     run.record.capacity = found.model_copy(update={"cost_windows": tuple(windows)})
     _fit(run, windows)
     _fit_memory(run, trials)
+    _fit_cluster_memory(run)
     run.record.save()
 
 
@@ -95,15 +100,44 @@ def _fit_memory(run: RunContext, trials: Trials) -> None:
     try:
         models = measure_memory(trials.stack, traffic.client, first.port, first)
     except BenchError as error:
-        warning = RunWarning(
-            code="no-memory-model",
-            message=error.what,
-            advice=error.remedy or "`plan` says nothing of memory.",
-        )
-        run.record.warnings.append(warning)
-        run.observer.warning(warning)
+        _report_no_memory(run, error)
         return
     run.record.capacity = run.record.capacity.model_copy(update={"memory_models": models})
+
+
+def _fit_cluster_memory(run: RunContext) -> None:
+    """The gateway of stacks that carry nothing, with more and more copies of its clusters.
+
+    The copies hold their endpoints themselves, whatever the config source: file EDS takes an inotify instance
+    of this machine for each cluster.
+    """
+    gateway = run.scenario.traffic.exit
+    own = len(run.prepared.configs[gateway, "static"].clusters)
+    run.observer.stage("memory for each cluster", _STACK_S * len(CLUSTERS))
+    try:
+        model = measure_cluster_memory(_stacks_of_clusters(run, own), gateway)
+    except BenchError as error:
+        _report_no_memory(run, error)
+        return
+    if model is not None and run.record.capacity is not None:
+        models = (*run.record.capacity.memory_models, model)
+        run.record.capacity = run.record.capacity.model_copy(update={"memory_models": models})
+
+
+def _stacks_of_clusters(run: RunContext, own: int) -> Iterator[tuple[int, Stack]]:
+    """One after the other, with the number of the gateway's clusters: *own* and the copies."""
+    for count in CLUSTERS:
+        with ExitStack() as running:
+            variation = Variation(more_clusters=count)
+            yield own + count, run.start_stack(running, f"clusters-{own + count}", "static", variation)
+
+
+def _report_no_memory(run: RunContext, error: BenchError) -> None:
+    warning = RunWarning(
+        code="no-memory-model", message=error.what, advice=error.remedy or "`plan` says nothing of memory."
+    )
+    run.record.warnings.append(warning)
+    run.observer.warning(warning)
 
 
 def _fit(run: RunContext, windows: Sequence[CapacityWindow]) -> None:

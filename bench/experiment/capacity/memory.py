@@ -1,10 +1,11 @@
-"""Memory for each connection through the path: many at once, and what every part has afterwards."""
+"""Memory for each connection through the path, and for each cluster of the gateway."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from bench.analysis.cost import MemoryWindow, fit_memory
 from bench.errors import BenchError, MeasurementError
@@ -17,6 +18,8 @@ from bench.telemetry import Admin, read_usage
 
 COUNTS = (0, 64, 128, 192, 256)
 """Connections; upwards, since what was given is seldom given back."""
+CLUSTERS = (0, 100, 200, 400)
+"""Clusters that a gateway has beside its own."""
 _TIMEOUT_S = 20.0
 MEMORY_S = 5.0
 
@@ -29,7 +32,7 @@ def measure_memory(stack: Stack, client: str, port: int, request: MixedRequest) 
     """
     address = client_address(stack.component(client), port)
     text = _request_text(request)
-    seen: list[tuple[int, Mapping[str, int]]] = []
+    seen: list[tuple[int, Mapping[str, _Held]]] = []
     with contextlib.ExitStack() as open_:
         sockets: list[socket.socket] = []
         for count in COUNTS:
@@ -37,7 +40,7 @@ def measure_memory(stack: Stack, client: str, port: int, request: MixedRequest) 
             _ask_all(sockets, text)
             seen.append((count, _memory(stack.components())))
     return tuple(
-        fit_memory(part.name, [MemoryWindow(count, found[part.name]) for count, found in seen])
+        fit_memory(part.name, [found[part.name].window(count) for count, found in seen])
         for part in stack.components()
         if all(part.name in found for _, found in seen)
     )
@@ -67,14 +70,42 @@ def _ask_all(sockets: Sequence[socket.socket], text: bytes) -> None:
         raise MeasurementError(f"the path did not answer on {len(sockets)} connections: {error}.") from error
 
 
-def _memory(parts: Sequence[Component]) -> dict[str, int]:
+@dataclass(frozen=True, slots=True)
+class _Held:
+    held_bytes: int
+    resident_bytes: int | None
+
+    def window(self, count: int) -> MemoryWindow:
+        return MemoryWindow(count, self.held_bytes, self.resident_bytes)
+
+
+def measure_cluster_memory(stacks: Iterable[tuple[int, Stack]], gateway: str) -> MemoryModel | None:
+    """Read *gateway* in stacks that carry nothing, each with the number of clusters that it has; fit it.
+
+    None where it does not report its memory.
+
+    Raises:
+        StackError: a stack does not start.
+    """
+    seen = []
+    for count, stack in stacks:
+        held = _memory([stack.component(gateway)]).get(gateway)
+        if held is None:
+            return None
+        seen.append(held.window(count))
+    return fit_memory(gateway, seen, each="cluster")
+
+
+def _memory(parts: Sequence[Component]) -> dict[str, _Held]:
     """Envoy's own count of its heap; for a node what its processes hold. What is not reported is missing."""
-    found: dict[str, int] = {}
+    found: dict[str, _Held] = {}
     for part in parts:
         with contextlib.suppress(BenchError):
+            usage = read_usage({part.name: part.pid})[part.name]
+            resident = usage.memory_bytes if usage is not None else None
             if part.admin_url is not None:
                 with Admin(part.admin_url, name=part.name) as admin:
-                    found[part.name] = admin.memory().allocated
-            elif part.pid is not None and (usage := read_usage({part.name: part.pid})[part.name]):
-                found[part.name] = usage.memory_bytes
+                    found[part.name] = _Held(admin.memory().allocated, resident)
+            elif resident is not None:
+                found[part.name] = _Held(resident, resident)
     return found

@@ -20,6 +20,7 @@ from bench.scenario import Schedule, scaled
 
 _DURATION_S: Final = 3.0
 _WARM_UP_S: Final = 0.5
+_TWIN_HEADER: Final = "x-null-target-kind"
 
 
 class PlanRunner(Protocol):
@@ -32,10 +33,17 @@ class PlanRunner(Protocol):
 def _for_stub(plan: LoadPlan) -> LoadPlan:
     """The same requests as the stub can answer them: plain HTTP/1.1, all of them to it.
 
-    It has no pages of the nodes, whose digests are known: of its bodies the marker is checked.
+    It has no pages of the nodes, whose digests are known: of its bodies the marker is checked. Kinds that
+    differ in TLS or port alone would be one request to it: they say in a header which of them they are.
     """
-    requests = tuple(_plainly(kind) for kind in plan.requests)
-    return plan.model_copy(update={"requests": requests})
+    seen: set[tuple[object, ...]] = set()
+    requests: list[RequestKind] = []
+    for number, kind in enumerate(map(_plainly, plan.requests)):
+        what = (kind.method, kind.path, kind.host, kind.headers, kind.body)
+        twin = {"headers": (*kind.headers, (_TWIN_HEADER, str(number)))} if what in seen else {}
+        requests.append(kind.model_copy(update=twin))
+        seen.add(what)
+    return plan.model_copy(update={"requests": tuple(requests)})
 
 
 def _plainly(kind: RequestKind) -> RequestKind:

@@ -7,7 +7,7 @@ from bench.analysis.cost import plan
 from bench.analysis.cost.models import gateway_model
 from bench.errors import InputError
 from bench.result import LabModel
-from bench.result.cost import CostModel, CostTerm, PlanQuestion
+from bench.result.cost import CostModel, CostTerm, MemoryModel, PlanQuestion
 from tests.report.synthetic_lab import lab, lab_result
 
 QUESTION = PlanQuestion(
@@ -172,3 +172,78 @@ def test_a_key_that_the_lab_did_not_measure_is_refused_with_those_that_it_has():
 def test_a_key_means_nothing_to_a_result_of_another_command():
     with pytest.raises(InputError, match="not of the handshake lab"):
         gateway_model(lab_result(None), where="x", key="rsa-2048")
+
+
+MIB = 1 << 20
+# Idle 60 MiB with 20 clusters; a connection takes 64 KiB, a cluster 32 KiB.
+MEMORY = {
+    "connection": MemoryModel(
+        part="egress",
+        each="connection",
+        base_bytes=8 * MIB,
+        bytes_for_each=65_536,
+        low=65_536,
+        high=65_536,
+        most=256,
+        resident_bytes=60 * MIB,
+    ),
+    "cluster": MemoryModel(
+        part="egress",
+        each="cluster",
+        base_bytes=7 * MIB,
+        bytes_for_each=32_768,
+        low=32_768,
+        high=32_768,
+        least=20,
+        most=420,
+    ),
+}
+ROOMY = QUESTION.model_copy(
+    update={"headroom": 0.0, "new_connections": 0.0, "memory_per_pod_bytes": 128 * MIB, "connections": 1_000}
+)
+
+
+def test_memory_can_be_what_takes_more_pods_and_breaks_first():
+    # A pod has 128 - 60 MiB for connections of 64 KiB: 1,088 of them.
+    few, many = (
+        plan(a_model(), ROOMY, MEMORY),
+        plan(a_model(), ROOMY.model_copy(update={"connections": 10_880}), MEMORY),
+    )
+
+    assert few.replicas < many.replicas == many.replicas_low == 10
+    assert many.walls[0].name == "memory"
+    assert many.walls[0].used == pytest.approx(1.0)
+    assert {row.change: row.replicas for row in many.what_if}["twice the connections"] == 20
+
+
+def test_clusters_take_of_the_memory_beyond_those_that_were_measured_with():
+    # 1,044 clusters more of 32 KiB are 32 MiB more of idle memory.
+    found = plan(a_model(), ROOMY.model_copy(update={"connections": 5_440, "clusters": 1_044}), MEMORY)
+
+    assert found.replicas == 10
+    assert any("1,044 clusters lie beyond what was measured, up to 420" in text for text in found.warnings)
+
+
+def test_a_pod_is_asked_for_its_memory_only_where_it_is_named():
+    found = plan(a_model(), QUESTION)
+
+    assert "memory" not in {wall.name for wall in found.walls}
+    assert "memory" not in found.yaml
+    assert "memory: 128Mi" in plan(a_model(), ROOMY, MEMORY).yaml
+
+
+@pytest.mark.parametrize(
+    ("change", "models", "named"),
+    [
+        ({"memory_per_pod_bytes": 64 * MIB, "headroom": 0.3}, MEMORY, "an idle gateway holds 60 MiB"),
+        ({"memory_per_pod_bytes": 0}, MEMORY, "--memory-per-pod"),
+        ({"memory_per_pod_bytes": None}, MEMORY, "--connections says how much memory"),
+        ({"connections": -1}, MEMORY, "--connections"),
+        ({"clusters": 0}, MEMORY, "--clusters"),
+        ({}, {}, "does not say what a gateway's connection takes"),
+        ({"clusters": 50}, {"connection": MEMORY["connection"]}, "does not say what a gateway's cluster"),
+    ],
+)
+def test_a_memory_that_cannot_be_planned_is_refused_with_what_to_give(change, models, named):
+    with pytest.raises(InputError, match=named):
+        plan(a_model(), ROOMY.model_copy(update=change), models)

@@ -17,7 +17,8 @@ from bench.errors import LoadError
 from bench.load.run.contained import main
 from bench.load.run.null_target import measure_null_target_baseline
 from bench.load.run.runner import run_load
-from tests.load.run.test_run import by_header, two_subsets, wait_until_gone
+from tests.load.locust_processes import wait_until_gone
+from tests.load.run.test_run import by_header, two_subsets
 from tests.load.stubs import ROOT, Stub, always, counts
 
 RUNNER = """

@@ -8,6 +8,7 @@ import socket
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bench.errors import LoadError
@@ -19,13 +20,16 @@ from bench.load.run import (
     measure_null_target_baseline,
     plan_run,
 )
-from tests.load.run.test_run import by_header, locust_processes, two_subsets, wait_until_gone
+from tests.load.locust_processes import locust_processes, wait_until_gone
+from tests.load.run.test_run import by_header, two_subsets
 from tests.load.stubs import Stub, always, counts
 from tests.support.waiting import wait_until
 
 
 def pids(folder: Path) -> set[int]:
-    return {process.pid for process in locust_processes(folder)}
+    """Those that this process started, without what they in turn start for a moment."""
+    children = {child.pid for child in psutil.Process().children()}
+    return {process.pid for process in locust_processes(folder)} & children
 
 
 def answered(outcome: LoadOutcome) -> list[int]:

@@ -16,7 +16,8 @@ from bench.load import LoadOutcome, Progress
 from bench.load.run.locust_outputs import NO_LOCUST_OUTPUTS, Address, LocustOutputs
 from bench.load.run.runner import run_load
 from bench.load.run.starting import free_port
-from tests.load.run.test_run import by_header, locust_processes, two_subsets
+from tests.load.locust_processes import locust_processes
+from tests.load.run.test_run import by_header, two_subsets
 from tests.load.stubs import Stub, always, counts
 from tests.support.waiting import PATIENCE_S
 

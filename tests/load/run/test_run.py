@@ -37,6 +37,7 @@ from bench.load.run import GeneratorError, LoadGenerator, run_load
 from bench.load.run.null_target import measure_null_target_baseline
 from bench.load.run.starting import free_port
 from bench.scenario.traffic import Closed, Connections, Constant, Poisson
+from tests.load.locust_processes import locust_processes, wait_until_gone
 from tests.load.stubs import ROOT, Stub, always, counts, good, request_id_of, texts
 from tests.support.waiting import PATIENCE_S
 
@@ -78,23 +79,6 @@ def two_subsets(port: int, *, rate=300, warm_s=0.5, main_s=1.5, schedule=None, *
         require_id=True,
         **changes,
     )
-
-
-def locust_processes(folder: Path) -> list[psutil.Process]:
-    """Those that work in *folder* or below."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if "EGRESS_BENCH_LIFELINE" in process.environ() and Path(process.cwd()).is_relative_to(folder):
-                found.append(process)
-    return found
-
-
-def wait_until_gone(folder: Path, timeout_s: float = PATIENCE_S) -> list[psutil.Process]:
-    deadline = time.monotonic() + timeout_s
-    while (left := locust_processes(folder)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return left
 
 
 @pytest.fixture(scope="module")
@@ -439,6 +423,21 @@ def test_the_baseline_is_the_same_schedule_against_a_target_that_does_nothing(
     expect = first.expect.model_copy(update={"body_sha256": pages})
     known = (first.model_copy(update={"expect": expect}), *plan.requests[1:])
     plan = plan.model_copy(update={"requests": known})
+
+    outcome = measure_null_target_baseline(plan, tmp_path, duration_s=0.8, run_load=generator.run_load)
+
+    counts(outcome)
+    assert [sum(s.counts.answered for s in stage.subsets) for stage in outcome.stages] == [250, 400]
+
+
+def test_the_baseline_tells_kinds_apart_that_differ_in_tls_or_port_alone(
+    tmp_path: Path, generator: LoadGenerator
+) -> None:
+    plan = two_subsets(1, rate=500)
+    other = Target(address="127.0.0.1", port=2, host="test")
+    # The second goes elsewhere and must be answered by another node; in words both are one request.
+    second = plan.requests[1].model_copy(update={"headers": plan.requests[0].headers, "target": other})
+    plan = plan.model_copy(update={"requests": (plan.requests[0], second)})
 
     outcome = measure_null_target_baseline(plan, tmp_path, duration_s=0.8, run_load=generator.run_load)
 

@@ -18,7 +18,8 @@ from bench.load import LoadOutcome, Progress
 from bench.load.locust.web_guard import WebGuard
 from bench.load.run import Address, LocustOutputs, run_load, run_worker
 from bench.load.run.starting import free_port
-from tests.load.run.test_run import by_header, locust_processes, two_subsets
+from tests.load.locust_processes import locust_processes
+from tests.load.run.test_run import by_header, two_subsets
 from tests.load.stubs import ROOT, Stub, always, counts
 from tests.support.waiting import PATIENCE_S
 

@@ -23,7 +23,8 @@ from bench.load.run.remote_workers import RemoteWorkers
 from bench.load.run.runner import run_load
 from bench.load.run.settings import ProcessSettings
 from bench.load.run.starting import free_port
-from tests.load.run.test_run import by_header, locust_processes, two_subsets
+from tests.load.locust_processes import locust_processes
+from tests.load.run.test_run import by_header, two_subsets
 from tests.load.stubs import ROOT, Stub, always, counts, request_id_of, texts
 from tests.support.waiting import PATIENCE_S
 
