@@ -53,7 +53,8 @@ def compare(
     """Compare variants of a scenario in interleaved blocks: config source, Envoy, any field, other YAML.
 
     Each of --a, --b … may be given several times. FIELD is config-source, envoy (a binary), envoy-image,
-    istio (a folder), concurrency, key, rate, connections, or the path of a field in scenario.yaml.
+    istio (a folder), concurrency, key, tls-version, mesh-mtls=on, rate, connections, or the path of a field
+    in scenario.yaml.
     """
     with make_console(quiet=quiet, as_json=as_json) as console:
         from bench.experiment.compare import CompareOptions, parse_variant

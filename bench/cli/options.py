@@ -25,6 +25,21 @@ class ConfigSourceName(StrEnum):
     ADS_DELTA = "ads-delta"
 
 
+class DifferenceName(StrEnum):
+    """What results that are compared may differ in; ``bench.analysis.comparable`` says what each is."""
+
+    SCENARIO = "scenario"
+    TRAFFIC = "traffic"
+    KEY = "key"
+    CONFIG = "config"
+    EXPERIMENT = "experiment"
+    STACK = "stack"
+    MACHINE = "machine"
+    ENVOY = "envoy"
+    NODES = "nodes"
+    GENERATOR = "generator"
+
+
 class FailOnName(StrEnum):
     """Which findings make a check fail."""
 

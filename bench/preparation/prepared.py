@@ -95,11 +95,11 @@ class Prepared:
             if written == source
         }
 
-    def config_hashes(self) -> dict[str, str]:
+    def config_hashes(self, variation: Variation | None = None) -> dict[str, str]:
         """``proxy config_source`` -> hash of its files with Istio's own addresses, equal on every machine."""
         placement = Placement(config_root="/config", log_root="/logs")
         return {
-            f"{proxy} {source}": _hash(render(config, placement, RenderOptions(node_id=proxy)))
+            f"{proxy} {source}": _hash(self.renderer(proxy, variation or Variation())(config, placement))
             for (proxy, source), config in self.configs.items()
             # A control plane serves what the files of EDS say.
             if not config.is_served

@@ -8,7 +8,7 @@ words.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from bench.report.exports import Exports
 from bench.report.folder import prepare_folder, slug
 
 if TYPE_CHECKING:
+    from bench.analysis.comparable import Difference
     from bench.analysis.history import History
     from bench.report.history.build import Written
     from bench.result import CostModel, PlanResult, Result, SecondRow, SubsetOutcome, TrialResult
@@ -41,11 +42,13 @@ def write_report(folder: Path) -> Path:
     return build(folder)
 
 
-def write_comparison(folders: Sequence[Path], out: Path | None = None) -> Path:
+def write_comparison(
+    folders: Sequence[Path], out: Path | None = None, despite: Collection[Difference] = ()
+) -> Path:
     """See ``bench.report.comparison.build.write_comparison``."""
     from bench.report.comparison.build import write_comparison as build  # noqa: PLC0415
 
-    return build(folders, out)
+    return build(folders, out, despite)
 
 
 def write_history(folder: Path, out: Path | None = None) -> Written:

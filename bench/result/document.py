@@ -123,6 +123,8 @@ class Fingerprint(Model):
     config_hashes: dict[str, str]
     """Proxy and config source -> hash of the Envoy files with real addresses taken out."""
     stack: str
+    key: str | None = None
+    """Key type of the certificates that the suite made; None: it made none, or an older result."""
 
 
 class Result(Model):

@@ -32,8 +32,8 @@ _WORKLOAD = WorkloadMaterial(
 _PLAIN = ("HTTP", "HTTP2", "GRPC")
 
 
-def with_mesh_mtls(loaded: LoadedScenario) -> LoadedScenario:
-    """The scenario with ISTIO_MUTUAL between sidecar and gateway.
+def with_mesh_mtls(loaded: LoadedScenario, *, asked_by: str = "--mesh-mtls") -> LoadedScenario:
+    """The scenario with ISTIO_MUTUAL between sidecar and gateway; *asked_by* is what messages call it.
 
     Raises:
         InputError: there is no gateway, it serves no plain HTTP that could be secured, or its servers need
@@ -43,9 +43,9 @@ def with_mesh_mtls(loaded: LoadedScenario) -> LoadedScenario:
     name = scenario.traffic.gateway
     if name is None:
         raise InputError(
-            "--mesh-mtls secures the hop to a gateway, and this scenario has none.",
+            f"{asked_by} secures the hop to a gateway, and this scenario has none.",
             where=str(loaded.position("traffic")),
-            remedy="Leave the option out.",
+            remedy=f"Leave {asked_by} out.",
         )
     gateway = scenario.inventory.proxies[name]
     secured: list[Resource[Gateway]] = []
@@ -59,8 +59,8 @@ def with_mesh_mtls(loaded: LoadedScenario) -> LoadedScenario:
                 changed.append(secured[-1])
                 continue
         changed.append(resource)
-    sni = _server_name(loaded, name, secured)
-    hosts = _service_hosts(loaded, gateway)
+    sni = _server_name(loaded, name, secured, asked_by)
+    hosts = _service_hosts(loaded, gateway, asked_by)
     for host in hosts:
         changed = _originating(changed, host, sni, loaded.scenario.inventory.domain, secured[0])
     tls = scenario.tls.model_copy(update={"workload": scenario.tls.workload or _WORKLOAD})
@@ -87,19 +87,19 @@ def _secured(server: Server) -> Server:
     )
 
 
-def _server_name(loaded: LoadedScenario, name: str, secured: list[Resource[Gateway]]) -> str:
+def _server_name(loaded: LoadedScenario, name: str, secured: list[Resource[Gateway]], asked_by: str) -> str:
     """The name that the sidecar asks for: a host of the server, by which its filter chain is found."""
     servers = [server for each in secured for server in each.spec.servers if server.tls is not None]
     servers = [server for server in servers if server.tls and server.tls.mode == "ISTIO_MUTUAL"]
     if not servers:
         raise InputError(
-            f"--mesh-mtls finds no Gateway with a plain HTTP server on {name}.",
+            f"{asked_by} finds no Gateway with a plain HTTP server on {name}.",
             where=str(loaded.istio_folder),
-            remedy="Leave the option out: its first hop is secured already, or it is not HTTP.",
+            remedy=f"Leave {asked_by} out: its first hop is secured already, or it is not HTTP.",
         )
     if len(servers) > 1:
         raise InputError(
-            f"--mesh-mtls can secure one server of {name}, and there are {len(servers)}: a rule has one SNI.",
+            f"{asked_by} can secure one server of {name}, and there are {len(servers)}: a rule has one SNI.",
             where=str(secured[1 if len(secured) > 1 else 0].position(("spec", "servers"))),
             remedy="Write ISTIO_MUTUAL yourself, with a subset and an `sni` for each.",
         )
@@ -108,7 +108,7 @@ def _server_name(loaded: LoadedScenario, name: str, secured: list[Resource[Gatew
     return concrete or loaded.scenario.traffic.host.partition(":")[0]
 
 
-def _service_hosts(loaded: LoadedScenario, gateway: Proxy) -> list[str]:
+def _service_hosts(loaded: LoadedScenario, gateway: Proxy, asked_by: str) -> list[str]:
     """Full names of the Services whose endpoint the gateway is."""
     domain = loaded.scenario.inventory.domain
     found = [
@@ -123,7 +123,7 @@ def _service_hosts(loaded: LoadedScenario, gateway: Proxy) -> list[str]:
     ]
     if not found:
         raise InputError(
-            "--mesh-mtls finds no Service of the gateway, whose rule could originate TLS.",
+            f"{asked_by} finds no Service of the gateway, whose rule could originate TLS.",
             where=str(loaded.position("inventory", "services")),
             remedy="Add it under `inventory: {services: …}` with its selector.",
         )

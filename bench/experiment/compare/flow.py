@@ -112,14 +112,13 @@ def _described(
     variants: Sequence[Variant], prepared: Mapping[str, Prepared], options: CompareOptions
 ) -> VariantsResult:
     usual = variants[0].backend.versions()
+    hashes = {each.name: prepared[each.name].config_hashes(each.variation) for each in variants}
     described = tuple(
         VariantResult(
             name=each.name,
             settings=each.settings,
             config_hashes={
-                name: text
-                for name, text in prepared[each.name].config_hashes().items()
-                if name.endswith(f" {each.source}")
+                name: text for name, text in hashes[each.name].items() if name.endswith(f" {each.source}")
             },
             versions={
                 name: version
@@ -136,8 +135,8 @@ def _described(
             each.loaded.scenario == variants[0].loaded.scenario
             and each.source == variants[0].source
             and each.backend.versions() == usual
-            and mine.config_hashes == described[0].config_hashes
-            for each, mine in zip(variants, described, strict=True)
+            and hashes[each.name] == hashes[variants[0].name]
+            for each in variants
         ),
         until=options.until,
     )
@@ -167,7 +166,7 @@ class _Comparison:
             stacks: dict[str, Stack] = {}
             for each in self.variants:
                 run = runs[each.name] = self._context(each, private / each.name, generator)
-                stacks[each.name] = run.start_stack(running, each.name, each.source)
+                stacks[each.name] = run.start_stack(running, each.name, each.source, each.variation)
                 verify_stack(run, each.name, stacks[each.name])
             require_right_path(runs[BASELINE])
             self._run_blocks(runs, stacks)

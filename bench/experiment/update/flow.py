@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import statistics
-import threading
-import time
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psutil
-
-from bench.certs import Material, rotate
-from bench.errors import BenchError, InputError
+from bench.certs import Material
+from bench.errors import InputError
 from bench.experiment.faults.field import ONLY_ONE, Aim, find_aims
 from bench.experiment.faults.lateness import generator_limit
-from bench.experiment.update.judging import Judged, Request, Written, judge_changes, misrouted_before
+from bench.experiment.update.change_results import by_kind, change_result
+from bench.experiment.update.changing import ROTATION, TAIL_S, Changing
+from bench.experiment.update.judging import judge_changes, misrouted_before
+from bench.experiment.update.request_log import LOG, SUBSET_HEADER, read_requests
 from bench.experiment.update.wanted import Step, Wanted, steps, with_wanted
-from bench.experiment.update.writing import GatewayWriter, Outcome
-from bench.headers import ID_HEADER
-from bench.load import Expectation, LoadEvent, LoadOutcome, LoadPlan, StageStarted
-from bench.load.run import run_load
+from bench.experiment.update.writing import GatewayWriter
+from bench.load import Expectation, LoadOutcome, LoadPlan
 from bench.measure import (
     Finished,
     RunRecord,
@@ -37,7 +31,7 @@ from bench.measure import (
 from bench.observer import Observer
 from bench.preparation import Prepared, Variation, make_material, prepare
 from bench.report import write_report
-from bench.result import ChangeResult, UpdateResult, UpdatesOfSource
+from bench.result import UpdateResult, UpdatesOfSource
 from bench.scenario import Constant
 from bench.scenario.load import LoadedScenario
 from bench.stack import Stack
@@ -48,25 +42,7 @@ from bench.stack.runs import supervised_folder
 from bench.telemetry import Admin, read_node_log, wait_until_flushed
 from bench.translate import CONFIG_SOURCES, ConfigSource, ProxyConfig
 
-ROTATION = "certificate rotated"
-SUBSET_HEADER = "x-bench-subset"
-_LOG = {
-    "time": "%START_TIME(%s%6f)%",
-    "duration": "%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%",
-    "id": f"%REQ({ID_HEADER.upper()})%",
-    "subset": f"%REQ({SUBSET_HEADER.upper()})%",
-    "status": "%RESPONSE_CODE%",
-    "upstream": "%UPSTREAM_HOST%",
-}
 _PREPARATION_S = 8.0
-_TAIL_S = 1.5
-"""After the last change: its effects are to be seen, too."""
-_CONNECTIONS = {
-    "upstream_cx_total": "connections_opened",
-    "upstream_cx_destroy": "connections_closed",
-    "ssl.handshake": "handshakes",
-    "ssl.session_reused": "sessions_resumed",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +101,7 @@ def measure_updates(loaded: LoadedScenario, options: UpdateOptions, observer: Ob
     rotates = options.changes is None and options.backend.kind == "local"
     round_of = (*made, Step(ROTATION, base)) if rotates else made
     wanted = [round_of[number % len(round_of)] for number in range(options.changes or len(round_of))]
-    seconds = len(wanted) * options.spacing_s + _TAIL_S + scenario.traffic.warm_up_s
+    seconds = len(wanted) * options.spacing_s + TAIL_S + scenario.traffic.warm_up_s
     observer.plan(_PREPARATION_S + len(options.sources) * (seconds + _PREPARATION_S))
     record.update = UpdateResult(arrival_rate=options.arrival_rate)
     record.save()
@@ -165,7 +141,7 @@ class _Trial:
 
     def run(self, record: RunRecord) -> UpdatesOfSource:
         """Start the stack, drive the load, write the changes, judge."""
-        variation = Variation(access_log=_LOG)
+        variation = Variation(access_log=LOG)
         stack = self.options.backend.make_stack(
             self.prepared.stack_spec(self.source, self.source, self.material[-1], variation)
         )
@@ -177,7 +153,17 @@ class _Trial:
             with Admin(admin_url, name=gateway) as admin:
                 writer = GatewayWriter(stack, gateway, self.prepared.renderer(gateway, variation), admin)
                 writer.remember(self.config(self.base))
-                changing = _Changing(self, writer, stack)
+                changing = Changing(
+                    stack,
+                    writer,
+                    client=self.prepared.loaded.scenario.traffic.client,
+                    config=self.config,
+                    base=self.base,
+                    steps=self.steps,
+                    spacing_s=self.options.spacing_s,
+                    material=self.material,
+                    clusters=frozenset(map(_cluster, self.aims)),
+                )
                 load = self._load(stack, f"{record.run_id}.{self.source}")
                 outcome = changing.beside(load, record.folder / "logs" / "generator" / self.source)
                 wait_until_flushed(
@@ -196,7 +182,7 @@ class _Trial:
 
     def _load(self, stack: Stack, run_id: str) -> LoadPlan:
         scenario, options = self.prepared.loaded.scenario, self.options
-        seconds = len(self.steps) * options.spacing_s + _TAIL_S
+        seconds = len(self.steps) * options.spacing_s + TAIL_S
         plan = TrialPlan(
             name="update",
             experiment="steady",
@@ -219,7 +205,7 @@ class _Trial:
         return load.model_copy(update={"requests": tuple(requests)})
 
     def _judged(
-        self, stack: Stack, load: LoadPlan, outcome: LoadOutcome, changing: _Changing
+        self, stack: Stack, load: LoadPlan, outcome: LoadOutcome, changing: Changing
     ) -> UpdatesOfSource:
         gateway = stack.component(self.prepared.loaded.scenario.traffic.exit)
         nodes = {
@@ -228,20 +214,20 @@ class _Trial:
             if part.role == "node"
             for at in part.addresses.values()
         }
-        seen = sorted(_requests(gateway.access_log, load.run_id, nodes), key=lambda each: each.at_us)
+        seen = sorted(read_requests(gateway.access_log, load.run_id, nodes), key=lambda each: each.at_us)
         clusters = {aim.subset: _cluster(aim) for aim in self.aims}
         written = changing.written
         judged = judge_changes(seen, written, clusters)
         counts = [subset.counts for stage in outcome.stages for subset in stage.subsets]
         changes = [
-            _change(each, made, done, counted)
+            change_result(each, made, done, counted)
             for each, made, done, counted in zip(
                 written, changing.outcomes, judged, changing.counted, strict=True
             )
         ]
         return UpdatesOfSource(
             config_source=self.source,
-            changes=tuple(changes if self.options.changes is None else _by_kind(changes)),
+            changes=tuple(changes if self.options.changes is None else by_kind(changes)),
             count=len(changes),
             requests=sum(each.sent for each in counts),
             at_gateway=len(seen),
@@ -262,157 +248,3 @@ class _Trial:
             control_cpu_s=changing.control_cpu_s,
             limited=generator_limit(outcome),
         )
-
-
-@dataclass(slots=True)
-class _Changing:
-    """Writes the changes beside a load."""
-
-    trial: _Trial
-    writer: GatewayWriter
-    stack: Stack
-    written: list[Written] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
-    counted: list[Mapping[str, int]] = field(default_factory=list)
-    memory: list[int] = field(default_factory=list)
-    control_memory: int | None = None
-    control_cpu_s: float | None = None
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
-    _error: BaseException | None = None
-
-    def beside(self, load: LoadPlan, folder: Path) -> LoadOutcome:
-        """Drive *load* and write all changes meanwhile; raises what either raises."""
-
-        def on_event(event: LoadEvent) -> None:
-            if isinstance(event, StageStarted) and event.kind == "measure" and self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="changes")
-                self._thread.start()
-
-        try:
-            outcome = run_load(
-                load,
-                folder,
-                on_event=on_event,
-                stop=self._stop,
-                launcher=self.stack.client(self.trial.prepared.loaded.scenario.traffic.client),
-            )
-        finally:
-            self._stop.set()
-            if self._thread is not None:
-                self._thread.join()
-        if self._error is not None:
-            raise self._error
-        return outcome
-
-    def _run(self) -> None:
-        try:
-            self._write_all()
-        except (BenchError, OSError, psutil.Error, KeyError, LookupError) as error:
-            self._error = error
-        finally:
-            self._stop.set()
-
-    def _write_all(self) -> None:
-        spacing = self.trial.options.spacing_s
-        if self._stop.wait(min(1.0, spacing)):
-            return
-        self._weigh()
-        state, before = self.trial.base, self._connections()
-        for step in self.trial.steps:
-            began = time.monotonic()
-            made = (
-                self._rotate() if step.name == ROTATION else self.writer.write(self.trial.config(step.wanted))
-            )
-            accepted = made.accepted_us if made.refused is None else None
-            after = step.wanted if made.refused is None else state
-            self.written.append(Written(step.name, made.at_us, accepted, state, after))
-            self.outcomes.append(made)
-            state = after
-            is_stopped = self._stop.wait(max(0.0, spacing - (time.monotonic() - began)))
-            now = self._connections()
-            self.counted.append({name: now[name] - before[name] for name in now})
-            before = now
-            if is_stopped:
-                return
-        self._weigh()
-        self._stop.wait(_TAIL_S)
-
-    def _rotate(self) -> Outcome:
-        """New certificates by one rename of the folder that Envoy watches, whatever its config source."""
-        material = self.trial.material
-        return self.writer.rotate(lambda: material.append(rotate(material[-1])))
-
-    def _connections(self) -> dict[str, int]:
-        clusters = {_cluster(aim) for aim in self.trial.aims}
-        stats = self.writer.admin.stats(r"^cluster\.")
-        return {
-            reported: sum(stats.get(f"cluster.{cluster}.{name}", 0) for cluster in clusters)
-            for name, reported in _CONNECTIONS.items()
-        }
-
-    def _weigh(self) -> None:
-        pid = self.stack.component(self.writer.name).pid
-        if pid is not None:
-            self.memory.append(psutil.Process(pid).memory_info().rss)
-        plane = self.stack.control_plane()
-        if plane is not None:
-            process = psutil.Process(plane.pid)
-            self.control_memory = process.memory_info().rss
-            times = process.cpu_times()
-            self.control_cpu_s = times.user + times.system
-
-
-def _requests(log: Path | None, run_id: str, nodes: Mapping[str, str]) -> Iterator[Request]:
-    """The requests of one load, each once: half a line at the end is not a request."""
-    if log is None:
-        return
-    with log.open(encoding="utf-8") as lines:
-        for line in lines:
-            if not line.endswith("}\n"):
-                continue
-            entry = json.loads(line)
-            if not str(entry["id"]).startswith(f"{run_id}/"):
-                continue
-            status = int(entry["status"] or 0)
-            yield Request(
-                at_us=int(entry["time"]),
-                duration_us=int(entry["duration"] or 0),
-                subset=str(entry["subset"]),
-                node=nodes.get(str(entry["upstream"])),
-                failed=status != 200,
-            )
-
-
-def _change(written: Written, made: Outcome, judged: Judged, counted: Mapping[str, int]) -> ChangeResult:
-    return ChangeResult(
-        name=written.name,
-        refused=made.refused,
-        accepted_s=(made.accepted_us - made.at_us) / 1e6 if made.accepted_us is not None else None,
-        acknowledged_s=made.acknowledged_s,
-        first_new_s=judged.first_new_s,
-        last_old_s=judged.last_old_s,
-        requests=judged.requests,
-        failed=judged.failed,
-        misrouted=judged.misrouted,
-        p99_before_us=judged.p99_before_us,
-        p99_after_us=judged.p99_after_us,
-        **counted,
-    )
-
-
-def _by_kind(changes: Sequence[ChangeResult]) -> Iterator[ChangeResult]:
-    """One line for each kind: medians of times, sums of counts, the first refusal."""
-    for name, number in Counter(change.name for change in changes).items():
-        alike = [change for change in changes if change.name == name]
-        values: dict[str, object] = {"name": f"{name} ({number} times)"}
-        for key in ("accepted_s", "acknowledged_s", "first_new_s", "last_old_s"):
-            known = [value for each in alike if (value := getattr(each, key)) is not None]
-            values[key] = statistics.median(known) if known else None
-        for key in ("requests", "failed", "misrouted", *_CONNECTIONS.values()):
-            values[key] = sum(getattr(each, key) for each in alike)
-        for key in ("p99_before_us", "p99_after_us"):
-            known = [value for each in alike if (value := getattr(each, key)) is not None]
-            values[key] = round(statistics.median(known)) if known else None
-        values["refused"] = next((each.refused for each in alike if each.refused), None)
-        yield ChangeResult.model_validate(values)

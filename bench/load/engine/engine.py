@@ -8,26 +8,24 @@ the pool and the strict reader.
 
 from __future__ import annotations
 
-import math
-import random
 import time
 import traceback
 from collections.abc import Callable
 from typing import Any, Final
 
+from bench.load.engine.alarm import MOST_EARLY_S, NEVER, Alarm
 from bench.load.engine.arrivals import Share
 from bench.load.engine.bodies import Bodies
 from bench.load.engine.check import Verdict
 from bench.load.engine.connection import Connection
 from bench.load.engine.cursor import Cursor
 from bench.load.engine.host import Host
-from bench.load.engine.limits import cannot_connect, check_descriptors
-from bench.load.engine.poller import EDGE, READ, EpollPoller, WatcherPoller
+from bench.load.engine.housekeeping import Housekeeping
+from bench.load.engine.poller import READ, EpollPoller, WatcherPoller
 from bench.load.engine.pool import NAN, READ_SIZE, Pool
 from bench.load.engine.pools import pools_of
-from bench.load.engine.recorder import FULL, Bucket, Recorder
+from bench.load.engine.recorder import Bucket, Recorder
 from bench.load.engine.request import PreparedKind
-from bench.load.engine.timer import LoopTimer, Timer, TimerFd, has_timerfd
 from bench.load.engine.usage import GeneratorUsage
 from bench.load.messages import Delta
 from bench.load.plan import LoadPlan
@@ -36,16 +34,10 @@ from bench.result.reasons import Reason, ReasonCode
 _BATCH: Final = 128
 _TURN_S: Final = 0.002
 """How long one turn may keep the event loop from everything else."""
-_SPIN_S: Final = 60e-6
-"""Nothing to do and a request due so soon: polling beats sleeping, as long as there is credit."""
 _SPIN_SHARE: Final = 0.1
 """Part of its time that the engine may spend on polling for nothing."""
 _SPIN_CREDIT_S: Final = 0.002
-_REPORT_S: Final = 0.5
-_SCAN_S: Final = 0.05
-_LAST_WAIT_S: Final = 2.0
-"""How long answers are awaited after a stop."""
-_NEVER: Final = math.inf
+_QUEUE_FULL: Final = Verdict("unsent", Reason(ReasonCode.QUEUE_FULL))
 _clock: Final = time.monotonic
 
 
@@ -64,9 +56,6 @@ class Engine:
         on_fatal: Callable[[BaseException], None],
     ) -> None:
         self._plan = plan
-        self._loop = host.loop
-        self._on_ready = on_ready
-        self._on_delta = on_delta
         self._on_done = on_done
         self._on_fatal = on_fatal
         bodies = Bodies()
@@ -83,26 +72,23 @@ class Engine:
         self._free: Any = self._pools[0].free if len(self._pools) == 1 else _Free(self._pools)
         """Whether there is a free connection."""
         self._is_single = len(self._pools) == 1
-        self._timer: Timer = self._make_timer()
-        self._boundary = _NEVER
+        self._alarm = Alarm(self._epoll, host.loop, self._turn)
+        self._housekeeping = Housekeeping(
+            plan,
+            host.loop,
+            self._pools,
+            (self._cursor, self._recorder, self._usage),
+            turn=self._run_turn,
+            on_ready=on_ready,
+            on_delta=on_delta,
+            on_over=self._finish,
+            on_error=self._fail,
+        )
+        self._boundary = NEVER
         """When the next stage begins, or the last one ends."""
-        self._drain_until = _NEVER
-        self._is_started = self._is_finished = self._is_waiting = False
-        self._tick: Any = None
-        self._next_scan = self._next_report = 0.0
-        self._random = random.Random(plan.seed)  # noqa: S311 - when to take a sample
-        self._armed = _NEVER
-        self._early = 20e-6
-        """How late alarms have been lately, s."""
+        self._is_started = self._is_finished = False
         self._turned_at = time.monotonic()
-        self._spin_credit = _SPIN_CREDIT_S if plan.spin else -_NEVER
-
-    def _make_timer(self) -> Timer:
-        if self._epoll is None or not has_timerfd():
-            return LoopTimer(self._loop, self._turn)
-        timer = TimerFd()
-        self._epoll.watch(timer.fd, READ | EDGE)
-        return timer
+        self._spin_credit = _SPIN_CREDIT_S if plan.spin else -NEVER
 
     # --- life
 
@@ -112,18 +98,14 @@ class Engine:
         Raises:
             LoadError: more connections than this process may have open files.
         """
-        check_descriptors(self._usage.connections)
-        self._is_waiting = True
-        for pool in self._pools:
-            pool.open_all()
-        self._schedule_tick()
+        self._housekeeping.open()
 
     def start(self, at: float) -> None:
         """Begin the schedule at *at* on the monotonic clock."""
         self._cursor.begin(self._plan, at)
         self._is_started = True
         self._boundary = at
-        self._next_report = at + _REPORT_S
+        self._housekeeping.start(at)
         self._turn()
 
     def stop(self) -> None:
@@ -133,11 +115,8 @@ class Engine:
         self._cursor.halt()
         self._cursor.stage = len(self._plan.stages)
         self._usage.cross(self._cursor.stage)
-        self._boundary = _NEVER
-        self._drain_until = time.monotonic()
-        for pool in self._pools:
-            pool.hurry(_LAST_WAIT_S)
-        self._give_up_queue(ReasonCode.STOPPED)
+        self._boundary = NEVER
+        self._housekeeping.stop()
         if not self._is_started:
             self._finish()
 
@@ -146,17 +125,11 @@ class Engine:
         if self._is_finished:
             return
         self._is_finished = True
-        if self._tick is not None:
-            self._tick.stop()
-            self._tick.close()
-            self._tick = None
-        for pool in self._pools:
-            for slot in pool.slots:
-                pool.close(slot)
+        self._housekeeping.close()
         self._watchers.close()
         if self._epoll is not None:
             self._epoll.close()
-        self._timer.close()
+        self._alarm.close()
 
     # --- the turn
 
@@ -179,7 +152,7 @@ class Engine:
             for fd, event in events:
                 conn = by_fd.get(fd)
                 if conn is None:
-                    self._woke(clock())
+                    self._alarm.rang(clock())
                 else:
                     serve(conn, event)
             earlier, now = now, clock()
@@ -191,11 +164,11 @@ class Engine:
             if events:
                 if now - begun < _TURN_S:
                     continue
-            elif credit > 0 and target - now <= _SPIN_S and now - begun < _TURN_S:
+            elif credit > 0 and target - now <= MOST_EARLY_S and now - begun < _TURN_S:
                 credit -= now - earlier
                 continue
             self._spin_credit = credit
-            self._alarm(target, now)
+            self._alarm.arm(target, now, credit > 0)
             return
 
     def _ready(self, conn: Connection, event: int) -> None:
@@ -265,21 +238,6 @@ class Engine:
             return done
         return done if conn.pool.receive(conn, bucket, data, done) else None
 
-    def _alarm(self, target: float, now: float) -> None:
-        """Wake a little early: the rest is spun away, so that timer and scheduler latency do not add up."""
-        if target == _NEVER:
-            return
-        at = max(now, target - self._early if self._spin_credit > 0 else target)
-        if at != self._armed:
-            self._armed = at
-            self._timer.arm(at)
-
-    def _woke(self, now: float) -> None:
-        late = now - self._armed
-        self._armed = _NEVER
-        if 0 <= late < 0.001:
-            self._early = min(_SPIN_S, self._early + (late - self._early) / 16)
-
     def _advance(self, now: float) -> None:
         """Everything that is due goes onto a free connection, or into the queue, or is unsent."""
         cursor, stirred = self._cursor, self._stirred
@@ -305,9 +263,7 @@ class Engine:
             elif len(pool.queue) < limit:
                 pool.queue.append((due, bucket, request_id))
             else:
-                self._recorder.ended_badly(
-                    bucket, request_id, (due, NAN, NAN), _unsent(ReasonCode.QUEUE_FULL)
-                )
+                self._recorder.ended_badly(bucket, request_id, (due, NAN, NAN), _QUEUE_FULL)
 
     def _may_go_on(self) -> bool:
         """Whether a closed loop takes its next request: somebody is free, and not too many wait for others.
@@ -346,79 +302,20 @@ class Engine:
                 pool.is_closed_loop = cursor.is_closed_loop
                 pool.use(poller)
             if stage >= len(self._plan.stages):
-                self._boundary = _NEVER
-                self._drain_until = now + self._plan.drain_s
+                self._boundary = NEVER
+                self._housekeeping.drain(now + self._plan.drain_s)
                 return
             self._boundary = cursor.starts[stage + 1]
             if begins_closed:
                 for pool in self._pools:
                     pool.spread(now, min(0.01, self._plan.stages[stage].duration_s / 10))
 
-    # --- housekeeping
-
-    def _schedule_tick(self) -> None:
-        # At random distances, so that samples of what is in flight do not lock into the schedule's phase.
-        self._tick = self._loop.timer(self._random.uniform(0.02, 0.06))
-        self._tick.start(self._ticked)
-
-    def _ticked(self) -> None:
-        self._tick.close()
-        self._tick = None
-        try:
-            self._housekeep(time.monotonic())
-        except Exception as error:  # noqa: BLE001 - a callback has no caller: the run ends with this error
-            self._fail(error)
-        if not self._is_finished:
-            self._schedule_tick()
-
-    def _housekeep(self, now: float) -> None:
-        pools = self._pools
-        if self._is_waiting and not any(pool.is_opening for pool in pools):
-            self._is_waiting = False
-            for pool in pools:
-                if pool.first_error is not None and not pool.has_opened:
-                    raise cannot_connect(pool.target, pool.first_error)
-            self._on_ready()
-        self._usage.sample(sum(pool.busy for pool in pools), sum(len(pool.queue) for pool in pools))
-        woken = [pool.wake_rested(now) for pool in pools]
-        if any(woken):
-            self._run_turn()
-        if now < self._next_scan:
-            return
-        self._next_scan = now + (_SCAN_S if self._usage.connections < 1000 else 5 * _SCAN_S)
-        for pool in pools:
-            pool.scan(now)
-        if self._is_started:
-            self._run_turn()
-        if self._is_started and not self._is_finished:
-            self._look_for_the_end(now)
-
-    def _look_for_the_end(self, now: float) -> None:
-        if now > self._drain_until:
-            self._give_up_queue(ReasonCode.NO_CONNECTION)
-        is_over = self._cursor.stage >= len(self._plan.stages)
-        if is_over and not any(pool.queue or pool.busy for pool in self._pools):
-            self._finish()
-        elif now >= self._next_report or self._recorder.is_full(FULL):
-            self._next_report = now + _REPORT_S
-            self._report(everything=False)
-
-    def _give_up_queue(self, code: ReasonCode) -> None:
-        for pool in self._pools:
-            while pool.queue:
-                due, bucket, request_id = pool.queue.popleft()
-                due = due or time.monotonic()
-                self._recorder.ended_badly(bucket, request_id, (due, NAN, NAN), _unsent(code))
-
-    def _report(self, *, everything: bool = True) -> None:
-        self._cursor.account()
-        delta = self._recorder.take(everything=everything)
-        self._on_delta(delta.model_copy(update={"usage": self._usage.so_far(delta.buckets)}))
+    # --- the end
 
     def _finish(self) -> None:
         if self._is_finished:
             return
-        self._report()
+        self._housekeeping.report()
         self.close()
         self._on_done()
 
@@ -439,10 +336,6 @@ class _Free:
 
     def __bool__(self) -> bool:
         return any(self._queues)
-
-
-def _unsent(code: ReasonCode) -> Verdict:
-    return Verdict("unsent", Reason(code))
 
 
 def _nothing(_timeout: float, _maximum: int) -> list[tuple[int, int]]:

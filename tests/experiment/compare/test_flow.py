@@ -1,6 +1,7 @@
 """Variants in shuffled blocks: what is verified first, what is kept, when it ends. No process, no waiting."""
 
 import functools
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,7 @@ from bench.analysis.verdict import judge
 from bench.errors import InputError, MeasurementError
 from bench.experiment.compare import CompareOptions, compare, parse_variant
 from bench.experiment.instruments import Instruments
+from bench.placement import Placement
 from bench.report import write_report
 from bench.result import ComponentCost, read_result
 from bench.scenario.load import load_scenario
@@ -18,7 +20,7 @@ from bench.stack.fake import FakeStack
 from tests.experiment.test_run_flow import Diary, FakeVerifier, a_line, a_word
 from tests.support.fake_generator import FakeBooks, FakeGenerator, FakeMeter
 
-SHIPPED = "scenarios/egress-mtls"
+PLACE = Placement(config_root="/config", log_root="/logs")
 BUSY = 1.06
 """CPU of variant B's proxies to that of A's."""
 
@@ -49,6 +51,7 @@ class Comparing:
     def __init__(self, tmp_path, *, verifier=None, generator=None, write_report=a_word, **options):
         self.tmp_path = tmp_path
         self.stacks = []
+        self.specs = {}
         self.options = CompareOptions(out=tmp_path / "out", command="", **options)
         ticks = iter(range(1_000_000))
         self.instruments = Instruments(
@@ -64,6 +67,7 @@ class Comparing:
     def backend(self, loaded, envoy, image):
         def make_stack(spec):
             self.stacks.append(spec.name)
+            self.specs[spec.name] = spec
             return FakeStack(spec, folder=self.tmp_path / "stacks" / spec.name)
 
         version = {"envoy": envoy or "usual"}
@@ -129,6 +133,35 @@ def test_the_same_twice_is_called_an_aa_comparison_and_done(comparing):
     assert not comparing(blocks=1).run(["key=rsa-2048"]).result.variants.is_same
 
 
+@pytest.mark.parametrize("both", [[], ["config-source=ads"]])
+def test_one_tls_version_of_the_gateway_is_a_variant(comparing, both):
+    tried = comparing(blocks=1)
+    result = tried.run([*both, "tls-version=1.2"], [*both, "tls-version=TLSv1.3"]).result
+
+    assert not result.variants.is_same
+    written = {
+        name: "".join(file.text for proxy in tried.specs[name].proxies for file in proxy.render(PLACE))
+        for name in "ABC"
+    }
+    assert "TLSv1_2" not in written["A"]
+    assert "TLSv1_3" not in written["A"]
+    assert written["B"].count("tls_maximum_protocol_version: TLSv1_2") == written["C"].count(
+        "tls_maximum_protocol_version: TLSv1_3"
+    )
+    assert "TLSv1_2" in written["B"]
+
+
+def test_mesh_mtls_is_a_variant_and_says_why_it_cannot_be(comparing):
+    tried = comparing(blocks=1)
+    result = tried.run(["mesh-mtls=on"]).result
+
+    assert not result.variants.is_same
+    (sidecar,) = [proxy for proxy in tried.specs["B"].proxies if proxy.role == "sidecar"]
+    assert any("/etc/certs/cert-chain.pem" in file.text for file in sidecar.render(PLACE))
+    with pytest.raises(InputError, match=r"mesh-mtls=on finds no Gateway with a plain HTTP server"):
+        parse_variant("B", ["mesh-mtls=on"], load_scenario(Path("scenarios/mesh-mtls")), tried.backend)
+
+
 def test_each_stack_is_verified_before_any_load(comparing):
     wrong = a_line("v1 from sleep", passed=False)
     tried = comparing(blocks=1, verifier=FakeVerifier(scenario=(wrong,)))
@@ -165,6 +198,10 @@ def test_what_was_measured_is_kept_when_a_trial_fails(comparing, tmp_path):
         ("config-source=xds", "static"),
         ("limits.misrouted=[", "not YAML"),
         ("istio=nowhere", "nowhere"),
+        ("tls-version=1.1", "tls-version can be 1.2, 1.3"),
+        ("mesh-mtls=off", "mesh-mtls can be on"),
+        ("key=dsa", "rsa-2048"),
+        ("concurrency=0", "cpus"),
     ],
 )
 def test_a_setting_that_names_nothing_is_one_paragraph(comparing, setting, said):
