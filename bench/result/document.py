@@ -36,11 +36,14 @@ class AnswerCause(Model):
     """``address:port`` that the last proxy turned to."""
     where: tuple[str, ...]
     """``file:line`` of the YAML behind the last decision."""
-    fault: Literal["resources", "node", "stack"]
+    fault: Literal["resources", "node", "unplayed", "stack"]
     """Whose it is. ``resources``: their translation leads to this very answer; ``node``: the right node gave
-    it, and it is not the right one; ``stack``: neither, so a stand-in did not do what it was asked."""
+    it, and it is not the right one; ``unplayed``: they lead to an endpoint that no node plays; ``stack``:
+    none of these, so a stand-in did not do what it was asked."""
     explanation: str
     """Where they lead."""
+    unplayed: tuple[str, ...] = ()
+    """Endpoints to which they lead and that no node plays."""
 
     @property
     def reported_details(self) -> str:
