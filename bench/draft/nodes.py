@@ -38,8 +38,8 @@ class Stage:
     """The nodes, and which of them may answer each target."""
 
     nodes: tuple[DraftNode, ...]
-    answering: Mapping[str, Mapping[str, float]]
-    """Name of the target -> node -> its share."""
+    answering: Mapping[str, Mapping[str, float | None]]
+    """Name of the target -> node -> its share; None: its load balancer decides, not the weights."""
     is_shared: bool
     most_connections: int | None = None
     """What the connection pools on the way let through; None: any number."""
@@ -119,11 +119,11 @@ def _spoken(target: Target, destination: Destination, spoken: Mapping[tuple[str,
     return spoken.get((last, cluster_name(destination.host, destination.port, destination.subset)), Spoken())
 
 
-def _shares(target: Target, of_endpoint: Mapping[tuple[str, int], DraftNode]) -> dict[str, float]:
-    found: dict[str, float] = {}
+def _shares(target: Target, of_endpoint: Mapping[tuple[str, int], DraftNode]) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
     for destination, part in target.shares.items():
-        weight = sum(each.weight for each in destination.endpoints) or 1
-        for endpoint in destination.endpoints:
-            node = of_endpoint[endpoint.address.lower(), endpoint.port]
-            found[node.name] = found.get(node.name, 0.0) + float(part) * endpoint.weight / weight
+        nodes = {of_endpoint[each.address.lower(), each.port].name for each in destination.endpoints}
+        # Between endpoints of one destination locality, hash and state decide, and no written weight.
+        is_decided = len(nodes) == 1 and not nodes & set(found)
+        found |= dict.fromkeys(sorted(nodes), float(part) if is_decided else None)
     return found

@@ -272,8 +272,9 @@ def _request(target: Target, stage: Stage, *, names_client: bool) -> list[str]:
     shares = stage.answering[target.name]
     # A node serves files, which nothing can be posted to.
     status = "" if target.method in ("GET", "HEAD") or target.scheme != "http" else "status: 405, "
-    if len(shares) > 1:
-        parts = ", ".join(f"{name}: {round(part * 1000) / 10 or 0.1:g}" for name, part in shares.items())
+    decided = {name: part for name, part in shares.items() if part is not None}
+    if len(shares) > 1 and len(decided) == len(shares):
+        parts = ", ".join(f"{name}: {round(part * 1000) / 10 or 0.1:g}" for name, part in decided.items())
         lines.append(f"      expect: {{{status}shares: {{{parts}}}}} # in percent, as the weights say")
     else:
         lines.append(f"      expect: {{{status}nodes: [{', '.join(shares)}]}}")

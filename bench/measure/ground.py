@@ -10,7 +10,9 @@ from typing import Protocol, Self
 from bench.errors import BenchError, StackError
 from bench.load import LoadOutcome, LoadPlan
 from bench.measure.bookkeeper import Readings
+from bench.measure.hop_times import HopWatch
 from bench.measure.meter import Reading
+from bench.measure.topology import Topology
 from bench.result import ComponentCost, LedgerResult
 from bench.stack import Stack
 
@@ -52,10 +54,20 @@ class Ground:
     meter: StackMeter
     books: Bookkeeping
 
+    way: Topology | None = None
+    """Whose logs of some requests are read; None: no proxy keeps one."""
+
     @property
     def stack(self) -> Stack:
         """The stack under load."""
         return self.stacks[self.name]
+
+    def watch_hops(self) -> HopWatch | None:
+        """Watch where the time of the requests goes, from now on; None: that is not to be seen."""
+        if self.way is None:
+            return None
+        gateways = self.way.gateways if self.way.has_gateway else ()
+        return HopWatch.begin(self.stack, self.way.clients, gateways)
 
     def check_alive(self) -> None:
         """Raise ``StackError`` that names stack and part if a part of any of the stacks has died."""

@@ -30,6 +30,7 @@ from bench.result import (
     UpdateResult,
     VariantsResult,
     VerificationLine,
+    Way,
     write_result,
 )
 from bench.scenario.load import LoadedScenario
@@ -51,6 +52,7 @@ class RunRecord:
     """Of each subset that a weighted route divides, what each node must answer."""
     stack_ready_s: dict[str, float] = field(default_factory=dict)
     first_verified_s: float | None = None
+    way: Way | None = None
     verification: list[VerificationLine] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
     baseline: LoadOutcome | None = None
@@ -149,6 +151,7 @@ class RunRecord:
             first_verified_s=self.first_verified_s,
             verification=tuple(self.verification),
             traffic=traffic_of(scenario.traffic),
+            way=self.way,
             trials=tuple(trial.result for trial in self.trials),
             totals=totals,
             shares=judge_shares(self.shares, totals),

@@ -13,6 +13,7 @@ from bench.measure.trial_plan import TrialPlan
 from bench.result import (
     ComponentCost,
     FailureExample,
+    HopTimes,
     LedgerResult,
     MachineUse,
     SecondRow,
@@ -63,6 +64,7 @@ def finished_trial(
     *,
     readings: StackReadings | None = None,
     ledger: LedgerResult | None = None,
+    hop_times: HopTimes | None = None,
     failure: BaseException | None = None,
 ) -> Trial:
     """Put together what a trial produced, as far as it came; what was not read stays unknown.
@@ -73,6 +75,7 @@ def finished_trial(
         outcome: what the generator returned; its measured stage may be missing.
         readings: of the measured stage.
         ledger: the account of the whole trial.
+        hop_times: where the time of sampled requests went.
         failure: what ended it before its time.
     """
     measured = next((stage for stage in outcome.stages if stage.kind == "measure"), None)
@@ -100,6 +103,7 @@ def finished_trial(
             ledger=ledger,
             stages=tuple(_counts_of(stage) for stage in outcome.stages),
             machine=readings.machine if readings is not None else None,
+            hop_times=hop_times,
             aborted=_why(failure, outcome),
         ),
         subsets=subsets,

@@ -34,8 +34,10 @@ from bench.report.sections import (
     update,
     variants,
     verification,
+    way,
 )
 from bench.report.text import UNKNOWN, rate, seconds, version_number
+from bench.report.way import way_figures
 from bench.result import CapacityResult, Result, TlsLab, VariantsResult, read_result
 
 MANY_SUBSETS = 3
@@ -70,6 +72,7 @@ def build_document(folder: Path, result: Result) -> Document:
         return _of_lab(result, result.tls_lab)
     blocks = compare_sources(result.comparisons)
     rows = _seconds(folder, result)
+    figures_of_way = way_figures(result)
     return Document(
         title=result.scenario,
         description=result.description,
@@ -77,7 +80,9 @@ def build_document(folder: Path, result: Result) -> Document:
         verdict=judge(result),
         figures=figures(result),
         answers=answers(result),
+        drawing=way.drawing(figures_of_way),
         sections=(
+            way.way(figures_of_way),
             verification.verification(result),
             load.load(result, rows),
             traffic.correctness(result),
@@ -113,6 +118,7 @@ def _of_faults(result: Result) -> Document:
 def _of_variants(folder: Path, result: Result, found: VariantsResult) -> Document:
     """Variants are compared: their answers count, their limits do not."""
     judged = judge_variants(found)
+    figures_of_way = way_figures(result)
     return Document(
         title=f"{result.scenario}: {' against '.join(each.name for each in reversed(found.variants))}",
         description=result.description,
@@ -120,8 +126,10 @@ def _of_variants(folder: Path, result: Result, found: VariantsResult) -> Documen
         verdict=judge(result),
         figures=variants.figures_of(judged),
         answers=(),
+        drawing=way.drawing(figures_of_way),
         sections=(
             variants.variants(result, found, judged, forest_plot(judged, found.margin)),
+            way.way(figures_of_way),
             verification.verification(result),
             load.load(result, _seconds(folder, result)),
             traffic.correctness(result),

@@ -89,6 +89,7 @@ from bench.result.tls_lab import (
 from bench.result.traffic import MixResult, TrafficResult
 from bench.result.update import ChangeResult, UpdateResult, UpdatesOfSource
 from bench.result.variants import VariantBlocks, VariantResult, VariantsResult
+from bench.result.way import HopTimes, LinkTls, Way, WayLink, WayPart, WayRole
 
 __all__ = [
     "ENDS",
@@ -129,6 +130,7 @@ __all__ = [
     "HandshakeKind",
     "HandshakeMode",
     "HandshakeResult",
+    "HopTimes",
     "KilledReplica",
     "LabModel",
     "LaneUse",
@@ -139,6 +141,7 @@ __all__ = [
     "LedgerNote",
     "LedgerResult",
     "LimitCheck",
+    "LinkTls",
     "MachineUse",
     "MemoryModel",
     "MemoryUse",
@@ -183,6 +186,10 @@ __all__ = [
     "VariantResult",
     "VariantsResult",
     "VerificationLine",
+    "Way",
+    "WayLink",
+    "WayPart",
+    "WayRole",
     "WhatIf",
     "read_result",
     "write_result",

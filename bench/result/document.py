@@ -17,6 +17,7 @@ from bench.result.tls_lab import TlsLab
 from bench.result.traffic import TrafficResult
 from bench.result.update import UpdateResult
 from bench.result.variants import VariantsResult
+from bench.result.way import Way
 
 
 class AnswerCause(Model):
@@ -35,11 +36,14 @@ class AnswerCause(Model):
     """``address:port`` that the last proxy turned to."""
     where: tuple[str, ...]
     """``file:line`` of the YAML behind the last decision."""
-    fault: Literal["resources", "node", "stack"]
+    fault: Literal["resources", "node", "unplayed", "stack"]
     """Whose it is. ``resources``: their translation leads to this very answer; ``node``: the right node gave
-    it, and it is not the right one; ``stack``: neither, so a stand-in did not do what it was asked."""
+    it, and it is not the right one; ``unplayed``: they lead to an endpoint that no node plays; ``stack``:
+    none of these, so a stand-in did not do what it was asked."""
     explanation: str
     """Where they lead."""
+    unplayed: tuple[str, ...] = ()
+    """Endpoints to which they lead and that no node plays."""
 
     @property
     def reported_details(self) -> str:
@@ -147,6 +151,8 @@ class Result(Model):
     verification: tuple[VerificationLine, ...] = ()
     traffic: TrafficResult | None = None
     """What the load of the steady trials was asked to be; None in results of older versions."""
+    way: Way | None = None
+    """What the traffic passes by the Istio resources; None: not read, or a result of an older version."""
     trials: tuple[TrialResult, ...] = ()
     totals: tuple[SubsetResult, ...] = ()
     """Per subset and, last, the whole, merged over the steady trials."""

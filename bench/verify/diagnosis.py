@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from bench.errors import Position
 from bench.explain import Ending, Hop, Origin, Trace
+from bench.placement import Address, same_endpoint
 from bench.result import AnswerCause, VerificationLine
 from bench.stack import Component
 from bench.telemetry import EnvoyEntry, NodeEntry, read_envoy_log, read_node_log
@@ -57,7 +58,7 @@ def cause_of(
     hops: Hops,
     trace: Trace,
     *,
-    plays: Mapping[str, str],
+    plays: Mapping[Address, str],
     right_nodes: Collection[str] = (),
 ) -> AnswerCause:
     """Say who gave a wrong *answer* to the request with this id, why, and which line of YAML is behind it.
@@ -67,7 +68,7 @@ def cause_of(
         request_id: of the request, in the logs.
         hops: the logs.
         trace: where the translated resources lead the request.
-        plays: node -> ``address:port`` of the Istio resources that it plays.
+        plays: endpoint of the Istio resources -> the node that plays it.
         right_nodes: those that should have answered.
     """
     seen = [(name, entries[request_id]) for name, entries in hops.proxies.items() if request_id in entries]
@@ -76,6 +77,7 @@ def cause_of(
     own = next(((name, each) for name, each in seen if each.details != VIA_UPSTREAM), None)
     last = own or (seen[-1] if seen else None)
     endings = tuple(trace.endings())
+    unplayed = _unplayed(endings, plays)
     return AnswerCause(
         hop=own[0] if own else node.node if node is not None else last[0] if last else "",
         flags=",".join(last[1].flags) if last else "",
@@ -87,7 +89,10 @@ def cause_of(
         if answer.node in right_nodes
         else "resources"
         if _leads_to(endings, answer, plays)
+        else "unplayed"
+        if unplayed
         else "stack",
+        unplayed=unplayed,
         explanation="; ".join(dict.fromkeys(each.outcome.reason for each in endings)),
     )
 
@@ -98,7 +103,7 @@ def cause_of_gateway_control(answer: Answer, request_id: str, hops: Hops, trace:
     The expectation follows from the translation, so whoever fails it did not do what it was asked.
     """
     found = cause_of(answer, request_id, hops, trace, plays={})
-    return found.model_copy(update={"fault": "stack"})
+    return found.model_copy(update={"fault": "stack", "unplayed": ()})
 
 
 def cause_of_node_control(node: str, request_id: str, hops: Hops, where: Position) -> AnswerCause:
@@ -154,29 +159,56 @@ def remedy_for(lines: Sequence[VerificationLine]) -> str:
                 " scenario.yaml, and its log; the Istio YAML led there rightly."
             )
     if causes:
-        return (
-            f"By their translation the resources lead elsewhere ({causes[0].explanation}): a stand-in of this"
-            " stack did not do what it was asked, and the YAML need not be at fault. See the logs of the"
-            " verification, and nodes and tls in scenario.yaml."
-        )
+        return _remedy_of_stand_ins(next((each for each in causes if each.fault == "unplayed"), causes[0]))
     return "See the logs of the verification in the result folder."
 
 
-def _leads_to(endings: Sequence[Ending], answer: Answer, plays: Mapping[str, str]) -> bool:
+def _remedy_of_stand_ins(cause: AnswerCause) -> str:
+    if cause.fault == "unplayed":
+        place = f" ({' or '.join(cause.where)})" if cause.where else ""
+        return (
+            f"The resources lead to {' and '.join(cause.unplayed)}{place}, which no node plays: let a node of"
+            " scenario.yaml play it."
+        )
+    return (
+        f"By their translation the resources lead elsewhere ({cause.explanation}): a stand-in of this"
+        " stack did not do what it was asked, and the YAML need not be at fault. See the logs of the"
+        " verification, and nodes and tls in scenario.yaml."
+    )
+
+
+def _leads_to(endings: Sequence[Ending], answer: Answer, plays: Mapping[Address, str]) -> bool:
     """Whether the translation leads to such an answer."""
     for each in endings:
         outcome = each.outcome
         if outcome.kind == "closed":
             is_it = answer.status is None
         elif outcome.kind == "endpoint":
-            is_it = answer.node is not None and plays.get(answer.node) in {
-                endpoint.address for endpoint in outcome.endpoints
+            is_it = answer.node is not None and answer.node in {
+                plays.get(_endpoint(endpoint.address)) for endpoint in outcome.endpoints
             }
         else:
             is_it = answer.node is None and answer.status == outcome.status
         if is_it:
             return True
     return False
+
+
+def _unplayed(endings: Sequence[Ending], plays: Mapping[Address, str]) -> tuple[str, ...]:
+    """The endpoints to which the translation leads and that nothing of the stack is."""
+    found = (
+        endpoint.address
+        for each in endings
+        if each.outcome.kind == "endpoint"
+        for endpoint in each.outcome.endpoints
+        if not endpoint.proxy and _endpoint(endpoint.address) not in plays
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def _endpoint(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    return same_endpoint((host.strip("[]"), int(port) if port.isdecimal() else 0))
 
 
 def _origins(trace: Trace, proxy: str | None) -> tuple[Origin, ...]:

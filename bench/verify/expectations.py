@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 
 from bench.placement import Address, same_endpoint
 from bench.preparation import Prepared, endpoints_of, virtual_addresses
@@ -11,8 +12,10 @@ from bench.routing import (
     Connection,
     Decision,
     Delivered,
+    Destination,
     LocalAnswer,
     NoConnection,
+    Outcome,
     Request,
     Router,
 )
@@ -20,6 +23,10 @@ from bench.scenario import MixedRequest
 from bench.scenario.folder import inventory_of
 from bench.translate import reachable_clusters
 from bench.verify.path_calls import host_of
+
+_ROUNDING = 0.01
+"""Shares this near to those of the resources are the same in other digits."""
+_NOWHERE = Destination("", 0, "", ())
 
 
 def expectation_warnings(prepared: Prepared) -> tuple[RunWarning, ...]:
@@ -66,32 +73,70 @@ def decision_of(router: Router, request: MixedRequest, called: tuple[str, ...]) 
 
 
 def _against(request: MixedRequest, decision: Decision, nodes: Mapping[Address, str]) -> str | None:
-    """What *request* gets, where that is never what it expects; None: it may be, or that is unknown."""
+    """What *request* gets that it does not expect; None: nothing, or that is unknown."""
     if not decision.is_judged:
         return None
-    reported: dict[str, None] = {}
+    reported: dict[str, Fraction] = {}
     for branch in decision.branches:
-        outcome = branch.outcome
-        match outcome:
-            case Delivered(destination=destination):
-                ends = [same_endpoint((each.address, each.port)) for each in destination.endpoints]
-                found = {nodes[end] for end in ends if end in nodes}
-                if found & set(request.expect.nodes) or len(ends) != sum(end in nodes for end in ends):
-                    return None
-                reported[f"an answer from {' or '.join(sorted(found)) or 'no node'} ({destination.name})"] = (
-                    None
-                )
-            case LocalAnswer(status=status, by=by, why=why):
-                if not request.expect.nodes and status == request.expect.status:
-                    return None
-                reported[f"{status} from {by} ({why})"] = None
-            case NoConnection(by=by, why=why):
-                reported[f"no connection to {by} ({why})"] = None
-    return " or ".join(reported)
+        said = _misfit(request, branch.outcome, nodes)
+        if said is not None:
+            reported[said] = reported.get(said, Fraction(0)) + branch.probability
+    if not reported:
+        return _other_shares(request, decision, nodes)
+    parts = (f"{_percent(part)}{said}" for said, part in reported.items())
+    return " or ".join(parts)
+
+
+def _percent(part: Fraction) -> str:
+    return "" if part == 1 else f"for {float(part * 100):.3g} % of its requests "
+
+
+def _misfit(request: MixedRequest, outcome: Outcome, nodes: Mapping[Address, str]) -> str | None:
+    """What is wrong with *outcome*, for people; None: it is expected, or it is not known who answers."""
+    expect = request.expect
+    match outcome:
+        case Delivered(destination=destination):
+            ends = [same_endpoint((each.address, each.port)) for each in destination.endpoints]
+            found = {nodes[end] for end in ends if end in nodes}
+            # Which of its endpoints a destination prefers, by locality or by hash, is not decided here.
+            if not all(end in nodes for end in ends) or found & set(expect.nodes):
+                return None
+            return f"an answer from {' or '.join(sorted(found)) or 'no node'} ({destination.name})"
+        case LocalAnswer(status=status, by=by, why=why):
+            if not expect.nodes and status == expect.status:
+                return None
+            return f"{status} from {by} ({why})"
+        case NoConnection(by=by, why=why):
+            return f"no connection to {by} ({why})"
+        case _:
+            return None
+
+
+def _other_shares(request: MixedRequest, decision: Decision, nodes: Mapping[Address, str]) -> str | None:
+    """The shares of the resources, where those that *request* expects are others."""
+    whole = sum(request.expect.shares.values())
+    meant: dict[frozenset[str], float] = {}
+    for destination, part in decision.destinations().items():
+        ends = [same_endpoint((each.address, each.port)) for each in (destination or _NOWHERE).endpoints]
+        if not ends or not all(end in nodes for end in ends):
+            return None
+        names = frozenset(nodes[end] for end in ends)
+        meant[names] = meant.get(names, 0.0) + float(part)
+    # Two destinations that share a node leave open which of its answers are whose.
+    if not whole or sum(map(len, meant)) > len(frozenset().union(*meant)):
+        return None
+    wished = {names: sum(request.expect.shares.get(each, 0.0) for each in names) / whole for names in meant}
+    if all(abs(wished[names] - part) <= _ROUNDING + _ROUNDING * part for names, part in meant.items()):
+        return None
+    return " and ".join(f"{part:.3g} from {' or '.join(sorted(names))}" for names, part in meant.items())
 
 
 def _expected(request: MixedRequest) -> str:
     expect = request.expect
+    if expect.shares:
+        whole = sum(expect.shares.values())
+        parts = " and ".join(f"{share / whole:.3g} from {name}" for name, share in expect.shares.items())
+        return f"answers in shares of {parts}"
     if expect.nodes:
         return f"an answer from {' or '.join(expect.nodes)}"
     return f"{expect.status} from a proxy" if request.is_http else "an answer"

@@ -11,6 +11,7 @@ from bench.certs import Material
 from bench.explain import Explainer
 from bench.headers import ID_HEADER
 from bench.load import RequestKind
+from bench.placement import same_endpoint
 from bench.preparation import Prepared, known_certificates
 from bench.result import RunWarning, VerificationLine
 from bench.routing import Request
@@ -176,7 +177,7 @@ class Verifier:
         make_calls([controls[name].call.with_header(ID_HEADER, its_id) for name, its_id in direct.items()])
         hops = self._hops(stack, await_logs)
         right = {each.name: each.expect.nodes for each in path_requests(scenario)}
-        plays = {name: f"{node.address[0]}:{node.address[1]}" for name, node in scenario.nodes.items()}
+        plays = {same_endpoint(each): name for name, node in scenario.nodes.items() for each in node.plays}
         causes = {
             name: cause_of(
                 answers[name],

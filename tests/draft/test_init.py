@@ -371,3 +371,16 @@ def _written(folder: Path, text: str) -> Path:
     file = folder / "given.yaml"
     file.write_text(text)
     return file
+
+
+def test_shares_are_expected_of_weights_and_not_of_load_balancers(tmp_path):
+    two = (
+        "resolution: STATIC",
+        "endpoints: [{address: 192.0.2.7, locality: a}, {address: 192.0.2.8, locality: b}]",
+    )
+    scenario = drafted(tmp_path, entry("web", HTTP, *two)).scenario
+
+    expect = scenario.traffic.first.expect
+    assert set(expect.nodes) == set(scenario.nodes)
+    assert len(expect.nodes) == 2
+    assert not expect.shares

@@ -77,6 +77,13 @@ def test_a_node_that_nothing_leads_to_is_named(folder):
         ),
         (", protocol: bytes}\n  web1", "}\n  web1", "request db speaks bytes"),
         (
+            ", protocol: grpc}",
+            "}",
+            "sleep speaks HTTP/2 to node rpc1, by its cluster outbound|8080||rpc.example",
+        ),
+        ("size: 64k, delay: 5", "protocol: http/2", "sleep speaks HTTP/1.1 to node web1"),
+        ("size: 64k, delay: 5", "protocol: bytes", "the node speaks bytes"),
+        (
             "tcp://db.example:5432",
             "tcp://db.example:5433",
             "calls port 5433, and batch has no listener there",
@@ -90,3 +97,28 @@ def test_what_a_node_does_not_speak_and_a_port_that_nothing_opens_are_refused(fo
         return
     with pytest.raises(InputError, match=says):
         prepare(load_scenario(folder))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            "expect: {shares: {stable: 90, canary: 10}}",
+            "expect: {nodes: [stable]}",
+            "from stable; by the resources it gets for 10 % of its requests an answer from canary (api.part",
+        ),
+        (
+            "{stable: 90, canary: 10}",
+            "{stable: 50, canary: 50}",
+            "0.5 from stable and 0.5 from canary; by the resources it gets 0.9 from stable and 0.1 from can",
+        ),
+        ("{stable: 90, canary: 10}", "{stable: 9, canary: 1}", None),
+    ],
+)
+def test_a_split_is_held_against_the_weights(tmp_path, old, new, says):
+    folder = Path(shutil.copytree("scenarios/canary", tmp_path / "scenario"))
+
+    found = [message for code, message in warnings(folder, (old, new)) if code == "expectation-contradicted"]
+
+    assert len(found) == (says is not None)
+    assert says is None or says in found[0]
