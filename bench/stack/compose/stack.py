@@ -100,17 +100,17 @@ class ComposeStack(SupervisedStack):
         container = self.container(name)
         self._excused.discard(name)
         container.follow()
-        for node in self.spec.nodes:
-            if node.name == name:
-                self._await_node(node)
-        for proxy in self.spec.proxies:
-            if proxy.name == name:
-                self._await_proxy(proxy)
+        with self.named():
+            for node in self.spec.nodes:
+                if node.name == name:
+                    self._await_node(node)
+            for proxy in self.spec.proxies:
+                if proxy.name == name:
+                    self._await_proxy(proxy)
         # It is another process now.
         write_components(self._running_folder(), self.components())
 
-    def check_alive(self) -> None:
-        """Raise ``StackError`` with its last output if a part has died."""
+    def _check_parts(self) -> None:
         if not self._containers:
             return
         alive = self.project.alive()

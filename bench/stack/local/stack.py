@@ -78,7 +78,7 @@ class LocalStack(SupervisedStack):
         known = self.component(name)
         if self._processes[name].exit_code() is None:
             raise StackError(f"{name} still runs.")
-        with write_errors_explained(self.folder):
+        with write_errors_explained(self.folder), self.named():
             if known.role == "node":
                 self._start_node_again(known)
             else:
@@ -86,8 +86,7 @@ class LocalStack(SupervisedStack):
             self._excused.discard(name)
             write_components(self._running_folder(), self.components())
 
-    def check_alive(self) -> None:
-        """Raise ``StackError`` with its last output if a part has died."""
+    def _check_parts(self) -> None:
         for process in list(self._processes.values()):
             if process.exit_code() is not None and process.name not in self._excused:
                 raise self._why_dead(process)
