@@ -258,7 +258,7 @@ class LocalStack(SupervisedStack):
             # It was live a moment ago: whoever ended it in between is reported by its exit.
             raise self._why_silent(process) from error
         if refused:
-            raise proxies.refusal_error(process, refused)
+            raise proxies.refusal_error(process, proxy, refused)
         real = match_listeners(proxy, listeners)
         if real is None:
             raise proxies.missing_listener_error(process, proxy, listeners)
@@ -329,8 +329,9 @@ class LocalStack(SupervisedStack):
         """Two cases: a part that never got ready was refused by its program, a later death is a death."""
         if process.name in self._components:
             return process.died()
-        if process.name in (proxy.name for proxy in self.spec.proxies):
-            return proxies.refusal_error(process)
+        for proxy in self.spec.proxies:
+            if proxy.name == process.name:
+                return proxies.refusal_error(process, proxy)
         return process.died(" before it was ready")
 
 
