@@ -91,6 +91,7 @@ class DefectError(BenchError):
 
     def __init__(self, error: BaseException) -> None:
         super().__init__(
-            f"this is a defect of egress-bench, and says nothing of your path: {type(error).__name__}: {error}.",
+            "this is a defect of egress-bench, and says nothing of your path:"
+            f" {type(error).__name__}: {error}.",
             remedy="What was measured until then is kept. Report it with the lines above.",
         )

@@ -101,7 +101,7 @@ def main() -> None:
         failure = _of_the_system(error)
         make_console(as_json="--json" in sys.argv).error(failure)
         raise SystemExit(failure.exit_code) from error
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last net
         # Python would end with 1, which says that the path did wrong.
         import traceback
 
