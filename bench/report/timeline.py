@@ -88,7 +88,7 @@ def over_time(
                     fontsize=9,
                 )
         rates.set_ylim(bottom=0)
-        rates.set_ylabel("requests/s")
+        rates.set_ylabel("answered")
         rates.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         for each in (axes, rates):
             each.grid(visible=False, axis="x")
@@ -142,7 +142,7 @@ def _draw_span(axes: Axes, rates: Axes, span: _Span) -> None:
         (line,) = axes.plot(at, rows[column], color=colour, linewidth=width, marker=dot, markersize=4)
         named(line, label, format_micros)
     (line,) = rates.plot(at, rows["answered"], color=SERIES[0], linewidth=1.4, marker=dot, markersize=4)
-    named(line, "answered", lambda value: f"{value:,.0f}/s")
+    named(line, "answered", lambda value: f"{value:,.0f}")
     bad = rows["bad"].to_numpy() > 0
     if bad.any():
         place = axes.get_xaxis_transform()
