@@ -13,7 +13,9 @@ A message says where (``file:line``), what is wrong, and what to do about it, in
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,20 @@ class BenchError(Exception):
         self.what = what
         self.where = where
         self.remedy = remedy
-        place = f"{where}: " if where is not None else ""
-        advice = f" {remedy}" if remedy else ""
-        super().__init__(f"{place}{what}{advice}")
+        super().__init__(_paragraph(what, where, remedy))
+
+    def about(self, whose: str) -> Self:
+        """The same error with the name of what it is about before its words."""
+        named = copy.copy(self)
+        named.what = f"{whose}: {self.what}"
+        named.args = (_paragraph(named.what, self.where, self.remedy),)
+        return named
+
+
+def _paragraph(what: str, where: Position | str | None, remedy: str | None) -> str:
+    place = f"{where}: " if where is not None else ""
+    advice = f" {remedy}" if remedy else ""
+    return f"{place}{what}{advice}"
 
 
 class InputError(BenchError):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -71,9 +70,8 @@ class Ground:
 
     def check_alive(self) -> None:
         """Raise ``StackError`` that names stack and part if a part of any of the stacks has died."""
-        for name, stack in self.stacks.items():
-            with _named(name):
-                stack.check_alive()
+        for stack in self.stacks.values():
+            stack.check_alive()
 
     def read_meter(self) -> Reading:
         """Read the stack under load; errors name it, and the part that died where one has."""
@@ -81,15 +79,6 @@ class Ground:
             return self.meter.read()
         except BenchError as error:
             self.check_alive()
-            raise StackError(
-                f"stack {self.name}: {error.what}", where=error.where, remedy=error.remedy
+            raise StackError(error.what, where=error.where, remedy=error.remedy).about(
+                f"stack {self.name}"
             ) from error
-
-
-@contextlib.contextmanager
-def _named(name: str) -> Iterator[None]:
-    """Put the stack's name before what is said of one of its parts."""
-    try:
-        yield
-    except StackError as error:
-        raise StackError(f"stack {name}: {error.what}", where=error.where, remedy=error.remedy) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from bench.certs import Material, files_of
-from bench.check import Finding, Surroundings, dead_references
+from bench.check import Finding, Surroundings, dead_references, places_named
 from bench.errors import InputError
 from bench.headers import ID_HEADER
 from bench.istio.inventory import Proxy
@@ -200,6 +200,7 @@ class Prepared:
             intercepts=proxy.role == "sidecar" and proxy.interception == "redirect",
             files=self._workload_files(name, material),
             replica_of=proxy.replica_of,
+            places=partial(places_named, config),
             file_watches=config.file_watches,
             is_served=config.is_served,
         )

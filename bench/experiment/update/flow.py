@@ -152,7 +152,13 @@ class _Trial:
             admin_url = stack.component(gateway).admin_url
             assert admin_url is not None  # noqa: S101 - every Envoy of a stack has one
             with Admin(admin_url, name=gateway) as admin:
-                writer = GatewayWriter(stack, gateway, self.prepared.renderer(gateway, variation), admin)
+                writer = GatewayWriter(
+                    stack,
+                    gateway,
+                    self.prepared.renderer(gateway, variation),
+                    admin,
+                    self.prepared.configs[gateway, self.source],
+                )
                 writer.remember(self.config(self.base))
                 changing = Changing(
                     stack,
