@@ -45,6 +45,8 @@ class AnswerCause(Model):
     """Where they lead."""
     unplayed: tuple[str, ...] = ()
     """Endpoints to which they lead and that no node plays."""
+    client_certificate: Literal["", "missing", "refused"] = ""
+    """What the node that demands one says of the client's; empty: nothing is wrong with it."""
 
     @property
     def reported_details(self) -> str:
