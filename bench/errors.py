@@ -6,7 +6,8 @@
     ├── StackError           a part did not start, refused its configuration, or died
     │   └── OutOfMemoryError the kernel ended it: its memory limit was too small
     ├── LoadError            the load generator could not do its job
-    └── MeasurementError     a measurement is impossible or contradicts itself
+    ├── MeasurementError     a measurement is impossible or contradicts itself
+    └── DefectError          egress-bench itself is wrong
 
 A message says where (``file:line``), what is wrong, and what to do about it, in one paragraph.
 """
@@ -83,3 +84,14 @@ class LoadError(BenchError):
 
 class MeasurementError(BenchError):
     """A measurement is impossible here or contradicts itself."""
+
+
+class DefectError(BenchError):
+    """Something that nobody foresaw went wrong in egress-bench itself."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(
+            "this is a defect of egress-bench, and says nothing of your path:"
+            f" {type(error).__name__}: {error}.",
+            remedy="What was measured until then is kept. Report it with the lines above.",
+        )

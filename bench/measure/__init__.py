@@ -14,7 +14,7 @@ from bench.measure.run_record import RunRecord
 from bench.measure.topology import Topology, topology_of
 from bench.measure.trial import LoadRunner, drive_load, run_trial
 from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
-from bench.measure.trial_result import StackReadings, Trial, finished_trial
+from bench.measure.trial_result import StackReadings, Trial, finished_trial, part_rows, second_rows
 from bench.measure.way import way_of
 
 __all__ = [
@@ -45,9 +45,11 @@ __all__ = [
     "finished_trial",
     "kept",
     "load_plan",
+    "part_rows",
     "require_matchable",
     "require_read",
     "run_trial",
+    "second_rows",
     "stack_target",
     "topology_of",
     "way_of",

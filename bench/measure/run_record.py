@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,14 +18,16 @@ from bench.measure.slow_shares import judge_slow_shares
 from bench.measure.summary import examples_of, generator_of, totals_of, warnings_of
 from bench.measure.traffic import traffic_of
 from bench.measure.trial_result import Trial
-from bench.report import prepare_folder, write_samples
+from bench.report import prepare_folder, write_samples, write_seconds
 from bench.result import (
     CapacityResult,
     FaultsResult,
     Fingerprint,
     HandshakeResult,
     Result,
+    RunEvent,
     RunWarning,
+    SecondRow,
     TlsLab,
     UpdateResult,
     VariantsResult,
@@ -62,6 +64,7 @@ class RunRecord:
     variants: VariantsResult | None = None
     update: UpdateResult | None = None
     tls_lab: TlsLab | None = None
+    events: list[RunEvent] = field(default_factory=list)
     warnings: list[RunWarning] = field(default_factory=list)
 
     @classmethod
@@ -103,9 +106,27 @@ class RunRecord:
         Raises:
             InputError: the disk is full or the folder was taken away.
         """
-        write_samples(self.folder, trial.result, trial.subsets, trial.seconds)
+        write_samples(self.folder, trial.result, trial.subsets, trial.seconds, trial.parts)
+        if trial.result.aborted is not None:
+            self.events.append(
+                RunEvent(
+                    trial=trial.result.name,
+                    at_s=trial.result.duration_s,
+                    kind="abort",
+                    label=trial.result.aborted,
+                )
+            )
         self.trials.append(trial)
         self.save()
+
+    def add_load(self, seconds: Iterable[SecondRow], events: Iterable[RunEvent]) -> None:
+        """Keep the seconds of a load that is no trial of its own, and what happened under it.
+
+        Raises:
+            InputError: the disk is full or the folder was taken away.
+        """
+        write_seconds(self.folder, seconds)
+        self.events += events
 
     def save(self) -> None:
         """Write what there is, as that of a run that was cut off: true until it is written again."""
@@ -165,6 +186,7 @@ class RunRecord:
             variants=self.variants,
             update=self.update,
             tls_lab=self.tls_lab,
+            events=tuple(self.events),
             generator=generator,
             limits=check_limits(
                 scenario.limits.model_dump(),

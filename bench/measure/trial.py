@@ -15,7 +15,7 @@ from bench.load.run import Launcher, LocustOutputs, run_load
 from bench.measure.ground import Ground
 from bench.measure.meter import Reading
 from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
-from bench.measure.trial_result import StackReadings, Trial, finished_trial
+from bench.measure.trial_result import StackReadings, Trial, finished_trial, part_rows
 from bench.scenario import Scenario
 from bench.stack import Stack
 from bench.telemetry import MemorySampler
@@ -145,7 +145,14 @@ def run_trial(
         # The logs are written by now: the books have waited for them.
         times = hops.times(watch.edges["first"].wall_us, watch.edges["last"].wall_us)
     return finished_trial(
-        plan, started_at, outcome, readings=readings, ledger=ledger, hop_times=times, failure=failure
+        plan,
+        started_at,
+        outcome,
+        readings=readings,
+        ledger=ledger,
+        hop_times=times,
+        parts=part_rows(plan, memory.series, watch.edges["first"].at_s) if "first" in watch.edges else (),
+        failure=failure,
     )
 
 

@@ -38,6 +38,7 @@ from bench.result.document import (
     RunWarning,
     VerificationLine,
 )
+from bench.result.events import EventKind, RunEvent
 from bench.result.faults import FaultResult, FaultsResult
 from bench.result.handshake import HANDSHAKE_KINDS, HandshakeKind, HandshakeMode, HandshakeResult
 from bench.result.history import SCHEMA_VERSION
@@ -63,7 +64,7 @@ from bench.result.load import (
     TrialResult,
 )
 from bench.result.reasons import UNANSWERED, Reason, ReasonCode
-from bench.result.seconds import SecondRow
+from bench.result.seconds import PartRow, SecondRow
 from bench.result.shares import NodeShare, SharesResult
 from bench.result.storage import RESULT_FILE, read_result, write_result
 from bench.result.tls_lab import (
@@ -121,6 +122,7 @@ __all__ = [
     "DamageCode",
     "End",
     "Estimate",
+    "EventKind",
     "FailureExample",
     "FaultResult",
     "FaultsResult",
@@ -152,6 +154,7 @@ __all__ = [
     "NodeShare",
     "NoteCode",
     "OracleLine",
+    "PartRow",
     "PlanQuestion",
     "PlanResult",
     "PlanWall",
@@ -166,6 +169,7 @@ __all__ = [
     "Result",
     "ReuseEvent",
     "ReusePoint",
+    "RunEvent",
     "RunWarning",
     "ScalingPoint",
     "ScalingResult",

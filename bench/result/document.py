@@ -8,6 +8,7 @@ from pydantic import Field
 
 from bench.result.base import Model
 from bench.result.capacity import CapacityResult
+from bench.result.events import RunEvent
 from bench.result.faults import FaultsResult
 from bench.result.handshake import HandshakeResult
 from bench.result.history import SCHEMA_VERSION
@@ -44,6 +45,8 @@ class AnswerCause(Model):
     """Where they lead."""
     unplayed: tuple[str, ...] = ()
     """Endpoints to which they lead and that no node plays."""
+    client_certificate: Literal["", "missing", "refused"] = ""
+    """What the node that demands one says of the client's; empty: nothing is wrong with it."""
 
     @property
     def reported_details(self) -> str:
@@ -103,6 +106,8 @@ class LimitCheck(Model):
     passed: bool
     is_proven: bool = True
     """False: too few samples to decide; neither met nor missed."""
+    bound: float | None = None
+    """As a number: a count, or milliseconds; None in results of older versions."""
 
 
 class RunWarning(Model):
@@ -170,6 +175,8 @@ class Result(Model):
     """None: the configuration did not change under load."""
     tls_lab: TlsLab | None = None
     """None: it was not in the lab."""
+    events: tuple[RunEvent, ...] = ()
+    """What happened under load: changes of the configuration, faults, a load that was cut short."""
     generator: GeneratorResult | None = None
     limits: tuple[LimitCheck, ...] = ()
     warnings: tuple[RunWarning, ...] = ()

@@ -142,3 +142,19 @@ def test_reading_yaml_imports_nothing_that_only_measuring_needs(arguments, needl
 
     assert loaded & needless == set()
     assert "bench.translate" in loaded
+
+
+def test_a_defect_of_ours_is_told_with_its_traceback_and_never_as_the_paths_doing(monkeypatch, capsys):
+    def broken(*_, **__):
+        raise KeyError("nodes")
+
+    monkeypatch.setattr("bench.commands.schema.schema_of", broken)
+    monkeypatch.setattr(sys, "argv", ["egress-bench", "schema", "result"])
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+
+    said = capsys.readouterr()
+    assert ended.value.code == 2
+    assert "Traceback" in said.err
+    assert "a defect of egress-bench" in " ".join((said.out + said.err).split())

@@ -122,6 +122,7 @@ def _prove(
                     continue
                 seen = _try(proving, f"{record.run_id}.f{number}", fault, observer)
                 found = _judge(fault, seen)
+                record.add_load(seen.seconds, seen.events)
                 _add_fault(record, found)
                 observer.note(_line(found))
 

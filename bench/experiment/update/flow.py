@@ -25,6 +25,7 @@ from bench.measure import (
     fingerprint_of,
     kept,
     load_plan,
+    second_rows,
     stack_target,
     topology_of,
 )
@@ -176,6 +177,7 @@ class _Trial:
                     [part.access_log for part in stack.components() if part.access_log is not None],
                     quiet_s=2 * FLUSH_INTERVAL_S,
                 )
+            record.add_load(second_rows(self.source, "update", outcome), changing.events(self.source))
             found = self._judged(stack, load, outcome, changing)
             save_logs(stack, record.folder / "logs" / self.source, with_access_logs=False)
             return found
