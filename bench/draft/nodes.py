@@ -15,7 +15,6 @@ from bench.translate import ProxyConfig
 MOST_NODES = 12
 """Beyond this many endpoints, nodes share them: each is a server process of its own."""
 SHARED_NODES = 8
-_MOST_NAMES = 24
 
 
 @dataclass
@@ -43,16 +42,6 @@ class Stage:
     is_shared: bool
     most_connections: int | None = None
     """What the connection pools on the way let through; None: any number."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Those of all certificates."""
-        return tuple(dict.fromkeys(name for node in self.nodes for name in node.names))
-
-    @property
-    def names_are_few(self) -> bool:
-        """Whether one certificate can have them all without making handshakes more expensive."""
-        return len(self.names) <= _MOST_NAMES
 
 
 def cast_nodes(targets: Sequence[Target], configs: Sequence[ProxyConfig]) -> Stage:

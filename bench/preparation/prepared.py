@@ -125,7 +125,7 @@ class Prepared:
                     page=spec.word(node),
                     tls=_node_tls(self.node_tls(node, source), chosen),
                     tls_options=chosen.node_tls,
-                    certificates=material.of_set(spec.set),
+                    certificates=material.of_node(node, spec.set),
                 )
                 for node, spec in scenario.nodes.items()
             ),

@@ -38,8 +38,9 @@ def _replace_ca(field: Field) -> None:
 
 def _expire_node_certificate(field: Field) -> None:
     node, material = field.aims.first.node, field.material
-    field.heal_later(lambda: field.parts.use_certificates(node, material.live))
-    field.parts.use_certificates(node, material.wrong("expired"))
+    of_set = field.scenario.nodes[node].set
+    field.heal_later(lambda: field.parts.use_certificates(node, material.of_node(node, of_set)))
+    field.parts.use_certificates(node, material.wrong("expired", of_set, node=node))
 
 
 FAULTS = (
