@@ -6,6 +6,7 @@ each other.
 
 from bench.preparation.demands import unmet_demands
 from bench.preparation.known_servers import known_certificates
+from bench.preparation.leaving import decision_of
 from bench.preparation.material import CERTIFIED_ADDRESS, begin_keys, make_material
 from bench.preparation.mesh_dns import virtual_addresses
 from bench.preparation.prepared import Prepared, Variation, prepare
@@ -16,6 +17,7 @@ __all__ = [
     "Prepared",
     "Variation",
     "begin_keys",
+    "decision_of",
     "endpoints_of",
     "known_certificates",
     "make_material",
