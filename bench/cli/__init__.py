@@ -10,7 +10,7 @@ import typer
 
 from bench.cli import comparing, handshakes, reading, resources, running, sizing, stacks
 from bench.cli.parts import make_console
-from bench.errors import BenchError, InputError, StackError
+from bench.errors import BenchError, DefectError, InputError, StackError
 
 # rich's help pages cost a quarter of a second; `--help` has 0.3 s in all.
 app = typer.Typer(
@@ -101,6 +101,14 @@ def main() -> None:
         failure = _of_the_system(error)
         make_console(as_json="--json" in sys.argv).error(failure)
         raise SystemExit(failure.exit_code) from error
+    except Exception as error:  # noqa: BLE001 - the last net
+        # Python would end with 1, which says that the path did wrong.
+        import traceback
+
+        traceback.print_exc()
+        defect = DefectError(error)
+        make_console(as_json="--json" in sys.argv).error(defect)
+        raise SystemExit(defect.exit_code) from None
 
 
 def _of_the_system(error: OSError) -> BenchError:

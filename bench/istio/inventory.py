@@ -80,6 +80,10 @@ class WorkloadFiles(_Written):
     """The mesh's trust bundle."""
 
 
+CA_SUFFIX = "-cacert"
+"""Ends the name of a secret that holds the trust bundle of another one."""
+
+
 class CredentialFiles(_Written):
     """Where a gateway finds what a Kubernetes secret holds."""
 
@@ -123,6 +127,17 @@ class Inventory(_Written):
                     own = {"ip": _next_free(proxy.ip, found.values()), "replicas": 1, "replica_of": name}
                     found[further] = proxy.model_copy(update=own)
         return found
+
+    def credential(self, name: str) -> CredentialFiles | None:
+        """What the secret *name* holds, its trust bundle from ``NAME-cacert`` where there is one.
+
+        Istio: ``GetCaCert`` of the secrets' controller. A secret of the CA alone is enough for TLS without a
+        client certificate.
+        """
+        own, bundle = self.credentials.get(name), self.credentials.get(f"{name}{CA_SUFFIX}")
+        if own is None or bundle is None:
+            return own or (CredentialFiles(ca=bundle.ca) if bundle is not None else None)
+        return own.model_copy(update={"ca": bundle.ca})
 
     def replicas_of(self, name: str) -> tuple[str, ...]:
         """The proxy of this name and its replicas, itself first."""

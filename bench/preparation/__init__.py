@@ -9,11 +9,12 @@ from bench.preparation.known_servers import known_certificates
 from bench.preparation.leaving import decision_of
 from bench.preparation.material import CERTIFIED_ADDRESS, begin_keys, make_material
 from bench.preparation.mesh_dns import virtual_addresses
-from bench.preparation.prepared import Prepared, Variation, prepare
+from bench.preparation.prepared import SAMPLED_LOG, Prepared, Variation, prepare
 from bench.preparation.stand_ins import endpoints_of
 
 __all__ = [
     "CERTIFIED_ADDRESS",
+    "SAMPLED_LOG",
     "Prepared",
     "Variation",
     "begin_keys",

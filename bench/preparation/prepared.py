@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from bench.certs import Material, files_of
-from bench.check import Finding, Surroundings, dead_references
+from bench.check import Finding, Surroundings, dead_references, places_named
 from bench.errors import InputError
+from bench.headers import ID_HEADER
 from bench.istio.inventory import Proxy
 from bench.istio.problem import InvalidResourcesError, Problem
 from bench.istio.registry import Registry
@@ -40,6 +41,12 @@ from bench.translate import (
     with_copied_clusters,
 )
 
+SAMPLED_LOG = "sampled.log"
+"""Name of the log of some requests, beside a proxy's access log."""
+_SAMPLED_ENDS = ("00", "50")
+"""Of the ids of the sampled requests, which are counted up: a line for one in fifty costs nothing that could
+be measured, and all proxies on the way log the same ones."""
+
 
 @dataclass(frozen=True, slots=True)
 class Variation:
@@ -49,6 +56,8 @@ class Variation:
     """Fields of the gateway's access log; None: no log."""
     sidecar_access_log: Mapping[str, str] | None = None
     """Fields of the access log of the client's sidecar; None: no log."""
+    sampled_log: Mapping[str, str] | None = None
+    """Fields of a log of some requests, which sidecars and gateway keep beside all else; None: none."""
     max_requests_per_connection: int | None = None
     """Of the gateway towards the nodes."""
     max_session_keys: int | None = None
@@ -195,6 +204,7 @@ class Prepared:
             intercepts=proxy.role == "sidecar" and proxy.interception == "redirect",
             files=self._workload_files(name, material),
             replica_of=proxy.replica_of,
+            places=partial(places_named, config),
             file_watches=config.file_watches,
             is_served=config.is_served,
             leaves_mesh=name in self.leaving,
@@ -205,6 +215,13 @@ class Prepared:
     ) -> Callable[[ProxyConfig, Placement], Sequence[ConfigFile]]:
         """What makes the files of the proxy *name*, whatever becomes of its configuration."""
         options = RenderOptions(node_id=name)
+        passes = {*self.loaded.scenario.inventory.replicas_of(self.loaded.scenario.traffic.exit)}
+        passes.update(self.loaded.scenario.traffic.senders)
+        if variation.sampled_log is not None and name in passes:
+            sampled = AccessLogOptions(
+                variation.sampled_log, file=SAMPLED_LOG, only=(ID_HEADER, _SAMPLED_ENDS)
+            )
+            options = replace(options, further_log=sampled)
         if name in self.loaded.scenario.inventory.replicas_of(self.loaded.scenario.traffic.exit):
             log = AccessLogOptions(variation.access_log) if variation.access_log is not None else None
             options = replace(

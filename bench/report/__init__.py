@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bench.analysis.comparable import Difference
     from bench.analysis.history import History
     from bench.report.history.build import Written
-    from bench.result import CostModel, PlanResult, Result, SecondRow, SubsetOutcome, TrialResult
+    from bench.result import CostModel, PartRow, PlanResult, Result, SecondRow, SubsetOutcome, TrialResult
 
 __all__ = [
     "Exports",
@@ -32,6 +32,7 @@ __all__ = [
     "write_plan",
     "write_report",
     "write_samples",
+    "write_seconds",
 ]
 
 
@@ -66,12 +67,23 @@ def change_lines(history: History) -> list[str]:
 
 
 def write_samples(
-    folder: Path, trial: TrialResult, subsets: Sequence[SubsetOutcome], seconds: Iterable[SecondRow] = ()
+    folder: Path,
+    trial: TrialResult,
+    subsets: Sequence[SubsetOutcome],
+    seconds: Iterable[SecondRow] = (),
+    parts: Iterable[PartRow] = (),
 ) -> None:
     """See ``bench.report.samples.write_samples``."""
     from bench.report.samples import write_samples as write  # noqa: PLC0415
 
-    write(folder, trial, subsets, seconds)
+    write(folder, trial, subsets, seconds, parts)
+
+
+def write_seconds(folder: Path, seconds: Iterable[SecondRow]) -> None:
+    """See ``bench.report.samples.write_seconds``."""
+    from bench.report.samples import write_seconds as write  # noqa: PLC0415
+
+    write(folder, seconds)
 
 
 def plan_lines(answer: PlanResult, *, short: bool = False) -> list[str]:

@@ -115,3 +115,19 @@ def test_locusts_own_outputs_stay_out_of_containers():
     assert str(asked.web) == "0.0.0.0:9000"
     assert str(make_locust_outputs(None, None, web_ui=True, web_bind=None).web) == "127.0.0.1:8089"
     assert not make_locust_outputs(None, None, web_ui=False, web_bind=None, stack=StackKind.DOCKER)
+
+
+def test_a_defect_of_ours_is_told_with_its_traceback_and_never_as_the_paths_doing(monkeypatch, capsys):
+    def broken(*_, **__):
+        raise KeyError("nodes")
+
+    monkeypatch.setattr("bench.commands.schema.schema_of", broken)
+    monkeypatch.setattr(sys, "argv", ["egress-bench", "schema", "result"])
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+
+    said = capsys.readouterr()
+    assert ended.value.code == 2
+    assert "Traceback" in said.err
+    assert "a defect of egress-bench" in " ".join((said.out + said.err).split())

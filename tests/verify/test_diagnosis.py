@@ -145,6 +145,14 @@ def test_a_client_certificate_that_the_right_node_refuses_is_named_with_the_line
     assert all(each in remedy for each in found.where)
 
 
+def test_a_node_that_asks_for_no_certificate_misses_none(trace):
+    """Its log says NONE, too: what is wrong with its answer is another thing."""
+    at = node("nginx01", client_verify="NONE")
+    found = cause(from_node("nginx01", 400), trace, sleep=BEYOND, egress=BEYOND, at=at)
+
+    assert (found.client_certificate, found.transport_failure) == ("", "")
+
+
 def test_a_request_that_nothing_saw_says_so(trace):
     assert "no part has seen the request" in cause(Answer(error="refused"), trace).text
 

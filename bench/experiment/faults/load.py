@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,16 @@ from bench.experiment.faults.kinds import Fault
 from bench.experiment.faults.lateness import generator_limit
 from bench.load import LoadEvent, LoadPlan, Progress, StageStarted
 from bench.load.run import run_load
-from bench.measure import Bookkeeper, Matcher, TrialPlan, expected_shares, load_plan, stack_target
+from bench.measure import (
+    Bookkeeper,
+    Matcher,
+    TrialPlan,
+    expected_shares,
+    load_plan,
+    second_rows,
+    stack_target,
+)
+from bench.result import RunEvent, SecondRow
 from bench.scenario import Constant
 
 WARM_UP_S = 0.5
@@ -44,6 +53,8 @@ class Observed:
     """Wrong answers before the injection: a false alarm."""
     is_balanced: bool = True
     """Whether the ledger of the load balances."""
+    seconds: tuple[SecondRow, ...] = ()
+    events: tuple[RunEvent, ...] = ()
     limited: str | None = None
     """How late the generator was: what was seen need not be the path's doing. None: it was not."""
 
@@ -171,6 +182,8 @@ class Proving:
             requests=ledger.requests,
             early=watch.early,
             is_balanced=ledger.is_balanced,
+            seconds=second_rows(fault.title if fault is not None else run_id, "faults", outcome),
+            events=tuple(_events(fault, watch)),
             limited=generator_limit(outcome),
         )
 
@@ -187,6 +200,18 @@ class Proving:
         warm_up = load.stages[0].model_copy(update={"duration_s": WARM_UP_S})
         connections = load.connections.model_copy(update={"count": _CONNECTIONS})
         return load.model_copy(update={"stages": (warm_up, *load.stages[1:]), "connections": connections})
+
+
+def _events(fault: Fault | None, watch: _Watch) -> Iterator[RunEvent]:
+    """Injection and healing as marks in time."""
+    if fault is None or watch.injected_at is None:
+        return
+    at_s = watch.injected_at - watch.started_at
+    yield RunEvent(trial=fault.title, at_s=at_s, kind="fault", label=fault.title)
+    if watch.healed_at is not None:
+        yield RunEvent(
+            trial=fault.title, at_s=watch.healed_at - watch.started_at, kind="healed", label="healed"
+        )
 
 
 class _Injection:

@@ -130,6 +130,7 @@ def _prove(
                     _add_impossible(record, fault, str(error), observer)
                     continue
                 found = _judge(fault, seen)
+                record.add_load(seen.seconds, seen.events)
                 _add_fault(record, found)
                 observer.note(_line(found))
 

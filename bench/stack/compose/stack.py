@@ -101,17 +101,17 @@ class ComposeStack(SupervisedStack):
         container = self.container(name)
         self._excused.discard(name)
         container.follow()
-        for node in self.spec.nodes:
-            if node.name == name:
-                self._await_node(node)
-        for proxy in self.spec.proxies:
-            if proxy.name == name:
-                self._await_proxy(proxy)
+        with self.named():
+            for node in self.spec.nodes:
+                if node.name == name:
+                    self._await_node(node)
+            for proxy in self.spec.proxies:
+                if proxy.name == name:
+                    self._await_proxy(proxy)
         # It is another process now.
         write_components(self._running_folder(), self.components())
 
-    def check_alive(self) -> None:
-        """Raise ``StackError`` with its last output if a part has died."""
+    def _check_parts(self) -> None:
         if not self._containers:
             return
         alive = self.project.alive()
@@ -250,7 +250,7 @@ class ComposeStack(SupervisedStack):
         self._wait(container, lambda: proxies.is_live(folder.socket))
         if refused := proxies.refusals(folder.socket):
             container.catch_up()
-            raise proxies.refusal_error(container, refused)
+            raise proxies.refusal_error(container, proxy, refused)
         found = proxies.listener_addresses(folder.socket)
         if proxy.intercepts:
             # The one listener that Istio does not name after its address.
@@ -287,7 +287,8 @@ class ComposeStack(SupervisedStack):
 
     def _why_dead(self, container: Container) -> StackError:
         """Two cases: a part that never got ready was refused by its program, a later death is a death."""
-        is_proxy = container.name in (proxy.name for proxy in self.spec.proxies)
-        if container.name not in self._components and is_proxy and proxies.reasons_in(container.log):
-            return proxies.refusal_error(container)
+        for proxy in self.spec.proxies:
+            is_starting = proxy.name == container.name and proxy.name not in self._components
+            if is_starting and proxies.reasons_in(container.log):
+                return proxies.refusal_error(container, proxy)
         return container.died("" if container.name in self._components else " before it was ready")

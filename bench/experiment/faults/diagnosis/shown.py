@@ -52,7 +52,7 @@ class ShownCase(Case):
     )
     SHARE_IS_SLOW = (
         "{slow} of {requests:,} requests to {node} take about {ms:.0f} ms longer than the others, at "
-        "{alone} moments; at {common} so of the other nodes"
+        "{alone} moments without such requests to other nodes; of these alone there were {others}"
     )
     # Routing
     OTHER_ENDPOINTS = "{nodes} got requests that the gateway sent to {clusters}, which has other endpoints"
