@@ -56,20 +56,25 @@ class SizeShare(_Written):
     """A size and how many of the answers have it."""
 
     bytes: Size
+    """Size of the body: ``1024``, ``64k`` or ``1Mi``."""
     share: Share
+    """Part of the answers that have it; all shares add up to 1."""
 
 
 class DelayShare(_Written):
     """A delay and how many of the answers have it."""
 
     ms: float = Field(ge=0, le=LONGEST_DELAY_MS)
+    """Milliseconds before the answer."""
     share: Share
+    """Part of the answers that take it; all shares add up to 1."""
 
 
 class Fault(_Written):
     """Requests that a node does not answer as it should."""
 
     share: Share
+    """Part of the requests that it meets."""
     status: int | None = Field(default=None, ge=400, le=599)
     """It answers with this; absent: it resets the connection."""
 
@@ -114,6 +119,7 @@ class Node(_Written):
     delay: float | tuple[DelayShare, ...] = 0.0
     """Milliseconds before it answers, or how many answers take which."""
     faults: tuple[Fault, ...] = ()
+    """What it does wrong, and to how many of the requests."""
 
     @model_validator(mode="after")
     def _agrees(self) -> Node:
