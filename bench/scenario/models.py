@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable
 from typing import Annotated, Literal
@@ -16,6 +15,7 @@ from pydantic import (
 )
 
 from bench.istio.inventory import Inventory, WorkloadFiles
+from bench.scenario.certificate_names import CertificateNames
 from bench.scenario.containers import Images, Resources
 from bench.scenario.mix import Traffic
 from bench.scenario.nodes import Node
@@ -44,32 +44,13 @@ class WorkloadMaterial(WorkloadFiles):
 _MADE = ("ca.crt", "client.crt", "client.key")
 
 
-def _require_types(names: Iterable[str]) -> None:
-    """Check ``DNS:…``, ``IP:…``, ``URI:…``; raises ``ValueError``."""
-    for name in names:
-        kind, _, value = name.partition(":")
-        if kind not in ("DNS", "IP", "URI"):
-            raise ValueError(f"{name!r} must start with DNS:, IP: or URI:")
-        if kind == "IP":
-            try:
-                ipaddress.ip_address(value)
-            except ValueError:
-                raise ValueError(f"{name!r} is not an IP address; a name starts with DNS:") from None
-
-
 class CertificateSet(_Written):
     """Certificates with an authority of their own, such as those of one partner."""
 
-    server_names: tuple[str, ...] = ()
+    server_names: CertificateNames = ()
     """Subject alternative names of its nodes, as ``tls.server_names``."""
     client_name: str = "egress-gateway"
     """Common name of the client certificate that this set makes."""
-
-    @field_validator("server_names")
-    @classmethod
-    def _typed_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        _require_types(value)
-        return value
 
 
 class Credential(_Written):
@@ -88,15 +69,9 @@ class Credential(_Written):
     """The authority of ``cert``, which the nodes of the set trust then; absent: ``ca``."""
     set: str | None = None
     """One of ``tls.sets`` that what is not given is made of."""
-    server_names: tuple[str, ...] = ()
+    server_names: CertificateNames = ()
     """Subject alternative names of what is made for a Gateway, as ``tls.server_names``; absent: the hosts of
     its servers, and those of the gateway's Services."""
-
-    @field_validator("server_names")
-    @classmethod
-    def _typed_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        _require_types(value)
-        return value
 
     @model_validator(mode="after")
     def _pair(self) -> Credential:
@@ -112,7 +87,7 @@ class TlsMaterial(_Written):
 
     key: KeyType = "rsa-4096"
     """Type and size of every key that the suite makes: it decides what a full handshake costs."""
-    server_names: tuple[str, ...] = ()
+    server_names: CertificateNames = ()
     """Subject alternative names of the nodes: ``DNS:…``, ``IP:…``, ``URI:…``; real addresses are added."""
     client_name: str = "egress-gateway"
     """Common name of the client certificate, by which nodes know the gateway."""
@@ -125,12 +100,6 @@ class TlsMaterial(_Written):
     """``credentialName`` -> its files."""
     workload: WorkloadMaterial | None = None
     """File names under which each proxy finds its own workload's certificate, which the suite makes, too."""
-
-    @field_validator("server_names")
-    @classmethod
-    def _typed_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        _require_types(value)
-        return value
 
     @model_validator(mode="after")
     def _sets_exist(self) -> TlsMaterial:

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from bench.scenario.certificate_names import CertificateNames
 from bench.units import parse_bytes
 
 Address = tuple[str, int]
@@ -105,6 +106,8 @@ class Node(_Written):
     """Whether it speaks TLS, and demands a client's certificate. Absent: what the proxies speak to it."""
     set: str | None = None
     """Whose certificate it serves with, and whose clients it lets in: one of ``tls.sets``."""
+    server_names: CertificateNames = ()
+    """Names in a certificate of its own, as ``tls.server_names``; absent: it shares that of its set."""
     protocol: Literal["http/1.1", "http/2", "grpc", "bytes"] = "http/1.1"
     """``http/2`` and ``grpc``: HTTP/2 alone without TLS, by ALPN with it. ``bytes``: no HTTP; it says its
     name and then what it was sent, up to the end of the line."""

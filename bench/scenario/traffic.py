@@ -100,6 +100,11 @@ class Connections(_Written):
     queue_limit: int = Field(default=100_000, ge=0, le=10_000_000)
     """Requests that may wait for a free connection; what comes on top is unsent."""
 
+    @property
+    def are_of_one_request(self) -> bool:
+        """Whether no two requests share a connection."""
+        return not self.keep_alive or self.requests_per_connection == 1
+
 
 def mean_rate(schedule: Schedule) -> float | None:
     """Requests per second on average over a stage; None for a closed loop, which has no rate of its own."""
