@@ -31,6 +31,13 @@ for number, usual in (
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, usual)
 
+# Programs are started by the hundred: what they import is compiled once.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# What is imported and collected stays: nothing is gained by looking through it for what may go.
+gc.disable()
+
 # A slow machine is not a failure.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
@@ -98,6 +105,11 @@ def pytest_collection_modifyitems(items):
         if reason is not None:
             item.add_marker(pytest.mark.skip(reason=f"{NO_ENGINE}: {reason}"))
     _share_out(items)
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 FIRST = ("docker", "whole_path", "slow")
