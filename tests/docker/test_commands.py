@@ -3,8 +3,8 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -14,11 +14,13 @@ from bench.result import read_result
 from bench.stack.images.recipes import recipe
 from bench.stack.images.supply import build
 from tests.stack.egress_path import HOST
-from tests.support.command import run_command
+from tests.support.command import Command, run_command
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
-BENCH = [sys.executable, "-m", "bench"]
+# Images may have to be built first.
+PATIENCE_S = 600
 SCENARIO = Path("scenarios/egress-mtls")
 
 
@@ -88,32 +90,34 @@ def test_up_status_logs_and_down_work_on_containers(images, short_folder):
     def bench(*words):
         return run_command(*words, env=environment)
 
-    with subprocess.Popen(
-        [*BENCH, "up", "--stack", "docker"], stderr=subprocess.PIPE, text=True, env=environment
-    ) as running:
-        try:
-            lines = []
-            while "ends it" not in (lines[-1] if lines else ""):
-                lines.append(running.stderr.readline())
-                assert lines[-1], "".join(lines)
-            way_in = next(line for line in lines if "curl -i" in line and "want: v1" in line)
-            address = way_in.split("curl -i ")[1].split()[0]
-            called = subprocess.run(
-                [*("curl", "-s", address, "-H", f"Host: {HOST}", "-H", "want: v1")],
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            assert "v1!" in called.stdout
-            status = json.loads(bench("status", "--json").stdout)
-            names = {part["name"] for run in status for part in run["components"]}
-            assert names == {"nginx01", "nginx02", "egress", "sleep"}
-            reported = bench("logs", "nginx01")
-            assert "egress-mtls nginx01: " in reported.stdout
-            assert bench("logs", "nobody").returncode == 2
-            assert "ended egress-mtls" in bench("down").stdout
-        finally:
-            running.terminate()
+    running = Command("up", "--stack", "docker", env=environment)
+    try:
+
+        def is_up():
+            assert running.poll() is None, running.communicate()
+            return "ends it" in running.output_so_far()
+
+        wait_until(is_up, timeout_s=PATIENCE_S)
+        lines = running.output_so_far().splitlines()
+        way_in = next(line for line in lines if "curl -i" in line and "want: v1" in line)
+        address = way_in.split("curl -i ")[1].split()[0]
+        called = subprocess.run(
+            [*("curl", "-s", address, "-H", f"Host: {HOST}", "-H", "want: v1")],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "v1!" in called.stdout
+        status = json.loads(bench("status", "--json").stdout)
+        names = {part["name"] for run in status for part in run["components"]}
+        assert names == {"nginx01", "nginx02", "egress", "sleep"}
+        reported = bench("logs", "nginx01")
+        assert "egress-mtls nginx01: " in reported.stdout
+        assert bench("logs", "nobody").returncode == 2
+        assert "ended egress-mtls" in bench("down").stdout
+    finally:
+        running.send_signal(signal.SIGTERM)
+        running.wait(PATIENCE_S)
     assert "nothing is running" in bench("status").stdout
 
 

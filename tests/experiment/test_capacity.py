@@ -299,6 +299,7 @@ def test_a_range_that_is_none_is_refused(short, tmp_path, options, named):
 @pytest.mark.envoy
 @pytest.mark.nginx
 @pytest.mark.whole_path
+@pytest.mark.whole_path
 def test_a_search_on_the_real_path_ends_with_bounds_costs_and_a_report(short, tmp_path):
     """Within a limit that even two busy cores meet: every rate is good up to the highest."""
     done = run_command(

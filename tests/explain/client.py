@@ -39,7 +39,7 @@ def send(message: Message, target: Target, client_pair: tuple[str, str]) -> int 
     try:
         connection.sock = _connected(message, target, client_pair)
         if message.scheme == "tcp":
-            connection.sock.sendall(b"bytes that are no HTTP\r\n\r\n")
+            connection.sock.sendall(b"bytes that are not HTTP\r\n\r\n")
             return 200 if connection.sock.recv(1) else None
         connection.putrequest(message.method, message.path, skip_host=True, skip_accept_encoding=True)
         for name, value in {"Host": message.host, **message.headers}.items():

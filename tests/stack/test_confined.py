@@ -29,6 +29,7 @@ def has_namespaces():
 
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.envoy,
     pytest.mark.nginx,
     pytest.mark.skipif(not has_namespaces(), reason="needs network namespaces (unshare, ip)"),

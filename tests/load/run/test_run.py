@@ -41,6 +41,8 @@ from tests.load.locust_processes import locust_processes, wait_until_gone
 from tests.load.stubs import ROOT, Stub, always, counts, good, request_id_of, texts
 from tests.support.waiting import PATIENCE_S
 
+pytestmark = pytest.mark.slow
+
 CALLER = """
 import sys, threading
 from pathlib import Path
