@@ -6,14 +6,17 @@
     ├── StackError           a part did not start, refused its configuration, or died
     │   └── OutOfMemoryError the kernel ended it: its memory limit was too small
     ├── LoadError            the load generator could not do its job
-    └── MeasurementError     a measurement is impossible or contradicts itself
+    ├── MeasurementError     a measurement is impossible or contradicts itself
+    └── DefectError          egress-bench itself is wrong
 
 A message says where (``file:line``), what is wrong, and what to do about it, in one paragraph.
 """
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,20 @@ class BenchError(Exception):
         self.what = what
         self.where = where
         self.remedy = remedy
-        place = f"{where}: " if where is not None else ""
-        advice = f" {remedy}" if remedy else ""
-        super().__init__(f"{place}{what}{advice}")
+        super().__init__(_paragraph(what, where, remedy))
+
+    def about(self, whose: str) -> Self:
+        """The same error with the name of what it is about before its words."""
+        named = copy.copy(self)
+        named.what = f"{whose}: {self.what}"
+        named.args = (_paragraph(named.what, self.where, self.remedy),)
+        return named
+
+
+def _paragraph(what: str, where: Position | str | None, remedy: str | None) -> str:
+    place = f"{where}: " if where is not None else ""
+    advice = f" {remedy}" if remedy else ""
+    return f"{place}{what}{advice}"
 
 
 class InputError(BenchError):
@@ -70,3 +84,14 @@ class LoadError(BenchError):
 
 class MeasurementError(BenchError):
     """A measurement is impossible here or contradicts itself."""
+
+
+class DefectError(BenchError):
+    """Something that nobody foresaw went wrong in egress-bench itself."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(
+            "this is a defect of egress-bench, and says nothing of your path:"
+            f" {type(error).__name__}: {error}.",
+            remedy="What was measured until then is kept. Report it with the lines above.",
+        )

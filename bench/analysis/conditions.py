@@ -18,7 +18,8 @@ class Condition:
     values: tuple[str | None, ...]
     """One for each result; None: that result does not say."""
     of: str
-    """Family: ``scenario``, ``config``, ``stack``, ``machine``, ``versions`` or ``run``."""
+    """Family: ``scenario``, ``rate``, ``traffic``, ``workers``, ``key``, ``config``, ``experiment``,
+    ``stack``, ``machine``, ``versions`` or ``run``."""
 
     @property
     def is_equal(self) -> bool:
@@ -43,9 +44,12 @@ def conditions(results: Sequence[Result]) -> tuple[Condition, ...]:
         each("scenario", "semantics", lambda result: result.semantics),
         # They change what a scenario says without changing its files.
         each("run", "options", _options),
-        each("run", "arrival rate", _rates),
+        each("rate", "arrival rate", _rates),
+        each("traffic", "traffic", _traffic),
+        each("workers", "workers", lambda result: str(result.traffic.workers) if result.traffic else None),
         each("run", "measured", _measured),
-        each("run", "key type", lambda result: result.handshake.key if result.handshake else None),
+        each("key", "key type", _key),
+        each("experiment", "variants", _variants),
         *every("config", lambda result: result.fingerprint.config_hashes),
         each("stack", "stack", lambda result: result.fingerprint.stack),
         *every("machine", lambda result: result.fingerprint.machine),
@@ -99,6 +103,29 @@ def _rates(result: Result) -> str | None:
     ordered = sorted(rates, key=lambda rate: rate or 0)
     reported = ["closed loop" if rate is None else f"{rate:g} requests/s" for rate in ordered]
     return " and ".join(reported) or None
+
+
+def _traffic(result: Result) -> str | None:
+    """The load beside its rate, in words; how long and by how many workers are conditions of their own."""
+    found = result.traffic
+    if found is None:
+        return None
+    kept = "kept alive" if found.keep_alive else "one for each request"
+    if found.requests_per_connection is not None:
+        kept = f"{found.requests_per_connection} requests each"
+    mix = " + ".join(f"{each.share:.3g} × {each.request}" for each in found.mix)
+    return f"{found.schedule}, {found.connections} connections, {kept}, {mix or found.url}"
+
+
+def _key(result: Result) -> str | None:
+    return result.fingerprint.key or (result.handshake.key if result.handshake else None)
+
+
+def _variants(result: Result) -> str | None:
+    found = result.variants
+    if found is None:
+        return "none"
+    return " / ".join(f"{each.name} {' '.join(each.settings) or 'as it is'}" for each in found.variants)
 
 
 def _measured(result: Result) -> str | None:

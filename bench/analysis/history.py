@@ -14,8 +14,10 @@ from bench.analysis.part_costs import Role, cpu_us_of_role, middle
 from bench.analysis.verdict import whole
 from bench.result import Result
 
-_SAME = frozenset({"scenario", "run", "stack", "machine"})
-"""Families of conditions that make a series; configuration and versions are what a series is about."""
+_SAME = frozenset({"scenario", "rate", "run", "experiment", "stack", "machine"})
+"""Families of conditions that make a series; configuration and versions are what a series is about. Keys,
+workers and the rest of the traffic follow from the scenario's files and the options, and older results do not
+say them."""
 _UPDATES = frozenset({"system", "python"})
 """Of the machine, and changed by every update of it: like versions, they are noted and divide no series."""
 _SEED = 20_260_101

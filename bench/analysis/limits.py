@@ -57,6 +57,7 @@ def _check_retried(bound: float, retried: int | None) -> LimitCheck:
     return LimitCheck(
         name=RETRIED,
         limit=f"≤ {bound:,.10g}",
+        bound=bound,
         measured=format_count(retried) if retried is not None else "– (no account of the proxies)",
         passed=retried is not None and retried <= bound,
         is_proven=retried is not None,
@@ -83,6 +84,7 @@ def _check(name: str, bound: float, total: SubsetResult, where: str | None) -> L
         return LimitCheck(
             name=name,
             limit=f"≤ {bound:,.10g}",
+            bound=bound,
             measured=format_count(count) if total.due else "– (nothing was due)",
             passed=total.due > 0 and count <= bound,
         )
@@ -94,5 +96,9 @@ def _check(name: str, bound: float, total: SubsetResult, where: str | None) -> L
         measured = f"– ({latency.samples:,} samples are too few)"
         # Without any sample nothing was answered: that is the path's doing.
         is_proven = latency.samples == 0
-        return LimitCheck(name=name, limit=limit, measured=measured, passed=False, is_proven=is_proven)
-    return LimitCheck(name=name, limit=limit, measured=format_micros(value), passed=value <= bound * 1000)
+        return LimitCheck(
+            name=name, limit=limit, measured=measured, passed=False, is_proven=is_proven, bound=bound
+        )
+    return LimitCheck(
+        name=name, limit=limit, measured=format_micros(value), passed=value <= bound * 1000, bound=bound
+    )

@@ -8,7 +8,7 @@ from bench.analysis.histogram import Histogram, Recorded
 
 LEAST_EXCESS_US = 10_000
 """Beyond the median. Below it a busy machine has modes of its own: the time slices of its scheduler."""
-_LEAST_FACTOR = 3.0
+LEAST_FACTOR = 3.0
 """Times the median."""
 _LEAST_SAMPLES = 20
 _LEAST_SHARE = 0.001
@@ -48,7 +48,7 @@ def second_mode(times: Histogram, baseline: Histogram | None = None) -> SecondMo
     if median is None:
         return None
     found = times.recorded
-    least = max(median * _LEAST_FACTOR, median + LEAST_EXCESS_US)
+    least = max(median * LEAST_FACTOR, median + LEAST_EXCESS_US)
     middle = _densest(found, least)
     if middle is None:
         return None

@@ -15,7 +15,7 @@ from bench.certs.material import (
     write_files,
     write_material,
 )
-from bench.certs.workloads import files_of
+from bench.certs.workloads import certificate_file, files_of
 
 __all__ = [
     "SET_KEYS",
@@ -27,6 +27,7 @@ __all__ = [
     "ServerNames",
     "SetNames",
     "Wrong",
+    "certificate_file",
     "files_of",
     "generate_keys",
     "named",

@@ -3,6 +3,7 @@
 from bench.check.codes import CODES
 from bench.check.effects.find import effects_of, find_effects
 from bench.check.effects.survey import Survey, survey
+from bench.check.envoy_validation import places_named
 from bench.check.finding import Finding, Level, in_order
 from bench.check.messages import EffectCase, RuleCase
 from bench.check.rules.analyze import analyze
@@ -25,6 +26,7 @@ __all__ = [
     "effects_of",
     "find_effects",
     "in_order",
+    "places_named",
     "sarif",
     "survey",
     "unreadable",

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.exporting import exporting
-from bench.cli.options import AsJson, Quiet, SchemaKind
+from bench.cli.options import AsJson, DifferenceName, Quiet, SchemaKind
 from bench.cli.parts import make_console
 from bench.errors import InputError
 from bench.report import Exports
@@ -44,27 +44,37 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="Folder for a comparison; default: a new one beside the first result.")
     ] = None,
+    despite: Annotated[
+        list[DifferenceName] | None,
+        typer.Option(help="What is to be compared, and may differ between the results."),
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     exports: Exports,
 ) -> None:
-    """Rebuild the report of a result folder, on any machine; with several, write their comparison."""
+    """Rebuild the report of a result folder, on any machine; with several, write their comparison.
+
+    Results that differ in anything but what --despite names are not compared.
+    """
     with make_console(quiet=quiet, as_json=as_json) as console:
         if len(results) > 1:
+            from bench.analysis.comparable import Difference
             from bench.report import write_comparison
 
             if exports:
                 raise InputError(
                     "these forms hold one result.", remedy="Name one result folder, or leave the option out."
                 )
-            page = write_comparison(results, out)
+            page = write_comparison(results, out, [Difference(each.value) for each in despite or ()])
             console.say(str(page))
             console.document({"comparison": str(page)})
             _show(page, wanted=open_page)
             return
         if out is not None:
             raise InputError("--out is for a comparison.", remedy="A report lies in its result folder.")
+        if despite:
+            raise InputError("--despite is for a comparison.", remedy="Name a second result folder.")
         from bench.report import write_report
         from bench.result import read_result
 

@@ -20,7 +20,7 @@ from bench.diff import (
 )
 from bench.errors import InputError
 from bench.istio.files import read_text
-from bench.istio.inventory import CredentialFiles, Inventory
+from bench.istio.inventory import CA_SUFFIX, CredentialFiles, Inventory
 from bench.istio.registry import build_registry
 from bench.scenario.folder import Folder
 from bench.scenario.read import read_folder
@@ -170,7 +170,7 @@ def _kubernetes_names(credentials: Mapping[str, CredentialFiles]) -> dict[str, C
         name: CredentialFiles(
             certificate=f"{CREDENTIAL_SCHEME}{name}" if files.certificate else "",
             privateKey=f"{CREDENTIAL_SCHEME}{name}" if files.private_key else "",
-            ca=f"{CREDENTIAL_SCHEME}{name}-cacert" if files.ca else "",
+            ca=f"{CREDENTIAL_SCHEME}{name.removesuffix(CA_SUFFIX)}{CA_SUFFIX}" if files.ca else "",
         )
         for name, files in credentials.items()
     }

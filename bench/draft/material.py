@@ -8,10 +8,9 @@ from typing import Literal
 
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import UpstreamTlsContext
-from envoy_data_plane.envoy.extensions.upstreams.http.v3 import HttpProtocolOptions
 
 from bench.istio.hosts import is_ip, is_wildcard
-from bench.translate import HTTP_OPTIONS, ProxyConfig, unpack
+from bench.translate import ProxyConfig, unpack, upstream_http
 
 _UNLIMITED = 2**32 - 1
 """As istiod writes that there is no limit."""
@@ -48,7 +47,7 @@ def files_to_make(configs: Iterable[ProxyConfig]) -> dict[str, str]:
 
 def spoken_to(found: Cluster) -> Spoken:
     """Give what a proxy speaks to the endpoints of its cluster."""
-    is_http2 = _speaks_http2(found)
+    is_http2 = upstream_http(found) == "http/2"
     socket = found.transport_socket
     context = unpack(socket.typed_config) if socket is not None else None
     if not isinstance(context, UpstreamTlsContext):
@@ -81,14 +80,6 @@ def _names(context: UpstreamTlsContext) -> Iterator[str]:
     for each in checks.match_typed_subject_alt_names if checks is not None else ():
         if each.matcher is not None and (each.matcher.exact or each.matcher.prefix):
             yield each.matcher.exact or each.matcher.prefix or ""
-
-
-def _speaks_http2(cluster: Cluster) -> bool:
-    written = cluster.typed_extension_protocol_options.get(HTTP_OPTIONS)
-    options = unpack(written) if written is not None else None
-    if not isinstance(options, HttpProtocolOptions) or options.explicit_http_config is None:
-        return False
-    return options.explicit_http_config.http2_protocol_options is not None
 
 
 def typed_names(names: Iterable[str]) -> list[str]:

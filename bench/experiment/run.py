@@ -25,6 +25,7 @@ from bench.measure import (
     require_matchable,
     require_read,
     topology_of,
+    way_of,
 )
 from bench.observer import Observer
 from bench.preparation import Prepared, make_material, prepare
@@ -98,6 +99,7 @@ def _measure(
         observer.stage(f"making certificates ({scenario.tls.key})", 2)
         material = make_material(prepared.loaded, private / "material", options.keys)
         _keep_certificates(material, record.folder / "config" / "certificates")
+        record.way = way_of(prepared, material)
         verifier = instruments.make_verifier(prepared, material)
         settings = options.handshake_of(scenario)
         with one_generator(instruments, record.folder / "logs" / "generator") as kept_instruments:

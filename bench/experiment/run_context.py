@@ -81,7 +81,13 @@ class RunContext:
         matcher = Matcher.of_prepared(self.prepared, topology, self.material) if is_matched else None
         with instruments.open_meter(stack, scenario.traffic.exit) as meter:
             trial = run_trial(
-                Ground(stacks, name, meter, instruments.keep_books(stack, topology, matcher)),
+                Ground(
+                    stacks,
+                    name,
+                    meter,
+                    instruments.keep_books(stack, topology, matcher),
+                    way=topology if plan.experiment == "steady" else None,
+                ),
                 scenario,
                 plan,
                 run_id=self.next_run_id(),

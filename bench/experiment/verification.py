@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 from bench.errors import BenchError
@@ -26,9 +26,10 @@ class WrongPathError(BenchError):
 def verify_stack(run: RunContext, name: str, stack: Stack) -> None:
     """Call everything on one stack."""
     run.observer.stage(f"verifying the path on stack {name}, call by call", 1)
-    lines = list(run.verifier.ask_scenario(stack))
-    _note_first_verified(run, lines)
-    lines += run.verifier.ask_matrix(stack)
+    with _alive(name, stack):
+        lines = list(run.verifier.ask_scenario(stack))
+        _note_first_verified(run, lines)
+        lines += run.verifier.ask_matrix(stack)
     run.record.verification += [line.model_copy(update={"stack": name}) for line in lines]
     run.instruments.await_logs(
         [part.access_log for part in stack.components() if part.access_log is not None]
@@ -42,10 +43,26 @@ def verify_gateway_on(run: RunContext) -> None:
         stack = run.start_stack(aside, "controls", "static", _LOGGING)
         faults = run.options.backend.make_faults(stack)
         run.observer.stage("verifying what the gateway refuses", 2)
-        lines = run.verifier.probe_gateway(stack, faults, run.instruments.await_logs)
+        with _alive("controls", stack):
+            lines = run.verifier.probe_gateway(stack, faults, run.instruments.await_logs)
         if not all(line.passed for line in lines):
             save_logs(stack, run.record.folder / "logs" / "controls")
     run.record.verification += [line.model_copy(update={"stack": "controls"}) for line in lines]
+
+
+@contextlib.contextmanager
+def _alive(name: str, stack: Stack) -> Iterator[None]:
+    """Of a stack with a dead part no answer is judged: the error names stack and part, whatever failed first.
+
+    Raises:
+        StackError: a part has died.
+    """
+    try:
+        yield
+    except BenchError as error:
+        stack.check_alive()
+        raise error.about(f"stack {name}") from error
+    stack.check_alive()
 
 
 def require_right_path(run: RunContext) -> None:

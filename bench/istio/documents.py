@@ -33,6 +33,7 @@ MOST_VALUES_BY_ALIASES = 1_000_000
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STRING_TAG = "tag:yaml.org,2002:str"
+_BINARY_TAG = "tag:yaml.org,2002:binary"
 _KNOWN_TAGS = {
     "tag:yaml.org,2002:" + name for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp")
 } | {"!"}
@@ -169,7 +170,9 @@ class _Builder:
             raise _DocumentError(
                 event.start_mark.line + 1,
                 f"the YAML tag {event.tag} means nothing to Kubernetes.",
-                "Leave it out.",
+                "Leave it out; bytes that are no text are `body_base64` of a request."
+                if event.tag == _BINARY_TAG
+                else "Leave it out.",
             )
         if kind is ScalarEvent:
             value, size = self._scalar(event), 1

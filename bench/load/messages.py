@@ -51,6 +51,10 @@ class BucketDelta(_Message):
     own_lag: Packed
     """The other part: a connection was free, and the engine was late."""
     bad_seconds: Packed
+    slow_moments: Packed
+    """Moments with long service times; see ``bench.analysis.moments``."""
+    late_moments: Packed
+    """Moments in which the engine was late by long."""
 
 
 class UsageSoFar(_Message):

@@ -37,6 +37,10 @@ class StageOutcome(_Model):
     """Of all requests that were sent, how long they waited because no connection was free: histogram, µs."""
     own_lag: str | None = None
     """How late they left although a connection was free: the generator's own part of the lag."""
+    slow_moments: dict[str, dict[int, int]] = {}
+    """Subset -> moments in which requests with long service times were sent -> the longest, µs."""
+    late_moments: dict[int, int] = {}
+    """Moments in which the generator was late by long although a connection was free -> the longest, µs."""
     ended: tuple[EndedIds, ...] = ()
     """Ids of all requests without a right answer: those with one are the rest.
     What a lost worker did not report is not among them."""

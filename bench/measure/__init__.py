@@ -6,22 +6,27 @@ from bench.measure.bookkeeper import Bookkeeper, Readings
 from bench.measure.ending import Finished, InterruptedRunError, kept
 from bench.measure.fingerprint import fingerprint_of
 from bench.measure.ground import Bookkeeping, Ground, StackMeter
+from bench.measure.hop_times import SAMPLED_FIELDS, HopWatch
 from bench.measure.meter import Meter, Reading, UpstreamTls
 from bench.measure.remote_books import RemoteBooks
 from bench.measure.request_matching import GATEWAY_LOG, SIDECAR_LOG, Matcher, require_matchable, require_read
 from bench.measure.run_record import RunRecord
+from bench.measure.shares import expected_shares
 from bench.measure.topology import Topology, topology_of
 from bench.measure.trial import LoadRunner, drive_load, run_trial
 from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
-from bench.measure.trial_result import StackReadings, Trial, finished_trial
+from bench.measure.trial_result import StackReadings, Trial, finished_trial, part_rows, second_rows
+from bench.measure.way import way_of
 
 __all__ = [
     "GATEWAY_LOG",
+    "SAMPLED_FIELDS",
     "SIDECAR_LOG",
     "Bookkeeper",
     "Bookkeeping",
     "Finished",
     "Ground",
+    "HopWatch",
     "InterruptedRunError",
     "LoadRunner",
     "Matcher",
@@ -37,13 +42,17 @@ __all__ = [
     "TrialPlan",
     "UpstreamTls",
     "drive_load",
+    "expected_shares",
     "fingerprint_of",
     "finished_trial",
     "kept",
     "load_plan",
+    "part_rows",
     "require_matchable",
     "require_read",
     "run_trial",
+    "second_rows",
     "stack_target",
     "topology_of",
+    "way_of",
 ]

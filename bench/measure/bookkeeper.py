@@ -103,11 +103,11 @@ class Bookkeeper:
         self._settle()
         nodes = [part for part in self._stack.components() if part.role == "node"]
         time.sleep(max(0.0, ended_at + 1.5 * FLUSH_INTERVAL_S - time.monotonic()))
-        account = self._account(before, nodes, load, outcome)
+        account, at_nodes = self._account(before, nodes, load, outcome)
         if not account.is_balanced or self._matcher is not None:
             # A busy machine may flush late: look again when the logs are quiet for sure.
             self._flush()
-            account = self._account(before, nodes, load, outcome)
+            account, at_nodes = self._account(before, nodes, load, outcome)
         counts = client_counts(outcome)
         books = [book_of(balance, "counters") for balance in account.balances]
         if self._matcher is None:
@@ -115,6 +115,7 @@ class Bookkeeper:
                 level="counters",
                 books=tuple(books),
                 requests=counts.due,
+                at_nodes=at_nodes,
                 missing=_missing(load, self._topology),
                 blind_to=BLIND_TO,
             )
@@ -123,12 +124,13 @@ class Bookkeeper:
         except MeasurementError as error:
             damage = LedgerDamage(code=DamageCode.LOG_TRUNCATED, detail=str(error))
             books.append(book_of(lost(Book.MATCHING, (damage,)), "full"))
-            return LedgerResult(level="full", books=tuple(books), requests=counts.due)
+            return LedgerResult(level="full", books=tuple(books), requests=counts.due, at_nodes=at_nodes)
         books += [book_of(balance, "full") for balance in found.account.balances]
         return LedgerResult(
             level="full",
             books=tuple(books),
             requests=counts.due,
+            at_nodes=at_nodes,
             matching_s=found.seconds,
             log_bytes=found.log_bytes,
             matched=found.matched,
@@ -139,7 +141,8 @@ class Bookkeeper:
 
     def _account(
         self, before: Readings, nodes: list[Component], load: LoadPlan, outcome: LoadOutcome
-    ) -> Account:
+    ) -> tuple[Account, dict[str, int]]:
+        """The account, and what each node logged."""
         after = self.read()
         topology = self._topology
         sidecar = _proxy_book(topology.clients, topology.sidecar_clusters, before, after)
@@ -147,13 +150,14 @@ class Bookkeeper:
         if topology.has_gateway:
             gateway = _proxy_book(topology.gateways, topology.gateway_clusters, before, after)
         passed = passed_on(load, topology)
-        return account_of_counters(
+        node_books = tuple(_node_book(node, before.logs.get(node.name), load.run_id) for node in nodes)
+        account = account_of_counters(
             Books(
                 client=client_counts(outcome),
                 sidecar=sidecar,
                 gateway=gateway,
                 to_gateway=topology.to_gateway,
-                nodes=tuple(_node_book(node, before.logs.get(node.name), load.run_id) for node in nodes),
+                nodes=node_books,
                 cluster_nodes=_without_idle(topology.cluster_nodes, (gateway or sidecar).window),
                 read=client_counts(outcome, without=passed) if passed else None,
                 through=_through(load, outcome, passed - topology.read_by_gateway),
@@ -161,6 +165,7 @@ class Bookkeeper:
                 past_gateway=topology.past_gateway,
             )
         )
+        return account, {each.name: each.lines - each.foreign for each in node_books if not each.damages}
 
     def _settle(self) -> None:
         """Wait until no proxy has a request under way; what stays is named by the books."""

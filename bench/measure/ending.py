@@ -56,14 +56,18 @@ def kept(record: RunRecord, *, write_report: Callable[[Path], Path] = write_real
         )
         _keep(record, str(explained), write_report)
         raise explained from error
+    except Exception as error:
+        # A defect of ours: what was measured is none, and the one who called says what it is.
+        _keep(record, f"a defect of egress-bench: {type(error).__name__}: {error}", write_report)
+        raise
 
 
 def _keep(record: RunRecord, reason: str, write_report: Callable[[Path], Path]) -> None:
-    """Result and report of an aborted run; a second failure here must not hide the first.
+    """Write result and report of an aborted run; a second failure here must not hide the first.
 
     Where the disk is full the result stays as it was written before: aborted, and with all trials until then.
     """
-    with contextlib.suppress(BenchError, OSError):
+    with contextlib.suppress(Exception):
         record.abort(reason)
         if record.has_findings:
             write_report(record.folder)

@@ -17,4 +17,5 @@ def fingerprint_of(prepared: Prepared, stack: str, versions: Mapping[str, str]) 
         scenario_hash=prepared.loaded.content_hash(),
         config_hashes=prepared.config_hashes(),
         stack=stack,
+        key=prepared.loaded.scenario.tls.key,
     )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 from bench.errors import BenchError, StackError
 from bench.load import LoadOutcome, LoadPlan
 from bench.measure.bookkeeper import Readings
+from bench.measure.hop_times import HopWatch
 from bench.measure.meter import Reading
+from bench.measure.topology import Topology
 from bench.result import ComponentCost, LedgerResult
 from bench.stack import Stack
 
@@ -52,16 +53,25 @@ class Ground:
     meter: StackMeter
     books: Bookkeeping
 
+    way: Topology | None = None
+    """Whose logs of some requests are read; None: no proxy keeps one."""
+
     @property
     def stack(self) -> Stack:
         """The stack under load."""
         return self.stacks[self.name]
 
+    def watch_hops(self) -> HopWatch | None:
+        """Watch where the time of the requests goes, from now on; None: that is not to be seen."""
+        if self.way is None:
+            return None
+        gateways = self.way.gateways if self.way.has_gateway else ()
+        return HopWatch.begin(self.stack, self.way.clients, gateways)
+
     def check_alive(self) -> None:
         """Raise ``StackError`` that names stack and part if a part of any of the stacks has died."""
-        for name, stack in self.stacks.items():
-            with _named(name):
-                stack.check_alive()
+        for stack in self.stacks.values():
+            stack.check_alive()
 
     def read_meter(self) -> Reading:
         """Read the stack under load; errors name it, and the part that died where one has."""
@@ -69,15 +79,6 @@ class Ground:
             return self.meter.read()
         except BenchError as error:
             self.check_alive()
-            raise StackError(
-                f"stack {self.name}: {error.what}", where=error.where, remedy=error.remedy
+            raise StackError(error.what, where=error.where, remedy=error.remedy).about(
+                f"stack {self.name}"
             ) from error
-
-
-@contextlib.contextmanager
-def _named(name: str) -> Iterator[None]:
-    """Put the stack's name before what is said of one of its parts."""
-    try:
-        yield
-    except StackError as error:
-        raise StackError(f"stack {name}: {error.what}", where=error.where, remedy=error.remedy) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,18 +18,21 @@ from bench.measure.slow_shares import judge_slow_shares
 from bench.measure.summary import examples_of, generator_of, totals_of, warnings_of
 from bench.measure.traffic import traffic_of
 from bench.measure.trial_result import Trial
-from bench.report import prepare_folder, write_samples
+from bench.report import prepare_folder, write_samples, write_seconds
 from bench.result import (
     CapacityResult,
     FaultsResult,
     Fingerprint,
     HandshakeResult,
     Result,
+    RunEvent,
     RunWarning,
+    SecondRow,
     TlsLab,
     UpdateResult,
     VariantsResult,
     VerificationLine,
+    Way,
     write_result,
 )
 from bench.scenario.load import LoadedScenario
@@ -51,6 +54,7 @@ class RunRecord:
     """Of each subset that a weighted route divides, what each node must answer."""
     stack_ready_s: dict[str, float] = field(default_factory=dict)
     first_verified_s: float | None = None
+    way: Way | None = None
     verification: list[VerificationLine] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
     baseline: LoadOutcome | None = None
@@ -60,6 +64,7 @@ class RunRecord:
     variants: VariantsResult | None = None
     update: UpdateResult | None = None
     tls_lab: TlsLab | None = None
+    events: list[RunEvent] = field(default_factory=list)
     warnings: list[RunWarning] = field(default_factory=list)
 
     @classmethod
@@ -101,9 +106,27 @@ class RunRecord:
         Raises:
             InputError: the disk is full or the folder was taken away.
         """
-        write_samples(self.folder, trial.result, trial.subsets, trial.seconds)
+        write_samples(self.folder, trial.result, trial.subsets, trial.seconds, trial.parts)
+        if trial.result.aborted is not None:
+            self.events.append(
+                RunEvent(
+                    trial=trial.result.name,
+                    at_s=trial.result.duration_s,
+                    kind="abort",
+                    label=trial.result.aborted,
+                )
+            )
         self.trials.append(trial)
         self.save()
+
+    def add_load(self, seconds: Iterable[SecondRow], events: Iterable[RunEvent]) -> None:
+        """Keep the seconds of a load that is no trial of its own, and what happened under it.
+
+        Raises:
+            InputError: the disk is full or the folder was taken away.
+        """
+        write_seconds(self.folder, seconds)
+        self.events += events
 
     def save(self) -> None:
         """Write what there is, as that of a run that was cut off: true until it is written again."""
@@ -149,6 +172,7 @@ class RunRecord:
             first_verified_s=self.first_verified_s,
             verification=tuple(self.verification),
             traffic=traffic_of(scenario.traffic),
+            way=self.way,
             trials=tuple(trial.result for trial in self.trials),
             totals=totals,
             shares=judge_shares(self.shares, totals),
@@ -162,6 +186,7 @@ class RunRecord:
             variants=self.variants,
             update=self.update,
             tls_lab=self.tls_lab,
+            events=tuple(self.events),
             generator=generator,
             limits=check_limits(
                 scenario.limits.model_dump(),

@@ -15,7 +15,7 @@ from bench.load.run import Launcher, LocustOutputs, run_load
 from bench.measure.ground import Ground
 from bench.measure.meter import Reading
 from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
-from bench.measure.trial_result import StackReadings, Trial, finished_trial
+from bench.measure.trial_result import StackReadings, Trial, finished_trial, part_rows
 from bench.scenario import Scenario
 from bench.stack import Stack
 from bench.telemetry import MemorySampler
@@ -105,6 +105,7 @@ def run_trial(
     watch = _Watch(ground)
     with MemorySampler(parts, containers=containers or ()) as memory:
         opening = ground.books.read()
+        hops = ground.watch_hops()
         before = ground.read_meter()
         outcome, failure = drive_load(
             run_load,
@@ -139,7 +140,20 @@ def run_trial(
         # A part that is gone has no counters: its books say so.
         with contextlib.suppress(BenchError):
             ledger = ground.books.close(opening, load, outcome)
-    return finished_trial(plan, started_at, outcome, readings=readings, ledger=ledger, failure=failure)
+    times = None
+    if hops is not None and {"first", "last"} <= watch.edges.keys():
+        # The logs are written by now: the books have waited for them.
+        times = hops.times(watch.edges["first"].wall_us, watch.edges["last"].wall_us)
+    return finished_trial(
+        plan,
+        started_at,
+        outcome,
+        readings=readings,
+        ledger=ledger,
+        hop_times=times,
+        parts=part_rows(plan, memory.series, watch.edges["first"].at_s) if "first" in watch.edges else (),
+        failure=failure,
+    )
 
 
 def drive_load(

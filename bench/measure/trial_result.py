@@ -13,13 +13,16 @@ from bench.measure.trial_plan import TrialPlan
 from bench.result import (
     ComponentCost,
     FailureExample,
+    HopTimes,
     LedgerResult,
     MachineUse,
+    PartRow,
     SecondRow,
     StageCounts,
     SubsetOutcome,
     TrialResult,
 )
+from bench.telemetry import PartSample
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class Trial:
     """None where the path is not ours, or the measured stage was not seen to its end."""
     failure: BaseException | None = None
     """What ended it before its time."""
+    parts: tuple[PartRow, ...] = ()
+    """What each part used, second by second."""
 
 
 def finished_trial(
@@ -63,6 +68,8 @@ def finished_trial(
     *,
     readings: StackReadings | None = None,
     ledger: LedgerResult | None = None,
+    hop_times: HopTimes | None = None,
+    parts: tuple[PartRow, ...] = (),
     failure: BaseException | None = None,
 ) -> Trial:
     """Put together what a trial produced, as far as it came; what was not read stays unknown.
@@ -73,6 +80,8 @@ def finished_trial(
         outcome: what the generator returned; its measured stage may be missing.
         readings: of the measured stage.
         ledger: the account of the whole trial.
+        hop_times: where the time of sampled requests went.
+        parts: what each part used, second by second.
         failure: what ended it before its time.
     """
     measured = next((stage for stage in outcome.stages if stage.kind == "measure"), None)
@@ -100,10 +109,11 @@ def finished_trial(
             ledger=ledger,
             stages=tuple(_counts_of(stage) for stage in outcome.stages),
             machine=readings.machine if readings is not None else None,
+            hop_times=hop_times,
             aborted=_why(failure, outcome),
         ),
         subsets=subsets,
-        seconds=_seconds(plan, outcome),
+        seconds=second_rows(plan.name, plan.experiment, outcome),
         examples=tuple(
             FailureExample(
                 trial=plan.name,
@@ -117,7 +127,40 @@ def finished_trial(
         outcome=outcome,
         readings=readings,
         failure=failure,
+        parts=parts,
     )
+
+
+def part_rows(plan: TrialPlan, samples: Sequence[PartSample], measured_from_s: float) -> tuple[PartRow, ...]:
+    """What each part used between two looks; the first look of each only begins the count.
+
+    Args:
+        plan: the trial.
+        samples: in their order.
+        measured_from_s: start of the measured stage on the monotonic clock.
+    """
+    before: dict[str, PartSample] = {}
+    rows = []
+    for each in samples:
+        last = before.get(each.part)
+        before[each.part] = each
+        if last is None or each.at_s <= last.at_s:
+            continue
+        used = each.cpu_s - last.cpu_s if each.cpu_s is not None and last.cpu_s is not None else None
+        # A process that ended takes its time along: less than before is not negative, but unknown.
+        cpus = used / (each.at_s - last.at_s) if used is not None and used >= 0 else None
+        at_s = round(each.at_s - measured_from_s, 3)
+        rows.append(
+            PartRow(
+                plan.name,
+                plan.experiment,
+                at_s,
+                each.part,
+                None if cpus is None else round(cpus, 4),
+                each.memory_bytes,
+            )
+        )
+    return tuple(rows)
 
 
 def _counts_of(stage: StageOutcome) -> StageCounts:
@@ -165,12 +208,13 @@ def _generator_cost(outcome: LoadOutcome) -> ComponentCost:
     )
 
 
-def _seconds(plan: TrialPlan, outcome: LoadOutcome) -> tuple[SecondRow, ...]:
+def second_rows(trial: str, experiment: str, outcome: LoadOutcome) -> tuple[SecondRow, ...]:
+    """The seconds of a load as rows of ``samples/timeseries.csv``."""
     kinds = {stage.name: stage.kind for stage in outcome.stages}
     return tuple(
         SecondRow(
-            trial=plan.name,
-            experiment=plan.experiment,
+            trial=trial,
+            experiment=experiment,
             stage=second.stage,
             kind=kinds[second.stage],
             second=second.second,

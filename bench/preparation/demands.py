@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from envoy_data_plane.envoy.config.cluster.v3 import Cluster
+
 from bench.errors import Position
 from bench.istio.problem import Problem
-from bench.preparation.own_files import credential_problems
-from bench.scenario import Scenario
+from bench.placement import same_endpoint
+from bench.preparation.stand_ins import endpoints_of
+from bench.scenario import Node, Scenario
 from bench.scenario.folder import credential_files
-from bench.translate import ProxyConfig
+from bench.translate import ProxyConfig, reachable_clusters, upstream_http
 
 Locate = Callable[..., Position]
 """Gives ``file:line`` of a field of the scenario, by the steps that lead to it."""
@@ -20,9 +23,14 @@ def unmet_demands(
     scenario: Scenario, configs: Iterable[ProxyConfig], locate: Locate, folder: Path
 ) -> Iterator[Problem]:
     """Give what *scenario* needs and *configs*, one for each proxy, or the files in *folder* do not have."""
-    lines = {name: locate("tls", "credentials", name) for name in scenario.tls.credentials}
-    yield from credential_problems(scenario, folder, lines)
+    if scenario.tls.credentials:
+        from bench.preparation.own_files import credential_problems  # noqa: PLC0415 - brings cryptography
+
+        lines = {name: locate("tls", "credentials", name) for name in scenario.tls.credentials}
+        yield from credential_problems(scenario, folder, lines)
     yield from _unspoken_protocols(scenario, locate)
+    configs = tuple(configs)
+    yield from _unspoken_to_proxies(scenario, configs, locate)
     for config in configs:
         yield from _missing_listeners(scenario, config, locate)
         yield from _missing_files(scenario, config, locate)
@@ -46,6 +54,59 @@ def _unspoken_protocols(scenario: Scenario, locate: Locate) -> Iterator[Problem]
                 f"request {request.key} speaks {what}, which proxies pass on, and node {name} does not.",
                 f"Give the node {remedy}, or call another way.",
             )
+
+
+def _unspoken_to_proxies(
+    scenario: Scenario, configs: Iterable[ProxyConfig], locate: Locate
+) -> Iterator[Problem]:
+    """Nodes that must answer plain HTTP and do not speak what the proxies in front of them do."""
+    plays = {
+        same_endpoint(address): name
+        for name in dict.fromkeys(
+            name for request in scenario.traffic.mix if request.is_plain_http for name in request.expect.nodes
+        )
+        for address in scenario.nodes[name].plays
+    }
+    reported: set[str] = set()
+    for config in configs:
+        reached = reachable_clusters((), config.routes)
+        by_eds = {each.cluster_name: each for each in config.endpoints}
+        for cluster in config.clusters:
+            assignment = cluster.load_assignment or by_eds.get(cluster.name)
+            if cluster.name not in reached or assignment is None:
+                continue
+            for endpoint in endpoints_of(assignment):
+                name = plays.get(same_endpoint(endpoint), "")
+                wanted = _wanted(cluster, scenario.nodes[name]) if name else None
+                if wanted is None or name in reported:
+                    continue
+                reported.add(name)
+                yield Problem(
+                    locate("nodes", name),
+                    f"{config.proxy} speaks {wanted} to node {name}, by its cluster {cluster.name}, and the"
+                    f" node speaks {_spoken_by(scenario.nodes[name])}.",
+                    f"Give the node `protocol: {wanted.lower()}`, or the service's port another protocol.",
+                )
+
+
+def _wanted(cluster: Cluster, node: Node) -> str | None:
+    """What *cluster* speaks, where *node* does not; by ALPN a node of HTTP/2 speaks HTTP/1.1 as well."""
+    spoken = upstream_http(cluster)
+    if spoken == "http/2" and not node.is_http2:
+        return "HTTP/2"
+    if node.protocol == "bytes" or (
+        spoken == "http/1.1" and node.is_http2 and not _speaks_tls(cluster, node)
+    ):
+        return "HTTP/1.1"
+    return None
+
+
+def _speaks_tls(cluster: Cluster, node: Node) -> bool:
+    return node.tls != "none" if node.tls is not None else cluster.transport_socket is not None
+
+
+def _spoken_by(node: Node) -> str:
+    return "bytes" if node.protocol == "bytes" else "HTTP/2 alone" if node.is_http2 else "HTTP/1.1"
 
 
 def _missing_listeners(scenario: Scenario, config: ProxyConfig, locate: Locate) -> Iterator[Problem]:

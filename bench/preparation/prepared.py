@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from bench.certs import Material, files_of
-from bench.check import Finding, Surroundings, dead_references
+from bench.check import Finding, Surroundings, dead_references, places_named
 from bench.errors import InputError
+from bench.headers import ID_HEADER
 from bench.istio.inventory import Proxy
 from bench.istio.problem import InvalidResourcesError, Problem
 from bench.istio.registry import Registry
@@ -19,9 +20,11 @@ from bench.placement import ConfigFile, Placement
 from bench.preparation.behaviour import behaviour_of
 from bench.preparation.credentials import credential_paths
 from bench.preparation.demands import unmet_demands
+from bench.preparation.leaving import leaving_sidecars
 from bench.preparation.mesh_dns import virtual_addresses
 from bench.preparation.node_tls import spoken_by_clients, spoken_to
 from bench.preparation.stand_ins import MissingStandIn, missing_stand_ins
+from bench.routing import Router
 from bench.scenario import Scenario, resources_of
 from bench.scenario.folder import inventory_of
 from bench.scenario.load import LoadedScenario
@@ -38,6 +41,12 @@ from bench.translate import (
     with_copied_clusters,
 )
 
+SAMPLED_LOG = "sampled.log"
+"""Name of the log of some requests, beside a proxy's access log."""
+_SAMPLED_ENDS = ("00", "50")
+"""Of the ids of the sampled requests, which are counted up: a line for one in fifty costs nothing that could
+be measured, and all proxies on the way log the same ones."""
+
 
 @dataclass(frozen=True, slots=True)
 class Variation:
@@ -47,6 +56,8 @@ class Variation:
     """Fields of the gateway's access log; None: no log."""
     sidecar_access_log: Mapping[str, str] | None = None
     """Fields of the access log of the client's sidecar; None: no log."""
+    sampled_log: Mapping[str, str] | None = None
+    """Fields of a log of some requests, which sidecars and gateway keep beside all else; None: none."""
     max_requests_per_connection: int | None = None
     """Of the gateway towards the nodes."""
     max_session_keys: int | None = None
@@ -71,6 +82,8 @@ class Prepared:
     registry: Registry
     configs: Mapping[tuple[str, ConfigSource], ProxyConfig] = field(default_factory=dict)
     """Proxy name and config source -> its Envoy resources."""
+    leaving: frozenset[str] = frozenset()
+    """Sidecars that leave the mesh themselves."""
 
     @property
     def warnings(self) -> tuple[TranslationWarning, ...]:
@@ -125,7 +138,7 @@ class Prepared:
                     page=spec.word(node),
                     tls=_node_tls(self.node_tls(node, source), chosen),
                     tls_options=chosen.node_tls,
-                    certificates=material.of_set(spec.set),
+                    certificates=material.of_node(node, spec.set),
                 )
                 for node, spec in scenario.nodes.items()
             ),
@@ -191,8 +204,10 @@ class Prepared:
             intercepts=proxy.role == "sidecar" and proxy.interception == "redirect",
             files=self._workload_files(name, material),
             replica_of=proxy.replica_of,
+            places=partial(places_named, config),
             file_watches=config.file_watches,
             is_served=config.is_served,
+            leaves_mesh=name in self.leaving,
         )
 
     def renderer(
@@ -200,6 +215,13 @@ class Prepared:
     ) -> Callable[[ProxyConfig, Placement], Sequence[ConfigFile]]:
         """What makes the files of the proxy *name*, whatever becomes of its configuration."""
         options = RenderOptions(node_id=name)
+        passes = {*self.loaded.scenario.inventory.replicas_of(self.loaded.scenario.traffic.exit)}
+        passes.update(self.loaded.scenario.traffic.senders)
+        if variation.sampled_log is not None and name in passes:
+            sampled = AccessLogOptions(
+                variation.sampled_log, file=SAMPLED_LOG, only=(ID_HEADER, _SAMPLED_ENDS)
+            )
+            options = replace(options, further_log=sampled)
         if name in self.loaded.scenario.inventory.replicas_of(self.loaded.scenario.traffic.exit):
             log = AccessLogOptions(variation.access_log) if variation.access_log is not None else None
             options = replace(
@@ -247,7 +269,8 @@ def prepare(loaded: LoadedScenario) -> Prepared:
     static = [configs[proxy, "static"] for proxy in inventory.proxies]
     for problem in unmet_demands(loaded.scenario, static, loaded.position, loaded.folder):
         raise InputError(problem.what, where=problem.where, remedy=problem.remedy)
-    return Prepared(loaded=loaded, registry=registry, configs=configs)
+    leaving = leaving_sidecars(loaded.scenario, registry, Router(loaded.resources, inventory))
+    return Prepared(loaded=loaded, registry=registry, configs=configs, leaving=leaving)
 
 
 def _problem(found: Finding) -> Problem:

@@ -8,7 +8,7 @@ words.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +16,10 @@ from bench.report.exports import Exports
 from bench.report.folder import prepare_folder, slug
 
 if TYPE_CHECKING:
+    from bench.analysis.comparable import Difference
     from bench.analysis.history import History
     from bench.report.history.build import Written
-    from bench.result import CostModel, PlanResult, Result, SecondRow, SubsetOutcome, TrialResult
+    from bench.result import CostModel, PartRow, PlanResult, Result, SecondRow, SubsetOutcome, TrialResult
 
 __all__ = [
     "Exports",
@@ -31,6 +32,7 @@ __all__ = [
     "write_plan",
     "write_report",
     "write_samples",
+    "write_seconds",
 ]
 
 
@@ -41,11 +43,13 @@ def write_report(folder: Path) -> Path:
     return build(folder)
 
 
-def write_comparison(folders: Sequence[Path], out: Path | None = None) -> Path:
+def write_comparison(
+    folders: Sequence[Path], out: Path | None = None, despite: Collection[Difference] = ()
+) -> Path:
     """See ``bench.report.comparison.build.write_comparison``."""
     from bench.report.comparison.build import write_comparison as build  # noqa: PLC0415
 
-    return build(folders, out)
+    return build(folders, out, despite)
 
 
 def write_history(folder: Path, out: Path | None = None) -> Written:
@@ -63,12 +67,23 @@ def change_lines(history: History) -> list[str]:
 
 
 def write_samples(
-    folder: Path, trial: TrialResult, subsets: Sequence[SubsetOutcome], seconds: Iterable[SecondRow] = ()
+    folder: Path,
+    trial: TrialResult,
+    subsets: Sequence[SubsetOutcome],
+    seconds: Iterable[SecondRow] = (),
+    parts: Iterable[PartRow] = (),
 ) -> None:
     """See ``bench.report.samples.write_samples``."""
     from bench.report.samples import write_samples as write  # noqa: PLC0415
 
-    write(folder, trial, subsets, seconds)
+    write(folder, trial, subsets, seconds, parts)
+
+
+def write_seconds(folder: Path, seconds: Iterable[SecondRow]) -> None:
+    """See ``bench.report.samples.write_seconds``."""
+    from bench.report.samples import write_seconds as write  # noqa: PLC0415
+
+    write(folder, seconds)
 
 
 def plan_lines(answer: PlanResult, *, short: bool = False) -> list[str]:

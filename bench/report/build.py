@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +14,7 @@ from bench.analysis.variants import judge_variants
 from bench.analysis.verdict import judge
 from bench.errors import InputError
 from bench.report.answers import answers, figures
-from bench.report.charts import Curve, block_dots, over_time, percentile_plot
+from bench.report.charts import Curve, block_dots, percentile_plot
 from bench.report.document import Document
 from bench.report.files import replace_file
 from bench.report.forest import forest_plot
@@ -34,9 +35,21 @@ from bench.report.sections import (
     update,
     variants,
     verification,
+    way,
 )
 from bench.report.text import UNKNOWN, rate, seconds, version_number
-from bench.result import CapacityResult, Result, TlsLab, VariantsResult, read_result
+from bench.report.timeline import over_time, parts_over_time
+from bench.report.way import way_figures
+from bench.result import (
+    CapacityResult,
+    Latency,
+    PartRow,
+    Result,
+    SecondRow,
+    TlsLab,
+    VariantsResult,
+    read_result,
+)
 
 MANY_SUBSETS = 3
 """With more, the percentile plot shows the whole only."""
@@ -59,9 +72,9 @@ def write_report(folder: Path) -> Path:
 def build_document(folder: Path, result: Result) -> Document:
     """Put a report together; charts come from the samples and are left out where there are none."""
     if result.faults is not None:
-        return _of_faults(result)
+        return _of_faults(folder, result)
     if result.update is not None:
-        return _of_update(result)
+        return _of_update(folder, result)
     if result.capacity is not None and not result.trials:
         return _of_capacity(result, result.capacity)
     if result.variants is not None:
@@ -70,6 +83,7 @@ def build_document(folder: Path, result: Result) -> Document:
         return _of_lab(result, result.tls_lab)
     blocks = compare_sources(result.comparisons)
     rows = _seconds(folder, result)
+    figures_of_way = way_figures(result)
     return Document(
         title=result.scenario,
         description=result.description,
@@ -77,16 +91,22 @@ def build_document(folder: Path, result: Result) -> Document:
         verdict=judge(result),
         figures=figures(result),
         answers=answers(result),
+        drawing=way.drawing(figures_of_way),
         sections=(
+            way.way(figures_of_way),
             verification.verification(result),
             load.load(result, rows),
             traffic.correctness(result),
             ledger.ledger(result),
-            traffic.latency(result, percentile_plot(_curves(folder, result)), over_time(rows)),
+            traffic.latency(
+                result,
+                percentile_plot(_curves(folder, result), _baseline(result), _limits(result)),
+                over_time(rows, result.events),
+            ),
             handshake.handshake(result),
             *((capacity.capacity(result),) if result.capacity is not None else ()),
             cost.config_source(result, block_dots(blocks)),
-            cost.components(result),
+            cost.components(result, parts_over_time(_parts(folder, result))),
             context.generator(result),
             context.machine(result),
             context.limits(result),
@@ -97,7 +117,7 @@ def build_document(folder: Path, result: Result) -> Document:
     )
 
 
-def _of_faults(result: Result) -> Document:
+def _of_faults(folder: Path, result: Result) -> Document:
     """Such a run measures nothing else, so that there is nothing else to show."""
     return Document(
         title=f"{result.scenario}: does it notice?",
@@ -106,13 +126,18 @@ def _of_faults(result: Result) -> Document:
         verdict=judge(result),
         figures=faults.fault_figures(result),
         answers=(),
-        sections=(faults.faults(result), context.warnings(result), context.fingerprint(result)),
+        sections=(
+            faults.faults(result, _timeline(folder, result, "faults")),
+            context.warnings(result),
+            context.fingerprint(result),
+        ),
     )
 
 
 def _of_variants(folder: Path, result: Result, found: VariantsResult) -> Document:
     """Variants are compared: their answers count, their limits do not."""
     judged = judge_variants(found)
+    figures_of_way = way_figures(result)
     return Document(
         title=f"{result.scenario}: {' against '.join(each.name for each in reversed(found.variants))}",
         description=result.description,
@@ -120,13 +145,15 @@ def _of_variants(folder: Path, result: Result, found: VariantsResult) -> Documen
         verdict=judge(result),
         figures=variants.figures_of(judged),
         answers=(),
+        drawing=way.drawing(figures_of_way),
         sections=(
             variants.variants(result, found, judged, forest_plot(judged, found.margin)),
+            way.way(figures_of_way),
             verification.verification(result),
             load.load(result, _seconds(folder, result)),
             traffic.correctness(result),
             ledger.ledger(result),
-            cost.components(result),
+            cost.components(result, parts_over_time(_parts(folder, result))),
             context.generator(result),
             context.warnings(result),
             context.fingerprint(result),
@@ -135,7 +162,7 @@ def _of_variants(folder: Path, result: Result, found: VariantsResult) -> Documen
     )
 
 
-def _of_update(result: Result) -> Document:
+def _of_update(folder: Path, result: Result) -> Document:
     """Changes under load: neither blocks nor a latency of the scenario's rate."""
     return Document(
         title=f"{result.scenario}: what does a change do?",
@@ -144,7 +171,11 @@ def _of_update(result: Result) -> Document:
         verdict=judge(result),
         figures=update.update_figures(result),
         answers=(),
-        sections=(update.update(result), context.warnings(result), context.fingerprint(result)),
+        sections=(
+            update.update(result, _timeline(folder, result, "update")),
+            context.warnings(result),
+            context.fingerprint(result),
+        ),
     )
 
 
@@ -238,23 +269,76 @@ def _merged(folder: Path, result: Result, subsets: tuple[str, ...], clock: Clock
     )
 
 
-def _seconds(folder: Path, result: Result) -> pd.DataFrame:
-    """The seconds of the measured stages of the steady trials, in the order in which they ran."""
-    path = folder / "samples" / "timeseries.csv"
+def _baseline(result: Result) -> Latency | None:
+    return result.generator.null_target_baseline if result.generator is not None else None
+
+
+def _limits(result: Result) -> dict[str, float]:
+    """Percentile -> bound of the response time, microseconds."""
+    named = {f"response_time_{name}_ms": name for name in ("p50", "p90", "p99", "p999")}
+    return {
+        named[check.name]: check.bound * 1000
+        for check in result.limits
+        if check.name in named and check.bound is not None
+    }
+
+
+def _seconds(folder: Path, result: Result, experiment: str = "steady") -> pd.DataFrame:
+    """The seconds of the measured stages of the steady trials, or of another experiment, as they ran."""
+    rows = _table(folder / "samples" / "timeseries.csv")
+    if rows.empty:
+        return rows
+    rows = rows[(rows["experiment"] == experiment) & (rows["kind"] == "measure")]
+    if experiment != "steady":
+        return rows.assign(label=rows["trial"])
+    sources = {
+        trial.name: trial.variant or trial.config_source
+        for trial in result.trials
+        if trial.experiment == "steady"
+    }
+    order = {name: number for number, name in enumerate(sources)}
+    rows = rows[rows["trial"].isin(list(sources))]
+    rows = rows.assign(label=rows["trial"].map(sources), order=rows["trial"].map(order))
+    return rows.sort_values(["order", "second"], kind="stable")
+
+
+def _timeline(folder: Path, result: Result, experiment: str) -> str | None:
+    return over_time(_seconds(folder, result, experiment), result.events)
+
+
+def _parts(folder: Path, result: Result) -> pd.DataFrame:
+    """What each part used in the measured stages of the steady trials."""
+    rows = _table(folder / "samples" / "parts.csv")
+    if rows.empty:
+        return rows
+    ends = {trial.name: trial.duration_s for trial in result.trials if trial.experiment == "steady"}
+    rows = rows[rows["trial"].isin(list(ends)) & (rows["at_s"] >= 0)]
+    return rows[rows["at_s"] <= rows["trial"].map(ends) + 0.5]
+
+
+def _table(path: Path) -> pd.DataFrame:
+    """A file of samples; empty where there is none."""
     if not path.exists():
         return pd.DataFrame()
-    sources = {trial.name: trial.config_source for trial in result.trials if trial.experiment == "steady"}
-    order = {name: number for number, name in enumerate(sources)}
     try:
         rows = pd.read_csv(path)
-        rows = rows[
-            (rows["experiment"] == "steady") & (rows["kind"] == "measure") & rows["trial"].isin(list(sources))
-        ]
-        rows = rows.assign(config_source=rows["trial"].map(sources), order=rows["trial"].map(order))
-        return rows.sort_values(["order", "second"], kind="stable")
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f"the time series cannot be read ({error}).",
-            where=str(path),
-            remedy="Take the original file, or delete it: the report then leaves out that chart.",
-        ) from error
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, str(error)) from error
+    missing = sorted(_COLUMNS[path.name] - set(rows.columns))
+    if missing:
+        raise _unreadable(path, f"no column {', '.join(missing)}")
+    return rows
+
+
+def _unreadable(path: Path, why: str) -> InputError:
+    return InputError(
+        f"the time series cannot be read ({why}).",
+        where=str(path),
+        remedy="Take the original file, or delete it: the report then leaves out that chart.",
+    )
+
+
+_COLUMNS = {
+    "timeseries.csv": {field.name for field in fields(SecondRow)},
+    "parts.csv": {field.name for field in fields(PartRow)},
+}

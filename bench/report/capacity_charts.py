@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from bench.report.charts import WIDTH, time_axis
-from bench.report.svg import BAD, INK, SERIES, styled, to_svg
+from bench.report.svg import BAD, INK, SERIES, named, styled, to_svg
 from bench.result import CostModel, CurvePoint
+from bench.units import format_micros
 
 
 def latency_curve(points: Sequence[CurvePoint], bound: float | None) -> str | None:
@@ -21,25 +23,39 @@ def latency_curve(points: Sequence[CurvePoint], bound: float | None) -> str | No
     with styled():
         figure = Figure(figsize=(WIDTH, 3.7), layout="constrained")
         axes: Axes = figure.add_subplot()
+        handles = []
         for number, name in enumerate(("p50", "p99")):
             pairs = [(point.rate, getattr(point, f"response_time_{name}")) for point in known]
             shown = [(rate, value) for rate, value in pairs if value is not None]
-            axes.plot(
+            (line,) = axes.plot(
                 [rate for rate, _ in shown],
                 [value for _, value in shown],
                 color=SERIES[number],
                 marker="o",
                 markersize=4,
-                label=name,
             )
+            named(line, name, format_micros)
+            handles.append(Line2D([], [], color=SERIES[number], marker="o", markersize=4, label=name))
         if bound is not None:
-            axes.axvline(bound, color=BAD, linewidth=0.9, label="lower bound")
+            axes.axvline(bound, color=BAD, linewidth=0.9)
+            handles.append(Line2D([], [], color=BAD, linewidth=0.9, label="lower bound"))
         axes.set_yscale("log")
         time_axis(axes)
         axes.set_xlim(left=0)
         axes.set_xlabel("requests/s, open loop")
-        figure.legend(loc="outside upper left", ncols=3, handlelength=2.2)
-        return to_svg(figure, "latency-curve", "Latency against arrival rate")
+        figure.legend(handles=handles, loc="outside upper left", ncols=3, handlelength=2.2)
+        return to_svg(figure, "latency-curve", curve_message(known, bound), x_text=lambda x: f"{x:,.0f}/s")
+
+
+def curve_message(points: Sequence[CurvePoint], bound: float | None) -> str:
+    """What the curve says."""
+    said = [
+        f"at {point.rate:,.0f}/s p50 {format_micros(point.response_time_p50)},"
+        f" p99 {format_micros(point.response_time_p99)}"
+        for point in points
+    ]
+    limit = "" if bound is None else f" Lower bound of the capacity: {bound:,.0f}/s."
+    return f"Latency against arrival rate: {'; '.join(said)}.{limit}"
 
 
 def residuals(models: Sequence[CostModel]) -> str | None:
@@ -63,4 +79,7 @@ def residuals(models: Sequence[CostModel]) -> str | None:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: f"{value:+.0%}"))
         axes.set_xlabel("CPUs measured")
         figure.legend(loc="outside upper left", ncols=3, handletextpad=0.2)
-        return to_svg(figure, "residuals", "Cost model: each window against the model")
+        worst = max(abs(each.error) for model in models for each in model.residuals)
+        windows = sum(len(model.residuals) for model in models)
+        said = f"Cost model: none of {windows} windows is further than {worst:.1%} from the model."
+        return to_svg(figure, "residuals", said)

@@ -1,12 +1,11 @@
-"""The three charts: time by percentile, response time over time, static against EDS by block."""
+"""Time by percentile, and static against EDS by block."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -14,8 +13,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullForm
 
 from bench.analysis.compare import BlockComparison, source_word
 from bench.analysis.histogram import Histogram
-from bench.analysis.latency import ENOUGH_BEYOND
-from bench.report.svg import BAD, BAND, INK, MUTED, PAPER, SERIES, styled, to_svg
+from bench.analysis.latency import ENOUGH_BEYOND, summarise
+from bench.report.svg import BAD, INK, MUTED, PAPER, SERIES, named, styled, to_svg
+from bench.report.text import with_unit
+from bench.result import Latency
 from bench.units import format_micros
 
 WIDTH = 11.5
@@ -33,8 +34,17 @@ class Curve:
     dashed: bool = False
 
 
-def percentile_plot(curves: Sequence[Curve]) -> str | None:
-    """Time by percentile, on an axis that gives each further nine the same room. None without samples."""
+def percentile_plot(
+    curves: Sequence[Curve], baseline: Latency | None = None, limits: Mapping[str, float] | None = None
+) -> str | None:
+    """Time by percentile, on an axis that gives each further nine the same room. None without samples.
+
+    Args:
+        curves: the distributions.
+        baseline: response time of the same load on a target that answers at once.
+        limits: percentile (``p99``) -> the scenario's bound of its response time, microseconds.
+    """
+    limits = limits or {}
     filled = [curve for curve in curves if curve.histogram.total > ENOUGH_BEYOND]
     if not filled:
         return None
@@ -42,18 +52,20 @@ def percentile_plot(curves: Sequence[Curve]) -> str | None:
         figure = Figure(figsize=(WIDTH, 4.4), layout="constrained")
         axes: Axes = figure.add_subplot()
         deepest = 1.0
+        handles: list[Line2D] = []
         for curve in filled:
             nines, times = _nines(curve.histogram)
             deepest = max(deepest, float(nines[-1]))
             colour = SERIES[curve.colour % len(SERIES)]
-            axes.plot(
+            (line,) = axes.plot(
                 nines,
                 times,
                 color=colour,
                 linestyle=(0, (4, 3)) if curve.dashed else "solid",
                 drawstyle="steps-pre",
-                label=curve.label,
             )
+            named(line, curve.label, format_micros)
+            handles.append(Line2D([], [], color=colour, linestyle=line.get_linestyle(), label=curve.label))
             axes.plot(nines[-1], times[-1], "o", color=colour, markersize=4)
         axes.set_yscale("log")
         time_axis(axes)
@@ -65,8 +77,64 @@ def percentile_plot(curves: Sequence[Curve]) -> str | None:
             [f"p{q * 100:.6g}" for q, tick in zip(known, ticks, strict=True) if tick <= deepest + 0.05]
         )
         axes.grid(visible=True, which="major")
-        figure.legend(loc="outside upper left", ncols=6, handlelength=2.2)
-        return to_svg(figure, "percentiles", "Time by percentile")
+        handles += _draw_references(axes, baseline, limits, deepest)
+        columns = 6 if len(handles) <= 6 else 4
+        figure.legend(handles=handles, loc="outside upper left", ncols=columns, handlelength=2.2)
+        return to_svg(
+            figure, "percentiles", percentile_message(filled, baseline, limits), x_text=_percentile_text
+        )
+
+
+_KNOWN = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999))
+_NAMES = {"p50": "p50", "p90": "p90", "p99": "p99", "p999": "p99.9"}
+
+
+def _draw_references(
+    axes: Axes, baseline: Latency | None, limits: Mapping[str, float], deepest: float
+) -> list[Line2D]:
+    """The generator on a target that answers at once, and the scenario's limits; returns their legend."""
+    handles = []
+    known = [
+        (-np.log10(1 - share), value)
+        for name, share in _KNOWN
+        if baseline is not None and (value := getattr(baseline, name)) is not None
+    ]
+    if known:
+        at, values = zip(*known, strict=True)
+        (line,) = axes.plot(at, np.maximum(values, 1), color=MUTED, linewidth=1.2, marker=".", markersize=6)
+        named(line, "generator alone", format_micros)
+        handles.append(Line2D([], [], color=MUTED, linewidth=1.2, marker=".", label="generator alone"))
+    for name, share in _KNOWN:
+        at_share = -np.log10(1 - share)
+        if name in limits and at_share <= deepest + 0.12:
+            axes.plot(at_share, limits[name], "v", color=BAD, markersize=8)
+            axes.plot([at_share] * 2, [limits[name], limits[name] * 1.6], color=BAD, linewidth=1.2)
+    if limits:
+        handles.append(Line2D([], [], color=BAD, marker="v", linestyle="none", label="limit"))
+    return handles
+
+
+def percentile_message(
+    curves: Sequence[Curve], baseline: Latency | None = None, limits: Mapping[str, float] | None = None
+) -> str:
+    """What the percentile plot says, in figures."""
+    said = []
+    for curve in curves:
+        found = summarise(curve.histogram)
+        figures = [
+            f"{_NAMES[name]} {format_micros(value)}"
+            for name in ("p50", "p99")
+            if (value := getattr(found, name)) is not None
+        ]
+        said.append(f"{curve.label} {', '.join(figures) or 'too few samples'}")
+    if baseline is not None and baseline.p99 is not None:
+        said.append(f"generator alone p99 {format_micros(baseline.p99)}")
+    said += [f"limit {_NAMES[name]} {format_micros(bound)}" for name, bound in (limits or {}).items()]
+    return f"Time by percentile: {'; '.join(said)}."
+
+
+def _percentile_text(nines: float) -> str:
+    return f"p{(1 - 10**-nines) * 100:.6g}"
 
 
 def _nines(histogram: Histogram) -> tuple[np.ndarray, np.ndarray]:
@@ -94,74 +162,6 @@ def time_axis(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: format_micros(round(value))))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_minor_locator(FixedLocator([]))
-
-
-def over_time(seconds: pd.DataFrame) -> str | None:
-    """Median and slowest response of each second of the steady trials, one after the other.
-
-    Args:
-        seconds: rows of ``samples/timeseries.csv``: steady trials, measured stages, in order, with a
-            column ``config_source``. None is returned if no second has an answer.
-    """
-    if seconds.empty or seconds["response_time_p50"].notna().sum() == 0:
-        return None
-    with styled():
-        figure = Figure(figsize=(WIDTH, 3.7), layout="constrained")
-        axes: Axes = figure.add_subplot()
-        start = 0
-        labels: list[tuple[float, str]] = []
-        for number, (_, rows) in enumerate(seconds.groupby("trial", sort=False)):
-            at = start + rows["second"].to_numpy() - rows["second"].min()
-            # Lines break between trials: nothing was measured there. A single second makes no line.
-            dot = "o" if len(rows) == 1 else ""
-            axes.plot(
-                at + 0.5, rows["response_time_max"], color=SERIES[1], linewidth=1.2, marker=dot, markersize=4
-            )
-            axes.plot(at + 0.5, rows["response_time_p50"], color=SERIES[0], marker=dot, markersize=4)
-            bad = rows["bad"].to_numpy() > 0
-            if bad.any():
-                axes.plot(
-                    at[bad] + 0.5,
-                    np.full(bad.sum(), 0.03),
-                    "v",
-                    color=BAD,
-                    markersize=5,
-                    transform=axes.get_xaxis_transform(),
-                )
-            end = int(at.max()) + 1
-            if number % 2 == 0:
-                axes.axvspan(start, end, color=BAND, linewidth=0, zorder=0)
-            labels.append(((start + end) / 2, str(rows["config_source"].iloc[0])))
-            start = end
-        axes.set_xlim(0, start)
-        axes.set_yscale("log")
-        time_axis(axes)
-        low, high = axes.get_ylim()
-        axes.set_ylim(low, high * (high / low) ** 0.16)
-        for at_label, text in labels:
-            axes.text(
-                at_label,
-                0.985,
-                text,
-                transform=axes.get_xaxis_transform(),
-                ha="center",
-                va="top",
-                color=MUTED,
-                fontsize=10.5 if len(labels) <= 12 else 7,
-            )
-        axes.grid(visible=False, axis="x")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_xlabel("seconds of measured load")
-        handles = [
-            Line2D([], [], color=SERIES[0], label="median of the second"),
-            Line2D([], [], color=SERIES[1], linewidth=1.2, label="slowest of the second"),
-        ]
-        if (seconds["bad"] > 0).any():
-            handles.append(
-                Line2D([], [], color=BAD, marker="v", linestyle="none", label="failed or misrouted")
-            )
-        figure.legend(handles=handles, loc="outside upper left", ncols=3, handlelength=1.6)
-        return to_svg(figure, "over-time", "Response time over time")
 
 
 def block_dots(blocks: Sequence[BlockComparison]) -> str | None:
@@ -196,7 +196,16 @@ def block_dots(blocks: Sequence[BlockComparison]) -> str | None:
             ),
         ]
         figure.legend(handles=handles, loc="outside upper left", ncols=2, handletextpad=0.2)
-        return to_svg(figure, "blocks", "Static against EDS by block")
+        return to_svg(figure, "blocks", f"{candidate} against {baseline} by block: {_block_message(shown)}.")
+
+
+def _block_message(blocks: Sequence[BlockComparison]) -> str:
+    return "; ".join(
+        f"{block.label} {with_unit(block.static.median, block.unit)} and"
+        f" {with_unit(block.eds.median, block.unit)}, {block.wording}"
+        for block in blocks
+        if block.static is not None and block.eds is not None
+    )
 
 
 def _sides(blocks: Sequence[BlockComparison]) -> tuple[str, str]:

@@ -99,6 +99,16 @@ class Figure:
     mark: Mark = "plain"
 
 
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A picture for the first page, for screens and for phones; its message is its text."""
+
+    title: str
+    message: str
+    wide: str
+    tall: str
+
+
 class Headline(Protocol):
     """What it all comes to."""
 
@@ -124,3 +134,5 @@ class Document:
     sections: tuple[Section, ...]
     source: str = "result.json and samples/ beside this file"
     """What it was made from."""
+    drawing: Drawing | None = None
+    """Below the answers."""

@@ -47,5 +47,17 @@ def forest_plot(judged: Sequence[JudgedMetric], margin: float) -> str | None:
         axes.set_xlabel(f"change against {BASELINE}")
         differing = [each for each in shown if each.judgement.kind == "differs"]
         return to_svg(
-            figure, "forest", f"Changes with intervals: {len(differing)} of {len(shown)} metrics differ"
+            figure,
+            "forest",
+            f"Changes with intervals: {len(differing)} of {len(shown)} metrics differ. {_message(shown)}.",
         )
+
+
+def _message(shown: Sequence[JudgedMetric]) -> str:
+    """Each change with its interval."""
+    return "; ".join(
+        f"{each.blocks.candidate}, {each.blocks.metric}: {(each.judgement.shift or 0) * 100:+.3g} %"
+        f" ({(each.judgement.low or 0) * 100:+.3g} to {(each.judgement.high or 0) * 100:+.3g} %),"
+        f" {each.judgement.kind}"
+        for each in shown
+    )

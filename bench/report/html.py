@@ -55,6 +55,7 @@ def _environment() -> Environment:
 
 
 def render_html(document: Document) -> str:
-    """Render the whole page. Every text of the document is escaped; only our own SVG and style are not."""
+    """Render the whole page. Every text of the document is escaped; our own SVG, style and script are not."""
     style = Markup((_HERE / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
-    return _environment().get_template("template.html").render(document=document, style=style)
+    script = Markup((_HERE / "chart.js").read_text(encoding="utf-8"))  # noqa: S704 - our own file
+    return _environment().get_template("template.html").render(document=document, style=style, script=script)

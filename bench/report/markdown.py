@@ -19,6 +19,8 @@ def render_markdown(document: Document) -> str:
         evidence = f" ([evidence](#{answer.anchor}))" if answer.anchor else ""
         lines.append(f"- **{answer.question}:** {as_text(answer.text)}{evidence}")
     lines.append("")
+    if document.drawing is not None:
+        lines += [f"**{document.drawing.title}.** {as_text(document.drawing.message)}", ""]
     for section in document.sections:
         lines += _section(section)
     return "\n".join(lines).rstrip() + "\n"

@@ -3,6 +3,7 @@
     <experiment>-<trial>/<subset>.hlog          three tagged lines: response_time, service_time, lag
     <experiment>-<trial>/<subset>.<clock>.hgrm  percentile table for HdrHistogram's plotter
     timeseries.csv                              one row for each second of each stage
+    parts.csv                                   CPU and memory of each part, about once a second
 
 Every HdrHistogram tool reads the first two. Values are microseconds throughout.
 """
@@ -21,7 +22,7 @@ from bench.analysis.latency import merge
 from bench.errors import InputError, MeasurementError
 from bench.report.folder import slug
 from bench.report.hgrm import percentile_table
-from bench.result import SecondRow, SubsetOutcome, TrialResult
+from bench.result import PartRow, SecondRow, SubsetOutcome, TrialResult
 
 Clock = Literal["response_time", "service_time", "lag"]
 CLOCKS: tuple[Clock, ...] = ("response_time", "service_time", "lag")
@@ -33,7 +34,11 @@ def samples_folder(folder: Path, trial: TrialResult) -> Path:
 
 
 def write_samples(
-    folder: Path, trial: TrialResult, subsets: Sequence[SubsetOutcome], seconds: Iterable[SecondRow] = ()
+    folder: Path,
+    trial: TrialResult,
+    subsets: Sequence[SubsetOutcome],
+    seconds: Iterable[SecondRow] = (),
+    parts: Iterable[PartRow] = (),
 ) -> None:
     """Store what was recorded in the measured stage of *trial*, and its seconds.
 
@@ -50,7 +55,8 @@ def write_samples(
             for clock in CLOCKS:
                 table = percentile_table(merge([getattr(subset, clock)]))
                 (home / f"{stem}.{clock}.hgrm").write_text(table, encoding="utf-8")
-        _append_seconds(folder / "samples" / "timeseries.csv", seconds)
+        _append(folder / "samples" / "timeseries.csv", SecondRow, seconds)
+        _append(folder / "samples" / "parts.csv", PartRow, parts)
     except FileExistsError as error:
         raise MeasurementError(
             "the samples of this trial are stored already.",
@@ -87,13 +93,34 @@ def _log(trial: TrialResult, subset: SubsetOutcome) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _append_seconds(path: Path, seconds: Iterable[SecondRow]) -> None:
+def write_seconds(folder: Path, seconds: Iterable[SecondRow]) -> None:
+    """Store the seconds of a load that is no trial of its own.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    path = folder / "samples" / "timeseries.csv"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _append(path, SecondRow, seconds)
+    except OSError as error:
+        raise InputError(
+            f"samples cannot be written ({error.strerror}).",
+            where=str(path),
+            remedy="Free some space or choose another folder with --out.",
+        ) from error
+
+
+def _append(path: Path, form: type[SecondRow | PartRow], rows: Iterable[SecondRow | PartRow]) -> None:
+    found = [astuple(row) for row in rows]
+    if not found and path.name != "timeseries.csv":
+        return
     is_new = not path.exists()
     with path.open("a", encoding="utf-8", newline="") as out:
         writer = csv.writer(out)
         if is_new:
-            writer.writerow([field.name for field in fields(SecondRow)])
-        writer.writerows(astuple(row) for row in seconds)
+            writer.writerow([field.name for field in fields(form)])
+        writer.writerows(found)
 
 
 def read_blobs(folder: Path, trial: TrialResult, subset: str, clock: Clock) -> tuple[str, ...]:

@@ -44,7 +44,16 @@ def cell_bars(cells: Sequence[TlsCell]) -> str | None:
             Line2D([], [], color=BAD, marker="|", linestyle="none", markersize=11, label="oracle"),
         ]
         figure.legend(handles=handles, loc="outside upper left", ncols=3, handlelength=1.2)
-        return to_svg(figure, "tls-cells", "CPU of one handshake by cell, over its oracle")
+        return to_svg(figure, "tls-cells", f"CPU of one new connection: {_cells_message(shown)}.")
+
+
+def _cells_message(cells: Sequence[TlsCell]) -> str:
+    return "; ".join(
+        f"{_label(cell)}: gateway {format_micros(cell.gateway_cpu_us.value)},"
+        f" nodes {format_micros(cell.node_cpu_us.value)}"
+        for cell in cells
+        if cell.gateway_cpu_us is not None and cell.node_cpu_us is not None
+    )
 
 
 def _decades(axes: Axes, cells: Sequence[TlsCell]) -> None:
@@ -106,4 +115,8 @@ def law_line(points: Sequence[PoolPoint]) -> str | None:
         axes.set_xlabel("handshakes/s, predicted")
         axes.set_ylabel("measured")
         figure.legend(loc="outside upper left", ncols=3, handlelength=1.6)
-        return to_svg(figure, "tls-law", "The law of handshakes beside what was measured")
+        said = "; ".join(
+            f"{point.handshakes_per_s:,.3g}/s measured, {point.predicted_per_s:,.3g}/s predicted"
+            for point in points
+        )
+        return to_svg(figure, "tls-law", f"The law of handshakes: {said}.")

@@ -38,6 +38,7 @@ from bench.result.document import (
     RunWarning,
     VerificationLine,
 )
+from bench.result.events import EventKind, RunEvent
 from bench.result.faults import FaultResult, FaultsResult
 from bench.result.handshake import HANDSHAKE_KINDS, HandshakeKind, HandshakeMode, HandshakeResult
 from bench.result.history import SCHEMA_VERSION
@@ -63,7 +64,7 @@ from bench.result.load import (
     TrialResult,
 )
 from bench.result.reasons import UNANSWERED, Reason, ReasonCode
-from bench.result.seconds import SecondRow
+from bench.result.seconds import PartRow, SecondRow
 from bench.result.shares import NodeShare, SharesResult
 from bench.result.storage import RESULT_FILE, read_result, write_result
 from bench.result.tls_lab import (
@@ -89,6 +90,7 @@ from bench.result.tls_lab import (
 from bench.result.traffic import MixResult, TrafficResult
 from bench.result.update import ChangeResult, UpdateResult, UpdatesOfSource
 from bench.result.variants import VariantBlocks, VariantResult, VariantsResult
+from bench.result.way import HopTimes, LinkTls, Way, WayLink, WayPart, WayRole
 
 __all__ = [
     "ENDS",
@@ -120,6 +122,7 @@ __all__ = [
     "DamageCode",
     "End",
     "Estimate",
+    "EventKind",
     "FailureExample",
     "FaultResult",
     "FaultsResult",
@@ -129,6 +132,7 @@ __all__ = [
     "HandshakeKind",
     "HandshakeMode",
     "HandshakeResult",
+    "HopTimes",
     "KilledReplica",
     "LabModel",
     "LaneUse",
@@ -139,6 +143,7 @@ __all__ = [
     "LedgerNote",
     "LedgerResult",
     "LimitCheck",
+    "LinkTls",
     "MachineUse",
     "MemoryModel",
     "MemoryUse",
@@ -149,6 +154,7 @@ __all__ = [
     "NodeShare",
     "NoteCode",
     "OracleLine",
+    "PartRow",
     "PlanQuestion",
     "PlanResult",
     "PlanWall",
@@ -163,6 +169,7 @@ __all__ = [
     "Result",
     "ReuseEvent",
     "ReusePoint",
+    "RunEvent",
     "RunWarning",
     "ScalingPoint",
     "ScalingResult",
@@ -183,6 +190,10 @@ __all__ = [
     "VariantResult",
     "VariantsResult",
     "VerificationLine",
+    "Way",
+    "WayLink",
+    "WayPart",
+    "WayRole",
     "WhatIf",
     "read_result",
     "write_result",

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from bench.result.base import Model
 from bench.result.capacity import CapacityResult
+from bench.result.events import RunEvent
 from bench.result.faults import FaultsResult
 from bench.result.handshake import HandshakeResult
 from bench.result.history import SCHEMA_VERSION
@@ -17,6 +18,7 @@ from bench.result.tls_lab import TlsLab
 from bench.result.traffic import TrafficResult
 from bench.result.update import UpdateResult
 from bench.result.variants import VariantsResult
+from bench.result.way import Way
 
 
 class AnswerCause(Model):
@@ -35,11 +37,16 @@ class AnswerCause(Model):
     """``address:port`` that the last proxy turned to."""
     where: tuple[str, ...]
     """``file:line`` of the YAML behind the last decision."""
-    fault: Literal["resources", "node", "stack"]
+    fault: Literal["resources", "node", "unplayed", "stack"]
     """Whose it is. ``resources``: their translation leads to this very answer; ``node``: the right node gave
-    it, and it is not the right one; ``stack``: neither, so a stand-in did not do what it was asked."""
+    it, and it is not the right one; ``unplayed``: they lead to an endpoint that no node plays; ``stack``:
+    none of these, so a stand-in did not do what it was asked."""
     explanation: str
     """Where they lead."""
+    unplayed: tuple[str, ...] = ()
+    """Endpoints to which they lead and that no node plays."""
+    client_certificate: Literal["", "missing", "refused"] = ""
+    """What the node that demands one says of the client's; empty: nothing is wrong with it."""
 
     @property
     def reported_details(self) -> str:
@@ -99,6 +106,8 @@ class LimitCheck(Model):
     passed: bool
     is_proven: bool = True
     """False: too few samples to decide; neither met nor missed."""
+    bound: float | None = None
+    """As a number: a count, or milliseconds; None in results of older versions."""
 
 
 class RunWarning(Model):
@@ -120,6 +129,8 @@ class Fingerprint(Model):
     config_hashes: dict[str, str]
     """Proxy and config source -> hash of the Envoy files with real addresses taken out."""
     stack: str
+    key: str | None = None
+    """Key type of the certificates that the suite made; None: it made none, or an older result."""
 
 
 class Result(Model):
@@ -145,6 +156,8 @@ class Result(Model):
     verification: tuple[VerificationLine, ...] = ()
     traffic: TrafficResult | None = None
     """What the load of the steady trials was asked to be; None in results of older versions."""
+    way: Way | None = None
+    """What the traffic passes by the Istio resources; None: not read, or a result of an older version."""
     trials: tuple[TrialResult, ...] = ()
     totals: tuple[SubsetResult, ...] = ()
     """Per subset and, last, the whole, merged over the steady trials."""
@@ -162,6 +175,8 @@ class Result(Model):
     """None: the configuration did not change under load."""
     tls_lab: TlsLab | None = None
     """None: it was not in the lab."""
+    events: tuple[RunEvent, ...] = ()
+    """What happened under load: changes of the configuration, faults, a load that was cut short."""
     generator: GeneratorResult | None = None
     limits: tuple[LimitCheck, ...] = ()
     warnings: tuple[RunWarning, ...] = ()

@@ -126,6 +126,8 @@ class LedgerResult(Model):
     books: tuple[LedgerBook, ...]
     requests: int
     """Due in the whole trial, warm-up included."""
+    at_nodes: dict[str, int] = Field(default_factory=dict)
+    """Node -> requests of this trial in its log; a node whose log is damaged is missing."""
     missing: tuple[MissingBook, ...] = ()
     """Books that this traffic cannot have, and why."""
     blind_to: tuple[BlindPair, ...] = ()

@@ -7,6 +7,7 @@ from typing import Literal
 from bench.result.base import Model
 from bench.result.counts import Counts
 from bench.result.ledger import LedgerResult
+from bench.result.way import HopTimes
 
 
 class Latency(Model):
@@ -109,6 +110,8 @@ class TrialResult(Model):
     """Every stage as far as it came, warm-up included; empty in results of older versions."""
     machine: MachineUse | None = None
     """Whose the machine was meanwhile; None: nothing was read."""
+    hop_times: HopTimes | None = None
+    """Of the measured stage; None: not sampled, or no proxy reads these requests."""
     aborted: str | None = None
     """Why the trial ended before its time; its figures are of what was done until then. None: it did not."""
 

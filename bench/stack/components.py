@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -27,6 +28,23 @@ class ComponentTable(abc.ABC):
     @abc.abstractmethod
     def stop(self) -> None:
         """Stop everything in reverse order. Safe to call twice."""
+
+    def check_alive(self) -> None:
+        """Raise ``StackError`` that names stack and part, with its last output, if a part has died."""
+        with self.named():
+            self._check_parts()
+
+    @abc.abstractmethod
+    def _check_parts(self) -> None:
+        """Raise ``StackError`` that names the part if one has died."""
+
+    @contextlib.contextmanager
+    def named(self) -> Iterator[None]:
+        """Put the stack's name before what is said of its parts: several run side by side."""
+        try:
+            yield
+        except StackError as error:
+            raise error.about(f"stack {self.spec.name}") from error
 
     def components(self) -> Sequence[Component]:
         """The running parts, in the order in which they were started."""

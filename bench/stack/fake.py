@@ -64,8 +64,7 @@ class FakeStack(ComponentTable):
         self.calls.append("stop")
         self._forget()
 
-    def check_alive(self) -> None:
-        """Raise ``StackError`` if a part was killed."""
+    def _check_parts(self) -> None:
         self.calls.append("check_alive")
         for name, how in self._dead.items():
             raise StackError(f"{name} {how}. Its last output:\n(none)")

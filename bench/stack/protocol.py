@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
+from bench.errors import Position
 from bench.placement import Address, ConfigFile, Placement
 
 Role = Literal["sidecar", "egress"]
@@ -91,6 +92,10 @@ class NodeSpec:
         return (self.plays, *self.also)
 
 
+def _nowhere(_: str) -> Sequence[Position]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class ProxySpec:
     """One Envoy and the way to render its files once its surroundings have addresses."""
@@ -113,8 +118,12 @@ class ProxySpec:
     """The proxy that this is a further pod of."""
     is_served: bool = False
     """Whether its resources come from the control plane, and from files only its secrets."""
+    places: Callable[[str], Sequence[Position]] = _nowhere
+    """What in the YAML is behind the resources that a text of Envoy's names, the likelier culprit first."""
     file_watches: int = 0
     """How many inotify instances this Envoy takes to watch its files."""
+    leaves_mesh: bool = False
+    """Whether it is a sidecar that connects to nodes itself, with no gateway between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +161,10 @@ class StackSpec:
     """That the client holds at once; each is an open file of every part of the way."""
     workers: int = 1
     """Load worker processes that the client's place must have room for."""
+
+    def leaves_mesh(self, proxy: str) -> bool:
+        """Whether *proxy* is a sidecar whose pod reaches nodes itself."""
+        return any(each.leaves_mesh for each in self.proxies if each.name == proxy)
 
 
 GENERATOR = "generator"

@@ -68,7 +68,8 @@ class SupervisedStack(ComponentTable):
             self._guard = Guard(self._folder.path)
             self._folder.make(self.spec.name)
             with write_errors_explained(self._folder.path):
-                self._start_parts()
+                with self.named():
+                    self._start_parts()
                 write_components(self._folder, self.components())
         except BaseException:
             self._stop(is_interrupted=True)
@@ -87,10 +88,6 @@ class SupervisedStack(ComponentTable):
         """Do not report a part as dead from now on: it is ended on purpose."""
         self.component(name)
         self._excused.add(name)
-
-    @abc.abstractmethod
-    def check_alive(self) -> None:
-        """Raise ``StackError`` with its last output if a part has died."""
 
     @abc.abstractmethod
     def _find_programs(self) -> None:
@@ -151,7 +148,7 @@ class SupervisedStack(ComponentTable):
         """Return when *part* is ready; raise as soon as any part so far cannot be any more."""
         deadline = time.monotonic() + self._start_timeout_s
         while not is_ready():
-            self.check_alive()
+            self._check_parts()
             if time.monotonic() >= deadline:
                 raise StackError(
                     f"{part.name}{part.limit_text()} did not answer within {self._start_timeout_s:g} s."

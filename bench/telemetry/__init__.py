@@ -22,7 +22,7 @@ from bench.telemetry.handshake import GATEWAY_FIELDS, collect_handshakes
 from bench.telemetry.lanes import Lane, read_lanes
 from bench.telemetry.local_ports import PortUse, read_port_use
 from bench.telemetry.machine import MachineReading, read_machine
-from bench.telemetry.memory import MemorySampler
+from bench.telemetry.memory import MemorySampler, PartSample
 from bench.telemetry.usage import Usage, cpu_seconds, read_usage
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "MemorySampler",
     "NodeEntry",
     "OpensslSpeed",
+    "PartSample",
     "PortUse",
     "Snapshot",
     "Throttling",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -13,10 +15,22 @@ import psutil
 
 from bench.errors import MeasurementError
 from bench.telemetry.containers import processes_of
-from bench.telemetry.usage import family_of, memory_bytes
+from bench.telemetry.usage import family_of, memory_bytes, process_cpu_s
 
 INTERVAL_S = 1.0
 """One look costs about a millisecond for each process."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartSample:
+    """One look at one part."""
+
+    at_s: float
+    """On the monotonic clock."""
+    part: str
+    cpu_s: float | None
+    """Of its living processes; None: one of them has just ended."""
+    memory_bytes: int
 
 
 class MemorySampler:
@@ -49,6 +63,7 @@ class MemorySampler:
         self._thread: threading.Thread | None = None
         self._peak: int | None = None
         self._peaks: dict[str, int] = {}
+        self._series: list[PartSample] = []
         self.samples = 0
         """Looks so far."""
 
@@ -62,6 +77,12 @@ class MemorySampler:
         """Part -> its own largest value; parts that were never seen alive are missing."""
         with self._lock:
             return dict(self._peaks)
+
+    @property
+    def series(self) -> tuple[PartSample, ...]:
+        """Every look at every part that was alive, in order."""
+        with self._lock:
+            return tuple(self._series)
 
     def start(self) -> None:
         """Look once and start the thread."""
@@ -83,10 +104,19 @@ class MemorySampler:
         family = [*family_of(os.getpid(), "egress-bench"), *_members(self._containers)]
         sizes = {process.pid: memory_bytes(process) for process in family}
         parents = _parents(family)
-        parts = {name: _size_of(pid, sizes, parents) for name, pid in self._parts.items()}
+        processes = {process.pid: process for process in family}
+        members = {name: _below(pid, sizes, parents) for name, pid in self._parts.items()}
+        parts = {name: sum(sizes[pid] for pid in pids) if pids else None for name, pids in members.items()}
+        now = time.monotonic()
+        seen = [
+            PartSample(now, name, _cpu_of(processes[pid] for pid in members[name]), size)
+            for name, size in parts.items()
+            if size is not None
+        ]
         total = sum(sizes.values())
         with self._lock:
             self.samples += 1
+            self._series += seen
             self._peak = max(self._peak or 0, total)
             for name, size in parts.items():
                 if size is not None:
@@ -128,18 +158,25 @@ def _parents(family: list[psutil.Process]) -> dict[int, int]:
     return parents
 
 
-def _size_of(part: int, sizes: Mapping[int, int], parents: Mapping[int, int]) -> int | None:
-    """The size of one part with its descendants; None if it does not run below this process.
+def _below(part: int, sizes: Mapping[int, int], parents: Mapping[int, int]) -> list[int]:
+    """The processes of one part; none if it does not run below this process.
 
     From the list that was made already: asking for each part's children reads all of /proc each time.
     """
     if not sizes.get(part):
-        return None
-    total = 0
-    for pid, size in sizes.items():
+        return []
+    found = []
+    for pid in sizes:
         above: int | None = pid
         while above is not None and above != part:
             above = parents.get(above)
         if above == part:
-            total += size
-    return total
+            found.append(pid)
+    return found
+
+
+def _cpu_of(processes: Iterable[psutil.Process]) -> float | None:
+    """CPU seconds of all; None if one of them has ended."""
+    used = [process_cpu_s(process) for process in processes]
+    known = [each for each in used if each is not None]
+    return sum(known) if len(known) == len(used) else None

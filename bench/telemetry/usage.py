@@ -171,6 +171,14 @@ def _cpu_of(family: list[psutil.Process], name: str) -> float:
     return used
 
 
+def process_cpu_s(process: psutil.Process) -> float | None:
+    """User and system time of this process alone; None: it has ended."""
+    try:
+        return _clock(process)
+    except psutil.Error:
+        return None
+
+
 def _clock(process: psutil.Process) -> float:
     if sys.platform == "linux":
         try:

@@ -5,7 +5,7 @@ resources; ``render`` puts the real ones in and writes files.
 """
 
 from bench.placement import Address, ConfigFile, Placement
-from bench.translate.cluster.connection_pool import HTTP_OPTIONS
+from bench.translate.cluster.connection_pool import HTTP_OPTIONS, upstream_http
 from bench.translate.cluster.load_balancer import DYNAMIC_TYPE
 from bench.translate.config import CONFIG_SOURCES, ConfigSource, ProxyConfig, TlsMaterial
 from bench.translate.copies import with_copied_clusters
@@ -53,6 +53,7 @@ __all__ = [
     "to_wire",
     "translate",
     "unpack",
+    "upstream_http",
     "variant",
     "wire_of_plain",
     "with_copied_clusters",

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 
 from bench.placement import Address, same_endpoint
-from bench.preparation import Prepared, endpoints_of, virtual_addresses
+from bench.preparation import Prepared, decision_of, endpoints_of, virtual_addresses
 from bench.result import RunWarning
 from bench.routing import (
-    Connection,
     Decision,
     Delivered,
+    Destination,
     LocalAnswer,
     NoConnection,
-    Request,
+    Outcome,
     Router,
 )
 from bench.scenario import MixedRequest
 from bench.scenario.folder import inventory_of
 from bench.translate import reachable_clusters
-from bench.verify.path_calls import host_of
+
+_ROUNDING = 0.01
+"""Shares this near to those of the resources are the same in other digits."""
+_NOWHERE = Destination("", 0, "", ())
 
 
 def expectation_warnings(prepared: Prepared) -> tuple[RunWarning, ...]:
@@ -30,7 +34,11 @@ def expectation_warnings(prepared: Prepared) -> tuple[RunWarning, ...]:
     loaded = prepared.loaded
     router = Router(loaded.resources, inventory_of(loaded.scenario))
     called = virtual_addresses(prepared.registry, (each.host for each in loaded.scenario.traffic.mix))
-    return (*_contradictions(prepared, router, called), *_idle_nodes(prepared))
+    return (
+        *_contradictions(prepared, router, called),
+        *_shares_of_connections(prepared),
+        *_idle_nodes(prepared),
+    )
 
 
 def _contradictions(
@@ -53,45 +61,87 @@ def _contradictions(
             )
 
 
-def decision_of(router: Router, request: MixedRequest, called: tuple[str, ...]) -> Decision:
-    """What the resources say of *request*: as HTTP where proxies read it, else as a connection."""
-    if request.is_plain_http:
-        host, headers = host_of(request.headers, request.authority)
-        path, _, query = request.path.partition("?")
-        return router.decide(
-            Request(host, request.port, path, request.method, tuple(headers.items()), query, request.client)
+def _shares_of_connections(prepared: Prepared) -> Iterator[RunWarning]:
+    """Shares that cannot be judged: weights divide the connections of what proxies pass on as bytes."""
+    loaded = prepared.loaded
+    if loaded.scenario.traffic.connections.are_of_one_request:
+        return
+    for key in dict.fromkeys(
+        each.key for each in loaded.scenario.traffic.mix if each.expect.shares and not each.is_plain_http
+    ):
+        yield RunWarning(
+            code="shares-of-connections",
+            message=f"{loaded.position('traffic', 'requests', key)}: proxies divide the connections of {key}"
+            " and not its requests, and connections are kept: its shares are not judged.",
+            advice="Write `connections: {requests_per_connection: 1}` to have them judged.",
         )
-    sni = request.server_name if request.tls is not None else None
-    return router.connect(Connection(request.port, next(iter(called), ""), sni, request.client))
 
 
 def _against(request: MixedRequest, decision: Decision, nodes: Mapping[Address, str]) -> str | None:
-    """What *request* gets, where that is never what it expects; None: it may be, or that is unknown."""
+    """What *request* gets that it does not expect; None: nothing, or that is unknown."""
     if not decision.is_judged:
         return None
-    reported: dict[str, None] = {}
+    reported: dict[str, Fraction] = {}
     for branch in decision.branches:
-        outcome = branch.outcome
-        match outcome:
-            case Delivered(destination=destination):
-                ends = [same_endpoint((each.address, each.port)) for each in destination.endpoints]
-                found = {nodes[end] for end in ends if end in nodes}
-                if found & set(request.expect.nodes) or len(ends) != sum(end in nodes for end in ends):
-                    return None
-                reported[f"an answer from {' or '.join(sorted(found)) or 'no node'} ({destination.name})"] = (
-                    None
-                )
-            case LocalAnswer(status=status, by=by, why=why):
-                if not request.expect.nodes and status == request.expect.status:
-                    return None
-                reported[f"{status} from {by} ({why})"] = None
-            case NoConnection(by=by, why=why):
-                reported[f"no connection to {by} ({why})"] = None
-    return " or ".join(reported)
+        said = _misfit(request, branch.outcome, nodes)
+        if said is not None:
+            reported[said] = reported.get(said, Fraction(0)) + branch.probability
+    if not reported:
+        return _other_shares(request, decision, nodes)
+    parts = (f"{_percent(part)}{said}" for said, part in reported.items())
+    return " or ".join(parts)
+
+
+def _percent(part: Fraction) -> str:
+    return "" if part == 1 else f"for {float(part * 100):.3g} % of its requests "
+
+
+def _misfit(request: MixedRequest, outcome: Outcome, nodes: Mapping[Address, str]) -> str | None:
+    """What is wrong with *outcome*, for people; None: it is expected, or it is not known who answers."""
+    expect = request.expect
+    match outcome:
+        case Delivered(destination=destination):
+            ends = [same_endpoint((each.address, each.port)) for each in destination.endpoints]
+            found = {nodes[end] for end in ends if end in nodes}
+            # Which of its endpoints a destination prefers, by locality or by hash, is not decided here.
+            if not all(end in nodes for end in ends) or found & set(expect.nodes):
+                return None
+            return f"an answer from {' or '.join(sorted(found)) or 'no node'} ({destination.name})"
+        case LocalAnswer(status=status, by=by, why=why):
+            if not expect.nodes and status == expect.status:
+                return None
+            return f"{status} from {by} ({why})"
+        case NoConnection(by=by, why=why):
+            return f"no connection to {by} ({why})"
+        case _:
+            return None
+
+
+def _other_shares(request: MixedRequest, decision: Decision, nodes: Mapping[Address, str]) -> str | None:
+    """The shares of the resources, where those that *request* expects are others."""
+    whole = sum(request.expect.shares.values())
+    meant: dict[frozenset[str], float] = {}
+    for destination, part in decision.destinations().items():
+        ends = [same_endpoint((each.address, each.port)) for each in (destination or _NOWHERE).endpoints]
+        if not ends or not all(end in nodes for end in ends):
+            return None
+        names = frozenset(nodes[end] for end in ends)
+        meant[names] = meant.get(names, 0.0) + float(part)
+    # Two destinations that share a node leave open which of its answers are whose.
+    if not whole or sum(map(len, meant)) > len(frozenset().union(*meant)):
+        return None
+    wished = {names: sum(request.expect.shares.get(each, 0.0) for each in names) / whole for names in meant}
+    if all(abs(wished[names] - part) <= _ROUNDING + _ROUNDING * part for names, part in meant.items()):
+        return None
+    return " and ".join(f"{part:.3g} from {' or '.join(sorted(names))}" for names, part in meant.items())
 
 
 def _expected(request: MixedRequest) -> str:
     expect = request.expect
+    if expect.shares:
+        whole = sum(expect.shares.values())
+        parts = " and ".join(f"{share / whole:.3g} from {name}" for name, share in expect.shares.items())
+        return f"answers in shares of {parts}"
     if expect.nodes:
         return f"an answer from {' or '.join(expect.nodes)}"
     return f"{expect.status} from a proxy" if request.is_http else "an answer"

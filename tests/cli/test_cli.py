@@ -115,3 +115,46 @@ def test_locusts_own_outputs_stay_out_of_containers():
     assert str(asked.web) == "0.0.0.0:9000"
     assert str(make_locust_outputs(None, None, web_ui=True, web_bind=None).web) == "127.0.0.1:8089"
     assert not make_locust_outputs(None, None, web_ui=False, web_bind=None, stack=StackKind.DOCKER)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needless"),
+    [
+        (["check", "scenarios/egress-mtls"], {"numpy", "scipy", "pandas", "bench.result", "bench.load"}),
+        (
+            ["explain", "scenarios/egress-mtls", "--url", "http://nginx.external.svc.cluster.local/"],
+            {"numpy", "scipy", "pandas", "bench.result", "bench.load", "bench.certs", "cryptography"},
+        ),
+    ],
+)
+def test_reading_yaml_imports_nothing_that_only_measuring_needs(arguments, needless):
+    """Each of these costs more CPU than the whole answer."""
+    script = (
+        "import sys, runpy\n"
+        "sys.argv = ['egress-bench', *sys.argv[1:]]\n"
+        "try:\n    runpy.run_module('bench', run_name='__main__')\n"
+        "except SystemExit:\n    print('LOADED', *sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.rpartition("LOADED")[2].split())
+
+    assert loaded & needless == set()
+    assert "bench.translate" in loaded
+
+
+def test_a_defect_of_ours_is_told_with_its_traceback_and_never_as_the_paths_doing(monkeypatch, capsys):
+    def broken(*_, **__):
+        raise KeyError("nodes")
+
+    monkeypatch.setattr("bench.commands.schema.schema_of", broken)
+    monkeypatch.setattr(sys, "argv", ["egress-bench", "schema", "result"])
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+
+    said = capsys.readouterr()
+    assert ended.value.code == 2
+    assert "Traceback" in said.err
+    assert "a defect of egress-bench" in " ".join((said.out + said.err).split())

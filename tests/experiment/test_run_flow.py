@@ -190,6 +190,71 @@ def test_a_failed_control_is_named_as_one_and_gets_no_load(short, tmp_path):
     assert (judge(finished.result).state, judge(finished.result).exit_code) == ("control failed", 1)
 
 
+class Fatal(FakeVerifier):
+    """A part dies during a step of the verification, whose calls then go wrong, or cannot be made."""
+
+    def __init__(self, step, stack, *, error=None):
+        line = a_line("v1 from sleep", passed=False)
+        super().__init__(scenario=(line,), probes=(line,))
+        self.step, self.stack, self.error = step, stack, error
+
+    def _die(self, step, stack):
+        if (step, stack.spec.name) == (self.step, self.stack):
+            stack.kill("nginx01")
+            if self.error is not None:
+                raise self.error
+
+    def ask_scenario(self, stack):
+        self._die("scenario", stack)
+        return super().ask_scenario(stack) if stack.spec.name == self.stack else (a_line(),)
+
+    def ask_matrix(self, stack):
+        self._die("matrix", stack)
+        return ()
+
+    def probe_gateway(self, stack, faults, await_logs):
+        self._die("probes", stack)
+        return super().probe_gateway(stack, faults, await_logs)
+
+
+@pytest.mark.parametrize(
+    "error", [None, MeasurementError("egress: /stats answers 500.")], ids=["wrong", "no call"]
+)
+@pytest.mark.parametrize(
+    ("step", "stack"),
+    [
+        ("scenario", "static"),
+        ("matrix", "static"),
+        ("scenario", "eds"),
+        ("matrix", "eds"),
+        ("probes", "controls"),
+    ],
+)
+def test_a_part_that_dies_during_the_verification_is_named_and_no_wrong_answer(
+    short, tmp_path, step, stack, error
+):
+    bench = Bench(short, tmp_path, verifier=Fatal(step, stack, error=error))
+
+    with pytest.raises(StackError, match=f"^stack {stack}: nginx01 was ended by SIGKILL") as raised:
+        bench.run()
+
+    assert raised.value.exit_code == 2
+    assert bench.generator.plans == []
+    assert (bench.kept.state, judge(bench.kept).exit_code) == ("aborted", 2)
+    assert f"stack {stack}: nginx01 was ended" in bench.kept.reason
+
+
+def test_a_call_that_cannot_be_made_is_told_with_its_stack(short, tmp_path):
+    class Deaf(FakeVerifier):
+        def ask_matrix(self, stack):
+            raise MeasurementError("no calls can be made from here.")
+
+    bench = Bench(short, tmp_path, verifier=Deaf())
+
+    with pytest.raises(MeasurementError, match=r"^stack static: no calls can be made"):
+        bench.run()
+
+
 def test_each_trial_is_on_disk_before_the_next_one_starts(two_blocks, tmp_path):
     seen = []
 

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from bench.experiment.faults.diagnosis import Cause, diagnose
+from bench.experiment.faults.diagnosis.connections import few_slow
 from tests.experiment.evidence import clean, gateway_line, node_line
 
 ENDED_UNDER_IT = {
@@ -124,6 +126,45 @@ def test_slow_requests_that_chance_or_the_machine_explains_are_no_finding(slow):
     changed = {each: {"duration_us": micros} for each, micros in slow.items()}
 
     assert diagnose(with_gateway(clean(), **changed)) == ()
+
+
+def a_load(*, seconds=12.0, share=0.5, pauses_per_s=0.0, slow=0.0, seed=1):
+    """600 requests/s to two nodes on a machine that pauses; some of the first node's take 30 ms more."""
+    dice = np.random.default_rng(seed)
+    evidence, size = clean(), round(600 * seconds)
+    times = np.arange(size) * int(1e6 / 600)
+    first = dice.random(size) < share
+    durations = dice.lognormal(np.log(900), 0.3, size)
+    for on_node in (first, ~first, np.ones(size, dtype=bool)):
+        for start in dice.uniform(0, times[-1], dice.poisson(pauses_per_s * seconds)):
+            waits = start + dice.exponential(25_000) - times
+            durations += np.where(on_node & (times >= start) & (waits > 0), waits, 0)
+    durations += np.where(first & (dice.random(size) < slow), 30_000, 0)
+    lines = [
+        gateway_line(f"r/{n}", "c1" if first[n] else "c2", at=int(times[n]), duration=int(durations[n]))
+        for n in range(size)
+    ]
+    return replace(evidence, gateway=tuple(lines), nodes={"n1": (), "n2": ()})
+
+
+def found_slow(evidence):
+    return [(finding.cause, finding.requests) for finding in few_slow(evidence)]
+
+
+@pytest.mark.parametrize(("pauses_per_s", "least"), [(0.0, 8), (0.3, 7), (1.0, 4)])
+def test_a_few_slow_requests_are_seen_beside_pauses_of_the_machine(pauses_per_s, least):
+    loads = [a_load(slow=0.01, pauses_per_s=pauses_per_s, seed=seed) for seed in range(8)]
+    found = [each for load in loads for each in found_slow(load)]
+
+    assert least <= len(found) <= len(loads)
+    assert all(cause is Cause.SLOW_SHARE and requests >= 20 for cause, requests in found)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.1])
+@pytest.mark.parametrize("pauses_per_s", [0.0, 0.5, 2.0])
+def test_pauses_of_a_machine_are_never_a_nodes_doing_however_its_traffic_is_divided(share, pauses_per_s):
+    for seed in range(8):
+        assert found_slow(a_load(share=share, pauses_per_s=pauses_per_s, seed=seed)) == []
 
 
 def test_answers_that_a_proxy_refuses_are_distinguished_from_errors_of_a_node():

@@ -36,9 +36,10 @@ def test_a_result_that_nothing_ended_says_that_it_was_cut_off(record):
     [
         (KeyboardInterrupt(), InterruptedRunError, "interrupted by the user"),
         (LoadError("the target is gone."), LoadError, "the target is gone."),
+        (KeyError("nodes"), KeyError, "a defect of egress-bench: KeyError: 'nodes'"),
         (OSError(errno.ENOSPC, "No space left on device", "/full/log"), StackError, "/full/log: the system"),
     ],
-    ids=["interrupted", "an error of ours", "a full disk"],
+    ids=["interrupted", "an error of ours", "a defect of ours", "a full disk"],
 )
 def test_what_was_measured_is_kept_with_the_reason(record, raised, becomes, reason):
     record.faults = FaultsResult(clean_runs=1)

@@ -60,6 +60,35 @@ def looks(browser: Browser, page: Path, scheme: Any) -> Iterator[dict[str, Any]]
     tab.close()
 
 
+def touched(browser: Browser, page: Path) -> dict[str, Any]:
+    """Use the first chart that answers: hover over it, switch a series off, zoom in and out again."""
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    errors: list[str] = []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.goto(page.resolve().as_uri())
+    chart = tab.locator("figure.chart:has(svg[data-points])").first
+    drawing = chart.locator("svg")
+    drawing.hover()
+    said = chart.locator(".tip").inner_text()
+    switch = chart.locator("button").first
+    name = switch.inner_text()
+    switch.click()
+    hidden = drawing.locator(f'[data-series="{name}"]').first.evaluate("each => each.style.display")
+    whole = drawing.get_attribute("viewBox")
+    chart.get_by_label("zoom in").click()
+    zoomed = drawing.get_attribute("viewBox")
+    chart.get_by_label("the whole chart").click()
+    found = {
+        "said": said,
+        "pressed": switch.get_attribute("aria-pressed"),
+        "hidden": hidden,
+        "zooms": zoomed != whole,
+        "errors": errors,
+    }
+    tab.close()
+    return found
+
+
 def printed(browser: Browser, page: Path) -> bytes:
     """The page as A4 in PDF."""
     tab = browser.new_page()
@@ -77,10 +106,11 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
         found = [look for scheme in SCHEMES for look in looks(browser, page, scheme)]
         pdf = printed(browser, page)
+        answers = touched(browser, page)
         if len(sys.argv) > 2:
             Path(sys.argv[2]).write_bytes(pdf)
         browser.close()
-    json.dump({"looks": found, "pdf_pages": pdf.count(b"/Type /Page\n")}, sys.stdout)
+    json.dump({"looks": found, "pdf_pages": pdf.count(b"/Type /Page\n"), "touched": answers}, sys.stdout)
 
 
 if __name__ == "__main__":

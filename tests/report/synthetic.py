@@ -20,6 +20,7 @@ from bench.result import (
     GeneratorResult,
     HandshakeMode,
     HandshakeResult,
+    PartRow,
     Result,
     SecondRow,
     TrialResult,
@@ -101,7 +102,12 @@ def _trial(folder, random, number, experiment, source, *, rate, seconds):
         )
         for second in range(seconds)
     ]
-    write_samples(folder, trial, subsets, rows)
+    parts = [
+        PartRow(trial.name, experiment, second + 0.9, name, cpus, memory << 20)
+        for second in range(seconds)
+        for name, cpus, memory in (("sidecar", 0.05, 31), ("egress", 0.06, 34), ("nginx01", 0.02, 9))
+    ]
+    write_samples(folder, trial, subsets, rows, parts)
     return trial, subsets
 
 

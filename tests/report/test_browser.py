@@ -46,3 +46,12 @@ def test_the_page_loads_nothing(seen):
 
 def test_the_page_prints_on_several_sheets(seen):
     assert 1 < seen["pdf_pages"] < 30
+
+
+def test_a_chart_tells_its_values_and_a_series_can_be_switched_off(seen):
+    touched = seen["touched"]
+
+    assert touched["errors"] == []
+    assert "response time" in touched["said"]
+    assert any(unit in touched["said"] for unit in ("µs", "ms"))
+    assert (touched["pressed"], touched["hidden"], touched["zooms"]) == ("false", "none", True)

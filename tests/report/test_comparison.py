@@ -5,9 +5,11 @@ import shutil
 
 import pytest
 
+from bench.analysis.comparable import Difference, IncomparableError
 from bench.analysis.conditions import conditions, spoilers
+from bench.cli.options import DifferenceName
 from bench.errors import InputError
-from bench.report.comparison.build import write_comparison
+from bench.report.comparison.build import write_comparison as write_comparison_of
 from bench.report.comparison.conditions import NOT_INTERLEAVED, likeness
 from bench.result import RunWarning, read_result, write_result
 from tests.report.synthetic import make_run
@@ -25,6 +27,11 @@ def pair(tmp_path_factory):
 def folders(pair, tmp_path):
     """Copies that a test may change."""
     return [shutil.copytree(folder, tmp_path / folder.name) for folder in pair]
+
+
+def write_comparison(folders, out=None):
+    """Whatever differs between them."""
+    return write_comparison_of(folders, out, Difference)
 
 
 def change(folder, **changes):
@@ -163,3 +170,74 @@ def test_a_result_against_itself_and_a_folder_without_one_are_refused(folders, t
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="comparison cannot be written"):
         write_comparison(folders, tmp_path / "file" / "below")
+
+
+def fingerprint(folder, **entries):
+    """Change entries within the fingerprint's tables, or its texts."""
+    found = read_result(folder).fingerprint
+    differently(
+        folder,
+        **{
+            name: {**getattr(found, name), **value} if isinstance(value, dict) else value
+            for name, value in entries.items()
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("differs", "difference"),
+    [
+        ({"machine": {"cpu": "another CPU"}}, Difference.MACHINE),
+        ({"versions": {"envoy": "9.9.9"}}, Difference.ENVOY),
+        ({"versions": {"envoy image": "envoyproxy/envoy:v9"}}, Difference.ENVOY),
+        ({"versions": {"openssl": "9.9.9"}}, Difference.NODES),
+        ({"versions": {"locust": "9.9.9"}}, Difference.GENERATOR),
+        ({"scenario_hash": "f" * 16}, Difference.SCENARIO),
+        ({"config_hashes": {"egress eds": "f" * 16}}, Difference.CONFIG),
+        ({"stack": "docker"}, Difference.STACK),
+        ({"key": "rsa-2048"}, Difference.KEY),
+    ],
+)
+def test_results_that_differ_in_what_was_not_to_be_compared_are_refused(
+    folders, tmp_path, differs, difference
+):
+    change(folders[1], trials=read_result(folders[0]).trials)
+    fingerprint(folders[1], **differs)
+
+    with pytest.raises(IncomparableError) as refused:
+        write_comparison_of(folders, tmp_path / "out")
+    assert refused.value.differences == {difference}
+    assert f"--despite {difference}" in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "out").exists()
+    assert write_comparison_of(folders, tmp_path / "out", [difference]).exists()
+
+
+def test_the_load_must_be_the_same_and_how_long_it_lasted_need_not(folders, tmp_path):
+    with pytest.raises(IncomparableError) as refused:
+        write_comparison_of(folders, tmp_path / "out")
+    assert refused.value.differences == {Difference.TRAFFIC}
+    assert "arrival rate (A 200 requests/s, B 100 requests/s)" in str(refused.value)
+
+    first = read_result(folders[0]).trials
+    change(folders[1], trials=first[: len(first) // 2], command="egress-bench run x --blocks 1")
+    assert write_comparison_of(folders, tmp_path / "out").exists()
+
+
+def test_what_one_result_does_not_say_is_a_difference(folders, tmp_path):
+    change(folders[1], trials=read_result(folders[0]).trials)
+    found = read_result(folders[1]).fingerprint.machine
+    differently(folders[1], machine={name: value for name, value in found.items() if name != "memory"})
+
+    with pytest.raises(IncomparableError, match=r"memory \(A 8 GiB, B does not say\)"):
+        write_comparison_of(folders, tmp_path / "out")
+
+
+def test_another_scenario_has_other_traffic_and_configuration(folders, tmp_path):
+    fingerprint(folders[1], scenario_hash="f" * 16, config_hashes={"egress eds": "f" * 16})
+
+    assert write_comparison_of(folders, tmp_path / "out", [Difference.SCENARIO]).exists()
+
+
+def test_the_command_line_knows_every_difference():
+    assert [each.value for each in DifferenceName] == [each.value for each in Difference]

@@ -15,7 +15,7 @@ from bench.verify.diagnosis import Hops, cause_of, remedy_for
 from bench.verify.opinions import Opinions
 
 ID = "why/1"
-PLAYS = {"nginx01": "192.168.0.63:443", "nginx02": "192.168.0.64:443"}
+PLAYS = {("192.168.0.63", 443): "nginx01", ("192.168.0.64", 443): "nginx02"}
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +47,12 @@ def from_node(name, status=200):
     return Answer(status=status, headers={"x-node": name})
 
 
-def cause(answer, trace, *, sleep=None, egress=None, at=None, right=("nginx01",)):
+def cause(answer, trace, *, sleep=None, egress=None, at=None, right=("nginx01",), plays=PLAYS):
     proxies = {
         name: {ID: entry} for name, entry in (("sleep", sleep), ("egress", egress)) if entry is not None
     }
     return cause_of(
-        answer, ID, Hops(proxies, {ID: at} if at is not None else {}), trace, plays=PLAYS, right_nodes=right
+        answer, ID, Hops(proxies, {ID: at} if at is not None else {}), trace, plays=plays, right_nodes=right
     )
 
 
@@ -108,6 +108,17 @@ def test_a_node_to_which_the_resources_lead_is_their_doing_with_file_and_line(tr
     assert f"correct the Istio YAML at {' or '.join(found.where)}" in remedy_for([a_line(found)])
 
 
+def test_an_endpoint_that_no_node_plays_is_named_and_the_stack_is_not_blamed(trace):
+    found = cause(
+        Answer(status=503), trace, sleep=BEYOND, egress=REFUSED, plays={("192.0.2.1", 443): "nginx01"}
+    )
+
+    assert (found.fault, found.unplayed) == ("unplayed", ("192.168.0.63:443",))
+    remedy = remedy_for([a_line(found)])
+    assert "192.168.0.63:443" in remedy
+    assert "which no node plays" in remedy
+
+
 def test_a_node_to_which_they_do_not_lead_is_not(trace):
     found = cause(from_node("nginx02"), trace, sleep=BEYOND, egress=BEYOND, at=node("nginx02"))
 
@@ -134,6 +145,14 @@ def test_a_client_certificate_that_the_right_node_refuses_is_named_with_the_line
     assert all(each in remedy for each in found.where)
 
 
+def test_a_node_that_asks_for_no_certificate_misses_none(trace):
+    """Its log says NONE, too: what is wrong with its answer is another thing."""
+    at = node("nginx01", client_verify="NONE")
+    found = cause(from_node("nginx01", 400), trace, sleep=BEYOND, egress=BEYOND, at=at)
+
+    assert (found.client_certificate, found.transport_failure) == ("", "")
+
+
 def test_a_request_that_nothing_saw_says_so(trace):
     assert "no part has seen the request" in cause(Answer(error="refused"), trace).text
 
@@ -151,5 +170,5 @@ def test_a_call_gets_its_id_beside_its_own_headers():
 def test_what_a_nodes_certificate_bears_is_known_from_the_scenario(scenario):
     known = known_certificates(scenario.scenario, scenario.registry(), scenario.folder)
 
-    assert set(known) == set(PLAYS.values())
-    assert known[PLAYS["nginx01"]].owner == "the node nginx01"
+    assert set(known) == {f"{host}:{port}" for host, port in PLAYS}
+    assert known["192.168.0.63:443"].owner == "the node nginx01"

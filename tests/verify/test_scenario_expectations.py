@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import InputError
+from bench.measure import expected_shares
 from bench.preparation import prepare
 from bench.scenario.load import load_scenario
 from bench.verify.expectations import expectation_warnings
@@ -77,6 +78,13 @@ def test_a_node_that_nothing_leads_to_is_named(folder):
         ),
         (", protocol: bytes}\n  web1", "}\n  web1", "request db speaks bytes"),
         (
+            ", protocol: grpc}",
+            "}",
+            "sleep speaks HTTP/2 to node rpc1, by its cluster outbound|8080||rpc.example",
+        ),
+        ("size: 64k, delay: 5", "protocol: http/2", "sleep speaks HTTP/1.1 to node web1"),
+        ("size: 64k, delay: 5", "protocol: bytes", "the node speaks bytes"),
+        (
             "tcp://db.example:5432",
             "tcp://db.example:5433",
             "calls port 5433, and batch has no listener there",
@@ -90,3 +98,44 @@ def test_what_a_node_does_not_speak_and_a_port_that_nothing_opens_are_refused(fo
         return
     with pytest.raises(InputError, match=says):
         prepare(load_scenario(folder))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            "expect: {shares: {stable: 90, canary: 10}}",
+            "expect: {nodes: [stable]}",
+            "from stable; by the resources it gets for 10 % of its requests an answer from canary (api.part",
+        ),
+        (
+            "{stable: 90, canary: 10}",
+            "{stable: 50, canary: 50}",
+            "0.5 from stable and 0.5 from canary; by the resources it gets 0.9 from stable and 0.1 from can",
+        ),
+        ("{stable: 90, canary: 10}", "{stable: 9, canary: 1}", None),
+    ],
+)
+def test_a_split_is_held_against_the_weights(tmp_path, old, new, says):
+    folder = Path(shutil.copytree("scenarios/canary", tmp_path / "scenario"))
+
+    found = [message for code, message in warnings(folder, (old, new)) if code == "expectation-contradicted"]
+
+    assert len(found) == (says is not None)
+    assert says is None or says in found[0]
+
+
+def test_shares_of_connections_that_are_kept_are_not_judged_and_said_so(folder):
+    other = ("  rpc1:", '  pay2: {plays: "10.9.9.9:443"}\n  rpc1:')
+    edits = (
+        other,
+        ('expect: {nodes: [pay1], body_contains: "pay1!"}', "expect: {shares: {pay1: 50, pay2: 50}}"),
+    )
+
+    assert "shares-of-connections" in [code for code, _ in warnings(folder, *edits)]
+    assert "pay from sleep" not in expected_shares(load_scenario(folder))
+
+    edit(folder, ("connections: {count: 16}", "connections: {count: 16, requests_per_connection: 1}"))
+
+    assert "shares-of-connections" not in [code for code, _ in warnings(folder)]
+    assert "pay from sleep" in expected_shares(load_scenario(folder))

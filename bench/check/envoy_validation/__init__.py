@@ -1,6 +1,15 @@
 """What Envoy's own validation says about a translation: why it refuses it, and which YAML is behind it."""
 
-from bench.check.envoy_validation.culprits import culprits, places_of
+from bench.check.envoy_validation.culprits import culprits, places_named, places_of
 from bench.check.envoy_validation.refusal import Refusal, RefusalCode, last_line, read_refusal, refusal_of
 
-__all__ = ["Refusal", "RefusalCode", "culprits", "last_line", "places_of", "read_refusal", "refusal_of"]
+__all__ = [
+    "Refusal",
+    "RefusalCode",
+    "culprits",
+    "last_line",
+    "places_named",
+    "places_of",
+    "read_refusal",
+    "refusal_of",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -9,7 +10,7 @@ from typing import TypeVar
 import betterproto2
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 from envoy_data_plane.envoy.config.listener.v3 import FilterChain, Listener
-from envoy_data_plane.envoy.config.route.v3 import Route, VirtualHost
+from envoy_data_plane.envoy.config.route.v3 import Route, RouteConfiguration, VirtualHost
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
     HttpConnectionManager,
 )
@@ -90,6 +91,23 @@ def _narrowed(items: Sequence[_T], refuses: Callable[[Sequence[_T]], bool]) -> S
             break
         items = smaller
     return items
+
+
+def places_named(config: ProxyConfig, text: str) -> tuple[Position, ...]:
+    """Give what caused the resources of *config* whose names are in *text*, each place once."""
+    messages: tuple[Cluster | Listener | RouteConfiguration, ...] = (
+        *config.clusters,
+        *config.listeners,
+        *config.routes,
+    )
+    named = [each for each in messages if each.name and each.name in text and _is_named(each.name, text)]
+    found = [next(places_of(config, iter([each])), None) for each in named]
+    return tuple(dict.fromkeys(place for place in found if place is not None))
+
+
+def _is_named(name: str, text: str) -> bool:
+    """Whether *text* has all of *name*, and not as a part of a longer one."""
+    return re.search(rf"(?<![\w|.-]){re.escape(name)}(?![\w|-])", text) is not None
 
 
 def places_of(config: ProxyConfig, refused: Iterator[betterproto2.Message]) -> Iterator[Position]:

@@ -21,7 +21,7 @@ from bench.experiment.instruments import REAL, Instruments, one_generator
 from bench.experiment.options import RunOptions
 from bench.experiment.run_context import AROUND_TRIAL_S, RunContext
 from bench.experiment.verification import WrongPathError, require_right_path, verify_stack
-from bench.measure import Finished, RunRecord, fingerprint_of, kept
+from bench.measure import Finished, RunRecord, fingerprint_of, kept, way_of
 from bench.observer import Observer
 from bench.preparation import Prepared, make_material, prepare
 from bench.result import RunWarning, VariantResult, VariantsResult
@@ -182,6 +182,8 @@ class _Comparison:
         for certificate in material.public_files():
             shutil.copyfile(certificate, place / certificate.name)
         prepared = self.prepared[variant.name]
+        if variant.name == BASELINE:
+            self.record.way = way_of(prepared, material)
         return RunContext(
             prepared,
             RunOptions(self.options.out, self.options.command, variant.backend),

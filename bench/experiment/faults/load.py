@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
-from bench.errors import BenchError
+from bench.errors import BenchError, MeasurementError
 from bench.experiment.faults.diagnosis import Finding, diagnose
 from bench.experiment.faults.evidence import collect
 from bench.experiment.faults.field import Field
@@ -19,7 +19,16 @@ from bench.experiment.faults.kinds import Fault
 from bench.experiment.faults.lateness import generator_limit
 from bench.load import LoadEvent, LoadPlan, Progress, StageStarted
 from bench.load.run import run_load
-from bench.measure import Bookkeeper, Matcher, TrialPlan, load_plan, stack_target
+from bench.measure import (
+    Bookkeeper,
+    Matcher,
+    TrialPlan,
+    expected_shares,
+    load_plan,
+    second_rows,
+    stack_target,
+)
+from bench.result import RunEvent, SecondRow
 from bench.scenario import Constant
 
 WARM_UP_S = 0.5
@@ -44,6 +53,8 @@ class Observed:
     """Wrong answers before the injection: a false alarm."""
     is_balanced: bool = True
     """Whether the ledger of the load balances."""
+    seconds: tuple[SecondRow, ...] = ()
+    events: tuple[RunEvent, ...] = ()
     limited: str | None = None
     """How late the generator was: what was seen need not be the path's doing. None: it was not."""
 
@@ -151,6 +162,11 @@ class Proving:
                 ledger=ledger,
                 died=watch.died,
                 pages={name: f"<h1>{node.word(name)}!</h1>" for name, node in ground.scenario.nodes.items()},
+                nodes=_addresses(ground),
+                shares={
+                    name: {nodes: float(part) for nodes, part in each.of.items()}
+                    for name, each in expected_shares(ground.prepared.loaded).items()
+                },
             )
         )
         if findings and watch.noticed_at is None and watch.injected_at is not None:
@@ -166,6 +182,8 @@ class Proving:
             requests=ledger.requests,
             early=watch.early,
             is_balanced=ledger.is_balanced,
+            seconds=second_rows(fault.title if fault is not None else run_id, "faults", outcome),
+            events=tuple(_events(fault, watch)),
             limited=generator_limit(outcome),
         )
 
@@ -182,6 +200,18 @@ class Proving:
         warm_up = load.stages[0].model_copy(update={"duration_s": WARM_UP_S})
         connections = load.connections.model_copy(update={"count": _CONNECTIONS})
         return load.model_copy(update={"stages": (warm_up, *load.stages[1:]), "connections": connections})
+
+
+def _events(fault: Fault | None, watch: _Watch) -> Iterator[RunEvent]:
+    """Injection and healing as marks in time."""
+    if fault is None or watch.injected_at is None:
+        return
+    at_s = watch.injected_at - watch.started_at
+    yield RunEvent(trial=fault.title, at_s=at_s, kind="fault", label=fault.title)
+    if watch.healed_at is not None:
+        yield RunEvent(
+            trial=fault.title, at_s=watch.healed_at - watch.started_at, kind="healed", label="healed"
+        )
 
 
 class _Injection:
@@ -209,8 +239,12 @@ class _Injection:
 
     def raise_error(self) -> None:
         """Raise what went wrong in injecting or healing."""
-        if self._error is not None:
-            raise self._error
+        if isinstance(self._error, BenchError) or self._error is None:
+            if self._error is not None:
+                raise self._error
+            return
+        title = self._fault.title if self._fault is not None else ""
+        raise MeasurementError(f"the fault {title!r} could not be made: {self._error!r}.") from self._error
 
     def _run(self, fault: Fault, at: float) -> None:
         try:
@@ -227,6 +261,15 @@ class _Injection:
                 fault.heal(self._field)
         except (BenchError, OSError, psutil.Error, KeyError, StopIteration, LookupError) as error:
             self._error = error
+
+
+def _addresses(ground: Field) -> dict[str, str]:
+    """Real address, as Envoy writes it -> node."""
+    return {
+        f"[{host}]:{port}" if ":" in host else f"{host}:{port}": name
+        for name in ground.scenario.nodes
+        for host, port in ground.stack.component(name).addresses.values()
+    }
 
 
 def every_fault() -> Sequence[Fault]:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from bench.experiment.run_context import RunContext
 from bench.experiment.steady.plans import steady_plans
 from bench.experiment.verification import require_right_path, verify_gateway_on, verify_stack
-from bench.measure import GATEWAY_LOG, SIDECAR_LOG, TrialPlan, load_plan, stack_target
+from bench.measure import GATEWAY_LOG, SAMPLED_FIELDS, SIDECAR_LOG, TrialPlan, load_plan, stack_target
 from bench.preparation import Variation
 from bench.stack import Stack
 from bench.stack.artifacts import save_logs
@@ -31,7 +31,9 @@ def measure_steady(run: RunContext) -> None:
         run.record.warnings.append(warning)
         run.observer.warning(warning)
     is_full = run.options.ledger == "full"
-    variation = Variation(access_log=GATEWAY_LOG, sidecar_access_log=SIDECAR_LOG) if is_full else Variation()
+    variation = Variation(sampled_log=SAMPLED_FIELDS)
+    if is_full:
+        variation = dataclasses.replace(variation, access_log=GATEWAY_LOG, sidecar_access_log=SIDECAR_LOG)
     with ExitStack() as running:
         # Each is verified as soon as it is up, the controls come last: who waits for a first answer, or for
         # the news that the path is wrong, waits for nothing else.

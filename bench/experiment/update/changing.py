@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from bench.experiment.update.wanted import Step, Wanted
 from bench.experiment.update.writing import GatewayWriter, Outcome
 from bench.load import LoadEvent, LoadOutcome, LoadPlan, StageStarted
 from bench.load.run import run_load
+from bench.result import RunEvent
 from bench.stack import Stack
 from bench.translate import ProxyConfig
 
@@ -58,6 +59,8 @@ class Changing:
     memory: list[int] = field(default_factory=list)
     control_memory: int | None = None
     control_cpu_s: float | None = None
+    measured_from_us: int | None = None
+    """Start of the measured stage, microseconds since the epoch."""
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
     _error: BaseException | None = None
@@ -67,6 +70,7 @@ class Changing:
 
         def on_event(event: LoadEvent) -> None:
             if isinstance(event, StageStarted) and event.kind == "measure" and self._thread is None:
+                self.measured_from_us = time.time_ns() // 1000 - round((time.monotonic() - event.at) * 1e6)
                 self._thread = threading.Thread(target=self._run, name="changes")
                 self._thread.start()
 
@@ -85,6 +89,17 @@ class Changing:
         if self._error is not None:
             raise self._error
         return outcome
+
+    def events(self, trial: str) -> Iterator[RunEvent]:
+        """The changes as marks in the time of the load *trial*."""
+        for each in self.written:
+            if self.measured_from_us is not None:
+                yield RunEvent(
+                    trial=trial,
+                    at_s=(each.at_us - self.measured_from_us) / 1e6,
+                    kind="certificate-rotation" if each.name == ROTATION else "config-update",
+                    label=each.name,
+                )
 
     def _run(self) -> None:
         try:

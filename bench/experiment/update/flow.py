@@ -25,6 +25,7 @@ from bench.measure import (
     fingerprint_of,
     kept,
     load_plan,
+    second_rows,
     stack_target,
     topology_of,
 )
@@ -151,7 +152,13 @@ class _Trial:
             admin_url = stack.component(gateway).admin_url
             assert admin_url is not None  # noqa: S101 - every Envoy of a stack has one
             with Admin(admin_url, name=gateway) as admin:
-                writer = GatewayWriter(stack, gateway, self.prepared.renderer(gateway, variation), admin)
+                writer = GatewayWriter(
+                    stack,
+                    gateway,
+                    self.prepared.renderer(gateway, variation),
+                    admin,
+                    self.prepared.configs[gateway, self.source],
+                )
                 writer.remember(self.config(self.base))
                 changing = Changing(
                     stack,
@@ -170,6 +177,7 @@ class _Trial:
                     [part.access_log for part in stack.components() if part.access_log is not None],
                     quiet_s=2 * FLUSH_INTERVAL_S,
                 )
+            record.add_load(second_rows(self.source, "update", outcome), changing.events(self.source))
             found = self._judged(stack, load, outcome, changing)
             save_logs(stack, record.folder / "logs" / self.source, with_access_logs=False)
             return found

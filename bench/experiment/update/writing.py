@@ -6,16 +6,14 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import betterproto2
-
-from bench.errors import MeasurementError, Position
+from bench.check import places_named
+from bench.errors import MeasurementError
 from bench.placement import ConfigFile, Placement
 from bench.stack import Stack
-from bench.stack.proxies import reasons_in
+from bench.stack.proxies import plain_reason, reasons_in
 from bench.telemetry import Admin
-from bench.translate import ADS_FOLDER, TYPE_URLS, ProxyConfig
+from bench.translate import ADS_FOLDER, ProxyConfig
 
 _PATIENCE_S = 20.0
 _POLL_S = 0.004
@@ -43,6 +41,8 @@ class GatewayWriter:
     name: str
     render: Render
     admin: Admin
+    translated: ProxyConfig
+    """As translated, with the places in the YAML: what is changed of it has none."""
     _texts: dict[str, str] = field(default_factory=dict)
     _seen: int = 0
     """Number of the control plane's last event that is known: a thousand changes make many."""
@@ -75,7 +75,8 @@ class GatewayWriter:
             answers = [each for each in plane.state(self._seen).events if each["proxy"] == self.name]
             last = [each["at"] for each in answers if each["what"] in {"ack", "nack"}]
             acknowledged = max(last) - began if last else None
-            refused = next((self._nack(config, each) for each in answers if each["what"] == "nack"), refused)
+            nacks = [each for each in answers if each["what"] == "nack"]
+            refused = self._placed(nacks[0]["reason"], nacks[0]["names"]) if nacks else refused
         if refused is None:
             self._texts |= {file.path: file.text for file in files}
         return Outcome(wall_us, accepted_us, acknowledged, refused)
@@ -139,7 +140,7 @@ class GatewayWriter:
             seen = time.monotonic()
             if _sum(now, "rejected") > _sum(before, "rejected"):
                 log = self.stack.component(self.name).log
-                return "; ".join(reasons_in(log)[-1:]) or "it does not say why", seen
+                return self._placed("; ".join(reasons_in(log)[-1:]) or "it does not say why"), seen
             if all(_rose(before, now, name) for name in expected):
                 return None, seen
             if seen - began > _PATIENCE_S:
@@ -150,25 +151,11 @@ class GatewayWriter:
                 )
             time.sleep(_POLL_S)
 
-    def _nack(self, config: ProxyConfig, event: Mapping[str, Any]) -> str:
-        places = [
-            str(place) for name in event["names"] if (place := place_of(config, event["type_url"], name))
-        ]
-        where = f" ({', '.join(dict.fromkeys(places))})" if places else ""
-        return f"{' '.join(event['reason'].split())}{where}"
-
-
-def place_of(config: ProxyConfig, type_url: str, name: str) -> Position | None:
-    """Give the place in the YAML behind a resource that a proxy was sent."""
-    named: dict[str, betterproto2.Message] = {}
-    if type_url in {TYPE_URLS["clusters"], TYPE_URLS["endpoints"]}:
-        named = {each.name: each for each in config.clusters}
-    elif type_url == TYPE_URLS["listeners"]:
-        named = {each.name: each for each in config.listeners}
-    elif type_url == TYPE_URLS["routes"]:
-        named = {each.name: each for each in config.routes}
-    message = named.get(name)
-    return next(iter(config.origins.of(message).values()), None) if message is not None else None
+    def _placed(self, reason: str, names: Sequence[str] = ()) -> str:
+        """A reason of Envoy's with the places in the YAML behind the resources that it, or *names*, name."""
+        reason = plain_reason(reason)
+        places = places_named(self.translated, " ".join([reason, *names]))
+        return f"{reason} ({', '.join(map(str, places))})" if places else reason
 
 
 def _sum(counters: Mapping[str, int], kind: str) -> int:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from bench.analysis.histogram import LENGTH, Ints, bucket_of
+from bench.analysis.moments import longest_by_moment
 from bench.load.engine.check import Ending, Verdict
 from bench.load.engine.request import SEQUENCE_DIGITS
 from bench.load.messages import BucketDelta, Delta
@@ -187,9 +188,9 @@ class Recorder:
         )
         delta = Delta(
             buckets=tuple(each for each in filled if each is not None),
-            connects=pack(_micros(np.asarray(self._connects))) if self._connects else None,
-            handshakes=pack(_micros(np.asarray(self._handshakes))) if self._handshakes else None,
-            first_bytes=pack(_micros(np.asarray(self._first_bytes))) if self._first_bytes else None,
+            connects=pack(_buckets(np.asarray(self._connects))) if self._connects else None,
+            handshakes=pack(_buckets(np.asarray(self._handshakes))) if self._handshakes else None,
+            first_bytes=pack(_buckets(np.asarray(self._first_bytes))) if self._first_bytes else None,
             received=self._received,
             examples=tuple(self._examples),
         )
@@ -203,7 +204,11 @@ class Recorder:
 
 def _micros(seconds: Any) -> Ints:
     whole: Ints = np.rint(np.asarray(seconds, dtype=np.float64) * 1e6).astype(np.int64)
-    return bucket_of(whole)
+    return whole
+
+
+def _buckets(seconds: Any) -> Ints:
+    return bucket_of(_micros(seconds))
 
 
 def _empty(bucket: Bucket) -> BucketDelta | None:
@@ -216,6 +221,7 @@ def _empty(bucket: Bucket) -> BucketDelta | None:
     due, sent, done = clocks[:, 0], clocks[:, 2], clocks[:, 3]
     second = _seconds(bucket, due)
     left = np.concatenate([clocks[:, :3], bad[~np.isnan(bad[:, 2])]])
+    service, own_lag = _micros(done - sent), _micros(left[:, 2] - left[:, 1])
     delta = BucketDelta(
         stage=bucket.stage,
         kind=bucket.kind_index,
@@ -230,12 +236,14 @@ def _empty(bucket: Bucket) -> BucketDelta | None:
             for code, numbers in bucket.ended.items()
         },
         # Second and bucket in one number: the response times of the stage are the sum over its seconds.
-        response=pack(second * LENGTH + _micros(done - due)),
-        service=pack(_micros(done - sent)),
-        lag=pack(_micros(left[:, 2] - left[:, 0])),
-        waited=pack(_micros(left[:, 1] - left[:, 0])),
-        own_lag=pack(_micros(left[:, 2] - left[:, 1])),
+        response=pack(second * LENGTH + _buckets(done - due)),
+        service=pack(bucket_of(service)),
+        lag=pack(_buckets(left[:, 2] - left[:, 0])),
+        waited=pack(_buckets(left[:, 1] - left[:, 0])),
+        own_lag=pack(bucket_of(own_lag)),
         bad_seconds=pack(_seconds(bucket, bad[:, 0])),
+        slow_moments=pack(longest_by_moment(sent - bucket.start, service)),
+        late_moments=pack(longest_by_moment(left[:, 2] - bucket.start, own_lag)),
     )
     bucket.clear()
     return delta

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from bench.analysis.histogram import LENGTH, Histogram, count_distinct
+from bench.analysis.moments import keep_longest, split_moments
 from bench.errors import LoadError
 from bench.load.engine import schedule
 from bench.load.engine.arrivals import Share, due_by_kind, salt_of, stage_starts
@@ -35,6 +36,7 @@ class _Bucket:
     response: Histogram = field(default_factory=Histogram)
     service: Histogram = field(default_factory=Histogram)
     lag: Histogram = field(default_factory=Histogram)
+    slow_moments: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -94,6 +96,7 @@ class Merger:
         self._ended = [_Ended() for _ in plan.stages]
         self._waited = [Histogram() for _ in plan.stages]
         self._own_lag = [Histogram() for _ in plan.stages]
+        self._late_moments: list[dict[int, int]] = [{} for _ in plan.stages]
         self._seconds: dict[tuple[int, int], _Second] = {}
         self._open: set[tuple[int, int]] = set()
         """Seconds to which something may still be added."""
@@ -181,6 +184,8 @@ class Merger:
         bucket.lag.add(*unpack(delta.lag))
         self._waited[key[0]].add(*unpack(delta.waited))
         self._own_lag[key[0]].add(*unpack(delta.own_lag))
+        keep_longest(bucket.slow_moments, split_moments(unpack(delta.slow_moments)[0]))
+        keep_longest(self._late_moments[key[0]], split_moments(unpack(delta.late_moments)[0]))
         numbers, counts = unpack(delta.response)
         seconds, buckets = np.divmod(numbers, LENGTH)
         for second in count_distinct(seconds)[0].tolist():
@@ -294,6 +299,12 @@ class Merger:
             subsets=tuple(subsets),
             waited=self._waited[number].encode(),
             own_lag=self._own_lag[number].encode(),
+            slow_moments={
+                request.name: moments
+                for kind, request in enumerate(self._plan.requests)
+                if (moments := self._buckets[number, kind].slow_moments)
+            },
+            late_moments=self._late_moments[number],
             ended=self._ended[number].ended_ids(),
             has_all_ended=self._ended[number].has_all,
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from bench.analysis.comparable import Difference, require_comparable
 from bench.errors import InputError
 from bench.report.build import all_samples
 from bench.report.charts import Curve, percentile_plot
@@ -18,14 +19,18 @@ from bench.report.sections.context import reading
 from bench.result import Result, read_result
 
 
-def write_comparison(folders: Sequence[Path], out: Path | None = None) -> Path:
+def write_comparison(
+    folders: Sequence[Path], out: Path | None = None, despite: Collection[Difference] = ()
+) -> Path:
     """Write the comparison of *folders*; the others are divided by the first. Return the HTML's path.
 
     Args:
         folders: two result folders or more.
         out: folder for the two files; None: one beside the first result, named after the runs.
+        despite: what is to be compared, and may differ.
 
     Raises:
+        IncomparableError: the results differ in something else.
         InputError: a folder holds no readable result, is named twice, or the comparison cannot be written.
         MeasurementError: samples are damaged.
     """
@@ -34,6 +39,7 @@ def write_comparison(folders: Sequence[Path], out: Path | None = None) -> Path:
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise InputError("a result is named twice.", remedy="Compare it with another one.")
     results = [read_result(folder) for folder in folders]
+    require_comparable(results, letters(len(results)), despite)
     document = build_comparison(folders, results)
     if out is None:
         name = "-".join(["comparison", *(slug(result.run_id) for result in results)])

@@ -151,6 +151,7 @@ def fingerprint(result: Result) -> Section:
         ("duration", seconds(result.duration_s)),
         ("semantics", result.semantics),
         ("stack", found.stack),
+        ("key type", found.key or UNKNOWN),
         *((f"{name} ready after", seconds(value)) for name, value in result.stack_ready_s.items()),
         ("first verified request after", seconds(result.first_verified_s)),
         ("peak memory of all processes", format_bytes(result.peak_memory_bytes)),

@@ -127,7 +127,7 @@ def _block_table(result: Result) -> Table:
     )
 
 
-def components(result: Result) -> Section:
+def components(result: Result, over_time: str | None = None) -> Section:
     """CPU time per request and peak memory of each part: steady trials by source, others by themselves."""
     lead = "CPU is the user and system time of each process, so it survives a noisy machine."
     # Handshake trials differ in what they do: a median over them would be of nothing.
@@ -154,4 +154,13 @@ def components(result: Result) -> Section:
         caption="Microseconds of CPU per request, median of the trials; memory: the largest of all trials."
         " Unknown if one of the trials does not know it.",
     )
-    return Section("components", "Cost of each part", (table,), lead)
+    parts_of_section: list[Part] = [table]
+    if over_time is not None:
+        parts_of_section.append(
+            Chart(
+                "parts-over-time",
+                "CPU and memory of each part about once a second, steady trials one after the other.",
+                over_time,
+            )
+        )
+    return Section("components", "Cost of each part", tuple(parts_of_section), lead)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import statistics
 
-from bench.report.document import Facts, Figure, Mark, Note, Part, Section, Table
+from bench.report.document import Chart, Facts, Figure, Mark, Note, Part, Section, Table
 from bench.report.text import UNKNOWN
 from bench.result import FaultResult, FaultsResult, Result
 from bench.units import format_count
 
 
-def faults(result: Result) -> Section:
+def faults(result: Result, over_time: str | None = None) -> Section:
     """The table of faults, of a run that injected some."""
     proof = result.faults or FaultsResult()
     detected = sum(fault.detected for fault in proof.faults)
@@ -28,6 +28,10 @@ def faults(result: Result) -> Section:
         *(Note(f"False alarm: {alarm}.", "bad") for alarm in proof.false_alarms),
         *(Note(f"Generator-limited: {text}.") for text in proof.limited),
     ]
+    if over_time is not None:
+        parts.append(
+            Chart("over-time", "Each second of the loads with a fault, one after the other.", over_time)
+        )
     if proof.faults:
         parts.append(_table(proof))
     parts += [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench.analysis.ledger import summarise_ledger
 from bench.report.document import Facts, Note, Part, Section, Table
 from bench.report.folding import fold
+from bench.report.sections.balance_sheet import balance_sheet
 from bench.report.text import UNKNOWN, bound, seconds
 from bench.result import LedgerBook, Result, TrialResult
 from bench.units import format_bytes, format_count
@@ -49,6 +50,9 @@ def ledger(result: Result) -> Section:
     parts += [Note(f"{text}.", "bad") for text in summary.troubles[:MOST_TROUBLES]]
     if len(summary.troubles) > MOST_TROUBLES:
         parts.append(Note(f"{len(summary.troubles) - MOST_TROUBLES} more are in result.json.", "bad"))
+    sheet = balance_sheet(result)
+    if sheet is not None:
+        parts.append(sheet)
     parts += fold(
         _books(result), f"The books of all trials: {summary.balanced} of {summary.trials} trials balance"
     )

@@ -6,16 +6,18 @@ import statistics
 from collections.abc import Iterator, Mapping
 
 from bench.analysis.compare import source_word
-from bench.report.document import Figure, Mark, Note, Part, Section, Table
+from bench.report.document import Chart, Figure, Mark, Note, Part, Section, Table
 from bench.report.text import UNKNOWN, micros
 from bench.result import ChangeResult, Result, UpdateResult, UpdatesOfSource
 from bench.units import format_bytes, format_count
 
 
-def update(result: Result) -> Section:
+def update(result: Result, over_time: str | None = None) -> Section:
     """Each config source with its changes, and what the figures say of when to use which."""
     found = result.update or UpdateResult(arrival_rate=0)
     parts: list[Part] = [Note(advice(found)), _sources(found)]
+    if over_time is not None:
+        parts.append(Chart("over-time", "Each second of the load, with every change marked.", over_time))
     for source in found.sources:
         parts.append(_changes(source))
         parts += [

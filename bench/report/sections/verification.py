@@ -58,6 +58,7 @@ MOST_CAUSES = 8
 _FAULTS = {
     "resources": "the resources lead there",
     "node": "the right node answers otherwise",
+    "unplayed": "no node plays the endpoint to which the resources lead",
     "stack": "a stand-in did not do what it was asked",
 }
 

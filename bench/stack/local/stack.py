@@ -78,7 +78,7 @@ class LocalStack(SupervisedStack):
         known = self.component(name)
         if self._processes[name].exit_code() is None:
             raise StackError(f"{name} still runs.")
-        with write_errors_explained(self.folder):
+        with write_errors_explained(self.folder), self.named():
             if known.role == "node":
                 self._start_node_again(known)
             else:
@@ -86,8 +86,7 @@ class LocalStack(SupervisedStack):
             self._excused.discard(name)
             write_components(self._running_folder(), self.components())
 
-    def check_alive(self) -> None:
-        """Raise ``StackError`` with its last output if a part has died."""
+    def _check_parts(self) -> None:
         for process in list(self._processes.values()):
             if process.exit_code() is not None and process.name not in self._excused:
                 raise self._why_dead(process)
@@ -259,7 +258,7 @@ class LocalStack(SupervisedStack):
             # It was live a moment ago: whoever ended it in between is reported by its exit.
             raise self._why_silent(process) from error
         if refused:
-            raise proxies.refusal_error(process, refused)
+            raise proxies.refusal_error(process, proxy, refused)
         real = match_listeners(proxy, listeners)
         if real is None:
             raise proxies.missing_listener_error(process, proxy, listeners)
@@ -330,8 +329,9 @@ class LocalStack(SupervisedStack):
         """Two cases: a part that never got ready was refused by its program, a later death is a death."""
         if process.name in self._components:
             return process.died()
-        if process.name in (proxy.name for proxy in self.spec.proxies):
-            return proxies.refusal_error(process)
+        for proxy in self.spec.proxies:
+            if proxy.name == process.name:
+                return proxies.refusal_error(process, proxy)
         return process.died(" before it was ready")
 
 

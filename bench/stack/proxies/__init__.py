@@ -10,7 +10,7 @@ from bench.stack.proxies.files import (
     socket_fits,
     write_files,
 )
-from bench.stack.proxies.refusal import missing_listener_error, reasons_in, refusal_error
+from bench.stack.proxies.refusal import missing_listener_error, plain_reason, reasons_in, refusal_error
 
 __all__ = [
     "ACCESS_LOG",
@@ -24,6 +24,7 @@ __all__ = [
     "is_live",
     "listener_addresses",
     "missing_listener_error",
+    "plain_reason",
     "reasons_in",
     "refusal_error",
     "refusals",

@@ -11,12 +11,17 @@ from bench.errors import StackError
 from bench.placement import Address
 from bench.stack.protocol import ProxySpec
 
-# What Envoy 1.40 writes: "Filesystem config update rejected: WHY" for a watched file, and for the bootstrap
-# "error `WHY` initializing config ..." before it exits.
+# What Envoy 1.40 writes: "Filesystem config update rejected: WHY" for a watched file, "gRPC config for TYPE
+# rejected: WHY" for a control plane, and for the bootstrap "error `WHY` initializing config ..." before it
+# exits. WHY can go on over many lines: a message that breaks a constraint is printed whole, after a marker.
 _REASON = re.compile(
-    r"config update (?:rejected|failure): (?P<update>.*)|error `(?P<start>.*)` initializing config"
-    r"|gRPC config for \S+ rejected: (?P<served>.*)"
+    r"config update (?:rejected|failure): (?P<update>.*)|error `(?P<start>[^\n]*)` initializing config"
+    r"|gRPC config for \S+ rejected: (?P<served>.*)",
+    re.DOTALL,
 )
+_NEXT_RECORD = re.compile(r"^(?=\[\d{4}-\d\d-\d\d )", re.MULTILINE)
+_DUMP = re.compile(r"goo\.gle/\w+\s(?P<dump>.*)\n: (?P<why>.*)", re.DOTALL)
+_NAME = re.compile(r'^(?:cluster_)?name: "(?P<name>[^"]*)"', re.MULTILINE)
 _MAX_REASON = 500
 
 
@@ -38,14 +43,25 @@ class Ended(Protocol):
         """Its last lines of output."""
 
 
-def refusal_error(process: Ended, counters: dict[str, int] | None = None) -> StackError:
-    """The error for a configuration that Envoy does not take, with Envoy's own reason."""
+def refusal_error(
+    process: Ended, proxy: ProxySpec | None = None, counters: dict[str, int] | None = None
+) -> StackError:
+    """The error for a configuration that Envoy does not take, with Envoy's own reason.
+
+    With *proxy*, also with the places in the YAML behind the resources that Envoy names.
+    """
     reasons = reasons_in(process.log)
     counted = f" ({', '.join(sorted(counters))})" if counters else ""
     said = "; ".join(reasons) if reasons else f"{process.how_it_ended()}:\n{process.last_output()}"
+    places = proxy.places(said) if proxy is not None and reasons else ()
+    remedy = "`egress-bench check` shows which resource the refused part comes from."
+    if places:
+        also = f" (and {', '.join(map(str, places[1:]))})" if len(places) > 1 else ""
+        remedy = f"Change that resource{also}; `egress-bench check` shows it without a start."
     return StackError(
         f"{process.name} refuses its configuration{counted}: {said.rstrip('.')}.",
-        remedy="`egress-bench check` shows which resource the refused part comes from.",
+        where=places[0] if places else None,
+        remedy=remedy,
     )
 
 
@@ -67,7 +83,17 @@ def reasons_in(log: Path, limit: int = 3) -> list[str]:
         return []
     found = (
         match.group("update") or match.group("start") or match.group("served") or ""
-        for match in _REASON.finditer(text)
+        for record in _NEXT_RECORD.split(text)
+        for match in _REASON.finditer(record)
     )
-    reasons = dict.fromkeys(" ".join(reason.split())[:_MAX_REASON] for reason in found)
+    reasons = dict.fromkeys(plain_reason(reason)[:_MAX_REASON] for reason in found)
     return [reason for reason in reasons if reason][:limit]
+
+
+def plain_reason(text: str) -> str:
+    """A reason of Envoy's in one line: of a message that it prints whole, its name."""
+    dumped = _DUMP.search(text)
+    if dumped is not None:
+        named = _NAME.search(dumped["dump"])
+        text = text[: dumped.start()] + (f"{named['name']}: " if named else "") + dumped["why"]
+    return " ".join(text.split())

@@ -311,8 +311,8 @@ class _Builder:
         if settings is None:
             self._warn_about_lost_tls()
             return None
-        secret = self.context.view.registry.inventory.credentials.get(settings.credential_name or "")
-        if secret is not None:
+        secret = self.context.view.registry.inventory.credential(settings.credential_name or "")
+        if secret is not None and (secret.certificate or settings.mode != "MUTUAL"):
             if self.context.view.is_sidecar and (self.rule is None or self.rule.workload_selector is None):
                 # istiod gives a sidecar the secrets of rules that select it, and else drops its TLS.
                 self.context.warn(

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from typing import Literal
 
 from envoy_data_plane.envoy.config.cluster.v3 import (
     CircuitBreakers,
     CircuitBreakersThresholds,
     CircuitBreakersThresholdsRetryBudget,
+    Cluster,
     UpstreamConnectionOptions,
 )
 from envoy_data_plane.envoy.config.core.v3 import (
@@ -30,7 +32,7 @@ from envoy_data_plane.google.protobuf import Any as ProtobufAny
 
 from bench.istio.models import ConnectionPoolSettings, Duration, RetryBudget, TCPKeepalive
 from bench.istio.registry import Protocol
-from bench.translate.messages import pack
+from bench.translate.messages import pack, unpack
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
@@ -234,3 +236,15 @@ def _whole_seconds(duration: Duration | None) -> int | None:
 
 def _span(duration: Duration | None) -> timedelta | None:
     return None if duration is None or duration.nanoseconds == 0 else duration.timedelta
+
+
+def upstream_http(cluster: Cluster) -> Literal["http/1.1", "http/2", "as downstream"]:
+    """Give the HTTP that *cluster* speaks to its endpoints, where it carries HTTP."""
+    written = cluster.typed_extension_protocol_options.get(HTTP_OPTIONS)
+    options = unpack(written) if written is not None else None
+    if not isinstance(options, HttpProtocolOptions):
+        return "http/1.1"
+    if options.use_downstream_protocol_config is not None:
+        return "as downstream"
+    explicit = options.explicit_http_config
+    return "http/2" if explicit is not None and explicit.http2_protocol_options is not None else "http/1.1"

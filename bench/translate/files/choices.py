@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from envoy_data_plane.envoy.config.accesslog.v3 import AccessLog
+from envoy_data_plane.envoy.config.accesslog.v3 import (
+    AccessLog,
+    AccessLogFilter,
+    HeaderFilter,
+    OrFilter,
+)
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 from envoy_data_plane.envoy.config.core.v3 import (
     HttpProtocolOptions as CommonHttpOptions,
 )
 from envoy_data_plane.envoy.config.core.v3 import SubstitutionFormatString, TransportSocket
 from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, Listener
+from envoy_data_plane.envoy.config.route.v3 import HeaderMatcher
 from envoy_data_plane.envoy.extensions.access_loggers.file.v3 import FileAccessLog
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpConnectionManager
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
@@ -25,6 +31,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
     UpstreamTlsContext,
 )
 from envoy_data_plane.envoy.extensions.upstreams.http.v3 import HttpProtocolOptions
+from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 from envoy_data_plane.google.protobuf import Struct
 
 from bench.placement import Placement
@@ -42,9 +49,10 @@ _VERSIONS: dict[TlsVersion, TlsParametersTlsProtocol] = {
 def with_choices(config: ProxyConfig, placement: Placement, options: RenderOptions) -> ProxyConfig:
     """Give *config* with the access log and the overrides of *options* in it; itself without any."""
     listeners, clusters = config.listeners, config.clusters
-    if options.access_log is not None:
-        log = _access_log(options.access_log, placement)
-        listeners = tuple(_logged(each, log) for each in listeners)
+    wanted = [each for each in (options.access_log, options.further_log) if each is not None]
+    if wanted:
+        logs = [_access_log(each, placement) for each in wanted]
+        listeners = tuple(_logged(each, logs) for each in listeners)
     if options.overrides_tls:
         clusters = tuple(_overridden(each, options) for each in clusters)
     if listeners is config.listeners and clusters is config.clusters:
@@ -57,27 +65,41 @@ def _access_log(options: AccessLogOptions, placement: Placement) -> AccessLog:
     log = FileAccessLog(
         path=f"{placement.log_root}/{options.file}", log_format=SubstitutionFormatString(json_format=fields)
     )
-    return AccessLog(name="envoy.access_loggers.file", typed_config=pack(log))
-
-
-def _logged(listener: Listener, log: AccessLog) -> Listener:
-    default = listener.default_filter_chain
-    return variant(
-        listener,
-        filter_chains=[_logged_chain(chain, log) for chain in listener.filter_chains],
-        default_filter_chain=_logged_chain(default, log) if default is not None else None,
+    return AccessLog(
+        name="envoy.access_loggers.file",
+        filter=_only(*options.only) if options.only is not None else None,
+        typed_config=pack(log),
     )
 
 
-def _logged_chain(chain: FilterChain, log: AccessLog) -> FilterChain:
-    return variant(chain, filters=[_logged_filter(each, log) for each in chain.filters])
+def _only(header: str, ends: Sequence[str]) -> AccessLogFilter:
+    matchers = [HeaderMatcher(name=header, string_match=StringMatcher(suffix=end)) for end in ends]
+    filters = [AccessLogFilter(header_filter=HeaderFilter(header=each)) for each in matchers]
+    return filters[0] if len(filters) == 1 else AccessLogFilter(or_filter=OrFilter(filters=filters))
 
 
-def _logged_filter(each: Filter, log: AccessLog) -> Filter:
+def _logged(listener: Listener, logs: Sequence[AccessLog]) -> Listener:
+    default = listener.default_filter_chain
+    return variant(
+        listener,
+        filter_chains=[_logged_chain(chain, logs) for chain in listener.filter_chains],
+        default_filter_chain=_logged_chain(default, logs) if default is not None else None,
+    )
+
+
+def _logged_chain(chain: FilterChain, logs: Sequence[AccessLog]) -> FilterChain:
+    return variant(chain, filters=[_logged_filter(each, logs) for each in chain.filters])
+
+
+def _logged_filter(each: Filter, logs: Sequence[AccessLog]) -> Filter:
     inner = unpack(each.typed_config)
-    if not isinstance(inner, HttpConnectionManager | TcpProxy):
-        return each
-    return variant(each, typed_config=pack(variant(inner, access_log=[log])))
+    if isinstance(inner, HttpConnectionManager):
+        return variant(each, typed_config=pack(variant(inner, access_log=list(logs))))
+    if isinstance(inner, TcpProxy):
+        # Connections are no sample of requests.
+        whole = [log for log in logs if log.filter is None]
+        return variant(each, typed_config=pack(variant(inner, access_log=whole))) if whole else each
+    return each
 
 
 def _overridden(cluster: Cluster, options: RenderOptions) -> Cluster:

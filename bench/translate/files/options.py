@@ -19,6 +19,9 @@ class AccessLogOptions:
     """Name in the JSON line -> Envoy's command operator, such as ``%RESPONSE_CODE%``."""
     file: str = "access.log"
     """Relative to ``Placement.log_root``."""
+    only: tuple[str, tuple[str, ...]] | None = None
+    """A header and ends of its value: requests that have one of them are logged, and no connections of bytes.
+    None: everything is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class RenderOptions:
     node_id: str
     node_cluster: str = "egress-bench"
     access_log: AccessLogOptions | None = None
+    further_log: AccessLogOptions | None = None
+    """Beside it, in a file of its own."""
     max_requests_per_connection: int | None = None
     """Overrides the limit of every cluster that originates TLS; 1 makes each request shake hands again."""
     max_session_keys: int | None = None

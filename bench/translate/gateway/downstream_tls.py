@@ -20,7 +20,6 @@ from bench.translate.gateway.servers import PlacedServer, is_http_server
 from bench.translate.messages import pack
 from bench.translate.notices import Notice, Refusal, RefusedError
 
-_CA_SUFFIX = "-cacert"
 _VERSIONS = {
     "TLS_AUTO": TlsParametersTlsProtocol.TLS_AUTO,
     "TLSV1_0": TlsParametersTlsProtocol.TLSv1_0,
@@ -97,7 +96,7 @@ def _files(
     verifies = settings.mode in {"MUTUAL", "OPTIONAL_MUTUAL"}
     named = settings.credential_names or ([settings.credential_name] if settings.credential_name else [])
     if named:
-        secrets = [_secret(context, name, where) for name in named]
+        secrets = [_server_secret(context, name, where) for name in named]
         pairs = [(each.certificate, each.private_key) for each in secrets]
         return pairs, _trust(context, settings, where) if verifies else ""
     pairs = [(each.server_certificate, each.private_key) for each in settings.tls_certificates]
@@ -115,8 +114,15 @@ def _files(
 
 
 def _secret(context: Context, name: str, where: Position) -> CredentialFiles:
-    found = context.view.registry.inventory.credentials.get(name)
+    found = context.view.registry.inventory.credential(name)
     if found is None:
+        raise RefusedError(Refusal.CREDENTIAL_NAME, where, name=name, files="serverCertificate, privateKey")
+    return found
+
+
+def _server_secret(context: Context, name: str, where: Position) -> CredentialFiles:
+    found = _secret(context, name, where)
+    if not found.certificate:
         raise RefusedError(Refusal.CREDENTIAL_NAME, where, name=name, files="serverCertificate, privateKey")
     return found
 
@@ -126,10 +132,8 @@ def _trust(context: Context, settings: ServerTLSSettings, where: Position) -> st
 
     Istio: ``ApplyCredentialSDSToServerCommonTLSContext``, and ``GetCaCert`` of the secrets' controller.
     """
-    known = context.view.registry.inventory.credentials
     name = settings.ca_cert_credential_name or settings.credential_name or settings.credential_names[0]
-    own = known.get(f"{name}{_CA_SUFFIX}")
-    return (own if own is not None else _secret(context, name, where)).ca
+    return _secret(context, name, where).ca
 
 
 def _validation(

@@ -452,3 +452,25 @@ def test_numbers_survive_the_wire(numbers) -> None:
     distinct, counts = unpack(pack(np.asarray(numbers, dtype=np.int64)))
 
     assert sorted(numbers) == np.repeat(distinct, counts).tolist()
+
+
+def test_moments_with_long_times_reach_the_outcome_whichever_report_they_come_in() -> None:
+    plan = plan_of((Constant(arrival_rate=100), 1.0), weights=(1.0,))
+    recorder = recorder_for(plan)
+    bucket = recorder.buckets[0][0]
+    merger = Merger(plan)
+    merger.add_worker("w", Share())
+    # due, free, sent, done: at 0.302 s a slow answer, at 0.31 s a slower one, at 0.72 s the engine was late.
+    for due, sent, done in ((0.1, 0.1, 0.101), (0.302, 0.302, 0.322), (0.31, 0.31, 0.35), (0.7, 0.72, 0.721)):
+        bucket.due += 1
+        bucket.sent += 1
+        bucket.add((bucket.start + due, bucket.start + due, bucket.start + sent, bucket.start + done))
+        merger.add("w", recorder.take())
+    merger.lose("w", "killed")
+    (stage,) = merger.outcome().stages
+
+    (slow,) = stage.slow_moments.values()
+    assert {moment: pytest.approx(longest, rel=1e-3) for moment, longest in slow.items()} == {6: 40_000}
+    assert {moment: pytest.approx(longest, rel=1e-3) for moment, longest in stage.late_moments.items()} == {
+        14: 20_000
+    }

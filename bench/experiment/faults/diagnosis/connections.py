@@ -23,14 +23,14 @@ _MOSTLY = 0.8
 _ENDED = "UC"
 """Envoy's flag: the upstream connection ended under the request."""
 _BEFORE_ANSWER = "upstream_reset_before_response_started"
-_SLOW_US = 10_000
-"""Beyond the median."""
+_SLOW_US = tuple(round(10_000 * 1.35**step) for step in range(10))
+"""Beyond the median: where the places begin at which slow requests are looked for, up to 0.2 s."""
+_REACH = 1.5
+"""Each place ends at this multiple: requests that are slow for one reason are slow by about the same time."""
 _SHORT_WINDOW_US = 50_000
 """So short that one pause of the machine is one window."""
-_CHANCE = 1e-5
+_CHANCE = 1e-5 / len(_SLOW_US)
 _SMALL_SHARE = 0.2
-_NARROW = 0.5
-"""The middle half of a second mode lies within this part of its median."""
 
 
 def hidden_failures(evidence: Evidence) -> Iterator[Finding]:
@@ -132,59 +132,63 @@ def _first_use(entries: Sequence[EnvoyEntry]) -> dict[int | None, int]:
 
 
 def few_slow(evidence: Evidence) -> Iterator[Finding]:
-    """A node with a second mode of slow requests, again and again at moments when no other node is slow.
+    """A node of which some requests are slow by about the same time, again and again when others' are not.
 
-    A machine that pauses makes requests slow by various times, to all nodes alike: of the moments at which
-    one node alone was slow, each had it by one chance in two (sign test). Seen from 17 such moments on.
+    A machine that pauses makes requests slow by any time, to all nodes alike: a moment at which one node
+    alone has such requests is that node's as likely as its part of all requests says (binomial test). With
+    two nodes of equal traffic it is seen from 20 such moments on.
     """
-    slow = {node: _second_mode(sent_to(evidence, node)) for node in evidence.nodes}
-    for node, entries in slow.items():
-        others = [one for name, many in slow.items() if name != node for one in many]
-        if not entries or len(slow) < 2:
+    plain = {node: [one for one in sent_to(evidence, node) if _is_plain(one)] for node in evidence.nodes}
+    usual = {node: _median(entries) for node, entries in plain.items() if entries}
+    whole = sum(len(entries) for entries in plain.values())
+    for node in usual if len(usual) > 1 else ():
+        places = [_slow_at(least, plain, usual) for least in _SLOW_US]
+        alone = [_alone(slow, node) for slow in places]
+        chances = [_chance(*counts, len(plain[node]) / whole) for counts in alone]
+        best = min(range(len(places)), key=chances.__getitem__)
+        slow = places[best][node]
+        if chances[best] > _CHANCE or len(slow) > _SMALL_SHARE * len(plain[node]):
             continue
-        own = {entry.time_us // _SHORT_WINDOW_US for entry in entries}
-        common = {entry.time_us // _SHORT_WINDOW_US for entry in others}
-        if _chance(len(own - common), len(common - own)) > _CHANCE or not _is_narrow(entries):
-            continue
-        all_of_node = [entry for entry in sent_to(evidence, node) if _is_plain(entry)]
-        typical = _median(entries) - _median(all_of_node)
         shown = say(
             ShownCase.SHARE_IS_SLOW,
-            slow=len(entries),
-            requests=len(all_of_node),
+            slow=len(slow),
+            requests=len(plain[node]),
             node=node,
-            ms=typical / 1000,
-            alone=len(own),
-            common=len(common),
+            ms=(_median(slow) - usual[node]) / 1000,
+            alone=alone[best][0],
+            others=alone[best][1],
         )
-        yield Finding(Cause.SLOW_SHARE, "access logs", shown, len(entries), first_of(entries))
+        yield Finding(Cause.SLOW_SHARE, "access logs", shown, len(slow), first_of(slow))
 
 
-def _second_mode(entries: Sequence[EnvoyEntry]) -> list[EnvoyEntry]:
-    """The slow ones, if they are a small share."""
-    plain = [entry for entry in entries if _is_plain(entry)]
-    if not plain:
-        return []
-    bound = _median(plain) + _SLOW_US
-    slow = [entry for entry in plain if (entry.duration_us or 0) >= bound]
-    return slow if len(slow) <= _SMALL_SHARE * len(plain) else []
+def _slow_at(
+    least: int, plain: Mapping[str, Sequence[EnvoyEntry]], usual: Mapping[str, float]
+) -> dict[str, list[EnvoyEntry]]:
+    """Node -> its requests that took *least* longer than its median, and less than ``_REACH`` times that."""
+    return {
+        node: [one for one in plain[node] if least <= (one.duration_us or 0) - median < _REACH * least]
+        for node, median in usual.items()
+    }
+
+
+def _alone(slow: Mapping[str, Sequence[EnvoyEntry]], node: str) -> tuple[int, int]:
+    """In how many moments *node* alone had slow requests, and in how many only others."""
+    own = {one.time_us // _SHORT_WINDOW_US for one in slow[node]}
+    others = {one.time_us // _SHORT_WINDOW_US for name, many in slow.items() if name != node for one in many}
+    return len(own - others), len(others - own)
 
 
 def _is_plain(entry: EnvoyEntry) -> bool:
     return entry.duration_us is not None and entry.status == 200 and not entry.flags and entry.attempts == 1
 
 
-def _is_narrow(entries: Sequence[EnvoyEntry]) -> bool:
-    low, middle, high = np.percentile([entry.duration_us or 0 for entry in entries], (25, 50, 75))
-    return bool(high - low <= _NARROW * middle)
-
-
 def _median(entries: Sequence[EnvoyEntry]) -> float:
     return float(np.median([entry.duration_us or 0 for entry in entries]))
 
 
-def _chance(more: int, less: int) -> float:
-    """Of at least this many of all on one side, if each side is as likely (one-sided)."""
+def _chance(more: int, less: int, share: float) -> float:
+    """Of at least *more* of all on one side, if each is there with the probability *share*."""
     total = more + less
-    favourable: int = sum(comb(total, count) for count in range(more, total + 1))
-    return float(favourable / 2**total)
+    return sum(
+        comb(total, count) * share**count * (1 - share) ** (total - count) for count in range(more, total + 1)
+    )

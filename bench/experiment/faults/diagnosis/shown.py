@@ -52,7 +52,7 @@ class ShownCase(Case):
     )
     SHARE_IS_SLOW = (
         "{slow} of {requests:,} requests to {node} take about {ms:.0f} ms longer than the others, at "
-        "{alone} moments; at {common} so of the other nodes"
+        "{alone} moments without such requests to other nodes; of these alone there were {others}"
     )
     # Routing
     OTHER_ENDPOINTS = "{nodes} got requests that the gateway sent to {clusters}, which has other endpoints"
@@ -62,6 +62,9 @@ class ShownCase(Case):
     ALL_ASTRAY = (
         "{count} of {requests} requests between the first and the last of them were routed to {cluster}, "
         "whose nodes must not answer them"
+    )
+    DIVIDED_OTHERWISE = (
+        "{nodes} answered {count} of {answers} requests of {subset}, of which {percent:.1f} % were expected"
     )
     LOGGED_TWICE = "{id} is {times} times in the nodes' logs, and the gateway sent it once"
     # Without a known cause
