@@ -20,7 +20,7 @@ from bench.stack.artifacts import save_config
 from bench.translate import ConfigSource
 from bench.verify.verifier import Verifying
 
-AROUND_TRIAL_S = 2.0
+AROUND_TRIAL_S = 1.0
 """Start and end of the generator around a trial; for the progress bar only."""
 
 
