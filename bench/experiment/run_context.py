@@ -63,7 +63,7 @@ class RunContext:
     def run_trial(
         self, stacks: Mapping[str, Stack], name: str, plan: TrialPlan, *, is_matched: bool = False
     ) -> Trial:
-        """Run a trial on the stack *name*, beside which the others stand idle; it is kept when this returns.
+        """Run a trial on the stack *name*, beside which the others are idle; it is kept when this returns.
 
         With *is_matched* its account has level ``full``.
 
