@@ -22,6 +22,7 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q bench
 	@touch $(READY)
 
 install: $(READY) ## create .venv with every dependency, pinned and hashed
@@ -40,6 +41,9 @@ format: $(READY) ## rewrite the sources in the project's format
 # Tests wait for Envoy, containers and load as often as they compute: two processes for each core.
 WORKERS ?= 4
 SUITE := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+# Each of the processes collects all tests, and starts programs by the hundred: what they import is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 
 test: check ## check, then all tests, with real Envoy and nginx (WORKERS=4)
 	$(BIN)/python $(SUITE) --durations 15

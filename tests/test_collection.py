@@ -27,8 +27,10 @@ def test_it_goes_on_after_an_error():
 
 
 def test_a_check_makes_no_search(tmp_path, monkeypatch):
-    entry = "kind: ServiceEntry\nmetadata: {name: a}\nspec: {hosts: [a.test], ports: [{number: 80, name: http}]}\n"
-    (tmp_path / "a.yaml").write_text(f"apiVersion: networking.istio.io/v1\n{entry}")
+    (tmp_path / "a.yaml").write_text(
+        "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a}\n"
+        "spec: {hosts: [a.test], ports: [{number: 80, name: http}]}\n"
+    )
     seen = []
 
     def analyze(*_):

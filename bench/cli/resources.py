@@ -70,24 +70,28 @@ def check(
     """Report what is wrong with Istio YAML, and what that does to requests, before anything runs."""
     with make_console(as_json=as_json or as_sarif) as console:
         from bench.commands.check import check_sources, exit_code, report_of
-        from bench.environment import package_version
 
-        version = package_version("egress-bench")
         try:
             report = check_sources(paths)
         except BenchError as error:
             if as_sarif:
                 # Whoever uploads the document gets one in any case.
-                console.document(report_of(error).sarif(version=version))
+                console.document(report_of(error).sarif(version=_version()))
             raise
         if not (as_json or as_sarif):
             console.findings(report.worst_first())
             for note in report.notes:
                 console.note(f"note: {note}")
             console.say(report.summary())
-        console.document(report.sarif(version=version) if as_sarif else report.document())
+        console.document(report.sarif(version=_version()) if as_sarif else report.document())
         exports.write_findings(report.findings, fails_on_warning=fail_on is FailOnName.WARNING)
         raise typer.Exit(exit_code(report, fail_on.value))
+
+
+def _version() -> str:
+    from bench.environment import package_version
+
+    return package_version("egress-bench")
 
 
 def init(

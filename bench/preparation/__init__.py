@@ -1,15 +1,21 @@
 """From a scenario to what a stack needs: registry, translated proxies, stack specifications, certificates.
 
 It lies below measuring, because `up` needs it too, and above stack and translation, which know nothing of
-each other.
+each other. A room is imported when something of it is asked for: `check` and `explain` need neither stacks
+nor keys, whose libraries cost a tenth of their CPU.
 """
 
-from bench.preparation.demands import unmet_demands
-from bench.preparation.known_servers import known_certificates
-from bench.preparation.material import CERTIFIED_ADDRESS, begin_keys, make_material
-from bench.preparation.mesh_dns import virtual_addresses
-from bench.preparation.prepared import SAMPLED_LOG, Prepared, Variation, prepare
-from bench.preparation.stand_ins import endpoints_of
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.preparation.demands import unmet_demands
+    from bench.preparation.known_servers import known_certificates
+    from bench.preparation.leaving import decision_of
+    from bench.preparation.material import CERTIFIED_ADDRESS, begin_keys, make_material
+    from bench.preparation.mesh_dns import virtual_addresses
+    from bench.preparation.prepared import SAMPLED_LOG, Prepared, Variation, prepare
+    from bench.preparation.stand_ins import endpoints_of
 
 __all__ = [
     "CERTIFIED_ADDRESS",
@@ -17,6 +23,7 @@ __all__ = [
     "Prepared",
     "Variation",
     "begin_keys",
+    "decision_of",
     "endpoints_of",
     "known_certificates",
     "make_material",
@@ -24,3 +31,24 @@ __all__ = [
     "unmet_demands",
     "virtual_addresses",
 ]
+
+_ROOMS = {
+    "CERTIFIED_ADDRESS": "material",
+    "SAMPLED_LOG": "prepared",
+    "Prepared": "prepared",
+    "Variation": "prepared",
+    "begin_keys": "material",
+    "decision_of": "leaving",
+    "endpoints_of": "stand_ins",
+    "known_certificates": "known_servers",
+    "make_material": "material",
+    "prepare": "prepared",
+    "unmet_demands": "demands",
+    "virtual_addresses": "mesh_dns",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)

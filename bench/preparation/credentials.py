@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from bench.certs import Material, ServerNames
 from bench.errors import InputError
-from bench.istio.registry import Registry
 from bench.preparation.own_files import read_certificates
+from bench.preparation.served import served_names
 from bench.scenario import Credential, Scenario
 from bench.scenario.folder import credential_files
 from bench.scenario.load import LoadedScenario
@@ -46,28 +46,6 @@ def servers_of(loaded: LoadedScenario) -> dict[str, ServerNames]:
                 _made_names(scenario, credential, served[name]), credential.set
             )
     return found
-
-
-def served_names(registry: Registry) -> dict[str, tuple[str, ...]]:
-    """Credential that a Gateway serves with -> the hosts by which clients call those servers."""
-    found: dict[str, dict[str, None]] = {}
-    for gateway in registry.gateways:
-        ips = {
-            proxy.ip
-            for proxy in registry.inventory.proxies.values()
-            if proxy.role == "gateway" and gateway.spec.selector.items() <= proxy.labels.items()
-        }
-        services = [
-            host
-            for host, endpoints in registry.endpoints_by_host.items()
-            if any(endpoint.address in ips for _, endpoint in endpoints)
-        ]
-        for server in gateway.spec.servers:
-            tls = server.tls
-            for name in (tls.credential_name, *tls.credential_names) if tls is not None else ():
-                hosts = [host.rpartition("/")[2] for host in server.hosts]
-                found.setdefault(name, {}).update(dict.fromkeys([*hosts, *services]))
-    return {name: tuple(hosts) for name, hosts in found.items() if name}
 
 
 def server_names(scenario: Scenario, folder: Path, name: str, hosts: Sequence[str]) -> tuple[str, ...] | None:

@@ -10,7 +10,6 @@ from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 from bench.errors import Position
 from bench.istio.problem import Problem
 from bench.placement import same_endpoint
-from bench.preparation.own_files import credential_problems
 from bench.preparation.stand_ins import endpoints_of
 from bench.scenario import Node, Scenario
 from bench.scenario.folder import credential_files
@@ -24,8 +23,11 @@ def unmet_demands(
     scenario: Scenario, configs: Iterable[ProxyConfig], locate: Locate, folder: Path
 ) -> Iterator[Problem]:
     """Give what *scenario* needs and *configs*, one for each proxy, or the files in *folder* do not have."""
-    lines = {name: locate("tls", "credentials", name) for name in scenario.tls.credentials}
-    yield from credential_problems(scenario, folder, lines)
+    if scenario.tls.credentials:
+        from bench.preparation.own_files import credential_problems  # noqa: PLC0415 - brings cryptography
+
+        lines = {name: locate("tls", "credentials", name) for name in scenario.tls.credentials}
+        yield from credential_problems(scenario, folder, lines)
     yield from _unspoken_protocols(scenario, locate)
     configs = tuple(configs)
     yield from _unspoken_to_proxies(scenario, configs, locate)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.explain import ServerCertificate
 from bench.istio.registry import Registry
-from bench.preparation.credentials import served_names, server_names
+from bench.preparation.served import served_names
 from bench.scenario import Scenario
 from bench.scenario.servers import node_names
 
@@ -37,6 +37,10 @@ def _gateways(
     scenario: Scenario, registry: Registry, folder: Path
 ) -> Iterator[tuple[str, ServerCertificate]]:
     hosts = served_names(registry)
+    if not hosts:
+        return
+    from bench.preparation.credentials import server_names  # noqa: PLC0415 - brings the cryptography library
+
     for gateway in registry.gateways:
         for server in gateway.spec.servers:
             named = server.tls.credential_name if server.tls is not None else ""

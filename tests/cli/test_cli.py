@@ -117,6 +117,33 @@ def test_locusts_own_outputs_stay_out_of_containers():
     assert not make_locust_outputs(None, None, web_ui=False, web_bind=None, stack=StackKind.DOCKER)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "needless"),
+    [
+        (["check", "scenarios/egress-mtls"], {"numpy", "scipy", "pandas", "bench.result", "bench.load"}),
+        (
+            ["explain", "scenarios/egress-mtls", "--url", "http://nginx.external.svc.cluster.local/"],
+            {"numpy", "scipy", "pandas", "bench.result", "bench.load", "bench.certs", "cryptography"},
+        ),
+    ],
+)
+def test_reading_yaml_imports_nothing_that_only_measuring_needs(arguments, needless):
+    """Each of these costs more CPU than the whole answer."""
+    script = (
+        "import sys, runpy\n"
+        "sys.argv = ['egress-bench', *sys.argv[1:]]\n"
+        "try:\n    runpy.run_module('bench', run_name='__main__')\n"
+        "except SystemExit:\n    print('LOADED', *sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.rpartition("LOADED")[2].split())
+
+    assert loaded & needless == set()
+    assert "bench.translate" in loaded
+
+
 def test_a_defect_of_ours_is_told_with_its_traceback_and_never_as_the_paths_doing(monkeypatch, capsys):
     def broken(*_, **__):
         raise KeyError("nodes")

@@ -69,6 +69,8 @@ class Exports:
             InputError: a file cannot be written.
             MeasurementError: the samples are damaged.
         """
+        if not self:
+            return
         from bench.report.exports.cases import suites_of  # noqa: PLC0415 - see above
 
         if self.junit is not None:
@@ -96,6 +98,8 @@ class Exports:
         Raises:
             InputError: a form was asked for that holds measurements only, or a file cannot be written.
         """
+        if not self:
+            return
         from bench.report.exports.cases import suite_of_findings  # noqa: PLC0415 - see above
 
         suite = suite_of_findings(findings, fails_on_warning=fails_on_warning)
@@ -108,6 +112,8 @@ class Exports:
 
     def write_error(self, error: BenchError) -> None:
         """Write that a command could not do its job: a CI server shows why instead of nothing."""
+        if not self:
+            return
         from bench.report.exports.cases import suite_of_error  # noqa: PLC0415 - see above
 
         if self.junit is not None:
