@@ -206,7 +206,7 @@ class MixedRequest:
 
     @property
     def keeps_proxied_connection(self) -> bool:
-        """Whether several of its requests share a connection that proxies pass on: bytes have one for each."""
+        """Whether its requests share connections that proxies pass on; each exchange of bytes has its own."""
         return self.is_http and not self.is_plain_http
 
     @property
