@@ -3,11 +3,13 @@
 import errno
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from bench.disks import mount_of, refusal
 from bench.errors import StackError
+from bench.stack.artifacts import save_config
 from bench.stack.supervised import write_errors_explained
 
 
@@ -38,3 +40,28 @@ def test_a_stack_that_finds_no_room_names_the_disk(tmp_path):
         Path("/dev/full").open("w") as file,
     ):
         file.write("x")
+
+
+def test_copies_that_find_no_room_name_the_disk_of_the_target_in_one_sentence(tmp_path, monkeypatch):
+    """The first of many files ends it."""
+    config = tmp_path / "config"
+    config.mkdir()
+    for number in range(3):
+        (config / f"{number}.yaml").write_text("x")
+    part = SimpleNamespace(name="egress", config=config)
+    stack = SimpleNamespace(components=lambda: [part], own_files=tuple)
+    asked = []
+
+    def full(source, target):
+        asked.append(target)
+        raise OSError(errno.ENOSPC, "No space left on device", str(source), None, str(target))
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(StackError) as raised:
+        save_config(stack, tmp_path / "kept")
+
+    assert len(asked) == 1
+    assert raised.value.what.startswith(
+        f"what egress wrote cannot be kept: the disk mounted at {mount_of(tmp_path)} is full"
+    )
+    assert raised.value.what.count("egress wrote") == 1

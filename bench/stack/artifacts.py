@@ -42,21 +42,37 @@ def save_logs(stack: Stack, folder: Path, *, with_access_logs: bool = True) -> N
             _copy(part.name, part.access_log, folder / f"{part.name}.access.log")
 
 
-def _why(error: OSError | shutil.Error, target: Path) -> str:
-    """``shutil.Error`` is an ``OSError`` without a number: a list of what went wrong below a folder."""
-    return refusal(error, target) if error.errno is not None else str(error)
-
-
 def _copy(name: str, source: Path, target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target, dirs_exist_ok=True)
+            # Copying goes on after an OSError and lists them all at its end: this one ends it.
+            shutil.copytree(
+                source,
+                target,
+                dirs_exist_ok=True,
+                copy_function=lambda *pair: _copy_file(name, *map(Path, pair)),
+            )
         else:
-            shutil.copyfile(source, target)
-    except (OSError, shutil.Error) as error:
-        raise StackError(
-            f"what {name} wrote cannot be kept: {_why(error, target)}.",
-            where=str(target),
-            remedy="Make room on the disk, or name another folder with --out.",
-        ) from error
+            _copy_file(name, source, target)
+    except shutil.Error as error:
+        # Folders alone are left, each with its reason.
+        raise _refused(name, target, str(error.args[0][0][-1])) from error
+    except OSError as error:
+        raise _refused(name, target, refusal(error, target)) from error
+
+
+def _copy_file(name: str, source: Path, target: Path) -> None:
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        # It names the source first, and the disk is the target's.
+        raise _refused(name, target, refusal(OSError(error.errno, error.strerror), target)) from error
+
+
+def _refused(name: str, target: Path, why: str) -> StackError:
+    return StackError(
+        f"what {name} wrote cannot be kept: {why}.",
+        where=str(target),
+        remedy="Make room on the disk, or name another folder with --out.",
+    )
