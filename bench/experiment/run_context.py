@@ -122,8 +122,8 @@ class RunContext:
             warning = RunWarning(
                 code=LOST,
                 message=f"The control plane of stack {name} {how} in or before {trial.result.name}. Its"
-                f" proxies serve on with what they have: {total.answered:,} of {total.due:,} requests of that trial"
-                f" were answered{beside}.",
+                f" proxies serve on with what they have: {total.answered:,} of {total.due:,} requests of that"
+                f" trial were answered{beside}.",
                 advice="No change of the configuration would reach them from then on.",
             )
             self.record.warnings.append(warning)
