@@ -3,7 +3,8 @@
     FOLDER/            0700
     ├── live -> 1      what proxies and nodes are configured to read; rotation renames a new link over it
     ├── 1/             ca.crt  server.crt  server.key  client.crt  client.key, and those of workloads;
-    │                  the same five in a folder for each further set, by an authority of its own;
+    │                  the same five in a folder for each further set, by an authority of its own,
+    │                  and in node-NAME for each node with names of its own, by the authority of its set;
     │                  server-NAME.crt and .key of each further server
     └── wrong/         the same five names in each of
         ├── other-ca/       issued by an authority that nothing trusts
@@ -53,7 +54,7 @@ class SetNames:
 
 @dataclass(frozen=True, slots=True)
 class ServerNames:
-    """A server that is not a node, such as a gateway that ends TLS."""
+    """A server with a certificate of its own: a gateway that ends TLS, or a node with names of its own."""
 
     names: Sequence[str]
     """SANs of its certificate."""
@@ -79,6 +80,8 @@ class Material:
     """Further sets."""
     servers: tuple[str, ...] = ()
     """Further servers."""
+    nodes: tuple[str, ...] = ()
+    """Nodes with a certificate of their own."""
     trusted: Mapping[str | None, bytes] = field(default_factory=dict)
     """Set -> authorities in PEM that its ``ca.crt`` holds beside its own."""
     workloads: Workloads | None = None
@@ -97,12 +100,19 @@ class Material:
         """The folder of one set; None: the first."""
         return self.live / name if name is not None else self.live
 
-    def wrong(self, kind: Wrong, of_set: str | None = None) -> Path:
+    def of_node(self, node: str, of_set: str | None) -> Path:
+        """The folder of one node, which is of the set *of_set*."""
+        return self.live / _node_folder(node) if node in self.nodes else self.of_set(of_set)
+
+    def wrong(self, kind: Wrong, of_set: str | None = None, *, node: str | None = None) -> Path:
         """The folder of deliberately wrong certificates of one kind, wrong in that point alone.
 
-        With *of_set* they are otherwise those of that set: by its authority, with its names.
+        With *of_set* they are otherwise those of that set: by its authority, with its names; with *node* they
+        have the names of its own, if it has any.
         """
         folder = self.folder / "wrong" / kind
+        if node in self.nodes:
+            return folder / _node_folder(node)
         return folder / of_set if of_set is not None else folder
 
     def public_files(self) -> tuple[Path, ...]:
@@ -111,7 +121,8 @@ class Material:
         if self.workloads is not None:
             names += workload_files(list(self.workloads.identities))
         names += [self.server_files(name)[0].name for name in self.servers]
-        names += [f"{one}/{name}" for one in self.sets for name in ("ca.crt", "server.crt", "client.crt")]
+        folders = [*self.sets, *map(_node_folder, self.nodes)]
+        names += [f"{one}/{name}" for one in folders for name in ("ca.crt", "server.crt", "client.crt")]
         return tuple(self.live / name for name in names)
 
 
@@ -124,6 +135,7 @@ def write_material(
     client_uri: str | None = None,
     sets: Mapping[str, SetNames] | None = None,
     servers: Mapping[str, ServerNames] | None = None,
+    nodes: Mapping[str, ServerNames] | None = None,
     trusted: Mapping[str | None, bytes] | None = None,
     identities: Mapping[str, str] | None = None,
     workload_key_type: KeyType = "rsa-2048",
@@ -144,6 +156,7 @@ def write_material(
         client_uri: SPIFFE identity of the client, if it has one.
         sets: further sets by name; their keys are of *key_type*, too.
         servers: further servers by a name that can be part of a file's; the same.
+        nodes: nodes that have a certificate of their own; the same.
         trusted: set (None: the first) -> authorities in PEM that are trusted wherever its own is.
         identities: proxy name -> SPIFFE identity of those that get a certificate of the mesh, by an
             authority of its own.
@@ -175,6 +188,7 @@ def write_material(
             client_uri=client_uri,
             sets=tuple(sets or ()),
             servers=tuple(servers or ()),
+            nodes=tuple(nodes or ()),
             trusted=dict(trusted or {}),
             workloads=Workloads.of(identities, key_type=workload_key_type, now=moment)
             if identities
@@ -185,6 +199,7 @@ def write_material(
         issuers = {name: _write_own_set(material, name, each, moment) for name, each in (sets or {}).items()}
         signing = {None: authority} | {name: each for name, (each, _) in issuers.items()}
         _write_servers(folder / "1", servers or {}, signing, key_type, moment)
+        issuers |= _write_nodes(material, nodes or {}, signing, issuer, moment)
         _point_live_at(folder, 1)
         if wrong:
             # Made here: the mode that mkdir is given does not reach the parents it makes on the way.
@@ -194,7 +209,7 @@ def write_material(
                 _write_set(material.wrong(kind), other, bad_server, bad_client)
                 for name, (its_authority, its_issuer) in issuers.items():
                     _write_set(
-                        material.wrong(kind, name), *its_issuer.issue_wrong(its_authority, kind, moment)
+                        material.wrong(kind) / name, *its_issuer.issue_wrong(its_authority, kind, moment)
                     )
         return material
 
@@ -214,8 +229,8 @@ def rotate(material: Material, *, now: datetime | None = None) -> Material:
         fresh = material.folder / str(generation)
         _write_set(fresh, material.authority, server, client, material.trusted.get(None, b""))
         _write_workloads(fresh, material.workloads, moment)
-        for name in material.sets:
-            shutil.copytree(material.of_set(name), fresh / name)
+        for name in (*material.sets, *map(_node_folder, material.nodes)):
+            shutil.copytree(material.live / name, fresh / name)
         for name in material.servers:
             for file in material.server_files(name):
                 shutil.copy(file, fresh)
@@ -313,6 +328,34 @@ def _write_servers(
             is_client=True,
         )
         _write_pair(folder, f"server-{name}", issued)
+
+
+def _node_folder(node: str) -> str:
+    return f"node-{node}"
+
+
+def _write_nodes(
+    material: Material,
+    nodes: Mapping[str, ServerNames],
+    authorities: Mapping[str | None, Authority],
+    first: _Issuer,
+    now: datetime,
+) -> dict[str, tuple[Authority, _Issuer]]:
+    """Make the certificates of nodes with names of their own, and give what issues more, by folder."""
+    keys = generate_keys([material.key_type] * len(nodes))
+    made: dict[str, tuple[Authority, _Issuer]] = {}
+    for (node, server), key in zip(nodes.items(), keys, strict=True):
+        authority = authorities[server.of_set]
+        issuer = dataclasses.replace(first, names=tuple(server.names), server_key=key)
+        trusted = material.trusted.get(server.of_set, b"")
+        _write_set(
+            material.folder / "1" / _node_folder(node),
+            authority,
+            *issuer.issue(authority, Validity.around(now)),
+            trusted,
+        )
+        made[_node_folder(node)] = authority, issuer
+    return made
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:

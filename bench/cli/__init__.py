@@ -9,11 +9,13 @@ from typing import Annotated
 import typer
 
 from bench.cli import comparing, handshakes, reading, resources, running, sizing, stacks
+from bench.cli.help import Command, Group
 from bench.cli.parts import make_console
 from bench.errors import BenchError, DefectError, InputError, StackError
 
 # rich's help pages cost a quarter of a second; `--help` has 0.3 s in all.
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -21,36 +23,35 @@ app = typer.Typer(
 )
 
 images_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Images of `--stack docker`.")
-app.add_typer(images_app, name="images")
+app.add_typer(images_app, name="images", rich_help_panel="A stack for work by hand")
 
-for command in (
-    running.run,
-    resources.translate,
-    resources.check,
-    resources.explain,
-    resources.diff,
-    resources.init,
-    running.drive,
-    running.faults,
-    comparing.compare,
-    running.update,
-    handshakes.handshake,
-    sizing.capacity,
-    sizing.plan,
-    running.worker,
-    stacks.up,
-    stacks.status,
-    stacks.down,
-    stacks.logs,
-    reading.report,
-    reading.scenarios,
-    reading.history,
-    reading.schema,
-    stacks.doctor,
-):
-    app.command()(command)
-images_app.command("build")(stacks.build_images)
-images_app.command("pin")(stacks.pin_images)
+_COMMANDS = {
+    "From Istio YAML alone": (
+        resources.check,
+        resources.explain,
+        resources.translate,
+        resources.diff,
+        resources.init,
+        reading.scenarios,
+    ),
+    "Load and measure": (
+        running.run,
+        comparing.compare,
+        sizing.capacity,
+        handshakes.handshake,
+        running.update,
+        running.faults,
+        running.drive,
+        running.worker,
+    ),
+    "Read results": (reading.report, reading.history, sizing.plan, reading.schema),
+    "A stack for work by hand": (stacks.up, stacks.status, stacks.logs, stacks.down, stacks.doctor),
+}
+for panel, commands in _COMMANDS.items():
+    for command in commands:
+        app.command(cls=Command, rich_help_panel=panel)(command)
+images_app.command("build", cls=Command)(stacks.build_images)
+images_app.command("pin", cls=Command)(stacks.pin_images)
 
 
 INTERRUPTED = 130

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.cli.help import FOR_OTHERS
 from bench.errors import BenchError
 from bench.report import Exports
 
@@ -44,7 +45,10 @@ def exporting(*forms: str) -> Callable[[Callable[..., None]], Callable[..., None
                 name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=None,
-                annotation=Annotated[Path | None, typer.Option(f"--{name}", metavar="FILE", help=text)],
+                annotation=Annotated[
+                    Path | None,
+                    typer.Option(f"--{name}", metavar="FILE", help=text, rich_help_panel=FOR_OTHERS),
+                ],
             )
             for name, text in _OPTIONS.items()
             if name in (forms or _OPTIONS)

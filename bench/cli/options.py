@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.help import LOCUST, OUTPUT
+
 
 class StackKind(StrEnum):
     """Where Envoy and nginx run."""
@@ -69,9 +71,14 @@ class RoleName(StrEnum):
 
 
 DEFAULT_SCENARIO = Path("egress-mtls")
-Out = Annotated[Path, typer.Option("--out", help="Folder in which the result folder is made.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print only the final lines.")]
+Out = Annotated[
+    Path,
+    typer.Option("--out", help="Folder in which the result folder is made.", rich_help_panel=OUTPUT),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on stdout.", rich_help_panel=OUTPUT)
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print only the final lines.", rich_help_panel=OUTPUT)]
 Stack = Annotated[StackKind, typer.Option("--stack", help="Where Envoy and nginx run.")]
 
 
@@ -103,12 +110,29 @@ MeshMtls = Annotated[
 ]
 LocustCsv = Annotated[
     Path | None,
-    typer.Option(metavar="PREFIX", help="Locust's own CSV files; one set for each trial."),
+    typer.Option(
+        metavar="PREFIX", help="Locust's own CSV files; one set for each trial.", rich_help_panel=LOCUST
+    ),
 ]
 LocustHtml = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Locust's own HTML report; one for each trial.")
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Locust's own HTML report; one for each trial.", rich_help_panel=LOCUST
+    ),
 ]
-WebUi = Annotated[bool, typer.Option("--web-ui", help="Locust's web UI while load runs, on 127.0.0.1:8089.")]
+WebUi = Annotated[
+    bool,
+    typer.Option(
+        "--web-ui",
+        help="Locust's web UI while load runs, on 127.0.0.1:8089.",
+        rich_help_panel=LOCUST,
+    ),
+]
 WebBind = Annotated[
-    str | None, typer.Option(metavar="[HOST:]PORT", help="Another address for the web UI; implies --web-ui.")
+    str | None,
+    typer.Option(
+        metavar="[HOST:]PORT",
+        help="Another address for the web UI; implies --web-ui.",
+        rich_help_panel=LOCUST,
+    ),
 ]

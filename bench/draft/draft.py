@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.draft.material import files_to_make
-from bench.draft.nodes import Stage, cast_nodes
+from bench.draft.nodes import Stage, cast_nodes, misfits
 from bench.draft.targets import Reached, Target, find_targets
 from bench.draft.text import Contents, scenario_text
 from bench.errors import InputError
@@ -82,6 +82,11 @@ def _draft(
     source: ConfigSource = "static"
     configs = [translate(registry, proxy, config_source=source) for proxy in inventory.proxies]
     reached = find_targets(registry, resources)
+    wrong = misfits(reached.targets, configs)
+    for target in reached.targets:
+        if target.name in wrong:
+            reached.unreached[_place(target)] = wrong[target.name]
+    reached.targets = [each for each in reached.targets if each.name not in wrong]
     if not reached.targets:
         raise NothingReachableError(
             f"no client reaches any destination{_because(reached)}.",
@@ -97,6 +102,11 @@ def _draft(
         len(stage.nodes),
         needs_containers,
     )
+
+
+def _place(target: Target) -> str:
+    first = next(iter(target.shares))
+    return f"{first.host}:{first.port}"
 
 
 def _because(reached: Reached) -> str:

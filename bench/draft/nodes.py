@@ -15,7 +15,6 @@ from bench.translate import ProxyConfig
 MOST_NODES = 12
 """Beyond this many endpoints, nodes share them: each is a server process of its own."""
 SHARED_NODES = 8
-_MOST_NAMES = 24
 
 
 @dataclass
@@ -44,30 +43,20 @@ class Stage:
     most_connections: int | None = None
     """What the connection pools on the way let through; None: any number."""
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Those of all certificates."""
-        return tuple(dict.fromkeys(name for node in self.nodes for name in node.names))
-
-    @property
-    def names_are_few(self) -> bool:
-        """Whether one certificate can have them all without making handshakes more expensive."""
-        return len(self.names) <= _MOST_NAMES
-
 
 def cast_nodes(targets: Sequence[Target], configs: Sequence[ProxyConfig]) -> Stage:
     """Give every endpoint that *targets* can reach a node that plays it."""
     users = endpoints_of(targets)
-    all_spoken = {
-        (config.proxy, cluster.name): spoken_to(cluster) for config in configs for cluster in config.clusters
-    }
+    all_spoken = _spoken_by_all(configs)
     is_shared = len(users) > MOST_NODES
     nodes: dict[tuple[object, ...], DraftNode] = {}
     # A node and a proxy are parts of one stack: no two parts of it share a name.
     names = {config.proxy: 1 for config in configs}
     of_endpoint: dict[tuple[str, int], DraftNode] = {}
     for index, ((address, port), uses) in enumerate(users.items()):
-        target, destination = uses[0]
+        target, destination = min(
+            uses, key=lambda use: _rank(_speaks(use[0], _spoken(use[0], use[1], all_spoken)))
+        )
         spoken = _spoken(target, destination, all_spoken)
         kind = (*_kind(target, spoken), port) if is_shared else ("alone", index)
         key = (*kind, index % SHARED_NODES) if is_shared else kind
@@ -92,6 +81,54 @@ def cast_nodes(targets: Sequence[Target], configs: Sequence[ProxyConfig]) -> Sta
     answering = {target.name: _shares(target, of_endpoint) for target in targets}
     pools = [each.most_connections for each in all_spoken.values() if each.most_connections is not None]
     return Stage(tuple(nodes.values()), answering, is_shared, min(pools, default=None))
+
+
+def misfits(targets: Sequence[Target], configs: Sequence[ProxyConfig]) -> dict[str, str]:
+    """Give each target whose endpoint others speak something else to -> why no server can answer both.
+
+    Who speaks TLS is believed: plain text to such a port is the mistake that people make.
+    """
+    all_spoken = _spoken_by_all(configs)
+    found: dict[str, str] = {}
+    for (address, port), uses in endpoints_of(targets).items():
+        spoken = {each.name: (each, _speaks(each, _spoken(each, its, all_spoken))) for each, its in uses}
+        best = min((kind for _, kind in spoken.values()), key=_rank)
+        for name, (target, kind) in spoken.items():
+            if not _answers(best, kind):
+                rival = next(other for other, its in spoken.values() if its == best)
+                found[name] = (
+                    f"{address}:{port} gets {_words(kind)} of {target.url} and {_words(best)} of {rival.url}:"
+                    " no server speaks both"
+                )
+    return found
+
+
+def _spoken_by_all(configs: Sequence[ProxyConfig]) -> dict[tuple[str, str], Spoken]:
+    return {
+        (config.proxy, cluster.name): spoken_to(cluster) for config in configs for cluster in config.clusters
+    }
+
+
+_RANKS = {"simple": 0, "mutual": 1, "none": 2}
+
+
+def _rank(kind: tuple[str, str]) -> tuple[int, bool, bool]:
+    """A server of the first kind answers most others: it demands no certificate, and speaks HTTP/2, too."""
+    tls, protocol = kind
+    return _RANKS[tls], protocol == "bytes", protocol != "http/2"
+
+
+def _answers(server: tuple[str, str], client: tuple[str, str]) -> bool:
+    if server[0] == "none" or client[0] == "none":
+        return server == client
+    # By ALPN a server of HTTP/2 speaks HTTP/1.1 as well.
+    return server[1] == client[1] or (server[1], client[1]) == ("http/2", "")
+
+
+def _words(kind: tuple[str, str]) -> str:
+    tls, protocol = kind
+    what = {"bytes": "bytes", "http/2": "HTTP/2"}.get(protocol, "HTTP")
+    return f"{what} in plain text" if tls == "none" else f"{what} within TLS"
 
 
 def _base(target: Target, destination: Destination, address: str) -> str:

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from bench.draft.nodes import SHARED_NODES, Stage
+from bench.draft.nodes import SHARED_NODES, DraftNode, Stage
 from bench.draft.targets import Reached, Target
 from bench.istio.inventory import Inventory, Proxy, ServiceFact
 from bench.scenario.assumed import Assumption
@@ -18,6 +18,8 @@ _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n",
 _WIDTH = 118
 _RATE = 200
 """Requests per second of a first run: little enough for any machine."""
+_MOST_NAMES = 24
+"""A certificate with more costs handshakes more."""
 _MOST_UNREACHED = 50
 """This many hosts that nothing reaches are named; the others are counted."""
 
@@ -42,7 +44,7 @@ def scenario_text(draft: Contents) -> str:
         _head(draft.name, needs_containers=draft.needs_containers),
         _inventory(draft.inventory, draft.assumptions),
         _nodes(draft.stage),
-        _tls(draft.inventory, draft.files, draft.stage),
+        _tls(draft.inventory, draft.files),
         _traffic(draft.inventory, draft.reached, draft.stage),
         _LIMITS,
     ]
@@ -161,6 +163,7 @@ def _nodes(stage: Stage) -> list[str]:
             lines.append("    plays:")
             lines += [f"    - {_quoted(each)}" for each in node.plays]
         lines.append(f"    tls: {_quoted(node.tls) if node.tls in _WORDS else node.tls}")
+        lines += _certificate(node)
         if node.protocol:
             lines.append(f"    protocol: {node.protocol}")
         if node.answers_any_path:
@@ -168,14 +171,21 @@ def _nodes(stage: Stage) -> list[str]:
     return lines
 
 
-def _tls(inventory: Inventory, files: Mapping[str, str], stage: Stage) -> list[str]:
+def _certificate(node: DraftNode) -> list[str]:
+    """The names of its certificate: what clients ask for or demand."""
+    if not node.names:
+        return []
+    if len(node.names) == 1:
+        return [f"    server_names: [{_quoted(next(iter(node.names)))}]"]
+    lines = []
+    if len(node.names) > _MOST_NAMES:
+        many = "assumed: its certificate has all of these names, which makes handshakes more expensive."
+        lines += _comment(many, "    ")
+    return [*lines, "    server_names:", *(f"    - {_quoted(each)}" for each in node.names)]
+
+
+def _tls(inventory: Inventory, files: Mapping[str, str]) -> list[str]:
     lines = ["", "tls:", "  key: ecdsa-p256 # quick to make; rsa-2048 and rsa-4096 cost more in handshakes"]
-    if stage.names and not stage.names_are_few:
-        many = "assumed: one certificate has all names, which makes it large and handshakes more expensive."
-        lines += _comment(many, "  ")
-    if stage.names:
-        lines.append("  server_names: # of the nodes' certificates: what clients ask for or demand")
-        lines += [f"  - {_quoted(each)}" for each in stage.names]
     made = {name: what for name, what in files.items() if not _is_given(name, inventory)}
     if made:
         lines += [
@@ -272,7 +282,9 @@ def _request(target: Target, stage: Stage, *, names_client: bool) -> list[str]:
     shares = stage.answering[target.name]
     # A node serves files, which nothing can be posted to.
     status = "" if target.method in ("GET", "HEAD") or target.scheme != "http" else "status: 405, "
-    decided = {name: part for name, part in shares.items() if part is not None}
+    # Of what proxies pass on, weights divide connections, which are kept.
+    is_divided = target.scheme == "http"
+    decided = {name: part for name, part in shares.items() if part is not None and is_divided}
     if len(shares) > 1 and len(decided) == len(shares):
         parts = ", ".join(f"{name}: {round(part * 1000) / 10 or 0.1:g}" for name, part in decided.items())
         lines.append(f"      expect: {{{status}shares: {{{parts}}}}} # in percent, as the weights say")

@@ -22,15 +22,21 @@ class Proxy(_Written):
     """One Envoy: a pod's sidecar or a gateway."""
 
     role: Literal["sidecar", "gateway"]
+    """``sidecar``: beside a client; ``gateway``: a pod of its own."""
     namespace: str = "default"
+    """Kubernetes namespace of its pod: decides which resources it sees."""
     labels: dict[str, str] = Field(default_factory=dict)
+    """Labels of its pod: what selectors of Gateways, Services and Sidecars look for."""
     ip: str
+    """Address of its pod, as Services that select it have it among their endpoints."""
     service_account: str = Field(default="default", alias="serviceAccount", min_length=1)
     """The Kubernetes account that it runs as. Clients that speak ISTIO_MUTUAL demand its identity, as with
     istiod."""
     locality: str = ""
     """``region/zone/subzone``; empty parts are unknown."""
     interception: Literal["redirect", "none"] = "redirect"
+    """Of a sidecar: ``redirect`` if its pod's connections are redirected to it, as iptables do; ``none``
+    if clients call its ports."""
     replicas: int = Field(default=1, ge=1, le=32)
     """Of a gateway: this many pods of one Deployment. The further ones are called ``NAME-2`` and so
     on, have the next free addresses, and are endpoints of the same Services."""
@@ -53,8 +59,11 @@ class ServicePort(_Written):
     """A port of a Kubernetes Service that the inventory adds."""
 
     name: str = ""
+    """Name of the port; Istio reads the protocol off it, as in ``http2`` or ``tcp-db``."""
     port: int = Field(ge=1, le=65535)
+    """Port that clients call."""
     target_port: int | None = Field(default=None, alias="targetPort", ge=1, le=65535)
+    """Port of the pods; absent: the same."""
 
 
 class ServiceFact(_Written):
@@ -65,17 +74,24 @@ class ServiceFact(_Written):
     """
 
     name: str
+    """Name of the Service."""
     namespace: str = "default"
+    """Its namespace."""
     cluster_ip: str | None = Field(default=None, alias="clusterIP")
+    """Its virtual address; absent: it has none, or the YAML says it."""
     ports: tuple[ServicePort, ...] = ()
+    """Its ports; empty: the Service is in the YAML."""
     selector: dict[str, str] = Field(default_factory=dict)
+    """Labels of the proxies that are its endpoints."""
 
 
 class WorkloadFiles(_Written):
     """Where each proxy finds its own workload's certificate, which Istio's agent would bring."""
 
     certificate: str
+    """File name of the certificate chain, as Envoy's configuration names it."""
     private_key: str = Field(alias="privateKey")
+    """File name of its key."""
     ca: str
     """The mesh's trust bundle."""
 
@@ -90,6 +106,7 @@ class CredentialFiles(_Written):
     certificate: str = ""
     """Empty: it holds a trust bundle alone."""
     private_key: str = Field(default="", alias="privateKey")
+    """File name of the key; empty: it holds a trust bundle alone."""
     ca: str = ""
     """Empty: it holds no trust bundle, and the operating system's counts."""
 
@@ -98,10 +115,17 @@ class Inventory(_Written):
     """The surroundings of the Istio resources."""
 
     semantics: Semantics = "current"
+    """Rules of translation: those of the first Istio, or of today's. They differ where one host is in a
+    Service and in a ServiceEntry."""
     outbound: Literal["REGISTRY_ONLY", "ALLOW_ANY"] = "REGISTRY_ONLY"
+    """What sidecars do with unknown hosts, as ``meshConfig.outboundTrafficPolicy`` says: refuse them, or
+    let them pass."""
     proxies: dict[str, Proxy]
+    """Name -> proxy of the path, and others whose resources count."""
     services: tuple[ServiceFact, ...] = ()
+    """Services that the cluster has and the YAML does not hold, and addresses of those that it does."""
     root_namespace: str = Field(default="istio-system", alias="rootNamespace")
+    """Namespace whose resources are for the whole mesh."""
     domain: str = "cluster.local"
     """Ends the names of Services, and is the trust domain of workload identities."""
     workload: WorkloadFiles | None = None

@@ -11,6 +11,7 @@ from bench.measure.meter import Meter, Reading, UpstreamTls
 from bench.measure.remote_books import RemoteBooks
 from bench.measure.request_matching import GATEWAY_LOG, SIDECAR_LOG, Matcher, require_matchable, require_read
 from bench.measure.run_record import RunRecord
+from bench.measure.shares import expected_shares
 from bench.measure.topology import Topology, topology_of
 from bench.measure.trial import LoadRunner, drive_load, run_trial
 from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
@@ -41,6 +42,7 @@ __all__ = [
     "TrialPlan",
     "UpstreamTls",
     "drive_load",
+    "expected_shares",
     "fingerprint_of",
     "finished_trial",
     "kept",

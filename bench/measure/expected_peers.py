@@ -36,7 +36,7 @@ def expected_peers(prepared: Prepared, material: Material, topology: Topology) -
             is_asked = prepared.node_tls(node) == "mutual" and tls is not None and bool(tls.certificate)
             presented = _read(files.get(tls.certificate, Path(tls.certificate))) if tls and is_asked else None
             clients.setdefault(node, set()).add(presented)
-            own = material.of_set(scenario.nodes[node].set) / "server.crt"
+            own = material.of_node(node, scenario.nodes[node].set) / "server.crt"
             servers.add(_read(own) if tls is not None else None)
     return ExpectedPeers(frozenset(servers), clients)
 

@@ -30,7 +30,8 @@ class ExpectedShares:
 def expected_shares(loaded: LoadedScenario) -> Mapping[str, ExpectedShares]:
     """The shares of each subset whose answers must come from several destinations.
 
-    Within one destination the load balancer decides, which is not random: nothing is expected of that.
+    Within one destination the load balancer decides, which is not random: nothing is expected of that. Of
+    what proxies pass on, weights divide connections: of requests that share one, nothing is expected either.
     """
     scenario = loaded.scenario
     if not any(len(request.expect.nodes) > 1 for request in scenario.traffic.mix):
@@ -40,6 +41,8 @@ def expected_shares(loaded: LoadedScenario) -> Mapping[str, ExpectedShares]:
     found: dict[str, ExpectedShares] = {}
     for request in scenario.traffic.mix:
         expect = request.expect
+        if not request.is_plain_http and not scenario.traffic.connections.are_of_one_request:
+            continue
         if expect.shares:
             whole = sum(Fraction(str(weight)) for weight in expect.shares.values())
             parts: dict[Nodes, Fraction] = {

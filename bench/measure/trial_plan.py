@@ -47,18 +47,15 @@ def stack_target(stack: Stack, scenario: Scenario) -> Targets:
     """Where the clients beside the scenario's sidecars send their requests.
 
     Raises:
-        MeasurementError: a sidecar lacks a listener, or several clients have no network in common.
+        MeasurementError: a sidecar lacks a listener, or several clients are redirected.
     """
     senders = scenario.traffic.senders
-    if len(senders) > 1 and stack.client(senders[0]) is not None:
+    redirected = [proxy.name for proxy in stack.spec.proxies if proxy.intercepts and proxy.name in senders]
+    if len(senders) > 1 and redirected:
         raise MeasurementError(
-            "several clients drive together only where they share a network; here each has one of its own.",
-            remedy="Use `--stack local`, or one client.",
-        )
-    if scenario.traffic.gateway is None and stack.client(senders[0]) is not None:
-        raise MeasurementError(
-            "in containers the nodes lie behind the gateway, and this traffic has none.",
-            remedy="Use `--stack local`, or a gateway.",
+            f"load of several clients comes from one pod, and what leaves that of {redirected[0]} is"
+            " redirected to its own sidecar.",
+            remedy="Write `interception: none` for the proxies of the clients, or use one client.",
         )
     return {each.name: _target(stack, each) for each in scenario.traffic.mix}
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bench.preparation.demands import unmet_demands
     from bench.preparation.known_servers import known_certificates
+    from bench.preparation.leaving import decision_of
     from bench.preparation.material import CERTIFIED_ADDRESS, begin_keys, make_material
     from bench.preparation.mesh_dns import virtual_addresses
     from bench.preparation.prepared import SAMPLED_LOG, Prepared, Variation, prepare
@@ -22,6 +23,7 @@ __all__ = [
     "Prepared",
     "Variation",
     "begin_keys",
+    "decision_of",
     "endpoints_of",
     "known_certificates",
     "make_material",
@@ -36,6 +38,7 @@ _ROOMS = {
     "Prepared": "prepared",
     "Variation": "prepared",
     "begin_keys": "material",
+    "decision_of": "leaving",
     "endpoints_of": "stand_ins",
     "known_certificates": "known_servers",
     "make_material": "material",

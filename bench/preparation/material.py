@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.certs import SET_KEYS, KeysAhead, Material, SetNames, generate_keys, write_material
+from bench.certs import SET_KEYS, KeysAhead, Material, ServerNames, SetNames, generate_keys, write_material
 from bench.istio.inventory import Inventory
 from bench.preparation.credentials import servers_of, trusted_authorities
 from bench.scenario.load import LoadedScenario
@@ -37,6 +37,11 @@ def make_material(loaded: LoadedScenario, folder: Path, keys: KeysAhead | None =
             for name, each in tls.sets.items()
         },
         servers=servers_of(loaded),
+        nodes={
+            name: ServerNames(_names(node.server_names), node.set)
+            for name, node in loaded.scenario.nodes.items()
+            if node.server_names
+        },
         trusted=trusted_authorities(loaded),
         key_type=tls.key,
         make_keys=keys.take if keys is not None else generate_keys,

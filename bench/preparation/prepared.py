@@ -20,9 +20,11 @@ from bench.placement import ConfigFile, Placement
 from bench.preparation.behaviour import behaviour_of
 from bench.preparation.credentials import credential_paths
 from bench.preparation.demands import unmet_demands
+from bench.preparation.leaving import leaving_sidecars
 from bench.preparation.mesh_dns import virtual_addresses
 from bench.preparation.node_tls import spoken_by_clients, spoken_to
 from bench.preparation.stand_ins import MissingStandIn, missing_stand_ins
+from bench.routing import Router
 from bench.scenario import Scenario, resources_of
 from bench.scenario.folder import inventory_of
 from bench.scenario.load import LoadedScenario
@@ -80,6 +82,8 @@ class Prepared:
     registry: Registry
     configs: Mapping[tuple[str, ConfigSource], ProxyConfig] = field(default_factory=dict)
     """Proxy name and config source -> its Envoy resources."""
+    leaving: frozenset[str] = frozenset()
+    """Sidecars that leave the mesh themselves."""
 
     @property
     def warnings(self) -> tuple[TranslationWarning, ...]:
@@ -134,7 +138,7 @@ class Prepared:
                     page=spec.word(node),
                     tls=_node_tls(self.node_tls(node, source), chosen),
                     tls_options=chosen.node_tls,
-                    certificates=material.of_set(spec.set),
+                    certificates=material.of_node(node, spec.set),
                 )
                 for node, spec in scenario.nodes.items()
             ),
@@ -203,6 +207,7 @@ class Prepared:
             places=partial(places_named, config),
             file_watches=config.file_watches,
             is_served=config.is_served,
+            leaves_mesh=name in self.leaving,
         )
 
     def renderer(
@@ -264,7 +269,8 @@ def prepare(loaded: LoadedScenario) -> Prepared:
     static = [configs[proxy, "static"] for proxy in inventory.proxies]
     for problem in unmet_demands(loaded.scenario, static, loaded.position, loaded.folder):
         raise InputError(problem.what, where=problem.where, remedy=problem.remedy)
-    return Prepared(loaded=loaded, registry=registry, configs=configs)
+    leaving = leaving_sidecars(loaded.scenario, registry, Router(loaded.resources, inventory))
+    return Prepared(loaded=loaded, registry=registry, configs=configs, leaving=leaving)
 
 
 def _problem(found: Finding) -> Problem:

@@ -5,7 +5,7 @@ The face has what load processes import, too: the models, and what HTTP takes as
 """
 
 from bench.scenario.containers import Resources
-from bench.scenario.http_text import body_fault, header_fault, target_fault
+from bench.scenario.http_text import body_fault, header_fault, host_of, target_fault
 from bench.scenario.mix import ALL_SUBSETS, Traffic
 from bench.scenario.models import CapacitySearch, Credential, Handshake, KeyType, Scenario, resources_of
 from bench.scenario.nodes import DelayShare, Fault, Node, SizeShare
@@ -51,6 +51,7 @@ __all__ = [
     "Traffic",
     "body_fault",
     "header_fault",
+    "host_of",
     "mean_rate",
     "resources_of",
     "scaled",

@@ -51,5 +51,8 @@ class Images(_Written):
     """Images instead of the official ones: ``name:tag`` or ``name@sha256:…``."""
 
     envoy: str | None = Field(default=None, min_length=1)
+    """Of every proxy."""
     nginx: str | None = Field(default=None, min_length=1)
+    """Of every node that is an nginx."""
     generator: str | None = Field(default=None, min_length=1)
+    """Of the load generator."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -46,3 +46,9 @@ def body_fault(headers: Iterable[tuple[str, str]], body: str | bytes) -> str | N
             case "transfer-encoding":
                 return f"{name}: {value} cannot be sent: bodies go with their Content-Length; leave it out"
     return None
+
+
+def host_of(headers: Mapping[str, str], otherwise: str) -> tuple[str, dict[str, str]]:
+    """Part a Host header, however it is spelt, from the others; without one the host is *otherwise*."""
+    host = next((value for name, value in headers.items() if name.lower() == "host"), otherwise)
+    return host, {name: value for name, value in headers.items() if name.lower() != "host"}

@@ -31,9 +31,13 @@ class Traffic(BaseModel):
     )
     """The mix; ``subsets`` is another word for it, of a traffic to one URL."""
     schedule: Schedule = Constant(arrival_rate=500)
+    """When requests are due in the measured stage."""
     connections: Connections = Connections()
+    """How the clients hold their connections."""
     warm_up_s: Duration = 2
+    """Seconds of load before each measured stage; counted in the ledger, not in the figures."""
     measure_s: Duration = 8
+    """Seconds of each measured stage."""
     blocks: int = Field(default=4, ge=1, le=10_000)
     """Blocks of one static and one eds trial each, in the order A B, B A, A B …"""
     workers: int = Field(default=1, ge=1, le=1000)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable
 from typing import Annotated, Literal
@@ -16,6 +15,7 @@ from pydantic import (
 )
 
 from bench.istio.inventory import Inventory, WorkloadFiles
+from bench.scenario.certificate_names import CertificateNames
 from bench.scenario.containers import Images, Resources
 from bench.scenario.mix import Traffic
 from bench.scenario.nodes import Node
@@ -44,31 +44,13 @@ class WorkloadMaterial(WorkloadFiles):
 _MADE = ("ca.crt", "client.crt", "client.key")
 
 
-def _require_types(names: Iterable[str]) -> None:
-    """Check ``DNS:…``, ``IP:…``, ``URI:…``; raises ``ValueError``."""
-    for name in names:
-        kind, _, value = name.partition(":")
-        if kind not in ("DNS", "IP", "URI"):
-            raise ValueError(f"{name!r} must start with DNS:, IP: or URI:")
-        if kind == "IP":
-            try:
-                ipaddress.ip_address(value)
-            except ValueError:
-                raise ValueError(f"{name!r} is not an IP address; a name starts with DNS:") from None
-
-
 class CertificateSet(_Written):
     """Certificates with an authority of their own, such as those of one partner."""
 
-    server_names: tuple[str, ...] = ()
+    server_names: CertificateNames = ()
     """Subject alternative names of its nodes, as ``tls.server_names``."""
     client_name: str = "egress-gateway"
-
-    @field_validator("server_names")
-    @classmethod
-    def _typed_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        _require_types(value)
-        return value
+    """Common name of the client certificate that this set makes."""
 
 
 class Credential(_Written):
@@ -80,21 +62,16 @@ class Credential(_Written):
     cert: str | None = None
     """File of the certificate; relative: to the scenario's folder."""
     key: str | None = None
+    """File of the private key of ``cert``; relative: to the scenario's folder."""
     ca: str | None = None
     """Whom its proxy trusts, beside the authority of the set, which signs the nodes' certificates."""
     issuer: str | None = None
     """The authority of ``cert``, which the nodes of the set trust then; absent: ``ca``."""
     set: str | None = None
     """One of ``tls.sets`` that what is not given is made of."""
-    server_names: tuple[str, ...] = ()
+    server_names: CertificateNames = ()
     """Subject alternative names of what is made for a Gateway, as ``tls.server_names``; absent: the hosts of
     its servers, and those of the gateway's Services."""
-
-    @field_validator("server_names")
-    @classmethod
-    def _typed_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        _require_types(value)
-        return value
 
     @model_validator(mode="after")
     def _pair(self) -> Credential:
@@ -109,9 +86,11 @@ class TlsMaterial(_Written):
     """Which certificates the suite makes, and under which names the Istio resources know them."""
 
     key: KeyType = "rsa-4096"
-    server_names: tuple[str, ...] = ()
+    """Type and size of every key that the suite makes: it decides what a full handshake costs."""
+    server_names: CertificateNames = ()
     """Subject alternative names of the nodes: ``DNS:…``, ``IP:…``, ``URI:…``; real addresses are added."""
     client_name: str = "egress-gateway"
+    """Common name of the client certificate, by which nodes know the gateway."""
     files: dict[str, str] = Field(default_factory=dict)
     """File name in the Istio resources -> what the suite makes: ``ca.crt``, ``client.crt``, ``client.key``,
     or one of them of a set, such as ``partner-a/client.crt``."""
@@ -121,12 +100,6 @@ class TlsMaterial(_Written):
     """``credentialName`` -> its files."""
     workload: WorkloadMaterial | None = None
     """File names under which each proxy finds its own workload's certificate, which the suite makes, too."""
-
-    @field_validator("server_names")
-    @classmethod
-    def _typed_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        _require_types(value)
-        return value
 
     @model_validator(mode="after")
     def _sets_exist(self) -> TlsMaterial:
@@ -170,46 +143,69 @@ class Control(_Written):
     """A call of the verification table that is not traffic."""
 
     name: str
+    """What the line of the verification table is called."""
     headers: RequestHeaders = Field(default_factory=dict)
+    """Headers of the call, name -> value."""
     host: str | None = None
     """Instead of the URL's."""
     path: RequestPath | None = None
+    """Instead of the URL's path."""
     method: str = Field(default="GET", pattern=r"^[A-Z]+$")
+    """HTTP method of the call."""
     expect: Expect
+    """What must come back: a status, and who may answer."""
 
 
 class Limits(_Written):
     """What a run must meet; a missed limit ends with exit code 1. None: no such limit."""
 
     misrouted: int | None = Field(default=0, ge=0)
+    """Requests that a node answered which must not; at most this many."""
     unsent: int | None = Field(default=0, ge=0)
+    """Requests that were due and never sent; at most this many."""
     failed: int | None = Field(default=0, ge=0)
+    """Requests that were sent and got no right answer; at most this many."""
     retried: int | None = Field(default=None, ge=0)
     """Attempts that sidecar and gateway made again: failures that the client did not see."""
     response_time_p50_ms: float | None = Field(default=None, gt=0)
+    """Half of the requests within this many milliseconds, from the moment they were due."""
     response_time_p90_ms: float | None = Field(default=None, gt=0)
+    """90 % of the requests within this many milliseconds, from the moment they were due."""
     response_time_p99_ms: float | None = Field(default=None, gt=0)
+    """99 % of the requests within this many milliseconds, from the moment they were due."""
     response_time_p999_ms: float | None = Field(default=None, gt=0)
+    """99.9 % of the requests within this many milliseconds, from the moment they were due."""
 
 
 class Scenario(_Written):
     """A whole ``scenario.yaml``."""
 
     name: str
+    """Names result folders and reports: lower-case letters, digits and hyphens."""
     description: str = ""
+    """One sentence below the title of the report."""
     istio: str = "istio"
     """Folder of Istio YAML, or one file of it; relative to the scenario's own."""
     inventory: Inventory
+    """What the Istio YAML cannot say: proxies, Services of the cluster, rules of translation."""
     nodes: dict[str, Node] = Field(min_length=1)
+    """Name -> server that stands in for endpoints outside of the mesh."""
     tls: TlsMaterial = TlsMaterial()
+    """Certificates that the suite makes, and the file names under which the YAML knows them."""
     traffic: Traffic
+    """The load: who calls what, how often, for how long."""
     handshake: Handshake | None = None
+    """Trials in which each request opens a connection; absent: handshakes are not measured."""
     capacity: CapacitySearch | None = None
+    """A search for the highest rate within the limits at the end of a run; absent: none."""
     controls: tuple[Control, ...] = ()
+    """Calls of the verification table that are not traffic, such as those that must be refused."""
     limits: Limits = Limits()
+    """What a run must meet to pass."""
     resources: dict[str, Resources] = Field(default_factory=dict)
     """Proxy or node, or ``sidecar``, ``egress``, ``node``, ``generator`` for all of a kind -> its limits."""
     images: Images = Images()
+    """Container images of ``--stack docker``."""
     ports: dict[str, Annotated[int, Field(ge=1, le=65535)]] = Field(default_factory=dict)
     """Fixed ports: ``NAME`` of a node, or ``NAME:PORT`` of a proxy's listener as Istio names it, such as
     ``sleep:80`` -> real port. Absent: the system chooses."""

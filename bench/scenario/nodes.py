@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from bench.scenario.certificate_names import CertificateNames
 from bench.units import parse_bytes
 
 Address = tuple[str, int]
@@ -55,20 +56,25 @@ class SizeShare(_Written):
     """A size and how many of the answers have it."""
 
     bytes: Size
+    """Size of the body: ``1024``, ``64k`` or ``1Mi``."""
     share: Share
+    """Part of the answers that have it; all shares add up to 1."""
 
 
 class DelayShare(_Written):
     """A delay and how many of the answers have it."""
 
     ms: float = Field(ge=0, le=LONGEST_DELAY_MS)
+    """Milliseconds before the answer."""
     share: Share
+    """Part of the answers that take it; all shares add up to 1."""
 
 
 class Fault(_Written):
     """Requests that a node does not answer as it should."""
 
     share: Share
+    """Part of the requests that it meets."""
     status: int | None = Field(default=None, ge=400, le=599)
     """It answers with this; absent: it resets the connection."""
 
@@ -100,6 +106,8 @@ class Node(_Written):
     """Whether it speaks TLS, and demands a client's certificate. Absent: what the proxies speak to it."""
     set: str | None = None
     """Whose certificate it serves with, and whose clients it lets in: one of ``tls.sets``."""
+    server_names: CertificateNames = ()
+    """Names in a certificate of its own, as ``tls.server_names``; absent: it shares that of its set."""
     protocol: Literal["http/1.1", "http/2", "grpc", "bytes"] = "http/1.1"
     """``http/2`` and ``grpc``: HTTP/2 alone without TLS, by ALPN with it. ``bytes``: no HTTP; it says its
     name and then what it was sent, up to the end of the line."""
@@ -111,6 +119,7 @@ class Node(_Written):
     delay: float | tuple[DelayShare, ...] = 0.0
     """Milliseconds before it answers, or how many answers take which."""
     faults: tuple[Fault, ...] = ()
+    """What it does wrong, and to how many of the requests."""
 
     @model_validator(mode="after")
     def _agrees(self) -> Node:

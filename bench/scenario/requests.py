@@ -78,6 +78,7 @@ class Expect(_Written):
     shares: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     """Node -> its weight among the answers; the weights of the Istio resources where none are given."""
     body_contains: str | None = Field(default=None, min_length=1)
+    """A text that the body must contain; absent: nodes' pages are checked whole, others' bodies not."""
     grpc_status: int = Field(default=0, ge=0, le=16)
     """Of a gRPC answer; 0 is OK."""
     until: Literal["line", "close"] | Annotated[int, Field(gt=0)] = "line"
@@ -124,15 +125,19 @@ class Request(_Written):
     """Absent: HTTP/1.1. ``http/2`` and ``grpc`` go by prior knowledge over ``http://``, by ALPN over
     ``https://``."""
     tls: RequestTls | None = None
+    """How the client itself speaks TLS, of ``https://`` and ``tls://``."""
     method: str = Field(default="GET", pattern=r"^[A-Z]+$")
+    """HTTP method."""
     path: RequestPath | None = None
     """Instead of the URL's."""
     headers: RequestHeaders = Field(default_factory=dict)
+    """Headers, name -> value; ``Host`` replaces that of the URL."""
     body: str = ""
     """What is sent: of ``tcp://`` and ``tls://`` all of it, of gRPC the message."""
     body_base64: str = ""
     """The same for bytes that are not text."""
     expect: Expect
+    """What a right answer looks like."""
 
     @field_validator("body_base64")
     @classmethod

@@ -28,7 +28,7 @@ def node_names(scenario: Scenario) -> Iterator[NodeNames]:
         if node.tls == "none":
             continue
         own = scenario.tls.sets[node.set].server_names if node.set in scenario.tls.sets else ()
-        written = own or scenario.tls.server_names
+        written = node.server_names or own or scenario.tls.server_names
         names = [each.partition(":")[2] for each in written]
         for host, port in node.plays:
             address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

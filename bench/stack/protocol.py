@@ -122,6 +122,8 @@ class ProxySpec:
     """What in the YAML is behind the resources that a text of Envoy's names, the likelier culprit first."""
     file_watches: int = 0
     """How many inotify instances this Envoy takes to watch its files."""
+    leaves_mesh: bool = False
+    """Whether it is a sidecar that connects to nodes itself, with no gateway between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,10 @@ class StackSpec:
     """That the client holds at once; each is an open file of every part of the way."""
     workers: int = 1
     """Load worker processes that the client's place must have room for."""
+
+    def leaves_mesh(self, proxy: str) -> bool:
+        """Whether *proxy* is a sidecar whose pod reaches nodes itself."""
+        return any(each.leaves_mesh for each in self.proxies if each.name == proxy)
 
 
 GENERATOR = "generator"

@@ -6,23 +6,20 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from bench.placement import Address, same_endpoint
-from bench.preparation import Prepared, endpoints_of, virtual_addresses
+from bench.preparation import Prepared, decision_of, endpoints_of, virtual_addresses
 from bench.result import RunWarning
 from bench.routing import (
-    Connection,
     Decision,
     Delivered,
     Destination,
     LocalAnswer,
     NoConnection,
     Outcome,
-    Request,
     Router,
 )
 from bench.scenario import MixedRequest
 from bench.scenario.folder import inventory_of
 from bench.translate import reachable_clusters
-from bench.verify.path_calls import host_of
 
 _ROUNDING = 0.01
 """Shares this near to those of the resources are the same in other digits."""
@@ -37,7 +34,11 @@ def expectation_warnings(prepared: Prepared) -> tuple[RunWarning, ...]:
     loaded = prepared.loaded
     router = Router(loaded.resources, inventory_of(loaded.scenario))
     called = virtual_addresses(prepared.registry, (each.host for each in loaded.scenario.traffic.mix))
-    return (*_contradictions(prepared, router, called), *_idle_nodes(prepared))
+    return (
+        *_contradictions(prepared, router, called),
+        *_shares_of_connections(prepared),
+        *_idle_nodes(prepared),
+    )
 
 
 def _contradictions(
@@ -60,16 +61,20 @@ def _contradictions(
             )
 
 
-def decision_of(router: Router, request: MixedRequest, called: tuple[str, ...]) -> Decision:
-    """What the resources say of *request*: as HTTP where proxies read it, else as a connection."""
-    if request.is_plain_http:
-        host, headers = host_of(request.headers, request.authority)
-        path, _, query = request.path.partition("?")
-        return router.decide(
-            Request(host, request.port, path, request.method, tuple(headers.items()), query, request.client)
+def _shares_of_connections(prepared: Prepared) -> Iterator[RunWarning]:
+    """Shares that cannot be judged: weights divide the connections of what proxies pass on as bytes."""
+    loaded = prepared.loaded
+    if loaded.scenario.traffic.connections.are_of_one_request:
+        return
+    for key in dict.fromkeys(
+        each.key for each in loaded.scenario.traffic.mix if each.expect.shares and not each.is_plain_http
+    ):
+        yield RunWarning(
+            code="shares-of-connections",
+            message=f"{loaded.position('traffic', 'requests', key)}: proxies divide the connections of {key}"
+            " and not its requests, and connections are kept: its shares are not judged.",
+            advice="Write `connections: {requests_per_connection: 1}` to have them judged.",
         )
-    sni = request.server_name if request.tls is not None else None
-    return router.connect(Connection(request.port, next(iter(called), ""), sni, request.client))
 
 
 def _against(request: MixedRequest, decision: Decision, nodes: Mapping[Address, str]) -> str | None:

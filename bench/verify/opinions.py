@@ -42,6 +42,10 @@ class Opinions:
         """The way of *request* through the translation."""
         return self._explainer.explain(_explained(request), request.proxy or self._client)
 
+    def finds_wrong_name(self, case: Case) -> bool:
+        """Whether a certificate on the way of *case* lacks the name that is demanded there."""
+        return _has_wrong_name(self.trace(case.request).endings())
+
     def contradiction(self, case: Case) -> Contradiction | None:
         """What the two say of *case*, if it differs; None also where they cannot be compared."""
         names = [name.lower() for name, _ in case.request.headers]
@@ -49,7 +53,7 @@ class Opinions:
             # explain knows one value for each header.
             return None
         endings = tuple(self.trace(case.request).endings())
-        if any(each.outcome.cause is Cause.WRONG_NAME for each in endings):
+        if _has_wrong_name(endings):
             # Of certificates routing says nothing: where one cannot be accepted, both may be right.
             return None
         expected, explained = _ends_of(case.decision), {end for each in endings for end in _ends(each)}
@@ -60,6 +64,10 @@ class Opinions:
             "; ".join(dict.fromkeys(_why(branch.outcome) for branch in case.decision.branches)),
             "; ".join(dict.fromkeys(_said(each) for each in endings)),
         )
+
+
+def _has_wrong_name(endings: Iterable[Ending]) -> bool:
+    return any(each.outcome.cause is Cause.WRONG_NAME for each in endings)
 
 
 def warnings_of(contradictions: Iterable[Contradiction]) -> tuple[RunWarning, ...]:

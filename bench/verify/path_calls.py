@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bench.headers import NODE_HEADER
 from bench.result import VerificationLine
-from bench.scenario import Expect, MixedRequest, Scenario
+from bench.scenario import Expect, MixedRequest, Scenario, host_of
 from bench.verify.calls import EXCHANGE, Answer, Call, ClientTls
 
 
@@ -92,12 +92,6 @@ class PathCheck:
             node=node,
             passed=passed,
         )
-
-
-def host_of(headers: Mapping[str, str], otherwise: str) -> tuple[str, dict[str, str]]:
-    """Part a Host header, however it is spelt, from the others; without one the host is *otherwise*."""
-    host = next((value for name, value in headers.items() if name.lower() == "host"), otherwise)
-    return host, {name: value for name, value in headers.items() if name.lower() != "host"}
 
 
 def request_call(request: MixedRequest, base: str) -> Call:

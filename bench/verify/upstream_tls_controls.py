@@ -68,12 +68,12 @@ def verify_gateway(
             for name in scenario.traffic.exits
         }
         for kind in WRONG:
-            _use(stack, faults, {name: material.wrong(kind, node.set) for name, node in nodes})
+            _use(stack, faults, {name: material.wrong(kind, node.set, node=name) for name, node in nodes})
             for probe in probes:
                 accepts = {checks.accepts(kind) for checks in expected[probe.name]}
                 if len(accepts) == 1:
                     asked.append(probe.ask(admins[probe.exit], kind, ids, accepts=accepts.pop()))
-        _use(stack, faults, {name: material.of_set(node.set) for name, node in nodes})
+        _use(stack, faults, {name: material.of_node(name, node.set) for name, node in nodes})
         asked += [probe.ask(admins[probe.exit], "right", ids, accepts=True) for probe in probes]
     return tuple(asked)
 

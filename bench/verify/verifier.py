@@ -15,7 +15,7 @@ from bench.placement import same_endpoint
 from bench.preparation import Prepared, known_certificates
 from bench.result import RunWarning, VerificationLine
 from bench.routing import Request
-from bench.scenario import MixedRequest
+from bench.scenario import MixedRequest, host_of
 from bench.stack import ComponentFaults, Stack
 from bench.stack.client_address import client_address
 from bench.verify.calls import Call, make_calls
@@ -30,7 +30,7 @@ from bench.verify.diagnosis import (
 from bench.verify.expectations import expectation_warnings
 from bench.verify.matrix import MatrixCheck, case_call, line_name
 from bench.verify.opinions import Contradiction, Opinions, warnings_of
-from bench.verify.path_calls import host_of, path_requests
+from bench.verify.path_calls import path_requests
 from bench.verify.upstream_tls_controls import verify_gateway
 from bench.verify.upstream_tls_expectation import upstream_checks
 from bench.verify.walkthrough import path_check, verify
@@ -99,8 +99,13 @@ class Verifier:
 
     @functools.cached_property
     def _matrices(self) -> tuple[MatrixCheck, ...]:
-        contradicted = {each.name for each in self._contradictions}
-        return tuple(matrix.without(contradicted) for matrix in self._whole_matrices)
+        left_out = {each.name for each in self._contradictions}
+        called = {host_of(each.headers, each.authority)[0] for each in self._loaded.scenario.traffic.mix}
+        for matrix in self._whole_matrices:
+            # Names that the traffic does not call, and that no certificate needs to have.
+            others = (case for case in matrix.cases if case.request.host not in called)
+            left_out |= {case.name for case in others if self._informed.finds_wrong_name(case)}
+        return tuple(matrix.without(left_out) for matrix in self._whole_matrices)
 
     def contradictions(self) -> tuple[RunWarning, ...]:
         """See :mod:`bench.verify.opinions` and :mod:`bench.verify.expectations`."""

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from bench.certs.keys import KeysAhead, private_key_pem
-from bench.certs.material import WRONG, SetNames, rotate, write_material
+from bench.certs.material import WRONG, ServerNames, SetNames, rotate, write_material
 from bench.errors import InputError, StackError
 
 HOST = "nginx.external.svc.cluster.local"
@@ -208,3 +208,28 @@ def test_keys_made_ahead_are_taken_once_and_other_ones_are_made_again(tmp_path):
     pems = {private_key_pem(key) for key in again} | {first.server.key_pem, first.client.key_pem}
     assert len(pems) == 5
     assert other.key_size == 2048
+
+
+def test_a_node_with_names_of_its_own_has_only_them_by_the_authority_of_its_set(tmp_path):
+    material = write_material(
+        tmp_path / "m",
+        names=NAMES,
+        key_type="ecdsa-p256",
+        sets={"partner": SetNames([HOST], "client")},
+        nodes={"one": ServerNames(["one.example"]), "two": ServerNames(["two.example"], "partner")},
+    )
+    first, second = material.of_node("one", None), material.of_node("two", "partner")
+
+    assert material.of_node("three", "partner") == material.of_set("partner")
+    handshake(first, first, trust_server=material.live, trust_client=material.live, host="one.example")
+    own = material.of_set("partner")
+    handshake(second, own, trust_server=own, trust_client=own, host="two.example")
+    with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
+        handshake(first, first, trust_server=material.live, trust_client=material.live, host="two.example")
+    expired = material.wrong("expired", "partner", node="two")
+    with pytest.raises(ssl.SSLCertVerificationError, match="has expired"):
+        handshake(expired, own, trust_server=own, trust_client=own, host="two.example")
+    again = rotate(material)
+    assert (again.of_node("one", None) / "server.crt").read_bytes() == (
+        material.folder / "1" / "node-one" / "server.crt"
+    ).read_bytes()

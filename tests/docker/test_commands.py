@@ -13,6 +13,7 @@ import pytest
 from bench.result import read_result
 from bench.stack.images.recipes import recipe
 from bench.stack.images.supply import build
+from tests.benchmarks.library import unexplained
 from tests.stack.egress_path import HOST
 from tests.support.command import run_command
 
@@ -79,6 +80,26 @@ def short_folder():
     """A folder of this test's own whose path leaves room for that of a Unix socket."""
     with tempfile.TemporaryDirectory(prefix="eb-") as folder:
         yield folder
+
+
+def test_several_clients_without_a_gateway_and_a_node_of_bytes_run_as_containers(images, tmp_path):
+    folder = Path(shutil.copytree("tests/measure/any_shape", tmp_path / "scenario"))
+    file = folder / "scenario.yaml"
+    # No image runs JavaScript unless it is named, which a node that answers late needs.
+    file.write_text(file.read_text().replace(", delay: 5", ""))
+
+    done = run_command("run", folder, "--stack", "docker", "--measure", "1", "--out", tmp_path / "reports")
+
+    assert done.returncode in (0, 3), done.stderr
+    (kept,) = (tmp_path / "reports").iterdir()
+    result = read_result(kept)
+    assert all(line.passed for line in result.verification)
+    # Their pods reach the nodes by themselves.
+    assert not [line.name for line in result.verification if "past the gateway" in line.name]
+    every = result.totals[-1]
+    assert (every.answered, every.misrouted) == (every.due, 0)
+    assert {each.name for each in result.totals} >= {"db from batch", "web from sleep", "pay from sleep"}
+    assert unexplained(result) == 0
 
 
 def test_up_status_logs_and_down_work_on_containers(images, short_folder):

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.scenario import Scenario
 from tests.docs.generate import stale
+from tests.docs.models import parts_of
 
 PAGES = [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
 README_LINES = 150
@@ -32,3 +34,10 @@ def test_each_page_is_linked_and_the_readme_is_read_in_a_minute():
 
 def test_what_the_pages_take_from_the_code_is_current():
     assert stale() == [], "run `make docs`"
+
+
+def test_every_field_of_a_scenario_says_what_it_means():
+    parts = parts_of(Scenario)
+
+    assert [part.name for part in parts if not part.meaning] == []
+    assert [f"{part.name}.{row.name}" for part in parts for row in part.rows if not row.meaning] == []

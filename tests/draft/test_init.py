@@ -121,9 +121,11 @@ def test_certificates_bear_the_names_that_the_rules_demand(tmp_path):
 
     tls = loaded.scenario.tls
     assert tls.files == {"/etc/c.crt": "client.crt", "/etc/c.key": "client.key", "/etc/ca.crt": "ca.crt"}
-    assert {"DNS:api.partner.example", "DNS:partner.example", "URI:spiffe://partner/api"} <= set(
-        tls.server_names
-    )
+    for node in loaded.scenario.nodes.values():
+        if node.tls != "none":
+            assert "DNS:api.partner.example" in node.server_names
+        if node.tls == "mutual":
+            assert {"DNS:partner.example", "URI:spiffe://partner/api"} <= set(node.server_names)
     assert {node.tls for node in loaded.scenario.nodes.values()} >= {"mutual"}
 
 
@@ -384,3 +386,23 @@ def test_shares_are_expected_of_weights_and_not_of_load_balancers(tmp_path):
     assert set(expect.nodes) == set(scenario.nodes)
     assert len(expect.nodes) == 2
     assert not expect.shares
+
+
+def test_of_two_that_speak_otherwise_to_one_endpoint_tls_is_believed(tmp_path):
+    """Plain HTTP with ``targetPort: 443`` and no rule that starts TLS, beside HTTPS to the same port."""
+    plain = "{number: 80, name: http, protocol: HTTP, targetPort: 443}"
+    scenario = drafted(tmp_path, entry("web", f"{plain}, {HTTPS}", "resolution: DNS")).scenario
+
+    assert [each.url for each in scenario.traffic.requests.values()] == ["https://web.partner.example/"]
+    assert "no request to web.partner.example:80" in unreached(tmp_path)
+    assert "no server speaks both" in unreached(tmp_path)
+
+
+def test_an_endpoint_that_some_show_a_certificate_to_demands_none(tmp_path):
+    plain = "{number: 80, name: http, protocol: HTTP, targetPort: 443}"
+    text = entry("web", f"{plain}, {HTTPS}", "resolution: DNS")
+    mutual = "{mode: MUTUAL, clientCertificate: /c.crt, privateKey: /c.key, caCertificates: /ca.crt}"
+    scenario = drafted(tmp_path, text + rule("web.partner.example", mutual, port=80)).scenario
+
+    assert len(scenario.traffic.requests) == 2
+    assert {node.tls for node in scenario.nodes.values()} == {"simple"}

@@ -19,9 +19,10 @@ def book(state="balanced", unexplained=0):
     )
 
 
-def gateway_line(ident, cluster, *, at=0, status=200, flags="-", duration=900, failure=None, details=None):
+def gateway_line(ident, cluster, *, at=0, status=200, flags="-", duration=900, **given):
     fields = dict.fromkeys(
-        ("want", "host", "method", "path", "route", "upstream", "connect", "handshake"), None
+        ("want", "host", "method", "path", "route", "upstream", "connect", "handshake", "failure", "details"),
+        None,
     )
     return parse_envoy(
         {
@@ -30,14 +31,13 @@ def gateway_line(ident, cluster, *, at=0, status=200, flags="-", duration=900, f
             "id": ident,
             "status": status,
             "flags": flags,
-            "details": details,
             "cluster": cluster,
             "attempts": 1,
             "bytes": 10,
             "duration": duration,
             "connection": 1,
             "upstream_connection": 1,
-            "failure": failure,
+            **given,
         }
     )
 

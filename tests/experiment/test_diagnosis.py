@@ -158,3 +158,43 @@ def test_answers_with_the_id_of_another_request_are_named_so():
     (finding,) = diagnose(clean(reasons={("v1", "wrong-id"): 3}))
 
     assert (finding.cause, finding.requests) == (Cause.OTHER_ID, 3)
+
+
+ADDRESSES = {"10.0.0.1:443": "n1", "10.0.0.2:443": "n2"}
+
+
+def test_a_cluster_that_leads_to_anothers_node_is_named_also_where_tls_refuses_it():
+    """No node has a line of it: the gateway's own says where it went."""
+    well = clean()
+    failure = "TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:TLS_error_end"
+    refused = [
+        gateway_line(
+            one.id, "c1", at=one.time_us, status=503, flags="UF", failure=failure, upstream="10.0.0.2:443"
+        )
+        for one in well.gateway
+        if one.cluster == "c1"
+    ]
+    others = [one for one in well.gateway if one.cluster != "c1"]
+    evidence = clean(
+        gateway=(*refused, *others), nodes={**well.nodes, "n1": ()}, addresses=ADDRESSES, reasons={}
+    )
+
+    first, *_ = diagnose(evidence)
+
+    assert (first.cause, first.instrument, first.requests) == (Cause.ENDPOINTS_SWAPPED, "access logs", 200)
+    assert "n2" in first.detail
+    assert "c1" in first.detail
+
+
+def test_a_split_whose_parts_are_swapped_is_named_by_its_shares():
+    well = clean()
+    both = dict.fromkeys(well.wanted, ("n1", "n2"))
+    kinds = dict.fromkeys(well.wanted, "api")
+    weights = {"api": {("n1",): 0.9, ("n2",): 0.1}}
+
+    (found,) = diagnose(clean(wanted=both, kinds=kinds, shares=weights))
+
+    assert found.cause is Cause.OTHER_SHARES
+    assert "answered 200 of 400 requests of api, of which 90.0 % were expected" in found.detail
+    halves = {"api": {("n1",): 0.5, ("n2",): 0.5}}
+    assert diagnose(clean(wanted=both, kinds=kinds, shares=halves)) == ()

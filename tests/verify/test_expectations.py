@@ -10,10 +10,11 @@ from bench.explain import Explainer
 from bench.preparation import prepare
 from bench.routing.decision import Branch, Decision, LocalAnswer
 from bench.routing.request import Request
+from bench.scenario import host_of
 from bench.scenario.load import load_scenario
 from bench.verify.matrix import MatrixCheck
 from bench.verify.opinions import Opinions, warnings_of
-from bench.verify.path_calls import host_of, path_requests, request_call
+from bench.verify.path_calls import path_requests, request_call
 from bench.verify.upstream_tls_expectation import UpstreamChecks, upstream_checks
 
 WRONG_KINDS = ("other-ca", "expired", "not-yet-valid", "wrong-san")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import InputError
+from bench.measure import expected_shares
 from bench.preparation import prepare
 from bench.scenario.load import load_scenario
 from bench.verify.expectations import expectation_warnings
@@ -122,3 +123,19 @@ def test_a_split_is_held_against_the_weights(tmp_path, old, new, says):
 
     assert len(found) == (says is not None)
     assert says is None or says in found[0]
+
+
+def test_shares_of_connections_that_are_kept_are_not_judged_and_said_so(folder):
+    other = ("  rpc1:", '  pay2: {plays: "10.9.9.9:443"}\n  rpc1:')
+    edits = (
+        other,
+        ('expect: {nodes: [pay1], body_contains: "pay1!"}', "expect: {shares: {pay1: 50, pay2: 50}}"),
+    )
+
+    assert "shares-of-connections" in [code for code, _ in warnings(folder, *edits)]
+    assert "pay from sleep" not in expected_shares(load_scenario(folder))
+
+    edit(folder, ("connections: {count: 16}", "connections: {count: 16, requests_per_connection: 1}"))
+
+    assert "shares-of-connections" not in [code for code, _ in warnings(folder)]
+    assert "pay from sleep" in expected_shares(load_scenario(folder))

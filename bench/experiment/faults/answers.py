@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bench.errors import MeasurementError
 from bench.experiment.faults.diagnosis import Cause
-from bench.experiment.faults.field import Field, Tree
+from bench.experiment.faults.field import Field, NotPossibleError, Tree
 from bench.experiment.faults.http_relay import Answering, Changing, HttpRelay, Message
 from bench.experiment.faults.kinds import Fault
 from bench.headers import ID_HEADER, NODE_HEADER
@@ -16,6 +15,8 @@ _ONE_IN = 10
 
 def _not_readable(field: Field) -> str | None:
     """Between the proxies a relay can only read what is not encrypted."""
+    if not field.topology.has_gateway:
+        return "there is no gateway, and so no way between proxies"
     if any(cluster.get("transport_socket") for cluster in _to_gateway(field, field.sidecar_trees("cds"))):
         return "the way between the proxies is encrypted"
     return None
@@ -110,8 +111,8 @@ def _relay(field: Field, answer: Answering, change: Changing) -> None:
         return any(changed)
 
     field.edit_sidecar("cds", speak_http1)
-    if not field.edit_sidecar("eds", lambda tree: field.detour(tree, gateway, relay.address)):
-        raise MeasurementError("no cluster of the sidecar has the gateway's address.")
+    if not field.edit_sidecar_endpoints(lambda each: field.detour(each, gateway, relay.address)):
+        raise NotPossibleError("no cluster of the sidecar has the gateway's address")
 
 
 def _only_contain_the_mark(field: Field) -> None:

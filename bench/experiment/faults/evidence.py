@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from bench.load import LoadOutcome, LoadPlan
+from bench.load import LoadOutcome, LoadPlan, RequestKind
 from bench.load.engine import SEQUENCES, kinds_of
 from bench.measure import Readings, Topology
 from bench.result import LedgerResult
@@ -39,6 +39,12 @@ class Evidence:
     ledger: LedgerResult
     ended_by: Mapping[str, int]
     """Node -> connections that ended because it said so, or by itself."""
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """``ip:port`` -> the node that listens there."""
+    shares: Mapping[str, Mapping[tuple[str, ...], float]] = field(default_factory=dict)
+    """Subset -> nodes behind one destination -> the part of its answers that the weights give them."""
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """Request id -> its subset."""
 
     @property
     def bad(self) -> int:
@@ -56,6 +62,8 @@ def collect(
     ledger: LedgerResult,
     died: Mapping[str, float],
     pages: Mapping[str, str],
+    nodes: Mapping[str, str],
+    shares: Mapping[str, Mapping[tuple[str, ...], float]],
 ) -> Evidence:
     """Read the logs of all hops since *before* and put everything together."""
     reasons: Counter[tuple[str, str]] = Counter()
@@ -87,6 +95,9 @@ def collect(
         ),
         ledger=ledger,
         ended_by=_ended_by(topology, before, after),
+        addresses=nodes,
+        shares=shares,
+        kinds={request_id: kind.name for request_id, kind in _kinds(load, outcome)} if shares else {},
     )
 
 
@@ -111,9 +122,11 @@ def _proxy_entries(before: Readings, proxy: str, prefix: str) -> tuple[EnvoyEntr
 
 
 def _wanted(load: LoadPlan, outcome: LoadOutcome) -> dict[str, tuple[str, ...]]:
+    return {request_id: kind.expect.nodes for request_id, kind in _kinds(load, outcome)}
+
+
+def _kinds(load: LoadPlan, outcome: LoadOutcome) -> Iterator[tuple[str, RequestKind]]:
     due = {stage.name: sum(part.counts.due for part in stage.subsets) for stage in outcome.stages}
-    return {
-        f"{load.run_id}/{number * SEQUENCES + index:013d}": load.requests[kind].expect.nodes
-        for number, stage in enumerate(load.stages)
-        for index, kind in enumerate(kinds_of(load, number, due.get(stage.name, 0)).tolist())
-    }
+    for number, stage in enumerate(load.stages):
+        for index, kind in enumerate(kinds_of(load, number, due.get(stage.name, 0)).tolist()):
+            yield f"{load.run_id}/{number * SEQUENCES + index:013d}", load.requests[kind]

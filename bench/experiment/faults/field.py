@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,14 @@ import yaml
 from bench.certs import Material
 from bench.errors import MeasurementError
 from bench.experiment.faults.relay import Relay
-from bench.headers import NODE_HEADER
 from bench.load import LoadPlan
 from bench.measure import Topology
 from bench.placement import Address, ConfigFile
 from bench.preparation import Prepared
-from bench.scenario import Scenario
+from bench.scenario import MixedRequest, Scenario
 from bench.stack import ComponentFaults, Stack
-from bench.stack.client_address import client_address
 from bench.verify.calls import make_calls
-from bench.verify.path_calls import request_call
+from bench.verify.walkthrough import path_checks
 
 Tree = dict[str, Any]
 """A configuration file as YAML has it."""
@@ -49,16 +47,22 @@ class Aims:
     first: Aim
     second: Aim | None
     """Answered by other nodes: what faults of routing mix up with the first; None: there is none."""
+    split: tuple[Aim, Aim] | None = None
+    """Two nodes that weights divide one subset between, each behind a cluster of its own."""
 
     def pair(self) -> tuple[Aim, Aim]:
         """Both.
 
         Raises:
-            MeasurementError: there is only one; a fault that needs two has that as its obstacle.
+            NotPossibleError: there is only one; a fault that needs two has that as its obstacle.
         """
         if self.second is None:
-            raise MeasurementError(ONLY_ONE)
+            raise NotPossibleError(ONLY_ONE)
         return self.first, self.second
+
+
+class NotPossibleError(MeasurementError):
+    """This fault cannot be made on what runs, and the message says why: nothing of its kind is there."""
 
 
 ONLY_ONE = "no two subsets of the traffic go to different nodes"
@@ -105,6 +109,14 @@ class Field:
         """
         return self._edit(self.gateway, folder, change)
 
+    def edit_endpoints(self, change: Callable[[Tree], bool]) -> int:
+        """Change the endpoints of the gateway's clusters, wherever they are written; as ``edit_gateway``."""
+        return _edit_assignments(self.edit_gateway, change)
+
+    def edit_sidecar_endpoints(self, change: Callable[[Tree], bool]) -> int:
+        """Change the assignments of the sidecar's clusters, as ``edit_endpoints`` does the gateway's."""
+        return _edit_assignments(self.edit_sidecar, change)
+
     def edit_sidecar(self, folder: str, change: Callable[[Tree], bool]) -> int:
         """Change the sidecar's files, as ``edit_gateway`` does the gateway's."""
         return self._edit(self.scenario.traffic.client, folder, change)
@@ -144,16 +156,15 @@ class Field:
             self.stack.write_config(proxy, files)
         self._originals.clear()
 
-    def detour(self, tree: Tree, real: Address, other: Address) -> bool:
-        """Give the endpoint *real* the address *other*; whether the tree has that endpoint."""
+    def detour(self, assignment: Tree, real: Address, other: Address) -> bool:
+        """Give the endpoint *real* the address *other*; whether the assignment has that endpoint."""
         changed = False
-        for resource in tree["resources"]:
-            for group in resource.get("endpoints", ()):
-                for entry in group["lb_endpoints"]:
-                    socket = entry["endpoint"]["address"]["socket_address"]
-                    if (socket["address"], socket["port_value"]) == real:
-                        socket["address"], socket["port_value"] = other
-                        changed = True
+        for group in assignment.get("endpoints", ()):
+            for entry in group["lb_endpoints"]:
+                socket = entry["endpoint"]["address"]["socket_address"]
+                if (socket["address"], socket["port_value"]) == real:
+                    socket["address"], socket["port_value"] = other
+                    changed = True
         return changed
 
     def lead_over(self, node: str, make_relay: Callable[[Address, str], Relay]) -> None:
@@ -161,7 +172,8 @@ class Field:
         real = self.address_of(node)
         relay = make_relay(real, self.parts.relay_host())
         self.heal_later(relay.stop)
-        self.edit_gateway("eds", lambda tree: self.detour(tree, real, relay.address))
+        if not self.edit_endpoints(lambda assignment: self.detour(assignment, real, relay.address)):
+            raise NotPossibleError(f"no cluster of {self.gateway} has the address of {node}")
 
     def rewrite_node(self, node: str, change: Callable[[str], str]) -> None:
         """Change a node's ``nginx.conf`` and let it read that; ``heal_nodes`` undoes it."""
@@ -232,45 +244,76 @@ class Field:
             time.sleep(_POLL_S)
 
     def _wrong_subsets(self) -> Iterator[str]:
-        traffic = self.scenario.traffic
-        host, port = client_address(self.stack.component(traffic.client), traffic.port)
-        calls = [request_call(request, f"http://{host}:{port}") for request in traffic.mix]
-        answers = make_calls(calls, self.stack.client(traffic.client), at_once=len(calls))
-        for request, answer in zip(traffic.mix, answers, strict=True):
-            name, node = request.name, answer.headers.get(NODE_HEADER)
-            marker = request.expect.body_contains
-            if answer.status is None:
-                yield f"{name}: {answer.error}"
-            elif answer.status != request.expect.status:
-                yield f"{name}: status {answer.status}"
-            elif request.expect.nodes and node not in request.expect.nodes:
-                yield f"{name}: answered by {node}"
-            elif marker is not None and marker not in answer.text:
-                yield f"{name}: wrong body"
+        checks = path_checks(self.stack, self.scenario)[: len(self.scenario.traffic.mix)]
+        for client in dict.fromkeys(check.request.client for check in checks):
+            own = [check for check in checks if check.request.client == client]
+            answers = make_calls([check.call for check in own], self.stack.client(client), at_once=len(own))
+            for check, answer in zip(own, answers, strict=True):
+                line = check.judge(answer)
+                if not line.passed:
+                    yield f"{line.name}: {line.got}"
+
+
+def _edit_assignments(
+    edit: Callable[[str, Callable[[Tree], bool]], int], change: Callable[[Tree], bool]
+) -> int:
+    def of_tree(tree: Tree) -> bool:
+        # Endpoints that DNS resolves are not served by EDS: their clusters have them.
+        found = [resource.get("load_assignment", resource) for resource in tree["resources"]]
+        changed = [change(each) for each in found if "cluster_name" in each]
+        return any(changed)
+
+    return edit("eds", of_tree) + edit("cds", of_tree)
 
 
 def find_aims(scenario: Scenario, topology: Topology) -> Aims:
     """The first subset that nodes answer, and the first one that other nodes answer, if there is any.
 
     Raises:
-        MeasurementError: no subset is answered by nodes behind clusters of their own.
+        NotPossibleError: no request is read by the proxies, or none is answered by nodes behind clusters of
+            their own.
     """
+    read = [
+        request
+        for request in scenario.traffic.mix
+        if request.is_plain_http and request.name not in topology.unread and request.expect.nodes
+    ]
+    if not read:
+        raise NotPossibleError(
+            "proxies pass on as bytes what this traffic sends: they log no request of it, and connections"
+            " that are open stay where they are whatever the configuration says"
+        )
     found = [
         Aim(request.name, _clusters(topology, request.expect.nodes), request.expect.nodes[0])
-        for request in scenario.traffic.mix
-        if request.expect.nodes and _clusters(topology, request.expect.nodes)
+        for request in read
+        if _clusters(topology, request.expect.nodes)
     ]
     if not found:
-        raise MeasurementError(
-            "no subset of the traffic goes to nodes behind a cluster of their own: nothing can be broken.",
-            remedy="Use a scenario whose subsets expect nodes, such as scenarios/egress-mtls.",
-        )
+        return _split_aims(read, topology)
     nodes = {request.name: set(request.expect.nodes) for request in scenario.traffic.mix}
     for each in found:
         other = next((one for one in found if not nodes[one.subset] & nodes[each.subset]), None)
         if other is not None:
             return Aims(each, other)
     return Aims(found[0], None)
+
+
+def _split_aims(read: Sequence[MixedRequest], topology: Topology) -> Aims:
+    """Aims in a subset whose requests weights divide between nodes."""
+    for request in read:
+        parts = [
+            Aim(request.name, _clusters(topology, (node,)), node)
+            for node in request.expect.nodes
+            if _clusters(topology, (node,))
+        ]
+        if len(parts) > 1:
+            return Aims(parts[0], None, (parts[0], parts[1]))
+    raise NotPossibleError("no subset of the traffic goes to nodes behind a cluster of their own")
+
+
+def no_split(field: Field) -> str | None:
+    """The obstacle of a fault that needs a subset which weights divide; None: there is one."""
+    return "no subset of the traffic is divided by weights" if field.aims.split is None else None
 
 
 def no_second(field: Field) -> str | None:

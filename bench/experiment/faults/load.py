@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.errors import BenchError
+from bench.errors import BenchError, MeasurementError
 from bench.experiment.faults.diagnosis import Finding, diagnose
 from bench.experiment.faults.evidence import collect
 from bench.experiment.faults.field import Field
@@ -19,7 +19,15 @@ from bench.experiment.faults.kinds import Fault
 from bench.experiment.faults.lateness import generator_limit
 from bench.load import LoadEvent, LoadPlan, Progress, StageStarted
 from bench.load.run import run_load
-from bench.measure import Bookkeeper, Matcher, TrialPlan, load_plan, second_rows, stack_target
+from bench.measure import (
+    Bookkeeper,
+    Matcher,
+    TrialPlan,
+    expected_shares,
+    load_plan,
+    second_rows,
+    stack_target,
+)
 from bench.result import RunEvent, SecondRow
 from bench.scenario import Constant
 
@@ -154,6 +162,11 @@ class Proving:
                 ledger=ledger,
                 died=watch.died,
                 pages={name: f"<h1>{node.word(name)}!</h1>" for name, node in ground.scenario.nodes.items()},
+                nodes=_addresses(ground),
+                shares={
+                    name: {nodes: float(part) for nodes, part in each.of.items()}
+                    for name, each in expected_shares(ground.prepared.loaded).items()
+                },
             )
         )
         if findings and watch.noticed_at is None and watch.injected_at is not None:
@@ -226,8 +239,12 @@ class _Injection:
 
     def raise_error(self) -> None:
         """Raise what went wrong in injecting or healing."""
-        if self._error is not None:
-            raise self._error
+        if isinstance(self._error, BenchError) or self._error is None:
+            if self._error is not None:
+                raise self._error
+            return
+        title = self._fault.title if self._fault is not None else ""
+        raise MeasurementError(f"the fault {title!r} could not be made: {self._error!r}.") from self._error
 
     def _run(self, fault: Fault, at: float) -> None:
         try:
@@ -244,6 +261,15 @@ class _Injection:
                 fault.heal(self._field)
         except (BenchError, OSError, psutil.Error, KeyError, StopIteration, LookupError) as error:
             self._error = error
+
+
+def _addresses(ground: Field) -> dict[str, str]:
+    """Real address, as Envoy writes it -> node."""
+    return {
+        f"[{host}]:{port}" if ":" in host else f"{host}:{port}": name
+        for name in ground.scenario.nodes
+        for host, port in ground.stack.component(name).addresses.values()
+    }
 
 
 def every_fault() -> Sequence[Fault]:

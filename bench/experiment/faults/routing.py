@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.errors import MeasurementError
 from bench.experiment.faults.diagnosis import Cause
-from bench.experiment.faults.field import Field, Tree, no_second
+from bench.experiment.faults.field import Field, NotPossibleError, Tree, no_second, no_split
 from bench.experiment.faults.kinds import Fault
 from bench.load import LoadPlan
 from bench.load.engine import REQUEST_ID, SEQUENCES, kinds_of
@@ -18,27 +18,54 @@ _ONE_IN = 10_000
 
 
 def _swap_endpoints(field: Field) -> None:
-    one, other = field.aims.pair()
+    one, other = field.aims.split or field.aims.pair()
     found: dict[str, Any] = {}
 
-    def collect(tree: Tree) -> bool:
-        for resource in tree["resources"]:
-            if resource["cluster_name"] in one.clusters | other.clusters:
-                found[resource["cluster_name"]] = resource["endpoints"]
+    def collect(assignment: Tree) -> bool:
+        if assignment["cluster_name"] in one.clusters | other.clusters:
+            found[assignment["cluster_name"]] = assignment["endpoints"]
         return False
 
-    field.edit_gateway("eds", collect)
-    first = next(found[name] for name in sorted(one.clusters) if name in found)
-    second = next(found[name] for name in sorted(other.clusters) if name in found)
+    field.edit_endpoints(collect)
+    first, second = _first_of(found, one.clusters), _first_of(found, other.clusters)
+
+    def swap(assignment: Tree) -> bool:
+        name = assignment["cluster_name"]
+        if name in found:
+            assignment["endpoints"] = second if name in one.clusters else first
+        return name in found
+
+    field.edit_endpoints(swap)
+
+
+def _first_of(found: dict[str, Any], clusters: frozenset[str]) -> Any:
+    endpoints = next((found[name] for name in sorted(clusters) if name in found), None)
+    if endpoints is None:
+        raise NotPossibleError(f"{min(clusters)} has no written endpoints")
+    return endpoints
+
+
+def _no_pair(field: Field) -> str | None:
+    return None if field.aims.split is not None else no_second(field)
+
+
+def _swap_weights(field: Field) -> None:
+    split = field.aims.split
+    if split is None:
+        raise NotPossibleError("no subset of the traffic is divided by weights")
+    first, second = (min(each.clusters) for each in split)
+    other = {first: second, second: first}
 
     def swap(tree: Tree) -> bool:
-        for resource in tree["resources"]:
-            name = resource["cluster_name"]
-            if name in found:
-                resource["endpoints"] = second if name in one.clusters else first
-        return any(resource["cluster_name"] in found for resource in tree["resources"])
+        changed = False
+        for route in _routes(tree):
+            for each in route.get("route", {}).get("weighted_clusters", {}).get("clusters", ()):
+                changed |= each["name"] in other
+                each["name"] = other.get(each["name"], each["name"])
+        return changed
 
-    field.edit_gateway("eds", swap)
+    if not field.edit_gateway("rds", swap):
+        raise NotPossibleError("no route of the gateway divides requests between these clusters")
 
 
 def _swap_routes(field: Field) -> None:
@@ -53,7 +80,8 @@ def _swap_routes(field: Field) -> None:
                 changed = True
         return changed
 
-    field.edit_gateway("rds", swap)
+    if not field.edit_gateway("rds", swap):
+        raise NotPossibleError("no route of the gateway leads to one of these clusters alone")
 
 
 def _lead_one_astray(field: Field) -> None:
@@ -61,9 +89,10 @@ def _lead_one_astray(field: Field) -> None:
     load = field.running_load()
     sequence = _one_of(load, field.aims.first.subset, after=0.4)
     match = {"suffix": f"{sequence % _ONE_IN:04d}"}
-    field.edit_gateway(
+    if not field.edit_gateway(
         "rds", lambda tree: _branch_off(tree, first, load.id_header, match, {"cluster": second})
-    )
+    ):
+        raise NotPossibleError("no route of the gateway leads to that cluster alone")
 
 
 def _deliver_twice(field: Field) -> None:
@@ -72,7 +101,8 @@ def _deliver_twice(field: Field) -> None:
     sequence = _one_of(load, field.aims.first.subset, after=0.6)
     match = {"exact": REQUEST_ID.format(run_id=load.run_id, sequence=sequence)}
     mirror = {"request_mirror_policies": [{"cluster": first}]}
-    field.edit_gateway("rds", lambda tree: _branch_off(tree, first, load.id_header, match, mirror))
+    if not field.edit_gateway("rds", lambda tree: _branch_off(tree, first, load.id_header, match, mirror)):
+        raise NotPossibleError("no route of the gateway leads to that cluster alone")
 
 
 def _clusters(field: Field) -> tuple[str, str]:
@@ -126,7 +156,7 @@ FAULTS = (
         "endpoints of both subsets swapped",
         Cause.ENDPOINTS_SWAPPED,
         _swap_endpoints,
-        obstacle=no_second,
+        obstacle=_no_pair,
     ),
     Fault(
         "routes-swapped",
@@ -144,6 +174,15 @@ FAULTS = (
         hold_s=5.5,
         measure_s=7.0,
         arrival_rate=1500.0,
+    ),
+    Fault(
+        "weights-swapped",
+        "weights of a split swapped",
+        Cause.OTHER_SHARES,
+        _swap_weights,
+        obstacle=no_split,
+        hold_s=4.0,
+        measure_s=5.5,
     ),
     Fault("delivered-twice", "one request delivered twice", Cause.DUPLICATE_DELIVERY, _deliver_twice),
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.errors import InputError
 from bench.experiment.faults import network
-from bench.experiment.faults.field import Field, find_aims
+from bench.experiment.faults.field import Field, NotPossibleError, find_aims
 from bench.experiment.faults.kinds import Fault
 from bench.experiment.faults.load import WARM_UP_S, Observed, Proving, every_fault
 from bench.measure import SIDECAR_LOG, Finished, RunRecord, fingerprint_of, kept, topology_of
@@ -96,7 +96,12 @@ def _prove(
 ) -> None:
     scenario = prepared.loaded.scenario
     topology = topology_of(prepared, "eds")
-    aims = find_aims(scenario, topology)
+    try:
+        aims = find_aims(scenario, topology)
+    except NotPossibleError as error:
+        for fault in faults:
+            _add_impossible(record, fault, str(error), observer)
+        return
     logging = Variation(access_log={**GATEWAY_FIELDS, **_AT}, sidecar_access_log={**GATEWAY_FIELDS, **_AT})
     with supervised_folder(f"{scenario.name} keys") as private:
         observer.stage(f"making certificates ({scenario.tls.key})", 2)
@@ -117,10 +122,13 @@ def _prove(
                 observer.stage(f"fault {number} of {len(faults)}: {fault.title}", _load_s(fault.measure_s))
                 obstacle = fault.obstacle(ground)
                 if obstacle is not None:
-                    _add_fault(record, _impossible(fault, obstacle))
-                    observer.note(f"– {fault.title}: not possible here: {obstacle}")
+                    _add_impossible(record, fault, obstacle, observer)
                     continue
-                seen = _try(proving, f"{record.run_id}.f{number}", fault, observer)
+                try:
+                    seen = _try(proving, f"{record.run_id}.f{number}", fault, observer)
+                except NotPossibleError as error:
+                    _add_impossible(record, fault, str(error), observer)
+                    continue
                 found = _judge(fault, seen)
                 record.add_load(seen.seconds, seen.events)
                 _add_fault(record, found)
@@ -185,6 +193,11 @@ def _impossible(fault: Fault, why: str) -> FaultResult:
         requests=0,
         of_requests=0,
     )
+
+
+def _add_impossible(record: RunRecord, fault: Fault, why: str, observer: Observer) -> None:
+    _add_fault(record, _impossible(fault, why))
+    observer.note(f"– {fault.title}: not possible here: {why}")
 
 
 def _add_clean(record: RunRecord, number: int, seen: Observed) -> None:

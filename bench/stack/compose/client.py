@@ -50,7 +50,8 @@ class ContainerClient:
     def give(self, file: Path) -> str:
         """Let the client read a copy of *file*; returns its path there. Raises ``OSError``."""
         self._given += 1
-        target = self.files / f"{self._given}-{file.name}"
+        # Clients of several sidecars see the same folder.
+        target = self.files / f"{self.container[:12]}-{self._given}-{file.name}"
         shutil.copyfile(file, target)
         account().own(target)
         return f"{FILES}/{target.name}"

@@ -125,14 +125,18 @@ def write_node(
     folder: nodes.NodeFolder, keys: Path, node: NodeSpec, port: int, *, certificates: Path, binary: Binary
 ) -> None:
     """Write a node's configuration and copies of its certificates; errors as ``nodes.write_node``."""
-    nodes.write_node(
-        folder,
-        node,
-        address=("0.0.0.0", port),  # noqa: S104 - of the container
-        certificates=certificates,
-        binary=binary,
-        seen=KEYS,
-    )
+    if node.behaviour.is_http:
+        nodes.write_node(
+            folder,
+            node,
+            address=("0.0.0.0", port),  # noqa: S104 - of the container
+            certificates=certificates,
+            binary=binary,
+            seen=KEYS,
+        )
+    else:
+        seen = nodes.NodeFolder(Path(NODE))
+        nodes.write_contained_bytes_node(folder, node, certificates, port=port, seen=seen, keys=KEYS)
     keys.mkdir(mode=0o700)
     for name in nodes.files_needed(node) if node.tls != "none" else ():
         shutil.copyfile(certificates / name, keys / name)

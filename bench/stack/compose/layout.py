@@ -87,6 +87,8 @@ def lay_out(spec: StackSpec, project: str, mesh: Network, external: Network) -> 
             hosts[gateway.name] = {MESH: str(next(mesh_hosts)), EXTERNAL: str(next(external_hosts))}
         for proxy in sidecars:
             hosts[proxy.name] = {MESH: str(next(mesh_hosts))}
+            if proxy.leaves_mesh:
+                hosts[proxy.name][EXTERNAL] = str(next(external_hosts))
     except StopIteration:
         raise StackError(f"stack {spec.name} has more parts than {mesh} has addresses.") from None
     return Layout(

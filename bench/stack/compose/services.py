@@ -32,7 +32,7 @@ from bench.stack.compose.subnets import Network
 from bench.stack.control import ControlFolder
 from bench.stack.images import ENVOY, NGINX, PACKAGES, PYTHON, Image, ImageSet
 from bench.stack.placing import proxies_in_order
-from bench.stack.protocol import GENERATOR, ProxySpec, ResourceLimits, StackSpec
+from bench.stack.protocol import GENERATOR, NodeSpec, ProxySpec, ResourceLimits, StackSpec
 
 REDIRECT_RULES = "rules"
 _OUTBOUND_PORT = 15_001
@@ -95,20 +95,7 @@ def services_of(
 ) -> Iterator[Service]:
     """All services, each after those that it needs."""
     for node in spec.nodes:
-        yield Service(
-            name=layout.services[node.name],
-            pattern="nginx01",
-            part=node.name,
-            image=images.nginx.id,
-            user=account().text,
-            command=nodes.node_command(nodes.NodeFolder(Path(NODE)), _inside(images.nginx, NGINX))[1:],
-            mounts=(
-                Mount(folders.node(node.name).path, NODE, writable=True),
-                Mount(folders.node_keys(node.name), KEYS),
-            ),
-            addresses=layout.hosts[node.name],
-            resource_limits=_resource_limits(spec, node.name),
-        )
+        yield _node(spec, layout, images, folders, node)
     node_services = [layout.services[node.name] for node in spec.nodes]
     gateways = [layout.services[proxy.name] for proxy in spec.proxies if proxy.role == "egress"]
     for proxy in proxies_in_order(spec):
@@ -118,12 +105,48 @@ def services_of(
             yield from _beside(spec, layout, images, folders, proxy)
 
 
-def redirect_rules(mesh: Network, closed: Address) -> str:
+def _node(
+    spec: StackSpec, layout: Layout, images: ImageSet, folders: StackFolders, node: NodeSpec
+) -> Service:
+    seen = nodes.NodeFolder(Path(NODE))
+    mounts = (
+        Mount(folders.node(node.name).path, NODE, writable=True),
+        Mount(folders.node_keys(node.name), KEYS),
+    )
+    if node.behaviour.is_http:
+        return Service(
+            name=layout.services[node.name],
+            pattern="nginx01",
+            part=node.name,
+            image=images.nginx.id,
+            user=account().text,
+            command=nodes.node_command(seen, _inside(images.nginx, NGINX))[1:],
+            mounts=mounts,
+            addresses=layout.hosts[node.name],
+            resource_limits=_resource_limits(spec, node.name),
+        )
+    # No server of ours but this program itself: the image of the load has what it needs.
+    return Service(
+        name=layout.services[node.name],
+        pattern="bytes",
+        part=node.name,
+        image=images.generator.id,
+        user=account().text,
+        command=nodes.bytes_command(seen, PYTHON)[1:],
+        mounts=(*mounts, Mount(folders.code, CODE)),
+        environment={"PYTHONPATH": f"{CODE}:{PACKAGES}"},
+        addresses=layout.hosts[node.name],
+        resource_limits=_resource_limits(spec, node.name),
+    )
+
+
+def redirect_rules(mesh: Network, closed: Address, outside: Network | None = None) -> str:
     """The rules by which a pod's own connections reach its proxy, as ``iptables-restore`` reads them.
 
     As istio-init sets them: what stays within the pod passes, and so does what the proxy's group sends; but
     that only within the mesh. A proxy that sends a connection on to where the client meant it to go finds a
-    closed port there: nothing plays that destination, and neither does this machine, which is the bridge.
+    closed port there: nothing plays that destination, and neither does this machine, which is the bridge. Of
+    a proxy that leaves the mesh itself, *outside* is where the nodes are.
     """
     ours = f"-A EGRESS_BENCH -p tcp -m owner --gid-owner {PROXY_GROUP}"
     return (
@@ -133,9 +156,19 @@ def redirect_rules(mesh: Network, closed: Address) -> str:
         "-A EGRESS_BENCH -d 127.0.0.0/8 -j RETURN\n"
         f"{ours} -d {next(mesh.hosts())} -j REDIRECT --to-ports {closed[1]}\n"
         f"{ours} -d {mesh} -j RETURN\n"
+        f"{_leaving(ours, outside, closed)}"
         f"{ours} -j REDIRECT --to-ports {closed[1]}\n"
         f"-A EGRESS_BENCH -p tcp -j REDIRECT --to-ports {_OUTBOUND_PORT}\n"
         "COMMIT\n"
+    )
+
+
+def _leaving(ours: str, outside: Network | None, closed: Address) -> str:
+    if outside is None:
+        return ""
+    return (
+        f"{ours} -d {next(outside.hosts())} -j REDIRECT --to-ports {closed[1]}\n"
+        f"{ours} -d {outside} -j RETURN\n"
     )
 
 
@@ -223,9 +256,14 @@ def _client(
 
 def _aliases(spec: StackSpec, proxy: ProxySpec) -> tuple[str, ...]:
     """Names that a redirected client calls: they must be some address, and redirection does the rest."""
-    gateways = [each.name for each in spec.proxies if each.role == "egress"]
     is_redirected = any(each.intercepts for each in spec.proxies)
-    return spec.names if is_redirected and proxy.name == gateways[0] else ()
+    return spec.names if is_redirected and proxy.name == named_by_dns(spec) else ()
+
+
+def named_by_dns(spec: StackSpec) -> str:
+    """The proxy under whose address the mesh's DNS knows the names that clients call: a gateway, if any."""
+    gateways = [each.name for each in spec.proxies if each.role == "egress"]
+    return (gateways or [each.name for each in spec.proxies])[0]
 
 
 def _resource_limits(spec: StackSpec, name: str) -> ResourceLimits:

@@ -17,6 +17,7 @@ from bench.stack.compose.containers import Container
 from bench.stack.compose.folders import proxy_account
 from bench.stack.compose.layout import node_address
 from bench.stack.compose.project import Project
+from bench.stack.compose.services import named_by_dns
 from bench.stack.compose.writing import seen_from_outside
 from bench.stack.engine import connect
 from bench.stack.images import ImageSet, supply_all
@@ -281,9 +282,8 @@ class ComposeStack(SupervisedStack):
         return {(ip, port): (named if ip == _ANY else ip, port) for ip, port in proxy.listeners}
 
     def _named_by_dns(self) -> str:
-        """The address under which the mesh's DNS knows the names that a client calls: a gateway's."""
-        gateways = [proxy.name for proxy in self.spec.proxies if proxy.role == "egress"]
-        return self.project.layout.address(gateways[0])
+        """The address under which the mesh's DNS knows the names that a client calls."""
+        return self.project.layout.address(named_by_dns(self.spec))
 
     def _why_dead(self, container: Container) -> StackError:
         """Two cases: a part that never got ready was refused by its program, a later death is a death."""

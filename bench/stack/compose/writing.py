@@ -19,7 +19,7 @@ from bench.stack.compose.folders import (
     write_node,
     write_proxy,
 )
-from bench.stack.compose.layout import MESH, Layout, closed_port, node_address
+from bench.stack.compose.layout import EXTERNAL, MESH, Layout, closed_port, node_address
 from bench.stack.compose.services import REDIRECT_RULES, StackFolders, redirect_rules
 from bench.stack.images import ImageSet
 from bench.stack.placing import endpoints_of, files_of, proxies_in_order
@@ -41,7 +41,9 @@ def write_stack(
     for path in (folders.files, folders.rules):
         path.mkdir(mode=0o700)
     for proxy in proxies_in_order(spec):
-        rules = redirect_rules(layout.subnets[MESH], closed_port(layout.listeners[proxy.name]))
+        outside = layout.subnets[EXTERNAL] if proxy.leaves_mesh else None
+        closed = closed_port(layout.listeners[proxy.name])
+        rules = redirect_rules(layout.subnets[MESH], closed, outside)
         (folders.rules / f"{proxy.name}.{REDIRECT_RULES}").write_text(rules, encoding="ascii")
     account().own(folders.files)
     endpoints = _write_nodes(spec, layout, images, folders)
@@ -83,10 +85,6 @@ def _require_servable(node: NodeSpec, binary: Binary) -> None:
     Raises:
         StackError: it has not.
     """
-    if not node.behaviour.is_http:
-        raise StackError(
-            f"{node.name} has protocol bytes, which no image serves.", remedy="Run it with `--stack local`."
-        )
     if node.behaviour.delays and not binary.runs_scripts:
         raise StackError(
             f"{node.name} answers late, and this nginx image runs no JavaScript (njs).",

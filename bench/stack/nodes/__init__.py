@@ -1,7 +1,12 @@
 """The other side: nginx as configured for one node, how it runs, and how it reloads."""
 
 from bench.stack.nodes.answers import answer_digest
-from bench.stack.nodes.bytes_node import bytes_command, code_path, write_bytes_node
+from bench.stack.nodes.bytes_node import (
+    bytes_command,
+    code_path,
+    write_bytes_node,
+    write_contained_bytes_node,
+)
 from bench.stack.nodes.config import (
     ACCESS_LOG,
     ACCESS_LOG_FIELDS,
@@ -32,5 +37,6 @@ __all__ = [
     "node_command",
     "page_digest",
     "write_bytes_node",
+    "write_contained_bytes_node",
     "write_node",
 ]

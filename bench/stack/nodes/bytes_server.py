@@ -1,7 +1,8 @@
 """A node without HTTP: it says its name and each line that it was sent; or speaks first, as databases do.
 
-``python -m bench.stack.nodes.bytes_server SETTINGS`` serves the socket that it inherits, until SIGTERM. Why
-not nginx: its ``return`` closes without having read the line, and the client gets a reset, not the answer.
+``python -m bench.stack.nodes.bytes_server SETTINGS`` serves until SIGTERM: beside this process the socket
+that it inherits, in a container a port of its own. Why not nginx: its ``return`` closes without having read
+the line, and the client gets a reset, not the answer.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ class Settings:
     """What it serves; paths count from the folder that it is started in."""
 
     name: str
-    descriptor: int
-    """Of the listening socket."""
     access_log: str
+    descriptor: int | None = None
+    """Of the listening socket that it inherits; None: it opens one for all addresses on ``port``."""
+    port: int = 0
     greets: bool = False
     server: str | None = None
     """Folder of ``server.crt`` and ``server.key``; None: no TLS."""
@@ -121,7 +123,7 @@ async def _serve(settings: Settings) -> None:
 
     context = _context(settings)
     loop.add_signal_handler(signal.SIGHUP, _load, context, settings)
-    listener = socket.socket(fileno=settings.descriptor)
+    listener = _listener(settings)
     listener.setblocking(False)
     server = await asyncio.start_server(serve, sock=listener, ssl=context, limit=_LONGEST_LINE, backlog=4096)
     async with server:
@@ -129,6 +131,12 @@ async def _serve(settings: Settings) -> None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(over.wait(), FLUSH_INTERVAL_S)
             log.flush()
+
+
+def _listener(settings: Settings) -> socket.socket:
+    if settings.descriptor is not None:
+        return socket.socket(fileno=settings.descriptor)
+    return socket.create_server(("", settings.port), backlog=4096)
 
 
 def _context(settings: Settings) -> ssl.SSLContext | None:

@@ -167,6 +167,18 @@ def test_no_two_parts_share_an_address_and_only_the_gateway_is_on_both_networks(
     assert "172.20.0.1" not in addresses
 
 
+def test_a_sidecar_that_leaves_the_mesh_itself_is_on_both_networks_too(spec):
+    sidecar, gateway = spec.proxies
+    leaving = dataclasses.replace(spec, proxies=(dataclasses.replace(sidecar, leaves_mesh=True), gateway))
+
+    assert set(lay_out(leaving, "run", MESH_NET, EXTERNAL_NET).hosts["sidecar"]) == {MESH, EXTERNAL}
+    assert (spec.leaves_mesh("sidecar"), leaving.leaves_mesh("sidecar")) == (False, True)
+    rules = redirect_rules(MESH_NET, ("127.0.0.1", 7), EXTERNAL_NET).splitlines()
+    passed = [line for line in rules if line.endswith(f"-d {EXTERNAL_NET} -j RETURN")]
+    assert len(passed) == 1
+    assert f"-d {next(EXTERNAL_NET.hosts())} -j REDIRECT --to-ports 7" in rules[rules.index(passed[0]) - 1]
+
+
 def test_more_parts_than_addresses_are_refused(spec):
     nodes = tuple(NodeSpec(f"n{number}", (f"10.0.0.{number}", 443), "v1") for number in range(70))
 

@@ -35,6 +35,7 @@ _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     answers.truncated,
     answers.foreign_page,
     routing.wrong_node,
+    routing.other_shares,
     routing.duplicates,
     nodes.node_frozen,
     connections.stale,

@@ -35,6 +35,7 @@ class Cause(StrEnum):
     WRONG_PAGE = "a node serves another node's page"
     ENDPOINTS_SWAPPED = "a cluster has another subset's endpoints"
     ROUTES_SWAPPED = "a route leads to another subset"
+    OTHER_SHARES = "a route divides requests otherwise than its weights say"
     STRAY_MISROUTE = "single requests are led to another subset"
     DUPLICATE_DELIVERY = "a request was delivered more than once"
     NO_CLIENT_CERTIFICATE = "the gateway presents no client certificate"

@@ -61,3 +61,14 @@ def code_of(key: str) -> ReasonCode:
 def count_of(evidence: Evidence, code: ReasonCode) -> int:
     """Requests that ended for this reason."""
     return sum(number for (_, key), number in evidence.reasons.items() if code_of(key) is code)
+
+
+def led_astray(evidence: Evidence) -> list[EnvoyEntry]:
+    """The gateway's entries of requests that a cluster led to a node which is none of its own."""
+    found = []
+    for entry in evidence.gateway:
+        node = evidence.addresses.get(entry.upstream or "")
+        behind = evidence.topology.cluster_nodes.get(entry.cluster or "", ())
+        if node is not None and behind and node not in behind:
+            found.append(entry)
+    return found

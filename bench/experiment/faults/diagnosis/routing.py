@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bench.experiment.faults.diagnosis.cause import Cause, Finding
-from bench.experiment.faults.diagnosis.entries import at_nodes
+from bench.experiment.faults.diagnosis.entries import at_nodes, led_astray
 from bench.experiment.faults.diagnosis.shown import ShownCase
 from bench.message import say
 from bench.telemetry import NodeEntry
@@ -15,6 +15,8 @@ from bench.telemetry import NodeEntry
 if TYPE_CHECKING:
     from bench.experiment.faults.evidence import Evidence
 
+_CHANCE = 1e-6
+"""So seldom may right shares be taken for others."""
 _STRAY = 0.05
 """Below this part of a subset's requests, misroutes are strays."""
 
@@ -29,13 +31,21 @@ def wrong_node(evidence: Evidence) -> Iterator[Finding]:
             continue
         behind = evidence.topology.cluster_nodes.get(cluster_of.get(entry.id, ""), ())
         (by_route if entry.node in behind else by_cluster).append(entry)
-    if by_cluster:
+    # Of a request that no node took, because its certificate is another's, the gateway's line alone says
+    # where it was sent; so it does of one that may be answered by both nodes.
+    led = {entry.id: entry for entry in led_astray(evidence)}
+    if by_cluster or led:
+        touched = led.keys() | {entry.id for entry in by_cluster}
+        nodes = {entry.node for entry in by_cluster} | {
+            evidence.addresses[entry.upstream or ""] for entry in led.values()
+        }
         shown = say(
             ShownCase.OTHER_ENDPOINTS,
-            nodes=tuple(sorted({entry.node for entry in by_cluster})),
-            clusters=tuple(sorted({cluster_of.get(entry.id, "?") for entry in by_cluster})),
+            nodes=tuple(sorted(nodes)),
+            clusters=tuple(sorted({cluster_of.get(each, "?") for each in touched})),
         )
-        yield Finding(Cause.ENDPOINTS_SWAPPED, "access logs", shown, len(by_cluster), by_cluster[0].time_us)
+        times = [*(entry.time_us for entry in by_cluster), *(entry.time_us for entry in led.values())]
+        yield Finding(Cause.ENDPOINTS_SWAPPED, "access logs", shown, len(touched), min(times))
     if by_route:
         yield _astray(evidence, by_route, cluster_of)
 
@@ -65,6 +75,36 @@ def _astray(evidence: Evidence, astray: Sequence[NodeEntry], cluster_of: Mapping
         cause = Cause.ROUTES_SWAPPED
         shown = say(ShownCase.ALL_ASTRAY, count=len(astray), requests=len(same_kind), cluster=cluster)
     return Finding(cause, "access logs", shown, len(astray), first)
+
+
+def other_shares(evidence: Evidence) -> Iterator[Finding]:
+    """Requests that are divided otherwise than the weights say, all of them at nodes that may answer."""
+    if led_astray(evidence):
+        return
+    kind_of = evidence.kinds
+    for subset, shares in evidence.shares.items():
+        node_of = {node: nodes for nodes in shares for node in nodes}
+        counts = Counter(
+            node_of[entry.node]
+            for entry in {each.id: each for each in at_nodes(evidence)}.values()
+            if entry.node in node_of and kind_of.get(entry.id or "") == subset
+        )
+        answers = sum(counts.values())
+        for nodes, share in shares.items():
+            from scipy.stats import binomtest  # noqa: PLC0415 - takes half a second, and few ask for it
+
+            count = counts[nodes]
+            if answers and binomtest(count, answers, share).pvalue < _CHANCE:
+                shown = say(
+                    ShownCase.DIVIDED_OTHERWISE,
+                    nodes=nodes,
+                    count=count,
+                    answers=answers,
+                    subset=subset,
+                    percent=share * 100,
+                )
+                yield Finding(Cause.OTHER_SHARES, "access logs", shown, abs(count - round(share * answers)))
+                break
 
 
 def duplicates(evidence: Evidence) -> Iterator[Finding]:

@@ -63,6 +63,9 @@ class ShownCase(Case):
         "{count} of {requests} requests between the first and the last of them were routed to {cluster}, "
         "whose nodes must not answer them"
     )
+    DIVIDED_OTHERWISE = (
+        "{nodes} answered {count} of {answers} requests of {subset}, of which {percent:.1f} % were expected"
+    )
     LOGGED_TWICE = "{id} is {times} times in the nodes' logs, and the gateway sent it once"
     # Without a known cause
     WRONG_ANSWERS = "{subset}: {reason.text}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bench.experiment.faults.diagnosis.cause import Cause, Finding
-from bench.experiment.faults.diagnosis.entries import at_nodes, first_of
+from bench.experiment.faults.diagnosis.entries import at_nodes, first_of, led_astray
 from bench.experiment.faults.diagnosis.shown import ShownCase
 from bench.message import say
 
@@ -28,7 +28,13 @@ def tls(evidence: Evidence) -> Iterator[Finding]:
         nodes = tuple(sorted({entry.node for entry in bare}))
         shown = say(ShownCase.REFUSES_WITHOUT_CERTIFICATE, nodes=nodes)
         yield Finding(Cause.NO_CLIENT_CERTIFICATE, "client", shown, len(bare), bare[0].time_us)
-    refused = [entry for entry in evidence.gateway if _VERIFY_FAILED in (entry.failure or "")]
+    # A cluster that leads to another's node is refused there rightly: that is a matter of routing.
+    astray = {entry.id for entry in led_astray(evidence)}
+    refused = [
+        entry
+        for entry in evidence.gateway
+        if _VERIFY_FAILED in (entry.failure or "") and entry.id not in astray
+    ]
     expired = [entry for entry in refused if _EXPIRED in (entry.failure or "").replace("_", " ")]
     distrusted = [entry for entry in refused if entry not in expired]
     for cause, entries in ((Cause.EXPIRED_CERTIFICATE, expired), (Cause.UNTRUSTED_SERVER, distrusted)):

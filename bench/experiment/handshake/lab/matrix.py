@@ -241,7 +241,7 @@ def _client(ground: Ground) -> DirectClient:
         host=scenario.traffic.host,
         path=scenario.traffic.path,
         tls_version=ground.plan.tls_version,
-        certificates=ground.run.material.of_set(scenario.nodes[part.name].set),
+        certificates=ground.run.material.of_node(part.name, scenario.nodes[part.name].set),
         presents_certificate=ground.plan.client_certificate,
         node_cpu=lambda: cpu_seconds(pid, part.name),
     )
