@@ -42,6 +42,9 @@ format: $(READY) ## rewrite the sources in the project's format
 WORKERS ?= 4
 SUITE := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
+# Each of the processes collects all tests, and starts programs by the hundred: what they import is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
+
 test: check ## check, then all tests, with real Envoy and nginx (WORKERS=4)
 	$(BIN)/python $(SUITE) --durations 15
 

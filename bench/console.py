@@ -69,11 +69,24 @@ class Output(Protocol):
         """Print *value* as the one JSON document of ``--json``; without the option: nothing."""
 
 
+_PRIOR_S = 10.0
+"""So many seconds as planned are believed in before stages teach how long they really take."""
+_LATEST = 1.5
+"""One stage teaches at most that all take this much longer: it may have waited for what others do not."""
+_SKIPPED = 0.1
+"""A stage that took a smaller part of its plan was not needed, and teaches nothing."""
+
+
 class Progression:
-    """How far a run is: planned seconds, and the seconds that went by in the present stage."""
+    """How far a run is: planned seconds, and the seconds that went by in the present stage.
+
+    What remains is planned seconds at the pace that finished stages had: what surrounds a trial takes several
+    times as long on a busy machine as on one with nothing else to do.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self._planned = self._took = _PRIOR_S
         self._total = 0.0
         self._before = 0.0
         self._stage = 0.0
@@ -86,6 +99,10 @@ class Progression:
 
     def stage(self, planned_s: float) -> None:
         """Begin a stage: the one before is done, however long it took."""
+        took = self._clock() - self._stage_start
+        if took > self._stage * _SKIPPED:
+            self._planned += self._stage
+            self._took += min(took, self._stage * _LATEST)
         self._before += self._stage
         self._stage = planned_s
         self._stage_start = self._clock()
@@ -108,8 +125,11 @@ class Progression:
 
     @property
     def remaining_s(self) -> float:
-        """Planned seconds that are left."""
-        return self._total - self.done_s
+        """Seconds that are left, at the pace so far."""
+        pace = self._took / self._planned
+        later = max(self._total - self._before - self._stage, 0.0) * pace
+        left = max(min(self._stage, self._total - self._before) * pace, 0.0)
+        return later + max(left - (self._clock() - self._stage_start), 0.0)
 
 
 def format_span(seconds: float) -> str:

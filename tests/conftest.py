@@ -31,6 +31,13 @@ for number, usual in (
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, usual)
 
+# Programs are started by the hundred: what they import is compiled once.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# What is imported and collected stays: nothing is gained by looking through it for what may go.
+gc.disable()
+
 # A slow machine is not a failure.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
@@ -100,8 +107,16 @@ def pytest_collection_modifyitems(items):
     _share_out(items)
 
 
-FIRST = ("docker", "whole_path", "slow")
-"""What takes longest begins first, so that no worker ends long after the others."""
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
+
+
+FIRST = ({"docker", "slow"}, {"whole_path"}, {"docker"}, {"slow"}, {"envoy"}, {"nginx"})
+"""What takes longest begins first, so that no worker ends long after the others.
+
+Not all of what needs images at once: on a new machine all would wait for the one that builds them.
+"""
 
 
 def _share_out(items):
@@ -112,7 +127,8 @@ def _share_out(items):
     places = {}
     for item in items:
         file = item.nodeid.partition("::")[0]
-        rank = next((n for n, mark in enumerate(FIRST) if item.get_closest_marker(mark)), len(FIRST))
+        marks = {mark.name for mark in item.iter_markers()}
+        rank = next((n for n, wanted in enumerate(FIRST) if wanted <= marks), len(FIRST))
         places[file] = min(places.get(file, rank), rank)
     items.sort(key=lambda item: places[item.nodeid.partition("::")[0]])
 

@@ -41,7 +41,7 @@ def check_limits(
         limits: name out of ``LIMITS`` -> bound.
         total: the whole of the run.
         retried: attempts that proxies made again; None: unknown.
-        where: the file that the limits stand in, for errors.
+        where: the file that holds the limits, for errors.
 
     Raises:
         InputError: there is no limit of this name.

@@ -35,7 +35,7 @@ class Finding:
     """``IST....``: Istio's own; ``EB....``: of this suite."""
     position: Position
     resource: str
-    """``VirtualService shop/web``; for what is no resource's fault alone, the one to change."""
+    """``VirtualService shop/web``; for what is not the fault of one resource, the one to change."""
     message: Message
     """What is wrong and what to do about it: a case with its data."""
 

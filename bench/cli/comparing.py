@@ -10,7 +10,12 @@ import typer
 
 from bench.cli.exporting import conclude, exporting
 from bench.cli.options import DEFAULT_SCENARIO, AsJson, Out, Quiet, ScenarioFolder, Stack, StackKind
-from bench.cli.parts import as_typed, make_backend, make_console
+from bench.cli.parts import (
+    as_typed,
+    make_backend,
+    make_console,
+    read_scenario,
+)
 from bench.errors import InputError
 from bench.report import Exports
 
@@ -59,10 +64,8 @@ def compare(
     with make_console(quiet=quiet, as_json=as_json) as console:
         from bench.experiment.compare import CompareOptions, parse_variant
         from bench.experiment.compare import compare as compare_variants
-        from bench.scenario.load import load_scenario
-        from bench.scenario.overrides import override
 
-        loaded = override(load_scenario(scenario), measure_s=measure)
+        loaded = read_scenario(scenario, measure_s=measure)
         backend = functools.partial(_backend, stack, console)
         given = {"A": a or [], "B": b or [], "C": c or [], "D": d or []}
         wanted = [name for name, settings in given.items() if settings or name in "AB"]

@@ -10,7 +10,12 @@ import typer
 
 from bench.cli.exporting import conclude, exporting
 from bench.cli.options import DEFAULT_SCENARIO, AsJson, MeshMtls, Out, Quiet, ScenarioFolder, Stack, StackKind
-from bench.cli.parts import as_typed, make_backend, make_console
+from bench.cli.parts import (
+    as_typed,
+    make_backend,
+    make_console,
+    read_scenario,
+)
 from bench.report import Exports
 
 
@@ -65,10 +70,8 @@ def handshake(
     """Measure what TLS handshakes cost at the gateway, by key, version and session, and how many come."""
     with make_console(quiet=quiet, as_json=as_json) as console:
         from bench.experiment.handshake import PARTS, LabOptions, run_lab
-        from bench.scenario.load import load_scenario
-        from bench.scenario.overrides import override
 
-        loaded = override(load_scenario(scenario), mesh_mtls=mesh_mtls)
+        loaded = read_scenario(scenario, mesh_mtls=mesh_mtls)
         options = LabOptions(
             out=out,
             command=as_typed(),

@@ -29,6 +29,31 @@ def make_console(*, quiet: bool = False, as_json: bool = False) -> Console:
     return Console(quiet=quiet, as_json=as_json)
 
 
+def read_scenario(
+    folder: Path,
+    *,
+    rate: float | None = None,
+    measure_s: float | None = None,
+    blocks: int | None = None,
+    workers: int | None = None,
+    key: str | None = None,
+    mesh_mtls: bool = False,
+) -> LoadedScenario:
+    """The scenario in *folder*, with what the options say instead; see ``bench.scenario.overrides``."""
+    from bench.scenario.load import load_scenario
+    from bench.scenario.overrides import override
+
+    return override(
+        load_scenario(folder),
+        rate=rate,
+        measure_s=measure_s,
+        blocks=blocks,
+        workers=workers,
+        key=key,
+        mesh_mtls=mesh_mtls,
+    )
+
+
 def each_image(kind: StackKind, images: list[str] | None, *, as_json: bool) -> list[str | None]:
     """The Envoy images to run with, one after the other; None: the scenario's, or the suite's own."""
     if not images:

@@ -32,6 +32,7 @@ from bench.cli.parts import (
     make_console,
     make_locust_outputs,
     make_master_bind,
+    read_scenario,
 )
 from bench.report import Exports
 
@@ -97,11 +98,9 @@ def run(
         from bench.experiment.options import RunOptions, chosen_sources
         from bench.experiment.run import run as run_experiment
         from bench.preparation import begin_keys
-        from bench.scenario.load import load_scenario
-        from bench.scenario.overrides import override
 
-        loaded = override(
-            load_scenario(scenario),
+        loaded = read_scenario(
+            scenario,
             rate=rate,
             measure_s=measure,
             blocks=blocks,
@@ -175,10 +174,8 @@ def drive(
     with make_console(quiet=quiet, as_json=as_json) as console:
         from bench.experiment.drive import DriveOptions
         from bench.experiment.drive import drive as drive_target
-        from bench.scenario.load import load_scenario
-        from bench.scenario.overrides import override
 
-        loaded = override(load_scenario(scenario), rate=rate, measure_s=measure, workers=workers)
+        loaded = read_scenario(scenario, rate=rate, measure_s=measure, workers=workers)
         options = DriveOptions(
             target=target,
             out=out,
@@ -216,10 +213,8 @@ def faults(
     """Inject faults into a running load and see whether each is noticed and named."""
     with make_console(quiet=quiet, as_json=as_json) as console:
         from bench.experiment.faults import FaultsOptions, prove
-        from bench.scenario.load import load_scenario
-        from bench.scenario.overrides import override
 
-        loaded = override(load_scenario(scenario), key=key, mesh_mtls=mesh_mtls)
+        loaded = read_scenario(scenario, key=key, mesh_mtls=mesh_mtls)
         options = FaultsOptions(
             out=out,
             command=as_typed(),
@@ -255,11 +250,9 @@ def update(
     """Change the gateway's configuration under load: what happens to each request, by config source."""
     with make_console(quiet=quiet, as_json=as_json) as console:
         from bench.experiment.update import UpdateOptions, measure_updates
-        from bench.scenario.load import load_scenario
-        from bench.scenario.overrides import override
         from bench.translate import CONFIG_SOURCES
 
-        loaded = override(load_scenario(scenario), key=key)
+        loaded = read_scenario(scenario, key=key)
         options = UpdateOptions(
             out=out,
             command=as_typed(),

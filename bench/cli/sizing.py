@@ -19,7 +19,12 @@ from bench.cli.options import (
     Stack,
     StackKind,
 )
-from bench.cli.parts import as_typed, make_backend, make_console
+from bench.cli.parts import (
+    as_typed,
+    make_backend,
+    make_console,
+    read_scenario,
+)
 from bench.errors import InputError
 from bench.report import Exports
 
@@ -69,10 +74,8 @@ def capacity(
     """Find the highest rate that meets the limits, and what prevents more."""
     with make_console(quiet=quiet, as_json=as_json) as console:
         from bench.experiment.capacity import CapacityOptions, find_capacity
-        from bench.scenario.load import load_scenario
-        from bench.scenario.overrides import override
 
-        loaded = override(load_scenario(scenario), key=key, workers=workers, mesh_mtls=mesh_mtls)
+        loaded = read_scenario(scenario, key=key, workers=workers, mesh_mtls=mesh_mtls)
         options = CapacityOptions(
             out=out,
             command=as_typed(),

@@ -23,7 +23,7 @@ from bench.verify.verifier import Verifying
 
 LOST = "control-plane-lost"
 """Code of the warning that a control plane died while its proxies served."""
-AROUND_TRIAL_S = 2.0
+AROUND_TRIAL_S = 1.0
 """Start and end of the generator around a trial; for the progress bar only."""
 
 
@@ -66,7 +66,7 @@ class RunContext:
     def run_trial(
         self, stacks: Mapping[str, Stack], name: str, plan: TrialPlan, *, is_matched: bool = False
     ) -> Trial:
-        """Run a trial on the stack *name*, beside which the others stand idle; it is kept when this returns.
+        """Run a trial on the stack *name*, beside which the others are idle; it is kept when this returns.
 
         With *is_matched* its account has level ``full``.
 

@@ -1,6 +1,6 @@
 """What the Istio YAML cannot say: which proxies exist, where, and which rules of translation hold.
 
-The same form stands alone as ``inventory.yaml`` and as the part ``inventory`` of a ``scenario.yaml``.
+The same form is written as ``inventory.yaml`` and as the part ``inventory`` of a ``scenario.yaml``.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class Ground:
     """Where a trial takes place."""
 
     stacks: Mapping[str, Stack]
-    """The stack under load and those that stand idle beside it, by name."""
+    """The stack under load and those that are idle beside it, by name."""
     name: str
     """Of the stack under load."""
     meter: StackMeter

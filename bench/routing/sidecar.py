@@ -71,7 +71,7 @@ def sidecar_listener(mesh: Mesh, port: int) -> Listener:
             return Listener(
                 None, doubt=f"{service.title} says no protocol for port {port}: the connection itself decides"
             )
-        # Bytes that are no HTTP go to the TCP service; HTTP stays with the HTTP services.
+        # Bytes that are not HTTP go to the TCP service; HTTP stays with the HTTP services.
         if not service.addresses and (protocol == "tls" or (protocol == "tcp" and is_old)):
             return Listener(None, doubt=f"{service.title} has a {protocol} port {port} beside HTTP services")
     return Listener(_table(mesh, port, here, is_old=is_old))

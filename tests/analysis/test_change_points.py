@@ -42,7 +42,7 @@ def test_two_steps_are_two_changes_between_three_levels():
     assert first.after == second.before
 
 
-def test_one_run_that_is_far_off_is_no_level():
+def test_one_run_that_is_far_off_is_not_a_level():
     random = np.random.default_rng(4)
     values = 100 + random.normal(0, 1, 20)
     values[12] = 400

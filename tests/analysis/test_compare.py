@@ -52,7 +52,7 @@ def test_blocks_that_vary_too_much_say_how_many_more_would_do():
     assert found.judgement.more_blocks > 0
 
 
-def test_one_small_p_among_many_metrics_is_no_difference():
+def test_one_small_p_among_many_metrics_is_not_a_difference():
     """Six blocks reach p = 3 % at best, which a family of eight metrics produces by chance."""
     noise = Comparison(
         metric="n", unit="µs", scope="load", static=(100,) * 6, eds=(97, 104, 99, 101, 96, 103)
@@ -128,7 +128,7 @@ def test_one_unknown_part_makes_the_sum_unknown():
     assert "gateway CPU per request" not in {comparison.metric for comparison in comparisons_of(trials)}
 
 
-def test_memory_of_the_same_two_processes_is_no_six_observations():
+def test_memory_of_the_same_two_processes_are_not_six_observations():
     """However far apart, block after block reads the same processes again."""
     memory = Comparison(
         metric="gateway memory", unit="bytes", scope="process", static=(30.0,) * 6, eds=(20.0,) * 6

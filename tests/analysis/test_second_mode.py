@@ -54,7 +54,7 @@ def test_one_percent_that_takes_thirty_milliseconds_longer_is_found_with_its_siz
     ],
     ids=["nothing slow", "a falling tail", "an even tail", "too few", "half of all", "near", "nothing"],
 )
-def test_what_is_no_second_mode_is_not_reported(spoilt):
+def test_what_is_not_a_second_mode_is_not_reported(spoilt):
     assert second_mode(spoilt, STUB) is None
 
 

@@ -5,7 +5,7 @@
 Every block is real: the walkthrough on real Envoys and nginx, by the product's own `compare`, with the
 baseline twice and three variants: *same* (nothing changed, stacks of its own), *delay* (median latency +5
 %) and *work* (CPU of the gateway +3 %). A pilot finds the doses; what they really did, over all blocks,
-stands in the table. Stacks are started anew ``--starts`` times. A comparison is then ``--size`` blocks of
+is in the table. Stacks are started again ``--starts`` times. A comparison is then ``--size`` blocks of
 one start, drawn without replacement, and judged by the product's engine as if there were no others: what a
 user gets who measures as many blocks. Comparisons drawn from the same start share blocks and are not
 independent. With as many starts as tries, and starts of no more blocks than a comparison (``--starts 20

@@ -31,7 +31,7 @@ import psutil
 
 from bench.errors import BenchError
 from bench.result import read_result
-from bench.stack.interrupts import terminations_raise
+from bench.stack.interrupts import TerminatedError, terminations_raise
 
 SCENARIO = Path(__file__).resolve().parents[2] / "scenarios" / "egress-mtls"
 GRACE_S = 30.0
@@ -226,5 +226,6 @@ def end_all(process: subprocess.Popen[bytes], folder: Path) -> None:
 
 if __name__ == "__main__":
     # Ended from outside, it still ends what it started.
-    with terminations_raise():
+    with terminations_raise(), contextlib.suppress(TerminatedError):
         sys.exit(main())
+    sys.exit(128 + signal.SIGTERM)

@@ -113,6 +113,12 @@ def reported(root: Path) -> Callable[[], object]:
     return lambda: write_report(folder)
 
 
+def reported_whole(root: Path) -> Callable[[], object]:
+    """As many trials as the shipped scenario has, by the command itself with all that it imports."""
+    folder = make_run(root, rate=500, seconds=5, order=("static", "eds", "eds", "static") * 3)
+    return commanded("report", str(folder))(root / "compiled")
+
+
 def certified(root: Path) -> Callable[[], object]:
     return lambda: write_material(root / "m", names=NAMES, key_type="rsa-4096")
 
@@ -211,6 +217,7 @@ PROMISES = (
     Promise("3,000 clusters translated and written", 1.6, translated("static"), cpu_s),
     Promise("3,000 clusters translated and written for EDS", 1.6, translated("eds"), cpu_s),
     Promise("a report is built again", 2, reported, cpu_s),
+    Promise("the report of a full run, by its command", 3, reported_whole, cpu_s),
     Promise("certificates of a scenario with RSA 4096", 15, certified, time.monotonic),
     Promise("the local stack is up and down again", 4, start_and_end, time.monotonic),
     Promise("a trial of one second, with all that surrounds it", 1.5, trial_of_a_second, time.monotonic),

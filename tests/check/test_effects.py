@@ -156,7 +156,7 @@ def test_sni_cannot_be_an_ip_address() -> None:
     [
         # istiod puts what catches all last, so that nothing is hidden here …
         ("/", "/a", []),
-        # … but a prefix is no such thing.
+        # … but a prefix is not one.
         ("/a", "/a/b", ["EB0104"]),
         ("/a/b", "/a", []),
     ],
@@ -180,7 +180,7 @@ def test_what_files_cannot_do_is_a_finding_and_no_end() -> None:
     assert code == "EB0100"
 
 
-def test_a_server_that_has_no_effect_is_told_with_its_reason() -> None:
+def test_a_server_that_has_no_effect_is_reported_with_its_reason() -> None:
     again = BASE.replace(
         "servers: [", "servers: [{port: {number: 80, name: tcp, protocol: TCP}, hosts: ['*']}, "
     )

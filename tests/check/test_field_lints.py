@@ -75,7 +75,7 @@ def findings(folder: Path, *documents: str, inventory: str = INVENTORY) -> list[
     return [*analyze(Surroundings(read.resources, read.inventory)), *effects_of(found)]
 
 
-def told(found: list[Finding], code: str) -> list[Finding]:
+def reported(found: list[Finding], code: str) -> list[Finding]:
     return [each for each in found if each.code == code]
 
 
@@ -91,8 +91,8 @@ TO_GATEWAY = f"http: [{{route: [{{destination: {{host: {GATEWAY_HOST}, port: {{n
 def test_tls_that_meets_a_rule_with_tls_is_double(tmp_path: Path) -> None:
     found = findings(tmp_path, entry("a.test", HTTPS), rule("a.test", SIMPLE))
 
-    assert {each.level for each in told(found, "EB0110")} == {Level.WARNING}
-    assert "TLS connections for a.test leave client as TLS within TLS" in told(found, "EB0110")[0].reason
+    assert {each.level for each in reported(found, "EB0110")} == {Level.WARNING}
+    assert "TLS connections for a.test leave client as TLS within TLS" in reported(found, "EB0110")[0].reason
 
 
 def test_a_rule_that_originates_tls_for_requests_is_only_noted(tmp_path: Path) -> None:
@@ -102,14 +102,14 @@ def test_a_rule_that_originates_tls_for_requests_is_only_noted(tmp_path: Path) -
         tmp_path, entry("a.test", f"{HTTP}, {HTTPS}"), rule("a.test", SIMPLE), routes("a.test", to_tls)
     )
 
-    assert {each.level for each in told(found, "EB0110")} == {Level.INFO}
-    assert told(found, "EB0111") == []
+    assert {each.level for each in reported(found, "EB0110")} == {Level.INFO}
+    assert reported(found, "EB0111") == []
 
 
 @pytest.mark.parametrize(
     ("policy", "codes"), [("{loadBalancer: {simple: RANDOM}}", ["EB0111"]), (SIMPLE, [])]
 )
-def test_plain_http_to_a_tls_port_is_told_unless_tls_starts_there(
+def test_plain_http_to_a_tls_port_is_reported_unless_tls_starts_there(
     tmp_path: Path, policy: str, codes: list[str]
 ) -> None:
     to_tls = "http: [{route: [{destination: {host: a.test, port: {number: 443}}}]}]"
@@ -141,10 +141,10 @@ def test_plain_http_to_a_tls_port_is_told_unless_tls_starts_there(
         ),
     ],
 )
-def test_a_rule_that_no_listener_asks_is_told_with_the_cause(
+def test_a_rule_that_no_listener_asks_is_reported_with_the_cause(
     tmp_path: Path, ports: str, spec: str, cause: str
 ) -> None:
-    (found,) = told(findings(tmp_path, entry("a.test", ports), routes("a.test", spec)), "EB0112")
+    (found,) = reported(findings(tmp_path, entry("a.test", ports), routes("a.test", spec)), "EB0112")
 
     assert found.level is Level.WARNING
     assert cause in found.reason
@@ -164,12 +164,12 @@ def test_a_rule_that_no_listener_asks_is_told_with_the_cause(
 def test_a_rule_that_is_asked_or_may_be_asked_elsewhere_is_fine(
     tmp_path: Path, ports: str, spec: str
 ) -> None:
-    assert told(findings(tmp_path, entry("a.test", ports), routes("a.test", spec)), "EB0112") == []
+    assert reported(findings(tmp_path, entry("a.test", ports), routes("a.test", spec)), "EB0112") == []
 
 
 def test_two_hosts_without_address_on_one_port_share_a_listener(tmp_path: Path) -> None:
     older, younger = entry("a.test", TCP, name="a"), entry("b.test", TCP, name="b")
-    (found,) = told(findings(tmp_path, older, younger), "EB0113")
+    (found,) = reported(findings(tmp_path, older, younger), "EB0113")
 
     assert found.resource == "ServiceEntry shop/b"
     assert "connections to b.test:5432 go to a.test" in found.reason
@@ -177,7 +177,7 @@ def test_two_hosts_without_address_on_one_port_share_a_listener(tmp_path: Path) 
         entry(host, TCP, f"  addresses: [{address}]\n", name=host[0])
         for host, address in (("a.test", "192.0.2.11"), ("b.test", "192.0.2.12"))
     ]
-    assert told(findings(tmp_path, *addressed), "EB0113") == []
+    assert reported(findings(tmp_path, *addressed), "EB0113") == []
 
 
 def test_a_policy_that_is_lost_in_a_merge_or_behind_port_settings_is_named(tmp_path: Path) -> None:
@@ -185,11 +185,11 @@ def test_a_policy_that_is_lost_in_a_merge_or_behind_port_settings_is_named(tmp_p
     merged = findings(
         tmp_path, entry("a.test", HTTP), rule("a.test", limits, name="a"), rule("a.test", SIMPLE, name="b")
     )
-    assert [each.resource for each in told(merged, "EB0114")] == ["DestinationRule shop/b"]
+    assert [each.resource for each in reported(merged, "EB0114")] == ["DestinationRule shop/b"]
 
     of_port = "portLevelSettings: [{port: {number: 80}, tls: {mode: DISABLE}}]"
     behind = f"{{connectionPool: {{tcp: {{maxConnections: 3}}}}, {of_port}}}"
-    (found,) = told(findings(tmp_path, entry("a.test", HTTP), rule("a.test", behind)), "EB0114")
+    (found,) = reported(findings(tmp_path, entry("a.test", HTTP), rule("a.test", behind)), "EB0114")
     assert "connectionPool of the rule does not hold on port 80" in found.reason
 
 
@@ -200,7 +200,7 @@ def test_a_general_rule_that_one_with_a_selector_swallows_is_named_for_those_who
     selecting = rule("a.test", limits, "  workloadSelector: {matchLabels: {app: other}}\n", name="selecting")
     general = '  exportTo: ["."]\n'
     asked = routes("a.test", "http: [{route: [{destination: {host: a.test}}]}]")
-    (found,) = told(
+    (found,) = reported(
         findings(
             tmp_path, entry("a.test", HTTP), asked, rule("a.test", limits, general, name="all"), selecting
         ),
@@ -211,7 +211,7 @@ def test_a_general_rule_that_one_with_a_selector_swallows_is_named_for_those_who
     assert found.reason.startswith("client gets nothing of this rule")
     assert 'exportTo: ["shop"]' in found.remedy
     apart = rule("a.test", limits, "  exportTo: [shop]\n", name="all")
-    assert told(findings(tmp_path, entry("a.test", HTTP), asked, apart, selecting), "EB0115") == []
+    assert reported(findings(tmp_path, entry("a.test", HTTP), asked, apart, selecting), "EB0115") == []
 
 
 def test_a_tls_rule_below_a_wildcard_service_that_takes_its_own_way_away_is_named(tmp_path: Path) -> None:
@@ -220,13 +220,13 @@ def test_a_tls_rule_below_a_wildcard_service_that_takes_its_own_way_away_is_name
         entry("*.cdn.test", HTTPS, name="cdn"),
         entry("a.test", HTTPS, "  addresses: [192.0.2.11]\n"),
     )
-    (found,) = told(findings(tmp_path, *documents, routes("film.cdn.test", below)), "EB0116")
+    (found,) = reported(findings(tmp_path, *documents, routes("film.cdn.test", below)), "EB0116")
 
     assert found.resource == "VirtualService shop/v"
     assert "film.cdn.test, client has no way to other hosts of *.cdn.test on port 443" in found.reason
     others = ", {match: [{sniHosts: ['*.cdn.test']}], route: [{destination: {host: '*.cdn.test'}}]}]"
     kept = routes("*.cdn.test", below[:-1] + others)
-    assert told(findings(tmp_path, *documents, kept), "EB0116") == []
+    assert reported(findings(tmp_path, *documents, kept), "EB0116") == []
 
 
 def test_capitals_and_namespaces_that_keep_a_host_from_working_are_told(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_capitals_and_namespaces_that_keep_a_host_from_working_are_told(tmp_path
     )
     found = findings(tmp_path, entry("a.test", HTTP), rule("A.test", SIMPLE), gateway(server))
 
-    assert {(each.resource, each.remedy) for each in told(found, "EB0117")} == {
+    assert {(each.resource, each.remedy) for each in reported(found, "EB0117")} == {
         ("DestinationRule shop/r", "Write a.test."),
         ("Gateway shop/out", "Write the host without its namespace: a.test."),
     }
@@ -257,7 +257,7 @@ def test_tls_connections_that_die_at_the_gateway_are_an_error_with_the_remedy(tm
     )
     base = entry("a.test", HTTPS), routes("a.test", to_gateway), at_gateway
 
-    (found, _) = told(findings(tmp_path, *base, gateway(ends)), "EB0107")
+    (found, _) = reported(findings(tmp_path, *base, gateway(ends)), "EB0107")
     assert found.level is Level.ERROR
     assert "has no route for that port" in found.reason
     assert "tcp rules" in found.remedy
@@ -268,7 +268,9 @@ def test_a_missing_subset_names_the_rule_that_has_it_and_where_the_proxy_looks(t
     subsets = "  subsets: [{name: v1, labels: {}}]\n"
     spec = "http: [{route: [{destination: {host: a.test, subset: v1}}]}]"
     elsewhere = rule("a.test", "{loadBalancer: {simple: RANDOM}}", subsets, name="far", namespace="team")
-    (found,) = told(findings(tmp_path, entry("a.test", HTTP), routes("a.test", spec), elsewhere), "EB0101")
+    (found,) = reported(
+        findings(tmp_path, entry("a.test", HTTP), routes("a.test", spec), elsewhere), "EB0101"
+    )
 
     assert "DestinationRule team/far" in found.reason
     assert "in.yaml:" in found.reason
@@ -282,7 +284,7 @@ def test_nothing_is_said_of_the_gateways_own_service_that_nobody_calls(tmp_path:
 
 def test_plain_text_beside_a_rule_with_a_selector_says_whom_it_selects(tmp_path: Path) -> None:
     chosen = rule("a.test", SIMPLE, "  workloadSelector: {matchLabels: {app: client}}\n")
-    (found,) = told(findings(tmp_path, entry("a.test", HTTP), chosen), "EB0106")
+    (found,) = reported(findings(tmp_path, entry("a.test", HTTP), chosen), "EB0106")
 
     assert "leave other in plain text" in found.reason
     assert "workloadSelector selects workloads of shop with app=client, and other is not one" in found.reason
@@ -309,6 +311,6 @@ def test_a_gateway_bears_its_identity_and_no_host_name(tmp_path: Path, name: str
         ),
     )
 
-    wrong = [each for each in told(found, "EB0118") if each.level is Level.ERROR]
+    wrong = [each for each in reported(found, "EB0118") if each.level is Level.ERROR]
     assert len(wrong) == 2 * errors  # at both sidecars
     assert all(f"demands {name}" in each.reason for each in wrong)

@@ -74,7 +74,7 @@ def test_what_nothing_explains_fails(tmp_path: Path, expected: str) -> None:
     assert main([str(tmp_path)]) == 1
 
 
-def test_a_folder_without_cases_is_no_success(tmp_path: Path) -> None:
+def test_a_folder_without_cases_is_not_a_success(tmp_path: Path) -> None:
     assert main([str(tmp_path)]) == 2
     assert main([str(tmp_path / "gone")]) == 2
     assert main([]) == 2

@@ -113,7 +113,7 @@ def _other_filter(answer: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("proxy", ["client", "egress"])
-def test_the_same_is_no_difference(proxy):
+def test_the_same_is_not_a_difference(proxy):
     """By either config source."""
     assert check(proxy, answer_of(proxy)) == []
 

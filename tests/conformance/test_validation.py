@@ -62,9 +62,9 @@ def test_a_stage_that_differs_is_shown_and_does_not_fail(
 
 
 @pytest.mark.parametrize("arguments", [[], ["nowhere at all"], ["a", "b"]])
-def test_nothing_to_compare_is_no_success(arguments: list[str]) -> None:
+def test_nothing_to_compare_is_not_a_success(arguments: list[str]) -> None:
     assert validation.main(arguments) == 2
 
 
-def test_an_empty_folder_is_no_success(tmp_path: Path) -> None:
+def test_an_empty_folder_is_not_a_success(tmp_path: Path) -> None:
     assert validation.main([str(tmp_path)]) == 2

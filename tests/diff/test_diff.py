@@ -279,7 +279,7 @@ def test_a_proxy_of_another_version_says_so_and_what_envoy_refused_is_reported(m
         ("[" * 100_000, "nested too deeply"),
     ],
 )
-def test_what_is_no_dump_is_said_in_one_paragraph(text: str, what: str):
+def test_what_is_not_a_dump_is_said_in_one_paragraph(text: str, what: str):
     with pytest.raises(InputError, match=what) as refused:
         read_dump(text, "dump.json")
     assert "dump.json" in str(refused.value)

@@ -45,6 +45,18 @@ def killed_by_hand(stack):
     raise AssertionError
 
 
+def test_a_client_that_is_killed_is_named_as_a_part_that_died(stack):
+    client = stack.client("sidecar").container
+    stack.project.engine.api.kill(client)
+    stack.project.engine.api.wait(client)
+    try:
+        with pytest.raises(StackError, match=r"the client beside sidecar was ended by SIGKILL"):
+            stack.check_alive()
+    finally:
+        stack.project.engine.api.start(client)
+    stack.check_alive()
+
+
 def test_a_node_that_is_killed_on_purpose_fails_its_subset_alone_and_stops_no_run(stack, faults):
     faults.kill("nginx02")
     try:

@@ -48,7 +48,7 @@ def endless(short):
 
 def start(folder, tmp_path):
     process = Command(
-        *("run", folder, "--no-handshake", "--out", tmp_path / "out"),
+        *("run", folder, "--config-source", "static", "--no-handshake", "--out", tmp_path / "out"),
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )
     STARTED.append(process)
@@ -124,7 +124,7 @@ def wait_for_load(process, tmp_path):
         (("--config-path", "/egress/"), signal.SIGSTOP, "stack static: egress"),
         (("locustfile.py",), signal.SIGKILL, "Locust ended in the middle of the run"),
     ],
-    ids=["the gateway is killed", "the gateway stands still", "the only Locust process is killed"],
+    ids=["the gateway is killed", "the gateway hangs", "the only Locust process is killed"],
 )
 def test_whatever_dies_under_load_the_trial_is_kept_as_far_as_it_came(long, tmp_path, words, number, says):
     """With its answers, why it ended, and a report; which logic does so is tested without processes."""
@@ -153,7 +153,7 @@ def test_whatever_dies_under_load_the_trial_is_kept_as_far_as_it_came(long, tmp_
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_faults_killed_while_a_node_stands_still_leave_nothing(short, tmp_path, number):
+def test_faults_killed_while_a_node_hangs_leave_nothing(short, tmp_path, number):
     """A stopped process hears no signal but the last one."""
     process = Command(
         *("faults", short, "--clean", "0", "--only", "node-frozen", "--out", tmp_path / "out"),
@@ -187,7 +187,7 @@ def test_a_full_disk_ends_the_run_in_words_and_keeps_what_was_written(endless, t
         pytest.skip("cannot mount here")
     try:
         process = Command(
-            *("run", endless, "--no-handshake", "--out", disk / "out"),
+            *("run", endless, "--config-source", "static", "--no-handshake", "--out", disk / "out"),
             env={**os.environ, "TMPDIR": str(tmp_path)},
         )
         STARTED.append(process)

@@ -62,7 +62,7 @@ def test_one_node_that_is_slow_for_every_request_is_named_with_how_much():
     assert "n1 take 20.0 ms longer" in finding.detail
 
 
-def test_a_machine_that_stands_still_makes_no_node_frozen():
+def test_a_machine_that_hangs_makes_no_node_frozen():
     evidence = clean()
     late = {
         node: tuple(

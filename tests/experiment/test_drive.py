@@ -20,7 +20,7 @@ from bench.result import read_result
 from bench.scenario.load import load_scenario
 from bench.scenario.overrides import override
 from bench.stack.local import LocalStack
-from tests.support.command import run_command
+from tests.support.command import Command, run_command
 from tests.support.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.whole_path]
@@ -98,9 +98,8 @@ def test_a_worker_from_elsewhere_shares_the_load_and_locust_writes_its_own_files
     stack, _ = running
     address = next(real for (_, number), real in stack.component("sleep").addresses.items() if number == 80)
     port = free_port("127.0.0.1")
-    worker = [sys.executable, "-m", "bench", "worker", "--master", "127.0.0.1", "--port", str(port)]
-
-    with subprocess.Popen(worker) as joined:
+    joined = Command("worker", "--master", "127.0.0.1", "--port", port)
+    try:
         code, errors, result = drive(
             short,
             tmp_path,
@@ -108,6 +107,9 @@ def test_a_worker_from_elsewhere_shares_the_load_and_locust_writes_its_own_files
             *("--remote-workers", "1", "--master-bind", f"127.0.0.1:{port}"),
             *("--locust-csv", str(tmp_path / "ours"), "--locust-html", str(tmp_path / "ours.html")),
         )
+        joined.wait(PATIENCE_S)
+    finally:
+        joined.kill()
 
     assert (code in OR_TOO_BUSY, joined.returncode) == (True, 0), errors
     assert f"`egress-bench worker --master 127.0.0.1 --port {port} --token of-this-test`" in errors

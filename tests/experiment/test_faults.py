@@ -120,7 +120,7 @@ def test_a_fault_that_cannot_be_made_is_neither_passed_nor_missed(tmp_path):
     )
 
 
-def test_a_run_in_which_no_fault_could_be_made_is_no_success(tmp_path):
+def test_a_run_in_which_no_fault_could_be_made_is_not_a_success(tmp_path):
     verdict = judged(tmp_path, a_fault("b", impossible="no netem"))
 
     assert verdict.exit_code == 3

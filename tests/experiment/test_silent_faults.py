@@ -83,7 +83,7 @@ def test_a_request_lost_with_a_connection_that_had_served_others_is_a_stale_conn
     assert (finding.cause, finding.requests) == (Cause.STALE_CONNECTIONS, 1)
 
 
-def test_a_request_lost_with_a_new_connection_is_no_stale_connections_doing():
+def test_a_request_lost_with_a_new_connection_is_not_the_doing_of_stale_connections():
     bad = gateway_line("r/10", "c1", at=50_000, **ENDED_UNDER_IT)._replace(upstream_connection=99)
     evidence = lost(clean(reasons={("v1", "status:503"): 1}), "r/10")
 

@@ -41,7 +41,7 @@ def test_a_host_header_takes_the_place_of_the_urls_host() -> None:
         ("http://a.test/", [], "GE T"),
     ],
 )
-def test_what_is_no_request_is_refused_in_a_sentence(url: str, headers: list[str], method: str) -> None:
+def test_what_is_not_a_request_is_refused_in_a_sentence(url: str, headers: list[str], method: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_request(url, headers, method)
 

@@ -225,7 +225,7 @@ def _call(world: World, url: str, trace: Trace) -> dict | None:
     try:
         connection.connect()
         if request.has_tls:
-            context = ssl.create_default_context()
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             connection.sock = context.wrap_socket(connection.sock, server_hostname=request.host)
         connection.request("GET", "/", headers={"Host": request.authority})

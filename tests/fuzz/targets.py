@@ -49,13 +49,13 @@ class Target:
 
 @contextlib.contextmanager
 def answered() -> Iterator[None]:
-    """Let pass what a person would be told, and see that it can be told."""
+    """Let pass what a person would be shown, and see that it can be shown."""
     try:
         yield
     except BenchError as error:
-        told = json.dumps([str(error), error.what, str(error.where), error.remedy])
+        shown = json.dumps([str(error), error.what, str(error.where), error.remedy])
         if not error.what:
-            raise AssertionError(told) from error
+            raise AssertionError(shown) from error
 
 
 def _scenario(data: bytes, folder: Path) -> None:

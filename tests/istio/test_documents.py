@@ -42,7 +42,7 @@ def test_lines_are_right_behind_a_directive_and_a_byte_order_mark() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# only a comment\n", "---\n---\n...\n", "---\nnull\n"])
-def test_nothing_is_no_fault(text: str) -> None:
+def test_nothing_is_not_a_fault(text: str) -> None:
     assert read(text) == ([], [])
 
 

@@ -41,7 +41,7 @@ def test_a_duration_is_exact_to_the_nanosecond(text: str, nanoseconds: int) -> N
 @pytest.mark.parametrize(
     "text", ["", "5", "s", "1d", "1 s", "1s ", " 1s", "1,5s", "1S", "--1s", "-", "+", "1e3s", ".s", "1h-1m"]
 )
-def test_what_go_does_not_read_is_no_duration(text: str) -> None:
+def test_what_go_does_not_read_is_not_a_duration(text: str) -> None:
     with pytest.raises(ValueError, match=r"duration|unit"):
         parse_duration(text)
 

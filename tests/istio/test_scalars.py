@@ -69,5 +69,5 @@ def test_not_a_number_and_infinity_are_floats() -> None:
     assert -math.inf == resolve("-.inf")
 
 
-def test_keys_become_texts_and_null_is_no_key() -> None:
+def test_keys_become_texts_and_null_is_not_a_key() -> None:
     assert [key_text(value) for value in ("a", True, 8080, 1.5, None)] == ["a", "true", "8080", "1.5", None]

@@ -39,7 +39,7 @@ def test_unsent_and_unanswered_requests_are_named():
     assert account.is_balanced
 
 
-def test_an_unsent_request_that_was_seen_is_no_balance():
+def test_an_unsent_request_that_was_seen_is_not_a_balance():
     """One counted as unsent and sent all the same."""
     world = World()
     world.ended = {ReasonCode.QUEUE_FULL: [5]}
@@ -323,7 +323,7 @@ def test_a_clock_that_goes_back_is_named_and_ids_still_balance():
     ]
 
 
-def test_one_slow_request_is_no_clock_step_and_microseconds_are_distinguished_from_seconds():
+def test_one_slow_request_is_not_a_clock_step_and_microseconds_are_distinguished_from_seconds():
     """A request of ten seconds is, by its start, far behind the lines before it."""
     world = World()
     world.gateway[150] = proxy_line(150, SUBSETS["v1"], at=-10)

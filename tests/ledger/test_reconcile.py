@@ -179,7 +179,7 @@ def test_a_restart_whose_counters_have_overtaken_the_old_ones_is_seen_by_process
     assert book(case.account(), "sidecar to gateway").state == "incomplete"
 
 
-def test_a_gauge_that_fell_is_no_restart():
+def test_a_gauge_that_fell_is_not_a_restart():
     case = Case()
     case.sidecar[0][f"cluster.{TO}.upstream_cx_active"] = 9
     case.sidecar[1][f"cluster.{TO}.upstream_cx_active"] = 2

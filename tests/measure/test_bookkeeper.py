@@ -102,7 +102,7 @@ def test_an_id_that_was_sent_again_by_hand_is_named(ground, tmp_path):
     assert (note.code, note.id) == (NoteCode.LOGGED_TWICE, "again/10000000003")
 
 
-def test_a_node_log_that_was_truncated_is_no_balance(ground, tmp_path):
+def test_a_node_log_that_was_truncated_is_not_a_balance(ground, tmp_path):
     log = ground.stack.component("nginx01").access_log
     # Only a log that had something before can be seen to be shorter than it was.
     account(ground, tmp_path / "first", "first")
@@ -117,7 +117,7 @@ def test_a_node_log_that_was_truncated_is_no_balance(ground, tmp_path):
     assert any("truncated" in damage.detail for book in ledger.books for damage in book.damages)
 
 
-def test_a_node_log_that_was_rotated_under_way_is_no_balance(ground, tmp_path):
+def test_a_node_log_that_was_rotated_under_way_is_not_a_balance(ground, tmp_path):
     node = ground.stack.component("nginx01")
 
     def rotate():
@@ -131,7 +131,7 @@ def test_a_node_log_that_was_rotated_under_way_is_no_balance(ground, tmp_path):
     assert any("rotated" in damage.detail for book in ledger.books for damage in book.damages)
 
 
-def test_a_disk_that_is_full_under_a_log_is_no_balance(ground, tmp_path):
+def test_a_disk_that_is_full_under_a_log_is_not_a_balance(ground, tmp_path):
     """Whatever nginx writes there is refused for want of room, and nginx goes on answering."""
     ground.rewrite_node(
         "nginx01", lambda conf: conf.replace("access_log access.log", "access_log /dev/full", 1)

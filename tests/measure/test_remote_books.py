@@ -102,7 +102,7 @@ def states(ledger) -> dict[str, tuple[str, int | None]]:
     return {each.book.value: (each.state, each.unexplained) for each in ledger.books}
 
 
-def test_both_proxies_balance_and_inbound_traffic_is_no_part_of_it(proxies):
+def test_both_proxies_balance_and_inbound_traffic_is_not_part_of_it(proxies):
     proxies.said = {"a": (counters(*SIDECAR, 10), 100), "b": (counters(*GATEWAY, 5), 100)}
     ledger = run(
         proxies,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 WIDTHS = (360, 800, 1280)
 SCHEMES = ("light", "dark")
+_ONLY = {"resultTypes": ["violations"]}
+"""Of what passes axe would describe every element."""
 
 
 def find_browser() -> str | None:
@@ -28,31 +31,33 @@ def find_browser() -> str | None:
     return None
 
 
-def look(browser: Browser, page: Path, width: int, scheme: Any) -> dict[str, Any]:
-    """One look: axe's violations, what scrolls sideways, what was loaded."""
-    tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+def looks(browser: Browser, page: Path, scheme: Any) -> Iterator[dict[str, Any]]:
+    """One look at each width: axe's violations, what scrolls sideways, what was loaded."""
+    tab = browser.new_page(color_scheme=scheme)
     loaded: list[str] = []
     tab.on("request", lambda request: loaded.append(request.url))
     tab.goto(page.resolve().as_uri())
     # Folded parts are read, too.
     tab.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
-    found = Axe().run(tab).response["violations"]
-    wider = tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    for width in WIDTHS:
+        tab.set_viewport_size({"width": width, "height": 900})
+        found = Axe().run(tab, options=_ONLY).response["violations"]
+        wider = tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        yield {
+            "width": width,
+            "scheme": scheme,
+            "violations": [
+                {
+                    "id": each["id"],
+                    "impact": each["impact"],
+                    "nodes": [node["html"] for node in each["nodes"]][:3],
+                }
+                for each in found
+            ],
+            "wider_by": wider,
+            "loaded": [url for url in loaded if not url.startswith(("file:", "data:"))],
+        }
     tab.close()
-    return {
-        "width": width,
-        "scheme": scheme,
-        "violations": [
-            {
-                "id": each["id"],
-                "impact": each["impact"],
-                "nodes": [node["html"] for node in each["nodes"]][:3],
-            }
-            for each in found
-        ],
-        "wider_by": wider,
-        "loaded": [url for url in loaded if not url.startswith(("file:", "data:"))],
-    }
 
 
 def touched(browser: Browser, page: Path) -> dict[str, Any]:
@@ -99,13 +104,13 @@ def main() -> None:
     with sync_playwright() as playwright:
         # Chromium refuses to run as root with its sandbox; the page is our own and loads nothing.
         browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
-        looks = [look(browser, page, width, scheme) for width in WIDTHS for scheme in SCHEMES]
+        found = [look for scheme in SCHEMES for look in looks(browser, page, scheme)]
         pdf = printed(browser, page)
         answers = touched(browser, page)
         if len(sys.argv) > 2:
             Path(sys.argv[2]).write_bytes(pdf)
         browser.close()
-    json.dump({"looks": looks, "pdf_pages": pdf.count(b"/Type /Page\n"), "touched": answers}, sys.stdout)
+    json.dump({"looks": found, "pdf_pages": pdf.count(b"/Type /Page\n"), "touched": answers}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def seen(tmp_path_factory):
 
 def test_axe_has_nothing_to_say_at_any_width_and_in_either_scheme(seen):
     assert [(look["width"], look["scheme"]) for look in seen["looks"]] == [
-        (width, scheme) for width in WIDTHS for scheme in SCHEMES
+        (width, scheme) for scheme in SCHEMES for width in WIDTHS
     ]
     assert [look["violations"] for look in seen["looks"]] == [[]] * len(seen["looks"])
 

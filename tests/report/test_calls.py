@@ -29,7 +29,7 @@ def test_two_calls_that_are_alike_hide_neither_of_them():
     assert sum(len(row.by_stack) for row in rows) == 4
 
 
-def test_a_call_that_a_stack_never_saw_is_no_tick():
+def test_a_call_that_a_stack_never_saw_is_not_a_tick():
     (row,) = call_rows([a_line("static")])
 
     assert mark(row.by_stack.get("eds")) == "–"

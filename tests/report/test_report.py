@@ -396,7 +396,7 @@ def test_a_single_subset_or_many_need_no_special_care(folder):
     assert all(name in page.text for name in names)
 
 
-def test_an_unfinished_block_is_no_obstacle(folder):
+def test_an_unfinished_block_is_not_an_obstacle(folder):
     page = page_after(
         folder,
         comparisons=(Comparison(metric="m", unit="µs", scope="load", static=(1.0, 2.0, 0.0), eds=(2.0,)),),

@@ -16,6 +16,6 @@ def test_every_code_has_words_with_its_detail_in_them(code):
     assert "{}" not in words
 
 
-def test_an_answer_that_had_begun_is_no_connection_that_ended_before_it():
+def test_an_answer_that_had_begun_is_not_a_connection_that_ended_before_it():
     assert ReasonCode.ANSWER_CUT not in UNANSWERED
     assert ReasonCode.TIMEOUT not in UNANSWERED

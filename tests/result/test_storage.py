@@ -78,7 +78,7 @@ def changed(**fields):
         ('{"schema_version": 1}', "run_id is not what schema version 1 says"),
     ],
 )
-def test_a_file_that_is_no_result_is_refused_in_one_paragraph(tmp_path, text, what):
+def test_a_file_that_is_not_a_result_is_refused_in_one_paragraph(tmp_path, text, what):
     (tmp_path / "result.json").write_text(text)
 
     with pytest.raises(InputError, match=what) as caught:

@@ -56,7 +56,7 @@ def test_right_shares_are_refused_no_oftener_than_stated():
     ("observed", "expected", "error"),
     [({"a": 1}, {"a": Fraction(1, 2)}, 0.1), ({"a": -1}, HALF, 0.1), ({"a": 1}, HALF, 0)],
 )
-def test_what_is_no_distribution_is_refused(observed, expected, error):
+def test_what_is_not_a_distribution_is_refused(observed, expected, error):
     with pytest.raises(ValueError, match=r"must be|cannot|lies"):
         judge_distribution(observed, expected, error_probability=error)
 

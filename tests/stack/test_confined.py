@@ -29,6 +29,7 @@ def has_namespaces():
 
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.envoy,
     pytest.mark.nginx,
     pytest.mark.skipif(not has_namespaces(), reason="needs network namespaces (unshare, ip)"),
@@ -44,7 +45,7 @@ def watched(tmp_path, *command):
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=800,
         check=False,
     )
     found = json.loads(report.read_text())

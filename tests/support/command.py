@@ -8,6 +8,7 @@ That `python -m bench` itself starts is tested where the command line is (``test
 from __future__ import annotations
 
 import array
+import atexit
 import contextlib
 import functools
 import json
@@ -81,6 +82,11 @@ class Command:
         self.wait(timeout)
         return self._texts
 
+    def output_so_far(self) -> str:
+        """What a command that still runs has printed; with its errors, unless these are apart."""
+        # At a position of its own: the command writes at the file's.
+        return os.pread(self._out.fileno(), MOST_BYTES, 0).decode("utf-8", "replace")
+
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
             os.kill(self.pid, number)
@@ -138,4 +144,5 @@ def _server() -> socket.socket:
     )
     server.returncode = 0
     theirs.close()
+    atexit.register(ours.close)
     return ours

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -33,8 +34,12 @@ MOST_BYTES = 1 << 20
 
 def serve(channel_fd: int) -> None:
     """Carry out what the channel asks for, until it is closed."""
+    gc.disable()
     for name in IMPORTED:
         importlib.import_module(name)
+    # No command looks through all of it for what may go, which would copy every page of it, too.
+    gc.freeze()
+    gc.enable()
     channel = socket.socket(fileno=channel_fd)
     watched = selectors.DefaultSelector()
     watched.register(channel, selectors.EVENT_READ)

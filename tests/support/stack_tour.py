@@ -39,7 +39,8 @@ def call(address, host):
         connection.request("GET", "/", headers={"Host": host})
         connection.getresponse().read()
         connection.close()
-    context = ssl.create_default_context()
+    # Without the system's authorities, which take 20 ms to read.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with contextlib.suppress(OSError, UnicodeError), socket.create_connection(address, _ENOUGH_S) as raw:
         raw.settimeout(1)

@@ -114,7 +114,7 @@ def test_a_reader_can_go_over_its_log_again(tmp_path):
         assert reader.foreign == 1
 
 
-def test_reading_can_begin_where_a_stage_began_and_a_shorter_file_is_no_log(tmp_path):
+def test_reading_can_begin_where_a_stage_began_and_a_shorter_file_is_not_a_log(tmp_path):
     log = tmp_path / "access.log"
     line = json.dumps(NODE_LINE) + "\n"
     log.write_text(line * 3)

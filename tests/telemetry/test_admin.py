@@ -130,7 +130,7 @@ def stand_in():
 
 
 @pytest.mark.parametrize("answer", [(503, b"starting"), (200, b"<html>"), (200, b"[]"), (200, b"{}")])
-def test_an_answer_of_another_form_is_no_measurement(stand_in, answer):
+def test_an_answer_of_another_form_is_not_a_measurement(stand_in, answer):
     server, admin = stand_in
     server.answer = answer
 
@@ -160,7 +160,7 @@ def test_a_restart_between_two_readings_is_noticed_even_if_counters_have_grown_p
     assert difference(snapshot(100, 50, rq=10), snapshot(200, 149, rq=900, new=4)) == {"rq": 890, "new": 4}
 
 
-def test_a_counter_that_fell_or_vanished_is_no_difference():
+def test_a_counter_that_fell_or_vanished_is_not_a_difference():
     with pytest.raises(MeasurementError, match="rq fell by 3"):
         difference(snapshot(1, 1, rq=10), snapshot(2, 2, rq=7))
     with pytest.raises(MeasurementError, match="rq vanished"):

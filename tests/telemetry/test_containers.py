@@ -54,6 +54,6 @@ def test_the_engines_answer_counts_cpu_and_the_memory_of_the_processes_alone(own
     assert read.throttling == Throttling(4, 1, 0.005)
 
 
-def test_a_container_that_has_ended_is_no_reading():
+def test_a_container_that_has_ended_is_not_a_reading():
     with pytest.raises(MeasurementError, match="egress has ended"):
         parse_stats({"cpu_stats": {}, "memory_stats": {}}, "egress")

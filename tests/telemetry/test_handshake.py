@@ -76,7 +76,7 @@ def test_a_connection_for_each_request_agrees_with_envoys_counters_and_the_node(
 
 @pytest.mark.envoy
 @pytest.mark.nginx
-def test_a_refused_connect_is_no_sample(material):
+def test_a_refused_connect_is_not_a_sample(material):
     def kill(stack):
         stack._processes["nginx01"].terminate()
         assert stack._processes["nginx01"].wait(PATIENCE_S)

@@ -161,7 +161,7 @@ def test_what_is_in_the_files_gives_the_same_bytes(case):
         ({"@type": type_url(Cluster()), "type": "SOMETIMES"}, "no value 'SOMETIMES'"),
     ],
 )
-def test_what_is_no_message_is_refused(value, said):
+def test_what_is_not_a_message_is_refused(value, said):
     with pytest.raises(ValueError, match=said):
         wire_of_plain(value)
 

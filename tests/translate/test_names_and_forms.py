@@ -57,7 +57,7 @@ def test_domains_follow_the_resolvers_search_path(host, proxy_domain, short):
 
 
 @pytest.mark.parametrize(("address", "domain"), [("1.2.3.4", "1.2.3.4"), ("2001:db8::1", "[2001:db8::1]")])
-def test_an_address_is_no_name_to_complete(address, domain):
+def test_an_address_is_not_a_name_to_complete(address, domain):
     """IPv6 is in brackets."""
     assert service_domains(service(address), 80, "a.svc.cluster.local", with_ports=False)[0] == [domain]
 

@@ -113,7 +113,7 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def spread(differences: Sequence[float]) -> float:
-    """Standard deviation of the differences, from the median absolute deviation: one wild block is no spread.
+    """Standard deviation of the differences, from the median absolute deviation: a wild block has no say.
 
     Never below a third of the ordinary one, where more than half of the blocks are equal.
     """

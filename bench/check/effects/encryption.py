@@ -158,7 +158,7 @@ def originating_path(rule: DestinationRule, port: int) -> Path | None:
 def check_server_names(found: Survey) -> Iterator[Finding]:
     """EB0005: SNI would follow a host that is an IP. EB0006: ``sni`` switches the check of the name off.
 
-    Both are said of HTTP only: behind a TCP proxy there is no Host to follow, which `explain` tells.
+    Both concern HTTP only: behind a TCP proxy there is no Host to follow, which `explain` reports.
     """
     reported: set[tuple[str, Position]] = set()
     for use in found.uses:

@@ -40,7 +40,7 @@ def check_idle_rules(found: Survey) -> Iterator[Finding]:
                 for index, rule in enumerate(rules)
                 if places[index] not in used and times[places[index]] == 1 and _is_asked_for(rule)
             ]
-            # An HTTP rule beside one that is in use may be behind it: then only its ports can tell.
+            # An HTTP rule beside one that is in use may be behind it: then only its ports distinguish them.
             is_beside = kind == "http" and any(place in used for place in places)
             for index in idle:
                 if is_beside and not any(match.port for match in rules[index].match):

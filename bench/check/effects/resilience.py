@@ -40,7 +40,7 @@ def check_outlier_detection(found: Survey) -> Iterator[Finding]:
 
 def _why_never(outlier: OutlierDetection, count: int) -> Message | None:
     kinds = (outlier.enforcing_consecutive_5xx, outlier.enforcing_consecutive_gateway_failure)
-    # Envoy enforces gateway failures only when told to, 5xx unless told not to.
+    # Envoy enforces gateway failures only where that is configured, 5xx unless it is switched off.
     if kinds[0] == 0 and not kinds[1] and not outlier.split_external_local_origin_errors:
         return say(EffectCase.ERRORS_SWITCHED_OFF)
     share = outlier.max_ejection_percent if outlier.max_ejection_percent is not None else _DEFAULT_SHARE
@@ -50,7 +50,7 @@ def _why_never(outlier: OutlierDetection, count: int) -> Message | None:
 
 
 def check_circuit_breakers(found: Survey, connections: int | None) -> Iterator[Finding]:
-    """EB0008: a limit is below the *connections* that the planned load keeps busy; ``None`` is no plan."""
+    """EB0008: a limit is below the *connections* that the planned load keeps busy; ``None``: no plan."""
     if connections is None:
         return
     reported: set[tuple[Position, str]] = set()

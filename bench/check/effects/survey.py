@@ -29,7 +29,7 @@ class Survey:
     untranslated: tuple[tuple[str, BenchError], ...]
     sources: Sources
     fallback: Position
-    """Where a finding stands that is no resource's."""
+    """Where a finding is that does not belong to a resource."""
 
     @cached_property
     def uses(self) -> tuple[Use, ...]:
@@ -53,7 +53,7 @@ class Survey:
         return tuple(found)
 
     def finding(self, level: Level, code: str, where: Position, message: Message) -> Finding:
-        """Make a finding about the resource that stands at *where*."""
+        """Make a finding about the resource at *where*."""
         return Finding(level, code, where, self.sources.title(where), message)
 
 
@@ -68,8 +68,8 @@ def survey(
     """Translate every proxy of the inventory; what cannot be translated is noted and not raised.
 
     *certificates* says of addresses (``host:port``) what is known of the certificate of the server there,
-    *fallback* where a finding stands that is no resource's. What *runs* needs the certificates of its
-    workloads, which nobody brings unless the inventory names them; elsewhere stand-ins will do.
+    *fallback* where a finding is that does not belong to a resource. What *runs* needs the certificates of
+    its workloads, which nobody brings unless the inventory names them; elsewhere stand-ins will do.
     """
     sources = Sources(resources, registry.services)
     proxies = Proxies(registry, sources, certificates, None if runs else STAND_INS)

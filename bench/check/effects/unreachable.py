@@ -65,7 +65,7 @@ def _hidden(
 
 
 def covers_route(first: RouteMatch, second: RouteMatch) -> bool:
-    """Tell whether *first* takes every request that *second* takes; ``False`` when it cannot be told."""
+    """Say whether *first* takes every request that *second* takes; ``False`` when that is unknown."""
     return (
         _covers_path(first, second)
         and all(any(_same_header(mine, theirs) for theirs in second.headers) for mine in first.headers)

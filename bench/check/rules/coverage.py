@@ -10,7 +10,7 @@ from bench.istio.models import HTTPMatchRequest, StringMatch
 def covers_match(first: HTTPMatchRequest, second: HTTPMatchRequest) -> bool:
     """Tell whether *first* matches each request that *second* matches.
 
-    ``False`` also when it cannot be told, as for two different patterns.
+    ``False`` also when that is unknown, as for two different patterns.
     """
     if first.port and first.port != second.port:
         return False

@@ -1,4 +1,4 @@
-"""ServiceEntries whose ports cannot be told apart (IST0134, IST0177).
+"""ServiceEntries whose ports cannot be distinguished (IST0134, IST0177).
 
 Source of the rules: istio ``pkg/config/analysis/analyzers/serviceentry``.
 """

@@ -36,7 +36,7 @@ _APP_PROTOCOLS = {"kubernetes.io/h2c": "http2", "kubernetes.io/ws": "http", "kub
 
 
 def check_port_names(surroundings: Surroundings) -> Iterator[Finding]:
-    """IST0118 for a name that is no ``protocol[-suffix]``, IST0150 in a Service of type ExternalName."""
+    """IST0118 for a name that is not ``protocol[-suffix]``, IST0150 in a Service of type ExternalName."""
     for service in surroundings.resources.services:
         if service.namespace in SYSTEM_NAMESPACES or _is_control_plane(service):
             continue

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.analysis.capacity import Purpose, TimeLimit, Trial, Try, lost
 from bench.analysis.capacity.constraint import GENERATOR_FULL
-from bench.errors import BenchError, MeasurementError
+from bench.errors import MeasurementError
 from bench.experiment.capacity.pressure import Pressure
 from bench.experiment.run_context import RunContext
+from bench.experiment.watched_load import run_watched
 from bench.load import (
-    LoadEvent,
     LoadOutcome,
     LoadPlan,
     RequestKind,
     Stage,
-    StageEnded,
     StageOutcome,
-    StageStarted,
 )
 from bench.measure import Reading, StackMeter, TrialPlan, load_plan, stack_target
 from bench.result import Counts, PortsTaken
@@ -33,32 +30,6 @@ _DRAIN_S = 1.0
 _QUEUE_S = 1.0
 """So much of the load may wait for a connection: what waits longer is lost by any limit."""
 _SOAK_WINDOW_S = 1.0
-
-
-@dataclass(slots=True)
-class _Watch:
-    """Reads the stack at both ends of the measured stages; the first failure ends the load."""
-
-    stack: Stack
-    meter: StackMeter
-    readings: list[Reading] = field(default_factory=list)
-    failure: BenchError | None = None
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def on_event(self, event: LoadEvent) -> None:
-        if self.failure is not None:
-            return
-        try:
-            match event:
-                case StageStarted(kind="measure") if not self.readings:
-                    self.readings.append(self.meter.read())
-                case StageEnded(kind="measure"):
-                    self.readings[1:] = [self.meter.read()]
-                case _:
-                    self.stack.check_alive()
-        except BenchError as error:
-            self.failure = error
-            self.stop.set()
 
 
 @dataclass(slots=True)
@@ -125,26 +96,17 @@ class Trials:
 
     def _drive(self, load: LoadPlan, rate: float) -> tuple[list[StageOutcome], CapacityWindow]:
         """Put the load on the stack, with readings around its measured stages."""
-        watch = _Watch(self.stack, self.meter)
         before = self.read_pressure(self.stack)
-        outcome = self.run.instruments.run_load(
-            load,
-            self.run.record.folder / "logs" / "generator" / load.run_id.rpartition(".")[2],
-            on_event=watch.on_event,
-            stop=watch.stop,
-            launcher=self.stack.client(self.run.scenario.traffic.client),
-        )
-        if watch.failure is not None:
-            raise watch.failure
-        self.stack.check_alive()
+        name = load.run_id.rpartition(".")[2]
+        outcome, readings = run_watched(self.run, self.stack, self.meter, load, name, each_stage=False)
         measured = [stage for stage in outcome.stages if stage.kind == "measure"]
-        if not outcome.complete or not measured or len(watch.readings) < 2:
+        if not outcome.complete or not measured or len(readings) < 2:
             raise MeasurementError(
                 f"a load of {rate:g} requests/s ended early: {outcome.reason or 'why is unknown'}.",
                 remedy=f"What was measured is in {self.run.record.folder}.",
             )
         self.misrouted += sum(part.counts.misrouted for stage in outcome.stages for part in stage.subsets)
-        return measured, self._window(rate, measured, outcome, watch.readings, before)
+        return measured, self._window(rate, measured, outcome, readings, before)
 
     def _each(
         self, steps: Sequence[Try], measured: Sequence[StageOutcome], *, limited: bool

@@ -34,7 +34,7 @@ from bench.load.messages import (
     line_of,
 )
 from bench.load.plan import LoadPlan
-from bench.load.run.command import Variable, descriptor, variable
+from bench.load.variables import Variable, descriptor, variable
 
 _ARRIVALS_S: Final = 0.2
 _READ: Final = 65_536

@@ -29,7 +29,7 @@ from bench.load.messages import (
     Ready,
     Report,
 )
-from bench.load.run.command import Variable, descriptor, variable
+from bench.load.variables import Variable, descriptor, variable
 
 _REPORT_S: Final = 0.5
 _PATIENCE_S: Final = 300.0

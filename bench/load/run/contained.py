@@ -11,7 +11,8 @@ import os
 import sys
 from typing import Final, get_args
 
-from bench.load.run.command import Role, Variable, locust_command
+from bench.load.run.command import Role, locust_command
+from bench.load.variables import Variable
 
 _ROLES: Final = get_args(Role)
 

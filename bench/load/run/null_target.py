@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Final, Protocol
 
 from bench.child import Child
 from bench.errors import LoadError
+from bench.load.engine.request import encode
 from bench.load.outcome import LoadOutcome
 from bench.load.plan import LoadPlan, RequestKind, Stage, Target
 from bench.load.run.command import locust_environment
@@ -21,6 +23,9 @@ from bench.scenario import Schedule, scaled
 _DURATION_S: Final = 3.0
 _WARM_UP_S: Final = 0.5
 _TWIN_HEADER: Final = "x-null-target-kind"
+_STUB: Final = Path(__file__).with_name("stub.py")
+_ID_DIGITS: Final = 13
+"""Of a request id, behind the run's and a slash."""
 
 
 class PlanRunner(Protocol):
@@ -81,8 +86,8 @@ def measure_null_target_baseline(
         Stage(name="warm-up", kind="warm_up", duration_s=_WARM_UP_S, schedule=schedule),
         Stage(name="baseline", kind="measure", duration_s=duration_s, schedule=schedule),
     )
-    path = (folder / "stub-plan.json").resolve()
-    path.write_text(plan.model_dump_json(), encoding="utf-8")
+    path = (folder / "stub-answers.json").resolve()
+    path.write_text(json.dumps(_answers_to(plan)), encoding="utf-8")
     with _stub(path, folder.resolve(), launcher) as port:
         target = Target(address="127.0.0.1", port=port, host=plan.target.host)
         return run_load(
@@ -90,15 +95,39 @@ def measure_null_target_baseline(
         )
 
 
+def _answers_to(plan: LoadPlan) -> dict[str, object]:
+    """What the stub is to be asked, and to answer."""
+    kinds = [(*encode(plan, kind), *_answer_to(plan, kind)) for kind in plan.requests]
+    return {
+        "kinds": [[part.decode("latin-1") for part in kind] for kind in kinds],
+        "id_bytes": len(f"{plan.run_id}/") + _ID_DIGITS,
+        "closes": not plan.connections.keep_alive,
+    }
+
+
+def _answer_to(plan: LoadPlan, kind: RequestKind) -> tuple[bytes, bytes]:
+    """A right answer to *kind*, before and after the id."""
+    expect = kind.expect
+    body = (expect.body_exact if expect.body_exact is not None else (expect.body_contains or "")).encode()
+    lines = [f"HTTP/1.1 {expect.status} Stub"]
+    if expect.status not in (204, 304):
+        lines.append(f"Content-Length: {len(body)}")
+    if expect.nodes:
+        lines.append(f"{plan.node_header}: {expect.nodes[0]}")
+    lines.append(f"{plan.id_header}: ")
+    has_body = expect.status not in (204, 304) and kind.method.upper() != "HEAD"
+    return "\r\n".join(lines).encode("latin-1"), b"\r\n\r\n" + (body if has_body else b"")
+
+
 @contextlib.contextmanager
-def _stub(plan: Path, folder: Path, launcher: Launcher | None) -> Iterator[int]:
-    """A running stub for *plan*; gives its port."""
-    arguments = ["-m", "bench.load.run.stub"]
+def _stub(answers: Path, folder: Path, launcher: Launcher | None) -> Iterator[int]:
+    """A running stub that gives *answers*; gives its port."""
+    # Beside the script are modules that nothing may take for Python's own (-P).
     if launcher is None:
-        command = [sys.executable, *arguments, str(plan)]
+        command = [sys.executable, "-P", str(_STUB), str(answers)]
     else:
-        given = launcher.give(plan)
-        command = launcher.command("stub", [*arguments, given], {"PYTHONUNBUFFERED": "1"})
+        arguments = ["-P", launcher.give(_STUB), launcher.give(answers)]
+        command = launcher.command("stub", arguments, {"PYTHONUNBUFFERED": "1"})
     # Its input ends with this process, and it with its input.
     theirs, life = os.pipe()
     reader, writer = os.pipe()

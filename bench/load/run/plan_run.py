@@ -30,7 +30,7 @@ from bench.load.run.merge import Merger
 from bench.load.run.processes import START_S, Processes
 
 SILENCE_S: Final = 15.0
-"""Locust reports twice a second; after so long without a word it stands still, and the run ends."""
+"""Locust reports twice a second; after so long without a word it hangs, and the run ends."""
 _PROGRESS_S: Final = 0.5
 _STOP_S: Final = 5.0
 
@@ -65,7 +65,7 @@ class PlanRun:
 
         Raises:
             LoadError: the load cannot go on.
-            GeneratorError: Locust ended or stands still, or no worker is left; with what was measured so far.
+            GeneratorError: Locust ended or hangs, or no worker is left; with what was measured so far.
         """
         self._processes.send(RunPlan(plan=plan_path))
         self._heard_at = time.monotonic()

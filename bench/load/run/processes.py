@@ -23,13 +23,13 @@ from bench.load.messages import (
     WorkersPresent,
     line_of,
 )
-from bench.load.run.command import Variable, variable
 from bench.load.run.failures import GeneratorError
 from bench.load.run.launcher import Launcher
 from bench.load.run.locust_outputs import LocustOutputs
 from bench.load.run.remote_workers import RemoteWorkers
 from bench.load.run.settings import ProcessSettings
 from bench.load.run.starting import start_locust
+from bench.load.variables import Variable, variable
 
 START_S: Final = 60.0
 """Longest time from the start of Locust until it stands by; workers from elsewhere have theirs on top."""

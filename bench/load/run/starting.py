@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.child import Child
-from bench.load.run.command import Variable, contained_arguments, locust_command, locust_environment
+from bench.load.run.command import contained_arguments, locust_command, locust_environment
 from bench.load.run.launcher import Launcher
 from bench.load.run.locust_outputs import LocustOutputs
 from bench.load.run.settings import MASTER_PORT, ProcessSettings
+from bench.load.variables import Variable
 
 
 def start_locust(

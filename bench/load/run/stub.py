@@ -1,44 +1,28 @@
 """A target that does nothing but answer rightly, for the null-target baseline.
 
-``python -m bench.load.run.stub PLAN`` prints its port and serves until its standard input ends.
+``python stub.py ANSWERS`` prints its port and serves until its standard input ends. A script that imports
+nothing of this package, so that it listens at once.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import select
 import socket
 import sys
 from pathlib import Path
-from typing import Final
-
-from bench.load.engine.request import encode
-from bench.load.plan import LoadPlan, RequestKind
-
-_ID_DIGITS: Final = 13
-
-
-def answer_to(plan: LoadPlan, kind: RequestKind) -> tuple[bytes, bytes]:
-    """A right answer to *kind*, before and after the id."""
-    expect = kind.expect
-    body = (expect.body_exact if expect.body_exact is not None else (expect.body_contains or "")).encode()
-    lines = [f"HTTP/1.1 {expect.status} Stub"]
-    if expect.status not in (204, 304):
-        lines.append(f"Content-Length: {len(body)}")
-    if expect.nodes:
-        lines.append(f"{plan.node_header}: {expect.nodes[0]}")
-    lines.append(f"{plan.id_header}: ")
-    has_body = expect.status not in (204, 304) and kind.method.upper() != "HEAD"
-    return "\r\n".join(lines).encode("latin-1"), b"\r\n\r\n" + (body if has_body else b"")
+from typing import Any
 
 
 class Stub:
     """Serves any number of connections in one thread."""
 
-    def __init__(self, plan: LoadPlan) -> None:
-        self._kinds = [(*encode(plan, kind), *answer_to(plan, kind), kind.name) for kind in plan.requests]
-        self._request_id = len(plan.run_id) + 1 + _ID_DIGITS
-        self._closes = not plan.connections.keep_alive
+    def __init__(self, answers: dict[str, Any]) -> None:
+        """Read what ``null_target`` writes; bytes are text in which each character is one (Latin-1)."""
+        self._kinds = [tuple(part.encode("latin-1") for part in kind) for kind in answers["kinds"]]
+        self._request_id: int = answers["id_bytes"]
+        self._closes: bool = answers["closes"]
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
         self._listener.setblocking(False)
         self._epoll = select.epoll()
@@ -89,7 +73,7 @@ class Stub:
         """Answers to all whole requests in *pending*, which are taken out of it."""
         answers = b""
         while pending:
-            for head, tail, before, after, _ in self._kinds:
+            for head, tail, before, after in self._kinds:
                 size = len(head) + self._request_id + len(tail)
                 if pending.startswith(head) and len(pending) >= size:
                     answers += before + pending[len(head) : len(head) + self._request_id] + after
@@ -101,9 +85,8 @@ class Stub:
 
 
 def main() -> None:
-    """Serve the plan named on the command line."""
-    plan = LoadPlan.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    stub = Stub(plan)
+    """Serve the answers named on the command line."""
+    stub = Stub(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     sys.stdout.write(f"{stub.port}\n")
     sys.stdout.flush()
     stub.serve(sys.stdin.fileno())

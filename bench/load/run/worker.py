@@ -13,8 +13,9 @@ from typing import Final
 
 from bench.child import Child
 from bench.errors import LoadError
-from bench.load.run.command import Variable, locust_command, locust_environment
+from bench.load.run.command import locust_command, locust_environment
 from bench.load.run.settings import MASTER_PORT
+from bench.load.variables import Variable
 
 WAIT_S: Final = 60.0
 """How long a worker asks for a master, unless configured otherwise."""

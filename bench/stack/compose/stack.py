@@ -77,6 +77,7 @@ class ComposeStack(SupervisedStack):
         self._programs: _Programs | None = None
         self._project: Project | None = None
         self._containers: dict[str, Container] = {}
+        self._beside: list[Container] = []
         self._clients: dict[str, ContainerClient] = {}
 
     @property
@@ -119,6 +120,9 @@ class ComposeStack(SupervisedStack):
             if container.id not in alive and container.name not in self._excused:
                 container.catch_up()
                 raise self._why_dead(container)
+        for container in list(self._beside):
+            if container.id not in alive:
+                raise container.died()
         for node in self.spec.nodes:
             # Before it is ready, too: nginx replaces a worker that ends, over and over.
             if crash := nodes.crash_in(self.project.folders.node(node.name).log):
@@ -186,6 +190,7 @@ class ComposeStack(SupervisedStack):
     def _forget(self) -> None:
         super()._forget()
         self._containers.clear()
+        self._beside.clear()
         self._clients.clear()
         self._project = None
         if self._programs is not None:
@@ -213,9 +218,13 @@ class ComposeStack(SupervisedStack):
             container.follow()
             self._containers[name] = container
         for sidecar, pod in project.layout.pods.items():
-            self._clients[sidecar] = ContainerClient(
-                docker, listed[pod.client][0], listed.get(pod.worker, ()), folders.files
-            )
+            client, workers = listed[pod.client][0], listed.get(pod.worker, ())
+            self._clients[sidecar] = ContainerClient(docker, client, workers, folders.files)
+            names = [f"the client beside {sidecar}", *(f"a load worker beside {sidecar}" for _ in workers)]
+            self._beside += [
+                Container(each, id_, folders.path, project.engine)
+                for each, id_ in zip(names, (client, *workers), strict=True)
+            ]
         for node in self.spec.nodes:
             self._await_node(node)
         for proxy in proxies_in_order(self.spec):

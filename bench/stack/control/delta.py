@@ -10,43 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from envoy_data_plane.envoy.service.discovery.v3 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
 
-from bench.stack.control.events import EventLog, What
-from bench.stack.control.snapshot import CLUSTERS, COMPLETE, ENDPOINTS, ORDER, Resource, Snapshot
+from bench.stack.control.snapshot import CLUSTERS, COMPLETE, ENDPOINTS, ORDER, Resource
+from bench.stack.control.stream import SHOWN, ProxyStream, Subscription, resources_field
 from bench.translate import message_field, to_wire
 
 _EVERYTHING = "*"
-_RESOURCES = 2
-_SHOWN = 5
 
 
 @dataclass(slots=True)
-class _Subscription:
+class _Subscription(Subscription):
     takes_all: bool = False
     names: set[str] = field(default_factory=set)
     """What was asked for by name."""
     has: dict[str, str] = field(default_factory=dict)
     """Resource -> version that the proxy has, or has been sent."""
-    version: str = ""
-    nonce: str = ""
-    is_answered: bool = True
-    changed: tuple[str, ...] = ()
-    """What the last response changed."""
 
 
-class DeltaStream:
+class DeltaStream(ProxyStream[_Subscription]):
     """What one proxy has, and what it is to be sent next."""
-
-    def __init__(self, proxy: str, stream: int, event_log: EventLog) -> None:
-        self.proxy = proxy
-        self._stream = stream
-        self._event_log = event_log
-        self._subscriptions: dict[str, _Subscription] = {}
-        self._count = 0
-        self._snapshot: Snapshot | None = None
 
     def receive(self, request: DeltaDiscoveryRequest) -> list[bytes]:
         """Take a request of the proxy; give the responses that it causes."""
@@ -65,7 +49,7 @@ class DeltaStream:
                 type_url,
                 known,
                 resources=len(asked),
-                names=tuple(request.resource_names_subscribe[:_SHOWN]),
+                names=tuple(request.resource_names_subscribe[:SHOWN]),
             )
         known.takes_all = known.takes_all or _EVERYTHING in request.resource_names_subscribe
         known.names |= set(asked)
@@ -82,11 +66,6 @@ class DeltaStream:
             name for name in asked if self._snapshot and name not in self._snapshot.kind(type_url).resources
         ]
         return [*(self._send(type_url, {}, absent) if absent else ()), *self._due()]
-
-    def publish(self, snapshot: Snapshot) -> list[bytes]:
-        """Take what the proxy is to have from now on; give the responses that are due at once."""
-        self._snapshot = snapshot
-        return self._due()
 
     def _answered(self, type_url: str, known: _Subscription, request: DeltaDiscoveryRequest) -> None:
         known.is_answered = True
@@ -131,8 +110,7 @@ class DeltaStream:
     def _send(self, type_url: str, changed: dict[str, Resource], removed: Iterable[str]) -> list[bytes]:
         assert self._snapshot is not None  # noqa: S101 - asked before
         known, gone = self._subscriptions[type_url], list(removed)
-        self._count += 1
-        known.nonce, known.is_answered = f"{self._stream}.{self._count}", False
+        known.nonce, known.is_answered = self._next_nonce(), False
         known.changed = (*changed, *gone)
         known.has |= {name: each.version for name, each in changed.items()}
         for name in gone:
@@ -140,28 +118,9 @@ class DeltaStream:
         head = DeltaDiscoveryResponse(
             system_version_info=known.version, type_url=type_url, nonce=known.nonce, removed_resources=gone
         )
-        body = b"".join([message_field(_RESOURCES, _named(name, each)) for name, each in changed.items()])
-        response = to_wire(head) + body
-        self._note(
-            "send",
-            type_url,
-            known,
-            resources=len(changed),
-            wire_bytes=len(response),
-            names=known.changed[:_SHOWN],
-        )
+        response = to_wire(head) + resources_field(_named(name, each) for name, each in changed.items())
+        self._note_sent(type_url, known, resources=len(changed), response=response)
         return [response]
-
-    def _note(self, what: What, type_url: str, known: _Subscription, **details: Any) -> None:
-        self._event_log.note(
-            what,
-            self.proxy,
-            stream=self._stream,
-            type_url=type_url,
-            version=known.version,
-            nonce=known.nonce,
-            **details,
-        )
 
 
 def _named(name: str, resource: Resource) -> bytes:

@@ -11,46 +11,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryRequest, DiscoveryResponse
 
-from bench.stack.control.events import EventLog, What
-from bench.stack.control.snapshot import CLUSTERS, COMPLETE, ENDPOINTS, ORDER, Snapshot
-from bench.translate import message_field, to_wire
-
-_RESOURCES = 2
-_SHOWN = 5
+from bench.stack.control.snapshot import CLUSTERS, COMPLETE, ENDPOINTS, ORDER
+from bench.stack.control.stream import ProxyStream, Subscription, resources_field
+from bench.translate import to_wire
 
 
 @dataclass(slots=True)
-class _Subscription:
+class _Subscription(Subscription):
     names: tuple[str, ...] = ()
     """What was asked for; empty: everything."""
     claimed: str = ""
     """The version that a proxy had when it came (back)."""
-    version: str = ""
-    """Of the last response."""
     sent: dict[str, str] = field(default_factory=dict)
     """Resource -> version in which it was sent."""
-    nonce: str = ""
-    is_answered: bool = True
     refused: str = ""
     """The version that was refused last."""
-    changed: tuple[str, ...] = ()
-    """What the last response changed."""
 
 
-class WorldStream:
+class WorldStream(ProxyStream[_Subscription]):
     """What one proxy knows, and what it is to be sent next."""
-
-    def __init__(self, proxy: str, stream: int, event_log: EventLog) -> None:
-        self.proxy = proxy
-        self._stream = stream
-        self._event_log = event_log
-        self._subscriptions: dict[str, _Subscription] = {}
-        self._count = 0
-        self._snapshot: Snapshot | None = None
 
     def receive(self, request: DiscoveryRequest) -> list[bytes]:
         """Take a request of the proxy; give the responses that it causes."""
@@ -75,11 +57,6 @@ class WorldStream:
             name for name in added if self._snapshot and name in self._snapshot.kind(type_url).resources
         ]
         return [*(self._send(type_url, served) if served else ()), *self._due()]
-
-    def publish(self, snapshot: Snapshot) -> list[bytes]:
-        """Take what the proxy is to have from now on; give the responses that are due at once."""
-        self._snapshot = snapshot
-        return self._due()
 
     def _subscribed(self, request: DiscoveryRequest) -> list[bytes]:
         type_url = request.type_url
@@ -147,32 +124,12 @@ class WorldStream:
         known, kind = self._subscriptions[type_url], self._snapshot.kind(type_url)
         wanted = self._wanted(type_url, known)
         names = wanted if type_url in COMPLETE else tuple(name for name in changed if name in kind.resources)
-        self._count += 1
-        known.version, known.nonce, known.is_answered = kind.version, f"{self._stream}.{self._count}", False
+        known.version, known.nonce, known.is_answered = kind.version, self._next_nonce(), False
         known.changed = tuple(changed)
         if type_url in COMPLETE:
             known.sent = {}
         known.sent |= {name: kind.resources[name].version for name in names}
         head = DiscoveryResponse(version_info=known.version, type_url=type_url, nonce=known.nonce)
-        body = b"".join([message_field(_RESOURCES, kind.resources[name].packed) for name in names])
-        response = to_wire(head) + body
-        self._note(
-            "send",
-            type_url,
-            known,
-            resources=len(names),
-            wire_bytes=len(response),
-            names=tuple(changed[:_SHOWN]),
-        )
+        response = to_wire(head) + resources_field(kind.resources[name].packed for name in names)
+        self._note_sent(type_url, known, resources=len(names), response=response)
         return [response]
-
-    def _note(self, what: What, type_url: str, known: _Subscription, **details: Any) -> None:
-        self._event_log.note(
-            what,
-            self.proxy,
-            stream=self._stream,
-            type_url=type_url,
-            version=known.version,
-            nonce=known.nonce,
-            **details,
-        )

@@ -42,7 +42,7 @@ def test_a_wave_that_outlasts_the_log_has_no_end():
     assert read_wave([*calm(EVENT - 1_000_000, 1), *slow], EVENT).recovered_s is None
 
 
-def test_no_request_is_no_wave():
+def test_no_request_is_not_a_wave():
     wave = read_wave([], EVENT)
 
     assert (wave.requests, wave.recovered_s, wave.p99_before_us, wave.deepest_queue) == (0, None, None, 0)

@@ -27,7 +27,7 @@ class Start:
     def of(cls, result: Result) -> Start:
         """The whole blocks of a result of ``egress-bench compare``."""
         if result.variants is None or result.duration_s is None:
-            raise ValueError("this is no result of a comparison that came to its end")
+            raise ValueError("this is not the result of a comparison that came to its end")
         return cls(result.trials, result.variants, result.duration_s)
 
     def whole_blocks(self, candidate: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""YAML that the tests of the rules build on, and what the analyzer tells of it."""
+"""YAML that the tests of the rules build on, and what the analyzer reports about it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def findings_in(text: str, inventory: dict[str, object] | None = None) -> tuple[
     return analyze(Surroundings(survey.resources, known), survey.problems)
 
 
-def told(text: str, inventory: dict[str, object] | None = None) -> list[str]:
+def reported(text: str, inventory: dict[str, object] | None = None) -> list[str]:
     """Write findings as ``CODE Kind namespace/name:line``."""
     return [f"{each.code} {each.resource}:{each.position.line}" for each in findings_in(text, inventory)]
 

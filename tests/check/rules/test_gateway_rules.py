@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.check.rules.snippets import ENTRY, GATEWAY, INVENTORY, RULE, TO, told
+from tests.check.rules.snippets import ENTRY, GATEWAY, INVENTORY, RULE, TO, reported
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_gateways_are_named_with_their_namespace_and_take_the_hosts(
     rule = RULE.replace("name: api}", f"name: api, namespace: {namespace}}}")
     rule = rule.replace("  http:", f"  gateways: {gateways}\n  http:") + f"  - {TO}\n"
 
-    assert [each.partition(" ")[0] for each in told(GATEWAY + ENTRY + rule, INVENTORY)] == expected
+    assert [each.partition(" ")[0] for each in reported(GATEWAY + ENTRY + rule, INVENTORY)] == expected
 
 
 def test_a_gateway_needs_workloads_a_service_and_hosts_of_its_own() -> None:
@@ -32,12 +32,14 @@ def test_a_gateway_needs_workloads_a_service_and_hosts_of_its_own() -> None:
     other_port = GATEWAY.replace("number: 80", "number: 90")
     twin = GATEWAY + GATEWAY.split("---", maxsplit=1)[0].replace("name: out", "name: twin") + "---\n"
 
-    assert told(nobody, INVENTORY) == ["IST0101 Gateway edge/out:5"]
-    assert told(other_port, INVENTORY) == ["IST0162 Gateway edge/out:7"]
-    assert told(GATEWAY, INVENTORY) == []
-    assert told(GATEWAY.replace("number: 80", "number: 8080"), INVENTORY) == []
-    assert told(twin, INVENTORY) == ["IST0145 Gateway edge/out:8", "IST0145 Gateway edge/twin:25"]
-    assert told(twin.replace("name: twin", "name: twin", 1).replace("*.test", "*.other", 1), INVENTORY) == []
+    assert reported(nobody, INVENTORY) == ["IST0101 Gateway edge/out:5"]
+    assert reported(other_port, INVENTORY) == ["IST0162 Gateway edge/out:7"]
+    assert reported(GATEWAY, INVENTORY) == []
+    assert reported(GATEWAY.replace("number: 80", "number: 8080"), INVENTORY) == []
+    assert reported(twin, INVENTORY) == ["IST0145 Gateway edge/out:8", "IST0145 Gateway edge/twin:25"]
+    assert (
+        reported(twin.replace("name: twin", "name: twin", 1).replace("*.test", "*.other", 1), INVENTORY) == []
+    )
 
 
 TLS_GATEWAY = """
@@ -62,11 +64,11 @@ spec: {{selector: {{istio: egress}}, ports: [{{name: https, port: 443}}]}}
 def test_gateways_with_one_certificate_mix_up_their_clients() -> None:
     one = TLS_GATEWAY.format(name="a", key="/c.key")
 
-    assert told(one + TLS_GATEWAY.format(name="b", key="/c.key"), INVENTORY) == [
+    assert reported(one + TLS_GATEWAY.format(name="b", key="/c.key"), INVENTORY) == [
         "IST0138 Gateway edge/a:6",
         "IST0138 Gateway edge/b:22",
     ]
-    assert told(one + TLS_GATEWAY.format(name="b", key="/d.key"), INVENTORY) == []
+    assert reported(one + TLS_GATEWAY.format(name="b", key="/d.key"), INVENTORY) == []
 
 
 def credential(secret: str) -> str:
@@ -82,6 +84,6 @@ def credential(secret: str) -> str:
 def test_a_credential_lies_beside_the_pods_and_has_a_certificate() -> None:
     head = "apiVersion: v1\nkind: Secret\nmetadata: {name: cert, namespace: %s}\n"
 
-    assert told(credential(head % "default"), INVENTORY) == ["IST0101 Gateway edge/out:9"]
+    assert reported(credential(head % "default"), INVENTORY) == ["IST0101 Gateway edge/out:9"]
     bad = head % "edge" + "data: {tls.crt: bm8=, tls.key: bm8=}\n"
-    assert told(credential(bad), INVENTORY) == ["IST0161 Gateway edge/out:9"]
+    assert reported(credential(bad), INVENTORY) == ["IST0161 Gateway edge/out:9"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.check.rules.snippets import RULE, TO, findings_in, route, told
+from tests.check.rules.snippets import RULE, TO, findings_in, reported, route
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ from tests.check.rules.snippets import RULE, TO, findings_in, route, told
                 f"  {TO}",
             ),
             [],
-            id="a method more is no cover: POST still gets to the later rule",
+            id="a method more does not cover it: POST still gets to the later rule",
         ),
         pytest.param(
             route(
@@ -84,14 +84,14 @@ from tests.check.rules.snippets import RULE, TO, findings_in, route, told
     ],
 )
 def test_rules_of_a_virtual_service(text: str, expected: list[str]) -> None:
-    assert told(text) == expected
+    assert reported(text) == expected
 
 
 def test_a_port_that_is_left_open_is_named_once_there_are_two() -> None:
     text = route("- route: [{destination: {host: api.test}}]")
 
-    assert told(text) == []
-    assert told(
+    assert reported(text) == []
+    assert reported(
         text.replace("protocol: HTTP}]", "protocol: HTTP}, {number: 81, name: http-b, protocol: HTTP}]")
     ) == ["IST0112 VirtualService default/api:16"]
 
@@ -107,7 +107,7 @@ def test_the_oldest_of_two_rules_for_a_mesh_host_is_named() -> None:
     assert "this one is the oldest" in found[0].reason
     assert "ignore this one" in found[1].reason
     private = text.replace("hosts: [api.test]\n  http", "hosts: [api.test]\n  exportTo: ['.']\n  http")
-    assert told(private) == []
+    assert reported(private) == []
 
 
 @pytest.mark.parametrize("condition", ["sourceLabels: {app: a}", "sourceNamespace: far", "port: 81"])

@@ -10,7 +10,7 @@ import pytest
 from bench.check.codes import CODES
 from bench.check.finding import Level
 from bench.check.rules.analyze import ISTIO_RULES, OWN_RULES
-from tests.check.rules.snippets import DR, ENTRY, GATEWAY, INVENTORY, RULE, TO, findings_in, route, told
+from tests.check.rules.snippets import DR, ENTRY, GATEWAY, INVENTORY, RULE, TO, findings_in, reported, route
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ from tests.check.rules.snippets import DR, ENTRY, GATEWAY, INVENTORY, RULE, TO, 
     ],
 )
 def test_rules_of_a_destination_rule(policy: str, expected: list[str]) -> None:
-    assert [each.partition(" ")[0] for each in told(ENTRY + DR + f"  {policy}\n")] == expected
+    assert [each.partition(" ")[0] for each in reported(ENTRY + DR + f"  {policy}\n")] == expected
 
 
 def test_pods_of_another_service_do_not_fill_a_subset() -> None:
@@ -43,7 +43,7 @@ def test_pods_of_another_service_do_not_fill_a_subset() -> None:
 
     assert [
         each.partition(" ")[0]
-        for each in told(ENTRY + DR + "  subsets: [{name: v2, labels: {v: '2'}}]\n" + pod)
+        for each in reported(ENTRY + DR + "  subsets: [{name: v2, labels: {v: '2'}}]\n" + pod)
     ] == ["EB0004"]
 
 
@@ -59,10 +59,10 @@ def test_pods_of_another_service_do_not_fill_a_subset() -> None:
 )
 def test_a_destination_rule_has_a_service(host: str, expected: list[str]) -> None:
     """A wildcard rule counts for the hosts below it, which istioctl does not see."""
-    assert [each.partition(" ")[0] for each in told(ENTRY + DR.replace("api.test", host))] == expected
+    assert [each.partition(" ")[0] for each in reported(ENTRY + DR.replace("api.test", host))] == expected
 
 
-def test_a_subset_route_at_the_mesh_is_no_help_at_the_gateway() -> None:
+def test_a_subset_route_at_the_mesh_is_of_no_help_at_the_gateway() -> None:
     rule = DR + "  subsets: [{name: v1, labels: {v: '1'}}]\n---"
     mesh = RULE + "  - route: [{destination: {host: api.test, subset: v1}}]\n---"
     out = (
@@ -71,10 +71,11 @@ def test_a_subset_route_at_the_mesh_is_no_help_at_the_gateway() -> None:
     )
 
     assert "IST0140" in [
-        each.partition(" ")[0] for each in told(GATEWAY + ENTRY + rule + mesh + out % "edge/out", INVENTORY)
+        each.partition(" ")[0]
+        for each in reported(GATEWAY + ENTRY + rule + mesh + out % "edge/out", INVENTORY)
     ]
     alone = GATEWAY + ENTRY + rule + mesh + (out % "mesh").replace("api.test]", "other.test]", 1)
-    assert "IST0140" not in [each.partition(" ")[0] for each in told(alone, INVENTORY)]
+    assert "IST0140" not in [each.partition(" ")[0] for each in reported(alone, INVENTORY)]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_a_subset_route_at_the_mesh_is_no_help_at_the_gateway() -> None:
     ],
 )
 def test_a_tcp_port_needs_an_address(change: tuple[str, str], expected: list[str]) -> None:
-    assert told(ENTRY.replace(*change)) == expected
+    assert reported(ENTRY.replace(*change)) == expected
 
 
 def test_entries_that_disagree_about_a_port_are_both_named() -> None:
@@ -95,12 +96,13 @@ def test_entries_that_disagree_about_a_port_are_both_named() -> None:
         "protocol: HTTP", "protocol: HTTP2"
     )
 
-    assert [each.partition(":")[0] for each in told(ENTRY + other)] == [
+    assert [each.partition(":")[0] for each in reported(ENTRY + other)] == [
         "IST0177 ServiceEntry default/api",
         "IST0177 ServiceEntry shop/other",
     ]
     assert (
-        told(ENTRY + other.replace("  ports", "  exportTo: [away]\n  ports").replace("HTTP2", "http")) == []
+        reported(ENTRY + other.replace("  ports", "  exportTo: [away]\n  ports").replace("HTTP2", "http"))
+        == []
     )
 
 
@@ -127,7 +129,7 @@ SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {name: web%s}\nspec:\n%s  po
     ],
 )
 def test_ports_and_annotations_of_services(metadata: str, spec: str, port: str, expected: list[str]) -> None:
-    assert [each.partition(" ")[0] for each in told(SERVICE % (metadata, spec, port))] == expected
+    assert [each.partition(" ")[0] for each in reported(SERVICE % (metadata, spec, port))] == expected
 
 
 def test_a_claim_needs_somebody_who_checks_tokens() -> None:
@@ -138,8 +140,8 @@ def test_a_claim_needs_somebody_who_checks_tokens() -> None:
     policy = "---\napiVersion: security.istio.io/v1\nkind: RequestAuthentication\n"
     policy += "metadata: {name: jwt, namespace: edge}\n"
 
-    assert [each.partition(" ")[0] for each in told(GATEWAY + ENTRY + rule, INVENTORY)] == ["IST0149"]
-    assert told(GATEWAY + ENTRY + rule + policy, INVENTORY) == []
+    assert [each.partition(" ")[0] for each in reported(GATEWAY + ENTRY + rule, INVENTORY)] == ["IST0149"]
+    assert reported(GATEWAY + ENTRY + rule + policy, INVENTORY) == []
 
 
 def test_a_negative_condition_of_the_status_is_told() -> None:
@@ -147,11 +149,11 @@ def test_a_negative_condition_of_the_status_is_told() -> None:
     status = f"\nstatus: {{conditions: [{condition}]}}\n---\n"
     entry = ENTRY.rstrip().removesuffix("---").rstrip()
 
-    assert told(entry + status % "False") == ["IST0171 ServiceEntry default/api:9"]
-    assert told(entry + status % "True") == []
+    assert reported(entry + status % "False") == ["IST0171 ServiceEntry default/api:9"]
+    assert reported(entry + status % "True") == []
 
 
-def test_namespaces_and_pods_without_a_sidecar_are_told_only_without_an_inventory() -> None:
+def test_namespaces_and_pods_without_a_sidecar_are_reported_only_without_an_inventory() -> None:
     text = """
         apiVersion: v1
         kind: Namespace
@@ -171,15 +173,15 @@ def test_namespaces_and_pods_without_a_sidecar_are_told_only_without_an_inventor
         spec: {containers: [{name: app, image: x}]}
     """
 
-    assert [each.partition(":")[0] for each in told(text)] == [
+    assert [each.partition(":")[0] for each in reported(text)] == [
         "IST0102 Namespace plain",
         "IST0123 Namespace both",
         "IST0103 Pod meshed/bare",
     ]
-    assert told(text, INVENTORY) == []
+    assert reported(text, INVENTORY) == []
 
 
-def test_a_service_and_a_service_entry_that_share_a_host_are_told_by_era() -> None:
+def test_a_service_and_a_service_entry_that_share_a_host_are_reported_by_era() -> None:
     entry = ENTRY.replace("api.test", "web.default.svc.cluster.local").replace("80", "443")
     text = entry + SERVICE % ("", "", "80, name: http")
 
@@ -198,8 +200,8 @@ def test_an_annotation_silences_a_code_for_one_resource() -> None:
         "metadata: {name: api, annotations: {galley.istio.io/analyze-suppress: IST0101}}",
     )
 
-    assert told(text) != []
-    assert told(quiet) == []
+    assert reported(text) != []
+    assert reported(quiet) == []
 
 
 def test_every_finding_says_what_to_do_and_has_a_title() -> None:

@@ -101,7 +101,7 @@ def test_every_block_has_each_variant_once_and_the_baseline_twice_in_an_order_th
     assert result.limits == (), "limits are of the scenario as it is"
 
 
-def test_a_variant_that_takes_more_is_named_with_the_size_and_is_no_failure(comparing):
+def test_a_variant_that_takes_more_is_named_with_the_size_and_is_not_a_failure(comparing):
     finished = comparing(blocks=8, write_report=write_report).run(["connections=32"])
     result, page = finished.result, finished.report.read_text()
     (cpu,) = [
@@ -209,6 +209,6 @@ def test_a_setting_that_names_nothing_is_one_paragraph(comparing, setting, said)
         comparing().run([setting])
 
 
-def test_one_variant_is_no_comparison(comparing):
+def test_one_variant_is_not_a_comparison(comparing):
     with pytest.raises(InputError, match="nothing to compare"):
         comparing().run()

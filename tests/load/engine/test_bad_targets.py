@@ -537,7 +537,7 @@ def _with_headers(extra: bytes):
     return always(lambda request: good(request).replace(b"\r\n\r\n", b"\r\n" + extra + b"\r\n\r\n", 1))
 
 
-def test_an_answer_that_names_two_nodes_is_no_right_answer() -> None:
+def test_an_answer_that_names_two_nodes_is_not_a_right_answer() -> None:
     with Stub(_with_headers(b"X-Node: nginx01")) as stub:
         outcome = send(plan_for(stub.port))
 

@@ -21,6 +21,8 @@ from tests.load.locust_processes import wait_until_gone
 from tests.load.run.test_run import by_header, two_subsets
 from tests.load.stubs import ROOT, Stub, always, counts
 
+pytestmark = pytest.mark.slow
+
 RUNNER = """
 import sys
 from pathlib import Path

@@ -25,6 +25,8 @@ from tests.load.run.test_run import by_header, two_subsets
 from tests.load.stubs import Stub, always, counts
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def pids(folder: Path) -> set[int]:
     """Those that this process started, without what they in turn start for a moment."""
@@ -141,7 +143,7 @@ def test_locusts_own_outputs_are_of_one_plan_each(tmp_path: Path) -> None:
     assert (tmp_path / "page.html").exists()
 
 
-def test_a_locust_that_stands_still_ends_the_run_with_what_was_measured(
+def test_a_locust_that_hangs_ends_the_run_with_what_was_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plan_run, "SILENCE_S", 2.0)

@@ -130,7 +130,7 @@ def test_an_address_may_leave_out_what_is_usual(text: str, address: Address) -> 
 
 
 @pytest.mark.parametrize("text", ["", "a:b", "1.2.3.4:0", "1.2.3.4:70000", "::1", "http://a:1", "a:-1"])
-def test_what_is_no_address_is_reported(text: str) -> None:
+def test_what_is_not_an_address_is_reported(text: str) -> None:
     with pytest.raises(InputError, match=r"--web-bind .* is not HOST:PORT"):
         Address.parse(text, port=8089, option="--web-bind")
 

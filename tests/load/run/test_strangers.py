@@ -1,4 +1,4 @@
-"""The port on which workers are awaited survives whoever else finds it, and so does the web UI."""
+"""The port where a run waits for workers survives whoever else finds it, and so does the web UI."""
 
 from __future__ import annotations
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +24,8 @@ from bench.load.run.settings import ProcessSettings
 from bench.load.run.starting import free_port
 from tests.load.locust_processes import locust_processes
 from tests.load.run.test_run import by_header, two_subsets
-from tests.load.stubs import ROOT, Stub, always, counts, request_id_of, texts
+from tests.load.stubs import Stub, always, counts, request_id_of, texts
+from tests.support.command import Command
 from tests.support.waiting import PATIENCE_S
 
 
@@ -37,18 +37,14 @@ def token(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @contextmanager
-def workers(count: int, port: int) -> Iterator[list[subprocess.Popen]]:
+def workers(count: int, port: int) -> Iterator[list[Command]]:
     """This many `egress-bench worker` processes, as they run on other machines."""
-    command = [sys.executable, "-m", "bench", "worker", "--master", "127.0.0.1", "--port", str(port)]
-    started = [
-        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        for _ in range(count)
-    ]
+    started = [Command("worker", "--master", "127.0.0.1", "--port", port) for _ in range(count)]
     try:
         yield started
     finally:
         for each in started:
-            each.terminate()
+            each.send_signal(signal.SIGTERM)
             each.communicate(timeout=PATIENCE_S)
 
 

@@ -80,7 +80,7 @@ def test_an_openmetrics_parser_reads_counts_seconds_and_the_verdict(measured, tm
     )
 
 
-def test_what_is_unknown_is_no_metric(measured, tmp_path):
+def test_what_is_unknown_is_not_a_metric(measured, tmp_path):
     _, result = measured
     total = result.totals[-1]
     unknown = total.model_copy(

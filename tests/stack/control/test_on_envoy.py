@@ -33,7 +33,7 @@ def stack(request, material):
 
 def admin(stack, path):
     url = stack.component("egress").admin_url
-    with httpx.Client(transport=httpx.HTTPTransport(uds=url.removeprefix("unix://"))) as client:
+    with httpx.Client(transport=httpx.HTTPTransport(uds=url.removeprefix("unix://"), verify=False)) as client:
         return client.get(f"http://envoy{path}").json()
 
 

@@ -68,7 +68,7 @@ def test_a_change_sends_what_changed_and_a_refusal_is_seen_with_its_reason(plane
     assert third.names == ["a"], "nothing of the refused version comes again"
 
 
-def test_an_old_nonce_is_no_answer(plane, proxy, connect, publish):
+def test_an_old_nonce_is_not_an_answer(plane, proxy, connect, publish):
     """A request that crosses a response speaks of an older one."""
     publish(clusters=[cluster("a")])
     stream = connect(is_delta=False)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from bench.analysis.tls import HandshakeWindow
-from bench.errors import BenchError, MeasurementError
+from bench.errors import MeasurementError
 from bench.experiment.run_context import RunContext
-from bench.load import LoadEvent, LoadOutcome, LoadPlan, Stage, StageEnded, StageStarted
+from bench.experiment.watched_load import run_watched
+from bench.load import LoadOutcome, LoadPlan, Stage
 from bench.measure import Reading, StackMeter, TrialPlan, load_plan, stack_target
 from bench.result import End
 from bench.scenario import Constant
@@ -66,33 +66,6 @@ class Drive:
         return sum(part.counts.misrouted for stage in self.outcome.stages for part in stage.subsets)
 
 
-@dataclass(slots=True)
-class _Watch:
-    """Reads the stack where a measured stage begins, and where the last one ends."""
-
-    stack: Stack
-    meter: StackMeter
-    readings: list[Reading] = field(default_factory=list)
-    failure: BenchError | None = None
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def on_event(self, event: LoadEvent) -> None:
-        if self.failure is not None:
-            return
-        try:
-            match event:
-                case StageStarted(kind="measure"):
-                    self.readings.append(self.meter.read())
-                case StageEnded(kind="measure"):
-                    # The next stage begins at once: its own reading is this one's end.
-                    self.readings.append(self.meter.read())
-                case _:
-                    self.stack.check_alive()
-        except BenchError as error:
-            self.failure = error
-            self.stop.set()
-
-
 def plan_of(
     run: RunContext, stack: Stack, steps: Sequence[Step], *, warm_up_s: float = WARM_UP_S
 ) -> LoadPlan:
@@ -125,18 +98,7 @@ def drive(run: RunContext, stack: Stack, meter: StackMeter, steps: Sequence[Step
     plan = plan_of(run, stack, steps)
     # Trials count on their own: the ids of a stack's requests must stay unique.
     plan = plan.model_copy(update={"run_id": f"{plan.run_id}.{number}"})
-    watch = _Watch(stack, meter)
-    outcome = run.instruments.run_load(
-        plan,
-        run.record.folder / "logs" / "generator" / f"lab-{number}",
-        on_event=watch.on_event,
-        stop=watch.stop,
-        launcher=stack.client(run.scenario.traffic.client),
-    )
-    if watch.failure is not None:
-        raise watch.failure
-    stack.check_alive()
-    edges = watch.readings
+    outcome, edges = run_watched(run, stack, meter, plan, f"lab-{number}", each_stage=True)
     if not outcome.complete or len(edges) != 2 * len(steps):
         raise MeasurementError(
             f"a load of {steps[0].rate:g} requests/s ended early: {outcome.reason or 'why is unknown'}.",

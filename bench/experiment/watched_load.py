@@ -1,0 +1,77 @@
+"""A load with the stack watched meanwhile, and read at both ends of what is measured."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from bench.errors import BenchError
+from bench.experiment.run_context import RunContext
+from bench.load import LoadEvent, LoadOutcome, LoadPlan, StageEnded, StageStarted
+from bench.measure import Reading, StackMeter
+from bench.stack import Stack
+
+
+def run_watched(
+    run: RunContext, stack: Stack, meter: StackMeter, load: LoadPlan, name: str, *, each_stage: bool
+) -> tuple[LoadOutcome, list[Reading]]:
+    """Put *load* on *stack*; give its outcome and the readings of *meter*.
+
+    Args:
+        run: whose load it is.
+        stack: what is watched.
+        meter: reads it.
+        load: what to send.
+        name: of the generator's folder.
+        each_stage: two readings of each measured stage; otherwise one where the first begins, and one where
+            the last ends. An outcome that is not complete may have fewer.
+
+    Raises:
+        StackError, LoadError, MeasurementError: a part, the generator or a reading failed.
+    """
+    watch = _Watch(stack, meter, each_stage)
+    outcome = run.instruments.run_load(
+        load,
+        run.record.folder / "logs" / "generator" / name,
+        on_event=watch.on_event,
+        stop=watch.stop,
+        launcher=stack.client(run.scenario.traffic.client),
+    )
+    if watch.failure is not None:
+        raise watch.failure
+    stack.check_alive()
+    return outcome, watch.readings
+
+
+@dataclass(slots=True)
+class _Watch:
+    """The first failure ends the load."""
+
+    stack: Stack
+    meter: StackMeter
+    each_stage: bool
+    readings: list[Reading] = field(default_factory=list)
+    failure: BenchError | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def on_event(self, event: LoadEvent) -> None:
+        if self.failure is not None:
+            return
+        try:
+            self._see(event)
+        except BenchError as error:
+            self.failure = error
+            self.stop.set()
+
+    def _see(self, event: LoadEvent) -> None:
+        match event:
+            case StageStarted(kind="measure"):
+                if self.each_stage or not self.readings:
+                    self.readings.append(self.meter.read())
+            case StageEnded(kind="measure") if self.each_stage:
+                # The next stage begins at once: its own reading is this one's end.
+                self.readings.append(self.meter.read())
+            case StageEnded(kind="measure"):
+                self.readings[1:] = [self.meter.read()]
+            case _:
+                self.stack.check_alive()
