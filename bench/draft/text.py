@@ -282,8 +282,8 @@ def _request(target: Target, stage: Stage, *, names_client: bool) -> list[str]:
     shares = stage.answering[target.name]
     # A node serves files, which nothing can be posted to.
     status = "" if target.method in ("GET", "HEAD") or target.scheme != "http" else "status: 405, "
-    # Of what proxies pass on, weights divide connections, which are kept.
-    is_divided = target.scheme == "http"
+    # Of HTTPS that proxies pass on, weights divide connections, which are kept.
+    is_divided = target.scheme != "https"
     decided = {name: part for name, part in shares.items() if part is not None and is_divided}
     if len(shares) > 1 and len(decided) == len(shares):
         parts = ", ".join(f"{name}: {round(part * 1000) / 10 or 0.1:g}" for name, part in decided.items())

@@ -53,13 +53,12 @@ def run(
     started_at = datetime.now(UTC)
     options.locust_outputs.check()
     if options.ledger == "full":
-        traffic = loaded.scenario.traffic
-        require_matchable(traffic, len(loaded.scenario.inventory.replicas_of(traffic.exit)))
+        require_matchable(loaded.scenario.traffic)
     observer.plan(_planned_s(loaded, options))
     observer.stage("translating the Istio resources", 1)
     prepared = prepare(loaded)
     if options.ledger == "full":
-        require_read(topology_of(prepared, "static"))
+        require_read(topology_of(prepared, "static"), prepared.leaving)
     for together in _stacks_at_once(prepared, options):
         options.backend.require_watches(together)
     record = RunRecord.open(

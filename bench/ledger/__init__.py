@@ -24,7 +24,7 @@ from bench.ledger.reconcile import (
     account_elsewhere,
     account_of_counters,
 )
-from bench.ledger.tally import NODE_FIELDS, PROXY_FIELDS, Ids, Ints, LogTally, Span, tally_log
+from bench.ledger.tally import NODE_FIELDS, PROXY_FIELDS, Ids, Ints, LogTally, Span, merged, tally_log
 
 __all__ = [
     "BLIND_TO",
@@ -61,5 +61,6 @@ __all__ = [
     "ends_of",
     "judge_peers",
     "lost",
+    "merged",
     "tally_log",
 ]

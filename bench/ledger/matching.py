@@ -43,12 +43,19 @@ class Logs:
     """The tallies of all logs; all of the same ids."""
 
     sidecar: LogTally
-    gateway: LogTally
+    """Of all sidecars together."""
+    gateway: LogTally | None
+    """Of the gateway and its replicas together; None: sidecars lead to the nodes themselves."""
     nodes: tuple[LogTally, ...]
     to_gateway: frozenset[str]
     """The sidecar's clusters that lead to the gateway."""
     cluster_nodes: Mapping[str, tuple[str, ...]]
-    """The gateway's clusters -> names of their nodes."""
+    """The clusters of whoever leads to the nodes -> names of their nodes."""
+
+    @property
+    def exit(self) -> LogTally:
+        """The log before the nodes."""
+        return self.gateway if self.gateway is not None else self.sidecar
 
 
 def account_of_ids(client: ClientIds, logs: Logs) -> Account:
@@ -57,34 +64,39 @@ def account_of_ids(client: ClientIds, logs: Logs) -> Account:
     Raises:
         ValueError: the tallies are not all of the client's ids.
     """
-    tallies = (logs.sidecar, logs.gateway, *logs.nodes)
-    if any(tally.ids != client.ids for tally in tallies) or client.ends.size != client.ids.size:
+    if any(tally.ids != client.ids for tally in (logs.sidecar, logs.exit, *logs.nodes)) or (
+        client.ends.size != client.ids.size
+    ):
         raise ValueError("all logs must be tallied for the client's ids")
     at_nodes = _AtNodes.of(logs.nodes, client.ids.size)
-    return Account(
-        "full",
-        (
-            _client_to_sidecar(client, logs.sidecar),
+    balances = [_client_to_sidecar(client, logs.sidecar)]
+    if logs.gateway is not None:
+        everything = np.ones(client.ids.size, np.bool_)
+        attempts = _attempts(logs.sidecar, logs.to_gateway)
+        balances.append(
             _hop(
                 Book.SIDECAR_TO_GATEWAY,
                 logs.sidecar,
-                _attempts(logs.sidecar, logs.to_gateway),
+                attempts,
                 logs.gateway.count,
-                {logs.gateway: np.ones(client.ids.size, np.bool_)},
-            ),
-            _hop(
-                Book.GATEWAY_TO_NODES,
-                logs.gateway,
-                _attempts(logs.gateway, frozenset(logs.cluster_nodes)),
-                at_nodes.count,
-                {node: _meant_for(node.name, logs) for node in logs.nodes},
-            ),
-            _right_nodes(client, logs, at_nodes),
-            _answers(client, logs, at_nodes),
-            _flags(Book.SIDECAR_FLAGS, logs.sidecar),
-            _flags(Book.GATEWAY_FLAGS, logs.gateway),
+                {logs.gateway: everything},
+            )
+        )
+    balances += [
+        _hop(
+            Book.GATEWAY_TO_NODES if logs.gateway is not None else Book.SIDECAR_TO_NODES,
+            logs.exit,
+            _attempts(logs.exit, frozenset(logs.cluster_nodes)),
+            at_nodes.count,
+            {node: _meant_for(node.name, logs) for node in logs.nodes},
         ),
-    )
+        _right_nodes(client, logs, at_nodes),
+        _answers(client, logs, at_nodes),
+        _flags(Book.SIDECAR_FLAGS, logs.sidecar),
+    ]
+    if logs.gateway is not None:
+        balances.append(_flags(Book.GATEWAY_FLAGS, logs.gateway))
+    return Account("full", tuple(balances))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +165,8 @@ def _answers(client: ClientIds, logs: Logs, at_nodes: _AtNodes) -> Balance:
         answered &= of_nodes[client.wanted]
     else:
         # Whoever must answer is not known: a proxy may, if its log says that it did.
-        answered &= logs.gateway.count > 0
-        answered &= _attempts(logs.gateway, frozenset(logs.cluster_nodes)) > 0
+        answered &= logs.exit.count > 0
+        answered &= _attempts(logs.exit, frozenset(logs.cluster_nodes)) > 0
     seen = answered & (at_nodes.count > 0)
     ghosts = answered & ~seen
     return Balance(
@@ -180,11 +192,11 @@ def _attempts(tally: LogTally, clusters: frozenset[str]) -> Bytes:
 
 
 def _meant_for(node: str, logs: Logs) -> Mask:
-    """The ids that the gateway sent to a cluster with *node* in it."""
+    """The ids that the last proxy sent to a cluster with *node* in it."""
     leads_there = np.zeros(256, np.bool_)
-    for code, name in enumerate(logs.gateway.cluster_codes.texts):
+    for code, name in enumerate(logs.exit.cluster_codes.texts):
         leads_there[code] = node in logs.cluster_nodes.get(name, ())
-    meant: Mask = leads_there[logs.gateway.cluster] & (logs.gateway.count > 0)
+    meant: Mask = leads_there[logs.exit.cluster] & (logs.exit.count > 0)
     return meant
 
 
@@ -243,7 +255,7 @@ def _excused(before: LogTally, attempts: Bytes, gap: Numbers) -> tuple[tuple[Res
 
 def _right_nodes(client: ClientIds, logs: Logs, at_nodes: _AtNodes) -> Balance:
     """Whether each id is at a node that its cluster, and the client, allow."""
-    gateway, nodes = logs.gateway, logs.nodes
+    gateway, nodes = logs.exit, logs.nodes
     names = [tally.name for tally in nodes]
     allowed = np.zeros((256, 256), np.bool_)
     for code, cluster in enumerate(gateway.cluster_codes.texts):

@@ -167,6 +167,54 @@ def tally_log(
     return tally
 
 
+def merged(tallies: Sequence[LogTally]) -> LogTally:
+    """One tally of several logs of the same ids, such as those of all sidecars; of one, that itself.
+
+    Raises:
+        ValueError: there is none.
+    """
+    first, *others = tallies
+    if not others:
+        return first
+    whole = LogTally(
+        " and ".join(each.name for each in tallies),
+        first.ids,
+        np.zeros_like(first.count),
+        np.zeros_like(first.status),
+        np.zeros_like(first.flags),
+        np.zeros_like(first.cluster),
+        np.zeros_like(first.attempts),
+        Codes(),
+        Codes(),
+    )
+    for each in tallies:
+        here = each.count > 0
+        whole.status[here] = each.status[here]
+        whole.flags[here] = _recoded(each.flag_codes, whole.flag_codes)[each.flags[here]]
+        whole.cluster[here] = _recoded(each.cluster_codes, whole.cluster_codes)[each.cluster[here]]
+        for sums, more in ((whole.count, each.count), (whole.attempts, each.attempts)):
+            np.minimum(sums.astype(np.uint16) + more, 255, out=sums, casting="unsafe")
+        whole.lines += each.lines
+        whole.foreign += each.foreign
+        whole.strangers += each.strangers
+        whole.odd_lines += each.odd_lines
+        whole.first_odd = whole.first_odd or each.first_odd
+        whole.torn = whole.torn or each.torn
+        whole.clock_steps += each.clock_steps
+        whole.largest_step_s = max(whole.largest_step_s, each.largest_step_s)
+        whole.examples += each.examples
+    return whole
+
+
+def _recoded(own: Codes, common: Codes) -> Bytes:
+    """The code in *common* of each code in *own*; 255 stays what it is."""
+    table = np.full(256, 255, np.uint8)
+    for text, code in own.items():
+        if code < 255:
+            table[code] = common[text]
+    return table
+
+
 def _add(tally: LogTally, columns: list[Column], prefix: bytes) -> None:
     quoted = b'"' + prefix
     start = len(quoted)

@@ -131,6 +131,7 @@ class Bookkeeper:
             books=tuple(books),
             requests=counts.due,
             at_nodes=at_nodes,
+            missing=_missing(load, self._topology),
             matching_s=found.seconds,
             log_bytes=found.log_bytes,
             matched=found.matched,

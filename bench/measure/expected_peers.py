@@ -25,19 +25,24 @@ def expected_peers(prepared: Prepared, material: Material, topology: Topology) -
         OSError, ValueError: a certificate cannot be read.
     """
     scenario = prepared.loaded.scenario
-    clusters = Explainer(prepared.registry, prepared.loaded.resources).proxies.get(topology.gateway).clusters
-    files = prepared.files(topology.gateway, material)
+    proxies = Explainer(prepared.registry, prepared.loaded.resources).proxies
     clients: dict[str, set[Certificate | None]] = {}
     servers: set[Certificate | None] = set()
-    for name, nodes in topology.cluster_nodes.items():
-        cluster = clusters.find(name)
-        tls = clusters.tls(cluster) if cluster is not None else None
-        for node in nodes:
-            is_asked = prepared.node_tls(node) == "mutual" and tls is not None and bool(tls.certificate)
-            presented = _read(files.get(tls.certificate, Path(tls.certificate))) if tls and is_asked else None
-            clients.setdefault(node, set()).add(presented)
-            own = material.of_node(node, scenario.nodes[node].set) / "server.crt"
-            servers.add(_read(own) if tls is not None else None)
+    for proxy in (topology.gateway,) if topology.has_gateway else topology.clients:
+        clusters, files = proxies.get(proxy).clusters, prepared.files(proxy, material)
+        for name, nodes in topology.cluster_nodes.items():
+            cluster = clusters.find(name)
+            if cluster is None:
+                continue
+            tls = clusters.tls(cluster)
+            for node in nodes:
+                is_asked = prepared.node_tls(node) == "mutual" and tls is not None and bool(tls.certificate)
+                presented = (
+                    _read(files.get(tls.certificate, Path(tls.certificate))) if tls and is_asked else None
+                )
+                clients.setdefault(node, set()).add(presented)
+                own = material.of_node(node, scenario.nodes[node].set) / "server.crt"
+                servers.add(_read(own) if tls is not None else None)
     return ExpectedPeers(frozenset(servers), clients)
 
 

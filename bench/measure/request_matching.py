@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -28,6 +28,7 @@ from bench.ledger import (
     account_of_ids,
     ends_of,
     judge_peers,
+    merged,
     tally_log,
 )
 from bench.load import LoadOutcome, LoadPlan, unpack_sequences
@@ -101,20 +102,26 @@ class Matcher:
         began = time.monotonic()
         topology = self.topology
         client = _client_ids(load, outcome)
-        names = {topology.sidecar, topology.gateway, *_nodes(topology)}
+        names = {*topology.proxies, *_nodes(topology)}
         for name in sorted(names - logs.keys()):
             raise MeasurementError(f"{name} keeps no access log: its requests cannot be matched.")
         at_nodes = {name: PeerWatch(name, load.run_id, PEER_FIELDS) for name in _nodes(topology)}
-        at_gateway = PeerWatch(topology.gateway, load.run_id, GATEWAY_FIELDS)
+        at_exit = {
+            name: PeerWatch(name, load.run_id, GATEWAY_FIELDS)
+            for name in (topology.gateways if topology.has_gateway else topology.clients)
+        }
         nodes = tuple(
             tally_log(name, logs[name].chunks(), client.ids, fields=NODE_FIELDS, watch=watch)
             for name, watch in at_nodes.items()
         )
+        proxies = {name: _tally(name, logs, client.ids, at_exit.get(name)) for name in topology.proxies}
         account = account_of_ids(
             client,
             Logs(
-                sidecar=_tally(topology.sidecar, logs, client.ids),
-                gateway=_tally(topology.gateway, logs, client.ids, at_gateway),
+                sidecar=merged([proxies[name] for name in topology.clients]),
+                gateway=merged([proxies[name] for name in topology.gateways])
+                if topology.has_gateway
+                else None,
                 nodes=nodes,
                 to_gateway=frozenset(topology.to_gateway),
                 cluster_nodes=topology.cluster_nodes,
@@ -125,7 +132,7 @@ class Matcher:
         misrouted = seen - (right.right or 0)
         return Matched(
             account=account,
-            connections=self._prove(at_gateway, at_nodes.values()),
+            connections=self._prove(at_exit.values(), at_nodes.values()),
             matched=seen,
             misrouted=misrouted,
             upper_bound=misroute_upper_bound(misrouted, seen),
@@ -133,9 +140,9 @@ class Matcher:
             log_bytes=sum(logs[name].bytes_since() for name in names),
         )
 
-    def _prove(self, at_gateway: PeerWatch, at_nodes: Iterable[PeerWatch]) -> ConnectionProof:
+    def _prove(self, at_exit: Iterable[PeerWatch], at_nodes: Iterable[PeerWatch]) -> ConnectionProof:
         judged = judge_peers(
-            at_gateway.peers,
+            frozenset().union(*(watch.peers for watch in at_exit)),
             frozenset().union(*(watch.peers for watch in at_nodes)),
             self.peers,
         )
@@ -154,28 +161,28 @@ class Matcher:
         )
 
 
-def require_matchable(traffic: Traffic, gateways: int = 1) -> None:
+MOST_KINDS = 255
+"""Of requests, and of nodes: what was wanted takes one byte for each id."""
+
+
+def require_matchable(traffic: Traffic) -> None:
     """Say at once if the ids of this traffic cannot be known.
 
     Raises:
-        InputError: a closed loop of several workers leaves holes in the sequence that cannot be resolved; or
-            there are several *gateways*, whose logs are not read as one.
+        InputError: proxies do not read all requests; there are too many kinds of them; or a closed loop of
+            several workers leaves holes in the sequence that cannot be resolved.
     """
-    if gateways > 1:
-        raise InputError(
-            f"ids are matched along one gateway, and this one has {gateways} replicas.",
-            remedy="Use `--ledger counters`: the counters of all replicas add up.",
-        )
     unseen = [each.name for each in traffic.mix if not each.is_plain_http]
     if unseen:
         raise InputError(
             f"proxies pass on {', '.join(unseen)} without reading requests: their logs have no ids to match.",
             remedy="Use `--ledger counters`.",
         )
-    if traffic.gateway is None or len(traffic.senders) > 1:
+    nodes = {node for each in traffic.mix for node in each.expect.nodes}
+    if len(traffic.mix) > MOST_KINDS or len(nodes) > MOST_KINDS:
         raise InputError(
-            "ids are matched along one sidecar and one gateway; this traffic has "
-            f"{'no gateway' if traffic.gateway is None else 'several clients'}.",
+            f"ids of {len(traffic.mix)} kinds of requests to {len(nodes)} nodes cannot be matched: each may"
+            f" be {MOST_KINDS} at most.",
             remedy="Use `--ledger counters`.",
         )
     if isinstance(traffic.schedule, Closed) and traffic.workers > 1:
@@ -185,12 +192,22 @@ def require_matchable(traffic: Traffic, gateways: int = 1) -> None:
         )
 
 
-def require_read(topology: Topology) -> None:
+def require_read(topology: Topology, leaving: Collection[str] = ()) -> None:
     """Say at once if ids stand in requests that a proxy on the way does not read.
 
+    Args:
+        topology: the way of the load.
+        leaving: sidecars that leave the mesh themselves.
+
     Raises:
-        InputError: they do; it names them.
+        InputError: they do, and it names them; or some requests pass the gateway, and others do not.
     """
+    if topology.has_gateway and leaving:
+        raise InputError(
+            f"requests leave the mesh by {topology.gateway} and past it, from {', '.join(sorted(leaving))}:"
+            " ids are matched along one way.",
+            remedy="Use `--ledger counters`, or a scenario for each way.",
+        )
     names = [*sorted(topology.unread), *(f"what goes by {name}" for name in sorted(topology.past_gateway))]
     if names:
         raise InputError(

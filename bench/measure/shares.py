@@ -41,7 +41,7 @@ def expected_shares(loaded: LoadedScenario) -> Mapping[str, ExpectedShares]:
     found: dict[str, ExpectedShares] = {}
     for request in scenario.traffic.mix:
         expect = request.expect
-        if not request.is_plain_http and not scenario.traffic.connections.are_of_one_request:
+        if request.keeps_proxied_connection and not scenario.traffic.connections.are_of_one_request:
             continue
         if expect.shares:
             whole = sum(Fraction(str(weight)) for weight in expect.shares.values())

@@ -215,14 +215,15 @@ class Prepared:
     ) -> Callable[[ProxyConfig, Placement], Sequence[ConfigFile]]:
         """What makes the files of the proxy *name*, whatever becomes of its configuration."""
         options = RenderOptions(node_id=name)
-        passes = {*self.loaded.scenario.inventory.replicas_of(self.loaded.scenario.traffic.exit)}
-        passes.update(self.loaded.scenario.traffic.senders)
+        scenario = self.loaded.scenario
+        exits = {each for name in scenario.traffic.exits for each in scenario.inventory.replicas_of(name)}
+        passes = {*exits, *scenario.traffic.senders}
         if variation.sampled_log is not None and name in passes:
             sampled = AccessLogOptions(
                 variation.sampled_log, file=SAMPLED_LOG, only=(ID_HEADER, _SAMPLED_ENDS)
             )
             options = replace(options, further_log=sampled)
-        if name in self.loaded.scenario.inventory.replicas_of(self.loaded.scenario.traffic.exit):
+        if name in exits:
             log = AccessLogOptions(variation.access_log) if variation.access_log is not None else None
             options = replace(
                 options,
@@ -232,7 +233,7 @@ class Prepared:
                 tls_versions=(variation.tls_version,) * 2 if variation.tls_version is not None else None,
                 presents_certificate=variation.presents_certificate,
             )
-        elif name in self.loaded.scenario.traffic.senders and variation.sidecar_access_log is not None:
+        elif name in scenario.traffic.senders and variation.sidecar_access_log is not None:
             options = replace(options, access_log=AccessLogOptions(variation.sidecar_access_log))
         return lambda config, placement: render(config, placement, options)
 

@@ -205,6 +205,11 @@ class MixedRequest:
         return self.is_http and self.scheme == "http"
 
     @property
+    def keeps_proxied_connection(self) -> bool:
+        """Whether its requests share connections that proxies pass on; each exchange of bytes has its own."""
+        return self.is_http and not self.is_plain_http
+
+    @property
     def tls(self) -> RequestTls | None:
         """The client's own TLS; None: it speaks none."""
         if self.scheme not in ("https", "tls"):

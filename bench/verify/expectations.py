@@ -67,7 +67,9 @@ def _shares_of_connections(prepared: Prepared) -> Iterator[RunWarning]:
     if loaded.scenario.traffic.connections.are_of_one_request:
         return
     for key in dict.fromkeys(
-        each.key for each in loaded.scenario.traffic.mix if each.expect.shares and not each.is_plain_http
+        each.key
+        for each in loaded.scenario.traffic.mix
+        if each.expect.shares and each.keeps_proxied_connection
     ):
         yield RunWarning(
             code="shares-of-connections",

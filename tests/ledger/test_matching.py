@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.result import Cause, DamageCode, NoteCode, ReasonCode
+from bench.ledger.tally import merged
+from bench.result import Book, Cause, DamageCode, NoteCode, ReasonCode
 from tests.ledger.world import FIRST, RUN, SUBSETS, TO_GATEWAY, World, book, name, node_line, proxy_line
 from tests.support.effort import growth
 
@@ -406,3 +407,42 @@ def test_twice_the_lines_take_twice_the_work():
         return lambda: world.account(chunk=1 << 16)
 
     assert growth(matched, size=2_000) < 2.1
+
+
+def test_without_a_gateway_the_sidecar_leads_to_the_nodes():
+    world = World()
+    world.sidecar = world.gateway
+
+    account = world.account(gateway=False)
+
+    assert account.is_balanced
+    books = [each.book for each in account.balances]
+    assert Book.SIDECAR_TO_NODES in books
+    assert not {Book.SIDECAR_TO_GATEWAY, Book.GATEWAY_TO_NODES, Book.GATEWAY_FLAGS} & set(books)
+
+
+def test_without_a_gateway_a_loss_at_a_node_is_found():
+    world = World()
+    world.sidecar = world.gateway
+    del world.nodes["nginx01"][7]
+
+    unexplained = {each.book: each.unexplained for each in world.account(gateway=False).balances}
+
+    assert unexplained[Book.SIDECAR_TO_NODES] == 1
+    assert unexplained[Book.ANSWERS] == 1
+
+
+def test_logs_of_several_sidecars_are_one_in_which_each_id_is_once():
+    whole, first, second = World(), World(), World()
+    first.sidecar, second.sidecar = whole.sidecar[::2], whole.sidecar[1::2]
+    # The second has met other clusters and flags before: codes are each log's own.
+    second.sidecar = [proxy_line(1, "other", flags="UH", ident="another-run/1"), *second.sidecar]
+
+    both = merged([first.tally("sidecar"), second.tally("sidecar")])
+
+    one = whole.tally("sidecar")
+    assert (both.lines, both.foreign) == (one.lines, 1)
+    assert both.count.tolist() == one.count.tolist()
+    assert [both.cluster_codes.texts[code] for code in both.cluster.tolist()] == [TO_GATEWAY] * whole.size
+    twice = merged([one, second.tally("sidecar")])
+    assert twice.duplicates == whole.size // 2

@@ -77,7 +77,7 @@ class World:
             return tally_log(log, chunks, ids, fields=NODE_FIELDS)
         return tally_log(log, chunks, ids)
 
-    def account(self, chunk=997):
+    def account(self, chunk=997, *, gateway=True):
         ids = Ids(RUN, (Span(FIRST, self.size),))
         client = ClientIds(
             ids,
@@ -94,7 +94,7 @@ class World:
             client,
             Logs(
                 self.tally("sidecar", chunk),
-                self.tally("gateway", chunk),
+                self.tally("gateway", chunk) if gateway else None,
                 tuple(self.tally(node, chunk) for node in self.nodes),
                 frozenset({TO_GATEWAY}),
                 {cluster: (NODES[want],) for want, cluster in SUBSETS.items()},

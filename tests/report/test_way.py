@@ -91,7 +91,7 @@ def test_names_ports_counts_certificates_cpu_and_time_are_drawn(plain):
         assert {"120 requests", "80 requests", "shows CN=we", "shows CN=they"} <= set(drawn)
         assert any(text.startswith("in the gateway 300 µs (30%)") for text in drawn)
         assert any(re.fullmatch(r"CPU [\d.]+ µs per request", text) for text in drawn)
-        assert "Time of a request: 1 ms, mean of 200 sampled" in drawn
+        assert "Time: 1 ms, mean of 200 requests" in drawn
 
 
 def test_the_text_of_the_picture_is_its_message(plain):
@@ -124,7 +124,7 @@ def test_what_is_unknown_is_never_zero(plain):
     drawn = texts(wide_picture(figures))
     assert "– requests" in drawn
     assert "CPU – per request" in drawn
-    assert any("Time of a request by part: unknown" in text for text in drawn)
+    assert any("Time by part: unknown" in text for text in drawn)
     assert any("not fully measured" in text for text in drawn)
     assert not [text for text in drawn if re.search(r"\b0 (µs|requests)", text)]
 

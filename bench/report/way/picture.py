@@ -192,7 +192,7 @@ def _bars(canvas: Canvas, y: float, figures: WayFigures) -> float:
     """Where time and CPU went, as parts of a whole; returns the height of the picture."""
     times = figures.times
     if times is not None:
-        heading = f"Time of a request: {format_micros(times.within_us)}, mean of {times.samples:,} sampled"
+        heading = f"Time: {format_micros(times.within_us)}, mean of {times.samples:,} requests"
         names = time_parts(figures)
         colours = [_COLOURS["sidecar"], _COLOURS["node"]]
         if times.gateway_us is not None:
@@ -202,7 +202,7 @@ def _bars(canvas: Canvas, y: float, figures: WayFigures) -> float:
         canvas.text(
             0,
             y,
-            "Time of a request by part: unknown (not read by a proxy, or too few sampled)",
+            "Time by part: unknown (unread, or too few)",
             size=12.5,
             fill="muted",
             weight=600,
@@ -212,11 +212,9 @@ def _bars(canvas: Canvas, y: float, figures: WayFigures) -> float:
     roles = [layer[0].part.role for layer in figures.layers if layer[0].part.role != "client"]
     values = [value for _, value in parts if value is not None]
     if len(values) < len(parts) or not values:
-        canvas.text(
-            0, y + 6, "CPU of a request by part: not fully measured", size=12.5, fill="muted", weight=600
-        )
+        canvas.text(0, y + 6, "CPU by part: not fully measured", size=12.5, fill="muted", weight=600)
         return y + 20
-    heading = f"CPU of a request: {format_micros(sum(values))} in all parts of the way"
+    heading = f"CPU: {format_micros(sum(values))} per request, all parts"
     shown = [(_COLOURS[r], n, v) for r, (n, v) in zip(roles, parts, strict=True) if v is not None]
     return _bar(canvas, y + 6, heading, shown)
 

@@ -65,8 +65,7 @@ def time_parts(figures: WayFigures) -> list[tuple[str, float]]:
         found.append(("between sidecar and gateway", times.between_us))
     if times.gateway_us is not None:
         found.append(("in the gateway", times.gateway_us))
-    last = "gateway" if times.gateway_us is not None else "sidecar"
-    return [*found, (f"beyond the {last}: nodes, TLS, network", times.beyond_us)]
+    return [*found, ("beyond: nodes, TLS, network", times.beyond_us)]
 
 
 def cpu_parts(figures: WayFigures) -> list[tuple[str, float | None]]:
