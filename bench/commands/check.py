@@ -21,6 +21,7 @@ from bench.check import (
     survey,
     unreadable,
 )
+from bench.collection import collection_paused
 from bench.commands.envoy_validation import Validation, validate
 from bench.errors import BenchError, InputError, Position
 from bench.explain import ServerCertificate
@@ -101,6 +102,7 @@ def report_of(error: BenchError) -> CheckReport:
     return CheckReport((found,), is_readable=False)
 
 
+@collection_paused()
 def check(read: Folder) -> CheckReport:
     """Analyze what was read, and let Envoy, where there is one, validate the translation of each proxy.
 

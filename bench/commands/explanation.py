@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.collection import collection_paused
 from bench.explain import Outcome, Trace, explain, parse_request
 from bench.preparation import known_certificates
 from bench.scenario.read import read_folder
@@ -27,6 +28,7 @@ def explain_folder(
     return explanation_of(folder, url, headers=headers, method=method, proxy=proxy).trace
 
 
+@collection_paused()
 def explanation_of(
     folder: Path, url: str, *, headers: Sequence[str] = (), method: str = "GET", proxy: str | None = None
 ) -> Explanation:

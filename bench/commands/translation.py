@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from bench.collection import collection_paused
 from bench.errors import InputError, Position
 from bench.istio.inventory import Inventory
 from bench.scenario.read import read_folder
@@ -55,6 +56,7 @@ class Translation:
         }
 
 
+@collection_paused()
 def write_translation(
     folder: Path, *, role: Role, proxy: str | None = None, config_source: ConfigSource, out: Path
 ) -> Translation:

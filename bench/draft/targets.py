@@ -251,7 +251,7 @@ def _connection(
     router: Router, service: Service, called: tuple[str, int], client: str, *, is_tls: bool
 ) -> Target | str:
     host, port = called
-    address = "" if service.address == "0.0.0.0" else service.address  # noqa: S104 - Istio's word
+    address = "" if service.address == "0.0.0.0" else _single(service.address)  # noqa: S104 - Istio's word
     if "/" in address:
         return "its addresses are a block, of which no single one is known"
     decision = router.connect(Connection(port, address, host if is_tls else None, client))
@@ -276,6 +276,12 @@ def _connection(
         tuple(hop.proxy for hop in first.hops),
         host,
     )
+
+
+def _single(address: str) -> str:
+    """Write a block of one address as that address."""
+    host, _, length = address.partition("/")
+    return host if length == ("128" if ":" in host else "32") else address
 
 
 def _why(outcome: object) -> str:

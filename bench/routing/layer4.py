@@ -8,11 +8,12 @@ any of its TLS matches holds on the port, the service's own chain is gone.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from bench.istio.models import L4MatchAttributes, TLSMatchAttributes, VirtualService
+from bench.istio.models import L4MatchAttributes, VirtualService
 from bench.istio.resource import Resource
 from bench.routing.decision import CannotJudgeError
 from bench.routing.names import covers, full_name, gateway_name, is_visible, is_wildcard, narrower, privacy
@@ -100,7 +101,7 @@ def _chains(mesh: Mesh, connection: Connection) -> Iterator[Chain]:
             raise CannotJudgeError(f"{service.title} represents a block of addresses")
         protocol = protocol or spoken
         found = _tls_chains if spoken == "tls" else _tcp_chains
-        for chain in found(mesh, service, connection.port, is_shared=not bind):
+        for chain in found(mesh, service, connection, is_shared=not bind):
             if chain.name not in seen:
                 seen.add(chain.name)
                 yield chain
@@ -143,44 +144,63 @@ def _rules_for(mesh: Mesh, service: KnownService) -> list[Resource[VirtualServic
     return found
 
 
-def _tls_chains(mesh: Mesh, service: KnownService, port: int, *, is_shared: bool) -> Iterator[Chain]:
-    view, is_taken = _view(mesh, port), False
+def _tls_chains(
+    mesh: Mesh, service: KnownService, connection: Connection, *, is_shared: bool
+) -> Iterator[Chain]:
+    view, is_taken = _view(mesh, connection.port), False
     for resource in _rules_for(mesh, service):
         for index, rule in enumerate(resource.spec.tls):
             for match in rule.match:
                 if not exists_for(match, resource, view):
                     continue
-                _refuse_subnets(match, resource)
+                if match.destination_subnets:
+                    raise _unknown_address(resource)
                 is_taken = True
                 why = f"{resource.title}, tls[{index}] ({resource.position(('spec', 'tls', index))})"
                 for name in match.sni_hosts:
                     passed = Passed(why, shares_of(resource, rule.route, view))
                     yield Chain("" if name == "*" else name.lower(), passed)
     if not is_taken:
-        yield Chain(service.host if is_shared else "", _own(mesh, service, port))
+        yield Chain(service.host if is_shared else "", _own(mesh, service, connection.port))
 
 
-def _tcp_chains(mesh: Mesh, service: KnownService, port: int, *, is_shared: bool) -> Iterator[Chain]:
+def _tcp_chains(
+    mesh: Mesh, service: KnownService, connection: Connection, *, is_shared: bool
+) -> Iterator[Chain]:
     del is_shared
-    view = _view(mesh, port)
+    view = _view(mesh, connection.port)
+    fitting: list[Chain] = []
+    by_address: set[int] = set()
+    """Of the fitting ones, those that ask for the address."""
     for resource in _rules_for(mesh, service):
         for index, rule in enumerate(resource.spec.tcp):
             holding = [match for match in rule.match if exists_for(match, resource, view)]
             if rule.match and not holding:
                 continue
-            for match in holding:
-                _refuse_subnets(match, resource)
+            asking = [match for match in holding if match.destination_subnets]
+            if asking and not any(_has(match, connection.address) for match in asking):
+                raise _unknown_address(resource)
+            if asking:
+                by_address.add(len(fitting))
             why = f"{resource.title}, tcp[{index}] ({resource.position(('spec', 'tcp', index))})"
-            yield Chain("", Passed(why, shares_of(resource, rule.route, view)))
-            return
-    yield Chain("", _own(mesh, service, port))
+            fitting.append(Chain("", Passed(why, shares_of(resource, rule.route, view))))
+            if by_address and len(fitting) > 1:
+                # The narrowest block takes it, whatever the order of the rules.
+                raise _unknown_address(resource)
+    yield fitting[0] if fitting else Chain("", _own(mesh, service, connection.port))
 
 
-def _refuse_subnets(
-    match: TLSMatchAttributes | L4MatchAttributes, resource: Resource[VirtualService]
-) -> None:
-    if match.destination_subnets:
-        raise CannotJudgeError(f"{resource.title} asks for the address that the client dialled")
+def _has(match: L4MatchAttributes, address: str) -> bool:
+    """Whether the address that is dialled lies in one of the match's blocks."""
+    if not address:
+        return False
+    blocks = (ipaddress.ip_network(block, strict=False) for block in match.destination_subnets)
+    dialled = ipaddress.ip_address(address)
+    return any(dialled in block for block in blocks if block.version == dialled.version)
+
+
+def _unknown_address(resource: Resource[VirtualService]) -> CannotJudgeError:
+    return CannotJudgeError(f"{resource.title} asks for the address that the client dialled")
 
 
 def _own(mesh: Mesh, service: KnownService, port: int) -> Passed:

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from bench.collection import collection_paused
 from bench.errors import InputError, Position
 from bench.istio.decode import FieldFault, decode
 from bench.istio.documents import Document, read_documents
@@ -37,6 +38,7 @@ def read_folder(path: Path) -> Folder:
     return read_sources([path])
 
 
+@collection_paused()
 def read_sources(paths: Sequence[Path], texts: Mapping[Path, str] | None = None) -> Folder:
     """Read folders and files together, as resources of one mesh; ``-`` is standard input.
 

@@ -67,7 +67,7 @@ def main() -> None:
         request = parse_request(f"http://h{hosts // 2}.test/")
         _timed(
             "explain",
-            lambda: explain(inspected.registry(inventory), inspected.survey.resources, request, "client"),
+            lambda: explain(inspected.registry(), inspected.survey.resources, request, "client"),
         )
         print("\n".join([report.summary(), *report.notes]))
 

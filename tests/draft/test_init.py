@@ -388,6 +388,43 @@ def test_shares_are_expected_of_weights_and_not_of_load_balancers(tmp_path):
     assert not expect.shares
 
 
+def test_bytes_go_to_the_address_that_a_rule_asks_for_and_not_to_the_gateways_service(tmp_path):
+    """Istio's egress of TCP: a block of one address, and a rule by ``destinationSubnets``."""
+    text = entry(
+        "db",
+        "{number: 3306, name: tcp, protocol: TCP}",
+        "addresses: [203.0.113.7/32]",
+        "resolution: STATIC",
+        "endpoints: [{address: 203.0.113.7}]",
+    )
+    text += """
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: out}
+spec:
+  selector: {istio: egressgateway}
+  servers: [{port: {number: 7777, name: tcp, protocol: TCP}, hosts: [db.partner.example]}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: db}
+spec:
+  hosts: [db.partner.example]
+  gateways: [mesh, out]
+  tcp:
+  - match: [{gateways: [mesh], destinationSubnets: [203.0.113.7/32], port: 3306}]
+    route: [{destination: {host: istio-egressgateway.istio-system.svc.cluster.local, port: {number: 7777}}}]
+  - match: [{gateways: [out], port: 7777}]
+    route: [{destination: {host: db.partner.example, port: {number: 3306}}}]
+"""
+
+    scenario = drafted(tmp_path, text).scenario
+
+    assert {each.url for each in scenario.traffic.requests.values()} == {"tcp://db.partner.example:3306"}
+    assert scenario.traffic.gateway is not None
+
+
 def test_of_two_that_speak_otherwise_to_one_endpoint_tls_is_believed(tmp_path):
     """Plain HTTP with ``targetPort: 443`` and no rule that starts TLS, beside HTTPS to the same port."""
     plain = "{number: 80, name: http, protocol: HTTP, targetPort: 443}"

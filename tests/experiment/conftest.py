@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ground import ground
+from tests.support.ground import generator, ground
 
-__all__ = ["ground"]
+__all__ = ["generator", "ground"]
 
 SHORT = {
     "key: rsa-4096": "key: ecdsa-p256",

@@ -36,10 +36,10 @@ NEVER_BALANCED = ("ghosts", "delivered-twice")
 @pytest.mark.envoy
 @pytest.mark.nginx
 @pytest.mark.whole_path
-def test_a_fault_is_noticed_and_named_with_its_cause(ground, tmp_path, name):
+def test_a_fault_is_noticed_and_named_with_its_cause(ground, generator, tmp_path, name):
     (fault,) = choose([name])
 
-    seen = Proving(ground, tmp_path).run(
+    seen = Proving(ground, tmp_path, generator.run_load).run(
         f"t-{name}", fault, measure_s=fault.measure_s, arrival_rate=fault.arrival_rate
     )
 
@@ -53,8 +53,8 @@ def test_a_fault_is_noticed_and_named_with_its_cause(ground, tmp_path, name):
 @pytest.mark.envoy
 @pytest.mark.nginx
 @pytest.mark.whole_path
-def test_a_clean_load_raises_no_alarm(ground, tmp_path):
-    seen = Proving(ground, tmp_path).run("t-clean", None, measure_s=1.5, arrival_rate=200)
+def test_a_clean_load_raises_no_alarm(ground, generator, tmp_path):
+    seen = Proving(ground, tmp_path, generator.run_load).run("t-clean", None, measure_s=1.5, arrival_rate=200)
 
     assert seen.findings == ()
     assert seen.noticed_s is None
@@ -153,7 +153,13 @@ def test_with_one_subset_all_faults_are_made_that_need_no_second_one():
 
     aims = find_aims(scenario, topology_of(prepare(loaded), "eds"))
     topology = topology_of(prepare(loaded), "eds")
-    field = SimpleNamespace(aims=aims, parts=None, topology=topology, sidecar_trees=lambda _: ())
+    field = SimpleNamespace(
+        aims=aims,
+        parts=None,
+        topology=topology,
+        sidecar_trees=lambda _: (),
+        edit_gateway=lambda _, edit: edit({"resources": [verified(each) for each in topology.cluster_nodes]}),
+    )
 
     assert (aims.first.subset, aims.first.node, aims.second) == ("v1", "nginx01", None)
     assert {fault.name for fault in every_fault() if fault.obstacle(field) is None} == ONE_IS_ENOUGH
@@ -161,9 +167,17 @@ def test_with_one_subset_all_faults_are_made_that_need_no_second_one():
         aims.pair()
 
 
+def verified(cluster):
+    """A cluster of the gateway that verifies its servers by a secret."""
+    trust = {"combined_validation_context": {"validation_context_sds_secret_config": {"name": "ca"}}}
+    return {"name": cluster, "transport_socket": {"typed_config": {"common_tls_context": trust}}}
+
+
 def test_two_subsets_of_different_nodes_can_be_mixed_up(ground):
+    """What is not divided by weights has none to swap."""
     assert (ground.aims.first.node, ground.aims.second.node) == ("nginx01", "nginx02")
-    assert all(fault.obstacle(ground) is None for fault in every_fault())
+    obstacles = {fault.name for fault in every_fault() if fault.obstacle(ground) is not None}
+    assert obstacles == {"weights-swapped"}
 
 
 def test_an_unknown_fault_is_refused_with_the_known_ones():

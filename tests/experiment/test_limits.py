@@ -7,18 +7,11 @@ tests/analysis/capacity.
 import pytest
 
 from bench.analysis.capacity import find_constraints
-from bench.load.run import LoadGenerator
 from tests.benchmarks.limits.overload import can_hold_back, read_overload
 from tests.benchmarks.limits.setups import SETUPS, scenario_of
 
 # Other tests run beside this one: that the machine is busy is true, too.
 SURROUNDINGS = {"machine", "machine-disturbed"}
-
-
-@pytest.fixture(scope="module")
-def generator(tmp_path_factory):
-    with LoadGenerator(tmp_path_factory.mktemp("generator")) as kept:
-        yield kept
 
 
 @pytest.mark.envoy

@@ -1,5 +1,5 @@
 """The one real path of these tests."""
 
-from tests.support.ground import ground
+from tests.support.ground import generator, ground
 
-__all__ = ["ground"]
+__all__ = ["generator", "ground"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import InputError
-from bench.load.run import LoadGenerator, measure_null_target_baseline
+from bench.load.run import measure_null_target_baseline
 from bench.measure import Bookkeeper, TrialPlan, load_plan, require_matchable, stack_target, topology_of
 from bench.preparation import make_material, prepare
 from bench.result import Book, MissingCode
@@ -39,12 +39,6 @@ def material(loaded, tmp_path_factory):
 @pytest.fixture(scope="module")
 def stack(prepared, material):
     with LocalStack(prepared.stack_spec("any-shape", "static", material)) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def generator(tmp_path_factory):
-    with LoadGenerator(tmp_path_factory.mktemp("generator")) as running:
         yield running
 
 

@@ -11,7 +11,6 @@ import pytest
 from bench.analysis.ledger import summarise_ledger
 from bench.analysis.verdict import judge
 from bench.errors import InputError
-from bench.load.run import run_load
 from bench.measure.bookkeeper import Bookkeeper
 from bench.measure.request_matching import Matcher, require_matchable
 from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
@@ -28,23 +27,27 @@ RATE = 100.0
 DUE = 150
 
 
-def account(ground, tmp_path, run_id, *, during=lambda: None, after=lambda: None, schedule=None):
+@pytest.fixture
+def account(ground, generator, tmp_path):
     """Half a second of warm-up and one of load, *during* called in its middle, the books closed."""
-    plan = TrialPlan("t", "steady", "eds", schedule or Constant(arrival_rate=RATE), 1.0)
-    load = load_plan(ground.scenario, plan, stack_target(ground.stack, ground.scenario), run_id)
-    warm_up = load.stages[0].model_copy(update={"duration_s": 0.5})
-    load = load.model_copy(update={"stages": (warm_up, *load.stages[1:])})
-    keeper = Bookkeeper(
-        ground.stack, ground.topology, Matcher.of_prepared(ground.prepared, ground.topology, ground.material)
-    )
-    opening = keeper.read()
-    began = threading.Event()
-    side = threading.Thread(target=lambda: (began.wait(PATIENCE_S), time.sleep(0.7), during()))
-    side.start()
-    outcome = run_load(load, tmp_path / "load", on_event=lambda _: began.set())
-    side.join()
-    after()
-    return keeper.close(opening, load, outcome)
+
+    def close_books(run_id, *, during=lambda: None, after=lambda: None, schedule=None):
+        plan = TrialPlan("t", "steady", "eds", schedule or Constant(arrival_rate=RATE), 1.0)
+        load = load_plan(ground.scenario, plan, stack_target(ground.stack, ground.scenario), run_id)
+        warm_up = load.stages[0].model_copy(update={"duration_s": 0.5})
+        load = load.model_copy(update={"stages": (warm_up, *load.stages[1:])})
+        matcher = Matcher.of_prepared(ground.prepared, ground.topology, ground.material)
+        keeper = Bookkeeper(ground.stack, ground.topology, matcher)
+        opening = keeper.read()
+        began = threading.Event()
+        side = threading.Thread(target=lambda: (began.wait(PATIENCE_S), time.sleep(0.7), during()))
+        side.start()
+        outcome = generator.run_load(load, tmp_path / run_id, on_event=lambda _: began.set())
+        side.join()
+        after()
+        return keeper.close(opening, load, outcome)
+
+    return close_books
 
 
 def state_of(ledger, level, name):
@@ -60,8 +63,8 @@ def path_call(ground, **headers):
     )
 
 
-def test_every_book_balances_and_every_connection_has_the_right_peers(ground, tmp_path):
-    ledger = account(ground, tmp_path, "clean")
+def test_every_book_balances_and_every_connection_has_the_right_peers(account, ground):
+    ledger = account("clean")
 
     assert ledger.is_balanced, [book for book in ledger.books if book.state != "balanced"]
     assert {book.level for book in ledger.books} == {"counters", "full"}
@@ -73,25 +76,23 @@ def test_every_book_balances_and_every_connection_has_the_right_peers(ground, tm
     assert proof.expected_client.endswith(f"serial {ground.material.client.serial}")
 
 
-def test_a_closed_loop_is_matched_to_its_last_request(ground, tmp_path):
-    ledger = account(ground, tmp_path, "closed", schedule=Closed(kind="closed"))
+def test_a_closed_loop_is_matched_to_its_last_request(account):
+    ledger = account("closed", schedule=Closed(kind="closed"))
 
     assert ledger.is_balanced, [book for book in ledger.books if book.state != "balanced"]
     assert ledger.matched == ledger.requests > DUE
 
 
-def test_a_request_of_somebody_else_does_not_pass_for_one_of_ours(ground, tmp_path):
-    ledger = account(ground, tmp_path, "ghost", during=lambda: path_call(ground))
+def test_a_request_of_somebody_else_does_not_pass_for_one_of_ours(account, ground):
+    ledger = account("ghost", during=lambda: path_call(ground))
 
     open_books = {book.title: book.unexplained for book in ledger.books if book.state == "open"}
     assert open_books["client to sidecar"] == -1
     assert not ledger.is_balanced
 
 
-def test_an_id_that_was_sent_again_by_hand_is_named(ground, tmp_path):
+def test_an_id_that_was_sent_again_by_hand_is_named(account, ground):
     ledger = account(
-        ground,
-        tmp_path,
         "again",
         during=lambda: path_call(ground, **{"x-bench-id": "again/0010000000003"}),
     )
@@ -102,22 +103,22 @@ def test_an_id_that_was_sent_again_by_hand_is_named(ground, tmp_path):
     assert (note.code, note.id) == (NoteCode.LOGGED_TWICE, "again/10000000003")
 
 
-def test_a_node_log_that_was_truncated_is_not_a_balance(ground, tmp_path):
+def test_a_node_log_that_was_truncated_is_not_a_balance(account, ground):
     log = ground.stack.component("nginx01").access_log
     # Only a log that had something before can be seen to be shorter than it was.
-    account(ground, tmp_path / "first", "first")
+    account("first")
 
     def truncate():
         time.sleep(2 * FLUSH_INTERVAL_S)
         os.truncate(log, 0)
 
-    ledger = account(ground, tmp_path, "cut", after=truncate)
+    ledger = account("cut", after=truncate)
 
     assert state_of(ledger, "counters", "gateway to nginx01") == "incomplete"
     assert any("truncated" in damage.detail for book in ledger.books for damage in book.damages)
 
 
-def test_a_node_log_that_was_rotated_under_way_is_not_a_balance(ground, tmp_path):
+def test_a_node_log_that_was_rotated_under_way_is_not_a_balance(account, ground):
     node = ground.stack.component("nginx01")
 
     def rotate():
@@ -125,19 +126,19 @@ def test_a_node_log_that_was_rotated_under_way_is_not_a_balance(ground, tmp_path
         os.kill(node.pid, signal.SIGUSR1)
         wait_until(node.access_log.exists)
 
-    ledger = account(ground, tmp_path, "rotated", during=rotate)
+    ledger = account("rotated", during=rotate)
 
     assert state_of(ledger, "counters", "gateway to nginx01") == "incomplete"
     assert any("rotated" in damage.detail for book in ledger.books for damage in book.damages)
 
 
-def test_a_disk_that_is_full_under_a_log_is_not_a_balance(ground, tmp_path):
+def test_a_disk_that_is_full_under_a_log_is_not_a_balance(account, ground):
     """Whatever nginx writes there is refused for want of room, and nginx goes on answering."""
     ground.rewrite_node(
         "nginx01", lambda conf: conf.replace("access_log access.log", "access_log /dev/full", 1)
     )
     try:
-        ledger = account(ground, tmp_path, "full")
+        ledger = account("full")
     finally:
         ground.heal()
 
@@ -146,12 +147,12 @@ def test_a_disk_that_is_full_under_a_log_is_not_a_balance(ground, tmp_path):
     assert not ledger.is_balanced
 
 
-def test_a_gateway_that_was_restarted_leaves_its_books_open_for_want_of_counters(ground, tmp_path):
+def test_a_gateway_that_was_restarted_leaves_its_books_open_for_want_of_counters(account, ground):
     def restart():
         ground.parts.kill("egress")
         ground.parts.restart("egress")
 
-    ledger = account(ground, tmp_path, "reset", during=restart)
+    ledger = account("reset", during=restart)
 
     assert state_of(ledger, "counters", "gateway listener") == "incomplete"
     assert state_of(ledger, "counters", "client") == "balanced"

@@ -7,7 +7,6 @@ import httpx
 import pytest
 
 from bench.errors import InputError
-from bench.load.run import LoadGenerator
 from bench.measure import Bookkeeper, TrialPlan, load_plan, require_read, stack_target, topology_of
 from bench.preparation import make_material, prepare
 from bench.result import Book, MissingCode
@@ -29,12 +28,6 @@ def prepared():
 def stack(prepared, tmp_path_factory):
     material = make_material(prepared.loaded, tmp_path_factory.mktemp("keys") / "material")
     with LocalStack(prepared.stack_spec("unread", "static", material)) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def generator(tmp_path_factory):
-    with LoadGenerator(tmp_path_factory.mktemp("generator")) as running:
         yield running
 
 

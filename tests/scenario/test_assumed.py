@@ -113,6 +113,16 @@ def test_resources_alone_make_a_client_a_gateway_and_its_service():
     assert str(found.services[0]) == "egress.yaml:28"
 
 
+def test_port_80_of_the_gateway_keeps_its_name_where_a_server_ends_the_meshs_tls_there():
+    """As Istio's task on TLS origination at an egress gateway has it: clients send it HTTP routes."""
+    mutual = GATEWAY.replace("protocol: HTTP}", "protocol: HTTPS}, tls: {mode: ISTIO_MUTUAL}")
+    assert mutual != GATEWAY
+
+    (service,) = assumed_of(ENTRY + mutual).inventory.services
+
+    assert [(port.name, port.port) for port in service.ports] == [("http2", 80)]
+
+
 def test_each_assumption_says_where_and_why():
     text = reported(assumed_of(ENTRY + GATEWAY))
 

@@ -3,6 +3,7 @@
 import pytest
 
 from bench.experiment.faults.field import Field, find_aims
+from bench.load.run import LoadGenerator
 from bench.measure.request_matching import SIDECAR_LOG
 from bench.measure.topology import topology_of
 from bench.preparation import Variation, make_material, prepare
@@ -25,3 +26,10 @@ def ground(pytestconfig, tmp_path_factory):
     with LocalStack(spec) as stack:
         aims = find_aims(loaded.scenario, topology)
         yield Field(stack, LocalFaults(stack), prepared, topology, material, aims)
+
+
+@pytest.fixture(scope="module")
+def generator(tmp_path_factory):
+    """Locust processes for all loads of a module."""
+    with LoadGenerator(tmp_path_factory.mktemp("generator") / "generator") as running:
+        yield running

@@ -21,6 +21,7 @@ from bench.load import LoadEvent, LoadPlan, Progress, StageStarted
 from bench.load.run import run_load
 from bench.measure import (
     Bookkeeper,
+    LoadRunner,
     Matcher,
     TrialPlan,
     expected_shares,
@@ -104,9 +105,11 @@ class _Watch:
 class Proving:
     """Runs loads on one stack, one after the other."""
 
-    def __init__(self, ground: Field, folder: Path) -> None:
+    def __init__(self, ground: Field, folder: Path, run_load: LoadRunner = run_load) -> None:
+        """Each load has a folder below *folder*; *run_load* may keep its processes for the next."""
         self._field = ground
         self._folder = folder
+        self._run_load = run_load
         self._matcher = Matcher.of_prepared(ground.prepared, ground.topology, ground.material)
         self._bookkeeper = Bookkeeper(ground.stack, ground.topology, self._matcher)
         self._number = 0
@@ -140,7 +143,7 @@ class Proving:
                 injection.start(event.at + _BEFORE_S)
 
         try:
-            outcome = run_load(
+            outcome = self._run_load(
                 load,
                 self._folder / f"load-{self._number}",
                 on_event=on_event,

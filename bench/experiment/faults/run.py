@@ -12,6 +12,7 @@ from bench.experiment.faults import network
 from bench.experiment.faults.field import Field, NotPossibleError, find_aims
 from bench.experiment.faults.kinds import Fault
 from bench.experiment.faults.load import WARM_UP_S, Observed, Proving, every_fault
+from bench.load.run import LoadGenerator
 from bench.measure import SIDECAR_LOG, Finished, RunRecord, fingerprint_of, kept, topology_of
 from bench.observer import Observer
 from bench.preparation import Prepared, Variation, make_material, prepare
@@ -108,12 +109,13 @@ def _prove(
         material = make_material(prepared.loaded, private / "material")
         observer.stage("starting the stack", 1)
         stack = options.backend.make_stack(prepared.stack_spec("faults", "eds", material, logging))
-        with stack:
+        folder = record.folder / "logs" / "generator"
+        with stack, LoadGenerator(folder) as generator:
             save_config(stack, record.folder / "config" / "faults")
             parts = options.backend.make_faults(stack)
             ground = Field(stack, parts, prepared, topology, material, aims)
             ground.await_recovery()
-            proving = Proving(ground, record.folder / "logs" / "generator")
+            proving = Proving(ground, folder, generator.run_load)
             for number in range(1, options.clean + 1):
                 observer.stage(f"clean run {number} of {options.clean}", _load_s(_CLEAN_S))
                 seen = _try(proving, f"{record.run_id}.c{number}", None, observer)

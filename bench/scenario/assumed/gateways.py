@@ -52,6 +52,9 @@ class _Called:
     where: Position
     gateways: frozenset[str]
     """``namespace/name`` of the Gateways that the same VirtualService is bound to."""
+    http_ports: frozenset[int]
+    """Those of the ports that HTTP rules call: whatever the gateway's server speaks there, it is no other
+    port than the chart's."""
 
 
 def assume_gateways(
@@ -205,7 +208,10 @@ def _add_service(
     # What routes call is a port of the Service, whether or not a server listens there: others say so.
     numbers = sorted({*servers, *called.ports})
     ports = tuple(
-        ServicePort(name=_port_name(number, servers.get(number)), port=number) for number in numbers
+        ServicePort(
+            name=_port_name(number, servers.get(number), is_http=number in called.http_ports), port=number
+        )
+        for number in numbers
     )
     path: Path = ("services", len(found.services))
     found.services[key] = ServiceFact(
@@ -220,8 +226,8 @@ def _add_service(
     found.assumptions.append(Assumption(path, what, called.where))
 
 
-def _port_name(number: int, protocol: str | None) -> str:
-    if protocol is None:
+def _port_name(number: int, protocol: str | None, *, is_http: bool) -> str:
+    if protocol is None or (is_http and number in _USUAL_NAMES):
         return _USUAL_NAMES.get(number, f"tcp-{number}")
     kind = protocol.upper()
     if number in _USUAL_NAMES and (kind in _TLS) is (number == 443) and kind in _TLS | _HTTP:
@@ -237,6 +243,7 @@ def _undeclared_services(resources: Resources, domain: str) -> Iterator[_Called]
     for rule in resources.virtual_services:
         gateways = frozenset(expand_gateway(each, rule.namespace) for each in rule.spec.gateways)
         for path, destination in _destinations(rule):
+            is_http = path[1] == "http"
             split = _split(expand_host(destination.host, rule.namespace, domain), domain)
             if split is None or split in known:
                 continue
@@ -248,6 +255,8 @@ def _undeclared_services(resources: Resources, domain: str) -> Iterator[_Called]
                 frozenset(port) | (before.ports if before is not None else frozenset()),
                 before.where if before is not None else rule.position(path),
                 gateways | (before.gateways if before is not None else frozenset()),
+                frozenset(port if is_http else ())
+                | (before.http_ports if before is not None else frozenset()),
             )
     yield from found.values()
 
