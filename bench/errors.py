@@ -4,7 +4,8 @@
     ├── InputError           what the user wrote is wrong: YAML, options, folders
     │   └── UnsupportedError Istio accepts it, but files alone cannot do it
     ├── StackError           a part did not start, refused its configuration, or died
-    │   └── OutOfMemoryError the kernel ended it: its memory limit was too small
+    │   ├── OutOfMemoryError the kernel ended it: its memory limit was too small
+    │   └── ControlPlaneLostError  what feeds the proxies died; they serve on with what they have
     ├── LoadError            the load generator could not do its job
     ├── MeasurementError     a measurement is impossible or contradicts itself
     └── DefectError          egress-bench itself is wrong
@@ -14,7 +15,6 @@ A message says where (``file:line``), what is wrong, and what to do about it, in
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Self
 
@@ -46,7 +46,9 @@ class BenchError(Exception):
 
     def about(self, whose: str) -> Self:
         """The same error with the name of what it is about before its words."""
-        named = copy.copy(self)
+        # Not by copy: it would call the class, and those below want more than the words.
+        named = type(self).__new__(type(self))
+        named.__dict__.update(self.__dict__)
         named.what = f"{whose}: {self.what}"
         named.args = (_paragraph(named.what, self.where, self.remedy),)
         return named
@@ -76,6 +78,15 @@ class OutOfMemoryError(StackError):
     def __init__(self, part: str, what: str, *, remedy: str | None = None) -> None:
         super().__init__(what, remedy=remedy)
         self.part = part
+
+
+class ControlPlaneLostError(StackError):
+    """The control plane of a running stack has ended by itself; its proxies serve on with what they have."""
+
+    def __init__(self, what: str, *, how: str) -> None:
+        super().__init__(what)
+        self.how = how
+        """How it ended, such as ``was ended by SIGKILL``."""
 
 
 class LoadError(BenchError):

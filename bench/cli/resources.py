@@ -31,6 +31,10 @@ def translate(
     config_source: Annotated[ConfigSourceName, typer.Option(help="Where endpoints come from.")],
     out: Annotated[Path, typer.Option(help="Folder for the Envoy files.")],
     proxy: Annotated[str | None, typer.Option(help="Proxy of the inventory, if a role has several.")] = None,
+    initial_fetch_timeout: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds until Envoy starts without a control plane's answer; 0: never."),
+    ] = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -39,7 +43,12 @@ def translate(
         from bench.commands.translation import write_translation
 
         written = write_translation(
-            folder, role=role.value, proxy=proxy, config_source=config_source.value, out=out
+            folder,
+            role=role.value,
+            proxy=proxy,
+            config_source=config_source.value,
+            out=out,
+            initial_fetch_timeout_s=initial_fetch_timeout,
         )
         for assumption in written.assumptions:
             console.note(assumption)

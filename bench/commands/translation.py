@@ -58,11 +58,18 @@ class Translation:
 
 @collection_paused()
 def write_translation(
-    folder: Path, *, role: Role, proxy: str | None = None, config_source: ConfigSource, out: Path
+    folder: Path,
+    *,
+    role: Role,
+    proxy: str | None = None,
+    config_source: ConfigSource,
+    out: Path,
+    initial_fetch_timeout_s: float = 0.0,
 ) -> Translation:
     """Translate the Istio YAML in *folder* for one proxy into Envoy files below *out*.
 
     *folder* may be a file, and ``-`` is standard input. Without *proxy* there must be one proxy of that role.
+    With a control plane that does not answer it starts after *initial_fetch_timeout_s*; 0: never.
     Files whose content stays the same are not touched, others are replaced by a rename, so that a running
     Envoy notices exactly what changed; files of an earlier translation that have no successor are removed.
 
@@ -83,7 +90,8 @@ def write_translation(
         if address[0] != _ANY_ADDRESS and inventory.proxies[name].interception == "none"
     }
     placement = Placement(config_root=str(root), log_root=str(root), listeners=binds)
-    files = render(config, placement, RenderOptions(node_id=name))
+    options = RenderOptions(node_id=name, initial_fetch_timeout_s=initial_fetch_timeout_s)
+    files = render(config, placement, options)
     try:
         written = write_files(files, root)
         _remove_stale(root, written)

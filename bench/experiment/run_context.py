@@ -14,12 +14,15 @@ from bench.measure import Ground, Matcher, RunRecord, Trial, TrialPlan, run_tria
 from bench.observer import Observer
 from bench.preparation import Prepared, Variation
 from bench.report import slug
+from bench.result import RunWarning
 from bench.scenario import Scenario, mean_rate
 from bench.stack import Stack
 from bench.stack.artifacts import save_config
 from bench.translate import ConfigSource
 from bench.verify.verifier import Verifying
 
+LOST = "control-plane-lost"
+"""Code of the warning that a control plane died while its proxies served."""
 AROUND_TRIAL_S = 1.0
 """Start and end of the generator around a trial; for the progress bar only."""
 
@@ -80,14 +83,15 @@ class RunContext:
         topology = topology_of(self.prepared, plan.config_source or "static")
         matcher = Matcher.of_prepared(self.prepared, topology, self.material) if is_matched else None
         with instruments.open_meter(stack, scenario.traffic.exit) as meter:
+            ground = Ground(
+                stacks,
+                name,
+                meter,
+                instruments.keep_books(stack, topology, matcher),
+                way=topology if plan.experiment == "steady" else None,
+            )
             trial = run_trial(
-                Ground(
-                    stacks,
-                    name,
-                    meter,
-                    instruments.keep_books(stack, topology, matcher),
-                    way=topology if plan.experiment == "steady" else None,
-                ),
+                ground,
                 scenario,
                 plan,
                 run_id=self.next_run_id(),
@@ -97,6 +101,7 @@ class RunContext:
             )
         if trial.result.stages:
             self.record.add_trial(trial)
+        self._tell_lost(ground, trial)
         if trial.failure is not None:
             raise trial.failure
         if trial.result.aborted is not None:
@@ -105,3 +110,21 @@ class RunContext:
                 remedy=f"What was measured is in {self.record.folder}.",
             )
         return trial
+
+    def _tell_lost(self, ground: Ground, trial: Trial) -> None:
+        """Warn of control planes that died, each once, with what the load saw since."""
+        for name, how in ground.lost.items():
+            if name in self.record.lost_control_planes:
+                continue
+            self.record.lost_control_planes.add(name)
+            total = trial.result.total
+            beside = "" if name == ground.name else ", on another stack"
+            warning = RunWarning(
+                code=LOST,
+                message=f"The control plane of stack {name} {how} in or before {trial.result.name}. Its"
+                f" proxies serve on with what they have: {total.answered:,} of {total.due:,} requests of that"
+                f" trial were answered{beside}.",
+                advice="No change of the configuration would reach them from then on.",
+            )
+            self.record.warnings.append(warning)
+            self.observer.warning(warning)

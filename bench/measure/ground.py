@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, Self
 
-from bench.errors import BenchError, StackError
+from bench.errors import BenchError, ControlPlaneLostError, StackError
 from bench.load import LoadOutcome, LoadPlan
 from bench.measure.bookkeeper import Readings
 from bench.measure.hop_times import HopWatch
@@ -56,6 +56,9 @@ class Ground:
     way: Topology | None = None
     """Whose logs of some requests are read; None: no proxy keeps one."""
 
+    lost: dict[str, str] = field(default_factory=dict)
+    """Stacks whose control plane has died under way, and how it ended."""
+
     @property
     def stack(self) -> Stack:
         """The stack under load."""
@@ -69,9 +72,15 @@ class Ground:
         return HopWatch.begin(self.stack, self.way.clients, gateways)
 
     def check_alive(self) -> None:
-        """Raise ``StackError`` that names stack and part if a part of any of the stacks has died."""
-        for stack in self.stacks.values():
-            stack.check_alive()
+        """Raise ``StackError`` that names stack and part if a part of any of the stacks has died.
+
+        Without its control plane a proxy serves on, and the load shows how: that is noted in ``lost``.
+        """
+        for name, stack in self.stacks.items():
+            try:
+                stack.check_alive()
+            except ControlPlaneLostError as error:
+                self.lost.setdefault(name, error.how)
 
     def read_meter(self) -> Reading:
         """Read the stack under load; errors name it, and the part that died where one has."""

@@ -66,6 +66,8 @@ class RunRecord:
     tls_lab: TlsLab | None = None
     events: list[RunEvent] = field(default_factory=list)
     warnings: list[RunWarning] = field(default_factory=list)
+    lost_control_planes: set[str] = field(default_factory=set)
+    """Stacks of which it is told already."""
 
     @classmethod
     def open(

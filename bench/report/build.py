@@ -36,6 +36,7 @@ from bench.report.sections import (
     variants,
     verification,
     way,
+    which_source,
 )
 from bench.report.text import UNKNOWN, rate, seconds, version_number
 from bench.report.timeline import over_time, parts_over_time
@@ -173,6 +174,7 @@ def _of_update(folder: Path, result: Result) -> Document:
         answers=(),
         sections=(
             update.update(result, _timeline(folder, result, "update")),
+            which_source.page(result),
             context.warnings(result),
             context.fingerprint(result),
         ),

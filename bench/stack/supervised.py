@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.disks import refusal
-from bench.errors import StackError
+from bench.errors import ControlPlaneLostError, StackError
 from bench.stack.components import ComponentTable
 from bench.stack.control import ControlPlane
 from bench.stack.guard import Guard
@@ -116,9 +116,10 @@ class SupervisedStack(ComponentTable):
             self._control = ControlPlane(self._running_folder(), self._wait)
 
     def _check_control_plane(self) -> None:
-        """Raise ``StackError`` if it has ended by itself."""
+        """Raise ``ControlPlaneLostError`` if it has ended by itself; asked last, others matter more."""
         if self._control is not None and self._control.has_died:
-            raise self._control.process.died()
+            process = self._control.process
+            raise ControlPlaneLostError(process.died().what, how=process.how_it_ended())
 
     def _running_folder(self) -> RunFolder:
         if self._folder is None:

@@ -11,6 +11,7 @@ from bench.analysis.comparison import ENOUGH_BLOCKS, MARGIN
 from bench.analysis.part_costs import cpu_us_of_part, memory_bytes_of_part
 from bench.report.document import Chart, Note, Part, Section, Table
 from bench.report.folding import fold
+from bench.report.sections.which_source import which_source
 from bench.report.text import UNKNOWN, micros, signed, with_unit, without_unit
 from bench.result import Result, TrialResult
 from bench.units import format_bytes
@@ -28,7 +29,7 @@ def config_source(result: Result, dots: str | None) -> Section:
         return Section(
             "static-eds",
             "Static against EDS",
-            (Note("No block with all config sources was completed in this run."),),
+            (Note("No block with all config sources was completed in this run."), which_source(result)),
             lead,
         )
     parts: list[Part] = [
@@ -48,6 +49,7 @@ def config_source(result: Result, dots: str | None) -> Section:
                 dots,
             )
         )
+    parts.append(which_source(result))
     parts += fold(_block_table(result), "The values of each block")
     parts.append(
         Note(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from bench.analysis.compare import source_word
 from bench.report.document import Chart, Figure, Mark, Note, Part, Section, Table
@@ -75,18 +75,19 @@ def advice(found: UpdateResult) -> str:
             f"A change is accepted after {known[fastest] * 1000:.0f} ms by {source_word(fastest)} and after"
             f" {known[slowest] * 1000:.0f} ms by {source_word(slowest)} (medians)."
         )
-    closed = {source.config_source: _closed_per_change(source) for source in found.sources}
+    closed = {source.config_source: closed_per_change(source) for source in found.sources}
     parts.append(
         "Connections to the nodes closed per change: "
         + ", ".join(f"{source_word(name)} {value:.1f}" for name, value in closed.items())
         + "."
     )
-    parts += _when(found, closed)
+    parts += when_to_use(found)
     return " ".join(parts)
 
 
-def _when(found: UpdateResult, closed: Mapping[str, float]) -> Iterator[str]:
+def when_to_use(found: UpdateResult) -> Iterator[str]:
     """The sentences "use … when": each only where its figures were measured and say so."""
+    closed = {source.config_source: closed_per_change(source) for source in found.sources}
     kept = min(closed.values())
     keeping = [name for name, value in closed.items() if value <= kept * 1.25 and name != "static"]
     if "static" in closed and keeping and closed["static"] > kept * 1.25:
@@ -111,7 +112,8 @@ def median_accepted_s(source: UpdatesOfSource) -> float | None:
     return statistics.median(known) if known else None
 
 
-def _closed_per_change(source: UpdatesOfSource) -> float:
+def closed_per_change(source: UpdatesOfSource) -> float:
+    """Connections to the nodes that the gateway closed, by changes made."""
     return sum(change.connections_closed for change in source.changes) / max(1, source.count)
 
 
@@ -137,7 +139,7 @@ def _sources(found: UpdateResult) -> Table:
                 f"{source.requests:,}",
                 format_count(source.failed),
                 format_count(source.misrouted),
-                f"{_closed_per_change(source):.1f}",
+                f"{closed_per_change(source):.1f}",
                 _memory(source),
                 _control(source),
                 "balance"

@@ -123,11 +123,11 @@ class ComposeStack(SupervisedStack):
         for container in list(self._beside):
             if container.id not in alive:
                 raise container.died()
-        self._check_control_plane()
         for node in self.spec.nodes:
             # Before it is ready, too: nginx replaces a worker that ends, over and over.
             if crash := nodes.crash_in(self.project.folders.node(node.name).log):
                 raise self._containers[node.name].crashed(crash)
+        self._check_control_plane()
 
     def write_config(self, proxy: str, files: Sequence[ConfigFile]) -> None:
         """Replace files of a running proxy, each by rename, in the order given."""

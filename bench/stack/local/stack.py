@@ -90,10 +90,10 @@ class LocalStack(SupervisedStack):
         for process in list(self._processes.values()):
             if process.exit_code() is not None and process.name not in self._excused:
                 raise self._why_dead(process)
-        self._check_control_plane()
         for component in self.components():
             if component.kind == "nginx" and (crash := nodes.crash_in(component.log)):
                 raise StackError(f"a worker of {component.name} crashed: {crash}")
+        self._check_control_plane()
 
     def write_config(self, proxy: str, files: Sequence[ConfigFile]) -> None:
         """Replace files of a running proxy, each by rename, in the order given."""

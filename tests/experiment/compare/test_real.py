@@ -1,5 +1,7 @@
-"""TLS settings as variants, on real Envoys: what their own counters say was spoken."""
+"""Variants on real Envoys: what their own counters say was spoken, and a control plane that dies."""
 
+import os
+import signal
 from dataclasses import replace
 from unittest.mock import Mock
 
@@ -40,3 +42,29 @@ def test_each_variant_speaks_the_tls_that_it_asks_for(short, tmp_path):
     assert versions["B"] == {"TLSv1.3"}
     assert versions["A listener"] == versions["B listener"] == set()
     assert versions["C listener"]
+
+
+def test_envoy_serves_on_when_its_control_plane_dies_in_mid_run_and_the_result_says_so(short, tmp_path):
+    killed = []
+
+    def open_meter(stack, gateway):
+        plane = stack.control_plane()
+        if plane is not None and not killed:
+            killed.append(plane.pid)
+            os.kill(plane.pid, signal.SIGKILL)
+        return REAL.open_meter(stack, gateway)
+
+    loaded = load_scenario(short)
+    settings = {"A": [], "B": ["config-source=ads"]}
+    variants = [
+        parse_variant(name, each, loaded, lambda *_: local_backend()) for name, each in settings.items()
+    ]
+    instruments = replace(REAL, open_meter=open_meter, write_report=lambda folder: folder)
+    result = compare(variants, CompareOptions(tmp_path, "", blocks=2), Mock(), instruments=instruments).result
+
+    assert killed
+    assert result.state == "complete"
+    assert len(result.trials) == 6
+    assert all(trial.total.answered == trial.total.due > 0 for trial in result.trials)
+    (lost,) = [each for each in result.warnings if each.code == "control-plane-lost"]
+    assert "stack B was ended by SIGKILL" in lost.message
