@@ -1,6 +1,7 @@
 """Run every scenario of the library for two seconds: ``python -m tests.benchmarks.library [NAME…]``.
 
-Exit code 1 where one has a wrong answer, or a request that its ledger cannot account for.
+Without names the comparison with wrk follows. Exit code 1 where a scenario has a wrong answer, or a request
+that its ledger cannot account for, or where a promise of cost is missed.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from rich.console import Console
@@ -15,6 +17,7 @@ from rich.table import Table
 
 from bench.result import Result, read_result
 from bench.scenario.library import library
+from tests.benchmarks.generator.against_wrk import against_wrk
 
 _RIGHT = (0, 3)
 """Passed, or on a machine with too much to do, nothing proven of figures."""
@@ -33,6 +36,7 @@ def unexplained(result: Result) -> int:
 
 def main(names: list[str]) -> int:
     """Run those of *names*, or all."""
+    began = time.monotonic()
     table = Table(title="Library, two seconds each", title_justify="left")
     for column in ("scenario", "exit code", "requests", "misrouted", "failed", "unexplained"):
         table.add_column(column, justify="left" if column == "scenario" else "right")
@@ -67,7 +71,9 @@ def main(names: list[str]) -> int:
         table.add_row(entry.name, *map(str, row))
         wrong += done.returncode not in _RIGHT or bool(every.misrouted or left)
     Console(width=100).print(table)
-    return int(wrong > 0)
+    missed = against_wrk() if not names else 0
+    sys.stdout.write(f"took {time.monotonic() - began:.0f} s\n")
+    return int(wrong > 0 or missed == 1)
 
 
 if __name__ == "__main__":

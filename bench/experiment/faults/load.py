@@ -37,6 +37,7 @@ _BEFORE_S = 0.8
 """Of the measured stage before the fault: what is usual is learnt there."""
 _CONNECTIONS = 256
 """This many, so that requests to one node never wait for those to another."""
+_MOST_KINDS = 8
 _OPEN = 0.25
 """A part of the requests of half a second: this many open ones show that answers do not come."""
 
@@ -202,7 +203,19 @@ class Proving:
         load = load_plan(scenario, plan, stack_target(self._field.stack, scenario), run_id)
         warm_up = load.stages[0].model_copy(update={"duration_s": WARM_UP_S})
         connections = load.connections.model_copy(update={"count": _CONNECTIONS})
-        return load.model_copy(update={"stages": (warm_up, *load.stages[1:]), "connections": connections})
+        aims = self._field.aims
+        aimed = {each.subset for each in (aims.first, aims.second) if each is not None}
+        first = [kind for kind in load.requests if kind.name in aimed]
+        others = [kind for kind in load.requests if kind.name not in aimed]
+        # Of a hundred kinds each would have two requests a second: too few to show anything in time.
+        kinds = tuple([*first, *others][:_MOST_KINDS]) if len(load.requests) > _MOST_KINDS else load.requests
+        return load.model_copy(
+            update={
+                "stages": (warm_up, *load.stages[1:]),
+                "connections": connections,
+                "requests": kinds,
+            }
+        )
 
 
 def _events(fault: Fault | None, watch: _Watch) -> Iterator[RunEvent]:

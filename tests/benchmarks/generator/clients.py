@@ -24,6 +24,7 @@ from bench.load import (
     StageEnded,
     StageStarted,
     Target,
+    TargetTls,
 )
 from bench.load.engine import schedule
 from bench.load.run import run_load
@@ -124,7 +125,12 @@ def plan(site: Site, connections: int, *stages: tuple[str, float, Schedule]) -> 
     nodes = {"v1": "nginx01", "v2": site.second_node}
     return LoadPlan(
         run_id="bench",
-        target=Target(address="127.0.0.1", port=site.port, host=site.host),
+        target=Target(
+            address="127.0.0.1",
+            port=site.port,
+            host=site.host,
+            tls=TargetTls(server_name="127.0.0.1", ca=str(site.ca)) if site.ca is not None else None,
+        ),
         requests=tuple(
             RequestKind(
                 name=name,

@@ -28,7 +28,7 @@ http {{
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fcgi;
   uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
   server {{
-    listen 127.0.0.1:{port} backlog=2048; root {folder}/html;
+    listen 127.0.0.1:{port}{tls} backlog=2048; root {folder}/html;
     add_header X-Node nginx01; add_header x-bench-id $http_x_bench_id;
   }}
 }}
@@ -47,11 +47,13 @@ class Site:
     wants: tuple[str, ...] = ()
     """Values of the header by which a path chooses its subset; () if there is nothing to choose."""
     second_node: str = "nginx01"
+    ca: Path | None = None
+    """Of a target that speaks TLS: who signed its certificate."""
 
     @property
     def url(self) -> str:
         """For clients that take one."""
-        return f"http://127.0.0.1:{self.port}/"
+        return f"http{'s' if self.ca is not None else ''}://127.0.0.1:{self.port}/"
 
     @property
     def headers(self) -> list[dict[str, str]]:
@@ -97,18 +99,27 @@ def two_envoys() -> Iterator[Site]:
 
 
 @contextlib.contextmanager
-def bare_nginx(binary: Path, cores: set[int]) -> Iterator[Site]:
-    """A static page from one nginx process on its own core."""
+def bare_nginx(
+    binary: Path, cores: set[int], *, page_bytes: int = 624, certificates: Path | None = None
+) -> Iterator[Site]:
+    """A static page from one nginx process on its own core; with *certificates* over TLS."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "html").mkdir()
         folder.chmod(0o755)
-        page = "<html><body><h1>v1!</h1>" + "." * 580 + "</body></html>"
+        begin, end = "<html><body><h1>v1!</h1>", "</body></html>"
+        page = begin + "." * (page_bytes - len(begin) - len(end)) + end
         (folder / "html" / "index.html").write_text(page)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port))
+        text = NGINX.format(folder=folder, port=port, tls=" ssl" if certificates is not None else "")
+        if certificates is not None:
+            keys = (
+                f"ssl_certificate {certificates}/server.crt; ssl_certificate_key {certificates}/server.key;"
+            )
+            text = text.replace("  server {", f"  {keys}\n  server {{")
+        (folder / "nginx.conf").write_text(text)
         process = subprocess.Popen(
             [binary, "-p", name, "-e", f"{name}/error.log", "-c", f"{name}/nginx.conf"]
         )
@@ -116,7 +127,8 @@ def bare_nginx(binary: Path, cores: set[int]) -> Iterator[Site]:
             with contextlib.suppress(OSError):
                 os.sched_setaffinity(process.pid, cores)
             _wait_for_port(port, process)
-            yield Site("one bare nginx process on another core", port, process.pid)
+            ca = certificates / "ca.crt" if certificates is not None else None
+            yield Site("one bare nginx process on another core", port, process.pid, ca=ca)
         finally:
             process.kill()
             process.wait()
