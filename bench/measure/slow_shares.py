@@ -64,7 +64,13 @@ def _judge(trials: Sequence[Trial], subset: str, baseline: LoadOutcome | None) -
 
 
 def _second_mode(trials: Sequence[Trial], subset: str, baseline: LoadOutcome | None) -> RunWarning | None:
-    mode = second_mode(_times(trials, subset), _baseline_times(baseline))
+    # Beside others that want the processors, their time slices make modes of the path's times.
+    alone = [
+        trial for trial in trials if trial.result.machine is None or not is_disturbed(trial.result.machine)
+    ]
+    if not alone:
+        return None
+    mode = second_mode(_times(alone, subset), _baseline_times(baseline))
     if mode is None:
         return None
     on_stub = (
@@ -74,7 +80,7 @@ def _second_mode(trials: Sequence[Trial], subset: str, baseline: LoadOutcome | N
     )
     return RunWarning(
         code="slow-share",
-        message=f"{_title(trials)}: {mode.share:.2%} of the requests of {subset}"
+        message=f"{_title(alone)}: {mode.share:.2%} of the requests of {subset}"
         f" ({mode.samples:,}) take about {format_micros(mode.excess_us)} longer than its median,"
         f" between {format_micros(mode.low_us)} and {format_micros(mode.high_us)}{on_stub}.",
         advice=_MODE_ADVICE,

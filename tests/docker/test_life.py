@@ -69,7 +69,8 @@ def test_containers_whose_run_folder_is_gone_are_found_and_removed(engine, image
     labels = {RUN_LABEL: "orphan", FOLDER_LABEL: str(tmp_path / "gone"), OWNER_LABEL: str(os.getuid())}
     engine.containers.create(images.envoy.id, ["--version"], labels=labels)
 
-    assert end_orphans() == ["orphan"]
+    # Other stacks of this machine may have lost their runs at the same time.
+    assert "orphan" in end_orphans()
     assert not left(engine, "orphan")
 
 

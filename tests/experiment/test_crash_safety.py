@@ -218,6 +218,8 @@ def test_status_and_down_find_and_clear_what_a_run_without_its_guard_left(endles
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     process = start(endless, tmp_path)
     wait_for_trials(process, tmp_path / "out", count=1)
+    # It would replace a guard that has gone.
+    process.send_signal(signal.SIGSTOP)
     family = family_of(process)
     for one in family:
         if is_part(one, "guard"):

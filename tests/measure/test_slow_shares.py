@@ -131,3 +131,14 @@ def test_a_second_mode_is_reported_as_such_and_not_as_a_tail():
     mode = tuple(30_000 + 50 * number for number in range(60))
 
     assert reported([trial("block 1 static", {"v1": mode})]) == [("slow-share", "block 1 static")]
+
+
+def test_time_slices_of_others_are_not_taken_for_a_mode_of_the_path():
+    mode = tuple(30_000 + 50 * number for number in range(60))
+    trials = [trial("block 1 static", {"v1": mode}, machine=TAKEN), trial("block 2 static", {"v1": QUIET})]
+
+    assert reported(trials) == []
+    # Who fills the processors is this run itself: then it is the path's.
+    assert reported([trial("block 1 static", {"v1": mode}, machine=FULL)]) == [
+        ("slow-share", "block 1 static")
+    ]
