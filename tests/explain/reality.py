@@ -181,6 +181,13 @@ def _expected(world: World, ending: Ending, sample: Sample) -> Seen:
     return Seen(outcome.status, outcome.flags, cluster, frozenset())
 
 
+_LOGGED_S = 3.0
+_OWN_S = 0.3
+"""Envoy writes a line a moment after the answer; one without an id is taken only after this."""
+_LAST_PROXY_S = 0.5
+"""How long the line of the last proxy is preferred to those before it."""
+
+
 @dataclass
 class Call:
     """One request, and what is known of it afterwards."""
@@ -197,15 +204,17 @@ class Call:
         status = self._status(target)
         if status is None:
             return Seen(None, "", "", "")
-        deadline = time.monotonic() + 3
-        while time.monotonic() < deadline:
+        began = time.monotonic()
+        while time.monotonic() < began + _LOGGED_S:
+            # A connection that is passed through is logged without any header, and that of a call before
+            # may be logged only now: a line with the call's own id comes first.
+            ids = (self.request_id, None) if time.monotonic() > began + _OWN_S else (self.request_id,)
             for name in reversed(order):
                 lines = self.world.proxies[name].lines()[before[name] :]
-                # A connection that is passed through is logged without any header.
-                entry = next((each for each in lines if each.get("id") in (self.request_id, None)), None)
+                entry = next((each for each in lines if each.get("id") in ids), None)
                 if entry is not None:
                     return _seen(status, entry)
-                if name == order[-1] and time.monotonic() < deadline - 2.5:
+                if name == order[-1] and time.monotonic() < began + _LAST_PROXY_S:
                     break
             time.sleep(0.01)
         return Seen(status, "not logged", "", "")
