@@ -331,6 +331,21 @@ def test_the_verification_table_takes_any_number_of_stacks(stacks):
     assert len(lines[0]) <= 80
 
 
+def test_of_many_calls_one_screen_is_shown_with_every_wrong_one():
+    calls = [
+        VERIFICATION[0].model_copy(
+            update={"name": f"call {number}", "stack": "static", "passed": number != 90}
+        )
+        for number in range(100)
+    ]
+
+    lines = verification_lines(calls)
+
+    assert len(lines) == 1 + 20 + 2 + 1
+    assert any(line.startswith("call 90 ") for line in lines)
+    assert lines[-1].startswith("… and 79 more calls, all answered as they must be")
+
+
 def test_doubtful_handshakes_show_no_cost_on_the_screen(run):
     _, result = run
     full, resumed = result.handshake.modes

@@ -324,17 +324,28 @@ def _ledger_lines(result: Result) -> list[str]:
     return [_cut(f"{'ledger':<15}{summary}")]
 
 
+_MANY_ROWS = 40
+_FEW_ROWS = 20
+"""Of more rows than these, so many right ones are shown: one screen."""
+
+
 def verification_lines(calls: Sequence[VerificationLine]) -> list[str]:
     """The calls before the load as a table of 80 columns, one line for each call and a column for each stack.
 
-    A wrong answer is shown in full below its line.
+    A wrong answer is shown in full below its line. Of many calls only the first right ones are shown, and all
+    wrong ones.
     """
     stacks = stacks_of(calls)
+    rows = call_rows(calls)
+    right = [row for row in rows if all(line.passed for line in row.by_stack.values())]
+    left_out = {id(row) for row in right[_FEW_ROWS:]} if len(rows) > _MANY_ROWS else set()
     room = WIDTH - _NARROW * len(stacks)
     name_width = max(room // 2, 14)
     widths = (name_width, max(room - name_width, 14))
     lines = [_cells(("call", "expected"), widths) + "".join(_narrow(stack or "got") for stack in stacks)]
-    for row in call_rows(calls):
+    for row in rows:
+        if id(row) in left_out:
+            continue
         found = [row.by_stack.get(stack) for stack in stacks]
         lines.append(
             _cells((row.name, row.expected), widths)
@@ -347,6 +358,8 @@ def verification_lines(calls: Sequence[VerificationLine]) -> list[str]:
             for line in found
             if line is not None and not line.passed
         ]
+    if left_out:
+        lines.append(f"… and {len(left_out)} more calls, all answered as they must be; the report has them")
     return [line.rstrip() for line in lines]
 
 

@@ -108,6 +108,7 @@ def main() -> int:
     options.add_argument("scenarios", nargs="*", type=Path)
     options.add_argument("--runs", type=int, default=20)
     options.add_argument("--quiet", type=int, default=0)
+    options.add_argument("--loops", type=int, default=LOOPS, help="0: another run of this has them")
     options.add_argument("--keep", type=Path, default=None)
     asked = options.parse_args()
     keep = asked.keep or Path(tempfile.mkdtemp(prefix="verdicts-"))
@@ -115,7 +116,7 @@ def main() -> int:
     scenarios = asked.scenarios or sorted(path.parent for path in ROOT.glob("scenarios/*/scenario.yaml"))
     busy: list[Ran] = []
     quiet: list[Ran] = []
-    neighbours = [multiprocessing.Process(target=burn, daemon=True) for _ in range(LOOPS)]
+    neighbours = [multiprocessing.Process(target=burn, daemon=True) for _ in range(asked.loops)]
     for neighbour in neighbours:
         neighbour.start()
     try:
