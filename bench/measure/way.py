@@ -137,7 +137,7 @@ class _Finder:
         """The name in the certificate of who is connected to; empty: unknown."""
         if role == "node":
             chosen = self.prepared.loaded.scenario.nodes[target].set
-            return _name_in(self.material.of_set(chosen) / "server.crt")
+            return _name_in(self.material.of_node(target, chosen) / "server.crt")
         return _name_in(self.material.live / certificate_file(target))
 
     def _nodes(self, proxy: str, cluster: str) -> Iterator[tuple[str, int]]:

@@ -104,3 +104,13 @@ def test_every_client_and_every_replica_has_its_place(way):
     pairs = {(link.source, link.target) for link in found.links}
     assert pairs >= {(client, pod) for client in ("client", "other") for pod in ("egress", "egress-2")}
     assert pairs >= {(pod, node) for pod in ("egress", "egress-2") for node in ("stable", "canary")}
+
+
+def test_a_node_with_a_certificate_of_its_own_is_shown_with_that(way):
+    found = way("sni-passthrough")
+
+    shown = {each.target: each.shown_by_target for each in found.links if each.target_role == "node"}
+    assert shown == {
+        "wiki": "CN=wiki.partner.example,O=egress-bench",
+        "news": "CN=news.partner.example,O=egress-bench",
+    }
