@@ -1,4 +1,4 @@
-"""Exact bounds of shares: how rare misroutes must be, what part of a load a replica got."""
+"""Exact bounds and chances of shares: how rare misroutes must be, what part of a load a replica got."""
 
 from __future__ import annotations
 
@@ -39,6 +39,22 @@ def share_interval(count: int, whole: int, *, confidence: float = CONFIDENCE) ->
     low = _beta_quantile(tail, count, whole - count + 1) if count else 0.0
     high = _beta_quantile(1 - tail, count + 1, whole - count) if count < whole else 1.0
     return low, high
+
+
+def chance_of_at_least(count: int, whole: int, probability: float) -> float:
+    """How probable *count* or more of *whole* are, if each has this probability (binomial).
+
+    Raises:
+        ValueError: the counts are not counts, or the probability is none.
+    """
+    if not 0 <= count <= whole or not 0 <= probability <= 1:
+        raise ValueError("count lies between 0 and whole, the probability between 0 and 1")
+    if not count:
+        return 1.0
+    # As ``scipy.stats.binom.sf(count - 1, …)``; see below why not by that name.
+    from scipy.special import betainc  # noqa: PLC0415
+
+    return float(betainc(count, whole - count + 1, probability))
 
 
 def _beta_quantile(probability: float, a: float, b: float) -> float:

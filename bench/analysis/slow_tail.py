@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bench.analysis.bounds import chance_of_at_least
 from bench.analysis.histogram import Histogram
 from bench.analysis.second_mode import LEAST_EXCESS_US, LEAST_FACTOR
 
@@ -113,22 +114,7 @@ def slow_tail(kinds: Sequence[Kind], machine: Sequence[LongTimes], *, explained:
 
 def _chance(path: Moments, machine: Moments) -> float:
     """Of so many moments of all being the path's, or more, if it had ``_PLACES`` times the machine's rate."""
-    total = path.slow + machine.slow
     if not path.slow or not machine.whole:
         return 1.0
     expected = _PLACES * path.whole
-    return _upper_tail(path.slow, total, expected / (expected + machine.whole))
-
-
-def _upper_tail(count: int, total: int, probability: float) -> float:
-    """Of *count* or more of *total*, each with this probability (binomial)."""
-    logs = [
-        math.lgamma(total + 1)
-        - math.lgamma(each + 1)
-        - math.lgamma(total - each + 1)
-        + each * math.log(probability)
-        + (total - each) * math.log1p(-probability)
-        for each in range(count, total + 1)
-    ]
-    most = max(logs)
-    return min(1.0, math.exp(most) * sum(math.exp(each - most) for each in logs))
+    return chance_of_at_least(path.slow, path.slow + machine.slow, expected / (expected + machine.whole))

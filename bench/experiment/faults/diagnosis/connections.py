@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from math import comb
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.analysis.bounds import chance_of_at_least
 from bench.experiment.faults.diagnosis.cause import Cause, Finding
 from bench.experiment.faults.diagnosis.entries import FEW, WINDOW_US, first_of, sent_to
 from bench.experiment.faults.diagnosis.shown import ShownCase
@@ -144,7 +144,7 @@ def few_slow(evidence: Evidence) -> Iterator[Finding]:
     for node in usual if len(usual) > 1 else ():
         places = [_slow_at(least, plain, usual) for least in _SLOW_US]
         alone = [_alone(slow, node) for slow in places]
-        chances = [_chance(*counts, len(plain[node]) / whole) for counts in alone]
+        chances = [chance_of_at_least(more, more + less, len(plain[node]) / whole) for more, less in alone]
         best = min(range(len(places)), key=chances.__getitem__)
         slow = places[best][node]
         if chances[best] > _CHANCE or len(slow) > _SMALL_SHARE * len(plain[node]):
@@ -184,11 +184,3 @@ def _is_plain(entry: EnvoyEntry) -> bool:
 
 def _median(entries: Sequence[EnvoyEntry]) -> float:
     return float(np.median([entry.duration_us or 0 for entry in entries]))
-
-
-def _chance(more: int, less: int, share: float) -> float:
-    """Of at least *more* of all on one side, if each is there with the probability *share*."""
-    total = more + less
-    return sum(
-        comb(total, count) * share**count * (1 - share) ** (total - count) for count in range(more, total + 1)
-    )
