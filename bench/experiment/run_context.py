@@ -101,7 +101,7 @@ class RunContext:
             )
         if trial.result.stages:
             self.record.add_trial(trial)
-        self._tell_lost(ground, trial)
+        self._warn_of_lost(ground, trial)
         if trial.failure is not None:
             raise trial.failure
         if trial.result.aborted is not None:
@@ -111,7 +111,7 @@ class RunContext:
             )
         return trial
 
-    def _tell_lost(self, ground: Ground, trial: Trial) -> None:
+    def _warn_of_lost(self, ground: Ground, trial: Trial) -> None:
         """Warn of control planes that died, each once, with what the load saw since."""
         for name, how in ground.lost.items():
             if name in self.record.lost_control_planes:

@@ -30,6 +30,8 @@ SAMPLED_FIELDS: Mapping[str, str] = MappingProxyType(
 """What the log of some requests holds."""
 MOST_LINES = 100_000
 """Of one proxy in one trial: more make no mean better."""
+_LATEST_US = 10_000_000
+"""So long after the last request began at a sidecar, one of them may begin at the gateway."""
 
 
 class _Seen(NamedTuple):
@@ -59,7 +61,7 @@ class HopWatch:
         """
         try:
             at_sidecar = _read(self.sidecars, first_us, last_us)
-            at_gateway = _read(self.gateways, first_us, last_us + 10_000_000)
+            at_gateway = _read(self.gateways, first_us, last_us + _LATEST_US)
         except MeasurementError:
             # Somebody touched the logs: not known is not wrong.
             return None

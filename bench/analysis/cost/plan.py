@@ -24,7 +24,7 @@ def check_question(question: PlanQuestion) -> None:
     Raises:
         InputError: a value is out of its range.
     """
-    rules = (
+    rules: tuple[tuple[str, float, bool, str], ...] = (
         ("--rate", question.rate, 0 < question.rate < math.inf, "a finite rate above 0 requests/s"),
         (
             "--new-connections",
@@ -44,18 +44,15 @@ def check_question(question: PlanQuestion) -> None:
         ("--headroom", question.headroom, 0 <= question.headroom < 1, "a share from 0 to below 1"),
         ("--zones", question.zones, question.zones >= 1, "one zone or more"),
         ("--connections", question.connections, question.connections >= 0, "0 connections or more"),
-        (
-            "--memory-per-pod",
-            1 if question.memory_per_pod_bytes is None else question.memory_per_pod_bytes,
-            question.memory_per_pod_bytes is None or question.memory_per_pod_bytes > 0,
-            "a size above 0, such as 512Mi",
-        ),
-        (
-            "--clusters",
-            1 if question.clusters is None else question.clusters,
-            question.clusters is None or question.clusters >= 1,
-            "one cluster or more",
-        ),
+    )
+    # Of what need not be asked there is nothing to refuse.
+    rules += tuple(
+        (option, value, value > 0, wanted)
+        for option, value, wanted in (
+            ("--memory-per-pod", question.memory_per_pod_bytes, "a size above 0, such as 512Mi"),
+            ("--clusters", question.clusters, "one cluster or more"),
+        )
+        if value is not None
     )
     for option, value, is_right, wanted in rules:
         if not is_right:
@@ -77,10 +74,8 @@ def plan(
     """
     check_question(question)
     room = memory_room(question, memory or {})
-    by_memory = room.replicas(question) if room is not None else 1
-    by_cpu, per_pod = _replicas(model, question)
-    replicas = max(by_cpu, by_memory)
-    low, high = (max(each, by_memory) for each in _interval(model, question))
+    replicas, per_pod = _replicas(model, question, room)
+    low, high = _interval(model, question, room)
     base, marginal = _costs(model, question)
     spare = _with_spare(replicas, question.zones)
     target = max(1, round((1 - question.headroom) * 100))
@@ -127,13 +122,9 @@ def _costs(model: CostModel, question: PlanQuestion) -> tuple[float, float]:
     return base, one - base
 
 
-def _replicas(model: CostModel, question: PlanQuestion) -> tuple[int, float]:
+def _replicas(model: CostModel, question: PlanQuestion, room: MemoryRoom | None) -> tuple[int, float]:
+    """Replicas, and requests/s of one by its CPU and local ports; memory may ask for more of them."""
     base, marginal = _costs(model, question)
-    return _divide(question, base, marginal)
-
-
-def _divide(question: PlanQuestion, base: float, marginal: float) -> tuple[int, float]:
-    """Replicas and requests/s of one, by CPU and by local ports, whichever is tighter."""
     usable = question.cpu_per_pod * (1 - question.headroom)
     if usable <= base:
         raise InputError(
@@ -155,10 +146,10 @@ def _divide(question: PlanQuestion, base: float, marginal: float) -> tuple[int, 
             f"that would be {replicas:,} replicas of {per_pod:,.3g} requests/s each.",
             remedy="Look at --rate and --cpu-per-pod.",
         )
-    return max(1, replicas), per_pod
+    return max(1, replicas, room.replicas(question) if room is not None else 1), per_pod
 
 
-def _interval(model: CostModel, question: PlanQuestion) -> tuple[int, int]:
+def _interval(model: CostModel, question: PlanQuestion, room: MemoryRoom | None) -> tuple[int, int]:
     """Replicas over the resampled models, without the extreme 5 %."""
     found = []
     for draw in model.draws:
@@ -166,12 +157,14 @@ def _interval(model: CostModel, question: PlanQuestion) -> tuple[int, int]:
             term.model_copy(update={"cpu_s": value}) for term, value in zip(model.terms, draw, strict=True)
         )
         try:
-            found.append(_replicas(model.model_copy(update={"terms": terms, "draws": ()}), question)[0])
+            drawn = model.model_copy(update={"terms": terms, "draws": ()})
+            found.append(_replicas(drawn, question, room)[0])
         except InputError:
             # A draw in which an idle gateway fills the pod: no number of them is enough.
             found.append(_MOST_REPLICAS)
     if not found:
-        return _replicas(model, question)[0], _replicas(model, question)[0]
+        alone = _replicas(model, question, room)[0]
+        return alone, alone
     found.sort()
     cut = len(found) // 40
     return found[cut], found[-1 - cut]
@@ -228,9 +221,8 @@ def _what_if(model: CostModel, question: PlanQuestion, memory: Mapping[str, Memo
         if changed == question:
             continue
         try:
-            room = memory_room(changed, memory)
-            by_memory = room.replicas(changed) if room is not None else 1
-            yield WhatIf(change=name, replicas=max(_replicas(model, changed)[0], by_memory))
+            replicas, _ = _replicas(model, changed, memory_room(changed, memory))
+            yield WhatIf(change=name, replicas=replicas)
         except BenchError as error:
             yield WhatIf(change=name, replicas=None, note=error.what)
 

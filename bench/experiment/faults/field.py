@@ -67,6 +67,8 @@ class NotPossibleError(MeasurementError):
 
 ONLY_ONE = "no two subsets of the traffic go to different nodes"
 """Why a fault that needs two of them cannot be made."""
+NO_SPLIT = "no subset of the traffic is divided by weights"
+"""Why a fault that needs one cannot be made."""
 
 
 @dataclass(slots=True)
@@ -313,7 +315,7 @@ def _split_aims(read: Sequence[MixedRequest], topology: Topology) -> Aims:
 
 def no_split(field: Field) -> str | None:
     """The obstacle of a fault that needs a subset which weights divide; None: there is one."""
-    return "no subset of the traffic is divided by weights" if field.aims.split is None else None
+    return NO_SPLIT if field.aims.split is None else None
 
 
 def no_second(field: Field) -> str | None:

@@ -255,10 +255,10 @@ class _Injection:
 
     def raise_error(self) -> None:
         """Raise what went wrong in injecting or healing."""
-        if isinstance(self._error, BenchError) or self._error is None:
-            if self._error is not None:
-                raise self._error
+        if self._error is None:
             return
+        if isinstance(self._error, BenchError):
+            raise self._error
         title = self._fault.title if self._fault is not None else ""
         raise MeasurementError(f"the fault {title!r} could not be made: {self._error!r}.") from self._error
 

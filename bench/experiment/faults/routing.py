@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.errors import MeasurementError
 from bench.experiment.faults.diagnosis import Cause
-from bench.experiment.faults.field import Field, NotPossibleError, Tree, no_second, no_split
+from bench.experiment.faults.field import NO_SPLIT, Field, NotPossibleError, Tree, no_second, no_split
 from bench.experiment.faults.kinds import Fault
 from bench.load import LoadPlan
 from bench.load.engine import REQUEST_ID, SEQUENCES, kinds_of
@@ -52,7 +52,7 @@ def _no_pair(field: Field) -> str | None:
 def _swap_weights(field: Field) -> None:
     split = field.aims.split
     if split is None:
-        raise NotPossibleError("no subset of the traffic is divided by weights")
+        raise NotPossibleError(NO_SPLIT)
     first, second = (min(each.clusters) for each in split)
     other = {first: second, second: first}
 
