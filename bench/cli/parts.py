@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from bench.cli.options import StackKind
 from bench.errors import InputError
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bench.console import Console
     from bench.load.run import Address, LocustOutputs
     from bench.scenario.load import LoadedScenario
+    from bench.scenario.overrides import Overrides
     from bench.stack.backend import Backend
 
 
@@ -29,29 +30,12 @@ def make_console(*, quiet: bool = False, as_json: bool = False) -> Console:
     return Console(quiet=quiet, as_json=as_json)
 
 
-def read_scenario(
-    folder: Path,
-    *,
-    rate: float | None = None,
-    measure_s: float | None = None,
-    blocks: int | None = None,
-    workers: int | None = None,
-    key: str | None = None,
-    mesh_mtls: bool = False,
-) -> LoadedScenario:
-    """The scenario in *folder*, with what the options say instead; see ``bench.scenario.overrides``."""
+def read_scenario(folder: Path, **instead: Unpack[Overrides]) -> LoadedScenario:
+    """The scenario in *folder*, with what the options say instead."""
     from bench.scenario.load import load_scenario
     from bench.scenario.overrides import override
 
-    return override(
-        load_scenario(folder),
-        rate=rate,
-        measure_s=measure_s,
-        blocks=blocks,
-        workers=workers,
-        key=key,
-        mesh_mtls=mesh_mtls,
-    )
+    return override(load_scenario(folder), **instead)
 
 
 def each_image(kind: StackKind, images: list[str] | None, *, as_json: bool) -> list[str | None]:

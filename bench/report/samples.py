@@ -10,9 +10,10 @@ Every HdrHistogram tool reads the first two. Values are microseconds throughout.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, fields
 from datetime import datetime
 from pathlib import Path
@@ -47,8 +48,15 @@ def write_samples(
         MeasurementError: the trial was stored before, or a histogram is damaged.
     """
     home = samples_folder(folder, trial)
-    try:
-        home.mkdir(parents=True)
+    with _write_errors_explained(home):
+        try:
+            home.mkdir(parents=True)
+        except FileExistsError as error:
+            raise MeasurementError(
+                "the samples of this trial are stored already.",
+                where=str(home),
+                remedy="Two trials of one run must not have the same name.",
+            ) from error
         for subset in subsets:
             stem = _stem(subset.name)
             (home / f"{stem}.hlog").write_text(_log(trial, subset), encoding="utf-8")
@@ -56,13 +64,15 @@ def write_samples(
                 table = percentile_table(merge([getattr(subset, clock)]))
                 (home / f"{stem}.{clock}.hgrm").write_text(table, encoding="utf-8")
         _append(folder / "samples" / "timeseries.csv", SecondRow, seconds)
-        _append(folder / "samples" / "parts.csv", PartRow, parts)
-    except FileExistsError as error:
-        raise MeasurementError(
-            "the samples of this trial are stored already.",
-            where=str(home),
-            remedy="Two trials of one run must not have the same name.",
-        ) from error
+        # Of a path that is not ours nothing was looked at.
+        if looks := tuple(parts):
+            _append(folder / "samples" / "parts.csv", PartRow, looks)
+
+
+@contextlib.contextmanager
+def _write_errors_explained(home: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise InputError(
             f"samples cannot be written ({error.strerror}).",
@@ -100,27 +110,18 @@ def write_seconds(folder: Path, seconds: Iterable[SecondRow]) -> None:
         InputError: the folder cannot be written.
     """
     path = folder / "samples" / "timeseries.csv"
-    try:
+    with _write_errors_explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _append(path, SecondRow, seconds)
-    except OSError as error:
-        raise InputError(
-            f"samples cannot be written ({error.strerror}).",
-            where=str(path),
-            remedy="Free some space or choose another folder with --out.",
-        ) from error
 
 
 def _append(path: Path, form: type[SecondRow | PartRow], rows: Iterable[SecondRow | PartRow]) -> None:
-    found = [astuple(row) for row in rows]
-    if not found and path.name != "timeseries.csv":
-        return
     is_new = not path.exists()
     with path.open("a", encoding="utf-8", newline="") as out:
         writer = csv.writer(out)
         if is_new:
             writer.writerow([field.name for field in fields(form)])
-        writer.writerows(found)
+        writer.writerows(astuple(row) for row in rows)
 
 
 def read_blobs(folder: Path, trial: TrialResult, subset: str, clock: Clock) -> tuple[str, ...]:
