@@ -6,32 +6,17 @@ import re
 
 import pytest
 
-from bench.console import (
-    Console,
-    Output,
-    Progression,
-    RecordingConsole,
-    bar_text,
-    format_span,
-    plain_stage,
-)
+from bench.console import Console, Output
 from bench.errors import InputError, Position
 from bench.report.terminal import summary_lines, verification_lines
 from bench.result import LimitCheck, RunWarning, read_result
 from tests.report.synthetic import VERIFICATION, make_run
+from tests.support.clock import Clock
 
 
 class Terminal(io.StringIO):
     def isatty(self):
         return True
-
-
-class Clock:
-    def __init__(self):
-        self.now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture(scope="module")
@@ -241,66 +226,6 @@ def test_the_cursor_comes_back_after_an_exception(monkeypatch):
     assert err.getvalue().count("\x1b[?25l") == err.getvalue().count("\x1b[?25h") == 1
 
 
-def test_a_late_stage_stops_the_clock_and_one_that_was_not_needed_skips_ahead():
-    clock = Clock()
-    progression = Progression(clock)
-    progression.plan(60)
-    progression.stage(20)
-    clock.now += 50
-
-    assert progression.remaining_s == 40
-    progression.stage(30)
-    # It teaches that others may be late, too, though not by as much.
-    assert 40 < progression.remaining_s < 60
-    before = progression.remaining_s
-    progression.stage(10)
-    assert progression.remaining_s == pytest.approx(before / 4)
-    progression.stage(0)
-    assert progression.remaining_s == 0
-    assert bar_text(progression) == "almost done"
-
-
-@pytest.mark.parametrize("around_s", [0.5, 2.0, 3.0], ids="{} s around each trial".format)
-def test_what_remains_is_right_within_a_fifth_whatever_surrounds_a_trial(around_s):
-    """Stages of a whole run, planned with 2 s around each trial; from a fifth of its time on."""
-    stages = [(1, 0.6), (2, 2.5), (1, 0.7), (1, 0.8), (4, 4.5), (5, 5.4)]
-    stages += [(8, 6 + around_s)] * 12 + [(16, 14 + around_s)] * 4
-    whole = sum(took for _, took in stages)
-    clock = Clock()
-    progression = Progression(clock)
-    progression.plan(sum(planned for planned, _ in stages))
-    gone, wrong = 0.0, []
-    for planned, took in stages:
-        progression.stage(planned)
-        for _ in range(4):
-            left = whole - gone
-            if whole / 5 <= gone and left > 5:
-                wrong.append(abs(progression.remaining_s - left) / left)
-            clock.now += took / 4
-            gone += took / 4
-
-    assert max(wrong) < 0.2
-
-
-def test_stages_beyond_the_plan_never_make_a_negative_remainder():
-    clock = Clock()
-    progression = Progression(clock)
-    progression.plan(10)
-    progression.stage(50)
-    clock.now += 30
-
-    assert progression.remaining_s == 0
-    assert plain_stage(progression, "x", 0) == "   30 s  x"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(-1, "0 s"), (0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (125, "2 min 05 s")],
-)
-def test_spans_are_written_for_people(seconds, text):
-    assert format_span(seconds) == text
-
-
 def test_the_verification_table_shows_a_wrong_call_in_full(streams):
     wrong = VERIFICATION[0].model_copy(update={"passed": False, "got": "200 v2!\nand more of the page"})
 
@@ -368,18 +293,6 @@ def test_doubtful_handshakes_show_no_cost_on_the_screen(run):
     assert line == "new connection CPU gateway/nodes: full doubtful, resumed 525 µs/504 µs"
 
 
-def test_the_recording_console_keeps_everything_in_order(run):
-    fake: Output = RecordingConsole()
-    fake.plan(3)
-    fake.stage("a", 1)
-    fake.warning(RunWarning(code="x", message="m", advice="a"))
-
-    assert fake.finish(run[1], None) == 0
-    assert [name for name, _ in fake.events] == ["plan", "stage", "warning", "finish"]
-    assert fake.of("stage") == [("a", 1)]
-
-
-def test_both_outputs_keep_the_same_promises():
-    for kind in (Console, RecordingConsole):
-        promised = {name for name in vars(Output) if not name.startswith("_")}
-        assert promised <= set(dir(kind))
+def test_the_console_keeps_every_promise_of_an_output():
+    promised = {name for name in vars(Output) if not name.startswith("_")}
+    assert promised <= set(dir(Console))
