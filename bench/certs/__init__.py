@@ -2,6 +2,7 @@
 
 from bench.certs.authority import Authority, named
 from bench.certs.chains import write_deep_client, write_short_lived_server
+from bench.certs.files import write_files
 from bench.certs.keys import KeysAhead, generate_keys
 from bench.certs.material import (
     SET_KEYS,
@@ -12,7 +13,6 @@ from bench.certs.material import (
     SetNames,
     Wrong,
     rotate,
-    write_files,
     write_material,
 )
 from bench.certs.workloads import certificate_file, files_of

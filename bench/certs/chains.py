@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.certs.authority import CLOCK_SKEW, Authority, Issued, Validity
-from bench.certs.material import Material, write_files
+from bench.certs.files import write_files
+from bench.certs.material import Material
 
 
 def write_deep_client(folder: Path, names: Sequence[str], *, intermediates: int) -> None:

@@ -18,21 +18,18 @@ The authority's own key is never written. Keys are 0600.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
 from bench.certs.authority import Authority, Issued, Validity
+from bench.certs.files import make_private, point_live_at, write, write_errors_explained, write_pair
 from bench.certs.keys import KeyType, PrivateKey, generate_keys
 from bench.certs.workloads import CA_FILE, Workloads, certificate_file, key_file, workload_files
-from bench.disks import refusal
-from bench.errors import StackError
 
 Wrong = Literal["other-ca", "expired", "not-yet-valid", "wrong-san"]
 WRONG: tuple[Wrong, ...] = get_args(Wrong)
@@ -170,8 +167,8 @@ def write_material(
         StackError: the folder cannot be written or is not empty.
     """
     moment = now if now is not None else datetime.now(UTC)
-    _make_private(folder)
-    with _write_errors_explained(folder):
+    make_private(folder)
+    with write_errors_explained(folder):
         root_key, server_key, client_key = make_keys([key_type] * SET_KEYS)
         authority = Authority.create(key=root_key, validity=Validity.around(moment))
         issuer = _Issuer(tuple(names), client_name, client_uri, server_key, client_key)
@@ -200,7 +197,7 @@ def write_material(
         signing = {None: authority} | {name: each for name, (each, _) in issuers.items()}
         _write_servers(folder / "1", servers or {}, signing, key_type, moment)
         issuers |= _write_nodes(material, nodes or {}, signing, issuer, moment)
-        _point_live_at(folder, 1)
+        point_live_at(folder, 1)
         if wrong:
             # Made here: the mode that mkdir is given does not reach the parents it makes on the way.
             (folder / "wrong").mkdir(mode=0o700)
@@ -225,7 +222,7 @@ def rotate(material: Material, *, now: datetime | None = None) -> Material:
     issuer = _Issuer(material.names, material.client_name, material.client_uri, server_key, client_key)
     server, client = issuer.issue(material.authority, Validity.around(moment))
     generation = material.generation + 1
-    with _write_errors_explained(material.folder):
+    with write_errors_explained(material.folder):
         fresh = material.folder / str(generation)
         _write_set(fresh, material.authority, server, client, material.trusted.get(None, b""))
         _write_workloads(fresh, material.workloads, moment)
@@ -234,7 +231,7 @@ def rotate(material: Material, *, now: datetime | None = None) -> Material:
         for name in material.servers:
             for file in material.server_files(name):
                 shutil.copy(file, fresh)
-        _point_live_at(material.folder, generation)
+        point_live_at(material.folder, generation)
     return dataclasses.replace(material, generation=generation, server=server, client=client)
 
 
@@ -273,42 +270,13 @@ class _Issuer:
         return (authority, *self.issue(authority, Validity.around(now), names=[WRONG_NAME]))
 
 
-def _make_private(folder: Path) -> None:
-    with _write_errors_explained(folder):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # mkdir leaves the mode of a folder that was there already.
-        folder.chmod(0o700)
-        occupied = next(folder.iterdir(), None)
-    if occupied is not None:
-        raise StackError(
-            "the folder for certificates is not empty.", where=str(folder), remedy="Give a new folder."
-        )
-
-
-@contextlib.contextmanager
-def _write_errors_explained(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StackError(
-            f"cannot keep certificates there: {refusal(error, folder)}.",
-            where=str(folder),
-            remedy="Set TMPDIR to a folder that you may write and that has room.",
-        ) from error
-
-
 def _write_set(
     folder: Path, authority: Authority, server: Issued, client: Issued, trusted: bytes = b""
 ) -> None:
     folder.mkdir(mode=0o700)
-    _write(folder / "ca.crt", authority.certificate_pem + trusted, 0o644)
+    write(folder / "ca.crt", authority.certificate_pem + trusted, 0o644)
     for name, issued in (("server", server), ("client", client)):
-        _write_pair(folder, name, issued)
-
-
-def _write_pair(folder: Path, name: str, issued: Issued) -> None:
-    _write(folder / f"{name}.crt", issued.certificate_pem, 0o644)
-    _write(folder / f"{name}.key", issued.key_pem, 0o600)
+        write_pair(folder, name, issued)
 
 
 def _write_servers(
@@ -327,7 +295,7 @@ def _write_servers(
             validity=Validity.around(now),
             is_client=True,
         )
-        _write_pair(folder, f"server-{name}", issued)
+        write_pair(folder, f"server-{name}", issued)
 
 
 def _node_folder(node: str) -> str:
@@ -358,20 +326,6 @@ def _write_nodes(
     return made
 
 
-def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write *files* into *folder*, each by rename over what is there; keys are readable by the owner alone.
-
-    Raises:
-        StackError: one cannot be written.
-    """
-    with _write_errors_explained(folder):
-        for name, content in files.items():
-            fresh = folder / f"{name}.new"
-            fresh.unlink(missing_ok=True)
-            _write(fresh, content, 0o600 if name.endswith(".key") else 0o644)
-            fresh.replace(folder / name)
-
-
 def _write_own_set(
     material: Material, name: str, names: SetNames, now: datetime
 ) -> tuple[Authority, _Issuer]:
@@ -388,20 +342,7 @@ def _write_own_set(
 def _write_workloads(folder: Path, workloads: Workloads | None, now: datetime) -> None:
     if workloads is None:
         return
-    _write(folder / CA_FILE, workloads.authority.certificate_pem, 0o644)
+    write(folder / CA_FILE, workloads.authority.certificate_pem, 0o644)
     for proxy, issued in workloads.issue(now).items():
-        _write(folder / certificate_file(proxy), issued.certificate_pem, 0o644)
-        _write(folder / key_file(proxy), issued.key_pem, 0o600)
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    # The mode is given at creation: there is no moment in which a key is readable by others.
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-
-
-def _point_live_at(folder: Path, generation: int) -> None:
-    link = folder / f"live.{generation}"
-    link.symlink_to(str(generation))
-    link.replace(folder / "live")
+        write(folder / certificate_file(proxy), issued.certificate_pem, 0o644)
+        write(folder / key_file(proxy), issued.key_pem, 0o600)
