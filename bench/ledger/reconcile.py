@@ -87,8 +87,8 @@ class Books:
     at_gateway: Through | None = None
     """Of the others: those that the gateway reads, though no sidecar does."""
     past_gateway: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Clusters of the sidecars whose requests the gateway passes on without reading them -> the nodes
-    behind it."""
+    """Clusters of the sidecars whose requests no gateway reads, since it passes them on or they go straight
+    to the nodes -> the nodes."""
 
     @property
     def exit(self) -> ProxyBook:

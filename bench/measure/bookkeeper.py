@@ -163,7 +163,7 @@ class Bookkeeper:
                 read=client_counts(outcome, without=passed) if passed else None,
                 through=_through(load, outcome, passed - topology.read_by_gateway),
                 at_gateway=sent_past_sidecars(load, outcome, topology),
-                past_gateway=topology.past_gateway,
+                past_gateway={**topology.past_gateway, **_used(topology.straight, sidecar.window)},
             )
         )
         return account, {each.name: each.lines - each.foreign for each in node_books if not each.damages}
@@ -332,13 +332,18 @@ def _without_idle(
 
     A cluster of all subsets together shares its nodes with each of them, and would make one book of all.
     """
-    kept = {cluster: nodes for cluster, nodes in cluster_nodes.items() if Upstream.of(window, cluster).total}
+    kept = dict(_used(cluster_nodes, window))
     covered = {node for nodes in kept.values() for node in nodes}
     for cluster, nodes in sorted(cluster_nodes.items(), key=lambda item: len(item[1])):
         if not covered.issuperset(nodes):
             kept[cluster] = nodes
             covered.update(nodes)
     return kept
+
+
+def _used(clusters: Mapping[str, tuple[str, ...]], window: Window) -> Mapping[str, tuple[str, ...]]:
+    """Those that sent something."""
+    return {name: nodes for name, nodes in clusters.items() if Upstream.of(window, name).total}
 
 
 def _node_book(node: Component, mark: LogMark | None, run_id: str) -> NodeBook:

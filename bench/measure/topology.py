@@ -43,6 +43,9 @@ class Topology:
     """Of ``unread``: those that the gateway reads."""
     past_gateway: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The sidecars' clusters whose requests the gateway passes on as bytes -> the nodes behind it."""
+    straight: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Beside a gateway: the sidecars' clusters by which requests are to go straight to nodes -> the nodes.
+    What goes past the gateway by any other has no account."""
 
     @property
     def clients(self) -> tuple[str, ...]:
@@ -81,6 +84,12 @@ def topology_of(prepared: Prepared, source: ConfigSource) -> Topology:
         for cluster, onward in past_gateway(sidecar, _of_requests(sidecar), behind_gateway).items():
             ends = (end for config in exits for name in onward for end in _endpoints(config).get(name, ()))
             past[cluster] = tuple(sorted({nodes[end] for end in ends if end in nodes}))
+    straight = {
+        cluster: tuple(sorted({nodes[each] for each in addresses if each in nodes}))
+        for sidecar in (sidecars if gateways else ())
+        for cluster, addresses in _of_requests(sidecar).items()
+        if cluster in prepared.leaving.get(sidecar.proxy, ()) and any(each in nodes for each in addresses)
+    }
     reading = reading_of(
         traffic.mix,
         {sidecar.proxy: sidecar for sidecar in sidecars},
@@ -109,6 +118,7 @@ def topology_of(prepared: Prepared, source: ConfigSource) -> Topology:
         unread=reading.unread,
         read_by_gateway=reading.by_gateway,
         past_gateway=past,
+        straight={cluster: names for cluster, names in straight.items() if cluster not in reading.carriers},
     )
 
 

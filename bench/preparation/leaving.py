@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from bench.istio.cluster_names import cluster_name
 from bench.istio.registry import Registry
 from bench.preparation.mesh_dns import virtual_addresses
 from bench.routing import Connection, Decision, Delivered, Request, Router
 from bench.scenario import MixedRequest, Scenario, host_of
 
 
-def leaving_sidecars(scenario: Scenario, registry: Registry, router: Router) -> frozenset[str]:
-    """Give the sidecars whose pod must reach nodes: no gateway delivers one of their client's requests.
+def leaving_sidecars(scenario: Scenario, registry: Registry, router: Router) -> Mapping[str, frozenset[str]]:
+    """Give the sidecars whose pod must reach nodes -> the clusters by which requests go straight there.
 
-    Where that cannot be judged, a traffic without a gateway leaves by its sidecars.
+    No gateway delivers those requests. Of a traffic without a gateway it is all sidecars; where that cannot
+    be judged, by clusters that are not known.
     """
     traffic = scenario.traffic
     called = virtual_addresses(registry, (each.host for each in traffic.mix))
+    found: dict[str, set[str]] = {name: set() for name in traffic.senders if traffic.gateway is None}
+    for each in traffic.mix:
+        decision = decision_of(router, each, called.get(each.host, ()))
+        if straight := _straight(each, decision):
+            found.setdefault(each.client, set()).update(straight)
+    return {name: frozenset(clusters) for name, clusters in found.items()}
+
+
+def _straight(request: MixedRequest, decision: Decision) -> frozenset[str]:
     return frozenset(
-        each.client
-        for each in traffic.mix
-        if traffic.gateway is None or _leaves(each, decision_of(router, each, called.get(each.host, ())))
-    )
-
-
-def _leaves(request: MixedRequest, decision: Decision) -> bool:
-    return any(
-        isinstance(branch.outcome, Delivered) and all(hop.proxy == request.client for hop in branch.hops)
+        cluster_name(
+            branch.outcome.destination.host,
+            branch.outcome.destination.port,
+            branch.outcome.destination.subset,
+        )
         for branch in decision.branches
+        if isinstance(branch.outcome, Delivered) and all(hop.proxy == request.client for hop in branch.hops)
     )
 
 

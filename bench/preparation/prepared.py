@@ -82,8 +82,8 @@ class Prepared:
     registry: Registry
     configs: Mapping[tuple[str, ConfigSource], ProxyConfig] = field(default_factory=dict)
     """Proxy name and config source -> its Envoy resources."""
-    leaving: frozenset[str] = frozenset()
-    """Sidecars that leave the mesh themselves."""
+    leaving: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Sidecars that leave the mesh themselves -> the clusters by which they do, as far as that is known."""
 
     @property
     def warnings(self) -> tuple[TranslationWarning, ...]:
