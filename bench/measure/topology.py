@@ -84,11 +84,14 @@ def topology_of(prepared: Prepared, source: ConfigSource) -> Topology:
         for cluster, onward in past_gateway(sidecar, _of_requests(sidecar), behind_gateway).items():
             ends = (end for config in exits for name in onward for end in _endpoints(config).get(name, ()))
             past[cluster] = tuple(sorted({nodes[end] for end in ends if end in nodes}))
+    meant = {
+        (each.client, cluster) for each in traffic.mix for cluster in prepared.straight.get(each.name, ())
+    }
     straight = {
         cluster: tuple(sorted({nodes[each] for each in addresses if each in nodes}))
         for sidecar in (sidecars if gateways else ())
         for cluster, addresses in _of_requests(sidecar).items()
-        if cluster in prepared.leaving.get(sidecar.proxy, ()) and any(each in nodes for each in addresses)
+        if (sidecar.proxy, cluster) in meant and any(each in nodes for each in addresses)
     }
     reading = reading_of(
         traffic.mix,

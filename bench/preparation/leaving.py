@@ -1,4 +1,4 @@
-"""Where the resources lead each request of the traffic, and which sidecars leave the mesh themselves."""
+"""Where the resources lead each request of the traffic, and which go to nodes past any gateway."""
 
 from __future__ import annotations
 
@@ -11,20 +11,18 @@ from bench.routing import Connection, Decision, Delivered, Request, Router
 from bench.scenario import MixedRequest, Scenario, host_of
 
 
-def leaving_sidecars(scenario: Scenario, registry: Registry, router: Router) -> Mapping[str, frozenset[str]]:
-    """Give the sidecars whose pod must reach nodes -> the clusters by which requests go straight there.
+def straight_requests(scenario: Scenario, registry: Registry, router: Router) -> Mapping[str, frozenset[str]]:
+    """Give the requests that no gateway delivers, by name -> the sidecar's clusters that lead to nodes.
 
-    No gateway delivers those requests. Of a traffic without a gateway it is all sidecars; where that cannot
-    be judged, by clusters that are not known.
+    What cannot be judged is not among them.
     """
     traffic = scenario.traffic
     called = virtual_addresses(registry, (each.host for each in traffic.mix))
-    found: dict[str, set[str]] = {name: set() for name in traffic.senders if traffic.gateway is None}
-    for each in traffic.mix:
-        decision = decision_of(router, each, called.get(each.host, ()))
-        if straight := _straight(each, decision):
-            found.setdefault(each.client, set()).update(straight)
-    return {name: frozenset(clusters) for name, clusters in found.items()}
+    found = {
+        each.name: _straight(each, decision_of(router, each, called.get(each.host, ())))
+        for each in traffic.mix
+    }
+    return {name: clusters for name, clusters in found.items() if clusters}
 
 
 def _straight(request: MixedRequest, decision: Decision) -> frozenset[str]:

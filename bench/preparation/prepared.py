@@ -20,7 +20,7 @@ from bench.placement import ConfigFile, Placement
 from bench.preparation.behaviour import behaviour_of
 from bench.preparation.credentials import credential_paths
 from bench.preparation.demands import unmet_demands
-from bench.preparation.leaving import leaving_sidecars
+from bench.preparation.leaving import straight_requests
 from bench.preparation.mesh_dns import virtual_addresses
 from bench.preparation.node_tls import spoken_by_clients, spoken_to
 from bench.preparation.stand_ins import MissingStandIn, missing_stand_ins
@@ -82,8 +82,16 @@ class Prepared:
     registry: Registry
     configs: Mapping[tuple[str, ConfigSource], ProxyConfig] = field(default_factory=dict)
     """Proxy name and config source -> its Envoy resources."""
-    leaving: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Sidecars that leave the mesh themselves -> the clusters by which they do, as far as that is known."""
+    straight: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Requests that no gateway delivers, by name -> the sidecar's clusters by which they go to nodes."""
+
+    @property
+    def leaving(self) -> frozenset[str]:
+        """Sidecars that leave the mesh themselves: all, where there is no gateway."""
+        traffic = self.loaded.scenario.traffic
+        return frozenset(
+            each.client for each in traffic.mix if traffic.gateway is None or each.name in self.straight
+        )
 
     @property
     def warnings(self) -> tuple[TranslationWarning, ...]:
@@ -270,8 +278,8 @@ def prepare(loaded: LoadedScenario) -> Prepared:
     static = [configs[proxy, "static"] for proxy in inventory.proxies]
     for problem in unmet_demands(loaded.scenario, static, loaded.position, loaded.folder):
         raise InputError(problem.what, where=problem.where, remedy=problem.remedy)
-    leaving = leaving_sidecars(loaded.scenario, registry, Router(loaded.resources, inventory))
-    return Prepared(loaded=loaded, registry=registry, configs=configs, leaving=leaving)
+    straight = straight_requests(loaded.scenario, registry, Router(loaded.resources, inventory))
+    return Prepared(loaded=loaded, registry=registry, configs=configs, straight=straight)
 
 
 def _problem(found: Finding) -> Problem:

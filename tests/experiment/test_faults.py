@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ from bench.analysis.histogram import Histogram, bucket_of
 from bench.analysis.verdict import _judge_faults, judge
 from bench.errors import InputError, MeasurementError
 from bench.experiment.faults.diagnosis import Cause, Finding, ShownCase
-from bench.experiment.faults.field import find_aims
+from bench.experiment.faults.field import find_aims, requests_through_gateway
 from bench.experiment.faults.lateness import generator_limit
 from bench.experiment.faults.load import Observed, Proving, _Watch, every_fault
 from bench.experiment.faults.run import _add_clean, _judge, _try, choose
@@ -144,15 +145,28 @@ ONE_IS_ENOUGH = {
 }
 
 
+def test_what_goes_past_the_gateway_is_no_part_of_the_load_that_faults_are_injected_into():
+    loaded = load_scenario(Path("scenarios/egress-mtls"))
+    v1 = loaded.scenario.traffic.requests["v1"]
+    straight = v1.model_copy(update={"url": "http://nginx.external.svc.cluster.local:443/", "headers": {}})
+    traffic = loaded.scenario.traffic.model_copy(update={"requests": {"straight": straight, "v1": v1}})
+    scenario = loaded.scenario.model_copy(update={"traffic": traffic})
+    prepared = prepare(replace(loaded, scenario=scenario))
+
+    assert requests_through_gateway(prepared) == {"v1"}
+    assert find_aims(prepared, topology_of(prepared, "eds")).first.subset == "v1"
+
+
 def test_with_one_subset_all_faults_are_made_that_need_no_second_one():
     """The others say why not; a whole run with one of them is not a failure."""
     loaded = load_scenario(Path("scenarios/egress-mtls"))
     subsets = loaded.scenario.traffic.requests
     traffic = loaded.scenario.traffic.model_copy(update={"requests": {"v1": subsets["v1"]}})
     scenario = loaded.scenario.model_copy(update={"traffic": traffic})
+    prepared = prepare(replace(loaded, scenario=scenario))
 
-    aims = find_aims(scenario, topology_of(prepare(loaded), "eds"))
-    topology = topology_of(prepare(loaded), "eds")
+    topology = topology_of(prepared, "eds")
+    aims = find_aims(prepared, topology)
     field = SimpleNamespace(
         aims=aims,
         parts=None,

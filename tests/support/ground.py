@@ -24,7 +24,7 @@ def ground(pytestconfig, tmp_path_factory):
     topology = topology_of(prepared, "eds")
     spec = prepared.stack_spec("ground", "eds", material, Variation(access_log=logs, sidecar_access_log=logs))
     with LocalStack(spec) as stack:
-        aims = find_aims(loaded.scenario, topology)
+        aims = find_aims(prepared, topology)
         yield Field(stack, LocalFaults(stack), prepared, topology, material, aims)
 
 

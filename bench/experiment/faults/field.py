@@ -268,17 +268,31 @@ def _edit_assignments(
     return edit("eds", of_tree) + edit("cds", of_tree)
 
 
-def find_aims(scenario: Scenario, topology: Topology) -> Aims:
+def requests_through_gateway(prepared: Prepared) -> frozenset[str]:
+    """The requests that pass all proxies of the path; without a gateway all of them do."""
+    traffic = prepared.loaded.scenario.traffic
+    straight = prepared.straight if traffic.gateway is not None else {}
+    return frozenset(each.name for each in traffic.mix if each.name not in straight)
+
+
+def find_aims(prepared: Prepared, topology: Topology) -> Aims:
     """The first subset that nodes answer, and the first one that other nodes answer, if there is any.
 
     Raises:
         NotPossibleError: no request is read by the proxies, or none is answered by nodes behind clusters of
             their own.
     """
+    scenario = prepared.loaded.scenario
+    passing = requests_through_gateway(prepared)
+    if not passing:
+        raise NotPossibleError("no request of this traffic passes its gateway")
     read = [
         request
         for request in scenario.traffic.mix
-        if request.is_plain_http and request.name not in topology.unread and request.expect.nodes
+        if request.is_plain_http
+        and request.name in passing
+        and request.name not in topology.unread
+        and request.expect.nodes
     ]
     if not read:
         raise NotPossibleError(

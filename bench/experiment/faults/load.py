@@ -14,7 +14,7 @@ import psutil
 from bench.errors import BenchError, MeasurementError
 from bench.experiment.faults.diagnosis import Finding, diagnose
 from bench.experiment.faults.evidence import collect
-from bench.experiment.faults.field import Field
+from bench.experiment.faults.field import Field, requests_through_gateway
 from bench.experiment.faults.kinds import Fault
 from bench.experiment.faults.lateness import generator_limit
 from bench.load import LoadEvent, LoadPlan, Progress, StageStarted
@@ -201,14 +201,17 @@ class Proving:
             measure_s=measure_s,
         )
         load = load_plan(scenario, plan, stack_target(self._field.stack, scenario), run_id)
+        # What is injected is on the way by the gateway, and so is what the logs are held against.
+        passing = requests_through_gateway(self._field.prepared)
+        requests = tuple(each for each in load.requests if each.name in passing)
         warm_up = load.stages[0].model_copy(update={"duration_s": WARM_UP_S})
         connections = load.connections.model_copy(update={"count": _CONNECTIONS})
         aims = self._field.aims
         aimed = {each.subset for each in (aims.first, aims.second) if each is not None}
-        first = [kind for kind in load.requests if kind.name in aimed]
-        others = [kind for kind in load.requests if kind.name not in aimed]
+        first = [kind for kind in requests if kind.name in aimed]
+        others = [kind for kind in requests if kind.name not in aimed]
         # Of a hundred kinds each would have two requests a second: too few to show anything in time.
-        kinds = tuple([*first, *others][:_MOST_KINDS]) if len(load.requests) > _MOST_KINDS else load.requests
+        kinds = tuple([*first, *others][:_MOST_KINDS]) if len(requests) > _MOST_KINDS else requests
         return load.model_copy(
             update={
                 "stages": (warm_up, *load.stages[1:]),

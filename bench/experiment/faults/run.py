@@ -98,7 +98,7 @@ def _prove(
     scenario = prepared.loaded.scenario
     topology = topology_of(prepared, "eds")
     try:
-        aims = find_aims(scenario, topology)
+        aims = find_aims(prepared, topology)
     except NotPossibleError as error:
         for fault in faults:
             _add_impossible(record, fault, str(error), observer)

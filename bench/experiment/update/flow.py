@@ -74,7 +74,7 @@ def measure_updates(loaded: LoadedScenario, options: UpdateOptions, observer: Ob
     observer.stage("translating the Istio resources", 1)
     prepared = prepare(loaded)
     scenario = loaded.scenario
-    aims = find_aims(scenario, topology_of(prepared, "static"))
+    aims = find_aims(prepared, topology_of(prepared, "static"))
     if aims.second is None:
         raise InputError(
             f"{ONLY_ONE}: nothing can be moved between them.",
