@@ -28,6 +28,7 @@ from bench.measure import (
     second_rows,
     stack_target,
     topology_of,
+    way_of,
 )
 from bench.observer import Observer
 from bench.preparation import Prepared, Variation, make_material, prepare
@@ -109,6 +110,7 @@ def measure_updates(loaded: LoadedScenario, options: UpdateOptions, observer: Ob
     with kept(record), supervised_folder(f"{scenario.name} keys") as private:
         observer.stage(f"making certificates ({scenario.tls.key})", 2)
         material = [make_material(prepared.loaded, private / "material")]
+        record.way = way_of(prepared, material[0])
         for source in options.sources:
             observer.stage(f"{len(wanted)} changes, {source}", seconds + _PREPARATION_S)
             trial = _Trial(prepared, material, options, source, base, wanted, (aims.first, aims.second))
