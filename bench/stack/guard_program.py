@@ -27,12 +27,12 @@ def await_end(parent: int) -> None:
 def main() -> None:
     """Wait, then clear up the run folder."""
     await_end(int(sys.argv[3]))
-    import json  # noqa: PLC0415 - nothing of this while it waits
+    # Nothing of this while it waits.
+    import importlib  # noqa: PLC0415
+    import json  # noqa: PLC0415
 
     sys.path[:] = json.loads(sys.argv[1])
-    from bench.stack.runs.clear_up import clear_up  # noqa: PLC0415
-
-    clear_up(sys.argv[2])
+    importlib.import_module("bench.stack.runs.clear_up").clear_up(sys.argv[2])
 
 
 if __name__ == "__main__":

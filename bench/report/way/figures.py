@@ -142,10 +142,11 @@ def _way_of_costs(trials: Sequence[TrialResult]) -> Way | None:
 
 def _costs(result: Result, trials: Sequence[TrialResult]) -> list[ComponentCost]:
     """What the parts used under the steady trials; of a search, under the rates that it found good."""
-    if trials or result.capacity is None or result.capacity.lower is None:
-        return [cost for trial in trials for cost in trial.costs]
     found = result.capacity
-    return [cost for window in found.windows if window.rate <= found.lower for cost in window.costs]
+    if trials or found is None:
+        return [cost for trial in trials for cost in trial.costs]
+    good = found.lower or 0.0
+    return [cost for window in found.windows if window.rate <= good for cost in window.costs]
 
 
 def _box(part: WayPart, way: Way, requests: int | None, costs: Sequence[ComponentCost]) -> Box:
