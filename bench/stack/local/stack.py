@@ -93,7 +93,7 @@ class LocalStack(SupervisedStack):
         for process in list(self._processes.values()):
             if process.exit_code() is not None and process.name not in self._excused:
                 raise self._why_dead(process)
-        for process in self._succession.others():
+        for process in self._succession.former():
             if process.exit_code() is not None:
                 raise process.died(" beside its successor")
         for component in self.components():
@@ -141,14 +141,14 @@ class LocalStack(SupervisedStack):
             proxies.write_files(folder, proxy, files)
             former, successor = self._processes[proxy], self._start_successor(proxy, folder, epoch)
             self._processes[proxy] = successor
-            self._succession.follow(proxy, epoch, successor, former)
+            self._succession.follow(proxy, epoch, former)
             self._components[proxy] = dataclasses.replace(known, pid=successor.pid)
             write_components(self._running_folder(), self.components())
 
     def is_handing_over(self, proxy: str) -> bool:
         """Whether the Envoy before the present one still runs; see ``HotRestarting``."""
         self.component(proxy)
-        return bool(self._succession.others(proxy))
+        return bool(self._succession.former(proxy))
 
     def own_files(self) -> Sequence[Path]:
         """None: each part's files say it all."""

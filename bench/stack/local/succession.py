@@ -18,8 +18,10 @@ class _Line:
 
     epoch: Epoch
     """Of the one that serves."""
-    others: list[Process] = field(default_factory=list)
-    """The one before it, which drains, and the one after it, which starts."""
+    former: list[Process] = field(default_factory=list)
+    """Those before it, which drain: one, or more after a crash."""
+    starting: Process | None = None
+    """The one after it."""
     is_broken: bool = False
     """Whether a successor ended before it served: the memory that they share says for ever that one is still
     starting, and Envoy starts no second one then (seen with Envoy 1.40)."""
@@ -36,7 +38,7 @@ class Succession:
         """Begin a line, or another one after a crash; gives its first epoch."""
         epoch = Epoch(base_id, 0, f"{proxy}/hot", leave)
         crashed = self._lines.get(proxy)
-        self._lines[proxy] = _Line(epoch, crashed.others if crashed is not None else [])
+        self._lines[proxy] = _Line(epoch, crashed.former if crashed is not None else [])
         return epoch
 
     def next(self, proxy: str) -> Epoch:
@@ -53,7 +55,7 @@ class Succession:
                 f"{proxy} cannot be restarted hot any more: a successor has ended before it served.",
                 remedy="Let an Envoy validate the files before.",
             )
-        if self.others(proxy):
+        if self.former(proxy):
             raise StackError(f"the former Envoy of {proxy} has not ended yet.")
         now = line.epoch
         return Epoch(now.base_id, now.number + 1, now.socket, now.leave)
@@ -70,28 +72,33 @@ class Succession:
 
     def expect(self, proxy: str, successor: Process) -> None:
         """Note a successor that starts, so that it ends with the stack."""
-        self._lines[proxy].others.append(successor)
+        self._lines[proxy].starting = successor
 
     def give_up(self, proxy: str, successor: Process) -> None:
         """End a successor that does not serve."""
         successor.end()
         line = self._lines[proxy]
-        line.others.remove(successor)
+        line.starting = None
         line.is_broken = True
 
-    def follow(self, proxy: str, epoch: Epoch, successor: Process, former: Process) -> None:
-        """Note that *successor* serves, and that *former* is left to drain."""
+    def follow(self, proxy: str, epoch: Epoch, former: Process) -> None:
+        """Note that the successor that started serves as *epoch*, and that *former* is left to drain."""
         line = self._lines[proxy]
         line.epoch = epoch
-        line.others = [each for each in line.others if each is not successor]
-        line.others.append(former)
+        line.starting = None
+        line.former.append(former)
 
-    def others(self, proxy: str | None = None) -> list[Process]:
-        """The processes beside those that serve, without those that have ended in peace."""
+    def former(self, proxy: str | None = None) -> list[Process]:
+        """The processes that drain, without those that have ended in peace."""
         lines = [line for name, line in self._lines.items() if proxy in {None, name}]
         for line in lines:
-            line.others = [each for each in line.others if each.exit_code() != 0]
-        return [each for line in lines for each in line.others]
+            line.former = [each for each in line.former if each.exit_code() != 0]
+        return [each for line in lines for each in line.former]
+
+    def others(self) -> list[Process]:
+        """The processes beside those that serve: what drains, and what starts."""
+        starting = [line.starting for line in self._lines.values() if line.starting is not None]
+        return [*self.former(), *starting]
 
     def close(self) -> None:
         """Forget all lines; their processes are to be ended before."""
