@@ -112,11 +112,11 @@ benchmark-compare: $(READY) ## what compare finds and claims, on real blocks: ab
 	  --tries $(or $(TRIES),20) --seed $(or $(SEED),1) $(if $(OUT),--out $(OUT)) $(if $(READ),--read $(READ))
 
 .PHONY: benchmark-repeatability benchmark-model
-benchmark-repeatability: $(READY) ## ten searches in containers with a CPU quota: spread, and another quota foretold (SEARCHES=N)
-	$(BIN)/python -m tests.benchmarks.capacity_repeat --searches $(or $(SEARCHES),10)
+benchmark-repeatability: $(READY) ## ten searches in containers with a CPU quota: spread, and another quota foretold; then without (SEARCHES=N, FREE=N)
+	$(BIN)/python -m tests.benchmarks.capacity_repeat --searches $(or $(SEARCHES),10) --free $(or $(FREE),6)
 
-benchmark-model: $(READY) ## the cost model against ten mixes that were not fitted: CPU of gateway, sidecar and nodes
-	$(BIN)/python -m tests.benchmarks.cost_model
+benchmark-model: $(READY) ## the cost model against ten mixes that were not fitted: CPU of gateway, sidecar and nodes (BASE=requests/s)
+	$(BIN)/python -m tests.benchmarks.cost_model $(if $(BASE),--base $(BASE))
 
 benchmark-limits: $(READY) ## stacks that are constrained on purpose: is what limits them named right? (RECORD=DIR)
 	$(BIN)/python -m tests.benchmarks.limits $(if $(RECORD),--record $(RECORD))

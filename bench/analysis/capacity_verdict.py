@@ -53,7 +53,8 @@ def outcome_of(found: CapacityResult) -> tuple[Outcome, str]:
             beyond = "beyond, the generator was at its own end: the capacity of the path is not known"
             return "generator-limited", f"At least {lower} meet the limit ({found.limit}); {beyond}."
         case "at least":
-            return "passed", f"Every rate up to {lower} meets the limit ({found.limit}): search higher."
+            higher = f"search higher.{_connections(found)}"
+            return "passed", f"Every rate up to {lower} meets the limit ({found.limit}): {higher}"
         case "found":
             return _found(found, lower)
         case _:
@@ -72,13 +73,24 @@ def _unfinished(found: CapacityResult, lower: str) -> str:
     if found.constraints:
         first = found.constraints[0]
         limit = f" What limited there is {name_constraint(first)}: {first.evidence}.{_alone(found)}"
-    return f"{spent} {lower} met it so far, {proof}{above}.{limit}"
+    return f"{spent} {lower} met it so far, {proof}{above}.{_connections(found)}{limit}"
 
 
 def _count_bad(found: CapacityResult, rate: float) -> str:
     trials = [trial for trial in found.trials if trial.rate == rate]
     bad = sum(not trial.good for trial in trials)
     return f"{bad} of {len(trials)} trial{'s' if len(trials) > 1 else ''}"
+
+
+def _connections(found: CapacityResult) -> str:
+    """How many the client had, where that is not what the scenario says."""
+    if not found.more_connections:
+        return ""
+    first, last = found.more_connections[0], found.more_connections[-1]
+    return (
+        f" That is with {last.after} connections of the client: with the scenario's {first.before} they were"
+        f" all that limited at {first.rate:,.0f} requests/s."
+    )
 
 
 def _alone(found: CapacityResult) -> str:
@@ -94,7 +106,7 @@ def _alone(found: CapacityResult) -> str:
 def _found(found: CapacityResult, lower: str) -> tuple[Outcome, str]:
     upper = f"{found.upper:,.0f}" if found.upper is not None else "?"
     soaked = ", soak included" if found.soaked else ""
-    text = f"{lower} meet the limit ({found.limit}{soaked}), {upper} do not."
+    text = f"{lower} meet the limit ({found.limit}{soaked}), {upper} do not.{_connections(found)}"
     if not found.constraints:
         return "passed", text
     first = found.constraints[0]

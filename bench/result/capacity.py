@@ -59,6 +59,16 @@ class CapacityTrial(Model):
     """Number of the load that it was part of, from 0: several trials at one rate share one."""
 
 
+class MoreConnections(Model):
+    """A load at which only the client's connections were at their end: repeated with more, not judged."""
+
+    rate: float
+    """Requests per second asked for."""
+    before: int
+    after: int
+    evidence: str
+
+
 class LaneUse(Model):
     """One thread that requests run on: a worker of an Envoy, a worker process of an nginx."""
 
@@ -259,6 +269,8 @@ class CapacityResult(Model):
     nearest_miss: str | None = None
     """Where nothing was good: what the lowest rate missed, and by how much."""
     trials: tuple[CapacityTrial, ...] = ()
+    more_connections: tuple[MoreConnections, ...] = ()
+    """In the order in which the client opened them; empty: it had those of the scenario all the time."""
     windows: tuple[CapacityWindow, ...] = ()
     cost_windows: tuple[CapacityWindow, ...] = ()
     """Designed loads behind the cost models."""

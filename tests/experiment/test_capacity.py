@@ -78,6 +78,26 @@ class TiredGenerator(FakeGenerator):
         )
 
 
+class WaitingGenerator(FakeGenerator):
+    """Each of its connections carries twenty requests/s; the path behind carries so many."""
+
+    def __init__(self, path):
+        super().__init__(changes=self._changes)
+        self.path = path
+
+    def _changes(self, plan, stage):
+        rate = mean_rate(stage.schedule)
+        too_much = rate > min(self.path, 20 * plan.connections.count)
+        return {"failed": int(rate * stage.duration_s / 10)} if too_much else {}
+
+    def _outcome(self, plan, stages, *, complete=True):
+        outcome = super()._outcome(plan, stages, complete=complete)
+        busy = min(plan.connections.count, self.path / 20, mean_rate(plan.stages[-1].schedule) / 20)
+        return outcome.model_copy(
+            update={"generator": outcome.generator.model_copy(update={"mean_in_flight": busy})}
+        )
+
+
 class Search:
     """One search on a fake stack."""
 
@@ -197,6 +217,29 @@ def test_a_generator_at_its_end_yields_no_capacity_but_a_certain_bound(short, tm
     assert 240 <= found.lower <= 250
     assert (verdict.state, verdict.exit_code) == ("generator-limited", 3)
     assert "generator" in {constraint.code for constraint in found.constraints}
+
+
+def test_the_client_opens_more_connections_where_they_are_all_that_limits(short, tmp_path):
+    """What such a load missed is no verdict on the path: it is in the record, and not among the trials."""
+    search = Search(short, tmp_path, generator=WaitingGenerator(900.0))
+    scenario = load_scenario(short).scenario.traffic.connections.count
+
+    found = search.run().result.capacity
+
+    assert 900.0 / 1.031 <= found.lower <= 900.0 < found.upper
+    counts = [(each.before, each.after) for each in found.more_connections]
+    assert counts[0][0] == scenario
+    assert counts[-1][1] * 20 > 900.0 >= counts[-1][0] * 20
+    assert all(trial.good == (trial.rate <= 900.0) for trial in found.trials)
+    assert f"with {counts[-1][1]} connections of the client" in judge(search.kept).sentence
+
+
+def test_the_client_opens_no_connection_without_end(short, tmp_path):
+    found = Search(short, tmp_path, generator=WaitingGenerator(1e9), highest=30_000.0).run().result.capacity
+
+    assert found.more_connections[-1].after == 256
+    assert found.constraints[0].code == "client-connections"
+    assert found.lower <= 256 * 20 < found.upper
 
 
 def test_a_cost_model_that_cannot_be_fitted_costs_the_search_nothing(short, tmp_path):

@@ -21,10 +21,12 @@ from bench.experiment.capacity.pressure import Pressure
 from bench.experiment.capacity.trials import WARM_UP_S, Trials
 from bench.measure import RunRecord
 from bench.preparation import Prepared
-from bench.result import CapacityResult, CapacityTrial, Constraint
+from bench.result import CapacityResult, CapacityTrial, Constraint, MoreConnections
 from bench.scenario import resources_of
 
 _AROUND_LOAD_S = 0.5
+_MOST_CONNECTIONS = 256
+"""So many the client opens by itself at most: Envoy's usual circuit breaker lets 1,024 through."""
 
 
 def empty_result(goal: Goal, limits: Sequence[TimeLimit], config_source: str) -> CapacityResult:
@@ -58,6 +60,9 @@ def search(goal: Goal, trials: Trials, rest: Callable[[float], None]) -> None:
         except OutOfMemoryError as error:
             _note_lack_of_memory(record, error)
             raise
+        if not all(line.good for line in for_result) and _open_more(trials, steps[0].load):
+            _keep(record, goal, made, lines, trials)
+            continue
         for trial, line in zip(new, for_result, strict=True):
             made.append(trial)
             lines.append(line.model_copy(update={"good": trial.is_good(goal)}))
@@ -74,7 +79,26 @@ def search(goal: Goal, trials: Trials, rest: Callable[[float], None]) -> None:
             "nearest_miss": lines[-1].why if steps.state == "nothing good" and lines else None,
         }
     )
-    _conclude(trials.run.prepared, trials, record, trials.read_pressure(trials.stack))
+    _conclude(trials, record, trials.read_pressure(trials.stack))
+
+
+def _open_more(trials: Trials, rate: float) -> bool:
+    """Twice as many connections where those of the client were all that was at its end.
+
+    What such a load missed says nothing of the path: it is no trial, and is made again.
+    """
+    first = find_constraints(trials.windows[-1], _setup(trials, trials.read_pressure(trials.stack)))[0]
+    after = min(2 * trials.connections, _MOST_CONNECTIONS)
+    if first.code != "client-connections" or after <= trials.connections:
+        return False
+    record = trials.run.record
+    assert record.capacity is not None  # noqa: S101 - set before the search
+    more = MoreConnections(rate=rate, before=trials.connections, after=after, evidence=first.evidence)
+    record.capacity = record.capacity.model_copy(
+        update={"more_connections": (*record.capacity.more_connections, more)}
+    )
+    trials.connections = after
+    return True
 
 
 def _note_lack_of_memory(record: RunRecord, error: OutOfMemoryError) -> None:
@@ -120,13 +144,11 @@ def _stage_text(goal: Goal, made: list[Trial], steps: tuple[Try, ...]) -> str:
     )
 
 
-def _conclude(
-    prepared: Prepared, trials: Trials, record: RunRecord, pressure: Mapping[str, Pressure]
-) -> None:
+def _conclude(trials: Trials, record: RunRecord, pressure: Mapping[str, Pressure]) -> None:
     """Say what limits, from the load that was too high and nearest to the bound."""
     found = record.capacity
     assert found is not None  # noqa: S101 - set before the search
-    setup = setup_of(prepared, pressure, holds_limits=trials.run.options.backend.holds_limits)
+    setup = _setup(trials, pressure)
     windows = trials.windows
     overloaded = _overloaded(found)
     at_least = [trial for trial in found.trials if trial.good and trial.rate == found.lower]
@@ -140,18 +162,31 @@ def _conclude(
     record.save()
 
 
-def setup_of(prepared: Prepared, pressure: Mapping[str, Pressure], *, holds_limits: bool) -> Setup:
+def _setup(trials: Trials, pressure: Mapping[str, Pressure]) -> Setup:
+    run = trials.run
+    return setup_of(
+        run.prepared,
+        pressure,
+        holds_limits=run.options.backend.holds_limits,
+        connections=trials.connections,
+    )
+
+
+def setup_of(
+    prepared: Prepared, pressure: Mapping[str, Pressure], *, holds_limits: bool, connections: int
+) -> Setup:
     """What the parts have at their disposal.
 
     Args:
         prepared: the scenario.
         pressure: what the proxies say of themselves.
         holds_limits: whether the stack holds its parts to the scenario's ``resources``.
+        connections: of the client.
     """
     return Setup(
         workers={name: state.workers for name, state in pressure.items()},
         quotas=_quotas(prepared, holds_limits),
-        connections=prepared.loaded.scenario.traffic.connections.count,
+        connections=connections,
     )
 
 

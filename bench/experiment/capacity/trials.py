@@ -49,6 +49,11 @@ class Trials:
     loads: int = 0
     prefix: str = ""
     """Of the loads' numbers: unique for each stack."""
+    connections: int = field(init=False)
+    """Of the client: those of the scenario until they are all that limits."""
+
+    def __post_init__(self) -> None:
+        self.connections = self.run.scenario.traffic.connections.count
 
     def make(self, steps: Sequence[Try]) -> tuple[list[Trial], list[CapacityTrial]]:
         """Make the trials of *steps*, which have one load, in one go: for the search and for the result.
@@ -195,11 +200,13 @@ class Trials:
             Stage(name=f"trial {number}", kind="measure", duration_s=seconds, schedule=schedule)
             for number, seconds in enumerate(durations, 1)
         )
-        queue = max(scenario.traffic.connections.count, round(first.load * _QUEUE_S))
+        queue = max(self.connections, round(first.load * _QUEUE_S))
         return load.model_copy(
             update={
                 "stages": (warm_up, *measured),
-                "connections": load.connections.model_copy(update={"queue_limit": queue}),
+                "connections": load.connections.model_copy(
+                    update={"count": self.connections, "queue_limit": queue}
+                ),
                 "drain_s": _DRAIN_S,
             }
         )

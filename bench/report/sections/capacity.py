@@ -86,7 +86,17 @@ def _facts(found: CapacityResult) -> tuple[tuple[str, str], ...]:
         *((("refuted by a soak", f"{demoted} requests/s"),) if demoted else ()),
         ("searched between", f"{rate(found.lowest)} and {rate(found.highest)} requests/s"),
         ("trials", f"{len(found.trials)}, {found.spent_s:.0f} s"),
+        *((("connections of the client", _connections(found)),) if found.more_connections else ()),
         ("config source", found.config_source),
+    )
+
+
+def _connections(found: CapacityResult) -> str:
+    """How many, and why more than the scenario has."""
+    first, last = found.more_connections[0], found.more_connections[-1]
+    return (
+        f"{last.after}; the scenario's {first.before} were all that limited at {rate(first.rate)} requests/s:"
+        f" {first.evidence}"
     )
 
 

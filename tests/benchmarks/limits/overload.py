@@ -61,7 +61,9 @@ def read_overload(
         )
         trials = Trials(run, stack, "static", [LIMIT], 0.01, meter, read_pressure)
         window = trials.measure(load.rate, load.seconds, load.body_bytes)
-        return window, setup_of(prepared, read_pressure(stack), holds_limits=False)
+        return window, setup_of(
+            prepared, read_pressure(stack), holds_limits=False, connections=trials.connections
+        )
 
 
 def can_hold_back() -> bool:
