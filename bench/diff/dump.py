@@ -67,7 +67,9 @@ def read_dump(data: bytes, file: str) -> Dump:
     try:
         parsed = json.loads(text)
     except json.JSONDecodeError as error:
-        is_cut = error.pos >= len(text.rstrip()) - 1 or "Unterminated" in error.msg
+        rest = text[error.pos :].rstrip()
+        in_a_word = any(word.startswith(rest) for word in ("true", "false", "null"))
+        is_cut = len(rest) <= 1 or in_a_word or "Unterminated" in error.msg
         what = "is cut off" if is_cut and text.lstrip()[:1] in ("{", "[") else "is not JSON"
         raise InputError(
             f"{what if text.strip() else 'is empty'}: {error.msg} at column {error.colno}.",

@@ -262,6 +262,9 @@ def test_a_dump_may_be_cut_anywhere(mesh, tmp_path, dump):
     for part in range(1, 20):
         with pytest.raises(InputError, match="is cut off"):
             read_dump(whole[: len(whole) * part // 20], "dump.json")
+    word = whole.index(b"true")
+    with pytest.raises(InputError, match="is cut off"):
+        read_dump(whole[: word + 3], "dump.json")
 
 
 @pytest.mark.envoy
