@@ -14,7 +14,7 @@ from typing import Literal
 
 from bench.analysis.comparison import MARGIN, Judgement, PairedBlocks, Why, judge_family
 from bench.analysis.part_costs import cpu_us_of_role, memory_bytes_of_role
-from bench.result import Comparison, TrialResult
+from bench.result import HOT_RESTART, Comparison, TrialResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,9 @@ class BlockComparison:
 
 
 def source_word(source: str) -> str:
-    """A config source as people write it: ``EDS``, ``ADS delta``."""
-    return {"eds": "EDS", "ads": "ADS", "ads-delta": "ADS delta"}.get(source, source)
+    """A config source, or a way by which changes come, as people write it: ``EDS``, ``ADS delta``."""
+    words = {"eds": "EDS", "ads": "ADS", "ads-delta": "ADS delta", f"static{HOT_RESTART}": "hot restart"}
+    return words.get(source, source)
 
 
 @lru_cache(maxsize=16)

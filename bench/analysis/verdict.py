@@ -147,7 +147,7 @@ def _judge_update(found: UpdateResult) -> Verdict:
         return Verdict("wrong answers", f"{text}: {failed:,} failed, {misrouted:,} misrouted.")
     if refused:
         return Verdict("limit missed", f"{text}: Envoy refused {refused:,} of the changes.")
-    differing = [source.config_source for source in found.sources if not source.balances]
+    differing = [source.way for source in found.sources if not source.balances]
     if differing:
         which = ", ".join(differing)
         return Verdict("ledger open", f"{text}: client, gateway and nodes differ with {which}.")

@@ -235,6 +235,17 @@ def update(
         list[ConfigSourceName] | None,
         typer.Option(help="Only this source; may be given several times. Default: all.", show_default=False),
     ] = None,
+    hot_restart: Annotated[
+        bool | None,
+        typer.Option(
+            "--hot-restart/--no-hot-restart",
+            help="Change static by hot restarts of Envoy, too; default: with processes, each kind once.",
+            show_default=False,
+        ),
+    ] = None,
+    drain_time: Annotated[
+        int, typer.Option(min=1, help="Seconds over which a restarted Envoy drains; it ends one later.")
+    ] = 2,
     changes: Annotated[
         int | None,
         typer.Option(min=1, help="Changes on each source, in rounds; by default each kind once."),
@@ -249,15 +260,21 @@ def update(
 ) -> None:
     """Change the gateway's configuration under load: what happens to each request, by config source."""
     with make_console(quiet=quiet, as_json=as_json) as console:
-        from bench.experiment.update import UpdateOptions, measure_updates
-        from bench.translate import CONFIG_SOURCES
+        from bench.experiment.update import UpdateOptions, chosen_ways, measure_updates
 
         loaded = read_scenario(scenario, key=key)
+        backend = make_backend(stack, loaded, console)
         options = UpdateOptions(
             out=out,
             command=as_typed(),
-            backend=make_backend(stack, loaded, console),
-            sources=tuple(each.value for each in config_source or ()) or CONFIG_SOURCES,
+            backend=backend,
+            ways=chosen_ways(
+                [each.value for each in config_source or ()],
+                with_hot_restart=hot_restart,
+                drain_s=drain_time,
+                backend=backend,
+                is_each_kind_once=changes is None,
+            ),
             changes=changes,
             arrival_rate=rate,
             spacing_s=spacing,

@@ -101,8 +101,8 @@ def write_translation(
             where=str(error.filename or root),
             remedy="Choose another --out.",
         ) from error
-    # A base id of its own: sidecar and gateway can be started side by side.
-    command = f"envoy -c {shlex.quote(str(root / 'bootstrap.yaml'))} --use-dynamic-base-id"
+    # Sidecar and gateway can be started side by side so, and leave no shared memory behind.
+    command = f"envoy -c {shlex.quote(str(root / 'bootstrap.yaml'))} --disable-hot-restart"
     return Translation(name, root, written, command, _warnings(config, binds), read.assumption_texts)
 
 

@@ -28,7 +28,16 @@ from bench.routing import Decision, Router
 from bench.scenario import Scenario, resources_of
 from bench.scenario.folder import inventory_of
 from bench.scenario.load import LoadedScenario
-from bench.stack import GENERATOR, NodeSpec, NodeTls, NodeTlsOptions, ProxySpec, ResourceLimits, StackSpec
+from bench.stack import (
+    GENERATOR,
+    HotRestart,
+    NodeSpec,
+    NodeTls,
+    NodeTlsOptions,
+    ProxySpec,
+    ResourceLimits,
+    StackSpec,
+)
 from bench.translate import (
     DYNAMIC_TYPE,
     AccessLogOptions,
@@ -73,6 +82,9 @@ class Variation:
     """Copies of its clusters that the gateway has beside them; with config source ``static`` only."""
     node_tls: NodeTlsOptions = field(default_factory=NodeTlsOptions)
     """How the nodes speak TLS."""
+    hot_restart: HotRestart | None = None
+    """The gateway watches no file but its secrets' and makes way for a successor like this; None: it watches
+    its files. With config source ``static`` only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +216,7 @@ class Prepared:
         is_gateway = name == self.loaded.scenario.traffic.gateway
         if variation.more_clusters and name == self.loaded.scenario.traffic.exit:
             config = with_copied_clusters(config, variation.more_clusters)
+        hot_restart = variation.hot_restart if name == self.loaded.scenario.traffic.exit else None
         concurrency = resources_of(
             self.loaded.scenario, name, "egress" if proxy.role == "gateway" else "sidecar"
         ).concurrency
@@ -218,7 +231,8 @@ class Prepared:
             files=self._workload_files(name, material),
             replica_of=proxy.replica_of,
             places=partial(places_named, config),
-            file_watches=config.file_watches,
+            file_watches=config.secret_watches if hot_restart is not None else config.file_watches,
+            hot_restart=hot_restart,
             is_served=config.is_served,
             leaves_mesh=name in self.leaving,
             asks_dns=any(
@@ -249,6 +263,7 @@ class Prepared:
                 max_session_keys=variation.max_session_keys,
                 tls_versions=(variation.tls_version,) * 2 if variation.tls_version is not None else None,
                 presents_certificate=variation.presents_certificate,
+                all_in_bootstrap=variation.hot_restart is not None and name == scenario.traffic.exit,
             )
         elif name in scenario.traffic.senders and variation.sidecar_access_log is not None:
             options = replace(options, access_log=AccessLogOptions(variation.sidecar_access_log))

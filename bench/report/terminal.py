@@ -233,13 +233,13 @@ def _update_lines(result: Result) -> list[str]:
     """One line for each config source, and when to use which."""
     if result.update is None:
         return []
-    lines = ["source     changes  accepted  requests  failed  misrouted  closed"]
+    lines = ["source       changes  accepted  requests  failed  misrouted  closed"]
     for source in result.update.sources:
         accepted = median_accepted_s(source)
         closed = sum(change.connections_closed for change in source.changes)
         took = "–" if accepted is None else f"{accepted * 1000:.0f} ms"
         lines.append(
-            f"{source_word(source.config_source):<10}{source.count:>8,}{took:>10}{source.requests:>10,}"
+            f"{source_word(source.way):<12}{source.count:>8,}{took:>10}{source.requests:>10,}"
             f"{source.failed:>8,}{source.misrouted:>11,}{closed:>8,}"
         )
     return [*lines, *textwrap.wrap(advice(result.update), WIDTH)]

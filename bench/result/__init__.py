@@ -89,13 +89,14 @@ from bench.result.tls_lab import (
     TlsVersionName,
 )
 from bench.result.traffic import MixResult, TrafficResult
-from bench.result.update import ChangeResult, UpdateResult, UpdatesOfSource
+from bench.result.update import HOT_RESTART, ChangeResult, UpdateResult, UpdatesOfSource
 from bench.result.variants import VariantBlocks, VariantResult, VariantsResult
 from bench.result.way import HopTimes, LinkTls, Way, WayLink, WayPart, WayRole
 
 __all__ = [
     "ENDS",
     "HANDSHAKE_KINDS",
+    "HOT_RESTART",
     "RESULT_FILE",
     "SCHEMA_VERSION",
     "UNANSWERED",

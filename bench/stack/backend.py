@@ -31,6 +31,8 @@ class Backend:
     require_watches: Callable[[Mapping[str, int]], None] = lambda _: None
     """Checks, before anything starts, that proxies which run at once get their file watches; see
     ``bench.stack.watches.require_watches``."""
+    restarts_hot: bool = False
+    """Whether its stacks are ``HotRestarting``."""
     holds_limits: bool = False
     """Whether ``resources`` are more than a number of worker threads there."""
 
@@ -53,6 +55,7 @@ def local_backend(envoy: Path | None = None) -> Backend:
         LocalFaults,
         lambda: versions(envoy=(binary or find_envoy()).path, nginx=find_nginx().path),
         require_watches=require_local_watches,
+        restarts_hot=True,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 from bench.errors import Position
 from bench.placement import Address, ConfigFile, Placement
@@ -97,6 +97,16 @@ def _nowhere(_: str) -> Sequence[Position]:
 
 
 @dataclass(frozen=True, slots=True)
+class HotRestart:
+    """How an Envoy leaves once its successor has taken its listeners over."""
+
+    drain_s: int = 2
+    """Over which more and more of its answers ask clients to close their connections: ``--drain-time-s``."""
+    end_s: int = 3
+    """After which its successor ends it, whatever is left: ``--parent-shutdown-time-s``."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProxySpec:
     """One Envoy and the way to render its files once its surroundings have addresses."""
 
@@ -126,6 +136,9 @@ class ProxySpec:
     """Whether it is a sidecar that connects to nodes itself, with no gateway between."""
     asks_dns: bool = False
     """Whether it looks up the names that requests ask for."""
+    hot_restart: HotRestart | None = None
+    """How it makes way for a successor; None: it has none. Its files are then not to be watched, since it
+    goes on while they are replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,3 +324,30 @@ class Stack(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+@runtime_checkable
+class HotRestarting(Protocol):
+    """What can be done where two Envoys of one proxy find each other: as processes of one machine."""
+
+    def validate(self, proxy: str, files: Sequence[ConfigFile]) -> str | None:
+        """Let an Envoy of its own look into files of a proxy, beside the one that serves.
+
+        Returns:
+            Why it would not start on them; None: it would.
+
+        Raises:
+            StackError: it does not say so in time.
+        """
+
+    def restart_hot(self, proxy: str, files: Sequence[ConfigFile]) -> None:
+        """Replace files of a proxy, start its Envoy's successor on them, and return when that one serves.
+
+        Raises:
+            StackError: the proxy was started without ``hot_restart``, its former Envoy has not ended yet, or
+                the successor refuses the files: then the Envoy that there was serves on, without an admin
+                API, and Envoy lets it have no other successor. So ``validate`` first.
+        """
+
+    def is_handing_over(self, proxy: str) -> bool:
+        """Whether the Envoy before the present one still runs: it drains."""

@@ -75,7 +75,12 @@ class Admin:
             timeout=timeout_s,
             trust_env=False,
             # No TLS is spoken here, and to load the authorities of the system costs more than a reading.
-            transport=httpx.HTTPTransport(uds=self._socket, verify=False),
+            transport=httpx.HTTPTransport(
+                uds=self._socket,
+                verify=False,
+                # An Envoy that makes way for a successor is reached over connections that it has already.
+                limits=httpx.Limits(keepalive_expiry=None),
+            ),
         )
 
     def stats(self, pattern: str | None = None, *, used_only: bool = False) -> dict[str, int]:

@@ -96,8 +96,13 @@ class ProxyConfig:
         user together) it aborts.
         """
         if self.is_served:
-            return 2 * len(self.secrets)
-        return 2 + len(self.routes) + len(self.endpoints) + 2 * len(self.secrets)
+            return self.secret_watches
+        return 2 + len(self.routes) + len(self.endpoints) + self.secret_watches
+
+    @property
+    def secret_watches(self) -> int:
+        """How many of them are for secrets, which are files whatever the source."""
+        return 2 * len(self.secrets)
 
     @property
     def files(self) -> tuple[str, ...]:

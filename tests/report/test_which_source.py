@@ -78,5 +78,19 @@ def test_changes_say_when_to_use_which(result):
 
     assert "static: accepted after 50 ms (median), 8.0 connections closed per change" in said["changes"]
     assert "p99 1.50 ×" in said["changes"]
+    assert "hot restart" not in said["so"]
     assert "Use static when changes are rare" in said["so"]
     assert "Use ADS delta when connections must outlive a change" in said["so"]
+
+
+def test_a_hot_restart_is_told_by_when_requests_reach_it_and_is_no_way_to_keep_connections(result):
+    restarted = updates("static", 1, is_hot_restart=True)
+    reached = restarted.changes[0].model_copy(update={"first_new_s": 1.1})
+    restarted = restarted.model_copy(update={"changes": (reached,)})
+    update = UpdateResult(arrival_rate=200, sources=(updates("static", 8), restarted))
+    said = sentences(result.model_copy(update={"comparisons": (), "update": update}))
+
+    assert "hot restart: accepted after 50 ms (median)" in said["changes"]
+    assert "reach the new one after 1.1 s (median)" in said["so"]
+    assert "Use hot restart when" not in said["so"]
+    assert "Use static when" not in said["so"]

@@ -30,3 +30,23 @@ def test_a_gateway_that_presents_no_certificate_still_verifies_the_node():
 def test_one_tls_version_can_be_the_only_one():
     for context in tls_contexts(tls_versions=("TLSv1_3", "TLSv1_3")):
         assert set(context["tls_params"].values()) == {"TLSv1_3"}
+
+
+def test_an_envoy_that_is_restarted_to_change_has_everything_but_secrets_in_its_bootstrap():
+    config = translate(registry_of(WALKTHROUGH, walkthrough_inventory()), "egress", config_source="static")
+    placement = Placement("/config", "/logs")
+    watched = render(config, placement, RenderOptions("egress"))
+    *secrets, whole = render(config, placement, RenderOptions("egress", all_in_bootstrap=True))
+
+    assert secrets
+    assert secrets == [file for file in watched if file.path.startswith("xds/sds/")]
+    assert whole.path == "bootstrap.yaml"
+    bootstrap = yaml.safe_load(whole.text)
+    assert "dynamic_resources" not in bootstrap
+    resources = bootstrap["static_resources"]
+    assert [each["name"] for each in resources["clusters"]] == [each.name for each in config.clusters]
+    assert [each["name"] for each in resources["listeners"]] == [each.name for each in config.listeners]
+    assert '"rds"' not in json.dumps(resources)
+    for route in config.routes:
+        assert f'"route_config": {{"name": "{route.name}"' in json.dumps(resources)
+    assert config.secret_watches == 2 * len(secrets)

@@ -1,7 +1,7 @@
 """What handshakes cost and how many there are: regression, clocks, oracle, sessions, pools, storms."""
 
 from bench.analysis.tls.alerts import CLIENT_REFUSED, SOCKET, name_failure
-from bench.analysis.tls.clocks import UNDISTURBED, ClockInput, read_clocks
+from bench.analysis.tls.clocks import ClockInput, WallTimes, read_clocks
 from bench.analysis.tls.estimates import difference, mean_interval, median_interval, quantile_interval
 from bench.analysis.tls.oracle import operations, oracle_line
 from bench.analysis.tls.pools import Pool, handshakes_per_s
@@ -16,7 +16,6 @@ __all__ = [
     "LAW_ERROR",
     "REUSE_POINTS",
     "SOCKET",
-    "UNDISTURBED",
     "Attempt",
     "ClockInput",
     "HandshakeWindow",
@@ -24,6 +23,7 @@ __all__ = [
     "Served",
     "Sessions",
     "Term",
+    "WallTimes",
     "Wave",
     "difference",
     "fit_handshakes",

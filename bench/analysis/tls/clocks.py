@@ -7,20 +7,40 @@
 - *direct*: the same with a client of our own. OpenSSL's work in it is exchanged for BoringSSL's: its own CPU
   goes out, the gateway's comes in.
 
-The two wall clocks read the lower quartile: the handshakes that waited least for a processor. What they
-hold of waking two processes at each turn is bounded by that of a kept request. Each known surplus widens an
-interval to its one side, so that clocks that agree overlap.
+The two wall clocks read the lower quartile: the handshakes that waited least for a processor. It is a lower
+bound: on a shared machine a processor has fast and slow moments, and CPU time is a mean over all of them. The
+mean of the same clock, which holds waiting too, is the upper bound. What they hold of waking two processes at
+each turn is bounded by that of a kept request. Each known surplus widens an interval to its one side, so that
+clocks that agree overlap.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from bench.analysis.tls.estimates import difference, mean_interval, quantile_interval
 from bench.result import ClockName, ClockReading, Estimate, HandshakeKind, TlsVersionName
 
 UNDISTURBED: Final = 0.25
 """The quantile that the wall clocks read."""
+
+
+@dataclass(frozen=True, slots=True)
+class WallTimes:
+    """One kind of times of a wall clock; microseconds."""
+
+    undisturbed: Estimate
+    """Their lower quartile."""
+    mean: Estimate
+
+    @classmethod
+    def of(cls, times: Sequence[float | None]) -> WallTimes | None:
+        """None with too few times for an interval; those that are not known are left out."""
+        known = [each for each in times if each is not None]
+        undisturbed, mean = quantile_interval(known, UNDISTURBED), mean_interval(known)
+        return None if undisturbed is None or mean is None else cls(undisturbed, mean)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +51,12 @@ class ClockInput:
     node_cpu: Estimate | None
     bare_cpu: float | None
     """CPU of node and client for a TCP connection without TLS: opened, accepted, closed."""
-    envoy_new: Estimate | None
+    envoy_new: WallTimes | None
     """SYN to the first byte of the answer on new connections."""
-    envoy_kept: Estimate | None
+    envoy_kept: WallTimes | None
     """Request sent to the first byte of the answer on kept connections."""
-    direct_new: Estimate | None
-    direct_kept: Estimate | None
+    direct_new: WallTimes | None
+    direct_kept: WallTimes | None
     direct_cpu: float | None
     """CPU of the direct client for a new connection above that of a kept request."""
     node_kept_cpu: float | None
@@ -90,16 +110,20 @@ def _direct(found: ClockInput, waiting: int) -> ClockReading | None:
 
 def _wall(  # noqa: PLR0917 - two times, and what each of them holds beside the handshake
     clock: ClockName,
-    new: Estimate | None,
-    kept: Estimate | None,
+    new: WallTimes | None,
+    kept: WallTimes | None,
     exchange: float,
     node_kept_cpu: float | None,
     waiting: int,
 ) -> ClockReading | None:
     if new is None or kept is None:
         return None
-    value = new.value - kept.value + exchange
-    reach = ((new.high - new.low) ** 2 + (kept.high - kept.low) ** 2) ** 0.5 / 2
+    least, mean = difference(new.undisturbed, kept.undisturbed), difference(new.mean, kept.mean)
     # What a kept request takes beside the node's work is what one turn of waiting takes.
-    waited = max(0.0, kept.value - (node_kept_cpu or 0.0)) * waiting
-    return ClockReading(clock=clock, value=value, low=value - reach - waited, high=value + reach)
+    waited = max(0.0, kept.undisturbed.value - (node_kept_cpu or 0.0)) * waiting
+    return ClockReading(
+        clock=clock,
+        value=least.value + exchange,
+        low=least.low + exchange - waited,
+        high=max(least.high, mean.high) + exchange,
+    )

@@ -6,7 +6,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from bench.experiment.update.changing import CONNECTIONS
+from bench.experiment.update.changing import CONNECTIONS, DISCONNECTED
 from bench.experiment.update.judging import Judged, Written
 from bench.experiment.update.writing import Outcome
 from bench.result import ChangeResult
@@ -40,7 +40,7 @@ def by_kind(changes: Sequence[ChangeResult]) -> Iterator[ChangeResult]:
         for key in ("accepted_s", "acknowledged_s", "first_new_s", "last_old_s"):
             known = [value for each in alike if (value := getattr(each, key)) is not None]
             values[key] = statistics.median(known) if known else None
-        for key in ("requests", "failed", "misrouted", *CONNECTIONS.values()):
+        for key in ("requests", "failed", "misrouted", *CONNECTIONS.values(), DISCONNECTED):
             values[key] = sum(getattr(each, key) for each in alike)
         for key in ("p99_before_us", "p99_after_us"):
             known = [value for each in alike if (value := getattr(each, key)) is not None]

@@ -11,11 +11,12 @@ from typing import Final
 
 import psutil
 
-from bench.certs import Material, rotate
+from bench.certs import Material
+from bench.certs import rotate as rotated
 from bench.errors import BenchError
 from bench.experiment.update.judging import Written
 from bench.experiment.update.wanted import Step, Wanted
-from bench.experiment.update.writing import GatewayWriter, Outcome
+from bench.experiment.update.writing import Outcome, Writer, rotate
 from bench.load import LoadEvent, LoadOutcome, LoadPlan, StageStarted
 from bench.load.run import run_load
 from bench.result import RunEvent
@@ -32,6 +33,7 @@ CONNECTIONS: Final = {
     "ssl.session_reused": "sessions_resumed",
 }
 """Envoy's counters of a cluster, and the names in the result."""
+DISCONNECTED: Final = "clients_disconnected"
 
 
 @dataclass(slots=True)
@@ -39,7 +41,7 @@ class Changing:
     """Writes the changes beside a load."""
 
     stack: Stack
-    writer: GatewayWriter
+    writer: Writer
     client: str
     """Name of the proxy beside which the load runs."""
     config: Callable[[Wanted], ProxyConfig]
@@ -118,9 +120,9 @@ class Changing:
         for step in self.steps:
             began = time.monotonic()
             made = self._rotate() if step.name == ROTATION else self.writer.write(self.config(step.wanted))
-            accepted = made.accepted_us if made.refused is None else None
+            over = made.over_us if made.refused is None else None
             after = step.wanted if made.refused is None else state
-            self.written.append(Written(step.name, made.at_us, accepted, state, after))
+            self.written.append(Written(step.name, made.at_us, over, state, after))
             self.outcomes.append(made)
             state = after
             is_stopped = self._stop.wait(max(0.0, spacing - (time.monotonic() - began)))
@@ -135,14 +137,19 @@ class Changing:
     def _rotate(self) -> Outcome:
         """New certificates by one rename of the folder that Envoy watches, whatever its config source."""
         material = self.material
-        return self.writer.rotate(lambda: material.append(rotate(material[-1])))
+        return rotate(self.writer, lambda: material.append(rotated(material[-1])))
+
+    def requests_at_gateway(self) -> int:
+        """What its connection managers have counted since its start."""
+        return of_listeners(self.writer.counters(), "downstream_rq_total")
 
     def _connections(self) -> dict[str, int]:
-        stats = self.writer.admin.stats(r"^cluster\.")
-        return {
+        stats = self.writer.counters()
+        found = {
             reported: sum(stats.get(f"cluster.{cluster}.{name}", 0) for cluster in self.clusters)
             for name, reported in CONNECTIONS.items()
         }
+        return found | {DISCONNECTED: of_listeners(stats, "downstream_cx_destroy")}
 
     def _weigh(self) -> None:
         pid = self.stack.component(self.writer.name).pid
@@ -154,3 +161,12 @@ class Changing:
             self.control_memory = process.memory_info().rss
             times = process.cpu_times()
             self.control_cpu_s = times.user + times.system
+
+
+def of_listeners(stats: Mapping[str, int], name: str) -> int:
+    """The sum of a counter over the connection managers of all listeners but the admin API's."""
+    return sum(
+        value
+        for each, value in stats.items()
+        if each.startswith("http.") and each.endswith(f".{name}") and not each.startswith("http.admin.")
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,9 @@ from bench.experiment.update.change_results import by_kind, change_result
 from bench.experiment.update.changing import ROTATION, TAIL_S, Changing
 from bench.experiment.update.judging import judge_changes, misrouted_before
 from bench.experiment.update.request_log import LOG, SUBSET_HEADER, read_requests
+from bench.experiment.update.restarting import HotRestarter
 from bench.experiment.update.wanted import Step, Wanted, steps, with_wanted
+from bench.experiment.update.ways import UpdateWay
 from bench.experiment.update.writing import GatewayWriter
 from bench.load import Expectation, LoadOutcome, LoadPlan
 from bench.measure import (
@@ -35,13 +38,13 @@ from bench.report import write_report
 from bench.result import UpdateResult, UpdatesOfSource
 from bench.scenario import Constant
 from bench.scenario.load import LoadedScenario
-from bench.stack import Stack
+from bench.stack import HotRestarting, Stack
 from bench.stack.artifacts import save_config, save_logs
 from bench.stack.backend import Backend
 from bench.stack.nodes import FLUSH_INTERVAL_S
 from bench.stack.runs import supervised_folder
 from bench.telemetry import Admin, read_node_log, wait_until_flushed
-from bench.translate import CONFIG_SOURCES, ConfigSource, ProxyConfig
+from bench.translate import CONFIG_SOURCES, ProxyConfig
 
 _PREPARATION_S = 8.0
 
@@ -53,9 +56,9 @@ class UpdateOptions:
     out: Path
     command: str
     backend: Backend
-    sources: tuple[ConfigSource, ...] = CONFIG_SOURCES
+    ways: tuple[UpdateWay, ...] = tuple(map(UpdateWay, CONFIG_SOURCES))
     changes: int | None = None
-    """How many changes on each source; None: each kind once."""
+    """How many changes by each way; None: each kind once."""
     arrival_rate: float = 200.0
     spacing_s: float = 1.5
     """From one change to the next; more where Envoy takes longer."""
@@ -87,8 +90,9 @@ def measure_updates(loaded: LoadedScenario, options: UpdateOptions, observer: Ob
             where=loaded.position("inventory", "proxies", scenario.traffic.exit),
             remedy="Leave `replicas` out, or set it to 1.",
         )
-    for source in options.sources:
-        options.backend.require_watches(prepared.file_watches(source, source))
+    for way in options.ways:
+        # A hot restart takes less: what watches files is counted whole.
+        options.backend.require_watches(prepared.file_watches(way.name, way.source))
     record = RunRecord.open(
         loaded,
         out=options.out,
@@ -101,26 +105,38 @@ def measure_updates(loaded: LoadedScenario, options: UpdateOptions, observer: Ob
     # A container has copies of its keys; and the key pairs of a thousand rotations are not what is asked for.
     rotates = options.changes is None and options.backend.kind == "local"
     round_of = (*made, Step(ROTATION, base)) if rotates else made
-    wanted = [round_of[number % len(round_of)] for number in range(options.changes or len(round_of))]
-    seconds = len(wanted) * options.spacing_s + TAIL_S + scenario.traffic.warm_up_s
-    observer.plan(_PREPARATION_S + len(options.sources) * (seconds + _PREPARATION_S))
+    wanted = {way: _cycle(made if way.hot_restart else round_of, options.changes) for way in options.ways}
+    seconds = {
+        way: _seconds(way, len(wanted[way]), options) + scenario.traffic.warm_up_s + _PREPARATION_S
+        for way in options.ways
+    }
+    observer.plan(_PREPARATION_S + sum(seconds.values()))
     record.update = UpdateResult(arrival_rate=options.arrival_rate)
     record.save()
     with kept(record), supervised_folder(f"{scenario.name} keys") as private:
         observer.stage(f"making certificates ({scenario.tls.key})", 2)
         material = [make_material(prepared.loaded, private / "material")]
-        for source in options.sources:
-            observer.stage(f"{len(wanted)} changes, {source}", seconds + _PREPARATION_S)
-            trial = _Trial(prepared, material, options, source, base, wanted, (aims.first, aims.second))
+        for way in options.ways:
+            observer.stage(f"{len(wanted[way])} changes, {way.name}", seconds[way])
+            trial = _Trial(prepared, material, options, way, base, wanted[way], (aims.first, aims.second))
             found = trial.run(record)
             record.update = record.update.model_copy(update={"sources": (*record.update.sources, found)})
             record.save()
             observer.note(
-                f"{source}: {found.count} changes, {found.requests:,} requests, {found.failed} failed,"
+                f"{way.name}: {found.count} changes, {found.requests:,} requests, {found.failed} failed,"
                 f" {found.misrouted} misrouted"
             )
     observer.stage("writing the report", 2)
     return Finished(record.complete(), record.folder, write_report(record.folder))
+
+
+def _cycle(steps: Sequence[Step], count: int | None) -> list[Step]:
+    return [steps[number % len(steps)] for number in range(count or len(steps))]
+
+
+def _seconds(way: UpdateWay, changes: int, options: UpdateOptions) -> float:
+    """How long they take by that way at the least, with what is to be seen after the last one."""
+    return changes * max(options.spacing_s, way.slowest_s) + TAIL_S
 
 
 def _cluster(aim: Aim) -> str:
@@ -129,37 +145,28 @@ def _cluster(aim: Aim) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """All changes on the stack of one source."""
+    """All changes on one stack, by one way."""
 
     prepared: Prepared
     material: list[Material]
     """Every generation of certificates; the last one is live."""
     options: UpdateOptions
-    source: ConfigSource
+    way: UpdateWay
     base: Wanted
     steps: Sequence[Step]
     aims: tuple[Aim, Aim]
 
     def run(self, record: RunRecord) -> UpdatesOfSource:
         """Start the stack, drive the load, write the changes, judge."""
-        variation = Variation(access_log=LOG)
+        name, source = self.way.name, self.way.source
+        variation = Variation(access_log=LOG, hot_restart=self.way.hot_restart)
         stack = self.options.backend.make_stack(
-            self.prepared.stack_spec(self.source, self.source, self.material[-1], variation)
+            self.prepared.stack_spec(name, source, self.material[-1], variation)
         )
         gateway = self.prepared.loaded.scenario.traffic.exit
         with stack:
-            save_config(stack, record.folder / "config" / self.source)
-            admin_url = stack.component(gateway).admin_url
-            assert admin_url is not None  # noqa: S101 - every Envoy of a stack has one
-            with Admin(admin_url, name=gateway) as admin:
-                writer = GatewayWriter(
-                    stack,
-                    gateway,
-                    self.prepared.renderer(gateway, variation),
-                    admin,
-                    self.prepared.configs[gateway, self.source],
-                )
-                writer.remember(self.config(self.base))
+            save_config(stack, record.folder / "config" / name)
+            with contextlib.closing(self._writer(stack, gateway, variation)) as writer:
                 changing = Changing(
                     stack,
                     writer,
@@ -171,30 +178,47 @@ class _Trial:
                     material=self.material,
                     clusters=frozenset(map(_cluster, self.aims)),
                 )
-                load = self._load(stack, f"{record.run_id}.{self.source}")
-                outcome = changing.beside(load, record.folder / "logs" / "generator" / self.source)
+                load = self._load(stack, f"{record.run_id}.{name}")
+                counted_before = changing.requests_at_gateway()
+                outcome = changing.beside(load, record.folder / "logs" / "generator" / name)
                 wait_until_flushed(
                     [part.access_log for part in stack.components() if part.access_log is not None],
                     quiet_s=2 * FLUSH_INTERVAL_S,
                 )
-            record.add_load(second_rows(self.source, "update", outcome), changing.events(self.source))
-            found = self._judged(stack, load, outcome, changing)
-            save_logs(stack, record.folder / "logs" / self.source, with_access_logs=False)
+                counted = changing.requests_at_gateway() - counted_before
+            record.add_load(second_rows(name, "update", outcome), changing.events(name))
+            found = self._judged(stack, load, outcome, changing, counted)
+            save_logs(stack, record.folder / "logs" / name, with_access_logs=False)
             return found
+
+    def _writer(self, stack: Stack, gateway: str, variation: Variation) -> GatewayWriter | HotRestarter:
+        def connect() -> Admin:
+            url = stack.component(gateway).admin_url
+            assert url is not None  # noqa: S101 - every Envoy of a stack has one
+            return Admin(url, name=gateway)
+
+        render = self.prepared.renderer(gateway, variation)
+        translated = self.prepared.configs[gateway, self.way.source]
+        if self.way.hot_restart is not None:
+            assert isinstance(stack, HotRestarting)  # noqa: S101 - asked for at the beginning
+            return HotRestarter(stack, gateway, render, connect, self.way.hot_restart, translated)
+        writer = GatewayWriter(stack, gateway, render, connect(), translated)
+        writer.remember(self.config(self.base))
+        return writer
 
     def config(self, wanted: Wanted) -> ProxyConfig:
         """The gateway's configuration with what is *wanted*."""
         scenario = self.prepared.loaded.scenario
         nodes = {name: node.plays for name, node in scenario.nodes.items()}
-        return with_wanted(self.prepared.configs[scenario.traffic.exit, self.source], wanted, nodes)
+        return with_wanted(self.prepared.configs[scenario.traffic.exit, self.way.source], wanted, nodes)
 
     def _load(self, stack: Stack, run_id: str) -> LoadPlan:
         scenario, options = self.prepared.loaded.scenario, self.options
-        seconds = len(self.steps) * options.spacing_s + TAIL_S
+        seconds = _seconds(self.way, len(self.steps), options)
         plan = TrialPlan(
             name="update",
             experiment="steady",
-            config_source=self.source,
+            config_source=self.way.source,
             schedule=Constant(arrival_rate=options.arrival_rate),
             # Changes that take longer than their spacing push the others back; the load ends with the last.
             measure_s=seconds * 6,
@@ -213,7 +237,7 @@ class _Trial:
         return load.model_copy(update={"requests": tuple(requests)})
 
     def _judged(
-        self, stack: Stack, load: LoadPlan, outcome: LoadOutcome, changing: Changing
+        self, stack: Stack, load: LoadPlan, outcome: LoadOutcome, changing: Changing, by_counters: int
     ) -> UpdatesOfSource:
         gateway = stack.component(self.prepared.loaded.scenario.traffic.exit)
         nodes = {
@@ -234,7 +258,8 @@ class _Trial:
             )
         ]
         return UpdatesOfSource(
-            config_source=self.source,
+            config_source=self.way.source,
+            is_hot_restart=self.way.hot_restart is not None,
             changes=tuple(changes if self.options.changes is None else by_kind(changes)),
             count=len(changes),
             requests=sum(each.sent for each in counts),
@@ -246,6 +271,7 @@ class _Trial:
                 for entry in read_node_log(part.access_log)
                 if (entry.id or "").startswith(f"{load.run_id}/")
             ),
+            by_counters=by_counters,
             failed=sum(each.failed + each.unsent for each in counts),
             misrouted=sum(each.misrouted for each in counts)
             + sum(each.misrouted for each in judged)

@@ -33,7 +33,8 @@ class Written:
     name: str
     at_us: int
     """Of the write, on the clock of the log."""
-    accepted_us: int | None
+    over_us: int | None
+    """When the state of before could serve no more; None: it goes on."""
     before: Wanted
     after: Wanted
 
@@ -87,7 +88,9 @@ def judge_changes(
                 first_new_s=(first_new - change.at_us) / 1e6 if is_seen and first_new is not None else None,
                 last_old_s=(last_old - change.at_us) / 1e6 if _takes_away(change, clusters) else None,
                 p99_before_us=_p99(requests, starts, change.at_us - _SECOND_US, change.at_us),
-                p99_after_us=_p99(requests, starts, change.at_us, change.at_us + _SECOND_US),
+                p99_after_us=_p99(
+                    requests, starts, change.at_us, max(change.at_us + _SECOND_US, change.over_us or 0)
+                ),
             )
         )
     return tuple(found)
@@ -111,7 +114,7 @@ def _is_wrong(request: Request, changes: Sequence[Written], clusters: Mapping[st
     if cluster is None or request.node is None or not changes:
         return False
     begins, ends = request.at_us, request.at_us + request.duration_us
-    # States may be in force from their write until the next one has been taken.
+    # States may be in force from their write until the next one has taken their place.
     last = bisect_left([each.at_us for each in changes], ends + 1) - 1
     if last < 0:
         return request.node not in changes[0].before.valid(cluster)
@@ -119,8 +122,7 @@ def _is_wrong(request: Request, changes: Sequence[Written], clusters: Mapping[st
         change = changes[number]
         if request.node in change.after.valid(cluster):
             return False
-        taken = change.accepted_us
-        if taken is not None and taken + GRACE_S * 1e6 < begins:
+        if change.over_us is not None and change.over_us + GRACE_S * 1e6 < begins:
             return True
     return request.node not in changes[0].before.valid(cluster)
 

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 from bench.check import places_named
 from bench.errors import MeasurementError
@@ -17,6 +18,8 @@ from bench.translate import ADS_FOLDER, ProxyConfig
 
 _PATIENCE_S = 20.0
 _POLL_S = 0.004
+COUNTED: Final = r"^(cluster|http)\."
+"""What Envoy's statistics of clusters and connection managers begin with."""
 
 Render = Callable[[ProxyConfig, Placement], Sequence[ConfigFile]]
 
@@ -31,11 +34,35 @@ class Outcome:
     acknowledged_s: float | None
     """From the write until the control plane had the answer; None: there is none."""
     refused: str | None
+    over_us: int | None = None
+    """When the state of before could serve no more requests; None: it goes on."""
+
+
+class Writer(Protocol):
+    """Brings changes to a gateway."""
+
+    @property
+    def name(self) -> str:
+        """The gateway."""
+
+    @property
+    def admin(self) -> Admin:
+        """The admin API of its Envoy of now."""
+
+    def write(self, config: ProxyConfig) -> Outcome:
+        """Make the gateway work by *config*, and return when the state of before is over, or it is refused.
+
+        Raises:
+            MeasurementError, StackError: neither came about.
+        """
+
+    def counters(self) -> Mapping[str, int]:
+        """What its clusters and connection managers have counted since its start."""
 
 
 @dataclass(slots=True)
 class GatewayWriter:
-    """Knows what the gateway has, so that only what changes is written."""
+    """Replaces files, and knows what the gateway has, so that only what changes is written."""
 
     stack: Stack
     name: str
@@ -67,8 +94,9 @@ class GatewayWriter:
         if plane is not None:
             self._seen = max([self._seen, *(each["number"] for each in plane.state(self._seen).events)])
         wall_us, began = time.time_ns() // 1000, time.monotonic()
+        said_before = self.stack.component(self.name).log.stat().st_size
         self.stack.write_config(self.name, files)
-        refused, taken = self._await(before, expected, began)
+        refused, taken = self._await(before, expected, began, said_before)
         accepted_us = None if refused else wall_us + round((taken - began) * 1e6)
         acknowledged = None
         if plane is not None:
@@ -79,23 +107,15 @@ class GatewayWriter:
             refused = self._placed(nacks[0]["reason"], nacks[0]["names"]) if nacks else refused
         if refused is None:
             self._texts |= {file.path: file.text for file in files}
-        return Outcome(wall_us, accepted_us, acknowledged, refused)
+        return Outcome(wall_us, accepted_us, acknowledged, refused, over_us=accepted_us)
 
-    def rotate(self, make: Callable[[], object]) -> Outcome:
-        """Let *make* put new certificates in place; return when Envoy has one of another serial number.
+    def counters(self) -> Mapping[str, int]:
+        """What its clusters and connection managers have counted since its start."""
+        return self.admin.stats(COUNTED)
 
-        Raises:
-            MeasurementError: it keeps the old one.
-        """
-        before = self.admin.certificate_serials()
-        make()
-        # The rename is the last thing that it does.
-        wall_us, began = time.time_ns() // 1000, time.monotonic()
-        while self.admin.certificate_serials() == before:
-            if time.monotonic() - began > _PATIENCE_S:
-                raise MeasurementError(f"{self.name} keeps its certificate after {_PATIENCE_S:g} s.")
-            time.sleep(_POLL_S)
-        return Outcome(wall_us, wall_us + round((time.monotonic() - began) * 1e6), None, None)
+    def close(self) -> None:
+        """Close the connection to Envoy."""
+        self.admin.close()
 
     def _render(self, config: ProxyConfig) -> Sequence[ConfigFile]:
         return [
@@ -132,15 +152,15 @@ class GatewayWriter:
         return self.admin.stats("update_(success|rejected)$")
 
     def _await(
-        self, before: Mapping[str, int], expected: Sequence[str], began: float
+        self, before: Mapping[str, int], expected: Sequence[str], began: float, said_before: int
     ) -> tuple[str | None, float]:
         """Give why it was refused, if it was, and when it was known."""
         while True:
             now = self._counters()
             seen = time.monotonic()
             if _sum(now, "rejected") > _sum(before, "rejected"):
-                log = self.stack.component(self.name).log
-                return self._placed("; ".join(reasons_in(log)[-1:]) or "it does not say why"), seen
+                reasons = reasons_in(self.stack.component(self.name).log, since=said_before)
+                return self._placed("; ".join(reasons[:1]) or "it does not say why"), seen
             if all(_rose(before, now, name) for name in expected):
                 return None, seen
             if seen - began > _PATIENCE_S:
@@ -153,9 +173,32 @@ class GatewayWriter:
 
     def _placed(self, reason: str, names: Sequence[str] = ()) -> str:
         """A reason of Envoy's with the places in the YAML behind the resources that it, or *names*, name."""
-        reason = plain_reason(reason)
-        places = places_named(self.translated, " ".join([reason, *names]))
-        return f"{reason} ({', '.join(map(str, places))})" if places else reason
+        return placed(reason, self.translated, names)
+
+
+def placed(reason: str, translated: ProxyConfig, names: Sequence[str] = ()) -> str:
+    """A reason of Envoy's with the places in the YAML behind the resources that it, or *names*, name."""
+    reason = plain_reason(reason)
+    places = places_named(translated, " ".join([reason, *names]))
+    return f"{reason} ({', '.join(map(str, places))})" if places else reason
+
+
+def rotate(writer: Writer, make: Callable[[], object]) -> Outcome:
+    """Let *make* put new certificates in place; return when Envoy has one of another serial number.
+
+    Raises:
+        MeasurementError: it keeps the old one.
+    """
+    before = writer.admin.certificate_serials()
+    make()
+    # The rename is the last thing that it does.
+    wall_us, began = time.time_ns() // 1000, time.monotonic()
+    while writer.admin.certificate_serials() == before:
+        if time.monotonic() - began > _PATIENCE_S:
+            raise MeasurementError(f"{writer.name} keeps its certificate after {_PATIENCE_S:g} s.")
+        time.sleep(_POLL_S)
+    taken_us = wall_us + round((time.monotonic() - began) * 1e6)
+    return Outcome(wall_us, taken_us, None, None, over_us=taken_us)
 
 
 def _sum(counters: Mapping[str, int], kind: str) -> int:

@@ -21,20 +21,21 @@ def update(result: Result, over_time: str | None = None) -> Section:
     for source in found.sources:
         parts.append(_changes(source))
         parts += [
-            Note(f"{source_word(source.config_source)}, {change.name}: refused: {change.refused}", "bad")
+            Note(f"{source_word(source.way)}, {change.name}: refused: {change.refused}", "bad")
             for change in source.changes
             if change.refused is not None
         ]
         if source.limited is not None:
-            parts.append(Note(f"{source_word(source.config_source)}: {source.limited}."))
+            parts.append(Note(f"{source_word(source.way)}: {source.limited}."))
     return Section(
         "update",
         "The moment of an update",
         tuple(parts),
         f"The gateway's configuration changed under {found.arrival_rate:g} requests/s. Times are from the"
         " write; accepted is what Envoy's own counters say, old and new are destinations by the gateway's"
-        " log. Static means that the whole cluster file is replaced. A hot restart was not tried: the stack"
-        " runs Envoy without one.",
+        " log. Static means that the whole cluster file is replaced. Hot restart means that the whole"
+        " configuration is in the bootstrap and another Envoy takes over, while the one before drains:"
+        " accepted is then that the new one serves.",
     )
 
 
@@ -43,7 +44,7 @@ def update_figures(result: Result) -> tuple[Figure, ...]:
     found = result.update or UpdateResult(arrival_rate=0)
     count = sum(source.count for source in found.sources)
     wrong = sum(source.failed + source.misrouted for source in found.sources)
-    open_books = [source.config_source for source in found.sources if not source.balances]
+    open_books = [source.way for source in found.sources if not source.balances]
     mark: Mark = "bad" if wrong else "good"
     return (
         Figure("changes", format_count(count), f"over {len(found.sources)} config sources", "plain"),
@@ -66,7 +67,7 @@ def advice(found: UpdateResult) -> str:
     """When to use which, from the figures alone."""
     if len(found.sources) < 2:
         return "One config source says nothing of when to use which."
-    accepted = {source.config_source: median_accepted_s(source) for source in found.sources}
+    accepted = {source.way: median_accepted_s(source) for source in found.sources}
     known = {name: value for name, value in accepted.items() if value is not None}
     parts = []
     if known:
@@ -75,7 +76,7 @@ def advice(found: UpdateResult) -> str:
             f"A change is accepted after {known[fastest] * 1000:.0f} ms by {source_word(fastest)} and after"
             f" {known[slowest] * 1000:.0f} ms by {source_word(slowest)} (medians)."
         )
-    closed = {source.config_source: closed_per_change(source) for source in found.sources}
+    closed = {source.way: closed_per_change(source) for source in found.sources}
     parts.append(
         "Connections to the nodes closed per change: "
         + ", ".join(f"{source_word(name)} {value:.1f}" for name, value in closed.items())
@@ -87,8 +88,8 @@ def advice(found: UpdateResult) -> str:
 
 def when_to_use(found: UpdateResult) -> Iterator[str]:
     """The sentences "use … when": each only where its figures were measured and say so."""
-    closed = {source.config_source: closed_per_change(source) for source in found.sources}
-    kept = min(closed.values())
+    closed = {source.way: closed_per_change(source) for source in found.sources if not source.is_hot_restart}
+    kept = min(closed.values(), default=0.0)
     keeping = [name for name, value in closed.items() if value <= kept * 1.25 and name != "static"]
     if "static" in closed and keeping and closed["static"] > kept * 1.25:
         words = " or ".join(source_word(name) for name in keeping)
@@ -96,13 +97,25 @@ def when_to_use(found: UpdateResult) -> Iterator[str]:
             "Use static when changes are rare and the handshakes after each of them do not matter, since a"
             f" replaced cluster closes its connections. Use {words} when connections must outlive a change."
         )
-    elif "static" in closed:
+    elif "static" in closed and len(closed) > 1:
         yield "Use static when that is all you need: its changes cost no more connections here."
     served = [each for each in found.sources if each.control_memory_bytes is not None]
     if served:
         yield (
             "Use ADS when several proxies must follow, or more clusters than Envoy may watch files: it"
             f" watches none, and asks for a control plane of {format_bytes(served[0].control_memory_bytes)}."
+        )
+    yield from _of_hot_restart(found)
+
+
+def _of_hot_restart(found: UpdateResult) -> Iterator[str]:
+    restarted = [change for each in found.sources if each.is_hot_restart for change in each.changes]
+    reached = [change.first_new_s for change in restarted if change.first_new_s is not None]
+    if reached:
+        yield (
+            "Use a hot restart for what nothing else changes, such as the bootstrap or Envoy itself: requests"
+            f" on kept connections reach the new one after {statistics.median(reached):.1f} s (median), and"
+            " every connection is opened anew."
         )
 
 
@@ -133,7 +146,7 @@ def _sources(found: UpdateResult) -> Table:
         ),
         rows=tuple(
             (
-                source_word(source.config_source),
+                source_word(source.way),
                 format_count(source.count),
                 _ms(median_accepted_s(source)),
                 f"{source.requests:,}",
@@ -159,7 +172,7 @@ def _sources(found: UpdateResult) -> Table:
 def _changes(source: UpdatesOfSource) -> Table:
     return Table(
         columns=(
-            source_word(source.config_source),
+            source_word(source.way),
             "accepted",
             "ACK",
             "first on new",
@@ -167,6 +180,7 @@ def _changes(source: UpdatesOfSource) -> Table:
             "failed",
             "misrouted",
             "closed",
+            "clients' closed",
             "opened",
             "handshakes",
             "resumed",
@@ -178,7 +192,8 @@ def _changes(source: UpdatesOfSource) -> Table:
             "bad" if change.failed or change.misrouted or change.refused else "plain"
             for change in source.changes
         ),
-        caption="p99: of the second before the write and of the one after it, at the gateway.",
+        caption="Closed and opened: to the nodes; clients' closed: of sidecars to the gateway. p99: of the"
+        " second before the write and of the one after it, or of all of a longer change, at the gateway.",
     )
 
 
@@ -192,6 +207,7 @@ def _change_row(change: ChangeResult) -> tuple[str, ...]:
         format_count(change.failed),
         format_count(change.misrouted),
         format_count(change.connections_closed),
+        format_count(change.clients_disconnected),
         format_count(change.connections_opened),
         format_count(change.handshakes),
         format_count(change.sessions_resumed),

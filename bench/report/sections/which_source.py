@@ -89,7 +89,7 @@ def _changes(result: Result) -> str:
         took = "unknown" if accepted is None else f"{accepted * 1000:.0f} ms"
         bulge = _bulge(source.changes)
         parts.append(
-            f"{source_word(source.config_source)}: accepted after {took} (median),"
+            f"{source_word(source.way)}: accepted after {took} (median),"
             f" {closed_per_change(source):.1f} connections closed per change,"
             f" {source.failed:,} requests failed, {source.misrouted:,} misrouted{bulge}"
         )

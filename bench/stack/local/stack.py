@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import shutil
 import socket
 import time
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from bench.stack import nodes, proxies
 from bench.stack.binaries import Binary, find_envoy, find_nginx, find_scripted_nginx
 from bench.stack.descriptors import require_descriptors
 from bench.stack.local.ports import address_of, closed_port, listen, require_free
+from bench.stack.local.succession import Succession
 from bench.stack.placing import (
     LOOPBACK,
     endpoints_of,
@@ -25,7 +27,7 @@ from bench.stack.placing import (
     wished_port,
 )
 from bench.stack.processes import Process, stop_all
-from bench.stack.protocol import ClientPlace, Component, NodeSpec, ProxySpec, StackSpec
+from bench.stack.protocol import ClientPlace, Component, HotRestart, NodeSpec, ProxySpec, StackSpec
 from bench.stack.runs import RunFolder, end_processes, write_components
 from bench.stack.supervised import SupervisedStack, write_errors_explained
 from bench.stack.watches import require_local_watches, watches_of
@@ -67,6 +69,7 @@ class LocalStack(SupervisedStack):
         self._processes: dict[str, Process] = {}
         self._closed_port: socket.socket | None = None
         self._proxy_folders: dict[str, proxies.ProxyFolder] = {}
+        self._succession = Succession()
 
     def process(self, name: str) -> Process:
         """The process of a part; raises ``StackError`` if there is none of that name."""
@@ -90,6 +93,9 @@ class LocalStack(SupervisedStack):
         for process in list(self._processes.values()):
             if process.exit_code() is not None and process.name not in self._excused:
                 raise self._why_dead(process)
+        for process in self._succession.former():
+            if process.exit_code() is not None:
+                raise process.died(" beside its successor")
         for component in self.components():
             if component.kind == "nginx" and (crash := nodes.crash_in(component.log)):
                 raise StackError(f"a worker of {component.name} crashed: {crash}")
@@ -104,6 +110,45 @@ class LocalStack(SupervisedStack):
         proxies.write_files(folder, proxy, files)
         if self._control is not None:
             self._control.publish(proxy, folder.config_root, files)
+
+    def validate(self, proxy: str, files: Sequence[ConfigFile]) -> str | None:
+        """Let an Envoy of its own look into a proxy's files; see ``HotRestarting``."""
+        self._spec_of(proxy)
+        with write_errors_explained(self.folder), self.named():
+            trial = proxies.ProxyFolder(self.folder / f"{proxy}.validation")
+            trial.make()
+            proxies.write_files(trial, proxy, files)
+            command = proxies.validation_command(trial, self._envoy or find_envoy())
+            process = Process(proxy, command, log=trial.log, folder=self._running_folder())
+            try:
+                if not process.wait(self._start_timeout_s):
+                    raise StackError(
+                        f"Envoy did not look into files of {proxy} within {self._start_timeout_s:g} s."
+                    )
+                if process.exit_code() == 0:
+                    return None
+                return "; ".join(proxies.reasons_in(trial.log)) or process.last_output()
+            finally:
+                process.end()
+                shutil.rmtree(trial.path, ignore_errors=True)
+
+    def restart_hot(self, proxy: str, files: Sequence[ConfigFile]) -> None:
+        """Let a successor take over from a proxy's Envoy; see ``HotRestarting``."""
+        known = self.component(proxy)
+        epoch = self._succession.next(proxy)
+        with write_errors_explained(self.folder), self.named():
+            folder = self._proxy_folders[proxy]
+            proxies.write_files(folder, proxy, files)
+            former, successor = self._processes[proxy], self._start_successor(proxy, folder, epoch)
+            self._processes[proxy] = successor
+            self._succession.follow(proxy, epoch, former)
+            self._components[proxy] = dataclasses.replace(known, pid=successor.pid)
+            write_components(self._running_folder(), self.components())
+
+    def is_handing_over(self, proxy: str) -> bool:
+        """Whether the Envoy before the present one still runs; see ``HotRestarting``."""
+        self.component(proxy)
+        return bool(self._succession.former(proxy))
 
     def own_files(self) -> Sequence[Path]:
         """None: each part's files say it all."""
@@ -140,7 +185,9 @@ class LocalStack(SupervisedStack):
         if self._control is not None:
             self._control.close()
             control.append(self._control.process)
-        stop_all([*control, *self._processes.values()], grace_s=self._stop_grace_s)
+        # From the end: a successor that still asks its parent what it has counted would wait for it for ever.
+        others = self._succession.others()
+        stop_all([*control, *others, *self._processes.values()], grace_s=self._stop_grace_s)
         if is_interrupted:
             # Ctrl-C can hit the moment in which a process exists and is not in the list yet.
             end_processes(folder)
@@ -152,6 +199,7 @@ class LocalStack(SupervisedStack):
             self._closed_port = None
         self._processes.clear()
         self._proxy_folders.clear()
+        self._succession.close()
 
     def _closed_address(self) -> Address:
         """Where connections to what no node plays are refused, as long as this stack runs."""
@@ -237,12 +285,10 @@ class LocalStack(SupervisedStack):
         self, proxy: ProxySpec, folder: proxies.ProxyFolder, placement: Placement, binary: Binary
     ) -> dict[Address, Address]:
         """Start Envoy on files that are written, and return the addresses of its listeners."""
-        process = self._processes[proxy.name] = Process(
-            proxy.name,
-            proxies.envoy_command(folder, binary, concurrency=proxy.concurrency),
-            log=folder.log,
-            folder=self._running_folder(),
-        )
+        epoch: proxies.Epoch | None = None
+        if proxy.hot_restart is not None:
+            epoch = self._begin_line(proxy.name, proxy.hot_restart, placement)
+        process = self._processes[proxy.name] = self._start_envoy(proxy, folder, binary, epoch)
         admin: proxies.AdminAddress
         if isinstance(placement.admin, str):
             admin, admin_url = folder.admin_socket, f"unix://{folder.admin_socket}"
@@ -263,7 +309,10 @@ class LocalStack(SupervisedStack):
         if real is None:
             raise proxies.missing_listener_error(process, proxy, listeners)
         self._proxy_folders[proxy.name] = folder
-        self._placements[proxy.name] = placement
+        # A successor is given the listening sockets whose addresses it names.
+        self._placements[proxy.name] = (
+            placement if epoch is None else dataclasses.replace(placement, listeners=real)
+        )
         self._components[proxy.name] = Component(
             name=proxy.name,
             replica_of=proxy.replica_of,
@@ -277,6 +326,48 @@ class LocalStack(SupervisedStack):
             config=folder.config_root,
         )
         return real
+
+    def _begin_line(self, proxy: str, leave: HotRestart, placement: Placement) -> proxies.Epoch:
+        if not isinstance(placement.admin, str):
+            raise StackError(
+                f"{proxy} cannot be restarted hot: its admin API is not found by the path of a socket.",
+                where=str(self.folder),
+                remedy="Set TMPDIR to a folder with a shorter path.",
+            )
+        base_id = proxies.choose_base_id()
+        # Before it is made: there is no moment in which nobody knows of it.
+        self._running_folder().record_shared_memory(proxies.memory_name(base_id))
+        return self._succession.begin(proxy, base_id, leave)
+
+    def _start_envoy(
+        self, proxy: ProxySpec, folder: proxies.ProxyFolder, binary: Binary, epoch: proxies.Epoch | None
+    ) -> Process:
+        command = proxies.envoy_command(folder, binary, concurrency=proxy.concurrency, epoch=epoch)
+
+        def make() -> Process:
+            return Process(proxy.name, command, log=folder.log, folder=self._running_folder())
+
+        return make() if epoch is None else self._succession.launch(make)
+
+    def _start_successor(self, name: str, folder: proxies.ProxyFolder, epoch: proxies.Epoch) -> Process:
+        """Start the next Envoy of a line and return when it serves."""
+        proxy = self._spec_of(name)
+        said_before = folder.log.stat().st_size
+        process = self._start_envoy(proxy, folder, self._envoy or find_envoy(), epoch)
+        self._succession.expect(name, process)
+
+        def serves() -> bool:
+            if process.exit_code() is not None:
+                raise proxies.refusal_error(process, proxy, since=said_before)
+            admin = folder.admin_socket
+            return proxies.epoch_of(admin) == epoch.number and proxies.is_live(admin)
+
+        try:
+            self._wait(process, serves)
+        except StackError:
+            self._succession.give_up(name, process)
+            raise
+        return process
 
     def _start_node_again(self, known: Component) -> None:
         folder = nodes.NodeFolder(self.folder / known.name)
@@ -305,7 +396,7 @@ class LocalStack(SupervisedStack):
         self._components[known.name] = dataclasses.replace(known, pid=process.pid)
 
     def _start_proxy_again(self, known: Component) -> None:
-        proxy = next(each for each in self.spec.proxies if each.name == known.name)
+        proxy = self._spec_of(known.name)
         placement = dataclasses.replace(self._placements[known.name], listeners=dict(known.addresses))
         folder = self._proxy_folders[known.name]
         folder.admin_address.unlink(missing_ok=True)
@@ -315,6 +406,12 @@ class LocalStack(SupervisedStack):
         if self._control is not None:
             self._control.publish(proxy.name, folder.config_root, files)
         self._launch_proxy(proxy, folder, placement, self._envoy or find_envoy())
+
+    def _spec_of(self, name: str) -> ProxySpec:
+        for proxy in self.spec.proxies:
+            if proxy.name == name:
+                return proxy
+        raise StackError(f"{name} is a node, and no Envoy.")
 
     def _why_silent(self, process: Process) -> StackError:
         """What to say of a part that answered before and does not now."""

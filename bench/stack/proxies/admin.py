@@ -49,6 +49,15 @@ def is_live(admin: AdminAddress) -> bool:
         return False
 
 
+def epoch_of(admin: AdminAddress) -> int | None:
+    """Which one of several Envoys that follow each other answers; None: none does."""
+    try:
+        options = json.loads(get(admin, "/server_info"))["command_line_options"]
+    except OSError:
+        return None
+    return int(options.get("restart_epoch", 0))
+
+
 def refusals(admin: AdminAddress) -> dict[str, int]:
     """Update counters that report a refused file, above zero: name -> how often."""
     counters = {}

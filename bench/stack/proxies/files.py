@@ -11,6 +11,7 @@ from bench.disks import refusal
 from bench.errors import StackError
 from bench.placement import ConfigFile
 from bench.stack.binaries import Binary
+from bench.stack.proxies.epochs import NO_EPOCHS, Epoch
 
 BOOTSTRAP = "bootstrap.yaml"
 _SOCKET_PATH_LIMIT = 107
@@ -96,8 +97,28 @@ def write_files(
             ) from error
 
 
-def envoy_command(folder: ProxyFolder, binary: Binary, *, concurrency: int) -> list[str]:
-    """The command that runs one Envoy in the foreground."""
+def validation_command(folder: ProxyFolder, binary: Binary) -> list[str]:
+    """The command that looks into the files of one Envoy and ends, with code 0 if it would start on them."""
+    return [
+        str(binary.path),
+        *("--mode", "validate"),
+        *("--config-path", str(folder.config_root / BOOTSTRAP)),
+        *NO_EPOCHS,
+        *("--log-level", "warning"),
+    ]
+
+
+def envoy_command(
+    folder: ProxyFolder, binary: Binary, *, concurrency: int, epoch: Epoch | None = None
+) -> list[str]:
+    """The command that runs one Envoy in the foreground.
+
+    Args:
+        folder: its files.
+        binary: Envoy.
+        concurrency: worker threads.
+        epoch: which one of several that follow each other it is; None: the only one.
+    """
     return [
         str(binary.path),
         "--config-path",
@@ -106,8 +127,7 @@ def envoy_command(folder: ProxyFolder, binary: Binary, *, concurrency: int) -> l
         str(concurrency),
         "--admin-address-path",
         str(folder.admin_address),
-        # Hot restart shares memory by a number that several Envoys on one machine would fight over.
-        "--disable-hot-restart",
+        *(epoch.arguments() if epoch is not None else NO_EPOCHS),
         # A misspelt field in a file is otherwise dropped in silence.
         "--reject-unknown-dynamic-fields",
         "--file-flush-interval-msec",

@@ -13,10 +13,12 @@ from bench.stack.protocol import ProxySpec
 
 # What Envoy 1.40 writes: "Filesystem config update rejected: WHY" for a watched file, "gRPC config for TYPE
 # rejected: WHY" for a control plane, and for the bootstrap "error `WHY` initializing config ..." before it
-# exits. WHY can go on over many lines: a message that breaks a constraint is printed whole, after a marker.
+# exits, or "error initializing configuration 'FILE': WHY" where it only validates. WHY can go on over many
+# lines: a message that breaks a constraint is printed whole, after a marker.
 _REASON = re.compile(
     r"config update (?:rejected|failure): (?P<update>.*)|error `(?P<start>[^\n]*)` initializing config"
-    r"|gRPC config for \S+ rejected: (?P<served>.*)",
+    r"|gRPC config for \S+ rejected: (?P<served>.*)"
+    r"|error initializing configuration '[^']*': (?P<validated>.*)",
     re.DOTALL,
 )
 _NEXT_RECORD = re.compile(r"^(?=\[\d{4}-\d\d-\d\d )", re.MULTILINE)
@@ -44,13 +46,14 @@ class Ended(Protocol):
 
 
 def refusal_error(
-    process: Ended, proxy: ProxySpec | None = None, counters: dict[str, int] | None = None
+    process: Ended, proxy: ProxySpec | None = None, counters: dict[str, int] | None = None, *, since: int = 0
 ) -> StackError:
     """The error for a configuration that Envoy does not take, with Envoy's own reason.
 
-    With *proxy*, also with the places in the YAML behind the resources that Envoy names.
+    With *proxy*, also with the places in the YAML behind the resources that Envoy names; *since* is the size
+    that its log had before it started.
     """
-    reasons = reasons_in(process.log)
+    reasons = reasons_in(process.log, since=since)
     counted = f" ({', '.join(sorted(counters))})" if counters else ""
     said = "; ".join(reasons) if reasons else f"{process.how_it_ended()}:\n{process.last_output()}"
     places = proxy.places(said) if proxy is not None and reasons else ()
@@ -75,14 +78,14 @@ def missing_listener_error(process: Ended, proxy: ProxySpec, found: Mapping[str,
     )
 
 
-def reasons_in(log: Path, limit: int = 3) -> list[str]:
-    """Envoy's own reasons in its output, each once, first ones first; long ones are cut."""
+def reasons_in(log: Path, limit: int = 3, *, since: int = 0) -> list[str]:
+    """Envoy's own reasons in its output, from byte *since*, each once, in their order; long ones are cut."""
     try:
-        text = log.read_text("utf-8", "replace")
+        text = log.read_bytes()[since:].decode("utf-8", "replace")
     except OSError:
         return []
     found = (
-        match.group("update") or match.group("start") or match.group("served") or ""
+        next(filter(None, match.groups()), "")
         for record in _NEXT_RECORD.split(text)
         for match in _REASON.finditer(record)
     )

@@ -4,6 +4,7 @@
     ├── owner.json          who made it: process id, its start, the run's name
     ├── processes.jsonl     every process started for it, written the moment it exists
     ├── components.json     what runs and where it is reached, once the stack is ready
+    ├── shared-memory       memory outside of the folder that goes with it, by name
     └── …                   configuration, logs
 
 Private keys live here and nowhere else, and go with the folder.
@@ -11,6 +12,7 @@ Private keys live here and nowhere else, and go with the folder.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -31,6 +33,10 @@ PREFIX = "egress-bench-"
 _NAME = re.compile(rf"{PREFIX}(\d+)-[0-9a-f]{{8}}")
 OWNER = "owner.json"
 PROCESSES = "processes.jsonl"
+_SHARED_MEMORY = "shared-memory"
+_MEMORY_ROOT = Path("/dev/shm")  # noqa: S108 - a folder of the system's
+"""Where Linux shows shared memory as files."""
+_MEMORY_NAME = re.compile(r"envoy_shared_memory_\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +169,21 @@ class RunFolder:
                 continue
         return tuple(marks)
 
+    def record_shared_memory(self, name: str) -> None:
+        """Note shared memory that nobody deletes by itself, before it is made; it goes with the folder."""
+        with (self.path / _SHARED_MEMORY).open("a", encoding="ascii") as file:
+            file.write(f"{name}\n")
+
+    def _remove_shared_memory(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            for name in (self.path / _SHARED_MEMORY).read_text(encoding="ascii").splitlines():
+                # A line may be torn by a kill.
+                if _MEMORY_NAME.fullmatch(name):
+                    (_MEMORY_ROOT / name).unlink(missing_ok=True)
+
     def remove(self) -> None:
         """Delete the folder with everything in it. Safe to call twice."""
+        self._remove_shared_memory()
         shutil.rmtree(self.path, ignore_errors=True)
 
     def __enter__(self) -> Self:

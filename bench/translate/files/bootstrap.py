@@ -52,8 +52,8 @@ ADS_CLUSTER = "xds-grpc"
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
-def build_bootstrap(placement: Placement, options: RenderOptions, source: SourceName) -> Bootstrap:
-    """Build the bootstrap: listeners and clusters come from files, or from the control plane.
+def build_bootstrap(placement: Placement, options: RenderOptions, source: SourceName | None) -> Bootstrap:
+    """Build the bootstrap: listeners and clusters come from files, or from the control plane; None: neither.
 
     Envoy demands a node as soon as anything is dynamic, even from files.
     """
@@ -76,6 +76,8 @@ def build_bootstrap(placement: Placement, options: RenderOptions, source: Source
                 cds_config=ads_source(options),
             ),
         )
+    if source is None:
+        return Bootstrap(node=node, admin=admin)
     return Bootstrap(
         node=node,
         admin=admin,

@@ -44,6 +44,9 @@ class RenderOptions:
     """False: clusters that originate TLS show no certificate of their own, whatever is written."""
     initial_fetch_timeout_s: float = 0.0
     """How long Envoy waits for the first answer of a control plane; 0: as long as it takes, as in Istio."""
+    all_in_bootstrap: bool = False
+    """Everything but secrets is in the bootstrap, which Envoy never reads again: it changes by a restart.
+    With config source ``static`` only."""
     system_roots: str = DEBIAN_ROOTS
     """The operating system's trust bundle, where TLS names no ``caCertificates``."""
 

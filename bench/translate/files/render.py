@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import betterproto2
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster
@@ -16,6 +16,7 @@ from bench.placement import ConfigFile, Placement
 from bench.translate.config import ProxyConfig
 from bench.translate.files.bootstrap import CDS_FILE, LDS_FILE, build_bootstrap
 from bench.translate.files.choices import with_choices
+from bench.translate.files.inline import routes_inline
 from bench.translate.files.options import RenderOptions
 from bench.translate.files.place import (
     eds_path,
@@ -61,11 +62,14 @@ def render(config: ProxyConfig, placement: Placement, options: RenderOptions) ->
     clusters = [_resource(cluster) for cluster in config.clusters]
     for plain in clusters:
         place_cluster(plain, placement, options)
-    files.append(_file(CDS_FILE, clusters))
-    files += [_file(rds_path(each.name), [_resource(each)]) for each in config.routes]
     listeners = [_resource(listener) for listener in config.listeners]
     for plain in listeners:
         place_listener(plain, placement, options)
+    if options.all_in_bootstrap:
+        routes_inline(listeners, config.routes)
+        return [*files, ConfigFile(BOOTSTRAP_FILE, _whole(clusters, listeners, placement, options))]
+    files.append(_file(CDS_FILE, clusters))
+    files += [_file(rds_path(each.name), [_resource(each)]) for each in config.routes]
     files.append(_file(LDS_FILE, listeners))
     bootstrap = build_bootstrap(placement, options, config.config_source)
     files.append(ConfigFile(BOOTSTRAP_FILE, yaml_text(to_plain(bootstrap))))
@@ -91,6 +95,23 @@ def _served(config: ProxyConfig, placement: Placement, options: RenderOptions) -
     for kind, resources in zip(TYPE_URLS, (clusters, endpoints, listeners, routes), strict=True):
         lines = ",\n".join([json.dumps(each, ensure_ascii=False) for each in resources])
         yield ConfigFile(f"{ADS_FOLDER}/{kind}.json", f'{{"resources": [\n{lines}\n]}}\n')
+
+
+def _whole(
+    clusters: Sequence[Plain], listeners: Sequence[Plain], placement: Placement, options: RenderOptions
+) -> str:
+    """Give the bootstrap of an Envoy that has no other source."""
+    resources = {
+        "clusters": [_untyped(each) for each in clusters],
+        "listeners": [_untyped(each) for each in listeners],
+    }
+    bare = to_plain(build_bootstrap(placement, options, None))
+    return yaml_text({**bare, "static_resources": resources})
+
+
+def _untyped(resource: Plain) -> Plain:
+    """A resource where its place says of what type it is."""
+    return {key: value for key, value in resource.items() if key != "@type"}
 
 
 def render_endpoints(assignment: ClusterLoadAssignment, placement: Placement) -> ConfigFile:

@@ -7,13 +7,13 @@ Envoy 1.40: a cluster file with an unknown field passes).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 from bench.placement import Placement
 from bench.translate.config import ProxyConfig
+from bench.translate.files.inline import blocks, routes_inline
 from bench.translate.files.options import RenderOptions
 from bench.translate.files.place import place_cluster, place_listener, place_secret
-from bench.translate.messages import Plain, to_plain
+from bench.translate.messages import to_plain
 from bench.translate.tls_secrets import SYSTEM_ROOTS
 
 NODE = "validation"
@@ -31,7 +31,6 @@ def render_validation_bootstrap(config: ProxyConfig, *, pem: str, crl: str) -> s
     files = dict.fromkeys((*config.files, SYSTEM_ROOTS), pem)
     placement = Placement(config_root="/", log_root="/", files=files)
     options = RenderOptions(node_id=NODE)
-    routes = {each.name: to_plain(each) for each in config.routes}
     secrets, clusters, listeners = (
         [to_plain(each) for each in messages]
         for messages in (config.secrets, config.clusters, config.listeners)
@@ -45,27 +44,14 @@ def render_validation_bootstrap(config: ProxyConfig, *, pem: str, crl: str) -> s
         place_cluster(cluster, placement, options)
     for listener in listeners:
         place_listener(listener, placement, options)
-    for block in _blocks([*clusters, *listeners]):
+    routes_inline(listeners, config.routes)
+    for block in blocks([*clusters, *listeners]):
         block.pop("sds_config", None)
         if "crl" in block:
             block["crl"] = {"filename": crl}
-        if "rds" in block:
-            name = block.pop("rds")["route_config_name"]
-            block["route_config"] = routes.get(name, {"name": name})
     return json.dumps(
         {
             "node": {"id": NODE, "cluster": NODE},
             "static_resources": {"listeners": listeners, "clusters": clusters, "secrets": secrets},
         }
     )
-
-
-def _blocks(value: object) -> Iterator[Plain]:
-    """Give every mapping within *value*, the outer ones first."""
-    if isinstance(value, dict):
-        yield value
-        for each in list(value.values()):
-            yield from _blocks(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _blocks(each)

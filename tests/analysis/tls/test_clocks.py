@@ -1,11 +1,15 @@
 """Three clocks on one quantity agree where their intervals overlap."""
 
-from bench.analysis.tls import ClockInput, read_clocks
+from bench.analysis.tls import ClockInput, WallTimes, read_clocks
 from bench.result import Estimate
 
 
 def about(value, reach=50.0):
     return Estimate(value=value, low=value - reach, high=value + reach)
+
+
+def times(undisturbed, mean=None):
+    return WallTimes(about(undisturbed), about(undisturbed if mean is None else mean))
 
 
 def clocks(**changed):
@@ -14,10 +18,10 @@ def clocks(**changed):
         "gateway_cpu": about(5000),
         "node_cpu": about(4800),
         "bare_cpu": 60.0,
-        "envoy_new": about(10_000),
-        "envoy_kept": about(250),
-        "direct_new": about(9_700),
-        "direct_kept": about(240),
+        "envoy_new": times(10_000),
+        "envoy_kept": times(250),
+        "direct_new": times(9_700),
+        "direct_kept": times(240),
         "direct_cpu": 4700.0,
         "node_kept_cpu": 90.0,
     }
@@ -38,9 +42,30 @@ def test_the_libraries_differ_and_the_direct_clock_exchanges_them():
 
 
 def test_an_envoy_that_waited_disagrees():
-    _, agree = read_clocks(clocks(envoy_new=about(30_000)), "full", "TLSv1.3")
+    _, agree = read_clocks(clocks(envoy_new=times(30_000)), "full", "TLSv1.3")
 
     assert agree is False
+
+
+def test_cpu_time_is_a_mean_of_fast_and_slow_moments_and_lies_between_quartile_and_mean():
+    fast_half = {"envoy_new": times(8_000, 10_100), "direct_new": times(7_800, 9_900)}
+
+    readings, agree = read_clocks(clocks(**fast_half), "full", "TLSv1.3")
+
+    assert agree is True
+    assert next(each.value for each in readings if each.clock == "envoy") == 7750
+
+
+def test_a_mean_that_is_less_than_the_work_disagrees():
+    _, agree = read_clocks(clocks(envoy_new=times(7_000, 8_000)), "full", "TLSv1.3")
+
+    assert agree is False
+
+
+def test_times_without_an_interval_are_no_clock():
+    assert WallTimes.of([None, 3.0, 4.0]) is None
+    found = WallTimes.of([*map(float, range(100)), None])
+    assert (found.undisturbed.value, found.mean.value) == (24.75, 49.5)
 
 
 def test_a_second_turn_of_tls_12_may_wait_once_more():

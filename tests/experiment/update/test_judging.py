@@ -45,6 +45,18 @@ def test_times_are_from_the_write_to_the_first_new_and_the_last_old():
     assert (judged.requests, judged.failed) == (3, 0)
 
 
+def test_the_old_is_right_as_long_as_it_can_serve_and_the_bulge_is_looked_for_as_long():
+    restarted = Written("moved", WRITE, WRITE + 3 * SECOND, OLD, NEW)
+    found = [request(at, "one") for at in (9.9, 12.9, 13.3)]
+    [judged] = judge_changes(found, [restarted], CLUSTERS)
+    assert judged.misrouted == 1
+    late = [request(10 + each / 100, "two", takes_s=0.001 if each < 150 else 0.5) for each in range(300)]
+    [judged] = judge_changes(late, [restarted], CLUSTERS)
+    assert judged.p99_after_us == 500_000
+    [judged] = judge_changes(late, [CHANGE], CLUSTERS)
+    assert judged.p99_after_us == 1_000
+
+
 def test_what_takes_nothing_away_has_no_last_request_on_the_old():
     added = Written("added", WRITE, WRITE, OLD, Wanted({"a": ("one", "two")}))
     [judged] = judge_changes([request(10.5, "one")], [added], CLUSTERS)

@@ -6,18 +6,43 @@ from unittest.mock import Mock
 import pytest
 
 from bench.analysis.verdict import judge
-from bench.experiment.update import UpdateOptions, measure_updates
+from bench.experiment.update import UpdateOptions, UpdateWay, measure_updates
 from bench.scenario.load import load_scenario
 from bench.scenario.overrides import override
+from bench.stack import HotRestart
 from bench.stack.backend import local_backend
 
 pytestmark = [pytest.mark.envoy, pytest.mark.nginx]
 
 
+def test_hot_restarts_lose_nothing_and_every_envoy_counts(tmp_path):
+    loaded = override(load_scenario(Path("scenarios/egress-mtls")), key="ecdsa-p256")
+    ways = (UpdateWay("static", HotRestart(drain_s=1, end_s=2)),)
+    options = UpdateOptions(
+        tmp_path, "update", local_backend(), ways=ways, changes=2, arrival_rate=60, spacing_s=0.3
+    )
+    [found] = measure_updates(loaded, options, Mock()).result.update.sources
+
+    assert (found.way, found.count, found.misrouted) == ("static-hot-restart", 2, 0)
+    assert found.requests == found.at_gateway == found.at_nodes == found.by_counters > 0
+    added, drained = found.changes
+    assert added.accepted_s < added.first_new_s
+    assert drained.last_old_s > 0
+    # The first Envoy held them, and it has gone.
+    assert added.connections_closed >= 1
+    assert added.clients_disconnected >= 1
+    assert added.handshakes >= 1
+
+
 def test_changes_by_the_control_plane_and_by_files_lose_nothing(tmp_path):
     loaded = override(load_scenario(Path("scenarios/egress-mtls")), key="ecdsa-p256")
     options = UpdateOptions(
-        tmp_path, "update", local_backend(), sources=("static", "ads-delta"), arrival_rate=60, spacing_s=0.3
+        tmp_path,
+        "update",
+        local_backend(),
+        ways=(UpdateWay("static"), UpdateWay("ads-delta")),
+        arrival_rate=60,
+        spacing_s=0.3,
     )
     finished = measure_updates(loaded, options, Mock())
     assert judge(finished.result).state == "passed", judge(finished.result).sentence

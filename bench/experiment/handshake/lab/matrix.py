@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from bench.analysis.cost import Window as CostWindow
 from bench.analysis.cost import fit
 from bench.analysis.tls import (
-    UNDISTURBED,
     ClockInput,
     Term,
+    WallTimes,
     fit_handshakes,
     median_interval,
     oracle_line,
-    quantile_interval,
     read_clocks,
 )
 from bench.errors import BenchError, MeasurementError
@@ -339,17 +338,13 @@ def _clock_input(
         gateway_cpu=fits["gateway"],
         node_cpu=fits["node"],
         bare_cpu=bare_cpu + node_bare if bare_cpu is not None and node_bare is not None else None,
-        envoy_new=_undisturbed([each.answered_us for each in new]),
-        envoy_kept=_undisturbed([each.turn_us for each in kept]),
-        direct_new=_undisturbed([shot.answered_us for shot in own]),
-        direct_kept=_undisturbed([shot.answered_us for shot in plain.shots]),
+        envoy_new=WallTimes.of([each.answered_us for each in new]),
+        envoy_kept=WallTimes.of([each.turn_us for each in kept]),
+        direct_new=WallTimes.of([shot.answered_us for shot in own]),
+        direct_kept=WallTimes.of([shot.answered_us for shot in plain.shots]),
         direct_cpu=own_cpu - kept_cpu if own_cpu is not None and kept_cpu is not None else None,
         node_kept_cpu=plain.node_cpu_us,
     )
-
-
-def _undisturbed(times: Sequence[float | None]) -> Estimate | None:
-    return quantile_interval([each for each in times if each is not None], UNDISTURBED)
 
 
 def _without(plan: GroundPlan, kind: HandshakeKind, fault: str) -> TlsCell:
