@@ -10,7 +10,6 @@ from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 from bench.errors import Position
 from bench.istio.problem import Problem
 from bench.placement import same_endpoint
-from bench.preparation.stand_ins import endpoints_of
 from bench.scenario import Node, Scenario
 from bench.scenario.folder import credential_files
 from bench.translate import ProxyConfig, reachable_clusters, upstream_http
@@ -70,12 +69,9 @@ def _unspoken_to_proxies(
     reported: set[str] = set()
     for config in configs:
         reached = reachable_clusters((), config.routes)
-        by_eds = {each.cluster_name: each for each in config.endpoints}
+        addresses = config.addresses
         for cluster in config.clusters:
-            assignment = cluster.load_assignment or by_eds.get(cluster.name)
-            if cluster.name not in reached or assignment is None:
-                continue
-            for endpoint in endpoints_of(assignment):
+            for endpoint in addresses.get(cluster.name, ()) if cluster.name in reached else ():
                 name = plays.get(same_endpoint(endpoint), "")
                 wanted = _wanted(cluster, scenario.nodes[name]) if name else None
                 if wanted is None or name in reported:

@@ -26,6 +26,8 @@ class Step:
     message: Message
     probability: Fraction
     hops: tuple[Hop, ...]
+    address: str = ""
+    """That the client dialled, at the proxy beside it; empty: not known."""
 
     def through(self, rule: Rule) -> Step:
         """The same after *rule* took it."""

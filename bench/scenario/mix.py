@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -30,6 +31,9 @@ class Traffic(BaseModel):
         min_length=1, validation_alias=AliasChoices("requests", "subsets"), alias_priority=2
     )
     """The mix; ``subsets`` is another word for it, of a traffic to one URL."""
+    addresses: dict[str, str] = Field(default_factory=dict)
+    """Host name of a URL -> the IP address that its DNS gives the client; absent: one that the resources
+    give it. It decides where a ServiceEntry has resolution NONE, or a block of addresses."""
     schedule: Schedule = Constant(arrival_rate=500)
     """When requests are due in the measured stage."""
     connections: Connections = Connections()
@@ -54,6 +58,16 @@ class Traffic(BaseModel):
         if "client" not in value and isinstance(clients, list | tuple) and clients:
             return {**value, "client": clients[0]}
         return value
+
+    @field_validator("addresses")
+    @classmethod
+    def _are_addresses(cls, value: dict[str, str]) -> dict[str, str]:
+        for host, address in value.items():
+            try:
+                ipaddress.ip_address(address)
+            except ValueError:
+                raise ValueError(f"{address!r} of {host} is not an IP address") from None
+        return {host.lower(): address for host, address in value.items()}
 
     @field_validator("requests")
     @classmethod
