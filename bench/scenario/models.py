@@ -223,7 +223,7 @@ class Scenario(_Written):
     def _names_exist(self) -> Scenario:
         proxies = self.inventory.proxies
         traffic = self.traffic
-        roles = [
+        roles: list[tuple[Path, str, str]] = [
             (("traffic", "clients" if traffic.clients else "client"), name, "sidecar")
             for name in traffic.senders
         ]
