@@ -296,16 +296,14 @@ def _request(target: Target, stage: Stage, *, names_client: bool) -> list[str]:
     if target.scheme == "tcp":
         lines.append('      body: "hello\\n" # assumed: what a client says first')
     shares = stage.answering[target.name]
-    # A node serves files, which nothing can be posted to.
-    status = "" if target.method in ("GET", "HEAD") or target.scheme != "http" else "status: 405, "
     # Of HTTPS that proxies pass on, weights divide connections, which are kept.
     is_divided = target.scheme != "https"
     decided = {name: part for name, part in shares.items() if part is not None and is_divided}
     if len(shares) > 1 and len(decided) == len(shares):
         parts = ", ".join(f"{name}: {round(part * 1000) / 10 or 0.1:g}" for name, part in decided.items())
-        lines.append(f"      expect: {{{status}shares: {{{parts}}}}} # in percent, as the weights say")
+        lines.append(f"      expect: {{shares: {{{parts}}}}} # in percent, as the weights say")
     else:
-        lines.append(f"      expect: {{{status}nodes: [{', '.join(shares)}]}}")
+        lines.append(f"      expect: {{nodes: [{', '.join(shares)}]}}")
     return lines
 
 

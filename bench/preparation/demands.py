@@ -28,6 +28,7 @@ def unmet_demands(
         lines = {name: locate("tls", "credentials", name) for name in scenario.tls.credentials}
         yield from credential_problems(scenario, folder, lines)
     yield from _unspoken_protocols(scenario, locate)
+    yield from _endless_lines(scenario, locate)
     configs = tuple(configs)
     yield from _unspoken_to_proxies(scenario, configs, locate)
     for config in configs:
@@ -52,6 +53,23 @@ def _unspoken_protocols(scenario: Scenario, locate: Locate) -> Iterator[Problem]
                 locate("traffic", "requests", request.key),
                 f"request {request.key} speaks {what}, which proxies pass on, and node {name} does not.",
                 f"Give the node {remedy}, or call another way.",
+            )
+
+
+def _endless_lines(scenario: Scenario, locate: Locate) -> Iterator[Problem]:
+    """Requests of bytes that a node, which answers each whole line, would wait for the end of."""
+    for request in scenario.traffic.mix:
+        waiting = [
+            name
+            for name in request.expect.nodes
+            if scenario.nodes[name].protocol == "bytes" and not scenario.nodes[name].greets
+        ]
+        if waiting and request.protocol == "bytes" and b"\n" not in request.written.content:
+            yield Problem(
+                locate("traffic", "requests", request.key),
+                f"request {request.key} sends no end of a line, and node {waiting[0]} answers whole lines:"
+                " each would wait for the other.",
+                "End its body with a line break (the byte 0x0a), or write `greets: true` for the node.",
             )
 
 

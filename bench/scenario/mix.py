@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from bench.istio.decode import FieldError
 from bench.scenario.requests import MixedRequest, Request, RequestUrl, misfit, resolve
 from bench.scenario.traffic import MOST_REQUESTS, Connections, Constant, Duration, Schedule, mean_rate
 
@@ -96,8 +97,9 @@ class Traffic(BaseModel):
                 raise ValueError(f"request {name!r}: {fault}")
             for client in request.clients:
                 if client not in self.senders:
-                    raise ValueError(
-                        f"request {name!r} names client {client!r}; clients are {', '.join(self.senders)}"
+                    raise FieldError(
+                        ("requests", name, "clients"),
+                        f"names client {client!r}; clients are {', '.join(self.senders)}",
                     )
         rate = mean_rate(self.schedule) or 0.0
         if rate * max(self.warm_up_s, self.measure_s) > MOST_REQUESTS:

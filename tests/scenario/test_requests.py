@@ -101,7 +101,7 @@ def test_a_node_plays_several_addresses_and_names_in_lower_case():
         ({**PAY, "clients": ["batch"]}, "names client 'batch'; clients are sleep"),
         ({**PAY, "body": "a", "body_base64": "YQ=="}, "body and body_base64 are both given"),
         ({**PAY, "body_base64": "%"}, "is not base64"),
-        ({**PAY, "expect": {"nodes": ["db2"]}}, "expects node 'db2'; nodes are db1, pay1"),
+        ({**PAY, "expect": {"nodes": ["db2"]}}, "it.expect names node 'db2'; nodes are db1, pay1"),
     ],
 )
 def test_a_request_that_cannot_be_sent_is_refused_with_what_to_do(request_, says):
