@@ -171,9 +171,11 @@ class Histogram:
     def encode(self) -> str:
         """Write as an HDR V2 blob in base64, readable by every HDR tool."""
         histogram = HdrHistogram(LOWEST, HIGHEST, DIGITS)
-        found = self.recorded
-        for value, count in zip(found.highest.tolist(), found.counts.tolist(), strict=True):
-            histogram.record_value(min(value, HIGHEST), count)
+        used = np.flatnonzero(self.counts)
+        if used.size:
+            # Its buckets are ours: all counts at once, where the library takes a hundred times as long.
+            np.ctypeslib.as_array(histogram.counts)[:] = self.counts
+            histogram.set_internal_tacking_values(int(used[0]), int(used[-1]), self.total)
         blob: bytes = histogram.encode()
         return blob.decode("ascii")
 

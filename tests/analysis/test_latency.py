@@ -1,5 +1,6 @@
 """Percentiles are what their definition says, to 0.1 %."""
 
+import numpy as np
 import pytest
 from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
@@ -27,6 +28,16 @@ def by_definition(values, permille):
 
 
 @settings(max_examples=60, deadline=None)
+@given(st.lists(durations, max_size=200))
+def test_a_blob_is_byte_for_byte_that_of_the_library(values):
+    histogram, theirs = Histogram(), HdrHistogram(1, HIGHEST, 3)
+    histogram.record(np.array(values, dtype=np.int64))
+    for value in histogram.recorded.highest.repeat(histogram.recorded.counts).tolist():
+        theirs.record_value(min(value, HIGHEST))
+
+    assert histogram.encode() == theirs.encode().decode()
+
+
 @given(st.lists(durations, min_size=0, max_size=400), st.sampled_from([1, 100, 500, 900, 970, 990, 999]))
 def test_a_percentile_is_the_smallest_sample_that_enough_samples_do_not_exceed(values, permille):
     histogram = merge([blob(values)])

@@ -32,7 +32,18 @@ def serve(channel_fd: int, locust_fd: int) -> None:
 def _prepare(locust_fd: int) -> None:
     for name in _IMPORTED:
         importlib.import_module(name)
+    _draw()
     forked_locust.fork_locust(socket.socket(fileno=locust_fd))
+
+
+def _draw() -> None:
+    """One chart: Matplotlib looks for fonts and modules of its own as it draws the first."""
+    svg = importlib.import_module("bench.report.svg")
+    with svg.styled():
+        figure = svg.Figure(layout="constrained")
+        figure.add_subplot().plot([1, 2], label="x")
+        figure.legend(loc="outside upper left")
+        svg.to_svg(figure, "first", "first")
 
 
 def _become(asked: dict) -> None:
