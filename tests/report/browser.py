@@ -1,10 +1,10 @@
 """Look at a page in a real browser: ``python -m tests.report.browser PAGE``, in a process of its own.
 
 Prints one JSON document: the violations that axe finds and how much wider than the window the page is, at
-Prints one JSON document: the violations that axe finds, and how much wider than the window the page is, at
-looked at in both colour schemes, on the narrowest and the widest window: between them every part of the page
-is shown. Whatever else axe looks at is the same in both schemes. A process of its own, because Playwright and
-gevent each want the event loop for themselves.
+each width; what the page loaded; and the pages that it prints on. Contrast, which takes most of axe's time,
+is looked at in both colour schemes, on the narrowest and the widest window: between them every part of the
+page is shown. Whatever else axe looks at is the same in both schemes. A process of its own, because
+Playwright and gevent each want the event loop for themselves.
 """
 
 from __future__ import annotations
