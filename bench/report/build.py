@@ -242,7 +242,7 @@ def _byline(result: Result) -> tuple[tuple[str, str], ...]:
     return (
         ("started", result.started_at.replace("T", " ")[:19] + " UTC"),
         ("took", seconds(result.duration_s)),
-        ("rate", " and ".join(rate(value) for value in rates) + " requests/s" if rates else UNKNOWN),
+        *((("rate", " and ".join(rate(value) for value in rates) + " requests/s"),) if rates else ()),
         ("stack", result.fingerprint.stack),
         ("Envoy", version_number(versions.get("envoy", UNKNOWN))),
         ("nginx", version_number(versions.get("nginx", UNKNOWN))),

@@ -7,11 +7,13 @@ from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from bench.plain_text import shown
 from bench.report.document import Document, Part, Table
 
+LONGEST_WORD = 20
+"""Characters of a word that a column keeps on one line: addresses with their ports."""
 _HERE = Path(__file__).parent
 
 
@@ -25,12 +27,16 @@ def _cell_class(table: Table, column: int) -> Markup:
         return Markup(' class="mark"')
     if column >= table.numbers_from:
         return Markup(' class="n"')
-    return Markup(' class="name"') if column == 0 else Markup("")
+    if column == 0:
+        return Markup(' class="name"')
+    longest = max((len(word) for row in table.rows for word in row[column].split()), default=0)
+    return Markup(' class="words"') if longest <= LONGEST_WORD else Markup("")
 
 
-def _glue(text: str) -> str:
-    """Keep a number and its unit on one line."""
-    return re.sub(r"(?<=\d) (?=(?:µs|ms|s|MiB|%|unsent|failed|misrouted)(?!\w))", "\N{NO-BREAK SPACE}", text)
+def _glue(text: str) -> Markup:
+    """Keep a number and its unit on one line; set what stands between backticks as code."""
+    glued = re.sub(r"(?<=\d) (?=(?:µs|ms|s|MiB|%|unsent|failed|misrouted)(?!\w))", "\N{NO-BREAK SPACE}", text)
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(shown(glued)))))  # noqa: S704 - escaped
 
 
 def _shown(value: object) -> object:

@@ -3,12 +3,15 @@
 import re
 import shutil
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pytest
 
 from bench.analysis.latency import merge, summarise, summarise_values
 from bench.errors import InputError, MeasurementError
 from bench.report.build import build_document, write_report
+from bench.report.document import Document, Note, Section
+from bench.report.html import render_html
 from bench.report.samples import read_blobs
 from bench.result import (
     Comparison,
@@ -447,3 +450,12 @@ def test_the_first_request_of_each_kind_of_failure_is_shown_whole(folder):
     assert "(nothing came back)" in page.text
     assert "14 more examples are in result.json" in page.text
     assert "\n    <h1>v2!</h1>\n" in (folder / "report.md").read_text()
+
+
+def test_what_stands_between_backticks_is_code_and_markup_stays_text():
+    note = Note("Run `egress-bench <run>` for 5 ms & more.")
+    verdict = SimpleNamespace(state="passed", sentence="", mark="good", css="good")
+
+    page = render_html(Document("T", "", (), verdict, (), (), (Section("s", "S", (note,)),)))
+
+    assert "Run <code>egress-bench &lt;run&gt;</code> for 5\N{NO-BREAK SPACE}ms &amp; more." in page

@@ -34,7 +34,7 @@ def capacity(result: Result) -> Section:
         return Section("capacity", "Capacity", (Note("Not measured in this run."),), lead)
     parts: list[Part] = [Facts(_facts(found))]
     parts += [
-        Note(f"{'What limits' if not number else 'Also'}: {name_constraint(each)}. {each.evidence}.")
+        Note(f"{'What limits' if not number else 'Also'}: {name_constraint(each)}: {each.evidence}.")
         for number, each in enumerate(found.constraints)
     ]
     if found.constraints and not is_of_gateway(found) and found.gateway_alone is not None:
@@ -171,15 +171,15 @@ def _replicas(found: CapacityResult) -> Table:
 
 def _killed(killed: KilledReplica) -> str:
     good = (
-        "not until the load's end"
+        "not everything was good again before the load's end"
         if killed.good_after_s is None
-        else f"after {killed.good_after_s} s"
+        else f"everything was good again after {killed.good_after_s} s"
         if killed.good_after_s
-        else "at once"
+        else "everything was good again at once"
     )
     return (
         f"{killed.component} was killed under {rate(killed.rate)} requests/s: {killed.lost:,} of"
-        f" {killed.due:,} requests were lost from then on, and everything was good again {good}."
+        f" {killed.due:,} requests were lost from then on, and {good}."
     )
 
 

@@ -24,6 +24,10 @@ _CLOCKS_LEAD = (
 )
 
 
+MOST_NOTES = 3
+"""Findings that stand above the chart."""
+
+
 def lab_figures(lab: TlsLab) -> tuple[Figure, ...]:
     """The numbers to read first."""
     dearest = max(
@@ -37,7 +41,7 @@ def lab_figures(lab: TlsLab) -> tuple[Figure, ...]:
     near = [abs(point.error) for point in lab.pools if point.error is not None]
     return (
         Figure(
-            "dearest handshake",
+            "most expensive handshake",
             UNKNOWN
             if dearest is None or dearest.gateway_cpu_us is None
             else format_micros(dearest.gateway_cpu_us.value),
@@ -60,7 +64,7 @@ def lab_figures(lab: TlsLab) -> tuple[Figure, ...]:
 
 def matrix(lab: TlsLab) -> Section:
     """The cells, and what is to be said against them."""
-    parts: list[Part] = [Note(f"{each.message} {each.advice}", "bad") for each in lab_findings(lab)]
+    parts: list[Part] = _findings(lab)
     if not lab.cells:
         return Section("tls-matrix", "Handshakes", (*parts, Note("The matrix was not measured.")), _LEAD)
     chart = cell_bars(lab.cells)
@@ -74,6 +78,17 @@ def matrix(lab: TlsLab) -> Section:
         )
     parts += [_times(lab.cells), _costs(lab.cells), _agreed(lab.cells), _libraries(lab)]
     return Section("tls-matrix", "Handshakes", tuple(parts), _LEAD)
+
+
+def _findings(lab: TlsLab) -> list[Part]:
+    """The first ones in sight; where there are many, all of them behind one line."""
+    found = lab_findings(lab)
+    notes: list[Part] = [Note(f"{each.message} {each.advice}", "bad") for each in found[:MOST_NOTES]]
+    if len(found) <= MOST_NOTES:
+        return notes
+    rows = tuple((each.message, each.advice) for each in found)
+    summary = f"All {len(found)} findings against these figures"
+    return [*notes, Table(("finding", "what to do"), rows, numbers_from=2, folded=summary)]
 
 
 def clocks(lab: TlsLab) -> Section:

@@ -115,7 +115,7 @@ def _of_hot_restart(found: UpdateResult) -> Iterator[str]:
         yield (
             "Use a hot restart for what nothing else changes, such as the bootstrap or Envoy itself: requests"
             f" on kept connections reach the new one after {statistics.median(reached):.1f} s (median), and"
-            " every connection is opened anew."
+            " every connection is opened again."
         )
 
 
