@@ -150,6 +150,27 @@ class Search:
         return read_result(folder)
 
 
+def test_a_search_goes_on_without_its_control_plane_and_says_how_requests_fared(short, tmp_path):
+    search = Search(short, tmp_path, config_source="ads")
+    loads = []
+
+    def loses_it_in_the_second_load(plan, stage):
+        if not loads or loads[-1] != plan.run_id:
+            loads.append(plan.run_id)
+        if len(loads) == 2:
+            search.stacks[-1].lose_control_plane()
+        return fails_beyond(CAPACITY)(plan, stage)
+
+    search.generator = FakeGenerator(changes=loses_it_in_the_second_load)
+    done = search.run()
+
+    assert len(loads) > 2
+    assert done.result.capacity.state == "found"
+    [warning] = [each for each in done.result.warnings if each.code == "control-plane-lost"]
+    assert "control plane of stack ads was ended by SIGKILL in or before load" in warning.message
+    assert "requests of that load were answered" in warning.message
+
+
 def test_the_capacity_is_found_with_every_trial_and_its_verdict(short, tmp_path):
     search = Search(short, tmp_path)
 

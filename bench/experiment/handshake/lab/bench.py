@@ -38,7 +38,12 @@ class Lab:
             material = make_material(loaded, private / "material")
             yield RunContext(
                 prepared,
-                RunOptions(out=self.options.out, command=self.options.command, backend=self.options.backend),
+                RunOptions(
+                    out=self.options.out,
+                    command=self.options.command,
+                    backend=self.options.backend,
+                    sources=(self.options.config_source,),
+                ),
                 self.record,
                 self.observer,
                 material,
