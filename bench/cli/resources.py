@@ -115,7 +115,7 @@ def init(
         typer.Option(
             "--from",
             metavar="YAML",
-            help="Folder or file of Istio YAML, or - for standard input; several. Default: what lies in DIR.",
+            help="Folder or file of Istio YAML, or - for standard input; several. Default: what is in DIR.",
         ),
     ] = None,
     stack: Annotated[

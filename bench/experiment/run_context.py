@@ -122,9 +122,9 @@ class RunContext:
             warning = RunWarning(
                 code=LOST,
                 message=f"The control plane of stack {name} {how} in or before {trial.result.name}. Its"
-                f" proxies serve on with what they have: {total.answered:,} of {total.due:,} requests of that"
+                f" proxies keep serving what they have: {total.answered:,} of {total.due:,} requests of that"
                 f" trial were answered{beside}.",
-                advice="No change of the configuration would reach them from then on.",
+                advice="A change of the configuration would no longer reach them.",
             )
             self.record.warnings.append(warning)
             self.observer.warning(warning)

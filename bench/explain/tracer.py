@@ -40,7 +40,7 @@ class Tracer:
         """Give what the proxy *name* does with *request* on *connection*."""
         here = self.proxies.get(name)
         if self.depth >= _MOST_HOPS:
-            reason = f"the request has passed {_MOST_HOPS} proxies: it goes in a circle"
+            reason = f"the request has passed {_MOST_HOPS} proxies: it goes in circles"
             outcome = Outcome("closed", name, reason, Cause.LOOP)
             return Hop(name, here.proxy.role, request, (), (Branch(1.0, (), outcome),))
         listener = find_listener(here.config.listeners, connection)

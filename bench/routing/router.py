@@ -115,7 +115,7 @@ class Router:
         branches: list[Branch],
     ) -> None:
         if len(hops) >= _MOST_HOPS:
-            raise CannotJudgeError(f"the connection still goes round after {_MOST_HOPS} proxies")
+            raise CannotJudgeError(f"the connection still goes in circles after {_MOST_HOPS} proxies")
         passed, because = self._taken(name, connection)
         if passed is None:
             branches.append(Branch(probability, NoConnection(name, because), hops))
@@ -221,7 +221,7 @@ class Router:
 
     def _follow_judged(self, step: Step, branches: list[Branch]) -> None:
         if len(step.hops) >= _MOST_HOPS:
-            raise CannotJudgeError(f"the request still goes round after {_MOST_HOPS} proxies")
+            raise CannotJudgeError(f"the request still goes in circles after {_MOST_HOPS} proxies")
         listener = self.listener(step.proxy, step.port, step.sni)
         if listener.passed is not None:
             is_tls = step.sni is not None and not listener.ends_tls

@@ -54,7 +54,7 @@ class Traffic(BaseModel):
         if not isinstance(value, dict):
             return value
         if "requests" in value and "subsets" in value:
-            raise ValueError("requests and subsets are two words for the same: write one of them")
+            raise ValueError("requests and subsets mean the same: write one of them")
         clients = value.get("clients")
         if "client" not in value and isinstance(clients, list | tuple) and clients:
             return {**value, "client": clients[0]}
@@ -79,13 +79,13 @@ class Traffic(BaseModel):
             )
         for name in value:
             if ":" in name:
-                raise ValueError(f"{name!r} has a colon, which parts the name of a family from its members")
+                raise ValueError(f"{name!r} has a colon, which separates a family's name from its members")
         return value
 
     @model_validator(mode="after")
     def _is_sendable(self) -> Traffic:
         if self.clients and self.client not in self.clients:
-            raise ValueError(f"client {self.client!r} is none of clients: write one of the two")
+            raise ValueError(f"client {self.client!r} is not in clients: write one of the two")
         if len(set(self.clients)) != len(self.clients):
             raise ValueError("clients names one twice")
         for name, request in self.requests.items():

@@ -190,7 +190,7 @@ def _remedy_of_node(cause: AnswerCause) -> str:
         )
     return (
         f"{cause.hop} is the right node and gave another answer than expected: see nodes and tls in"
-        " scenario.yaml, and its log; the Istio YAML led there rightly."
+        " scenario.yaml, and its log; the Istio YAML leads there correctly."
     )
 
 
@@ -203,7 +203,7 @@ def _remedy_of_stand_ins(cause: AnswerCause) -> str:
         )
     return (
         f"By their translation the resources lead elsewhere ({cause.explanation}): a stand-in of this"
-        " stack did not do what it was asked, and the YAML need not be at fault. See the logs of the"
+        " stack did not do what it was asked to do, and the YAML need not be at fault. See the logs of the"
         " verification, and nodes and tls in scenario.yaml."
     )
 

@@ -27,7 +27,7 @@ _NOWHERE = Destination("", 0, "", ())
 def expectation_warnings(prepared: Prepared) -> tuple[RunWarning, ...]:
     """Name each request whose answer cannot be the expected one, and each node that nothing leads to.
 
-    A request that the second opinion cannot judge is passed over: the calls before the load decide.
+    A request that the second opinion cannot judge is skipped: the calls before the load decide.
     """
     return (
         *_contradictions(prepared),
@@ -47,8 +47,8 @@ def _contradictions(prepared: Prepared) -> Iterator[RunWarning]:
             where = loaded.position("traffic", "requests", request.key)
             yield RunWarning(
                 code="expectation-contradicted",
-                message=f"{where}: {request.name} ({request.url}) expects {_expected(request)}; by the"
-                f" resources it gets {said}.",
+                message=f"{where}: {request.name} ({request.url}) expects {_expected(request)};"
+                f" according to the resources it gets {said}.",
                 advice="Change what the request expects, or the resources.",
             )
 

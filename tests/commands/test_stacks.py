@@ -86,7 +86,7 @@ def test_down_names_each_run_that_it_ends_or_clears(living):
     )
     assert not left.exists()
     wait_until(lambda: not folder.exists())
-    assert end_runs().text == "nothing to end"
+    assert end_runs().text == "nothing to stop"
 
 
 @pytest.mark.parametrize("by", ["name", "process", "folder"])

@@ -404,7 +404,7 @@ spec:
     outcome = ask(router).outcome
 
     assert isinstance(outcome, Unjudged)
-    assert "goes round" in outcome.reason
+    assert "goes in circles" in outcome.reason
 
 
 def test_tls_to_a_plain_listener_is_503_by_the_sender():

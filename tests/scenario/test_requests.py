@@ -113,8 +113,8 @@ def test_a_request_that_cannot_be_sent_is_refused_with_what_to_do(request_, says
     [
         ({"clients": ["sleep", "egress"], "requests": {"pay": PAY}}, "whose role is not sidecar"),
         ({"clients": ["sleep", "nobody"], "requests": {"pay": PAY}}, "names 'nobody'; the inventory has"),
-        ({"client": "sleep", "requests": {"pay": PAY}, "subsets": {"v1": PAY}}, "two words for the same"),
-        ({"client": "egress", "clients": ["sleep"], "requests": {"pay": PAY}}, "is none of clients"),
+        ({"client": "sleep", "requests": {"pay": PAY}, "subsets": {"v1": PAY}}, "mean the same"),
+        ({"client": "egress", "clients": ["sleep"], "requests": {"pay": PAY}}, "is not in clients"),
     ],
 )
 def test_clients_are_sidecars_of_the_inventory(traffic, says):
@@ -128,7 +128,7 @@ def test_clients_are_sidecars_of_the_inventory(traffic, says):
         ({"size": [{"bytes": "1k", "share": 0.5}]}, "the shares make 0.5, not 1"),
         ({"faults": [{"share": 0.6}, {"share": 0.6, "status": 503}]}, "the shares make 1.2, more than 1"),
         ({"protocol": "bytes", "delay": 5}, "leave out delay"),
-        ({"greets": True}, "greets is of nodes of protocol bytes alone"),
+        ({"greets": True}, "greets is only for nodes of protocol bytes"),
     ],
 )
 def test_a_node_that_cannot_be_is_refused(node, says):

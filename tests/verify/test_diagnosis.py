@@ -141,7 +141,7 @@ def test_the_right_node_with_a_wrong_answer_is_the_nodes(trace):
     found = cause(from_node("nginx01", 400), trace, sleep=BEYOND, egress=BEYOND, at=node("nginx01"))
 
     assert found.fault == "node"
-    assert "the Istio YAML led there rightly" in remedy_for([a_line(found)])
+    assert "the Istio YAML leads there correctly" in remedy_for([a_line(found)])
 
 
 def test_a_client_certificate_that_the_right_node_refuses_is_named_with_the_lines_behind_it(trace):

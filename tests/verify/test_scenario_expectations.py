@@ -47,7 +47,7 @@ def test_expectations_that_fit_say_nothing(folder):
         ),
         (
             [("clients: [sleep], expect: {nodes: [web1]}", "clients: [sleep], expect: {nodes: [rpc1]}")],
-            "expects an answer from rpc1; by the resources it gets an answer from web1 (web.example:80)",
+            "from rpc1; according to the resources it gets an answer from web1 (web.example:80)",
         ),
         ([("expect: {nodes: [db1], body_contains: HELLO}", "expect: {nodes: [other]}")], "from db1"),
         ([("https://api.pay.example/", "https://nobody.example/")], "no connection to"),
@@ -113,12 +113,12 @@ def test_what_a_node_does_not_speak_and_a_port_that_nothing_opens_are_refused(fo
         (
             "expect: {shares: {stable: 90, canary: 10}}",
             "expect: {nodes: [stable]}",
-            "from stable; by the resources it gets for 10 % of its requests an answer from canary (api.part",
+            "from stable; according to the resources it gets for 10 % of its requests an answer from canary",
         ),
         (
             "{stable: 90, canary: 10}",
             "{stable: 50, canary: 50}",
-            "0.5 from stable and 0.5 from canary; by the resources it gets 0.9 from stable and 0.1 from can",
+            "and 0.5 from canary; according to the resources it gets 0.9 from stable and 0.1 from can",
         ),
         ("{stable: 90, canary: 10}", "{stable: 9, canary: 1}", None),
     ],

@@ -112,7 +112,7 @@ def _note_lack_of_memory(record: RunRecord, error: OutOfMemoryError) -> None:
     """Whatever rates were good before: this is what limits."""
     assert record.capacity is not None  # noqa: S101 - set before the search
     limit = Constraint(
-        code="memory", evidence=f"the kernel ended {error.part} for want of it", part=error.part
+        code="memory", evidence=f"the kernel ended {error.part} for lack of it", part=error.part
     )
     record.capacity = record.capacity.model_copy(update={"constraints": (limit,)})
     record.save()
