@@ -30,7 +30,7 @@ install: $(READY) ## create .venv with every dependency, pinned and hashed
 check: $(READY) ## lint, format, types, layers and declared dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/deptry --no-ansi .
 

@@ -80,7 +80,7 @@ class Child:
             name = signal.Signals(-code).name
         except ValueError:
             name = f"signal {-code}"
-        hint = " (by hand, or by the kernel for want of memory)" if -code == signal.SIGKILL else ""
+        hint = " (by hand, or by the kernel for lack of memory)" if -code == signal.SIGKILL else ""
         return f"was ended by {name}{hint}"
 
     def last_output(self, lines: int = 12) -> str:

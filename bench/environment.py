@@ -193,7 +193,7 @@ def _descriptors() -> Finding:
         "good" if enough else "limited",
         None
         if enough
-        else f"Let the hard limit be {_WANTED_DESCRIPTORS} (LimitNOFILE, --ulimit nofile, limits.conf).",
+        else f"Set the hard limit to {_WANTED_DESCRIPTORS} (LimitNOFILE, --ulimit nofile, limits.conf).",
     )
 
 

@@ -5,7 +5,7 @@
     │   └── UnsupportedError Istio accepts it, but files alone cannot do it
     ├── StackError           a part did not start, refused its configuration, or died
     │   ├── OutOfMemoryError the kernel ended it: its memory limit was too small
-    │   └── ControlPlaneLostError  what feeds the proxies died; they serve on with what they have
+    │   └── ControlPlaneLostError  what feeds the proxies died; they keep serving what they have
     ├── LoadError            the load generator could not do its job
     ├── MeasurementError     a measurement is impossible or contradicts itself
     └── DefectError          egress-bench itself is wrong
@@ -81,7 +81,7 @@ class OutOfMemoryError(StackError):
 
 
 class ControlPlaneLostError(StackError):
-    """The control plane of a running stack has ended by itself; its proxies serve on with what they have."""
+    """The control plane of a running stack has ended by itself; its proxies keep serving what they have."""
 
     def __init__(self, what: str, *, how: str) -> None:
         super().__init__(what)
@@ -102,7 +102,7 @@ class DefectError(BenchError):
 
     def __init__(self, error: BaseException) -> None:
         super().__init__(
-            "this is a defect of egress-bench, and says nothing of your path:"
+            "this is a defect of egress-bench, and says nothing about your path:"
             f" {type(error).__name__}: {error}.",
             remedy="What was measured until then is kept. Report it with the lines above.",
         )

@@ -36,6 +36,8 @@ class Placement:
     is_redirected: bool = False
     """Whether connections reach the proxy by redirection within a network that leads nowhere else: only then
     may it send them on to where the client meant them to go."""
+    resolver: Address | None = None
+    """What answers for the names that nodes play, and for no others. None: nothing does."""
     files: Mapping[str, str] = field(default_factory=dict)
     """File name written in the Istio resources -> real file as Envoy sees it."""
 

@@ -20,6 +20,7 @@ from bench.errors import StackError
 from bench.stack.engine import connect
 from bench.stack.images.supply import supply_all
 from tests.stack.egress_path import NAMES
+from tests.support import forked_locust
 
 # Who is started in the background by a script or by `nohup` ignores these, and so would every program that
 # the tests start and interrupt: what is ignored stays so across exec.
@@ -110,6 +111,12 @@ def pytest_collection_modifyitems(items):
 def pytest_collection_finish():
     gc.freeze()
     gc.enable()
+    if "bench.load.run" in sys.modules:
+        forked_locust.fork_locust()
+
+
+def pytest_runtest_setup(item):
+    forked_locust.Switch.is_real = item.get_closest_marker("real_locust") is not None
 
 
 FIRST = ({"docker", "slow"}, {"whole_path"}, {"docker"}, {"slow"}, {"envoy"}, {"nginx"})

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from bench.errors import InputError
+from bench.measure import topology_of
 from bench.preparation import make_material, prepare
 from bench.preparation.node_tls import spoken_to
 from bench.scenario.load import load_scenario
+from bench.verify.expectations import expectation_warnings
 
 
 @pytest.fixture
@@ -176,3 +178,57 @@ def test_a_node_behind_a_tcp_port_gets_a_clients_plain_http_as_it_is(folder):
         "nginx02": "mutual",
         "db": "none",
     }
+
+
+SENT_ON = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: far, namespace: shop}
+spec:
+  hosts: [far.example]
+  location: MESH_EXTERNAL
+  resolution: NONE
+  ports: [{number: 443, name: tls, protocol: TLS}]
+"""
+DIALLED = """
+name: dialled
+inventory:
+  proxies: {client: {role: sidecar, namespace: shop, ip: 10.1.0.5}}
+nodes:
+  far: {plays: "198.51.100.7:443", tls: simple}
+traffic:
+  client: client
+  addresses: {Far.example: 198.51.100.7}
+  requests:
+    far: {url: "https://far.example/", expect: {nodes: [far]}}
+"""
+
+
+def sent_on(tmp_path: Path, text: str = DIALLED):
+    (tmp_path / "istio").mkdir(parents=True)
+    (tmp_path / "istio" / "far.yaml").write_text(SENT_ON)
+    (tmp_path / "scenario.yaml").write_text(text)
+    return prepare(load_scenario(tmp_path))
+
+
+def test_what_is_sent_on_is_expected_where_its_client_dials(tmp_path):
+    prepared = sent_on(tmp_path)
+
+    assert prepared.missing_stand_ins == ()
+    assert expectation_warnings(prepared) == ()
+    assert prepared.called == {"far.example": ("198.51.100.7",)}
+    assert topology_of(prepared, "eds").unread == {"far"}
+
+
+def test_an_address_that_is_dialled_and_that_no_node_plays_is_named(tmp_path):
+    prepared = sent_on(tmp_path, DIALLED.replace("example: 198.51.100.7", "example: 198.51.100.8"))
+
+    (missing,) = prepared.missing_stand_ins
+    assert missing.endpoint == ("198.51.100.8", 443)
+    assert missing.what.startswith("no node plays 198.51.100.8:443, an endpoint of far.example")
+    assert {each.code for each in expectation_warnings(prepared)} == {"idle-node"}
+
+
+def test_what_a_name_is_dialled_at_must_be_an_address(tmp_path):
+    with pytest.raises(InputError, match=r"'far' of Far\.example is not an IP address"):
+        sent_on(tmp_path, DIALLED.replace("example: 198.51.100.7", "example: far"))

@@ -50,7 +50,7 @@ def outcome_of(found: CapacityResult) -> tuple[Outcome, str]:
             missed = found.nearest_miss or "it was missed"
             return "limit missed", f"No rate meets {found.limit}: at {found.lowest:,.4g} requests/s {missed}."
         case "generator-limited":
-            beyond = "beyond, the generator was at its own end: the capacity of the path is not known"
+            beyond = "beyond, the generator was at its own limit: the capacity of the path is not known"
             return "generator-limited", f"At least {lower} meet the limit ({found.limit}); {beyond}."
         case "at least":
             higher = f"search higher.{_connections(found)}"

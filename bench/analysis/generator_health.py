@@ -120,7 +120,7 @@ def _waiting(generator: GeneratorResult) -> RunWarning | None:
             " them, the path is full, and what it answered per second is what it carries."
         )
     else:
-        advice = "The connections are enough on average: look for moments in which the path stood still."
+        advice = "The connections are enough on average: look for moments in which the path stalled."
     return RunWarning(
         code="path-limited",
         message=f"Requests waited for a free connection: {name} of the wait {value:,} µs; {used} of"

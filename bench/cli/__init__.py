@@ -22,7 +22,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-images_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Images of `--stack docker`.")
+images_app = typer.Typer(
+    cls=Group, no_args_is_help=True, rich_markup_mode=None, help="Images of `--stack docker`."
+)
 app.add_typer(images_app, name="images", rich_help_panel="A stack for work by hand")
 
 _COMMANDS = {
@@ -121,5 +123,5 @@ def _of_the_system(error: OSError) -> BenchError:
     return StackError(
         f"the system says: {error.strerror or error}.",
         where=str(error.filename) if error.filename is not None else None,
-        remedy="See whether the file or folder is what it should be, and whether the disk is full.",
+        remedy="Check whether the file or folder is what it should be, and whether the disk is full.",
     )

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _SETTING = "FIELD=VALUE"
 _A = Annotated[list[str] | None, typer.Option("--a", metavar=_SETTING, help="A setting of the baseline.")]
 _B = Annotated[list[str] | None, typer.Option("--b", metavar=_SETTING, help="A setting of variant B.")]
-_C = Annotated[list[str] | None, typer.Option("--c", metavar=_SETTING, help="Of a third variant.")]
-_D = Annotated[list[str] | None, typer.Option("--d", metavar=_SETTING, help="Of a fourth.")]
+_C = Annotated[list[str] | None, typer.Option("--c", metavar=_SETTING, help="A setting of variant C.")]
+_D = Annotated[list[str] | None, typer.Option("--d", metavar=_SETTING, help="A setting of variant D.")]
 
 
 @exporting()
@@ -42,7 +42,7 @@ def compare(
     blocks: Annotated[int, typer.Option(min=1, help="Blocks: each variant once, the baseline twice.")] = 8,
     until: Annotated[
         str | None,
-        typer.Option(metavar="PERCENT", help="Go on until a change of this size would be seen, such as 2%."),
+        typer.Option(metavar="PERCENT", help="Continue until a change of this size is seen, such as 2%."),
     ] = None,
     budget: Annotated[float, typer.Option(min=1, help="Seconds for blocks with --until.")] = 600,
     margin: Annotated[

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.help import LOCUST, OUTPUT
+from bench.cli.help import LOCUST, OUTPUT, PATH
 
 
 class StackKind(StrEnum):
@@ -79,7 +79,7 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout.", rich_help_panel=OUTPUT)
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print only the final lines.", rich_help_panel=OUTPUT)]
-Stack = Annotated[StackKind, typer.Option("--stack", help="Where Envoy and nginx run.")]
+Stack = Annotated[StackKind, typer.Option("--stack", help="Where Envoy and nginx run.", rich_help_panel=PATH)]
 
 
 def by_name(path: Path | None) -> Path | None:
@@ -99,14 +99,18 @@ def each_by_name(paths: list[Path]) -> list[Path]:
 ScenarioFolder = Annotated[
     Path,
     typer.Argument(
-        metavar="[SCENARIO]",
+        metavar="SCENARIO",
         help="Folder with a scenario.yaml, or a name that `egress-bench scenarios` lists.",
         callback=by_name,
     ),
 ]
 MeshMtls = Annotated[
     bool,
-    typer.Option("--mesh-mtls", help="ISTIO_MUTUAL between sidecar and gateway, with workload certificates."),
+    typer.Option(
+        "--mesh-mtls",
+        help="ISTIO_MUTUAL between sidecar and gateway, with workload certificates.",
+        rich_help_panel=PATH,
+    ),
 ]
 LocustCsv = Annotated[
     Path | None,

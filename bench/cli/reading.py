@@ -64,7 +64,8 @@ def report(
 
             if exports:
                 raise InputError(
-                    "these forms hold one result.", remedy="Name one result folder, or leave the option out."
+                    "these formats hold one result.",
+                    remedy="Name one result folder, or leave the option out.",
                 )
             page = write_comparison(results, out, [Difference(each.value) for each in despite or ()])
             console.say(str(page))
@@ -72,7 +73,7 @@ def report(
             _show(page, wanted=open_page)
             return
         if out is not None:
-            raise InputError("--out is for a comparison.", remedy="A report lies in its result folder.")
+            raise InputError("--out is for a comparison.", remedy="A report stays in its result folder.")
         if despite:
             raise InputError("--despite is for a comparison.", remedy="Name a second result folder.")
         from bench.report import write_report
@@ -111,7 +112,7 @@ def history(
         written = write_history(folder, out)
         changes = change_lines(written.history)
         for why in written.unreadable:
-            console.note(f"passed over: {why}")
+            console.note(f"skipped: {why}")
         console.say("\n".join([*(changes or ["no figure changes its level"]), str(written.page)]))
         console.document(
             {

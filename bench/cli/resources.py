@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -14,12 +14,16 @@ from bench.cli.options import (
     FailOnName,
     Quiet,
     RoleName,
+    StackKind,
     by_name,
     each_by_name,
 )
 from bench.cli.parts import make_console
 from bench.errors import BenchError
 from bench.report import Exports
+
+if TYPE_CHECKING:
+    from bench.draft import StackChoice
 
 _WHERE = "Folder of Istio YAML, with or without an inventory; or a file, or - for standard input."
 
@@ -111,8 +115,12 @@ def init(
         typer.Option(
             "--from",
             metavar="YAML",
-            help="Folder or file of Istio YAML, or - for standard input; several. Default: what lies in DIR.",
+            help="Folder or file of Istio YAML, or - for standard input; several. Default: what is in DIR.",
         ),
+    ] = None,
+    stack: Annotated[
+        StackKind | None,
+        typer.Option(help="Where it is to run. Default: anywhere, unless containers reach more."),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -121,16 +129,16 @@ def init(
     with make_console(quiet=quiet, as_json=as_json) as console:
         from bench.commands.init import init_scenario
 
-        made = init_scenario(folder, sources or [])
+        made = init_scenario(folder, sources or [], cast("StackChoice | None", stack))
         for assumption in made.assumptions:
             console.note(assumption)
         for host, why in made.draft.unreached:
             console.note(f"note: no request to {host}: {why}")
-        stack = " --stack docker" if made.draft.needs_containers else ""
+        option = " --stack docker" if made.draft.needs_containers else ""
         requests = len(made.draft.targets)
         console.say(
             f"{made.folder}: {requests} request{'s' if requests != 1 else ''}, {made.draft.nodes} "
-            f"node{'s' if made.draft.nodes != 1 else ''}. Next: egress-bench run {made.folder}{stack}"
+            f"node{'s' if made.draft.nodes != 1 else ''}. Next: egress-bench run {made.folder}{option}"
         )
         console.document(made.document())
 

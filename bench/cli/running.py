@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.exporting import conclude, exporting
+from bench.cli.help import LOAD, PATH, TARGET
 from bench.cli.options import (
     DEFAULT_SCENARIO,
     AsJson,
@@ -42,25 +43,35 @@ def run(
     scenario: ScenarioFolder = DEFAULT_SCENARIO,
     *,
     stack: Stack = StackKind.LOCAL,
-    rate: Annotated[float | None, typer.Option(help="Requests per second instead of the scenario's.")] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(help="Requests per second instead of the scenario's.", rich_help_panel=LOAD),
+    ] = None,
     measure: Annotated[
-        float | None, typer.Option(help="Seconds of each trial instead of the scenario's.")
+        float | None,
+        typer.Option(help="Seconds of each trial instead of the scenario's.", rich_help_panel=LOAD),
     ] = None,
     blocks: Annotated[
-        int | None, typer.Option(help="Blocks of a static and an EDS trial instead of the scenario's.")
+        int | None,
+        typer.Option(
+            help="Blocks of a static and an EDS trial instead of the scenario's.", rich_help_panel=LOAD
+        ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Locust worker processes instead of the scenario's.")
+        int | None,
+        typer.Option(help="Locust worker processes instead of the scenario's.", rich_help_panel=LOAD),
     ] = None,
     key: Annotated[
-        str | None, typer.Option(help="Key type of the certificates instead of the scenario's.")
+        str | None,
+        typer.Option(help="Key type of the certificates instead of the scenario's.", rich_help_panel=PATH),
     ] = None,
     config_source: Annotated[
         list[ConfigSourceName] | None,
         typer.Option(
-            help="Where Envoy has its configuration from; several: compared, the first is the baseline; one: "
-            "compared with static. Handshakes and capacity run with the last. Default: static and eds.",
+            help="Where Envoy gets its configuration from; several: compared, the first is the baseline; "
+            "one: compared with static. Handshakes and capacity run with the last. Default: static and eds.",
             show_default=False,
+            rich_help_panel=PATH,
         ),
     ] = None,
     handshake: Annotated[
@@ -73,10 +84,16 @@ def run(
     ] = None,
     envoy_image: Annotated[
         list[str] | None,
-        typer.Option(help="Envoy image of `--stack docker`; several: one run with each, for comparison."),
+        typer.Option(
+            help="Envoy image of `--stack docker`; several: one run with each, for comparison.",
+            rich_help_panel=PATH,
+        ),
     ] = None,
     mix_matrix: Annotated[
-        bool, typer.Option("--mix-matrix", help="Let a tenth of the load be the request matrix.")
+        bool,
+        typer.Option(
+            "--mix-matrix", help="Make a tenth of the load the request matrix.", rich_help_panel=LOAD
+        ),
     ] = False,
     ledger: Annotated[
         LedgerLevelName,
@@ -136,22 +153,37 @@ def run(
 def drive(
     scenario: ScenarioFolder = DEFAULT_SCENARIO,
     *,
-    target: Annotated[str, typer.Option(help="http://HOST:PORT or https://HOST:PORT.")],
-    rate: Annotated[float | None, typer.Option(help="Requests per second instead of the scenario's.")] = None,
-    measure: Annotated[float | None, typer.Option(help="Seconds of load instead of the scenario's.")] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Locust worker processes instead of the scenario's.")
+    target: Annotated[
+        str, typer.Option(help="http://HOST:PORT or https://HOST:PORT.", rich_help_panel=TARGET)
+    ],
+    rate: Annotated[
+        float | None,
+        typer.Option(help="Requests per second instead of the scenario's.", rich_help_panel=LOAD),
     ] = None,
-    ca: Annotated[Path | None, typer.Option(help="CA bundle of the target's certificate.")] = None,
-    certificate: Annotated[Path | None, typer.Option(help="Client certificate for the target.")] = None,
-    private_key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
-    server_name: Annotated[str | None, typer.Option(help="Name to ask for and to check.")] = None,
+    measure: Annotated[
+        float | None, typer.Option(help="Seconds of load instead of the scenario's.", rich_help_panel=LOAD)
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Locust worker processes instead of the scenario's.", rich_help_panel=LOAD),
+    ] = None,
+    ca: Annotated[
+        Path | None, typer.Option(help="CA bundle of the target's certificate.", rich_help_panel=TARGET)
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="Client certificate for the target.", rich_help_panel=TARGET)
+    ] = None,
+    private_key: Annotated[Path | None, typer.Option(help="Its key.", rich_help_panel=TARGET)] = None,
+    server_name: Annotated[
+        str | None, typer.Option(help="Name to ask for and to check.", rich_help_panel=TARGET)
+    ] = None,
     admin: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=URL",
             help="Envoy's admin API of a proxy on the way, such as a port-forward: its counters are held "
             "against the client's; several, also for replicas of one.",
+            rich_help_panel=TARGET,
         ),
     ] = None,
     locust_csv: LocustCsv = None,
@@ -159,12 +191,20 @@ def drive(
     web_ui: WebUi = False,
     web_bind: WebBind = None,
     remote_workers: Annotated[
-        int, typer.Option(min=0, help="Workers to await from other machines: `egress-bench worker --master`.")
+        int,
+        typer.Option(
+            min=0, help="Workers of other machines to wait for: `egress-bench worker`.", rich_help_panel=LOAD
+        ),
     ] = 0,
     master_bind: Annotated[
-        str | None, typer.Option(metavar="HOST[:PORT]", help="Address of this machine where they join.")
+        str | None,
+        typer.Option(
+            metavar="HOST[:PORT]", help="Address of this machine where they join.", rich_help_panel=LOAD
+        ),
     ] = None,
-    await_workers: Annotated[float, typer.Option(min=1, help="Seconds that they may take to come.")] = 600,
+    await_workers: Annotated[
+        float, typer.Option(min=1, help="Seconds to wait for them.", rich_help_panel=LOAD)
+    ] = 600,
     out: Out = Path("reports"),
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -204,9 +244,12 @@ def faults(
         list[str] | None, typer.Option(help="Only this fault; may be given several times.")
     ] = None,
     config_source: Annotated[
-        ConfigSourceName, typer.Option("--config-source", help="Where Envoy has its configuration from.")
+        ConfigSourceName,
+        typer.Option("--config-source", help="Where Envoy has its configuration from.", rich_help_panel=PATH),
     ] = ConfigSourceName.EDS,
-    key: Annotated[str, typer.Option(help="Key type of the certificates.")] = "ecdsa-p256",
+    key: Annotated[
+        str, typer.Option(help="Key type of the certificates.", rich_help_panel=PATH)
+    ] = "ecdsa-p256",
     mesh_mtls: MeshMtls = False,
     out: Out = Path("reports"),
     as_json: AsJson = False,
@@ -237,7 +280,11 @@ def update(
     stack: Stack = StackKind.LOCAL,
     config_source: Annotated[
         list[ConfigSourceName] | None,
-        typer.Option(help="Only this source; may be given several times. Default: all.", show_default=False),
+        typer.Option(
+            help="Only this source; may be given several times. Default: all.",
+            show_default=False,
+            rich_help_panel=PATH,
+        ),
     ] = None,
     hot_restart: Annotated[
         bool | None,
@@ -254,9 +301,15 @@ def update(
         int | None,
         typer.Option(min=1, help="Changes on each source, in rounds; by default each kind once."),
     ] = None,
-    rate: Annotated[float, typer.Option(min=1, help="Requests per second meanwhile.")] = 200,
-    spacing: Annotated[float, typer.Option(min=0.05, help="Seconds from one change to the next.")] = 1.5,
-    key: Annotated[str, typer.Option(help="Key type of the certificates.")] = "ecdsa-p256",
+    rate: Annotated[
+        float, typer.Option(min=1, help="Requests per second during the changes.", rich_help_panel=LOAD)
+    ] = 200,
+    spacing: Annotated[
+        float, typer.Option(min=0.05, help="Seconds from one change to the next.", rich_help_panel=LOAD)
+    ] = 1.5,
+    key: Annotated[
+        str, typer.Option(help="Key type of the certificates.", rich_help_panel=PATH)
+    ] = "ecdsa-p256",
     out: Out = Path("reports"),
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -289,8 +342,8 @@ def update(
 
 def worker(
     *,
-    master: Annotated[str, typer.Option(help="Host on which a run awaits workers.")],
-    token: Annotated[str, typer.Option(envvar="EGRESS_BENCH_TOKEN", help="The one that the run prints.")],
+    master: Annotated[str, typer.Option(help="Host on which a run waits for workers.")],
+    token: Annotated[str, typer.Option(envvar="EGRESS_BENCH_TOKEN", help="The token that the run prints.")],
     port: Annotated[int | None, typer.Option(help="Its port, if not the usual one.")] = None,
     processes: Annotated[int, typer.Option(help="Worker processes to start here.")] = 1,
     wait: Annotated[

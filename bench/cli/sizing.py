@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from bench.cli.exporting import conclude, exporting
+from bench.cli.help import LOAD, PATH, PODS, SEARCH
 from bench.cli.options import (
     DEFAULT_SCENARIO,
     AsJson,
@@ -35,18 +36,32 @@ def capacity(
     *,
     stack: Stack = StackKind.LOCAL,
     config_source: Annotated[
-        ConfigSourceName, typer.Option("--config-source", help="Where Envoy learns its endpoints.")
+        ConfigSourceName,
+        typer.Option("--config-source", help="Where Envoy learns its endpoints.", rich_help_panel=PATH),
     ] = ConfigSourceName.STATIC,
     p99: Annotated[
-        float | None, typer.Option(help="Milliseconds for 99 % of the requests, instead of the scenario's.")
+        float | None,
+        typer.Option(
+            help="Milliseconds for 99 % of the requests, instead of the scenario's.", rich_help_panel=SEARCH
+        ),
     ] = None,
-    lowest: Annotated[float | None, typer.Option(help="Lowest rate worth a trial, requests/s.")] = None,
-    highest: Annotated[float, typer.Option(help="Highest rate to try, requests/s.")] = 30_000,
+    lowest: Annotated[
+        float | None, typer.Option(help="Lowest rate worth a trial, requests/s.", rich_help_panel=SEARCH)
+    ] = None,
+    highest: Annotated[
+        float, typer.Option(help="Highest rate to try, requests/s.", rich_help_panel=SEARCH)
+    ] = 30_000,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Coarser: at most 36 s of trials, bounds 3 % apart.")
+        bool,
+        typer.Option(
+            "--quick", help="Coarser: at most 36 s of trials, bounds 3 % apart.", rich_help_panel=SEARCH
+        ),
     ] = False,
     soak: Annotated[
-        float | None, typer.Option(min=0, help="Seconds of load at the bound, at the end; 0: none.")
+        float | None,
+        typer.Option(
+            min=0, help="Seconds of load at the bound, at the end; 0: none.", rich_help_panel=SEARCH
+        ),
     ] = None,
     model: Annotated[
         bool | None,
@@ -61,10 +76,14 @@ def capacity(
         typer.Option(metavar="workers|replicas=1,2,4", help="Search again at sizes of the gateway; fit USL."),
     ] = None,
     full: Annotated[
-        bool, typer.Option("--full", help="Measure the cost model by the full design: some three minutes.")
+        bool, typer.Option("--full", help="Measure the cost model by the full design: about three minutes.")
     ] = False,
-    key: Annotated[str | None, typer.Option(help="Key type of the certificates.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Locust worker processes.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Key type of the certificates.", rich_help_panel=PATH)
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Locust worker processes.", rich_help_panel=LOAD)
+    ] = None,
     mesh_mtls: MeshMtls = False,
     out: Out = Path("reports"),
     as_json: AsJson = False,
@@ -100,29 +119,52 @@ def plan(
         Path, typer.Argument(metavar="RESULT", help="Result folder of `capacity` or `handshake`.")
     ],
     *,
-    rate: Annotated[float, typer.Option(help="Requests per second of all pods together.")],
+    rate: Annotated[
+        float, typer.Option(help="Requests per second of all pods together.", rich_help_panel=LOAD)
+    ],
     new_connections: Annotated[
-        float, typer.Option(help="New upstream connections for each request: 0.05 is one in twenty.")
+        float,
+        typer.Option(
+            help="New upstream connections for each request: 0.05 is one in twenty.", rich_help_panel=LOAD
+        ),
     ] = 0.0,
-    resumed: Annotated[float, typer.Option(help="Share of their handshakes that is resumed.")] = 0.0,
-    body: Annotated[str, typer.Option(help="Size of each request's body: 4096, 4k, 4Ki.")] = "0",
-    answer_size: Annotated[
-        str, typer.Option("--answer", help="Size of each answer, in the same form.")
+    resumed: Annotated[
+        float, typer.Option(help="Share of their handshakes that is resumed.", rich_help_panel=LOAD)
+    ] = 0.0,
+    body: Annotated[
+        str, typer.Option(help="Size of each request's body: 4096, 4k, 4Ki.", rich_help_panel=LOAD)
     ] = "0",
-    cpu_per_pod: Annotated[float, typer.Option(help="CPUs that a pod requests and is held to.")] = 2.0,
-    headroom: Annotated[float, typer.Option(help="Share of them that stays free.")] = 0.3,
-    zones: Annotated[int, typer.Option(help="Zones over which the pods are spread.")] = 1,
+    answer_size: Annotated[
+        str, typer.Option("--answer", help="Size of each answer, in the same form.", rich_help_panel=LOAD)
+    ] = "0",
+    cpu_per_pod: Annotated[
+        float, typer.Option(help="CPUs that a pod requests and is held to.", rich_help_panel=PODS)
+    ] = 2.0,
+    headroom: Annotated[
+        float, typer.Option(help="Share of them that stays free.", rich_help_panel=PODS)
+    ] = 0.3,
+    zones: Annotated[
+        int, typer.Option(help="Zones over which the pods are spread.", rich_help_panel=PODS)
+    ] = 1,
     memory_per_pod: Annotated[
-        str | None, typer.Option(help="Memory that a pod requests and is held to: 512Mi.")
+        str | None,
+        typer.Option(help="Memory that a pod requests and is held to: 512Mi.", rich_help_panel=PODS),
     ] = None,
     connections: Annotated[
-        int, typer.Option(help="Client connections open at a time, of all pods together.")
+        int,
+        typer.Option(help="Client connections open at a time, of all pods together.", rich_help_panel=LOAD),
     ] = 0,
     clusters: Annotated[
-        int | None, typer.Option(help="Clusters of the gateway's configuration; default: as measured.")
+        int | None,
+        typer.Option(
+            help="Clusters of the gateway's configuration; default: as measured.", rich_help_panel=LOAD
+        ),
     ] = None,
     key: Annotated[
-        str | None, typer.Option(help="Key type, of a result of `handshake`; default: the dearest.")
+        str | None,
+        typer.Option(
+            help="Key type, of a result of `handshake`; default: the most expensive.", rich_help_panel=LOAD
+        ),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,

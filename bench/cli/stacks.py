@@ -50,7 +50,7 @@ def status(*, as_json: AsJson = False) -> None:
 def down(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Name, folder or process id of a run; default: all of them."),
+        typer.Argument(metavar="RUN", help="Name, folder or process id of a run; default: all of them."),
     ] = None,
     *,
     as_json: AsJson = False,
@@ -65,9 +65,11 @@ def down(
 
 
 def logs(
-    part: Annotated[str | None, typer.Argument(help="Proxy or node; default: all of them.")] = None,
+    part: Annotated[
+        str | None, typer.Argument(metavar="PART", help="Proxy or node; default: all of them.")
+    ] = None,
     *,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue until Ctrl-C.")] = False,
 ) -> None:
     """Print the output of the components of running stacks."""
     with make_console() as console:

@@ -111,14 +111,14 @@ def check(read: Folder) -> CheckReport:
     if read.unreadable:
         found = tuple(unreadable(read.unreadable))
         return CheckReport(
-            in_order(found), ("Nothing else is looked at until the files can be read.",), is_readable=False
+            in_order(found), ("Nothing else is checked until the files can be read.",), is_readable=False
         )
     resources, problems = read.resources, read.survey.problems
     surroundings = _surroundings(read)
     findings = list(analyze(surroundings, problems))
     notes = list(read.assumption_texts)
     if problems:
-        notes.append("Effects on requests are looked at when every resource is one that a cluster accepts.")
+        notes.append("Effects on requests are checked once every resource is one that a cluster accepts.")
     else:
         try:
             registry = read.registry()

@@ -19,8 +19,8 @@ from bench.diff import (
     shortened,
 )
 from bench.errors import InputError
-from bench.istio.files import read_text
-from bench.istio.inventory import CA_SUFFIX, CredentialFiles, Inventory
+from bench.istio.files import read_bytes
+from bench.istio.inventory import CA_SUFFIX, CredentialFiles, Inventory, Proxy
 from bench.istio.registry import build_registry
 from bench.scenario.folder import Folder
 from bench.scenario.read import read_folder
@@ -29,6 +29,8 @@ from bench.translate import translate
 SCHEMA_VERSION = 1
 _MOST_FIELDS = 8
 """This many fields of one object are shown; the document has all."""
+_ROLES = {"sidecar": "sidecar", "router": "gateway"}
+"""What an id of Istio's begins with -> the role of the proxy."""
 KNOWN_VERSION = "1.32"
 """The Istio whose translation this is."""
 
@@ -121,7 +123,8 @@ def diff_folder(folder: Path, dumps: Sequence[str], *, declared_only: bool = Fal
     hosts = {service.host for service in registry.services}
     found = []
     for name, file in named:
-        dump = read_dump(read_text(Path(file)), file)
+        dump = read_dump(read_bytes(Path(file)), file)
+        _require_same_role(dump, name, inventory.proxies[name], file)
         config = translate(registry, name, config_source="eds", tls_material=MATERIAL)
         fields, differences = diff_proxy(config, dump, compares_endpoints_of_services=read.assumed is None)
         kept = [each for each in differences if not declared_only or not _is_of_another_host(each, hosts)]
@@ -131,7 +134,7 @@ def diff_folder(folder: Path, dumps: Sequence[str], *, declared_only: bool = Fal
                 file,
                 fields,
                 tuple(kept),
-                _notes(dump, read),
+                _notes(dump, read, inventory.proxies[name]),
                 len(differences) - len(kept),
             )
         )
@@ -152,6 +155,20 @@ def _named(text: str, inventory: Inventory, read: Folder) -> tuple[str, str]:
             remedy=f"There are {known}.",
         )
     return name, file
+
+
+def _require_same_role(dump: Dump, name: str, proxy: Proxy, file: str) -> None:
+    """Refuse the dump of a gateway for a sidecar, and the other way round: all of it would differ."""
+    kind, tilde, _ = dump.node.partition("~")
+    role = _ROLES.get(kind)
+    if not tilde or role == proxy.role:
+        return
+    raise InputError(
+        f"is the dump of {f'a {role}' if role else f'no sidecar and no gateway, but of a {kind}'}"
+        f" ({dump.node}), and {name} is a {proxy.role}.",
+        where=file,
+        remedy="Name the proxy that it is of: --config-dump NAME=FILE.",
+    )
 
 
 def _as_in_a_cluster(inventory: Inventory) -> Inventory:
@@ -180,8 +197,18 @@ def _is_of_another_host(difference: ObjectDifference, hosts: set[str]) -> bool:
     return difference.side is Side.PROXY and bool(difference.host) and difference.host not in hosts
 
 
-def _notes(dump: Dump, read: Folder) -> tuple[str, ...]:
+def _notes(dump: Dump, read: Folder, proxy: Proxy) -> tuple[str, ...]:
     notes = []
+    if not any(dump.has.values()):
+        notes.append(
+            "nothing in the dump comes from Istio: istiod has not fed this proxy yet, or it is not Istio's."
+        )
+    namespace = _namespace(dump.node)
+    if namespace and namespace != proxy.namespace:
+        notes.append(
+            f"the dump is of {dump.node}, and the proxy is in the namespace {proxy.namespace} here: what "
+            "only one of the two namespaces sees shows as a difference."
+        )
     if Gap.ENDPOINTS in dump.gaps:
         notes.append(
             "the dump has no endpoints, so they were not compared; `/config_dump?include_eds` has them."
@@ -205,6 +232,12 @@ def _notes(dump: Dump, read: Folder) -> tuple[str, ...]:
         notes.append(f"the YAML is read with the semantics {era}, as the inventory says.")
     notes += [f"Envoy rejected {each}" for each in dump.refused]
     return tuple(notes)
+
+
+def _namespace(node: str) -> str:
+    """Of ``sidecar~10.1.0.5~web-7d9f.shop~shop.svc.cluster.local``: shop."""
+    parts = node.split("~")
+    return parts[2].rpartition(".")[2] if len(parts) == 4 else ""
 
 
 _SIDES = {

@@ -36,7 +36,7 @@ def end_runs(wanted: Sequence[str] = ()) -> Answer:
             )
     if not wanted:
         lines += [f"removed containers of {name}, whose run folder is gone" for name in end_orphans()]
-    return Answer("\n".join(lines) or "nothing to end", [run_document(run) for run in runs])
+    return Answer("\n".join(lines) or "nothing to stop", [run_document(run) for run in runs])
 
 
 def _chosen(runs: Sequence[Run], wanted: Sequence[str]) -> list[Run]:

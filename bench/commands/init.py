@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.draft import Draft, draft_scenario
+from bench.draft import Draft, StackChoice, draft_scenario
 from bench.errors import InputError
 from bench.istio.files import STDIN, read_text
 from bench.scenario.assumed import completed
@@ -42,10 +42,11 @@ class Initialised:
         }
 
 
-def init_scenario(folder: Path, sources: Sequence[Path]) -> Initialised:
+def init_scenario(folder: Path, sources: Sequence[Path], stack: StackChoice | None = None) -> Initialised:
     """Read the Istio YAML in *sources* and write a scenario for it into *folder*.
 
-    Without *sources* the YAML lies in *folder* itself: in ``istio/``, or beside the scenario.
+    Without *sources* the YAML lies in *folder* itself: in ``istio/``, or beside the scenario. Without *stack*
+    the scenario needs containers only where they reach more.
 
     Raises:
         InputError: there is a scenario already; nothing of Istio is in *sources*; a cluster would refuse a
@@ -72,7 +73,7 @@ def init_scenario(folder: Path, sources: Sequence[Path]) -> Initialised:
     assumed = read.assumed.assumptions if read.assumed is not None else ()
     name = plain_name(folder.resolve().name)
     inventory = completed(read.require_inventory(), read.resources, credential_files)
-    draft = draft_scenario(name, read.resources, inventory, assumed)
+    draft = draft_scenario(name, read.resources, inventory, assumed, stack)
     try:
         copied = _copy(read, given, istio, texts)
         own.write_text(draft.text, "utf-8")

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.stack.runs import CONTROL_PLANE, Run, find_runs
 
-SERVE_ON = "its proxies serve on with what they have, and no change reaches them"
+SERVE_ON = "its proxies keep serving what they have, and no change reaches them"
 """What the loss of a control plane means."""
 
 

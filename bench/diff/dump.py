@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from bench.diff.istio_parts import bare_answer, config_of
+from bench.diff.normal_form import from_istiod
 from bench.errors import InputError, Position
 
 Plain = dict[str, Any]
@@ -24,6 +26,8 @@ _HOW = (
     "Write it with `curl 'http://localhost:15000/config_dump?include_eds'` in the proxy's container, or with"
 )
 _REMEDY = f"{_HOW} `istioctl proxy-config all POD -o json`."
+_PACKED = {"gzip": b"\x1f\x8b", "zip": b"PK\x03\x04", "zstd": b"\x28\xb5\x2f\xfd"}
+"""Form -> the bytes that it begins with."""
 
 
 class Gap(StrEnum):
@@ -39,8 +43,8 @@ class Gap(StrEnum):
 class Dump:
     """What one real proxy has."""
 
-    answer: Plain
-    """Its listeners, routes, clusters and endpoints, without what istiod adds to every proxy."""
+    has: Plain
+    """Its listeners, routes and clusters in the common form, without what istiod adds to every proxy."""
     gaps: frozenset[Gap] = frozenset()
     istio_version: str = ""
     """As the proxy says of itself; empty: it does not."""
@@ -49,19 +53,24 @@ class Dump:
     """Route configuration and virtual host -> the resource behind each of its routes, as istiod names it."""
     refused: tuple[str, ...] = ()
     """Resources that Envoy got and rejected, with its reason."""
+    node: str = ""
+    """The id under which the proxy reports to istiod: ``sidecar~10.1.0.5~web-7d9f.shop~…``."""
 
 
-def read_dump(text: str, file: str) -> Dump:
+def read_dump(data: bytes, file: str) -> Dump:
     """Read a dump; *file* is the name that messages use.
 
     Raises:
-        InputError: it is cut off, is something else, or is of Envoy's API v2.
+        InputError: it is cut off, is something else, or is not of Envoy's API v3.
     """
+    text = _text(data, file)
     try:
-        data = json.loads(text)
+        parsed = json.loads(text)
     except json.JSONDecodeError as error:
-        is_cut = error.pos >= len(text.rstrip()) - 1 or "Unterminated" in error.msg
-        what = "is cut off" if is_cut and text.strip() else "is not JSON"
+        rest = text[error.pos :].rstrip()
+        in_a_word = any(word.startswith(rest) for word in ("true", "false", "null"))
+        is_cut = len(rest) <= 1 or in_a_word or "Unterminated" in error.msg
+        what = "is cut off" if is_cut and text.lstrip()[:1] in ("{", "[") else "is not JSON"
         raise InputError(
             f"{what if text.strip() else 'is empty'}: {error.msg} at column {error.colno}.",
             where=Position(file, error.lineno),
@@ -69,19 +78,30 @@ def read_dump(text: str, file: str) -> Dump:
         ) from error
     except RecursionError as error:
         raise InputError("is nested too deeply for a dump.", where=file, remedy=_REMEDY) from error
-    configs = data.get("configs") if isinstance(data, dict) else None
+    configs = parsed.get("configs") if isinstance(parsed, dict) else None
     if not isinstance(configs, list) or not all(isinstance(each, dict) for each in configs):
         raise InputError("is not a dump: it has no list `configs` of objects.", where=file, remedy=_REMEDY)
     by_kind = {kind: each for each in configs if (kind := _kind(each, file))}
-    if not by_kind:
-        raise InputError("is a dump without any part that is read here.", where=file, remedy=_REMEDY)
-    try:
-        return _read({kind: _snake(each) for kind, each in by_kind.items()})
-    except (KeyError, TypeError, AttributeError) as error:
+    if not by_kind.keys() & _COMPARED.values():
         raise InputError(
-            f"has another form than Envoy's API v3 gives it ({type(error).__name__}: {error}).",
+            "is a dump with neither listeners nor routes nor clusters, so there is nothing to compare.",
             where=file,
-            remedy=_REMEDY,
+            remedy=f"Take the whole dump, without `resource` and `mask`. {_REMEDY}",
+        )
+    return _read({kind: _snake(each) for kind, each in by_kind.items()}, file)
+
+
+def _text(data: bytes, file: str) -> str:
+    """Decode as JSON is: UTF-8, or what a byte order mark or the zeros between its signs tell."""
+    for kind, mark in _PACKED.items():
+        if data.startswith(mark):
+            raise InputError(f"is packed ({kind}).", where=file, remedy="Unpack it first.")
+    encoding = json.detect_encoding(data)
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"is not text, at byte {error.start}: a dump is JSON.", where=file, remedy=_REMEDY
         ) from error
 
 
@@ -90,11 +110,17 @@ def _kind(config: Mapping[str, Any], file: str) -> str:
     if not written.startswith(_ADMIN):
         return ""
     version, _, kind = written.removeprefix(_ADMIN).partition(".")
-    if version != "v3":
+    if version.startswith("v2"):
         raise InputError(
             f"is a dump of Envoy's API {version}, which ended with Envoy 1.17; v3 is read here.",
             where=file,
             remedy="Take the dump of a proxy of Istio 1.9 or younger.",
+        )
+    if version != "v3":
+        raise InputError(
+            f"is a dump of Envoy's API {version}, which is not known here; v3 is.",
+            where=file,
+            remedy="Look for a newer egress-bench.",
         )
     return kind
 
@@ -119,48 +145,69 @@ _SPECIAL = {
 """Where a digit follows the underscore, camel case forgets it."""
 
 
-def _read(parts: Mapping[str, Plain]) -> Dump:
-    listeners = list(_listeners(parts.get("ListenersConfigDump", {})))
-    routes = [
-        each["route_config"]
-        for entries in ("static_route_configs", "dynamic_route_configs")
-        for each in parts.get("RoutesConfigDump", {}).get(entries, ())
-    ]
-    clusters = [
-        each["cluster"]
-        for entries in ("static_clusters", "dynamic_active_clusters", "dynamic_warming_clusters")
-        for each in parts.get("ClustersConfigDump", {}).get(entries, ())
-    ]
-    assignments = [
-        each["endpoint_config"]
-        for entries in ("static_endpoint_configs", "dynamic_endpoint_configs")
-        for each in parts.get("EndpointsConfigDump", {}).get(entries, ())
-    ]
-    gaps = {
-        gap
-        for gap, kind in (
-            (Gap.LISTENERS, "ListenersConfigDump"),
-            (Gap.ROUTES, "RoutesConfigDump"),
-            (Gap.CLUSTERS, "ClustersConfigDump"),
-            (Gap.ENDPOINTS, "EndpointsConfigDump"),
-        )
-        if kind not in parts
-    }
-    node = parts.get("BootstrapConfigDump", {}).get("bootstrap", {}).get("node", {})
-    version = node.get("user_agent_build_version", {}).get("version", {})
-    numbers = [str(version.get(part, 0)) for part in ("major_number", "minor_number", "patch")]
-    return Dump(
-        bare_answer(listeners=listeners, routes=routes, clusters=clusters, endpoints=assignments),
-        frozenset(gaps),
-        str(node.get("metadata", {}).get("ISTIO_VERSION", "")),
-        ".".join(numbers) if version else "",
-        {
+_COMPARED = {
+    Gap.LISTENERS: "ListenersConfigDump",
+    Gap.ROUTES: "RoutesConfigDump",
+    Gap.CLUSTERS: "ClustersConfigDump",
+}
+_ENDPOINTS = "EndpointsConfigDump"
+
+
+def _read(parts: Mapping[str, Plain], file: str) -> Dump:
+    with _in_the_form_of_envoy("listeners", file):
+        listeners = list(_listeners(parts.get(_COMPARED[Gap.LISTENERS], {})))
+        has_listeners = from_istiod(bare_answer(listeners=listeners))["listeners"]
+    with _in_the_form_of_envoy("routes", file):
+        routes = [
+            each["route_config"]
+            for entries in ("static_route_configs", "dynamic_route_configs")
+            for each in parts.get(_COMPARED[Gap.ROUTES], {}).get(entries, ())
+        ]
+        has_routes = from_istiod(bare_answer(routes=routes))["routes"]
+        origins = {
             (config.get("name", ""), host["name"]): tuple(map(config_of, host.get("routes", ())))
             for config in routes
             for host in config.get("virtual_hosts", ())
-        },
+        }
+    with _in_the_form_of_envoy("clusters and endpoints", file):
+        clusters = [
+            each["cluster"]
+            for entries in ("static_clusters", "dynamic_active_clusters", "dynamic_warming_clusters")
+            for each in parts.get(_COMPARED[Gap.CLUSTERS], {}).get(entries, ())
+        ]
+        assignments = [
+            each["endpoint_config"]
+            for entries in ("static_endpoint_configs", "dynamic_endpoint_configs")
+            for each in parts.get(_ENDPOINTS, {}).get(entries, ())
+        ]
+        has_clusters = from_istiod(bare_answer(clusters=clusters, endpoints=assignments))["clusters"]
+    with _in_the_form_of_envoy("the bootstrap", file):
+        node = parts.get("BootstrapConfigDump", {}).get("bootstrap", {}).get("node", {})
+        version = node.get("user_agent_build_version", {}).get("version", {})
+        numbers = [str(version.get(part, 0)) for part in ("major_number", "minor_number", "patch")]
+        istio_version = str(node.get("metadata", {}).get("ISTIO_VERSION", ""))
+    return Dump(
+        {"listeners": has_listeners, "routes": has_routes, "clusters": has_clusters},
+        frozenset(gap for gap, kind in {**_COMPARED, Gap.ENDPOINTS: _ENDPOINTS}.items() if kind not in parts),
+        istio_version,
+        ".".join(numbers) if version else "",
+        origins,
         tuple(_refused(parts)),
+        str(node.get("id", "")),
     )
+
+
+@contextmanager
+def _in_the_form_of_envoy(what: str, file: str) -> Iterator[None]:
+    """Name the part of a dump that cannot be read as what Envoy's API v3 says of it."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"has another form than Envoy's API v3 gives {what}: a field is missing, or of another kind.",
+            where=file,
+            remedy=_REMEDY,
+        ) from error
 
 
 def _listeners(part: Plain) -> Iterator[Plain]:

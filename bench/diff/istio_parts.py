@@ -37,10 +37,10 @@ _MEMBER_FIELDS = frozenset({"metadata", "health_status"})
 
 def bare_answer(
     *,
-    listeners: Iterable[Plain],
-    routes: Iterable[Plain],
-    clusters: Iterable[Plain],
-    endpoints: Iterable[Plain],
+    listeners: Iterable[Plain] = (),
+    routes: Iterable[Plain] = (),
+    clusters: Iterable[Plain] = (),
+    endpoints: Iterable[Plain] = (),
 ) -> Plain:
     """Give listeners, routes, clusters and endpoints as the resources of outbound traffic made them."""
     return {

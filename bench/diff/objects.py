@@ -11,7 +11,7 @@ from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 
 from bench.diff.compare import MISSING, FieldDifference, compare
 from bench.diff.dump import Dump, Gap
-from bench.diff.normal_form import from_istiod, from_translation
+from bench.diff.normal_form import from_translation
 from bench.errors import Position
 from bench.istio.cluster_names import parse_cluster_name
 from bench.translate import ProxyConfig
@@ -64,7 +64,9 @@ def diff_proxy(
     Endpoints of the cluster's own Services come and go with its Pods: without
     *compares_endpoints_of_services* they are left out.
     """
-    theirs, ours = from_istiod(dump.answer), from_translation(config)
+    # Parts are taken out below: a dump may be compared again.
+    theirs = {kind: {name: {**each} for name, each in found.items()} for kind, found in dump.has.items()}
+    ours = from_translation(config)
     for gap, kind in ((Gap.LISTENERS, "listeners"), (Gap.ROUTES, "routes"), (Gap.CLUSTERS, "clusters")):
         if gap in dump.gaps:
             del theirs[kind], ours[kind]

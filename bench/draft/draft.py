@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from bench.draft.material import files_to_make
 from bench.draft.nodes import Stage, cast_nodes, misfits
-from bench.draft.targets import Reached, Target, find_targets
+from bench.draft.targets import Reached, Surroundings, Target, find_targets
 from bench.draft.text import Contents, scenario_text
 from bench.errors import InputError
 from bench.istio.inventory import Inventory
@@ -32,39 +34,59 @@ class Draft:
     nodes: int
     needs_containers: bool
     """Whether connections must be intercepted, which only containers do."""
+    left_to_containers: bool
+    """Whether some of ``unreached`` are reached where connections are intercepted."""
 
 
+StackChoice = Literal["local", "docker"]
 _NEEDS_INTERCEPTION = frozenset(
     {Refusal.DYNAMIC_DNS, Refusal.RESOLUTION_NONE, Refusal.HEADLESS, Refusal.PASSTHROUGH_BALANCING}
 )
 
 
 def draft_scenario(
-    name: str, resources: Resources, inventory: Inventory, assumptions: tuple[Assumption, ...] = ()
+    name: str,
+    resources: Resources,
+    inventory: Inventory,
+    assumptions: tuple[Assumption, ...] = (),
+    stack: StackChoice | None = None,
 ) -> Draft:
     """Give a scenario for *resources*, with every *assumption* as a comment at its place.
+
+    *stack* is where it is to run. By default that is anywhere, unless connections that are intercepted, which
+    needs containers, reach more.
 
     Raises:
         NothingReachableError: no request of any client reaches a destination.
         InputError: the resources contradict the inventory.
         UnsupportedError: files alone cannot do what a resource asks for.
     """
-    plain = _with_interception(inventory, "none")
-    needs_containers = False
+    anywhere: Draft | Exception | None = None
+    if stack != "docker":
+        try:
+            anywhere = _draft(name, resources, inventory, assumptions, needs_containers=False)
+        except (NothingReachableError, RefusedError) as error:
+            if stack == "local" or (
+                isinstance(error, RefusedError) and error.code not in _NEEDS_INTERCEPTION
+            ):
+                raise
+            anywhere = error
+    if isinstance(anywhere, Draft) and (stack == "local" or not anywhere.left_to_containers):
+        return anywhere
     try:
-        return _draft(name, resources, plain, assumptions, needs_containers=False)
-    except RefusedError as error:
-        if error.code not in _NEEDS_INTERCEPTION:
-            raise
-        needs_containers = True
-    kept = _with_interception(inventory, "redirect")
-    return _draft(name, resources, kept, assumptions, needs_containers=needs_containers)
+        contained = _draft(name, resources, inventory, assumptions, needs_containers=True)
+    except NothingReachableError:
+        if isinstance(anywhere, NothingReachableError):
+            raise anywhere from None
+        raise
+    if isinstance(anywhere, Draft) and len(contained.targets) <= len(anywhere.targets):
+        return anywhere
+    return contained
 
 
 def _with_interception(inventory: Inventory, way: str) -> Inventory:
     proxies = {
-        name: proxy.model_copy(update={"interception": way if proxy.role == "sidecar" else "none"})
-        for name, proxy in inventory.proxies.items()
+        name: proxy.model_copy(update={"interception": way}) for name, proxy in inventory.proxies.items()
     }
     # Without hosts that no request reaches, a proxy takes less memory and fewer file watches.
     return inventory.model_copy(update={"proxies": proxies, "clusters": "reachable"})
@@ -78,10 +100,11 @@ def _draft(
     *,
     needs_containers: bool,
 ) -> Draft:
+    inventory = _with_interception(inventory, "redirect" if needs_containers else "none")
     registry = build_registry(resources, inventory)
     source: ConfigSource = "static"
     configs = [translate(registry, proxy, config_source=source) for proxy in inventory.proxies]
-    reached = find_targets(registry, resources)
+    reached = _reached(Surroundings.of(registry, resources, is_intercepted=needs_containers))
     wrong = misfits(reached.targets, configs)
     for target in reached.targets:
         if target.name in wrong:
@@ -101,7 +124,25 @@ def _draft(
         tuple(reached.unreached.items()),
         len(stage.nodes),
         needs_containers,
+        reached.left_to_interception,
     )
+
+
+def _reached(around: Surroundings) -> Reached:
+    """Find what is reached: by one client alone where connections are intercepted, as load must be."""
+    found = find_targets(around)
+    clients = Counter(target.client for target in found.targets)
+    if not around.is_intercepted or len(clients) < 2:
+        return found
+    ((client, _),) = clients.most_common(1)
+    alone = find_targets(replace(around, clients=(client,)))
+    kept = {target.key for target in alone.targets}
+    for target in found.targets:
+        if target.key not in kept:
+            alone.unreached[_place(target)] = (
+                f"only {target.client} reaches it, and intercepted load comes from one client, {client}"
+            )
+    return alone
 
 
 def _place(target: Target) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from bench.istio.hosts import covers, is_ip, is_wildcard
+from bench.draft.addresses import blocks_of, dialled_addresses, names_of, own_address
+from bench.istio.hosts import is_ip, is_wildcard
 from bench.istio.registry import Registry, Service
 from bench.istio.resource import Resources
 from bench.routing import (
@@ -24,6 +25,10 @@ from bench.routing import (
     request_matrix,
 )
 
+_BLOCK = (
+    "its addresses are a block, whose listener only gets connections that are intercepted, which containers "
+    "do: `init --stack docker` drafts it"
+)
 _MOST_CASES = 4_000
 _TOKEN = re.compile(r"[^a-z0-9]+")
 _SENDABLE = re.compile(r"[\x21-\x7e]+")
@@ -46,6 +51,13 @@ class Target:
     """The path that the destination sees."""
     method: str = "GET"
     headers: tuple[tuple[str, str], ...] = ()
+    dialled: tuple[str, str] = ("", "")
+    """Name that is called, and the address that its client dials for it, where that decides; else empty."""
+
+    @property
+    def key(self) -> frozenset[str]:
+        """Its destinations, whatever their endpoints: one name below a wildcard represents all."""
+        return frozenset(destination.name for destination in self.shares)
 
     @property
     def scheme(self) -> str:
@@ -60,25 +72,62 @@ class Reached:
     targets: list[Target] = field(default_factory=list)
     unreached: dict[str, str] = field(default_factory=dict)
     """``host:port`` -> why no request of the scenario goes there."""
+    left_to_interception: bool = False
+    """Whether some of them are reached where connections are intercepted."""
 
 
-def find_targets(registry: Registry, resources: Resources) -> Reached:
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What requests are looked for in."""
+
+    registry: Registry
+    resources: Resources
+    router: Router
+    clients: tuple[str, ...]
+    is_intercepted: bool
+    """Whether proxies get connections to whatever address."""
+    addresses: Mapping[str, str]
+    """Name -> the address that a client dials for it, where connections are intercepted."""
+    known: tuple[str, ...]
+    """Server names that rules speak of, without wildcards."""
+
+    @classmethod
+    def of(cls, registry: Registry, resources: Resources, *, is_intercepted: bool) -> Surroundings:
+        """Those of all clients of *registry*."""
+        known = _server_names(resources)
+        return cls(
+            registry,
+            resources,
+            Router(resources, registry.inventory),
+            tuple(name for name, proxy in registry.inventory.proxies.items() if proxy.role == "sidecar"),
+            is_intercepted,
+            dialled_addresses(registry, known) if is_intercepted else {},
+            known,
+        )
+
+    @property
+    def inner(self) -> frozenset[str]:
+        """The hosts of Services that lead to proxies: a client calls what lies behind, not these."""
+        ips = {proxy.ip for proxy in self.registry.inventory.proxies.values()}
+        return frozenset(
+            service.host
+            for service in self.registry.services
+            if service.endpoints and all(each.address in ips for each in service.endpoints)
+        )
+
+
+def find_targets(around: Surroundings) -> Reached:
     """Give one request for each set of destinations that a client's request can have.
 
     Plain HTTP is found by the request matrix, TLS and bytes by the ports of the services.
     """
-    router = Router(resources, registry.inventory)
     found = Reached()
     names: dict[str, int] = {}
-    seen: set[frozenset[Destination]] = set()
-    for each in (
-        *_http(router, registry, resources, found),
-        *_connections(router, registry, resources, found),
-    ):
-        key = frozenset(each.shares)
-        if key in seen:
+    seen: set[frozenset[str]] = set()
+    for each in (*_http(around, found), *_connections(around, found)):
+        if each.key in seen:
             continue
-        seen.add(key)
+        seen.add(each.key)
         found.targets.append(_named(each, names))
     reached = {f"{each.host}:{each.port}" for target in found.targets for each in target.shares}
     found.unreached = {host: why for host, why in found.unreached.items() if host not in reached}
@@ -97,42 +146,23 @@ def _named(target: Target, names: dict[str, int]) -> Target:
     names[base] = names.get(base, 0) + 1
     if names[base] > 1:
         base = f"{base}-{names[base]}"
-    return Target(
-        base or "request",
-        target.client,
-        target.url,
-        target.shares,
-        target.path_of_proxies,
-        target.sees_host,
-        target.sees_path,
-        target.method,
-        target.headers,
-    )
-
-
-def _gateway_services(registry: Registry) -> frozenset[str]:
-    """Give the hosts of Services that lead to proxies: a client calls what lies behind, not these."""
-    ips = {proxy.ip for proxy in registry.inventory.proxies.values()}
-    return frozenset(
-        service.host
-        for service in registry.services
-        if service.endpoints and all(each.address in ips for each in service.endpoints)
-    )
+    return replace(target, name=base or "request")
 
 
 def _bare(authority: str) -> str:
     return authority.rpartition(":")[0] if ":" in authority.rpartition("]")[2] else authority
 
 
-def _http(router: Router, registry: Registry, resources: Resources, found: Reached) -> Iterator[Target]:
-    cases = request_matrix(router, resources, most=_MOST_CASES).cases
+def _http(around: Surroundings, found: Reached) -> Iterator[Target]:
+    matrix = request_matrix(around.router, around.resources, most=_MOST_CASES, called=around.addresses)
+    cases = [case for case in matrix.cases if case.request.proxy in ("", *around.clients)]
     # The plainest request that reaches a destination represents it.
-    inner = _gateway_services(registry)
-    declared = {service.host for service in registry.services} - inner
-    declared |= {host for rule in resources.virtual_services for host in rule.spec.hosts}
+    inner = around.inner
+    declared = {service.host for service in around.registry.services} - inner
+    declared |= {host for rule in around.resources.virtual_services for host in rule.spec.hosts}
     declared = {host.lower() for host in declared}
     for case in sorted(cases, key=lambda case: (_bare(case.request.host) in inner, *_plainness(case))):
-        target = _http_target(case)
+        target = _http_target(around.router, case)
         if target is not None:
             yield target
         elif case.request.host in declared and _is_plain(case.request):
@@ -156,12 +186,15 @@ def _plainness(case: Case) -> tuple[bool, bool, int, int, bool]:
     )
 
 
-def _http_target(case: Case) -> Target | None:
+def _http_target(router: Router, case: Case) -> Target | None:
     request = case.request
-    shares = _delivered(case.decision)
-    if shares is None or not all(_is_sendable(name, value) for name, value in request.headers):
+    if not all(_is_sendable(name, value) for name, value in request.headers):
         return None
     authority = request.host
+    written = authority.rpartition("]")[2].partition(":")[2]
+    if written and written != str(request.port):
+        # The client of a URL calls the port that it says.
+        return None
     if request.port != 80 and ":" not in authority.rpartition("]")[2]:
         authority = f"{authority}:{request.port}"
     elif request.port == 80 and authority.endswith(":80"):
@@ -170,7 +203,12 @@ def _http_target(case: Case) -> Target | None:
     target = f"{request.path}{query}"
     if not _SENDABLE.fullmatch(target) or not _SENDABLE.fullmatch(authority):
         return None
-    first = case.decision.branches[0]
+    # A client's Host header has the port of its URL: whether that is the same request is for the resources.
+    decision = case.decision if authority == request.host else router.decide(replace(request, host=authority))
+    shares = _delivered(decision)
+    if shares is None:
+        return None
+    first = decision.branches[0]
     seen = first.outcome.host if isinstance(first.outcome, Delivered) else ""
     path = first.outcome.path if isinstance(first.outcome, Delivered) else "/"
     return Target(
@@ -183,7 +221,14 @@ def _http_target(case: Case) -> Target | None:
         path,
         request.method,
         request.headers,
+        _deciding(_bare(request.host).lower(), request.address, shares),
     )
+
+
+def _deciding(name: str, address: str, shares: Mapping[Destination, Fraction]) -> tuple[str, str]:
+    """Name and address, where connections go on to that address."""
+    ends = {endpoint.address for destination in shares for endpoint in destination.endpoints}
+    return (name, address) if address in ends else ("", "")
 
 
 def _is_sendable(name: str, value: str) -> bool:
@@ -200,38 +245,31 @@ def _delivered(decision: Decision) -> dict[Destination, Fraction] | None:
     return shares
 
 
-def _connections(
-    router: Router, registry: Registry, resources: Resources, found: Reached
-) -> Iterator[Target]:
-    clients = [name for name, proxy in registry.inventory.proxies.items() if proxy.role == "sidecar"]
-    inner = _gateway_services(registry)
-    known = _server_names(resources)
-    for service in sorted(registry.services, key=lambda service: service.host in inner):
+def _connections(around: Surroundings, found: Reached) -> Iterator[Target]:
+    inner = around.inner
+    for service in sorted(around.registry.services, key=lambda service: service.host in inner):
         for port in service.ports:
             if not port.protocol.is_tcp:
                 continue
             name, is_tls = f"{service.host}:{port.number}", port.protocol.is_tls
-            if is_wildcard(service.host) and not is_tls:
+            if _has_block(service) and not around.is_intercepted:
+                found.left_to_interception = True
+                found.unreached.setdefault(name, _BLOCK)
+                continue
+            if is_wildcard(service.host) and not is_tls and not around.is_intercepted:
                 found.unreached.setdefault(name, "no client can name a host of a wildcard over plain TCP")
                 continue
-            for host in _hosts(service.host, known):
-                for client in clients:
-                    target = _connection(router, service, (host, port.number), client, is_tls=is_tls)
+            for host in names_of(service.host, around.known):
+                for client in around.clients:
+                    target = _connection(around, service, (host, port.number), client, is_tls=is_tls)
                     if is_tls and not isinstance(target, Target) and not is_wildcard(service.host):
                         # Where a proxy starts TLS for its clients, they speak none of their own.
-                        plain = _connection(router, service, (host, port.number), client, is_tls=False)
+                        plain = _connection(around, service, (host, port.number), client, is_tls=False)
                         target = plain if isinstance(plain, Target) else target
                     if isinstance(target, Target):
                         yield target
                         break
                     found.unreached.setdefault(name, target)
-
-
-def _hosts(host: str, known: Sequence[str]) -> list[str]:
-    """Give the names to ask for: of a wildcard those that rules speak of, and an unknown one."""
-    if not is_wildcard(host):
-        return [host]
-    return [*(each for each in known if covers(host, each)), host.replace("*", "any", 1)]
 
 
 def _server_names(resources: Resources) -> tuple[str, ...]:
@@ -248,13 +286,13 @@ def _server_names(resources: Resources) -> tuple[str, ...]:
 
 
 def _connection(
-    router: Router, service: Service, called: tuple[str, int], client: str, *, is_tls: bool
+    around: Surroundings, service: Service, called: tuple[str, int], client: str, *, is_tls: bool
 ) -> Target | str:
     host, port = called
-    address = "" if service.address == "0.0.0.0" else _single(service.address)  # noqa: S104 - Istio's word
-    if "/" in address:
-        return "its addresses are a block, of which no single one is known"
-    decision = router.connect(Connection(port, address, host if is_tls else None, client))
+    address = own_address(service) or around.addresses.get(host, "")
+    if _has_block(service) and not blocks_of(service):
+        return "its addresses are a block of IPv6, and the networks of containers have none"
+    decision = around.router.connect(Connection(port, address, host if is_tls else None, client))
     shares = _delivered(decision)
     first = decision.branches[0]
     if shares is None:
@@ -275,13 +313,13 @@ def _connection(
         shares,
         tuple(hop.proxy for hop in first.hops),
         host,
+        dialled=(host, address) if _has_block(service) else _deciding(host, address, shares),
     )
 
 
-def _single(address: str) -> str:
-    """Write a block of one address as that address."""
-    host, _, length = address.partition("/")
-    return host if length == ("128" if ":" in host else "32") else address
+def _has_block(service: Service) -> bool:
+    """Whether only a block of addresses leads to it: beside a single one blocks do not count."""
+    return not own_address(service) and any("/" in each for each in service.addresses)
 
 
 def _why(outcome: object) -> str:

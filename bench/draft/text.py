@@ -69,8 +69,9 @@ def _head(name: str, *, needs_containers: bool) -> list[str]:
     ]
     if needs_containers:
         lines += _comment(
-            "connections must be intercepted (resolution NONE, or a headless Service), which containers do: "
-            "run with --stack docker.",
+            "Run it with --stack docker: connections must be intercepted, as in a pod, so that a proxy knows "
+            "which address they are for (resolution NONE, a block of addresses, a headless Service), or "
+            "names must be looked up (DYNAMIC_DNS).",
             "",
         )
     return lines
@@ -228,6 +229,7 @@ def _traffic(inventory: Inventory, reached: Reached, stage: Stage) -> list[str]:
         lines.append(f"  clients: [{', '.join(map(_scalar, clients))}]")
     if gateway is not None:
         lines.append(f"  gateway: {_scalar(gateway)}")
+    lines += _addresses(targets)
     lines += [
         "  # One request for each destination that a client reaches, with the answer that the YAML means.",
         "  requests:",
@@ -248,6 +250,20 @@ def _traffic(inventory: Inventory, reached: Reached, stage: Stage) -> list[str]:
         "",
     ]
     return lines
+
+
+def _addresses(targets: Iterable[Target]) -> Iterator[str]:
+    dialled = dict(target.dialled for target in targets if target.dialled[1])
+    if not dialled:
+        return
+    text = (
+        "assumed: what a client's DNS answers, which decides where these connections go: an address within "
+        "the block of the ServiceEntry or, without one, a made-up one."
+    )
+    yield from _comment(text, "  ")
+    yield "  addresses:"
+    for name, address in dialled.items():
+        yield f"    {_scalar(name)}: {_quoted(address)}"
 
 
 def _connections(requests: int, stage: Stage) -> Iterator[str]:
@@ -280,16 +296,14 @@ def _request(target: Target, stage: Stage, *, names_client: bool) -> list[str]:
     if target.scheme == "tcp":
         lines.append('      body: "hello\\n" # assumed: what a client says first')
     shares = stage.answering[target.name]
-    # A node serves files, which nothing can be posted to.
-    status = "" if target.method in ("GET", "HEAD") or target.scheme != "http" else "status: 405, "
     # Of HTTPS that proxies pass on, weights divide connections, which are kept.
     is_divided = target.scheme != "https"
     decided = {name: part for name, part in shares.items() if part is not None and is_divided}
     if len(shares) > 1 and len(decided) == len(shares):
         parts = ", ".join(f"{name}: {round(part * 1000) / 10 or 0.1:g}" for name, part in decided.items())
-        lines.append(f"      expect: {{{status}shares: {{{parts}}}}} # in percent, as the weights say")
+        lines.append(f"      expect: {{shares: {{{parts}}}}} # in percent, as the weights say")
     else:
-        lines.append(f"      expect: {{{status}nodes: [{', '.join(shares)}]}}")
+        lines.append(f"      expect: {{nodes: [{', '.join(shares)}]}}")
     return lines
 
 

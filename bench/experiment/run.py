@@ -184,7 +184,7 @@ def _costly_requests(loaded: LoadedScenario) -> list[RunWarning]:
             code="costly-http2",
             message=f"{loaded.position('traffic', 'requests', next(iter(keys)))}: HTTP/2 of"
             f" {', '.join(keys)} is driven by a library in Python, one request at a time on each connection;"
-            " it costs the generator some ten times what HTTP/1.1 does.",
+            " it costs the generator about ten times what HTTP/1.1 does.",
             advice="The CPU of the generator per request is in the result; give it more workers, or a lower"
             " rate, if it is late.",
         )

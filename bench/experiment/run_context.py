@@ -147,9 +147,9 @@ class RunContext:
         self.record.lost_control_planes.add(name)
         warning = RunWarning(
             code=LOST,
-            message=f"The control plane of stack {name} {how} {when}. Its proxies serve on with what they"
+            message=f"The control plane of stack {name} {how} {when}. Its proxies keep serving what they"
             f" have: {seen}.",
-            advice="No change of the configuration would reach them from then on.",
+            advice="A change of the configuration would no longer reach them.",
         )
         self.record.warnings.append(warning)
         self.observer.warning(warning)

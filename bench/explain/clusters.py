@@ -142,12 +142,17 @@ class Clusters:
 def destination_of(cluster: Cluster) -> str | None:
     """Say where a cluster without endpoints sends connections; None for one that has endpoints."""
     if cluster.type is ClusterDiscoveryType.ORIGINAL_DST:
-        settings = cluster.original_dst_lb_config
-        port = settings.upstream_port_override if settings is not None else None
+        port = upstream_port(cluster)
         return "wherever the client meant it to go" + (f", port {port}" if port else "")
     if cluster.cluster_type is not None and cluster.cluster_type.name == DYNAMIC_TYPE:
         return "whatever address DNS gives for the host that the client names"
     return None
+
+
+def upstream_port(cluster: Cluster) -> int:
+    """Give the port to which connections go that are sent on; 0: the one that they were meant for."""
+    settings = cluster.original_dst_lb_config
+    return (settings.upstream_port_override or 0) if settings is not None else 0
 
 
 def address_of(endpoint: LbEndpoint) -> str:

@@ -33,7 +33,7 @@ class FateCase(Case):
         "Give the two rules different exportTo, or repeat in one what the other says.",
     )
     COMES_SECOND = (
-        "{winner} ({place}) comes first and holds alone",
+        "{winner} ({place}) comes first and is the only one that counts",
         "Write both into one DestinationRule.",
     )
 

@@ -8,6 +8,9 @@ from envoy_data_plane.envoy.config.listener.v3 import FilterChain, Listener
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
     HttpConnectionManager,
 )
+from envoy_data_plane.envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3 import (
+    FilterConfig as SniLookup,
+)
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
     CertificateValidationContext,
@@ -37,7 +40,7 @@ class Tracer:
         """Give what the proxy *name* does with *request* on *connection*."""
         here = self.proxies.get(name)
         if self.depth >= _MOST_HOPS:
-            reason = f"the request has passed {_MOST_HOPS} proxies: it goes in a circle"
+            reason = f"the request has passed {_MOST_HOPS} proxies: it goes in circles"
             outcome = Outcome("closed", name, reason, Cause.LOOP)
             return Hop(name, here.proxy.role, request, (), (Branch(1.0, (), outcome),))
         listener = find_listener(here.config.listeners, connection)
@@ -79,7 +82,7 @@ class Tracer:
         origins: tuple[Origin, ...],
     ) -> tuple[list[Step], list[Branch]]:
         filters = [unpack(each.typed_config) for each in chain.filters]
-        upstream = Upstream(self.proxies, here, Tracer(self.proxies, self.depth + 1).arrive)
+        upstream = Upstream(self.proxies, here, Tracer(self.proxies, self.depth + 1).arrive, connection)
         ends_tls = chain.transport_socket is not None
         if ends_tls:
             refused = _refused(here, chain, connection)
@@ -98,6 +101,9 @@ class Tracer:
                 return [replace(steps[0], origins=origins), *steps[1:]], branches
             if isinstance(each, TcpProxy):
                 leg = Leg(request, 1.0, is_http=False, layers=inside, carries_http=connection.is_http)
+                lookup = next((each for each in filters if isinstance(each, SniLookup)), None)
+                if lookup is not None and lookup.port_value is not None:
+                    leg = replace(leg, looked_up_port=lookup.port_value)
                 return [], _tcp(each, upstream, leg)
         return [], [_closed(here, Cause.IDLE_CHAIN, "the filter chain does nothing with the connection")]
 

@@ -8,7 +8,13 @@ from dataclasses import dataclass, replace
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster, ClusterDiscoveryType
 
 from bench.explain.arrival import arrival_of, speaks_tls, wrong_name
-from bench.explain.clusters import UpstreamTls, destination_of, limits, written_address
+from bench.explain.clusters import (
+    UpstreamTls,
+    destination_of,
+    limits,
+    upstream_port,
+    written_address,
+)
 from bench.explain.connections import Connection, TlsLayer
 from bench.explain.handover import Sender, at_proxy
 from bench.explain.missing import why_missing
@@ -34,6 +40,8 @@ class Leg:
     """TLS that passes through, the outermost first."""
     carries_http: bool = True
     """What is inside of all TLS."""
+    looked_up_port: int = 80
+    """Of bytes: where a server name is looked up for; without the filter that does it Envoy takes 80."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,8 @@ class Upstream:
     proxies: Proxies
     here: TranslatedProxy
     arrive: Arrive
+    came: Connection
+    """On which the request reached this proxy."""
 
     def branches(self, name: str, leg: Leg, steps: Sequence[Step]) -> list[Branch]:
         """Give the ways from the cluster *name* on; *steps* led to it."""
@@ -74,16 +84,42 @@ class Upstream:
             steps.append(Step("limits", "; ".join(in_force), policy))
         where = destination_of(cluster)
         if where is not None:
-            outcome = Outcome(
-                "endpoint",
-                self.here.name,
-                f"sent to {where}",
-                Cause.PASSED_ON,
-                cluster=name,
-                endpoints=(Endpoint(where),),
-            )
-            return [Branch(leg.probability, tuple(steps), outcome)]
+            return [self._onward(cluster, leg, steps, tls, where)]
         return self._to_endpoints(cluster, leg, steps, tls)
+
+    def _onward(
+        self, cluster: Cluster, leg: Leg, steps: Sequence[Step], tls: UpstreamTls | None, where: str
+    ) -> Branch:
+        """Send on to what the client dialled, or to the host that it asks for, so far as that is known."""
+        known = self._meant(cluster, leg, tls)
+        endpoint = Endpoint(known or where)
+        if known:
+            request = leg.request if leg.is_http else None
+            arrival = arrival_of(self.here, cluster, request, self._layers(leg, tls), (known,))
+            if arrival.cause is not Cause.ANSWERED:
+                failure = _Failure(arrival.cause, "UF", arrival.reason, (endpoint,))
+                return self._failed(steps, leg, cluster.name, failure)
+        outcome = Outcome(
+            "endpoint",
+            self.here.name,
+            f"sent to {known}: {where}" if known else f"sent to {where}",
+            Cause.PASSED_ON,
+            cluster=cluster.name,
+            endpoints=(endpoint,),
+        )
+        return Branch(leg.probability, tuple(steps), outcome)
+
+    def _meant(self, cluster: Cluster, leg: Leg, tls: UpstreamTls | None) -> str:
+        """Give the address that decides, as ``host:port``; empty: it is not known."""
+        if cluster.type is ClusterDiscoveryType.ORIGINAL_DST:
+            port = upstream_port(cluster) or self.came.port
+            return written_address(self.came.address, port) if self.came.address else ""
+        if not leg.is_http:
+            return written_address(self.came.sni, leg.looked_up_port) if self.came.sni else ""
+        host = leg.request.host
+        written = leg.request.authority.lower().removeprefix(host).removeprefix(":")
+        default = "80" if tls is None else "443"
+        return f"{host}:{written or default}"
 
     def fate_of_copies(self, name: str) -> tuple[str, ...]:
         """Say why copies that go to the cluster *name* are lost or refused; empty if they are not."""

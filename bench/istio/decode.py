@@ -53,6 +53,15 @@ class FieldFault:
         return f"{name}: {self.what}" if name and self.is_sentence else f"{name} {self.what}".strip()
 
 
+class FieldError(ValueError):
+    """Raised by a validator of several fields: which of them is wrong."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        """*path* leads from the validated object to the field, which is the subject of *what*."""
+        super().__init__(what)
+        self.path = path
+
+
 def decode(model: type[BaseModel], data: Any, root: Path) -> BaseModel | list[FieldFault]:
     """*data* as a *model*, or everything that is wrong with it; *root* is the way to *data* in its object."""
     try:
@@ -101,6 +110,8 @@ def _value_fault(path: Path, kind: str, given: Any, context: dict[str, Any], mes
         expected = str(context["expected"]).replace(" or ", ", ").replace("'", "")
         near = nearest(str(given), expected.split(", "))
         return FieldFault(path, f"must be one of {expected}, not {describe(given)}.", near)
+    if kind == "value_error" and isinstance(context["error"], FieldError):
+        return FieldFault(path + context["error"].path, f"{context['error']}.")
     if kind == "value_error":
         return FieldFault(path, f"{context['error']}.", is_sentence=True)
     return FieldFault(path, f"{_bound(kind, context, given) or message}.")

@@ -170,7 +170,7 @@ class _Builder:
             raise _DocumentError(
                 event.start_mark.line + 1,
                 f"the YAML tag {event.tag} means nothing to Kubernetes.",
-                "Leave it out; bytes that are no text are `body_base64` of a request."
+                "Leave it out; bytes that are not text are `body_base64` of a request."
                 if event.tag == _BINARY_TAG
                 else "Leave it out.",
             )

@@ -106,10 +106,8 @@ def read_text(path: Path) -> str:
         InvalidResourcesError: a byte is not UTF-8; it names the line.
         InputError: it is not a file, cannot be read, or is larger than ``MOST_BYTES``.
     """
-    data = _read(path)
+    data = read_bytes(path)
     name = shown(path)
-    if len(data) > MOST_BYTES:
-        raise InputError(f"is larger than {MOST_BYTES // 1024**2} MiB.", where=name, remedy="Split the file.")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -125,6 +123,20 @@ def read_text(path: Path) -> str:
             ]
         ) from error
     return _joined_surrogates(text) if path.suffix == ".json" else text
+
+
+def read_bytes(path: Path) -> bytes:
+    """Give the content of the file at *path*, or of standard input for ``-``.
+
+    Raises:
+        InputError: it is not a file, cannot be read, or is larger than ``MOST_BYTES``.
+    """
+    data = _read(path)
+    if len(data) > MOST_BYTES:
+        raise InputError(
+            f"is larger than {MOST_BYTES // 1024**2} MiB.", where=shown(path), remedy="Split the file."
+        )
+    return data
 
 
 def shown(path: Path) -> str:

@@ -24,7 +24,7 @@ def damages(tally: LogTally) -> tuple[LedgerDamage, ...]:
         what = f"{tally.name}: the last line has no end: {tally.torn!r}"
         found.append(LedgerDamage(code=DamageCode.LOG_TRUNCATED, detail=what))
     if tally.odd_lines:
-        what = f"{tally.name}: {tally.odd_lines} lines are none of a log, such as {tally.first_odd!r}"
+        what = f"{tally.name}: {tally.odd_lines} lines are not lines of a log, such as {tally.first_odd!r}"
         found.append(LedgerDamage(code=DamageCode.LOG_LINE_BROKEN, detail=what))
     return tuple(found)
 

@@ -19,6 +19,7 @@ from bench.ledger import (
     Balance,
     Books,
     ClientCounts,
+    Downstream,
     NodeBook,
     ProxyBook,
     Through,
@@ -71,6 +72,14 @@ class Readings:
     """Part -> the end of its access log."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Requests of a trial at single parts; parts that cannot say are missing."""
+
+    at_nodes: dict[str, int]
+    at_gateways: dict[str, int]
+
+
 class Bookkeeper:
     """Keeps the account of the trials on one stack."""
 
@@ -103,11 +112,11 @@ class Bookkeeper:
         self._settle()
         nodes = [part for part in self._stack.components() if part.role == "node"]
         time.sleep(max(0.0, ended_at + 1.5 * FLUSH_INTERVAL_S - time.monotonic()))
-        account, at_nodes = self._account(before, nodes, load, outcome)
+        account, seen = self._account(before, nodes, load, outcome)
         if not account.is_balanced or self._matcher is not None:
             # A busy machine may flush late: look again when the logs are quiet for sure.
             self._flush()
-            account, at_nodes = self._account(before, nodes, load, outcome)
+            account, seen = self._account(before, nodes, load, outcome)
         counts = client_counts(outcome)
         books = [book_of(balance, "counters") for balance in account.balances]
         if self._matcher is None:
@@ -115,7 +124,8 @@ class Bookkeeper:
                 level="counters",
                 books=tuple(books),
                 requests=counts.due,
-                at_nodes=at_nodes,
+                at_nodes=seen.at_nodes,
+                at_gateways=seen.at_gateways,
                 missing=_missing(load, self._topology),
                 blind_to=BLIND_TO,
             )
@@ -124,13 +134,20 @@ class Bookkeeper:
         except MeasurementError as error:
             damage = LedgerDamage(code=DamageCode.LOG_TRUNCATED, detail=str(error))
             books.append(book_of(lost(Book.MATCHING, (damage,)), "full"))
-            return LedgerResult(level="full", books=tuple(books), requests=counts.due, at_nodes=at_nodes)
+            return LedgerResult(
+                level="full",
+                books=tuple(books),
+                requests=counts.due,
+                at_nodes=seen.at_nodes,
+                at_gateways=seen.at_gateways,
+            )
         books += [book_of(balance, "full") for balance in found.account.balances]
         return LedgerResult(
             level="full",
             books=tuple(books),
             requests=counts.due,
-            at_nodes=at_nodes,
+            at_nodes=seen.at_nodes,
+            at_gateways=seen.at_gateways,
             missing=_missing(load, self._topology),
             matching_s=found.seconds,
             log_bytes=found.log_bytes,
@@ -142,8 +159,8 @@ class Bookkeeper:
 
     def _account(
         self, before: Readings, nodes: list[Component], load: LoadPlan, outcome: LoadOutcome
-    ) -> tuple[Account, dict[str, int]]:
-        """The account, and what each node logged."""
+    ) -> tuple[Account, _Seen]:
+        """The account, and what each part saw."""
         after = self.read()
         topology = self._topology
         sidecar = _proxy_book(topology.clients, topology.sidecar_clusters, before, after)
@@ -166,7 +183,9 @@ class Bookkeeper:
                 past_gateway={**topology.past_gateway, **_used(topology.straight, sidecar.window)},
             )
         )
-        return account, {each.name: each.lines - each.foreign for each in node_books if not each.damages}
+        at_nodes = {each.name: each.lines - each.foreign for each in node_books if not each.damages}
+        gateways = topology.gateways if topology.has_gateway else ()
+        return account, _Seen(at_nodes, _read_by_each(gateways, before, after))
 
     def _settle(self) -> None:
         """Wait until no proxy has a request under way; what stays is named by the books."""
@@ -312,6 +331,16 @@ def _proxy_book(
         if name.startswith(beginning) and name.endswith(ending) and not name.startswith(_OWN)
     )
     return ProxyBook(window, managers, clusters)
+
+
+def _read_by_each(gateways: Sequence[str], before: Readings, after: Readings) -> dict[str, int]:
+    """Requests that each of *gateways* read between the readings."""
+    found = {}
+    for name in gateways:
+        book = _proxy_book((name,), (), before, after)
+        if book.listeners and not book.window.damages():
+            found[name] = sum(Downstream.of(book.window, each).total for each in book.listeners)
+    return found
 
 
 def _added_up(readings: Readings, proxies: Sequence[str]) -> Mapping[str, int]:

@@ -37,7 +37,7 @@ from bench.result import (
 )
 from bench.scenario.load import LoadedScenario
 
-_CUT_OFF = "the run ended before its time and could not say why"
+_CUT_OFF = "the run ended early without giving a reason"
 
 
 @dataclass(slots=True)

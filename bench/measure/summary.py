@@ -232,7 +232,7 @@ def _throttled(trial: Trial) -> Iterable[RunWarning]:
             continue
         yield RunWarning(
             code="cpu-throttled",
-            message=f"{trial.result.name}: the CPU limit of {cost.component} held it back in"
+            message=f"{trial.result.name}: the CPU limit of {cost.component} throttled it in"
             f" {cost.throttled_periods:,} of {cost.cpu_periods:,} periods,"
             f" {cost.throttled_s or 0:.2f} s in all; response time"
             f" p50 {format_micros(total.response_time.p50)}, p99 {format_micros(total.response_time.p99)}.",

@@ -6,14 +6,12 @@ ledger judges.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-
-from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
 
 from bench.measure.reading import Gateways, past_gateway, reading_of
 from bench.placement import Address
-from bench.preparation import Prepared, virtual_addresses
+from bench.preparation import Prepared
 from bench.translate import ConfigSource, ProxyConfig, reachable_clusters
 
 
@@ -82,7 +80,7 @@ def topology_of(prepared: Prepared, source: ConfigSource) -> Topology:
     past: dict[str, tuple[str, ...]] = {}
     for sidecar in sidecars:
         for cluster, onward in past_gateway(sidecar, _of_requests(sidecar), behind_gateway).items():
-            ends = (end for config in exits for name in onward for end in _endpoints(config).get(name, ()))
+            ends = (end for config in exits for name in onward for end in config.addresses.get(name, ()))
             past[cluster] = tuple(sorted({nodes[end] for end in ends if end in nodes}))
     meant = {
         (each.client, cluster) for each in traffic.mix for cluster in prepared.straight.get(each.name, ())
@@ -96,9 +94,9 @@ def topology_of(prepared: Prepared, source: ConfigSource) -> Topology:
     reading = reading_of(
         traffic.mix,
         {sidecar.proxy: sidecar for sidecar in sidecars},
-        {sidecar.proxy: _endpoints(sidecar) for sidecar in sidecars},
+        {sidecar.proxy: sidecar.addresses for sidecar in sidecars},
         behind_gateway,
-        virtual_addresses(prepared.registry, (each.host for each in traffic.mix)),
+        prepared.called,
     )
     to_gateway = [
         cluster
@@ -139,28 +137,10 @@ def _names(configs: Iterable[ProxyConfig]) -> tuple[str, ...]:
 def _of_requests(config: ProxyConfig) -> dict[str, tuple[Address, ...]]:
     """Endpoints of the clusters whose requests Envoy counts."""
     passed = _only_of_bytes(config)
-    return {name: ends for name, ends in _endpoints(config).items() if name not in passed}
+    return {name: ends for name, ends in config.addresses.items() if name not in passed}
 
 
 def _only_of_bytes(config: ProxyConfig) -> frozenset[str]:
     """Clusters that only TCP proxies lead to: what Envoy counts there as a request is a connection."""
     by_http = reachable_clusters((), config.routes)
     return frozenset(reachable_clusters(config.listeners, ())) - frozenset(by_http)
-
-
-def _endpoints(config: ProxyConfig) -> dict[str, tuple[Address, ...]]:
-    """Cluster -> addresses of its endpoints, as translated."""
-    found = {assignment.cluster_name: tuple(_addresses(assignment)) for assignment in config.endpoints}
-    for cluster in config.clusters:
-        if cluster.load_assignment is not None:
-            found[cluster.name] = tuple(_addresses(cluster.load_assignment))
-    return found
-
-
-def _addresses(assignment: ClusterLoadAssignment) -> Iterator[Address]:
-    for group in assignment.endpoints:
-        for entry in group.lb_endpoints:
-            address = entry.endpoint.address if entry.endpoint is not None else None
-            socket = address.socket_address if address is not None else None
-            if socket is not None:
-                yield socket.address, socket.port_value or 0

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bench.preparation.demands import unmet_demands
     from bench.preparation.known_servers import known_certificates
-    from bench.preparation.leaving import decision_of
+    from bench.preparation.leaving import routed
     from bench.preparation.material import CERTIFIED_ADDRESS, begin_keys, make_material
-    from bench.preparation.mesh_dns import virtual_addresses
     from bench.preparation.prepared import SAMPLED_LOG, Prepared, Variation, prepare
-    from bench.preparation.stand_ins import endpoints_of
 
 __all__ = [
     "CERTIFIED_ADDRESS",
@@ -23,13 +21,11 @@ __all__ = [
     "Prepared",
     "Variation",
     "begin_keys",
-    "decision_of",
-    "endpoints_of",
     "known_certificates",
     "make_material",
     "prepare",
+    "routed",
     "unmet_demands",
-    "virtual_addresses",
 ]
 
 _ROOMS = {
@@ -38,13 +34,11 @@ _ROOMS = {
     "Prepared": "prepared",
     "Variation": "prepared",
     "begin_keys": "material",
-    "decision_of": "leaving",
-    "endpoints_of": "stand_ins",
     "known_certificates": "known_servers",
     "make_material": "material",
     "prepare": "prepared",
+    "routed": "leaving",
     "unmet_demands": "demands",
-    "virtual_addresses": "mesh_dns",
 }
 
 

@@ -10,7 +10,6 @@ from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 from bench.errors import Position
 from bench.istio.problem import Problem
 from bench.placement import same_endpoint
-from bench.preparation.stand_ins import endpoints_of
 from bench.scenario import Node, Scenario
 from bench.scenario.folder import credential_files
 from bench.translate import ProxyConfig, reachable_clusters, upstream_http
@@ -29,6 +28,7 @@ def unmet_demands(
         lines = {name: locate("tls", "credentials", name) for name in scenario.tls.credentials}
         yield from credential_problems(scenario, folder, lines)
     yield from _unspoken_protocols(scenario, locate)
+    yield from _endless_lines(scenario, locate)
     configs = tuple(configs)
     yield from _unspoken_to_proxies(scenario, configs, locate)
     for config in configs:
@@ -56,6 +56,23 @@ def _unspoken_protocols(scenario: Scenario, locate: Locate) -> Iterator[Problem]
             )
 
 
+def _endless_lines(scenario: Scenario, locate: Locate) -> Iterator[Problem]:
+    """Requests of bytes that a node, which answers each whole line, would wait for the end of."""
+    for request in scenario.traffic.mix:
+        waiting = [
+            name
+            for name in request.expect.nodes
+            if scenario.nodes[name].protocol == "bytes" and not scenario.nodes[name].greets
+        ]
+        if waiting and request.protocol == "bytes" and b"\n" not in request.written.content:
+            yield Problem(
+                locate("traffic", "requests", request.key),
+                f"request {request.key} sends no end of a line, and node {waiting[0]} answers whole lines:"
+                " each would wait for the other.",
+                "End its body with a line break (the byte 0x0a), or write `greets: true` for the node.",
+            )
+
+
 def _unspoken_to_proxies(
     scenario: Scenario, configs: Iterable[ProxyConfig], locate: Locate
 ) -> Iterator[Problem]:
@@ -70,12 +87,9 @@ def _unspoken_to_proxies(
     reported: set[str] = set()
     for config in configs:
         reached = reachable_clusters((), config.routes)
-        by_eds = {each.cluster_name: each for each in config.endpoints}
+        addresses = config.addresses
         for cluster in config.clusters:
-            assignment = cluster.load_assignment or by_eds.get(cluster.name)
-            if cluster.name not in reached or assignment is None:
-                continue
-            for endpoint in endpoints_of(assignment):
+            for endpoint in addresses.get(cluster.name, ()) if cluster.name in reached else ():
                 name = plays.get(same_endpoint(endpoint), "")
                 wanted = _wanted(cluster, scenario.nodes[name]) if name else None
                 if wanted is None or name in reported:

@@ -8,7 +8,6 @@ from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import UpstreamTlsContext
 
 from bench.placement import Address, same_endpoint
-from bench.preparation.stand_ins import endpoints_of
 from bench.scenario import MixedRequest
 from bench.stack import NodeTls
 from bench.translate import ProxyConfig, reachable_clusters, unpack
@@ -42,12 +41,10 @@ def _led_to(plays: Address, configs: Sequence[ProxyConfig], *, with_tcp: bool) -
     for config in configs:
         found: set[NodeTls] = set()
         looked_at = reachable_clusters(config.listeners if with_tcp else (), config.routes)
-        assignments = {each.cluster_name: each for each in config.endpoints}
+        addresses = config.addresses
         for cluster in config.clusters:
-            assignment = cluster.load_assignment or assignments.get(cluster.name)
-            if cluster.name not in looked_at or assignment is None:
-                continue
-            if any(same_endpoint(each) == wanted for each in endpoints_of(assignment)):
+            ends = addresses.get(cluster.name, ()) if cluster.name in looked_at else ()
+            if any(same_endpoint(each) == wanted for each in ends):
                 found.add(_spoken_by(cluster))
         if found:
             return next(level for level in _LEVELS if level in found)

@@ -16,15 +16,15 @@ from bench.headers import ID_HEADER
 from bench.istio.inventory import Proxy
 from bench.istio.problem import InvalidResourcesError, Problem
 from bench.istio.registry import Registry
-from bench.placement import ConfigFile, Placement
+from bench.placement import Address, ConfigFile, Placement
 from bench.preparation.behaviour import behaviour_of
 from bench.preparation.credentials import credential_paths
 from bench.preparation.demands import unmet_demands
-from bench.preparation.leaving import straight_requests
-from bench.preparation.mesh_dns import virtual_addresses
+from bench.preparation.leaving import decision_of, delivered_by, straight_requests
+from bench.preparation.mesh_dns import dialled_addresses
 from bench.preparation.node_tls import spoken_by_clients, spoken_to
 from bench.preparation.stand_ins import MissingStandIn, missing_stand_ins
-from bench.routing import Router
+from bench.routing import Decision, Router
 from bench.scenario import Scenario, resources_of
 from bench.scenario.folder import inventory_of
 from bench.scenario.load import LoadedScenario
@@ -39,6 +39,7 @@ from bench.stack import (
     StackSpec,
 )
 from bench.translate import (
+    DYNAMIC_TYPE,
     AccessLogOptions,
     ConfigSource,
     ProxyConfig,
@@ -96,6 +97,10 @@ class Prepared:
     """Proxy name and config source -> its Envoy resources."""
     straight: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Requests that no gateway delivers, by name -> the sidecar's clusters by which they go to nodes."""
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    """What the resources say of each request of the traffic, by name."""
+    called: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Host of a request -> the addresses that its client dials, where there are some."""
 
     @property
     def leaving(self) -> frozenset[str]:
@@ -168,7 +173,7 @@ class Prepared:
             resource_limits=_resource_limits(scenario),
             connections=scenario.traffic.connections.count,
             workers=scenario.traffic.workers,
-            called=virtual_addresses(self.registry, (each.host for each in scenario.traffic.mix)),
+            called=self.called,
             names=tuple(dict.fromkeys(each.host for each in scenario.traffic.mix)),
         )
 
@@ -230,6 +235,10 @@ class Prepared:
             hot_restart=hot_restart,
             is_served=config.is_served,
             leaves_mesh=name in self.leaving,
+            asks_dns=any(
+                cluster.cluster_type is not None and cluster.cluster_type.name == DYNAMIC_TYPE
+                for cluster in config.clusters
+            ),
         )
 
     def renderer(
@@ -279,9 +288,16 @@ def prepare(loaded: LoadedScenario) -> Prepared:
     if dead := dead_references(Surroundings(loaded.resources, inventory)):
         raise InvalidResourcesError([_problem(each) for each in dead])
     registry = loaded.registry()
+    called = dialled_addresses(registry, loaded.scenario.traffic)
+    router = Router(loaded.resources, inventory)
+    decisions = {
+        each.name: decision_of(router, each, called.get(each.host, ()))
+        for each in loaded.scenario.traffic.mix
+    }
+    meant = delivered_by(decisions.values())
     sources: tuple[ConfigSource, ...] = ("static", "eds")
     configs = {
-        (proxy, source): translate(registry, proxy, config_source=source)
+        (proxy, source): _meant_for(translate(registry, proxy, config_source=source), meant.get(proxy, {}))
         for proxy in inventory.proxies
         for source in sources
     }
@@ -293,8 +309,21 @@ def prepare(loaded: LoadedScenario) -> Prepared:
     static = [configs[proxy, "static"] for proxy in inventory.proxies]
     for problem in unmet_demands(loaded.scenario, static, loaded.position, loaded.folder):
         raise InputError(problem.what, where=problem.where, remedy=problem.remedy)
-    straight = straight_requests(loaded.scenario, registry, Router(loaded.resources, inventory))
-    return Prepared(loaded=loaded, registry=registry, configs=configs, straight=straight)
+    return Prepared(
+        loaded=loaded,
+        registry=registry,
+        configs=configs,
+        straight=straight_requests(loaded.scenario.traffic.mix, decisions),
+        decisions=decisions,
+        called=called,
+    )
+
+
+def _meant_for(config: ProxyConfig, delivered: Mapping[str, tuple[Address, ...]]) -> ProxyConfig:
+    """Say of clusters without endpoints where the traffic means to go by them."""
+    known = config.addresses
+    onward = {name: ends for name, ends in delivered.items() if name not in known}
+    return replace(config, onward=onward) if onward else config
 
 
 def _problem(found: Finding) -> Problem:

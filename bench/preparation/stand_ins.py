@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
-
 from bench.errors import Position
 from bench.istio.cluster_names import parse_cluster_name
 from bench.placement import Address, same_endpoint
@@ -94,13 +92,12 @@ def _of_proxy(
     config: ProxyConfig, played: set[Address], proxies: Mapping[str, str]
 ) -> Iterator[MissingStandIn]:
     reached = reachable_clusters(config.listeners, config.routes)
-    by_eds = {each.cluster_name: each for each in config.endpoints}
+    addresses = config.addresses
     for cluster in config.clusters:
-        assignment = cluster.load_assignment or by_eds.get(cluster.name)
-        if cluster.name not in reached or assignment is None:
+        if cluster.name not in reached:
             continue
         name = parse_cluster_name(cluster.name)
-        for endpoint in endpoints_of(assignment):
+        for endpoint in addresses.get(cluster.name, ()):
             if same_endpoint(endpoint) not in played:
                 yield MissingStandIn(
                     where=config.origins.first(cluster, "service"),
@@ -108,19 +105,6 @@ def _of_proxy(
                     endpoint=endpoint,
                     proxy=proxies.get(endpoint[0]),
                 )
-
-
-def endpoints_of(assignment: ClusterLoadAssignment) -> Iterator[Address]:
-    """Give the addresses of an assignment as translated; a socket's path with port 0."""
-    for group in assignment.endpoints:
-        for each in group.lb_endpoints:
-            address = each.endpoint.address if each.endpoint is not None else None
-            if address is None:
-                continue
-            if address.socket_address is not None:
-                yield address.socket_address.address, address.socket_address.port_value or 0
-            elif address.pipe is not None:
-                yield address.pipe.path, 0
 
 
 def _name(host: str) -> str:

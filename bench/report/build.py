@@ -120,6 +120,7 @@ def build_document(folder: Path, result: Result) -> Document:
 
 def _of_faults(folder: Path, result: Result) -> Document:
     """Such a run measures nothing else, so that there is nothing else to show."""
+    figures_of_way = way_figures(result)
     return Document(
         title=f"{result.scenario}: does it notice?",
         description=result.description,
@@ -127,8 +128,10 @@ def _of_faults(folder: Path, result: Result) -> Document:
         verdict=judge(result),
         figures=faults.fault_figures(result),
         answers=(),
+        drawing=way.drawing(figures_of_way),
         sections=(
             faults.faults(result, _timeline(folder, result, "faults")),
+            *((way.way(figures_of_way),) if figures_of_way is not None else ()),
             context.warnings(result),
             context.fingerprint(result),
         ),
@@ -165,6 +168,7 @@ def _of_variants(folder: Path, result: Result, found: VariantsResult) -> Documen
 
 def _of_update(folder: Path, result: Result) -> Document:
     """Changes under load: neither blocks nor a latency of the scenario's rate."""
+    figures_of_way = way_figures(result)
     return Document(
         title=f"{result.scenario}: what does a change do?",
         description=result.description,
@@ -172,9 +176,11 @@ def _of_update(folder: Path, result: Result) -> Document:
         verdict=judge(result),
         figures=update.update_figures(result),
         answers=(),
+        drawing=way.drawing(figures_of_way),
         sections=(
             update.update(result, _timeline(folder, result, "update")),
             which_source.page(result),
+            *((way.way(figures_of_way),) if figures_of_way is not None else ()),
             context.warnings(result),
             context.fingerprint(result),
         ),
@@ -183,6 +189,7 @@ def _of_update(folder: Path, result: Result) -> Document:
 
 def _of_capacity(result: Result, found: CapacityResult) -> Document:
     """A search has trials of its own, at many rates: no latency of the scenario's rate, no blocks."""
+    figures_of_way = way_figures(result)
     return Document(
         title=f"{result.scenario}: how much does it carry?",
         description=result.description,
@@ -190,10 +197,12 @@ def _of_capacity(result: Result, found: CapacityResult) -> Document:
         verdict=judge(result),
         figures=capacity.capacity_figures(found),
         answers=(),
+        drawing=way.drawing(figures_of_way),
         sections=(
             verification.verification(result),
             capacity.capacity(result),
             capacity.cost_model(found.cost_models, found.memory_models),
+            *((way.way(figures_of_way),) if figures_of_way is not None else ()),
             context.warnings(result),
             context.fingerprint(result),
         ),
@@ -202,6 +211,7 @@ def _of_capacity(result: Result, found: CapacityResult) -> Document:
 
 def _of_lab(result: Result, lab: TlsLab) -> Document:
     """The lab has loads of its own: no latency of the scenario's rate, no blocks."""
+    figures_of_way = way_figures(result)
     return Document(
         title=f"{result.scenario}: what does a TLS handshake cost?",
         description=result.description,
@@ -209,9 +219,11 @@ def _of_lab(result: Result, lab: TlsLab) -> Document:
         verdict=judge(result),
         figures=tls_lab.lab_figures(lab),
         answers=(),
+        drawing=way.drawing(figures_of_way),
         sections=(
             *((tls_lab.matrix(lab), tls_lab.clocks(lab)) if lab.cells else ()),
             *tls_connections.connections(lab),
+            *((way.way(figures_of_way),) if figures_of_way is not None else ()),
             context.warnings(result),
             context.fingerprint(result),
         ),

@@ -59,7 +59,7 @@ def curve_message(points: Sequence[CurvePoint], bound: float | None) -> str:
 
 
 def residuals(models: Sequence[CostModel]) -> str | None:
-    """Model less measured, relative, over the CPU that was measured; None without a window."""
+    """Model minus measured, relative, over the CPU that was measured; None without a window."""
     if not any(model.residuals for model in models):
         return None
     with styled():

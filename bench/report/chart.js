@@ -50,6 +50,8 @@ for (const figure of document.querySelectorAll("figure.chart")) {
   svg.addEventListener("pointerleave", () => { line.style.display = "none"; });
   const view = (x, width) => {
     const kept = Math.min(width, home[2]), height = home[3] * kept / home[2];
+    // What lies beyond a part of the chart would cover the buttons.
+    svg.style.overflow = kept < home[2] ? "hidden" : "";
     svg.setAttribute("viewBox", [Math.max(home[0], Math.min(x, home[0] + home[2] - kept)), home[1] + (home[3] - height) / 2, kept, height].join(" "));
   };
   for (const [text, label, act] of [

@@ -39,7 +39,7 @@ def prepare_folder(root: Path, scenario: str, run_id: str, now: datetime) -> Pat
         trial.unlink()
     except FileExistsError as error:
         raise InputError(
-            "there is something by that name already, and results are never overwritten.",
+            "something with that name is already there, and results are never overwritten.",
             where=str(error.filename or folder),
             remedy="Move it away or choose another folder with --out.",
         ) from error

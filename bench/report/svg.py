@@ -114,6 +114,14 @@ def _points(figure: Figure, x_text: Callable[[float], str]) -> list[dict[str, An
     return [each for each in found if each["points"]]
 
 
+def _lay_out(figure: Figure) -> None:
+    """Give the parts of *figure* their places once: to be saved, it would be drawn twice to find them."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+
+
 def to_svg(
     figure: Figure, name: str, title: str, *, x_text: Callable[[float], str] = lambda x: f"{x:,.4g}"
 ) -> str:
@@ -129,6 +137,7 @@ def to_svg(
     # An SVG counts in points, 72 to the inch: so do the places of values.
     figure.set_dpi(72)
     with styled():
+        _lay_out(figure)
         figure.savefig(
             buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
         )

@@ -29,7 +29,7 @@ class Residual(Model):
     measured_cpus: float
     """CPU seconds per second."""
     error: float
-    """Model less measured, relative."""
+    """Model minus measured, relative."""
 
 
 class CostModel(Model):

@@ -46,7 +46,7 @@ class Counts(Model):
 
     @property
     def bad(self) -> int:
-        """All that were not answered rightly."""
+        """All that were not answered correctly."""
         return self.failed + self.misrouted + self.unsent
 
     @property

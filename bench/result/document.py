@@ -40,7 +40,7 @@ class AnswerCause(Model):
     fault: Literal["resources", "node", "unplayed", "stack"]
     """Whose it is. ``resources``: their translation leads to this very answer; ``node``: the right node gave
     it, and it is not the right one; ``unplayed``: they lead to an endpoint that no node plays; ``stack``:
-    none of these, so a stand-in did not do what it was asked."""
+    none of these, so a stand-in did not do what it was asked to do."""
     explanation: str
     """Where they lead."""
     unplayed: tuple[str, ...] = ()

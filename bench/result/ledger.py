@@ -128,6 +128,9 @@ class LedgerResult(Model):
     """Due in the whole trial, warm-up included."""
     at_nodes: dict[str, int] = Field(default_factory=dict)
     """Node -> requests of this trial in its log; a node whose log is damaged is missing."""
+    at_gateways: dict[str, int] = Field(default_factory=dict)
+    """Gateway, each replica by its name -> requests that it read in this trial, whosever they were; one whose
+    counters are unknown, or that reads no requests, is missing."""
     missing: tuple[MissingBook, ...] = ()
     """Books that this traffic cannot have, and why."""
     blind_to: tuple[BlindPair, ...] = ()

@@ -152,7 +152,7 @@ _BOOKS: Final[dict[Book, tuple[str, str, str]]] = {
     Book.SIDECAR_TO_NODES: ("sidecars to", "sent by the sidecars", "lines of the nodes"),
     Book.CLIENT_TO_NODES: ("client, passed on, to", "sent by the client", "lines of the nodes"),
     Book.RIGHT_NODES: ("node of each request", "ids at a node", "at the right node"),
-    Book.ANSWERS: ("answer of each request", "answered rightly at the client", "of these at a node"),
+    Book.ANSWERS: ("answer of each request", "answered correctly at the client", "of these at a node"),
     Book.SIDECAR_FLAGS: ("sidecar response flags", "ids in the log", "without a flag that ends a request"),
     Book.GATEWAY_FLAGS: ("gateway response flags", "ids in the log", "without a flag that ends a request"),
     Book.MATCHING: ("matching", "due", "matched"),
@@ -192,7 +192,7 @@ _DAMAGES: Final[dict[DamageCode, str]] = {
 NOTES: Final[dict[NoteCode, str]] = {
     NoteCode.COUNTS_DIFFER: "{detail}",
     NoteCode.NOT_LOGGED: "{id}: {detail}, and not in the log of {part}",
-    NoteCode.GHOST: "{id}: answered rightly at the client, and not in the log of {part}",
+    NoteCode.GHOST: "{id}: answered correctly at the client, and not in the log of {part}",
     NoteCode.UNSENT_AND_LOGGED: "{id}: reported as unsent, and in the log of {part}",
     NoteCode.LOGGED_TWICE: "{id}: more than once in the log of {part}",
     NoteCode.NEVER_DUE: "{id}: in the log of {part}, and never due",

@@ -127,7 +127,9 @@ def _entries(resources: Resources) -> Iterable[KnownService]:
         for port in spec.ports:
             ports.setdefault(
                 port.number,
-                KnownPort(port.number, port.name, entry_protocol(port.protocol), ()),
+                KnownPort(
+                    port.number, port.name, entry_protocol(port.protocol), (), target=port.target_port or 0
+                ),
             )
         targets = {port.number: port.target_port or port.number for port in reversed(spec.ports)}
         for host in spec.hosts:

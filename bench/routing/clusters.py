@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum, auto
 
 from bench.istio.inventory import Inventory, Proxy
 from bench.routing.catalog import KnownServices
 from bench.routing.decision import Destination, Endpoint
 from bench.routing.names import is_ip
-from bench.routing.service import KnownService
+from bench.routing.service import Backend, KnownService
 from bench.routing.subsets import DestinationRules, HostRule
+
+
+class Onward(Enum):
+    """What decides where a connection goes, if no endpoint of the service does."""
+
+    DIALLED = auto()
+    """The address that the client dialled."""
+    NAMED = auto()
+    """The host that is asked for, as DNS knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +29,7 @@ class Cluster:
 
     name: str
     destination: Destination | None = None
+    """Without endpoints where ``onward`` says what decides."""
     next_proxies: tuple[str, ...] = ()
     """Gateways behind the destination's endpoints; empty when the way ends there."""
     tls_mode: str = "DISABLE"
@@ -28,6 +39,18 @@ class Cluster:
     """NC or UH: why there is no destination."""
     why: str = ""
     doubt: str = ""
+    onward: Onward | None = None
+    upstream_port: int = 0
+    """Of ``onward``: the port there; 0: the one that was dialled or asked for."""
+
+    def led_to(self, address: str, port: int) -> Cluster:
+        """The same for a connection that was meant for *address* and *port*; empty: that is not known."""
+        assert self.destination is not None  # noqa: S101 - of one that leads onward
+        if not address:
+            what = "the address that the client dialled" if self.onward is Onward.DIALLED else "the host"
+            return replace(self, destination=None, doubt=f"{self.why}: {what} decides")
+        endpoint = Endpoint(address, self.upstream_port or port)
+        return replace(self, destination=replace(self.destination, endpoints=(endpoint,)), onward=None)
 
 
 class Clusters:
@@ -81,11 +104,25 @@ class Clusters:
                 return Cluster(name, flag="NC", why=f"{what} of {host}")
             labels = rule.subsets[subset].labels
             backends = tuple(b for b in backends if labels.items() <= b.labels.items())
-        doubt = self._doubt(service) or known.doubt
-        if rule is not None and rule.passes_through(port, subset):
-            doubt = f"{rule.title} says PASSTHROUGH: the address that the client dialled decides"
+        return self._leading_to(Destination(host, port, subset, ()), service, rule, backends)
+
+    def _leading_to(
+        self,
+        destination: Destination,
+        service: KnownService,
+        rule: HostRule | None,
+        backends: tuple[Backend, ...],
+    ) -> Cluster:
+        name, port, subset = destination.name, destination.port, destination.subset
+        doubt = self._doubt(service) or service.ports[port].doubt
+        balanced_by_client = rule is not None and rule.passes_through(port, subset)
+        if rule is not None and balanced_by_client and self._proxy.role != "sidecar":
+            doubt = f"{rule.title} says PASSTHROUGH: the address that was dialled decides"
         if doubt:
             return Cluster(name, doubt=doubt)
+        onward = self._onward(service, balanced_by_client=balanced_by_client)
+        if onward is not None:
+            return self._leading_onward(destination, service, rule, onward)
         endpoints = tuple(
             backend.endpoint
             for backend in backends
@@ -94,7 +131,26 @@ class Clusters:
         if not endpoints:
             why = f"{service.title} has no endpoint for {name}"
             return Cluster(name, flag="NC" if service.resolution == "DNS" else "UH", why=why)
-        return self._reached(name, Destination(host, port, subset, endpoints), endpoints, rule)
+        return self._reached(name, replace(destination, endpoints=endpoints), endpoints, rule)
+
+    def _leading_onward(
+        self, destination: Destination, service: KnownService, rule: HostRule | None, onward: Onward
+    ) -> Cluster:
+        port, subset = destination.port, destination.subset
+        why = f"{service.title} has resolution {service.resolution}"
+        if onward is Onward.NAMED and subset:
+            return Cluster(destination.name, flag="NC", why=f"{why}, which has no subsets")
+        if rule is not None and onward is Onward.DIALLED and service.resolution != "NONE":
+            why = f"{rule.title} says PASSTHROUGH"
+        return Cluster(
+            destination.name,
+            destination,
+            tls_mode=rule.tls_mode(port, subset) if rule is not None else "DISABLE",
+            sni=rule.sni(port, subset) if rule is not None else "",
+            why=why,
+            onward=onward,
+            upstream_port=service.ports[port].target if service.resolution == "NONE" else 0,
+        )
 
     def _reached(
         self, name: str, destination: Destination, endpoints: tuple[Endpoint, ...], rule: HostRule | None
@@ -112,12 +168,14 @@ class Clusters:
 
     def _doubt(self, service: KnownService) -> str:
         match service.resolution:
-            case "NONE" if self._proxy.role == "sidecar":
-                return f"{service.title} has resolution NONE: the address that the client dialled decides"
             case "HEADLESS":
                 return f"{service.title} is headless: the address that the client dialled decides"
             case "ALIAS":
                 return f"{service.title} is an alias (ExternalName)"
-            case "DYNAMIC_DNS":
-                return f"{service.title} has resolution DYNAMIC_DNS: the Host header decides"
         return ""
+
+    def _onward(self, service: KnownService, *, balanced_by_client: bool) -> Onward | None:
+        if service.resolution == "DYNAMIC_DNS":
+            return Onward.NAMED
+        is_sidecar = self._proxy.role == "sidecar"
+        return Onward.DIALLED if is_sidecar and (service.resolution == "NONE" or balanced_by_client) else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from bench.istio.models import L4MatchAttributes, VirtualService
@@ -52,6 +52,14 @@ class Chain:
     name: str
     """Server name or wildcard; empty takes everything."""
     passed: Passed
+    blocks: tuple[str, ...] = ()
+    """Of addresses that must be dialled; empty: any."""
+
+    def precision(self, address: str) -> int | None:
+        """How precisely it asks for *address*: the length of its block, -1 for any; None: not for that."""
+        if not self.blocks:
+            return -1
+        return max((block.prefixlen for block in _around(address, self.blocks)), default=None)
 
 
 class Chains:
@@ -87,24 +95,29 @@ def sidecar_chains(mesh: Mesh, connection: Connection) -> Chains:
     Raises:
         CannotJudgeError: HTTP is spoken there as well, or what decides is not known here.
     """
-    return Chains(_chains(mesh, connection))
+    # The address comes first, and no proxy goes back from it: the narrowest block that holds it has all.
+    asked = [
+        (chain, found)
+        for chain in _chains(mesh, connection)
+        if (found := chain.precision(connection.address)) is not None
+    ]
+    narrowest = max((found for _, found in asked), default=-1)
+    return Chains(chain for chain, found in asked if found == narrowest)
 
 
 def _chains(mesh: Mesh, connection: Connection) -> Iterator[Chain]:
-    seen: set[str] = set()
-    protocol = ""
+    seen: set[tuple[str, tuple[str, ...]]] = set()
     for service, bind in _listening(mesh, connection):
         spoken = service.ports[connection.port].protocol
         if spoken not in _BYTES:
             raise CannotJudgeError(f"{service.title} speaks {spoken} on port {connection.port}")
-        if any("/" in address for address in service.addresses):
-            raise CannotJudgeError(f"{service.title} represents a block of addresses")
-        protocol = protocol or spoken
         found = _tls_chains if spoken == "tls" else _tcp_chains
         for chain in found(mesh, service, connection, is_shared=not bind):
-            if chain.name not in seen:
-                seen.add(chain.name)
-                yield chain
+            placed = chain if bind or chain.blocks else replace(chain, blocks=service.blocks)
+            key = placed.name, tuple(sorted(placed.blocks))
+            if key not in seen:
+                seen.add(key)
+                yield placed
 
 
 def _listening(mesh: Mesh, connection: Connection) -> list[tuple[KnownService, str]]:
@@ -114,7 +127,7 @@ def _listening(mesh: Mesh, connection: Connection) -> list[tuple[KnownService, s
     placed = []
     for service in here:
         # HTTP listens on every address; so does whatever has no address of its own.
-        own = service.addresses if service.ports[connection.port].protocol != "http" else ()
+        own = service.own_addresses if service.ports[connection.port].protocol != "http" else ()
         if service.resolution == "HEADLESS":
             raise CannotJudgeError(f"{service.title} is headless: each of its endpoints is listened on")
         placed += [(service, bind) for bind in own or ("",)]
@@ -183,20 +196,31 @@ def _tcp_chains(
             if asking:
                 by_address.add(len(fitting))
             why = f"{resource.title}, tcp[{index}] ({resource.position(('spec', 'tcp', index))})"
-            fitting.append(Chain("", Passed(why, shares_of(resource, rule.route, view))))
+            subnets = tuple(block for match in asking for block in match.destination_subnets)
+            fitting.append(Chain("", Passed(why, shares_of(resource, rule.route, view)), subnets))
             if by_address and len(fitting) > 1:
                 # The narrowest block takes it, whatever the order of the rules.
                 raise _unknown_address(resource)
-    yield fitting[0] if fitting else Chain("", _own(mesh, service, connection.port))
+    yield from fitting[:1]
+    if not fitting or by_address:
+        yield Chain("", _own(mesh, service, connection.port))
 
 
 def _has(match: L4MatchAttributes, address: str) -> bool:
     """Whether the address that is dialled lies in one of the match's blocks."""
-    if not address:
-        return False
-    blocks = (ipaddress.ip_network(block, strict=False) for block in match.destination_subnets)
-    dialled = ipaddress.ip_address(address)
-    return any(dialled in block for block in blocks if block.version == dialled.version)
+    return any(True for _ in _around(address, match.destination_subnets))
+
+
+def _around(address: str, blocks: Iterable[str]) -> Iterator[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """Those of *blocks* that hold *address*; none where that is empty, or a name."""
+    try:
+        dialled = ipaddress.ip_address(address)
+    except ValueError:
+        return
+    for written in blocks:
+        block = ipaddress.ip_network(written, strict=False)
+        if block.version == dialled.version and dialled in block:
+            yield block
 
 
 def _unknown_address(resource: Resource[VirtualService]) -> CannotJudgeError:
@@ -205,4 +229,4 @@ def _unknown_address(resource: Resource[VirtualService]) -> CannotJudgeError:
 
 def _own(mesh: Mesh, service: KnownService, port: int) -> Passed:
     why = f"{service.title} without a rule for this port"
-    return Passed(why, (Share(Fraction(1), mesh.clusters.get(service.written, port, "")),))
+    return Passed(why, (Share(Fraction(1), mesh.clusters.get(service.written, port, "")),), is_own=True)

@@ -7,13 +7,14 @@ counted, and what cannot be judged is listed with its reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from bench.istio.models import HTTPMatchRequest, VirtualService
 from bench.istio.resource import Resource, Resources
 from bench.routing.decision import Decision, Unjudged
 from bench.routing.delegates import http_rules
+from bench.routing.hosts import without_port
 from bench.routing.names import covers, full_name, is_wildcard
 from bench.routing.request import Request
 from bench.routing.router import Router
@@ -57,15 +58,25 @@ class _Probe:
     is_for_mesh: bool
 
 
-def request_matrix(router: Router, resources: Resources, *, most: int = MOST_CASES) -> Matrix:
-    """Derive the matrix; *router* must have been made of the same *resources*."""
+def request_matrix(
+    router: Router,
+    resources: Resources,
+    *,
+    most: int = MOST_CASES,
+    called: Mapping[str, str] | None = None,
+) -> Matrix:
+    """Derive the matrix; *router* must have been made of the same *resources*.
+
+    *called* gives the address that a client dials for a host, where that is known.
+    """
     probes = [
         probe for resource in resources.virtual_services for probe in _probes(router, resources, resource)
     ]
     without = {probe.name for probe in probes if satisfying(probe.match, "host.invalid") is None}
     seen: dict[Request, str] = {}
     for name, request in _requests(router, probes):
-        seen.setdefault(request, name)
+        address = called.get(without_port(request.host).lower(), "") if called else ""
+        seen.setdefault(replace(request, address=address) if address else request, name)
     cases: list[Case] = []
     unjudged: list[tuple[str, Request, str]] = []
     left_out = 0

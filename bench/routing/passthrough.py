@@ -27,6 +27,8 @@ class Passed:
 
     why: str
     shares: tuple[Share, ...]
+    is_own: bool = False
+    """It is the service's own way, by no rule."""
 
 
 def passed_names(

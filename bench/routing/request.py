@@ -71,6 +71,8 @@ class Request:
     """The raw query without ``?``."""
     proxy: str = ""
     """Name of the first proxy; empty: the only sidecar of the inventory."""
+    address: str = ""
+    """The IP address that the client dials, by its DNS; empty: that is not known."""
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from bench.istio.inventory import Inventory, Proxy
 from bench.istio.models import VirtualService
 from bench.istio.resource import Resource, Resources
 from bench.routing.catalog import Catalog, KnownServices
-from bench.routing.clusters import Cluster, Clusters
+from bench.routing.clusters import Cluster, Clusters, Onward
 from bench.routing.decision import (
     Branch,
     CannotJudgeError,
@@ -36,6 +36,10 @@ from bench.routing.step import Step, check_ordinary, is_preflight, preflight_ans
 from bench.routing.subsets import DestinationRules
 
 _MOST_HOPS = 8
+_NOT_LOOKED_UP = (
+    "{}: {}, and only a sidecar's own listener for it, without a rule, looks server names up for their port; "
+    "for TLS by a rule Envoy takes port 80. Give the name a ServiceEntry with resolution DNS"
+)
 
 
 def route(resources: Resources, inventory: Inventory, request: Request) -> Decision:
@@ -70,7 +74,8 @@ class Router:
         if name not in self.inventory.proxies:
             raise LookupError(f"the inventory has no proxy {name!r}")
         branches: list[Branch] = []
-        self._follow(Step(name, request.port, None, first_message(request), ONE, ()), branches)
+        step = Step(name, request.port, None, first_message(request), ONE, (), request.address)
+        self._follow(step, branches)
         return Decision(tuple(branches))
 
     def listener(self, proxy: str, port: int, sni: str | None = None) -> Listener:
@@ -110,14 +115,14 @@ class Router:
         branches: list[Branch],
     ) -> None:
         if len(hops) >= _MOST_HOPS:
-            raise CannotJudgeError(f"the connection still goes round after {_MOST_HOPS} proxies")
+            raise CannotJudgeError(f"the connection still goes in circles after {_MOST_HOPS} proxies")
         passed, because = self._taken(name, connection)
         if passed is None:
             branches.append(Branch(probability, NoConnection(name, because), hops))
             return
         hops = (*hops, Hop(name, passed.why))
         for share in passed.shares:
-            cluster, part = share.cluster, probability * share.probability
+            cluster, part = _passed_onward(share.cluster, passed, connection), probability * share.probability
             if cluster.doubt:
                 raise CannotJudgeError(cluster.doubt)
             if cluster.destination is None:
@@ -216,7 +221,7 @@ class Router:
 
     def _follow_judged(self, step: Step, branches: list[Branch]) -> None:
         if len(step.hops) >= _MOST_HOPS:
-            raise CannotJudgeError(f"the request still goes round after {_MOST_HOPS} proxies")
+            raise CannotJudgeError(f"the request still goes in circles after {_MOST_HOPS} proxies")
         listener = self.listener(step.proxy, step.port, step.sni)
         if listener.passed is not None:
             is_tls = step.sni is not None and not listener.ends_tls
@@ -250,7 +255,7 @@ class Router:
         here = replace(step, hops=(*step.hops, Hop(step.proxy, passed.why)))
         for share in passed.shares:
             part = here.with_probability(here.probability * share.probability)
-            cluster = share.cluster
+            cluster = share.cluster if share.cluster.onward is None else share.cluster.led_to("", 0)
             if cluster.destination is None or cluster.doubt or cluster.next_proxies:
                 reason = cluster.doubt or cluster.why or "it leads to another gateway"
                 branches.append(part.end(Unjudged(step.proxy, f"{passed.why}: {reason}")))
@@ -326,7 +331,13 @@ class Router:
             message.path = rule.path(message.path)
             if "?" in message.path or "#" in message.path or not message.path.startswith("/"):
                 raise CannotJudgeError(f"{rule.why} rewrites the path to {message.path!r}")
+        if cluster.onward is not None:
+            cluster = _sent_onward(cluster, step, message)
+            if cluster.doubt:
+                branches.append(part.end(Unjudged(step.proxy, f"{rule.why}: {cluster.doubt}")))
+                return
         if not cluster.next_proxies:
+            assert cluster.destination is not None  # noqa: S101
             delivered = Delivered(cluster.destination, message.host, message.path)
             branches.append(part.end(delivered))
             return
@@ -357,3 +368,27 @@ class Router:
             target = cluster.destination
             return f"outbound_.{target.port}_.{target.subset}_.{target.host}"
         return "" if self.inventory.semantics == "istio-1.0" else host
+
+
+def _passed_onward(cluster: Cluster, passed: Passed, connection: Connection) -> Cluster:
+    """Where the address that was dialled, or the server name, leads a connection of which no HTTP is read."""
+    match cluster.onward:
+        case None:
+            return cluster
+        case Onward.DIALLED:
+            return cluster.led_to(connection.address, connection.port)
+    if not passed.is_own:
+        raise CannotJudgeError(_NOT_LOOKED_UP.format(passed.why, cluster.why))
+    return cluster.led_to(connection.sni or "", connection.port)
+
+
+def _sent_onward(cluster: Cluster, step: Step, message: Message) -> Cluster:
+    """Where the address that was dialled, or the Host header as it is sent on, leads."""
+    if cluster.onward is Onward.DIALLED:
+        return cluster.led_to(step.address, step.port)
+    host = message.host.lower()
+    name = without_port(host)
+    port = host.removeprefix(name).removeprefix(":")
+    if port and not port.isdecimal():
+        raise CannotJudgeError(f"the port of {message.host!r} is none")
+    return cluster.led_to(name, int(port) if port else 80 if cluster.tls_mode == "DISABLE" else 443)

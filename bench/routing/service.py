@@ -30,6 +30,8 @@ class KnownPort:
     backends: tuple[Backend, ...]
     doubt: str = ""
     """Why the endpoints of this port cannot be determined, if they cannot."""
+    target: int = 0
+    """The written port of whatever is behind it; 0: none is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,16 @@ class KnownService:
     """The host as written, if it has upper case in it."""
     merge_key: tuple[object, ...] = ()
     """What two ServiceEntries of one host must have in common to be merged."""
+
+    @property
+    def own_addresses(self) -> tuple[str, ...]:
+        """Single addresses that clients may dial; where there is one, blocks do not count."""
+        return tuple(each for each in self.addresses if "/" not in each)
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """Blocks of addresses that clients may dial."""
+        return tuple(each for each in self.addresses if "/" in each)
 
     @property
     def written(self) -> str:

@@ -26,6 +26,8 @@ class Step:
     message: Message
     probability: Fraction
     hops: tuple[Hop, ...]
+    address: str = ""
+    """That the client dialled, at the proxy beside it; empty: not known."""
 
     def through(self, rule: Rule) -> Step:
         """The same after *rule* took it."""
@@ -48,7 +50,7 @@ def check_ordinary(message: Message) -> None:
         CannotJudgeError: it is none.
     """
     if not message.host or message.method not in METHODS or not message.path.startswith("/"):
-        raise CannotJudgeError("no ordinary request: without Host or path, or of an unusual method")
+        raise CannotJudgeError("not an ordinary request: without Host or path, or of an unusual method")
     if "#" in message.path or "?" in message.path or "#" in message.query:
         raise CannotJudgeError("the path holds a query or a fragment")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from bench.istio.decode import FieldError
 from bench.scenario.requests import MixedRequest, Request, RequestUrl, misfit, resolve
 from bench.scenario.traffic import MOST_REQUESTS, Connections, Constant, Duration, Schedule, mean_rate
 
@@ -30,6 +32,9 @@ class Traffic(BaseModel):
         min_length=1, validation_alias=AliasChoices("requests", "subsets"), alias_priority=2
     )
     """The mix; ``subsets`` is another word for it, of a traffic to one URL."""
+    addresses: dict[str, str] = Field(default_factory=dict)
+    """Host name of a URL -> the IP address that its DNS gives the client; absent: one that the resources
+    give it. It decides where a ServiceEntry has resolution NONE, or a block of addresses."""
     schedule: Schedule = Constant(arrival_rate=500)
     """When requests are due in the measured stage."""
     connections: Connections = Connections()
@@ -49,11 +54,21 @@ class Traffic(BaseModel):
         if not isinstance(value, dict):
             return value
         if "requests" in value and "subsets" in value:
-            raise ValueError("requests and subsets are two words for the same: write one of them")
+            raise ValueError("requests and subsets mean the same: write one of them")
         clients = value.get("clients")
         if "client" not in value and isinstance(clients, list | tuple) and clients:
             return {**value, "client": clients[0]}
         return value
+
+    @field_validator("addresses")
+    @classmethod
+    def _are_addresses(cls, value: dict[str, str]) -> dict[str, str]:
+        for host, address in value.items():
+            try:
+                ipaddress.ip_address(address)
+            except ValueError:
+                raise ValueError(f"{address!r} of {host} is not an IP address") from None
+        return {host.lower(): address for host, address in value.items()}
 
     @field_validator("requests")
     @classmethod
@@ -64,13 +79,13 @@ class Traffic(BaseModel):
             )
         for name in value:
             if ":" in name:
-                raise ValueError(f"{name!r} has a colon, which parts the name of a family from its members")
+                raise ValueError(f"{name!r} has a colon, which separates a family's name from its members")
         return value
 
     @model_validator(mode="after")
     def _is_sendable(self) -> Traffic:
         if self.clients and self.client not in self.clients:
-            raise ValueError(f"client {self.client!r} is none of clients: write one of the two")
+            raise ValueError(f"client {self.client!r} is not in clients: write one of the two")
         if len(set(self.clients)) != len(self.clients):
             raise ValueError("clients names one twice")
         for name, request in self.requests.items():
@@ -82,8 +97,9 @@ class Traffic(BaseModel):
                 raise ValueError(f"request {name!r}: {fault}")
             for client in request.clients:
                 if client not in self.senders:
-                    raise ValueError(
-                        f"request {name!r} names client {client!r}; clients are {', '.join(self.senders)}"
+                    raise FieldError(
+                        ("requests", name, "clients"),
+                        f"names client {client!r}; clients are {', '.join(self.senders)}",
                     )
         rate = mean_rate(self.schedule) or 0.0
         if rate * max(self.warm_up_s, self.measure_s) > MOST_REQUESTS:

@@ -14,7 +14,9 @@ from pydantic import (
     model_validator,
 )
 
+from bench.istio.decode import FieldError
 from bench.istio.inventory import Inventory, WorkloadFiles
+from bench.istio.problem import Path
 from bench.scenario.certificate_names import CertificateNames
 from bench.scenario.containers import Images, Resources
 from bench.scenario.mix import Traffic
@@ -221,30 +223,35 @@ class Scenario(_Written):
     def _names_exist(self) -> Scenario:
         proxies = self.inventory.proxies
         traffic = self.traffic
-        roles = [
-            (f"traffic.{'clients' if traffic.clients else 'client'}", name, "sidecar")
+        roles: list[tuple[Path, str, str]] = [
+            (("traffic", "clients" if traffic.clients else "client"), name, "sidecar")
             for name in traffic.senders
         ]
-        roles += [("traffic.gateway", traffic.gateway, "gateway")] if traffic.gateway is not None else []
+        roles += [(("traffic", "gateway"), traffic.gateway, "gateway")] if traffic.gateway is not None else []
         for place, name, wanted in roles:
             if name not in proxies:
-                raise ValueError(f"{place} names {name!r}; the inventory has {_list(proxies)}")
+                raise FieldError(place, f"names {name!r}; the inventory has {_list(proxies)}")
             if proxies[name].role != wanted:
-                raise ValueError(f"{place} names {name!r}, whose role is not {wanted}")
-        used = [(f"request {name!r}", request.expect) for name, request in traffic.requests.items()]
-        used += [(f"control {control.name!r}", control.expect) for control in self.controls]
+                raise FieldError(place, f"names {name!r}, whose role is not {wanted}")
+        used: list[tuple[Path, Expect]] = [
+            (("traffic", "requests", name), request.expect) for name, request in traffic.requests.items()
+        ]
+        used += [(("controls", index), control.expect) for index, control in enumerate(self.controls)]
         for place, expect in used:
             for node in expect.nodes:
                 if node not in self.nodes:
-                    raise ValueError(f"{place} expects node {node!r}; nodes are {_list(self.nodes)}")
+                    raise FieldError(
+                        (*place, "expect"), f"names node {node!r}; nodes are {_list(self.nodes)}"
+                    )
         for name, request in traffic.requests.items():
             if (
                 request.tls is not None
                 and request.tls.set is not None
                 and request.tls.set not in self.tls.sets
             ):
-                raise ValueError(
-                    f"request {name!r} names the set {request.tls.set!r}; {_sets(self.tls.sets)}"
+                raise FieldError(
+                    ("traffic", "requests", name, "tls"),
+                    f"names the set {request.tls.set!r}; {_sets(self.tls.sets)}",
                 )
         return self
 
@@ -253,15 +260,15 @@ class Scenario(_Written):
         proxies = self.inventory.proxies
         for name, node in self.nodes.items():
             if node.set is not None and node.set not in self.tls.sets:
-                raise ValueError(f"node {name!r} names the set {node.set!r}; {_sets(self.tls.sets)}")
+                raise FieldError(("nodes", name), f"names the set {node.set!r}; {_sets(self.tls.sets)}")
         for name in self.resources:
             if name not in proxies and name not in self.nodes and name not in RESOURCE_KINDS:
                 known = _list([*proxies, *self.nodes, *RESOURCE_KINDS])
-                raise ValueError(f"resources names {name!r}; known are {known}")
+                raise FieldError(("resources",), f"names {name!r}; known are {known}")
         for port in self.ports:
             name = port.partition(":")[0]
             if name not in proxies and name not in self.nodes:
-                raise ValueError(f"ports names {name!r}, which is neither a proxy nor a node")
+                raise FieldError(("ports",), f"names {name!r}, which is neither a proxy nor a node")
         return self
 
 

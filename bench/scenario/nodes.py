@@ -140,7 +140,7 @@ class Node(_Written):
                     f"a node of bytes answers with what it was sent: leave out {', '.join(sorted(given))}"
                 )
         elif self.greets:
-            raise ValueError("greets is of nodes of protocol bytes alone")
+            raise ValueError("greets is only for nodes of protocol bytes")
         if len(set(self.plays)) != len(self.plays):
             raise ValueError("plays names an address twice")
         return self

@@ -162,7 +162,7 @@ def _istio_folder(folder: Path, beside: Path | None) -> Path:
     if not (named.parent / link).exists():
         raise InputError(
             f"this is not YAML: it has only the words {link}, as Git writes a symbolic link where there are"
-            " none, and nothing lies there.",
+            " none, and nothing is there.",
             where=str(named),
             remedy="Put the YAML there, or name its folder in istio of scenario.yaml.",
         )

@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from bench.scenario.http_text import body_fault, header_fault, target_fault
+from bench.scenario.http_text import body_fault, header_fault, host_of, target_fault
 
 Scheme = Literal["http", "https", "tcp", "tls"]
 """``https`` and ``tls`` are spoken by the client itself; ``tcp`` and ``tls`` carry bytes, not HTTP."""
@@ -223,8 +223,9 @@ class MixedRequest:
 
     @property
     def url(self) -> str:
-        """For people."""
-        return f"{self.scheme}://{self.authority}{self.path if self.is_http else ''}"
+        """For people; with the host that it asks for, whatever host it calls."""
+        asked = host_of(self.headers, self.authority)[0] if self.is_http else self.authority
+        return f"{self.scheme}://{asked}{self.path if self.is_http else ''}"
 
 
 def resolve(

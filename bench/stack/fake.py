@@ -121,7 +121,7 @@ class FakeStack(ComponentTable):
     def _write(self, proxy: str, files: Sequence[ConfigFile]) -> None:
         for file in files:
             if Path(file.path).is_absolute() or ".." in Path(file.path).parts:
-                raise StackError(f"{proxy} may not write {file.path!r}: it lies outside its folder.")
+                raise StackError(f"{proxy} may not write {file.path!r}: it is outside its folder.")
             self.files.setdefault(proxy, {})[file.path] = file.text
             if self._folder is not None:
                 real = self._root(proxy) / "config" / file.path

@@ -13,8 +13,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
-import signal
 import subprocess
 import sys
 import threading
@@ -22,13 +20,7 @@ from pathlib import Path
 
 from bench.errors import StackError
 
-_PROGRAM = (
-    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
-    "from bench.stack.guard import await_end; await_end(int(sys.argv[3])); "
-    "from bench.stack.runs.clear_up import clear_up; clear_up(sys.argv[2])"
-)
-"""Light as long as it waits: what clears up is imported when it is needed."""
-_LOOK_EVERY_S = 1.0
+_PROGRAM = Path(__file__).with_name("guard_program.py")
 _ACT_S = 30.0
 """Ending processes takes seconds, removing containers more of them."""
 
@@ -94,7 +86,7 @@ def _start(folder: Path) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             # -I -S: the guard must not depend on the environment, and must start fast.
-            [sys.executable, "-I", "-S", "-c", _PROGRAM, _search_path(), str(folder), str(os.getpid())],
+            [sys.executable, "-I", "-S", str(_PROGRAM), _search_path(), str(folder), str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -121,15 +113,3 @@ def _close(process: subprocess.Popen[bytes]) -> None:
     if process.stdin is not None:
         with contextlib.suppress(OSError):
             process.stdin.close()
-
-
-def await_end(parent: int) -> None:
-    """Return when the parent is gone. The guard process runs this."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    # A child that the parent forks inherits the pipe's other end and would hide the parent's end: hence the
-    # second sign, the guard's own adoption by another process.
-    while os.getppid() == parent:
-        ready, _, _ = select.select([sys.stdin], [], [], _LOOK_EVERY_S)
-        if ready and not os.read(sys.stdin.fileno(), 1):
-            break

@@ -35,7 +35,7 @@ def require_sound(spec: StackSpec) -> None:
     for name in _repeated(names):
         raise StackError(f"two parts of stack {spec.name} are called {name}.", remedy="Rename one.")
     for ip, port in _repeated(each for node in spec.nodes for each in node.every):
-        raise StackError(f"two nodes play {ip}:{port}.", remedy="Let each play its own endpoint.")
+        raise StackError(f"two nodes play {ip}:{port}.", remedy="Give each an endpoint of its own to play.")
     known = set(names) | {f"{node.name}:{node.plays[1]}" for node in spec.nodes}
     known |= {f"{proxy.name}:{port}" for proxy in spec.proxies for _, port in proxy.listeners}
     for name in sorted(spec.ports.keys() - known):

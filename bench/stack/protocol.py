@@ -134,6 +134,8 @@ class ProxySpec:
     """How many inotify instances this Envoy takes to watch its files."""
     leaves_mesh: bool = False
     """Whether it is a sidecar that connects to nodes itself, with no gateway between."""
+    asks_dns: bool = False
+    """Whether it looks up the names that requests ask for."""
     hot_restart: HotRestart | None = None
     """How it makes way for a successor; None: it has none. Its files are then not to be watched, since it
     goes on while they are replaced."""
@@ -229,6 +231,8 @@ class Component:
     """The id under which the Docker engine knows it."""
     replica_of: str | None = None
     """The proxy that this is a further pod of."""
+    is_redirected: bool = False
+    """Whether it gets what its client sends, whatever address that is sent to."""
 
 
 def replicas_of(components: Sequence[Component], name: str) -> tuple[Component, ...]:

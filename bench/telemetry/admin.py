@@ -209,7 +209,7 @@ class Admin:
             raise StackError(
                 f"{self.name} does not answer on its admin API: {error}.",
                 where=self._socket or str(self._client.base_url),
-                remedy="See whether it still runs; its last output is in its log.",
+                remedy="Check whether it is still running; its last output is in its log.",
             ) from error
         if response.status_code != httpx.codes.OK:
             raise MeasurementError(

@@ -72,7 +72,7 @@ def parse_speed(text: str) -> OpensslSpeed:
     found = _LINE.search(text)
     rates = [float(value) for value in found.groups()] if found is not None else []
     if not rates or not all(rates):
-        raise MeasurementError("openssl speed said nothing of signatures.")
+        raise MeasurementError("openssl speed reported nothing about signatures.")
     # Up to 1.0.2 it reported seconds for each operation instead of operations for each second.
     sign, verify = (value * 1e6 if value < 1 else 1e6 / value for value in rates)
     return OpensslSpeed(sign, verify)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -59,6 +60,18 @@ class ProxyConfig:
     warnings: tuple[TranslationWarning, ...] = field(default=())
     origins: Origins = field(default_factory=Origins, compare=False, repr=False)
     """The places in the YAML that caused routes, filter chains and clusters."""
+    onward: Mapping[str, tuple[Address, ...]] = field(default_factory=dict)
+    """Cluster without endpoints that sends connections where they were meant to go -> where those of the
+    traffic are; only a scenario knows."""
+
+    @property
+    def addresses(self) -> dict[str, tuple[Address, ...]]:
+        """Cluster -> where it leads, as translated; a Unix socket's path with port 0."""
+        found = {each.cluster_name: tuple(_addresses(each)) for each in self.endpoints}
+        for cluster in self.clusters:
+            if cluster.load_assignment is not None:
+                found[cluster.name] = tuple(_addresses(cluster.load_assignment))
+        return found | dict(self.onward)
 
     @property
     def is_served(self) -> bool:
@@ -105,3 +118,15 @@ class ProxyConfig:
             if (trust := secret.validation_context) is not None and trust.trusted_ca is not None:
                 found |= {trust.trusted_ca.filename or SYSTEM_ROOTS}
         return tuple(sorted(found))
+
+
+def _addresses(assignment: ClusterLoadAssignment) -> Iterator[Address]:
+    for group in assignment.endpoints:
+        for each in group.lb_endpoints:
+            address = each.endpoint.address if each.endpoint is not None else None
+            if address is None:
+                continue
+            if address.socket_address is not None:
+                yield address.socket_address.address, address.socket_address.port_value or 0
+            elif address.pipe is not None:
+                yield address.pipe.path, 0

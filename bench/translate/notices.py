@@ -87,7 +87,7 @@ _REFUSED: Mapping[Refusal, tuple[str, str]] = {
     ),
     Refusal.DYNAMIC_DNS: (
         (
-            "resolution DYNAMIC_DNS of {host} resolves whatever name comes, which no stand-in can answer "
+            "resolution DYNAMIC_DNS of {host} resolves any name, which no stand-in can answer "
             "for; {proxy} has interception none."
         ),
         "Write each host with resolution DNS or STATIC, or set interception to redirect.",
@@ -118,7 +118,7 @@ _NOTICED: Mapping[Notice, tuple[str, str]] = {
     Notice.PORT_NAME_TAKEN: (_LEFT_OUT + "another server is called {name}.", "Give its port another name."),
     Notice.NO_LISTENER: (
         "no {rules} rule is bound to {bind}:{port}, so there is no listener.",
-        "Bind a VirtualService with {rules} rules to this Gateway: its server asks no others.",
+        "Bind a VirtualService with {rules} rules to this Gateway: its server uses no others.",
     ),
     Notice.SNI_TAKEN: ("a tls match of {rule} has no effect: its SNI is matched already.", ""),
     Notice.CIPHER_LEFT_OUT: ("the cipher suite {cipher} is not known to Envoy and left out.", ""),
@@ -136,7 +136,7 @@ _NOTICED: Mapping[Notice, tuple[str, str]] = {
     Notice.TLS_DROPPED: (
         (
             "the cluster {cluster} speaks plain text: a setting closer to its port replaces the policy that "
-            "has tls, and says nothing of tls itself."
+            "has tls, and says nothing about tls itself."
         ),
         "Repeat tls in that setting, or write mode DISABLE there.",
     ),

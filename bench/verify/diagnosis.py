@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.errors import Position
-from bench.explain import Ending, Hop, Origin, Trace
+from bench.explain import Cause, Ending, Hop, Origin, Trace
 from bench.placement import Address, same_endpoint
 from bench.result import AnswerCause, VerificationLine
 from bench.stack import Component
@@ -91,7 +91,10 @@ def cause_of(
         details=(last[1].details or "") if last else "",
         transport_failure=((last[1].failure or "") if last else "") or _said_of_client(node, certificate),
         upstream=(last[1].upstream or "") if last else "",
-        where=tuple(map(_place, _origins(trace, last[0] if last else None, certificate))),
+        # A host that no resource knows has no line; that of the listener is about others.
+        where=()
+        if all(each.outcome.cause is Cause.UNKNOWN_HOST for each in endings)
+        else tuple(map(_place, _origins(trace, last[0] if last else None, certificate))),
         fault="node"
         if answer.node in right_nodes
         else "resources"
@@ -187,7 +190,7 @@ def _remedy_of_node(cause: AnswerCause) -> str:
         )
     return (
         f"{cause.hop} is the right node and gave another answer than expected: see nodes and tls in"
-        " scenario.yaml, and its log; the Istio YAML led there rightly."
+        " scenario.yaml, and its log; the Istio YAML leads there correctly."
     )
 
 
@@ -200,7 +203,7 @@ def _remedy_of_stand_ins(cause: AnswerCause) -> str:
         )
     return (
         f"By their translation the resources lead elsewhere ({cause.explanation}): a stand-in of this"
-        " stack did not do what it was asked, and the YAML need not be at fault. See the logs of the"
+        " stack did not do what it was asked to do, and the YAML need not be at fault. See the logs of the"
         " verification, and nodes and tls in scenario.yaml."
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from bench.placement import Address, same_endpoint
-from bench.preparation import Prepared, decision_of, endpoints_of, virtual_addresses
+from bench.preparation import Prepared
 from bench.result import RunWarning
 from bench.routing import (
     Decision,
@@ -15,10 +15,8 @@ from bench.routing import (
     LocalAnswer,
     NoConnection,
     Outcome,
-    Router,
 )
 from bench.scenario import MixedRequest
-from bench.scenario.folder import inventory_of
 from bench.translate import reachable_clusters
 
 _ROUNDING = 0.01
@@ -29,34 +27,28 @@ _NOWHERE = Destination("", 0, "", ())
 def expectation_warnings(prepared: Prepared) -> tuple[RunWarning, ...]:
     """Name each request whose answer cannot be the expected one, and each node that nothing leads to.
 
-    A request that the second opinion cannot judge is passed over: the calls before the load decide.
+    A request that the second opinion cannot judge is skipped: the calls before the load decide.
     """
-    loaded = prepared.loaded
-    router = Router(loaded.resources, inventory_of(loaded.scenario))
-    called = virtual_addresses(prepared.registry, (each.host for each in loaded.scenario.traffic.mix))
     return (
-        *_contradictions(prepared, router, called),
+        *_contradictions(prepared),
         *_shares_of_connections(prepared),
         *_idle_nodes(prepared),
     )
 
 
-def _contradictions(
-    prepared: Prepared, router: Router, called: Mapping[str, tuple[str, ...]]
-) -> Iterator[RunWarning]:
+def _contradictions(prepared: Prepared) -> Iterator[RunWarning]:
     loaded = prepared.loaded
     nodes = {
         same_endpoint(address): name for name, node in loaded.scenario.nodes.items() for address in node.plays
     }
     for request in loaded.scenario.traffic.mix:
-        decision = decision_of(router, request, called.get(request.host, ()))
-        said = _against(request, decision, nodes)
+        said = _against(request, prepared.decisions[request.name], nodes)
         if said is not None:
             where = loaded.position("traffic", "requests", request.key)
             yield RunWarning(
                 code="expectation-contradicted",
-                message=f"{where}: {request.name} ({request.url}) expects {_expected(request)}; by the"
-                f" resources it gets {said}.",
+                message=f"{where}: {request.name} ({request.url}) expects {_expected(request)};"
+                f" according to the resources it gets {said}.",
                 advice="Change what the request expects, or the resources.",
             )
 
@@ -157,11 +149,9 @@ def _idle_nodes(prepared: Prepared) -> Iterator[RunWarning]:
         if source != "static":
             continue
         clusters = reachable_clusters(config.listeners, config.routes)
-        by_eds = {each.cluster_name: each for each in config.endpoints}
-        for cluster in config.clusters:
-            assignment = cluster.load_assignment or by_eds.get(cluster.name)
-            if cluster.name in clusters and assignment is not None:
-                reached |= {same_endpoint(each) for each in endpoints_of(assignment)}
+        for name, ends in config.addresses.items():
+            if name in clusters:
+                reached |= {same_endpoint(each) for each in ends}
     for name, node in loaded.scenario.nodes.items():
         if not any(same_endpoint(each) in reached for each in node.plays):
             host, port = node.address

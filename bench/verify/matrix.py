@@ -11,7 +11,7 @@ from bench.placement import Address
 from bench.result import VerificationLine
 from bench.routing import Case, Delivered, LocalAnswer, Matrix, NoConnection, Outcome, Router, request_matrix
 from bench.scenario.load import LoadedScenario
-from bench.stack import Stack
+from bench.stack import Component, Stack
 from bench.stack.client_address import client_address
 from bench.verify.calls import Answer, Call, make_calls
 
@@ -45,14 +45,23 @@ class MatrixCheck:
     """Calls that are made at the same time."""
 
     @classmethod
-    def of(cls, loaded: LoadedScenario, client: str | None = None) -> MatrixCheck:
+    def of(
+        cls,
+        loaded: LoadedScenario,
+        client: str | None = None,
+        called: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> MatrixCheck:
         """Derive it from the resources alone; nothing of the translation is looked at.
 
-        *client* is the sidecar that is asked; default: the first of the traffic.
+        *client* is the sidecar that is asked; default: the first of the traffic. *called* gives the addresses
+        that clients dial for a host.
         """
         scenario = loaded.scenario
         matrix: Matrix = request_matrix(
-            Router(loaded.resources, scenario.inventory), loaded.resources, most=_MOST_CASES
+            Router(loaded.resources, scenario.inventory),
+            loaded.resources,
+            most=_MOST_CASES,
+            called={host: addresses[0] for host, addresses in (called or {}).items()},
         )
         nodes = {each: name for name, node in scenario.nodes.items() for each in node.plays}
         client = client or scenario.traffic.client
@@ -81,8 +90,7 @@ class MatrixCheck:
         if not self.cases:
             return ()
         sidecar = stack.component(self.client)
-        ports = {port: client_address(sidecar, port) for port in {each.request.port for each in self.cases}}
-        calls = [case_call(case, ports[case.request.port]) for case in self.cases]
+        calls = [case_call(case, case_address(sidecar, case)) for case in self.cases]
         place = stack.client(self.client)
         answers = make_calls(calls, place, at_once=self.at_once)
         # A pod with a network of its own has no way to the nodes but through the gateway.
@@ -111,15 +119,18 @@ class MatrixCheck:
         The status that a node answers with is its own affair: it is taken from *stack*, where each case was
         verified before.
         """
-        address = client_address(stack.component(self.client), port)
+        sidecar = stack.component(self.client)
         cases = [
             case
             for case in self.cases
             if case.request.port == port
+            # All mixed requests go where the first request of the traffic goes.
+            and not (sidecar.is_redirected and case.request.address)
             and isinstance(case.decision.outcome, Delivered | LocalAnswer)
             and not any(hop.delay for branch in case.decision.branches for hop in branch.hops)
         ]
-        answers = make_calls([case_call(case, address) for case in cases], stack.client(self.client))
+        calls = [case_call(case, case_address(sidecar, case)) for case in cases]
+        answers = make_calls(calls, stack.client(self.client))
         return tuple(
             _kind(case, answer.status, self._nodes_of(case), weight / len(cases), number)
             for number, (case, answer) in enumerate(zip(cases, answers, strict=True), 1)
@@ -191,6 +202,13 @@ class MatrixCheck:
             case NoConnection():
                 return f"no connection ({outcome.why})"
         return "nothing that can be decided"
+
+
+def case_address(sidecar: Component, case: Case) -> Address:
+    """Where the client beside *sidecar* sends a case; errors as ``client_address``."""
+    if case.request.address and sidecar.is_redirected:
+        return case.request.address, case.request.port
+    return client_address(sidecar, case.request.port)
 
 
 def line_name(case: Case) -> str:

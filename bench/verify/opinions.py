@@ -93,7 +93,7 @@ def _explained(request: Request) -> ExplainedRequest:
     return ExplainedRequest(
         method=request.method,
         scheme="http",
-        destination=request.host.partition(":")[0] or request.host,
+        destination=request.address or request.host.partition(":")[0] or request.host,
         port=request.port,
         authority=request.host,
         path=request.path,

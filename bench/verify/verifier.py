@@ -12,12 +12,11 @@ from bench.explain import Explainer
 from bench.headers import ID_HEADER
 from bench.load import RequestKind
 from bench.placement import same_endpoint
-from bench.preparation import Prepared, known_certificates
+from bench.preparation import Prepared, known_certificates, routed
 from bench.result import RunWarning, VerificationLine
 from bench.routing import Request
 from bench.scenario import MixedRequest, host_of
 from bench.stack import ComponentFaults, Stack
-from bench.stack.client_address import client_address
 from bench.verify.calls import Call, make_calls
 from bench.verify.client_tls_controls import ClientTlsControl, Identities, client_tls_controls
 from bench.verify.diagnosis import (
@@ -28,7 +27,7 @@ from bench.verify.diagnosis import (
     read_hops,
 )
 from bench.verify.expectations import expectation_warnings
-from bench.verify.matrix import MatrixCheck, case_call, line_name
+from bench.verify.matrix import MatrixCheck, case_address, case_call, line_name
 from bench.verify.opinions import Contradiction, Opinions, warnings_of
 from bench.verify.path_calls import path_requests
 from bench.verify.upstream_tls_controls import verify_gateway
@@ -95,7 +94,8 @@ class Verifier:
     @functools.cached_property
     def _whole_matrices(self) -> tuple[MatrixCheck, ...]:
         """One for each client, of what its own sidecar takes."""
-        return tuple(MatrixCheck.of(self._loaded, each) for each in self._loaded.scenario.traffic.senders)
+        senders = self._loaded.scenario.traffic.senders
+        return tuple(MatrixCheck.of(self._loaded, each, self._prepared.called) for each in senders)
 
     @functools.cached_property
     def _matrices(self) -> tuple[MatrixCheck, ...]:
@@ -136,7 +136,7 @@ class Verifier:
         expected = {
             request.name: upstream_checks(
                 self._explainer,
-                self._opinions.trace(_request(request)),
+                self._opinions.trace(self._routed(request)),
                 traffic.gateway or request.client,
             )
             for request in traffic.mix
@@ -152,7 +152,7 @@ class Verifier:
             else each.line.model_copy(
                 update={
                     "cause": cause_of_gateway_control(
-                        each.answer, each.id, hops, self._informed.trace(_request(each.request))
+                        each.answer, each.id, hops, self._informed.trace(self._routed(each.request))
                     )
                 }
             )
@@ -217,23 +217,21 @@ class Verifier:
             if request.mixed.is_plain_http:
                 path, _, query = request.path.partition("?")
                 headers = tuple(request.headers.items())
+                address = next(iter(self._prepared.called.get(request.mixed.host, ())), "")
                 asked = Request(
-                    request.host, request.port, path, request.method, headers, query, request.client
+                    request.host, request.port, path, request.method, headers, query, request.client, address
                 )
                 yield request.name, (path_check(stack, scenario, request).call, asked)
         for matrix in self._matrices:
             sidecar = stack.component(matrix.client)
             for case in matrix.cases:
-                at = client_address(sidecar, case.request.port)
+                at = case_address(sidecar, case)
                 yield line_name(case), (case_call(case, at), case.request)
+
+    def _routed(self, mixed: MixedRequest) -> Request:
+        """One request of the mix as the second opinion knows it."""
+        return routed(mixed, self._prepared.called.get(mixed.host, ()))
 
     def mixable(self, stack: Stack, *, port: int, weight: float) -> tuple[RequestKind, ...]:
         """See :meth:`bench.verify.matrix.MatrixCheck.mixable`."""
         return self._matrices[0].mixable(stack, port=port, weight=weight)
-
-
-def _request(mixed: MixedRequest) -> Request:
-    """One request of the mix as the second opinion knows it."""
-    host, headers = host_of(mixed.headers, mixed.authority)
-    path, _, query = mixed.path.partition("?")
-    return Request(host, mixed.port, path, mixed.method, tuple(headers.items()), query, mixed.client)

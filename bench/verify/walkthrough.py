@@ -67,7 +67,7 @@ def path_check(stack: Stack, scenario: Scenario, request: PathRequest) -> PathCh
     )
     scheme = mixed.scheme if mixed.is_http else "tcp"
     # Call the service's own name and let DNS and redirection do the rest, as a pod does.
-    names_itself = is_redirected and mixed.is_plain_http and request.host == mixed.authority
+    names_itself = is_redirected and mixed.is_plain_http and request.host == mixed.authority and not called
     base = f"{scheme}://{request.host if names_itself else f'{address}:{port}'}"
     return PathCheck(request, base, _client_tls(stack, request))
 

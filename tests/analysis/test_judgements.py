@@ -151,7 +151,7 @@ def test_with_too_few_connections_it_says_how_many_would_do():
 
 def test_with_enough_connections_it_says_to_look_for_a_standstill():
     reported = path_limited(mean_in_flight=2.0, mean_queued=1.0, connections=16, connections_needed=5)
-    assert "stood still" in reported.advice
+    assert "stalled" in reported.advice
 
 
 def test_the_connections_that_a_rate_needs_follow_from_its_offered_load():

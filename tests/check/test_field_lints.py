@@ -126,22 +126,22 @@ def test_plain_http_to_a_tls_port_is_reported_unless_tls_starts_there(
         (
             HTTPS,
             "http: [{match: [{port: 443}], route: [{destination: {host: a.test}}]}]",
-            "ask tls rules only",
+            "use tls rules only",
         ),
         (
             HTTP,
             "http: [{match: [{port: 81}], route: [{destination: {host: a.test}}]}]",
             "has no port 81, only 80",
         ),
-        (HTTPS, "tcp: [{route: [{destination: {host: a.test}}]}]", "ask tls rules only"),
+        (HTTPS, "tcp: [{route: [{destination: {host: a.test}}]}]", "use tls rules only"),
         (
             TCP,
             "tls: [{match: [{sniHosts: [a.test]}], route: [{destination: {host: a.test}}]}]",
-            "ask tcp rules only",
+            "use tcp rules only",
         ),
     ],
 )
-def test_a_rule_that_no_listener_asks_is_reported_with_the_cause(
+def test_a_rule_that_no_listener_uses_is_reported_with_the_cause(
     tmp_path: Path, ports: str, spec: str, cause: str
 ) -> None:
     (found,) = reported(findings(tmp_path, entry("a.test", ports), routes("a.test", spec)), "EB0112")

@@ -34,10 +34,26 @@ def test_options_for_output_locust_and_other_programs_stand_apart(monkeypatch, c
     _, text, _ = run_main(monkeypatch, capsys, "run", "--help")
 
     shown = sections(text)
-    assert list(shown) == ["", "Arguments", "Options", "Locust", "Output", "Files for other programs"]
+    groups = ["", "Arguments", "Path", "Load", "Options", "Locust", "Output", "Files for other programs"]
+    assert list(shown) == groups
     assert shown["Output"] == ["--out", "--json", "--quiet"]
     assert shown["Files for other programs"][0] == "--junit"
-    assert "--rate" in shown["Options"]
+    assert shown["Load"][0] == "--rate"
+    assert {"--stack", "--config-source"} <= set(shown["Path"])
+
+
+def test_what_an_option_takes_is_said_in_words_and_not_in_types(monkeypatch, capsys):
+    for name in sorted(get_command(cli.app).commands):
+        _, text, _ = run_main(monkeypatch, capsys, name, "--help")
+
+        assert not re.search(r"<(list|float|int|str|path)\b", text), name
+        assert "[[" not in text
+
+
+def test_no_summary_is_cut_off(monkeypatch, capsys):
+    _, text, _ = run_main(monkeypatch, capsys, "--help")
+
+    assert "..." not in text.replace("[ARGS]...", "")
 
 
 @pytest.mark.parametrize("name", sorted(get_command(cli.app).commands))

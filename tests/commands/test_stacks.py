@@ -87,7 +87,7 @@ def test_down_names_each_run_that_it_ends_or_clears(living):
     )
     assert not left.exists()
     wait_until(lambda: not folder.exists())
-    assert end_runs().text == "nothing to end"
+    assert end_runs().text == "nothing to stop"
 
 
 @pytest.mark.parametrize("by", ["name", "process", "folder"])
@@ -218,7 +218,7 @@ def test_status_shows_whether_the_control_plane_serves_and_what_its_loss_means()
             process.kill()
             process.wait()
             found = describe_runs()
-            assert "has ended; its proxies serve on with what they have" in found.text
+            assert "has ended; its proxies keep serving what they have" in found.text
             assert found.document[0]["control_plane"] == {"pid": process.pid, "running": False}
     finally:
         process.kill()
@@ -242,4 +242,4 @@ def test_up_goes_on_without_its_control_plane_until_a_part_dies_and_says_once_wh
     with pytest.raises(StackError, match="egress died"):
         _watch(Mock(check_alive=Mock(side_effect=looks)), observer)
     [told] = observer.note.call_args_list
-    assert "the control plane was ended by SIGKILL; its proxies serve on" in told.args[0]
+    assert "the control plane was ended by SIGKILL; its proxies keep serving" in told.args[0]

@@ -6,6 +6,7 @@ came of it. Exit code 1 where a draft was made and its run did not pass.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,7 +31,7 @@ class Row:
 
     case: str
     outcome: str
-    """One of ``_PASSED``, ``containers`` (not run here), ``not drafted``, or the exit code of the run."""
+    """One of ``_PASSED``, ``containers`` (none here), ``not drafted``, or the exit code of the run."""
     requests: tuple[str, ...] = ()
     said: str = ""
 
@@ -42,7 +43,7 @@ def try_case(case: Path, folder: Path, reports: Path) -> Row:
     except BenchError as error:
         return Row(case.name, "not drafted", said=str(error).replace("\n", " "))
     urls = tuple(target.url for target in made.draft.targets)
-    if made.draft.needs_containers:
+    if made.draft.needs_containers and shutil.which("docker") is None:
         return Row(case.name, "containers", urls)
     command = [
         sys.executable,
@@ -55,6 +56,8 @@ def try_case(case: Path, folder: Path, reports: Path) -> Row:
         "--quiet",
         "--out",
         str(reports),
+        "--stack",
+        "docker" if made.draft.needs_containers else "local",
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)
     said = " ".join((done.stderr or done.stdout).split())

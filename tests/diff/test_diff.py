@@ -256,6 +256,96 @@ def test_a_proxy_of_another_version_says_so_and_what_envoy_refused_is_reported(m
     assert "Envoy rejected 0.0.0.0_81: bad address" in proxy.notes
 
 
+@pytest.mark.envoy
+def test_a_dump_may_be_cut_anywhere(mesh, tmp_path, dump):
+    whole = json.dumps(as_of_istiod(dump)).encode()
+    for part in range(1, 20):
+        with pytest.raises(InputError, match="is cut off"):
+            read_dump(whole[: len(whole) * part // 20], "dump.json")
+    word = whole.index(b"true")
+    with pytest.raises(InputError, match="is cut off"):
+        read_dump(whole[: word + 3], "dump.json")
+
+
+@pytest.mark.envoy
+def test_a_shell_may_have_written_it_in_utf_16(mesh, tmp_path, dump):
+    for encoding in ("utf-16", "utf-8-sig"):
+        file = tmp_path / "dump.json"
+        file.write_bytes(json.dumps(dump).encode(encoding))
+        assert not diff_folder(mesh, [f"client={file}"]).differs
+
+
+@pytest.mark.envoy
+def test_what_a_later_version_adds_is_a_difference_and_no_defect(mesh, tmp_path, dump):
+    """Fields, configurations, filters and types that nobody here knows."""
+    other = as_of_istiod(dump)
+    admin = "type.googleapis.com/envoy.admin.v3"
+    parts = {each["@type"].rpartition(".")[2]: each for each in other["configs"]}
+    other["configs"] += [
+        {"@type": f"{admin}.QuantumConfigDump", "x": 1},
+        {"@type": "type.googleapis.com/y.Z"},
+    ]
+    cluster(other)["warp_factor"] = {"value": 9}
+    routes(other)[0]["brand_new"] = True
+    for each in parts["ListenersConfigDump"]["dynamic_listeners"]:
+        for chain in each["active_state"]["listener"].get("filter_chains", ()):
+            chain["filters"][-1]["typed_config"]["@type"] = "type.googleapis.com/envoy.v9.Manager"
+
+    lines = compared(mesh, tmp_path, other).proxies[0].lines()
+    text = "\n".join(lines)
+    assert "warp_factor: the proxy has {'value': 9}, the YAML means (nothing)" in text
+    assert "brand_new: the proxy has True, the YAML means (nothing)" in text
+    assert "envoy.v9.Manager" in text
+    assert "Quantum" not in text
+
+
+def of_node(dump: dict[str, Any], node: str) -> dict[str, Any]:
+    found = as_of_istiod(dump)
+    parts = {each["@type"].rpartition(".")[2]: each for each in found["configs"]}
+    parts["BootstrapConfigDump"]["bootstrap"]["node"]["id"] = node
+    return found
+
+
+@pytest.mark.envoy
+@pytest.mark.parametrize(
+    ("node", "what"),
+    [
+        ("router~10.1.0.9~istio-egressgateway-1.istio-system~istio-system.svc.cluster.local", "a gateway"),
+        ("ztunnel~10.1.0.2~ztunnel-x.istio-system~istio-system.svc.cluster.local", "of a ztunnel"),
+    ],
+)
+def test_the_dump_of_another_kind_of_proxy_is_refused(mesh, tmp_path, dump, node, what):
+    with pytest.raises(InputError, match=what) as refused:
+        compared(mesh, tmp_path, of_node(dump, node))
+    assert node in str(refused.value)
+    assert "client is a sidecar" in str(refused.value)
+
+
+@pytest.mark.envoy
+def test_the_dump_of_a_proxy_elsewhere_is_compared_with_a_note(mesh, tmp_path, dump):
+    here, there = (f"sidecar~10.1.0.5~web-1.{name}~{name}.svc.cluster.local" for name in ("shop", "billing"))
+
+    (proxy,) = compared(mesh, tmp_path, of_node(dump, there)).proxies
+    assert any("in the namespace shop here" in note for note in proxy.notes)
+    (proxy,) = compared(mesh, tmp_path, of_node(dump, here)).proxies
+    assert not any("namespace" in note for note in proxy.notes)
+
+
+def test_a_proxy_that_nothing_of_istios_has_reached_says_so(mesh, tmp_path):
+    """Of an Envoy without Istio, or before istiod fed it: everything differs, and why is said."""
+    admin = "type.googleapis.com/envoy.admin.v3"
+    own = {"cluster": {"name": "service_a", "type": "STATIC"}}
+    bare = {
+        "configs": [
+            {"@type": f"{admin}.ClustersConfigDump", "static_clusters": [own]},
+            {"@type": f"{admin}.ListenersConfigDump"},
+        ]
+    }
+    report = compared(mesh, tmp_path, bare)
+    assert report.differs
+    assert any("nothing in the dump comes from Istio" in note for note in report.proxies[0].notes)
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [
@@ -263,7 +353,16 @@ def test_a_proxy_of_another_version_says_so_and_what_envoy_refused_is_reported(m
         ('{"configs": [{"@type": "type.goog', "is cut off"),
         ("listeners:\n- name: x\n", "is not JSON"),
         ("[]", "no list `configs`"),
-        ('{"configs": []}', "without any part"),
+        ("{}", "no list `configs`"),
+        ('{"configs": []}', "nothing to compare"),
+        (
+            '{"configs": [{"@type": "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump"}]}',
+            "nothing to compare",
+        ),
+        (
+            '{"configs": [{"@type": "type.googleapis.com/envoy.admin.v4alpha.ClustersConfigDump"}]}',
+            "v4alpha, which is not known",
+        ),
         ('{"configs": [1]}', "no list `configs` of objects"),
         (
             '{"configs": [{"@type": "type.googleapis.com/envoy.admin.v2alpha.ClustersConfigDump"}]}',
@@ -276,12 +375,24 @@ def test_a_proxy_of_another_version_says_so_and_what_envoy_refused_is_reported(m
             ),
             "another form",
         ),
+        (
+            (
+                '{"configs": [{"@type": "type.googleapis.com/envoy.admin.v3.RoutesConfigDump",'
+                ' "dynamic_route_configs": [{"route_config": {"name": "80", "virtual_hosts": [{}]}}]}]}'
+            ),
+            "v3 gives routes",
+        ),
         ("[" * 100_000, "nested too deeply"),
+        ("<html>502 Bad Gateway</html>", "is not JSON"),
+        (b"\x1f\x8b\x08\x00rest", "packed \\(gzip\\)"),
+        (b"\x91\x00\xff\xfe{", "is not text"),
+        (b"\0\0\0\0", "is not JSON"),
+        (b"\xff\xfe{", "is not text"),
     ],
 )
-def test_what_is_not_a_dump_is_said_in_one_paragraph(text: str, what: str):
+def test_what_is_not_a_dump_is_said_in_one_paragraph(text: str | bytes, what: str):
     with pytest.raises(InputError, match=what) as refused:
-        read_dump(text, "dump.json")
+        read_dump(text.encode() if isinstance(text, str) else text, "dump.json")
     assert "dump.json" in str(refused.value)
     assert "\n" not in str(refused.value)
 

@@ -17,6 +17,7 @@ from typing import Any
 from typer.main import get_command
 
 from bench import cli
+from bench.cli.help import words_of
 from bench.commands.schema import schema_of
 from bench.scenario import Scenario
 from tests.docs.models import parts_of
@@ -46,7 +47,8 @@ def option_reference() -> str:
         records = [each.get_help_record(context) for each in options]
         lines += ["", f"## egress-bench {name}", "", (command.help or "").split("\n\n")[0]]
         lines += ["", "| option | |", "|---|---|"]
-        lines += [f"| `{_cell(words)}` | {_cell(text)} |" for words, text in filter(None, records)]
+        shown = [words_of(record) for record in records if record is not None]
+        lines += [f"| `{_cell(words)}` | {_cell(text)} |" for words, text in shown]
     return "\n".join(lines) + "\n"
 
 

@@ -15,6 +15,7 @@ from bench.errors import InputError
 from bench.istio.files import STDIN
 from bench.routing import Request, Router
 from bench.scenario.load import LoadedScenario, load_scenario
+from bench.translate import RefusedError
 from tests.support.effort import growth
 
 GATEWAY = """
@@ -222,6 +223,115 @@ def test_what_needs_interception_says_so(tmp_path):
     assert "--stack docker" in " ".join(line.strip("# ") for line in text_of(tmp_path).splitlines())
 
 
+TLS = "{number: 443, name: tls, protocol: TLS}"
+TCP = "{number: 3306, name: tcp, protocol: TCP}"
+BLOCK = "addresses: [203.0.113.0/24]"
+
+
+def test_resolution_none_is_dialled_at_an_address_that_a_node_plays(tmp_path):
+    elsewhere = "{number: 80, name: http, protocol: HTTP, targetPort: 8080}"
+    text = entry("web", elsewhere, "resolution: NONE") + entry(
+        "wild", HTTPS, "resolution: NONE", host="'*.wild.example'"
+    )
+    scenario = drafted(tmp_path, text).scenario
+
+    called = scenario.traffic.addresses
+    assert set(called) == {"web.partner.example", "any.wild.example"}
+    assert scenario.nodes["web"].plays == ((called["web.partner.example"], 8080),)
+    assert scenario.nodes["wild"].plays == ((called["any.wild.example"], 443),)
+    assert len({*called.values(), *(proxy.ip for proxy in scenario.inventory.proxies.values())}) == 3
+
+
+def test_dynamic_dns_needs_nodes_that_play_names(tmp_path):
+    wild = entry("wild", f"{HTTP}, {TLS}", "resolution: DYNAMIC_DNS", host="'*.wild.example'")
+    scenario = drafted(tmp_path, wild).scenario
+
+    assert {each for node in scenario.nodes.values() for each in node.plays} == {
+        ("any.wild.example", 80),
+        ("any.wild.example", 443),
+    }
+    assert not scenario.traffic.addresses
+
+
+def test_of_a_block_a_client_dials_an_address_that_no_narrower_one_takes(tmp_path):
+    text = (
+        entry("wide", TCP, "resolution: NONE", BLOCK)
+        + entry("narrow", TCP, *STATIC, "addresses: [203.0.113.0/28]")
+        + entry("single", TCP, *STATIC, "addresses: [203.0.113.16]")
+    )
+    scenario = drafted(tmp_path, text).scenario
+
+    called = scenario.traffic.addresses
+    assert called == {"wide.partner.example": "203.0.113.17", "narrow.partner.example": "203.0.113.1"}
+    assert scenario.nodes["wide"].plays == (("203.0.113.17", 3306),)
+    assert "within the block" in text_of(tmp_path).replace("\n  # ", " ")
+
+
+def test_a_draft_for_processes_names_what_only_containers_reach(tmp_path):
+    web, block = entry("web", HTTP, *STATIC), entry("db", TCP, *STATIC, BLOCK)
+    (tmp_path / "given.yaml").write_text(web + block)
+
+    here = init_scenario(tmp_path / "here", [tmp_path / "given.yaml"], "local").draft
+    there = init_scenario(tmp_path / "there", [tmp_path / "given.yaml"]).draft
+
+    assert (len(here.targets), here.needs_containers) == (1, False)
+    assert "init --stack docker" in dict(here.unreached)["db.partner.example:3306"]
+    assert "no request to db.partner.example:3306" in here.text
+    assert (len(there.targets), there.needs_containers) == (2, True)
+
+
+def test_processes_that_cannot_do_it_are_refused_with_the_line(tmp_path):
+    (tmp_path / "given.yaml").write_text(entry("web", HTTP, "resolution: NONE"))
+
+    with pytest.raises(RefusedError, match=r"given\.yaml:\d+: resolution NONE of web\.partner\.example"):
+        init_scenario(tmp_path / "here", [tmp_path / "given.yaml"], "local")
+
+
+def test_a_block_of_addresses_that_containers_lack_is_a_comment(tmp_path):
+    text = entry("web", HTTP, *STATIC) + entry("db", TCP, *STATIC, "addresses: ['2001:db8::/64']")
+    scenario = drafted(tmp_path, text).scenario
+
+    assert list(scenario.traffic.requests) == ["web"]
+    assert scenario.inventory.proxies["client"].interception == "none"
+    assert "no request to db.partner.example:3306: its addresses are a block" in unreached(tmp_path)
+
+
+def test_intercepted_load_comes_from_the_client_that_reaches_most(tmp_path):
+    inventory = (
+        "semantics: current\nproxies:\n"
+        "  web: {role: sidecar, namespace: shop, ip: 10.1.0.5}\n"
+        "  job: {role: sidecar, namespace: batch, ip: 10.1.0.6}\n"
+    )
+    private = entry("private", HTTP, *STATIC, 'exportTo: ["."]').replace(
+        "namespace: shop", "namespace: batch"
+    )
+    text = entry("a", HTTP, "resolution: NONE") + entry("b", HTTP, *STATIC) + private
+    scenario = drafted(tmp_path, text, inventory=inventory).scenario
+
+    assert scenario.traffic.senders == ("web",)
+    assert set(scenario.traffic.requests) == {"a", "b"}
+    assert "only job reaches it" in unreached(tmp_path)
+
+
+def test_tls_that_a_rule_sends_to_a_name_to_be_looked_up_is_a_comment_with_what_to_do(tmp_path):
+    rules = """
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: wild, namespace: shop}
+spec:
+  hosts: ["*.wild.example"]
+  tls:
+  - match: [{port: 443, sniHosts: ["*.wild.example"]}]
+    route: [{destination: {host: "*.wild.example", port: {number: 443}}}]
+"""
+    wild = entry("wild", TLS, "resolution: DYNAMIC_DNS", host="'*.wild.example'")
+    drafted(tmp_path, entry("web", HTTP, *STATIC) + wild + rules)
+
+    assert "no request to *.wild.example:443" in unreached(tmp_path)
+    assert "a ServiceEntry with resolution DNS" in unreached(tmp_path)
+
+
 def test_nodes_answer_the_paths_that_are_asked_for(tmp_path):
     rule = """
 ---
@@ -264,7 +374,7 @@ def test_nothing_to_reach_and_nothing_to_overwrite_are_said(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         init_scenario(tmp_path / "nowhere", [])
     source = tmp_path / "x.yaml"
-    source.write_text(entry("wild", HTTP, "resolution: NONE", host="'*.partner.example'"))
+    source.write_text(entry("web", HTTP, "resolution: STATIC", "endpoints: []"))
     with pytest.raises(NothingReachableError, match="no client reaches any destination"):
         init_scenario(tmp_path / "scenario", [source])
     (tmp_path / "scenario.yaml").write_text("")

@@ -168,7 +168,7 @@ def test_sidecar_and_gateway_know_each_other_by_their_workloads_certificates(
 
 
 def test_a_name_that_the_gateway_cannot_bear_is_the_yamls_fault_and_no_contradiction_of_ours(tmp_path):
-    """Routing knows nothing of certificates, and explain does: both are right, and the request is asked."""
+    """Routing knows no certificates, and explain does: both are right, and the request is asked."""
     wrong = "spiffe://cluster.local/ns/istio-system/sa/other"
     loaded = load_scenario(scenario_in(tmp_path / "scenario", client_names=wrong))
     trace = explain_folder(tmp_path / "scenario", f"http://{HOST}/")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.support import forked_locust
 from tests.support.waiting import PATIENCE_S
 
 
@@ -22,9 +23,19 @@ def locust_processes(folder: Path) -> list[psutil.Process]:
         with contextlib.suppress(psutil.Error):
             if Path(process.cwd()).is_relative_to(folder):
                 environment = process.environ()
-                if not environment or "EGRESS_BENCH_LIFELINE" in environment:
+                is_forked = process.name().startswith(forked_locust.NAME)
+                if is_forked or not environment or "EGRESS_BENCH_LIFELINE" in environment:
                     found.append(process)
     return found
+
+
+def workers_in(folder: Path) -> list[psutil.Process]:
+    """Those of a master's workers that are on this machine."""
+    return [
+        each
+        for each in locust_processes(folder)
+        if each.name() == forked_locust.WORKER or "--worker" in each.cmdline()
+    ]
 
 
 def wait_until_gone(folder: Path, timeout_s: float = PATIENCE_S) -> list[psutil.Process]:

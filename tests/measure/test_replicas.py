@@ -117,6 +117,7 @@ def test_two_gateways_share_the_load_the_books_balance_and_one_goes_on_alone(tmp
     assert sum(sent.values()) == sum(stage.total.sent for stage in both.result.stages)
     assert set(sent) == {"egress", "egress-2"}
     assert min(sent.values()) > 0
+    assert both.result.ledger.at_gateways == sent
     assert counts.misrouted == counts.failed == 0
     shares = replica_shares([a_window(sent)])
     assert all(each.low < each.share < each.high for each in shares)

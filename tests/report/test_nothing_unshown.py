@@ -41,7 +41,7 @@ def test_what_was_found_beside_a_fault_and_before_it(result):
     beside, alone = (part.text for part in section.parts[-2:])
     assert alone == "a node is killed: the process of nginx01 has ended."
     assert beside.removeprefix(alone) == (
-        " Found beside it: retries hide failures of a node. Wrong answers before the injection: 3."
+        " Also found: retries hide failures of a node. Wrong answers before the injection: 3."
     )
 
 

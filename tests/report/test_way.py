@@ -6,10 +6,26 @@ from pathlib import Path
 import pytest
 
 from bench.report.build import build_document
+from bench.report.document import Table
 from bench.report.html import render_html
 from bench.report.markdown import render_markdown
+from bench.report.sections.way import way as way_section
 from bench.report.way import message, tall_picture, way_figures, wide_picture
-from bench.result import HopTimes, LedgerResult, Way, WayLink, WayPart, read_result
+from bench.result import (
+    CapacityResult,
+    CapacityWindow,
+    ComponentCost,
+    FaultsResult,
+    HopTimes,
+    LedgerResult,
+    ReplicaShare,
+    TlsLab,
+    UpdateResult,
+    Way,
+    WayLink,
+    WayPart,
+    read_result,
+)
 from tests.report.synthetic import make_run
 
 WAY = Way(
@@ -55,6 +71,9 @@ WAY = Way(
         ),
     ),
 )
+A_SEARCH = CapacityResult(
+    limit="p99 within 50 ms", config_source="static", lowest=50, highest=400, width=0.01
+)
 TIMES = HopTimes(samples=50, within_us=1000, sidecar_us=100, between_us=200, gateway_us=300, beyond_us=400)
 
 
@@ -63,9 +82,11 @@ def plain(tmp_path_factory):
     return read_result(make_run(tmp_path_factory.mktemp("run"), rate=50, seconds=1))
 
 
-def with_way(result, *, way=WAY, times=TIMES, at_nodes=None):
+def with_way(result, *, way=WAY, times=TIMES, at_nodes=None, at_gateways=None):
     counted = at_nodes if at_nodes is not None else {"nginx01": 30, "nginx02": 20}
-    account = LedgerResult(level="counters", books=(), requests=50, at_nodes=counted)
+    account = LedgerResult(
+        level="counters", books=(), requests=50, at_nodes=counted, at_gateways=at_gateways or {}
+    )
     trials = tuple(
         each.model_copy(update={"hop_times": times, "ledger": account})
         if each.experiment == "steady"
@@ -146,6 +167,89 @@ def test_few_sampled_requests_make_no_figure(plain):
     few = TIMES.model_copy(update={"samples": 4})
 
     assert way_figures(with_way(plain, times=few)).times is None
+
+
+def with_replica(way):
+    replica = WayPart(name="egress-2", role="gateway", address="10.0.0.10", replica_of="egress")
+    twice = [
+        link.model_copy(update={end: "egress-2"})
+        for link in way.links
+        for end in ("source", "target")
+        if getattr(link, end) == "egress"
+    ]
+    parts = (*way.parts[:3], replica, *way.parts[3:])
+    return way.model_copy(update={"parts": parts, "links": (*way.links, *twice)})
+
+
+def test_each_of_several_gateways_has_its_count(plain):
+    counted = with_way(plain, way=with_replica(WAY), at_gateways={"egress": 26, "egress-2": 24})
+
+    figures = way_figures(counted)
+
+    for picture in (wide_picture(figures), tall_picture(figures)):
+        # Four steady trials.
+        assert {"104 requests", "96 requests"} <= set(texts(picture))
+    assert "egress had 104, egress-2 had 96" in message(figures)
+    rows = next(part for part in way_section(figures).parts if isinstance(part, Table)).rows
+    assert [row[4] for row in rows] == ["", "", "104", "96", "120", "80"]
+
+
+def test_a_count_that_one_trial_does_not_know_is_left_out(plain):
+    figures = way_figures(with_way(plain, way=with_replica(WAY), at_gateways={"egress": 26}))
+
+    assert [box.requests for box in figures.layers[2]] == [104, None]
+    assert "egress-2 had" not in message(figures)
+
+
+def without_trials(result, **found):
+    return result.model_copy(update={"trials": (), "totals": (), "way": WAY, **found})
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"faults": FaultsResult(clean_runs=1)},
+        {"update": UpdateResult(arrival_rate=200)},
+        {"tls_lab": TlsLab(is_full=False)},
+        {"capacity": A_SEARCH},
+    ],
+    ids=lambda found: next(iter(found)),
+)
+def test_every_kind_of_report_draws_the_way(plain, found):
+    document = build_document_without_samples(without_trials(plain, **found))
+
+    drawn = texts(document.drawing.wide)
+    assert {"sleep", "egress", "nginx01", "10.0.0.9, port 80", "shows CN=they", "in mutual TLS"} <= set(drawn)
+    # What such a run does not count is no gap in it.
+    assert not [text for text in drawn if "–" in text or "unknown" in text or "not fully" in text]
+    assert "way" in [section.anchor for section in document.sections]
+
+
+def test_of_a_search_the_cost_up_to_its_bound_and_the_share_of_each_gateway_are_drawn(plain):
+    def window(rate, cpu_us):
+        parts = (("sleep", "sidecar"), ("egress", "egress"), ("nginx01", "node"), ("nginx02", "node"))
+        costs = tuple(
+            ComponentCost(
+                component=name, role=role, cpu_seconds=cpu_us / 1e4, cpu_us_per_request=cpu_us, memory_bytes=1
+            )
+            for name, role in parts
+        )
+        return CapacityWindow(rate=rate, duration_s=1, sent=100, costs=costs, generator_share=0.1)
+
+    shares = (
+        ReplicaShare(component="egress", requests=510, share=0.51, low=0.5, high=0.52),
+        ReplicaShare(component="egress-2", requests=490, share=0.49, low=0.48, high=0.5),
+    )
+    found = A_SEARCH.model_copy(
+        update={"lower": 100, "windows": (window(100, 40), window(200, 90)), "replicas": shares}
+    )
+
+    figures = way_figures(without_trials(plain, capacity=found, way=with_replica(WAY)))
+
+    drawn = texts(wide_picture(figures))
+    assert "510 requests" in drawn
+    assert "490 requests" in drawn
+    assert "CPU 40 µs per request" in drawn
 
 
 def test_many_nodes_are_counted_and_not_all_drawn(plain):

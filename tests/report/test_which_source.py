@@ -66,7 +66,7 @@ def test_a_difference_at_rest_an_equality_and_memory_are_told_from_the_blocks(re
     assert "gateway memory" not in said["at rest"]
     assert "one process each" in said["memory"]
     assert "static 1.21 s, EDS 1.34 s" in said["start"]
-    assert "differ as said above" in said["so"]
+    assert "differ as described above" in said["so"]
 
 
 def test_changes_say_when_to_use_which(result):

@@ -9,6 +9,7 @@ import yaml
 from bench.istio.inventory import Inventory
 from bench.istio.load import load_folder, load_text
 from bench.routing.decision import Delivered, LocalAnswer, NoConnection, Unjudged
+from bench.routing.layer4 import Connection
 from bench.routing.request import Request
 from bench.routing.router import Router, route
 from tests.support.effort import calls_of
@@ -219,12 +220,10 @@ spec:
     assert why in outcome.why
 
 
-@pytest.mark.parametrize(
-    ("kind", "host"), [("NONE", "far.example.com"), ("NONE", "*.far.test"), ("DYNAMIC_DNS", "*.far.test")]
-)
-def test_destinations_that_the_client_chooses_are_unjudged(kind, host):
-    router = small(
-        f"[{{route: [{{destination: {{host: '{host}'}}}}]}}]",
+def far(host: str, kind: str, port: str = "{number: 80, name: http, protocol: HTTP}") -> Router:
+    """Everything for api.example.org goes to *host*, which no endpoint is known of."""
+    return small(
+        f"[{{route: [{{destination: {{host: '{host}', port: {{number: 80}}}}}}]}}]",
         rest=f"""
 ---
 apiVersion: networking.istio.io/v1
@@ -233,11 +232,142 @@ metadata: {{name: far}}
 spec:
   hosts: ["{host}"]
   resolution: {kind}
-  ports: [{{number: 80, name: http, protocol: HTTP}}]
+  ports: [{port}]
 """,
     )
 
-    assert isinstance(ask(router).outcome, Unjudged)
+
+def ends(decision) -> list[tuple[str, int]]:
+    return [(each.address, each.port) for each in decision.outcome.destination.endpoints]
+
+
+@pytest.mark.parametrize("host", ["far.example.com", "*.far.test"])
+def test_resolution_none_leads_to_the_address_that_the_client_dialled(host):
+    assert isinstance(ask(far(host, "NONE")).outcome, Unjudged)
+
+    decision = ask(far(host, "NONE"), address="198.18.0.1")
+    assert ends(decision) == [("198.18.0.1", 80)]
+    assert decision.outcome.destination.host == host
+
+    elsewhere = far(host, "NONE", "{number: 80, name: http, protocol: HTTP, targetPort: 8443}")
+    assert ends(ask(elsewhere, address="198.18.0.1")) == [("198.18.0.1", 8443)]
+
+
+def test_dynamic_dns_leads_to_the_host_that_is_asked_for():
+    router = far("*.far.test", "DYNAMIC_DNS")
+
+    assert ends(ask(router)) == [("api.example.org", 80)]
+    assert ends(router.decide(Request("API.example.org:8080", 80))) == [("api.example.org", 8080)]
+
+
+def test_a_gateway_knows_nothing_of_what_a_client_dialled():
+    """There resolution NONE means the written endpoints, and here none are."""
+    router = Router(
+        load_text(
+            """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: far}
+spec: {hosts: [far.example.com], resolution: NONE, ports: [{number: 80, name: http, protocol: HTTP}]}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: out}
+spec: {selector: {a: b}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: far}
+spec:
+  hosts: [far.example.com]
+  gateways: [out]
+  http: [{route: [{destination: {host: far.example.com}}]}]
+""",
+            "small.yaml",
+        ),
+        Inventory.model_validate(
+            {"proxies": {"out": {"role": "gateway", "ip": "10.1.0.9", "labels": {"a": "b"}}}}
+        ),
+    )
+    outcome = router.decide(Request("far.example.com", 80, proxy="out", address="198.18.0.1")).outcome
+
+    assert (outcome.status, outcome.flag) == (503, "UH")
+
+
+def blocks(*entries: tuple[str, str, str], rest: str = "") -> Router:
+    """ServiceEntries on port 3306: name, its addresses, its protocol."""
+    text = "".join(
+        f"""
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: {name}}}
+spec:
+  hosts: [{name}.example.org]
+  addresses: {addresses}
+  resolution: STATIC
+  ports: [{{number: 3306, name: port, protocol: {protocol}}}]
+  endpoints: [{{address: 10.9.0.{number}}}]
+"""
+        for number, (name, addresses, protocol) in enumerate(entries, 1)
+    )
+    proxies = {"client": {"role": "sidecar", "ip": "10.1.0.5"}}
+    return Router(load_text(text + rest, "blocks.yaml"), Inventory.model_validate({"proxies": proxies}))
+
+
+def test_the_narrowest_block_around_the_dialled_address_takes_a_connection():
+    router = blocks(
+        ("wide", "[203.0.113.0/24]", "TCP"),
+        ("narrow", "[203.0.113.64/28]", "TCP"),
+        ("single", "[203.0.113.70]", "TCP"),
+        ("both", "[203.0.113.200, 198.51.100.0/24]", "TCP"),
+    )
+
+    def reached(address: str) -> str | None:
+        outcome = router.connect(Connection(3306, address)).outcome
+        return outcome.destination.host if isinstance(outcome, Delivered) else None
+
+    assert reached("203.0.113.1") == "wide.example.org"
+    assert reached("203.0.113.65") == "narrow.example.org"
+    assert reached("203.0.113.70") == "single.example.org"
+    assert reached("192.0.2.1") is None
+    assert reached("") is None
+    # Where a service has an address of its own, its blocks open nothing.
+    assert reached("203.0.113.200") == "both.example.org"
+    assert reached("198.51.100.1") is None
+
+
+def test_in_a_block_a_server_name_decides_only_among_those_of_that_block():
+    """No proxy goes back from the address to what would take the name."""
+    router = blocks(("wide", "[203.0.113.0/24]", "TLS"), ("narrow", "[203.0.113.64/28]", "TLS"))
+
+    def reached(address: str, sni: str) -> str | None:
+        outcome = router.connect(Connection(3306, address, sni)).outcome
+        return outcome.destination.host if isinstance(outcome, Delivered) else None
+
+    assert reached("203.0.113.1", "wide.example.org") == "wide.example.org"
+    assert reached("203.0.113.65", "narrow.example.org") == "narrow.example.org"
+    assert reached("203.0.113.65", "wide.example.org") is None
+
+
+def test_a_rule_by_subnets_stands_beside_the_blocks_of_its_service():
+    rest = """
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: wide}
+spec:
+  hosts: [wide.example.org]
+  tcp:
+  - match: [{port: 3306, destinationSubnets: [203.0.113.16/28]}]
+    route: [{destination: {host: other.example.org, port: {number: 3306}}}]
+"""
+    router = blocks(("wide", "[203.0.113.0/24]", "TCP"), ("other", "[192.0.2.5]", "TCP"), rest=rest)
+
+    def reached(address: str) -> str:
+        return router.connect(Connection(3306, address)).outcome.destination.host
+
+    assert reached("203.0.113.17") == "other.example.org"
 
 
 def test_a_request_that_goes_round_for_ever_is_stopped():
@@ -274,7 +404,7 @@ spec:
     outcome = ask(router).outcome
 
     assert isinstance(outcome, Unjudged)
-    assert "goes round" in outcome.reason
+    assert "goes in circles" in outcome.reason
 
 
 def test_tls_to_a_plain_listener_is_503_by_the_sender():

@@ -11,7 +11,7 @@ import pytest
 
 from bench.commands import check as checking
 from bench.commands.envoy_validation import Validation
-from bench.draft.targets import find_targets
+from bench.draft.targets import Surroundings, find_targets
 from bench.errors import InputError
 from bench.preparation import prepare
 from bench.scenario.library import find_scenario, library, library_folder
@@ -57,7 +57,8 @@ def _agrees_with_the_second_opinion(prepared) -> None:
     """Whatever `init` would find reachable is asked for, and expected of the same nodes."""
     scenario = prepared.loaded.scenario
     nodes = {each: name for name, node in scenario.nodes.items() for each in node.plays}
-    reached = find_targets(prepared.registry, prepared.loaded.resources)
+    around = Surroundings.of(prepared.registry, prepared.loaded.resources, is_intercepted=False)
+    reached = find_targets(around)
     possible = {
         nodes[endpoint.address.lower(), endpoint.port]
         for target in reached.targets

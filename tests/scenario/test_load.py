@@ -52,7 +52,7 @@ def test_the_shipped_scenario_is_the_walkthrough():
         ("arrival_rate: 500", "arrival_rate: -1", "must be more than 0"),
         ("arrival_rate: 500", "arival_rate: 500", "arival_rate is not a known field"),
         ('plays: "192.168.0.63:443"', 'plays: "192.168.0.63"', "is not ADDRESS:PORT"),
-        ("nodes: [nginx01]", "nodes: [nginx09]", "expects node 'nginx09'"),
+        ("nodes: [nginx01]", "nodes: [nginx09]", "names node 'nginx09'"),
         ("url: http://", "url: ftp://", "is not http://, https://, tcp:// or tls://"),
         ("- IP:192.168.0.63", "- 192.168.0.63", "must start with DNS:, IP: or URI:"),
         ("failed: 0", "fialed: 0", "Did you mean failed?"),
@@ -79,11 +79,21 @@ def test_a_repeated_key_is_refused(folder):
         load_scenario(folder)
 
 
-def test_names_of_client_and_gateway_must_have_their_roles(folder):
-    rewrite(folder / "scenario.yaml", "client: sleep", "client: egress")
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("client: sleep", "client: egress", "traffic.client names 'egress', whose role is not sidecar"),
+        ("client: sleep", "client: web", "traffic.client names 'web'; the inventory has egress, sleep"),
+        ("gateway: egress", "gateway: out", "traffic.gateway names 'out'; the inventory has egress, sleep"),
+    ],
+)
+def test_client_and_gateway_are_proxies_of_their_roles_and_named_with_their_line(folder, old, new, says):
+    line = rewrite(folder / "scenario.yaml", old, new)
 
-    with pytest.raises(InputError, match="whose role is not sidecar"):
+    with pytest.raises(InputError) as caught:
         load_scenario(folder)
+
+    assert str(caught.value).startswith(f"{folder / 'scenario.yaml'}:{line}: {says}")
 
 
 @pytest.mark.parametrize("missing", ["scenario.yaml", "istio"])

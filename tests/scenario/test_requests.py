@@ -101,7 +101,7 @@ def test_a_node_plays_several_addresses_and_names_in_lower_case():
         ({**PAY, "clients": ["batch"]}, "names client 'batch'; clients are sleep"),
         ({**PAY, "body": "a", "body_base64": "YQ=="}, "body and body_base64 are both given"),
         ({**PAY, "body_base64": "%"}, "is not base64"),
-        ({**PAY, "expect": {"nodes": ["db2"]}}, "expects node 'db2'; nodes are db1, pay1"),
+        ({**PAY, "expect": {"nodes": ["db2"]}}, "it.expect names node 'db2'; nodes are db1, pay1"),
     ],
 )
 def test_a_request_that_cannot_be_sent_is_refused_with_what_to_do(request_, says):
@@ -113,8 +113,8 @@ def test_a_request_that_cannot_be_sent_is_refused_with_what_to_do(request_, says
     [
         ({"clients": ["sleep", "egress"], "requests": {"pay": PAY}}, "whose role is not sidecar"),
         ({"clients": ["sleep", "nobody"], "requests": {"pay": PAY}}, "names 'nobody'; the inventory has"),
-        ({"client": "sleep", "requests": {"pay": PAY}, "subsets": {"v1": PAY}}, "two words for the same"),
-        ({"client": "egress", "clients": ["sleep"], "requests": {"pay": PAY}}, "is none of clients"),
+        ({"client": "sleep", "requests": {"pay": PAY}, "subsets": {"v1": PAY}}, "mean the same"),
+        ({"client": "egress", "clients": ["sleep"], "requests": {"pay": PAY}}, "is not in clients"),
     ],
 )
 def test_clients_are_sidecars_of_the_inventory(traffic, says):
@@ -128,7 +128,7 @@ def test_clients_are_sidecars_of_the_inventory(traffic, says):
         ({"size": [{"bytes": "1k", "share": 0.5}]}, "the shares make 0.5, not 1"),
         ({"faults": [{"share": 0.6}, {"share": 0.6, "status": 503}]}, "the shares make 1.2, more than 1"),
         ({"protocol": "bytes", "delay": 5}, "leave out delay"),
-        ({"greets": True}, "greets is of nodes of protocol bytes alone"),
+        ({"greets": True}, "greets is only for nodes of protocol bytes"),
     ],
 )
 def test_a_node_that_cannot_be_is_refused(node, says):

@@ -181,7 +181,7 @@ def test_leftovers_of_a_suite_killed_together_with_its_guard_are_found_and_clear
         os.kill(guard, signal.SIGKILL)
         (living,) = find_runs(tmp_path)
         assert living.is_owner_running
-        with pytest.raises(StackError, match=rf"alive in process {process.pid}"):
+        with pytest.raises(StackError, match=rf"still running in process {process.pid}"):
             clear(living)
         process.kill()
         process.wait()
@@ -348,7 +348,7 @@ def test_a_folder_without_a_readable_owner_is_stale_unless_the_process_of_its_na
     assert left.name == torn.path.name
     clear(left)
     (living,) = find_runs(tmp_path)
-    with pytest.raises(StackError, match=f"alive in process {os.getpid()}"):
+    with pytest.raises(StackError, match=f"still running in process {os.getpid()}"):
         clear(living)
     assert starting.path.exists()
 

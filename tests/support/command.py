@@ -7,25 +7,19 @@ That `python -m bench` itself starts is tested where the command line is (``test
 
 from __future__ import annotations
 
-import array
-import atexit
-import contextlib
 import functools
-import json
 import os
-import select
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from socket import socket
 
 from bench import cli
-from tests.support.command_server import MOST_BYTES
-
-ROOT = Path(__file__).parents[2]
+from tests.support import forked_locust
+from tests.support.fork_server import MOST_BYTES, ROOT, Forked, Server
 
 
 class Command:
@@ -40,42 +34,34 @@ class Command:
     ) -> None:
         """Start ``egress-bench ARGUMENTS``; with *errors_apart* its stderr is not among its output."""
         self.returncode: int | None = None
+        self.environment = dict(os.environ if env is None else env)
         self._texts = ("", "")
         self._out = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed when it has ended
         self._errors = tempfile.TemporaryFile("w+") if errors_apart else None  # noqa: SIM115
-        self._end, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         asked = {
             "arguments": [str(each) for each in arguments],
             "cwd": str(cwd),
-            "env": dict(os.environ if env is None else env),
+            "env": self.environment,
+            "numbers": [1, 2],
         }
-        streams = [self._out.fileno(), (self._errors or self._out).fileno(), theirs.fileno()]
-        _server().sendmsg(
-            [json.dumps(asked).encode()],
-            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", streams))],
-        )
-        theirs.close()
-        self.pid = int(self._said())
-
-    def _said(self) -> bytes:
-        said = self._end.recv(32)
-        assert said, "the server of commands has ended"
-        return said
+        streams = [self._out.fileno(), (self._errors or self._out).fileno()]
+        self._process = Forked(_channel(), asked, streams)
+        self.pid = self._process.pid
 
     def poll(self) -> int | None:
         """The exit code; None while it runs; negative: the signal that ended it."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.wait(0)
-        return self.returncode
+        return self._settle(self._process.poll())
 
     def wait(self, timeout: float | None = None) -> int:
-        if self.returncode is None:
-            if not select.select([self._end], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired("egress-bench", timeout or 0)
-            self.returncode = os.waitstatus_to_exitcode(int(self._said()))
-            self._end.close()
+        code = self._settle(self._process.wait(timeout))
+        assert code is not None
+        return code
+
+    def _settle(self, code: int | None) -> int | None:
+        if code is not None and self.returncode is None:
+            self.returncode = code
             self._texts = tuple(_all_of(stream) for stream in (self._out, self._errors))
-        return self.returncode
+        return code
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
         """Wait for its end; give output and errors."""
@@ -128,21 +114,8 @@ def _all_of(stream) -> str:
 
 
 @functools.cache
-def _server() -> socket.socket:
-    """The server of this process; it ends when its end of the channel closes, which the system does."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MOST_BYTES)
-    code = f"from tests.support.command_server import serve; serve({theirs.fileno()})"
-    # Not waited for: it lives as long as this process.
-    server = subprocess.Popen(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        pass_fds=[theirs.fileno()],
-        # Ours may be the channel of a test process.
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
-    server.returncode = 0
-    theirs.close()
-    atexit.register(ours.close)
-    return ours
+def _channel() -> socket:
+    """To the server of commands, which has Locust forked by the server that this process uses, too."""
+    locust = forked_locust.channel().fileno()
+    program = f"from tests.support.command_server import serve; serve({{channel}}, {locust})"
+    return Server(program, inherited=[locust]).channel

@@ -12,7 +12,7 @@ from tests.support.histograms import blob
 
 
 def counts_of(due, **changes):
-    """All answered rightly, but for *changes*, such as ``misrouted=3``."""
+    """All answered correctly, but for *changes*, such as ``misrouted=3``."""
     ended = {"unsent": 0, "failed": 0, "misrouted": 0, **changes}
     sent = due - ended["unsent"]
     return Counts(due=due, sent=sent, answered=sent - ended["failed"] - ended["misrouted"], **ended)

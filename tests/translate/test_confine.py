@@ -61,11 +61,34 @@ def test_filters_that_resolve_names_have_the_settings_of_their_cluster():
     )
     listener = {"filter_chains": [{"filters": [{"typed_config": {"dns_cache_config": to_plain(cache)}}]}]}
 
-    confine_listener(listener, CLOSED)
+    confine_listener(listener, Placement("/c", "/l", closed_port=CLOSED), CLOSED)
 
     (found,) = listener["filter_chains"][0]["filters"]
     wanted = cluster["cluster_type"]["typed_config"]["dns_cache_config"]
     assert found["typed_config"]["dns_cache_config"] == wanted
+
+
+def test_where_a_stack_answers_for_its_names_it_is_asked_about_those_that_requests_bring():
+    cache = DnsCacheConfig(name="x")
+    listener = {"filter_chains": [{"filters": [{"typed_config": {"dns_cache_config": to_plain(cache)}}]}]}
+    placement = Placement("/c", "/l", closed_port=CLOSED, resolver=("127.0.0.11", 53))
+    dynamic = to_plain(
+        by("envoy.clusters.dynamic_forward_proxy", DynamicForwardProxy(dns_cache_config=cache))
+    )
+    dns = to_plain(by("envoy.clusters.dns", DnsCluster()))
+    for cluster in (dynamic, dns):
+        confine(cluster, placement, CLOSED)
+    confine_listener(listener, placement, CLOSED)
+
+    def asked(settings):
+        (resolver,) = settings["typed_dns_resolver_config"]["typed_config"]["resolvers"]
+        return resolver["socket_address"]
+
+    at_stack = {"address": "127.0.0.11", "port_value": 53}
+    (lookup,) = listener["filter_chains"][0]["filters"]
+    assert asked(lookup["typed_config"]["dns_cache_config"]) == at_stack
+    assert asked(dynamic["cluster_type"]["typed_config"]["dns_cache_config"]) == at_stack
+    assert asked(dns["cluster_type"]["typed_config"]) == AT_CLOSED
 
 
 def test_whatever_resolves_names_asks_the_closed_port_alone():

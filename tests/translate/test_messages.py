@@ -102,7 +102,7 @@ def test_every_message_keeps_the_rules_of_its_proto_file(case):
 
 @pytest.mark.parametrize("case", sorted(GOLDEN.iterdir()), ids=lambda case: case.name)
 def test_the_bytes_of_every_resource_read_back_as_it_was(case):
-    """By the library's own parser, which knows nothing of our writer."""
+    """By the library's own parser, which knows nothing about our writer."""
     for resource in _resources(case):
         assert type(resource).parse(to_wire(resource)).to_dict() == resource.to_dict()
 

@@ -98,6 +98,18 @@ def test_an_answer_of_the_sidecar_itself_is_the_sidecars(trace):
     assert (found.hop, found.flags, found.fault) == ("sleep", "UH", "stack")
 
 
+def test_a_host_that_no_resource_knows_has_no_line(scenario):
+    """The listener's is about other hosts."""
+    prepared = prepare(load_scenario(Path("scenarios/tls-simple")))
+    opinions = Opinions(Explainer(prepared.registry, prepared.loaded.resources), "client")
+    unknown = opinions.trace(Request("nowhere.example", 80))
+    answered = cause(Answer(status=502), unknown, sleep=envoy(details="direct_response", status=502))
+
+    assert (answered.fault, answered.where) == ("resources", ())
+    assert "the host is unknown here" in answered.explanation
+    assert "correct the Istio YAML, or the expectation" in remedy_for([a_line(answered)])
+
+
 def test_a_node_to_which_the_resources_lead_is_their_doing_with_file_and_line(trace):
     found = cause(
         from_node("nginx01"), trace, sleep=BEYOND, egress=BEYOND, at=node("nginx01"), right=("nginx02",)
@@ -129,7 +141,7 @@ def test_the_right_node_with_a_wrong_answer_is_the_nodes(trace):
     found = cause(from_node("nginx01", 400), trace, sleep=BEYOND, egress=BEYOND, at=node("nginx01"))
 
     assert found.fault == "node"
-    assert "the Istio YAML led there rightly" in remedy_for([a_line(found)])
+    assert "the Istio YAML leads there correctly" in remedy_for([a_line(found)])
 
 
 def test_a_client_certificate_that_the_right_node_refuses_is_named_with_the_lines_behind_it(trace):

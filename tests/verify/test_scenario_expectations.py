@@ -42,8 +42,12 @@ def test_expectations_that_fit_say_nothing(folder):
     [
         ([("http://web.example/", "http://nobody.example/")], "gets 502 from sleep"),
         (
+            [('"http://web.example/"', '"http://web.example/", headers: {host: nobody.example}')],
+            "(http://nobody.example/) expects an answer from web1; by the resources it gets 502 from sleep",
+        ),
+        (
             [("clients: [sleep], expect: {nodes: [web1]}", "clients: [sleep], expect: {nodes: [rpc1]}")],
-            "expects an answer from rpc1; by the resources it gets an answer from web1 (web.example:80)",
+            "from rpc1; according to the resources it gets an answer from web1 (web.example:80)",
         ),
         ([("expect: {nodes: [db1], body_contains: HELLO}", "expect: {nodes: [other]}")], "from db1"),
         ([("https://api.pay.example/", "https://nobody.example/")], "no connection to"),
@@ -84,6 +88,9 @@ def test_a_node_that_nothing_leads_to_is_named(folder):
         ),
         ("size: 64k, delay: 5", "protocol: http/2", "sleep speaks HTTP/1.1 to node web1"),
         ("size: 64k, delay: 5", "protocol: bytes", "the node speaks bytes"),
+        (r'body: "HELLO\n"', "body_base64: AAEC/w==", "request db sends no end of a line, and node db1"),
+        (r'body: "HELLO\n"', "body_base64: AAEC/wo=", None),
+        ("protocol: bytes}\n  web1", "protocol: bytes, greets: true}\n  web1", None),
         (
             "tcp://db.example:5432",
             "tcp://db.example:5433",
@@ -106,12 +113,12 @@ def test_what_a_node_does_not_speak_and_a_port_that_nothing_opens_are_refused(fo
         (
             "expect: {shares: {stable: 90, canary: 10}}",
             "expect: {nodes: [stable]}",
-            "from stable; by the resources it gets for 10 % of its requests an answer from canary (api.part",
+            "from stable; according to the resources it gets for 10 % of its requests an answer from canary",
         ),
         (
             "{stable: 90, canary: 10}",
             "{stable: 50, canary: 50}",
-            "0.5 from stable and 0.5 from canary; by the resources it gets 0.9 from stable and 0.1 from can",
+            "and 0.5 from canary; according to the resources it gets 0.9 from stable and 0.1 from can",
         ),
         ("{stable: 90, canary: 10}", "{stable: 9, canary: 1}", None),
     ],

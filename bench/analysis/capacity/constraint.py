@@ -76,7 +76,7 @@ def _quotas(window: CapacityWindow) -> Iterator[Constraint]:
         if share >= _THROTTLED:
             yield Constraint(
                 code="cpu-quota",
-                evidence=f"the CPU limit of {cost.component} held it back in {cost.throttled_periods:,} of"
+                evidence=f"the CPU limit of {cost.component} throttled it in {cost.throttled_periods:,} of"
                 f" {cost.cpu_periods:,} periods, {cost.throttled_s or 0:.2f} s in all",
                 part=cost.component,
                 share=share,
@@ -195,6 +195,6 @@ def _nearest(window: CapacityWindow) -> str:
     if window.machine is not None and window.machine.idle_share is not None:
         shares.append((1 - window.machine.idle_share, "the machine"))
     if not shares:
-        return "no part was near a limit that is watched; look at the reasons"
+        return "no part was near a watched limit; see the reasons"
     share, name = max(shares)
-    return f"no part was near a limit that is watched; the busiest was {name}, {share:.0%}"
+    return f"no part was near a watched limit; the busiest was {name}, {share:.0%}"

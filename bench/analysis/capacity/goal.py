@@ -75,7 +75,7 @@ class Goal:
                 )
         if self.highest < self.lowest:
             raise InputError(
-                f"the highest rate of a capacity search, {self.highest:g} requests/s, lies below the lowest,"
+                f"the highest rate of a capacity search, {self.highest:g} requests/s, is below the lowest,"
                 f" {self.lowest:g} requests/s.",
                 remedy="Give a highest rate above the lowest one.",
             )

@@ -108,7 +108,7 @@ def predict(model: CostModel, mix: Mapping[str, float]) -> tuple[float, float, f
     unknown = [name for name, amount in mix.items() if amount > 0 and name in model.never and name != "base"]
     if unknown:
         raise InputError(
-            f"the cost model of {model.part} knows nothing of {', '.join(unknown)}: they did not occur"
+            f"the cost model of {model.part} knows nothing about {', '.join(unknown)}: they did not occur"
             " when it was measured.",
             remedy="Measure again with them, or leave them out of the question.",
         )

@@ -18,7 +18,7 @@ def manifest(cpu_per_pod: float, *, least: int, target_percent: int, memory_byte
     memory = "" if memory_bytes is None else f"\n    memory: {_quantity(memory_bytes)}"
     return f"""\
 # Resources of the container istio-proxy in Deployment istio-egressgateway. Request and limit are equal: the
-# plan rests on CPU that nothing else takes. Envoy runs with --concurrency {max(1, math.ceil(cpu_per_pod))}.
+# plan assumes CPU that nothing else takes. Envoy runs with --concurrency {max(1, math.ceil(cpu_per_pod))}.
 resources:
   requests:
     cpu: {cpu}{memory}

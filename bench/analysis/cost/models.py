@@ -21,14 +21,14 @@ def gateway_model(result: Result, *, where: str, key: str | None = None) -> Cost
         return _of_lab(result.tls_lab.cost_models, where=where, key=key)
     if key is not None:
         raise InputError(
-            f"this result does not distinguish the handshakes of {key}: it is not of the handshake lab.",
+            f"this result does not distinguish the handshakes of {key}: it is not from the handshake lab.",
             where=where,
             remedy="Leave out --key, or measure with: egress-bench handshake.",
         )
     models = result.capacity.cost_models if result.capacity is not None else ()
     found = next((model for model in models if model.part == "gateway"), None)
     if found is None:
-        text = "was of a search without one" if result.capacity is not None else "comes from another command"
+        text = "is of a search without one" if result.capacity is not None else "comes from another command"
         raise InputError(
             f"this result holds no cost model of the gateway: it {text}.",
             where=where,

@@ -137,7 +137,7 @@ def _replicas(model: CostModel, question: PlanQuestion, room: MemoryRoom | None)
         per_pod = min(per_pod, _PORTS / _TIME_WAIT_S / question.new_connections)
     if not math.isfinite(per_pod):
         raise InputError(
-            "by its cost model a request of this mix costs nothing: that is not a base for a plan.",
+            "by its cost model a request of this mix costs nothing: a plan cannot be based on that.",
             remedy="Measure again on a quieter machine: egress-bench capacity --model.",
         )
     replicas = math.ceil(question.rate / per_pod - 1e-9)
@@ -245,7 +245,7 @@ def _warnings(model: CostModel, question: PlanQuestion, replicas: int) -> Iterat
         if asked > high * 1.001 and asked > 0:
             by = f"{asked / high:.3g} times" if high > 0 else "far"
             yield (
-                f"{asked * scale:,.4g} {unit} lie beyond what was measured, {low * scale:,.4g} to"
+                f"{asked * scale:,.4g} {unit} are beyond what was measured, {low * scale:,.4g} to"
                 f" {high * scale:,.4g}: {by} the highest."
             )
     for term in model.terms:

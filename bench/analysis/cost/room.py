@@ -49,12 +49,12 @@ class MemoryRoom:
             yield "No --connections were given: the memory is that of a gateway without any."
         elif each > self.connections_measured:
             yield (
-                f"{each:,.4g} client connections a pod lie beyond what was measured, up to"
+                f"{each:,.4g} client connections a pod are beyond what was measured, up to"
                 f" {self.connections_measured:,}: {each / self.connections_measured:.3g} times the highest."
             )
         if self.clusters is not None and self.clusters > self.clusters_measured:
             yield (
-                f"{self.clusters:,} clusters lie beyond what was measured, up to {self.clusters_measured:,}:"
+                f"{self.clusters:,} clusters are beyond what was measured, up to {self.clusters_measured:,}:"
                 f" {self.clusters / self.clusters_measured:.3g} times the highest."
             )
 

@@ -93,14 +93,14 @@ class EffectCase(Case):
         "{advice}",
     )
     WRITE_NAME = "Write subjectAltNames: [{name}]."
-    WRITE_CERTIFICATE_NAME = "Write subjectAltNames: [{name}]; the servers' certificates do not bear {sni}."
+    WRITE_CERTIFICATE_NAME = "Write subjectAltNames: [{name}]; the servers' certificates lack the name {sni}."
     NO_COMMON_NAME = (
         "The certificates of its servers have no name in common, so none can be demanded as it is."
     )
     WRONG_NAME = (
         "{effect}, because {cause.text}.",
         (
-            "Demand a name that the certificate bears in subjectAltNames (or sni), or add the name to the "
+            "Demand a name that the certificate has in subjectAltNames (or sni), or add the name to the "
             "certificates: tls.server_names of the scenario."
         ),
     )
@@ -159,11 +159,11 @@ class EffectCase(Case):
     )
     NO_FILTER_CHAIN = (
         "{effect}, because {outcome.reason}.",
-        "Let the hosts of the server, and the SNI that is sent, agree.",
+        "Make the hosts of the server match the SNI that is sent.",
     )
     EXPECTS_TLS = (
         "{effect}, because {outcome.reason}.",
-        "Let protocol and tls of the server agree with the DestinationRule for the gateway's Service.",
+        "Make protocol and tls of the server match the DestinationRule for the gateway's Service.",
     )
     EXPECTS_HTTP = (
         "{effect}, because {outcome.reason}.",
@@ -189,11 +189,11 @@ class EffectCase(Case):
     )
     # Rules that nothing asks
     RULE_IDLE = (
-        "no listener of {proxies:listed} ever asks this {kind} rule: {cause}.",
+        "no listener of {proxies:listed} ever uses this {kind} rule: {cause}.",
         "{cause.remedy}",
     )
     SERVERS_ASK_OTHERS = (
-        "the servers of {gateways:listed} ask {kinds:and} rules only",
+        "the servers of {gateways:listed} use {kinds:and} rules only",
         "Write it as a {kind} rule.",
     )
     HOST_UNDECLARED_PORT_80 = (
@@ -220,7 +220,7 @@ class EffectCase(Case):
         "Add port {first} to the ServiceEntry, or match a port that it has.",
     )
     PORTS_ASK_OTHERS = (
-        "the ports of {hosts:listed} ({ports}) ask {kinds:and} rules only",
+        "the ports of {hosts:listed} ({ports}) use {kinds:and} rules only",
         "Write it as a {kind} rule, or declare the port with the protocol that clients speak.",
     )
     PORT_AND_PROTOCOL = "{port} {protocol}"
@@ -235,7 +235,7 @@ class EffectCase(Case):
     # Policies
     POLICY_LOST = (
         (
-            "this policy is lost: of several rules for {host} the first policy holds alone, which is that of "
+            "this policy is lost: of several rules for {host} only the first policy counts, which is that of "
             "{kept} ({place}), and policies are not merged."
         ),
         "Write both policies into one DestinationRule.",

@@ -16,7 +16,7 @@ class RuleCase(Case):
 
     # Annotations
     UNKNOWN_ANNOTATION = (
-        "Istio knows no annotation {name}.",
+        "Istio does not know the annotation {name}.",
         "Correct its name, or remove it.",
     )
     OUTDATED_ANNOTATION = (
@@ -272,8 +272,8 @@ class RuleCase(Case):
     )
     CAPITALS = (
         (
-            "istiod compares hosts by case, and lowers those of VirtualServices only, so {host} is not the "
-            "same host as {lowered}."
+            "istiod compares hosts by case, and lower-cases those of VirtualServices only, so {host} is not "
+            "the same host as {lowered}."
         ),
         "Write {wanted}.",
     )

@@ -134,7 +134,7 @@ def _stacks_of_clusters(run: RunContext, own: int) -> Iterator[tuple[int, Stack]
 
 def _report_no_memory(run: RunContext, error: BenchError) -> None:
     warning = RunWarning(
-        code="no-memory-model", message=error.what, advice=error.remedy or "`plan` says nothing of memory."
+        code="no-memory-model", message=error.what, advice=error.remedy or "`plan` says nothing about memory."
     )
     run.record.warnings.append(warning)
     run.observer.warning(warning)

@@ -24,7 +24,7 @@ from bench.experiment.options import RunOptions
 from bench.experiment.run_context import RunContext
 from bench.experiment.verification import WrongPathError, require_right_path, verify_stack
 from bench.load.run import LoadGenerator
-from bench.measure import Finished, RunRecord, fingerprint_of, kept
+from bench.measure import Finished, RunRecord, fingerprint_of, kept, way_of
 from bench.observer import Observer
 from bench.preparation import make_material, prepare
 from bench.result import CapacityResult, CurvePoint
@@ -98,6 +98,7 @@ def find_capacity(
         with supervised_folder(f"{loaded.scenario.name} keys") as private:
             observer.stage(f"making certificates ({loaded.scenario.tls.key})", 2)
             material = make_material(loaded, private / "material")
+            record.way = way_of(prepared, material)
             context = RunContext(
                 prepared,
                 RunOptions(out=options.out, command=options.command, backend=options.backend),

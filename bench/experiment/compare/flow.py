@@ -43,7 +43,7 @@ class CompareOptions:
     blocks: int = 8
     """Of each variant once and the baseline twice. With ``until``: at least."""
     until: float | None = None
-    """Go on until a change of this size would be seen: 0.02 is 2 %."""
+    """Continue until a change of this size would be seen: 0.02 is 2 %."""
     budget_s: float = 600.0
     """No block begins after this many seconds of blocks."""
     margin: float = MARGIN

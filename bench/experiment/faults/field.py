@@ -239,7 +239,7 @@ class Field:
         return next(iter(self.stack.component(node).addresses.values()))
 
     def await_recovery(self) -> None:
-        """Return when each subset is answered rightly again, twice in a row, called from where the client is.
+        """Return when each subset is answered correctly twice in a row, called from where the client is.
 
         Raises:
             MeasurementError: the stack does not recover: what follows would be spoilt.

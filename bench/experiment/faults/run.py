@@ -13,7 +13,7 @@ from bench.experiment.faults.field import Field, NotPossibleError, find_aims
 from bench.experiment.faults.kinds import Fault
 from bench.experiment.faults.load import WARM_UP_S, Observed, Proving, every_fault
 from bench.load.run import LoadGenerator
-from bench.measure import SIDECAR_LOG, Finished, RunRecord, fingerprint_of, kept, topology_of
+from bench.measure import SIDECAR_LOG, Finished, RunRecord, fingerprint_of, kept, topology_of, way_of
 from bench.observer import Observer
 from bench.preparation import Prepared, Variation, make_material, prepare
 from bench.report import write_report
@@ -110,6 +110,7 @@ def _prove(
     with supervised_folder(f"{scenario.name} keys") as private:
         observer.stage(f"making certificates ({scenario.tls.key})", 2)
         material = make_material(prepared.loaded, private / "material")
+        record.way = way_of(prepared, material)
         observer.stage("starting the stack", 1)
         stack = options.backend.make_stack(prepared.stack_spec("faults", source, material, logging))
         folder = record.folder / "logs" / "generator"

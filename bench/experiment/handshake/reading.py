@@ -38,7 +38,7 @@ def read_mode(
     """
     entries, reused = _logs(stack, gateway)
     if trial.readings is None:
-        raise MeasurementError(f"{trial.result.name}: nothing was read of the gateway.")
+        raise MeasurementError(f"{trial.result.name}: nothing was read about the gateway.")
     return judge_mode(name, entries, reused, trial.readings, trial=trial, kept=kept)
 
 

@@ -31,6 +31,7 @@ from bench.measure import (
     second_rows,
     stack_target,
     topology_of,
+    way_of,
 )
 from bench.observer import Observer
 from bench.preparation import Prepared, Variation, make_material, prepare
@@ -116,6 +117,7 @@ def measure_updates(loaded: LoadedScenario, options: UpdateOptions, observer: Ob
     with kept(record), supervised_folder(f"{scenario.name} keys") as private:
         observer.stage(f"making certificates ({scenario.tls.key})", 2)
         material = [make_material(prepared.loaded, private / "material")]
+        record.way = way_of(prepared, material[0])
         for way in options.ways:
             observer.stage(f"{len(wanted[way])} changes, {way.name}", seconds[way])
             trial = _Trial(prepared, material, options, way, base, wanted[way], (aims.first, aims.second))

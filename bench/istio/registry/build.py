@@ -124,7 +124,7 @@ def _aliases_of_nothing(services: Sequence[Service]) -> Iterator[Problem]:
             yield Problem(
                 service.where,
                 f"the Service {service.namespace}/{service.name} of type ExternalName represents "
-                f"{service.external_name}, which no resource declares, so proxies know nothing of either.",
+                f"{service.external_name}, which no resource declares, so proxies do not know it either.",
                 "Declare the host in a ServiceEntry.",
             )
 

@@ -192,7 +192,7 @@ def _check_config_map(credential: str, namespace: str) -> str | None:
     if len(parts) < 2 or not parts[0] or not parts[1]:
         return f'"{credential}" does not follow {_CONFIG_MAP}NAMESPACE/NAME'
     if parts[0] != namespace:
-        return f'"{credential}": a config map lies in the own namespace, {namespace}'
+        return f'"{credential}": a config map must be in the own namespace, {namespace}'
     return None
 
 

@@ -177,7 +177,7 @@ def _check_files(tls: ServerTLSSettings, findings: Findings) -> None:
         if tls.credential_name:
             findings.refuse("a CRL belongs into the credential", "caCrl")
         if tls.mode == "SIMPLE":
-            findings.refuse("SIMPLE has no use for a CRL", "caCrl")
+            findings.refuse("SIMPLE does not use a CRL", "caCrl")
 
 
 def _check_pair(mode: str, certificate: str, key: str, findings: Findings) -> None:

@@ -295,7 +295,7 @@ def _check_retries(retries: HTTPRetry, findings: Findings) -> None:
             ("retryRemoteLocalities", retries.retry_remote_localities),
         ):
             if other is not None:
-                findings.refuse("has no use with 0 attempts", field)
+                findings.refuse("has no effect with 0 attempts", field)
     refuse_durations(findings, perTryTimeout=retries.per_try_timeout, backoff=retries.backoff)
     for condition in retries.retry_on.split(",") if retries.retry_on else ():
         if condition not in _RETRY_CONDITIONS and not _is_known_status(condition):

@@ -148,7 +148,9 @@ def _check_ports(entry: ServiceEntry, labels: Mapping[str, str], findings: Findi
 
 def _warn_about_selector(entry: ServiceEntry, findings: Findings) -> None:
     if entry.workload_selector is not None:
-        findings.warn(f"a workloadSelector has no use with resolution {entry.resolution}", "workloadSelector")
+        findings.warn(
+            f"a workloadSelector has no effect with resolution {entry.resolution}", "workloadSelector"
+        )
 
 
 def _check_dynamic(entry: ServiceEntry, labels: Mapping[str, str], findings: Findings) -> None:

@@ -106,7 +106,7 @@ def _check_sni(name: str, service: VirtualService, findings: Findings) -> None:
         wrong = check_gateway_bound_domain(name, is_sni=True)
     if wrong is not None:
         if is_ip(name):
-            findings.warn(f"{name} is an address: most clients send no address as server name")
+            findings.warn(f"{name} is an address: most clients do not send an address as server name")
         else:
             findings.refuse(wrong)
     elif not any(covers(host, name) for host in service.hosts):

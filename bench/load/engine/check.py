@@ -19,7 +19,7 @@ Ending = Literal["failed", "misrouted", "unsent"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a request ended that was not answered rightly."""
+    """How a request ended that was not answered correctly."""
 
     ending: Ending
     reason: Reason

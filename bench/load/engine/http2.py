@@ -1,6 +1,6 @@
 """HTTP/2 of one connection, by the library h2: one request at a time, its answer read event by event.
 
-The library is Python: a request costs some ten times what HTTP/1.1 costs here, and the result says so.
+The library is Python: a request costs about ten times what HTTP/1.1 costs here, and the result says so.
 """
 
 from __future__ import annotations

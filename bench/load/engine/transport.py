@@ -159,7 +159,7 @@ class Tls:
         return True
 
     def _recv(self, size: int) -> bytes:
-        """All plaintext that is here: epoll knows nothing of what OpenSSL holds back."""
+        """All plaintext that is here: epoll knows nothing about what OpenSSL holds back."""
         data = self._plain.recv(size)
         if not data:
             return self._at_end()

@@ -100,7 +100,7 @@ class PlanRun:
             return None
         self._collect("aborted")
         with contextlib.suppress(LoadError):
-            self._lose_all("not heard of at the end")
+            self._lose_all("did not report at the end")
             return self._merger.outcome(self._stopped or "aborted")
         return None
 

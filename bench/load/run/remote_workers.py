@@ -51,7 +51,7 @@ class RemoteWorkers:
             f"{self._present} of {self._expected} workers came to {settings.master_bind}:{self._port} within"
             f" {settings.remote_workers_timeout_s:g} s; {settings.workers} of them are this machine's own.",
             remedy=f"Run `egress-bench worker --master HOST --token {shlex.quote(self._token)}` on each other"
-            " machine, HOST being this one as seen from there, and let no firewall stand in between.",
+            " machine, HOST being this one as seen from there, and make sure that no firewall is in between.",
         )
 
 

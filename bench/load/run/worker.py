@@ -39,7 +39,7 @@ def run_worker(
         KeyboardInterrupt: passed on after all processes ended.
     """
     if processes < 1:
-        raise LoadError(f"{processes} worker processes make no load.", remedy="Give 1 or more.")
+        raise LoadError(f"{processes} worker processes generate no load.", remedy="Give 1 or more.")
     with tempfile.TemporaryDirectory(prefix="egress-bench-worker-") as folder:
         command = locust_command(["--worker", "--master-host", master, "--master-port", str(port)])
         workers = _Workers(command, f"{master}:{port}", token=token, count=processes, folder=Path(folder))
@@ -104,7 +104,7 @@ class _Workers:
             raise LoadError(
                 f"{failed[0].name} {failed[0].how_it_ended()} before {self._where} dismissed it."
                 f"{_last_words(failed)}",
-                remedy="See whether the run still goes on there.",
+                remedy="Check whether the run is still going there.",
             )
 
     def end(self) -> None:

@@ -56,7 +56,7 @@ def costs(results: Sequence[Result]) -> Section:
         "components",
         "Cost of each part",
         parts or (Note("Costs were not measured in these results."),),
-        "CPU is the user and system time of each process: the figures least shaken by a noisy machine.",
+        "CPU is the user and system time of each process: the figures least affected by a noisy machine.",
     )
 
 

@@ -168,4 +168,4 @@ def _left_out(history: History, unreadable: Sequence[str]) -> list[Section]:
     if not rows:
         return []
     table = Table(("started", "run", "why"), tuple(rows), numbers_from=3)
-    return [Section("left-out", "Left out", (table,), "Results whose figures say nothing of the path.")]
+    return [Section("left-out", "Left out", (table,), "Results whose figures say nothing about the path.")]

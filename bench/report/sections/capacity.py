@@ -40,8 +40,8 @@ def capacity(result: Result) -> Section:
     if found.constraints and not is_of_gateway(found) and found.gateway_alone is not None:
         parts.append(
             Note(
-                "The gateway was not at its end: the bound is certain for this setup and is not a capacity of"
-                " the gateway. By its CPU per request that would carry about"
+                "The gateway was not at its limit: the bound is certain for this setup and is not a capacity"
+                " of the gateway. By its CPU per request that would carry about"
                 f" {rate(found.gateway_alone)} requests/s."
             )
         )
@@ -179,7 +179,7 @@ def _killed(killed: KilledReplica) -> str:
     )
     return (
         f"{killed.component} was killed under {rate(killed.rate)} requests/s: {killed.lost:,} of"
-        f" {killed.due:,} requests were lost from then on, and all was good again {good}."
+        f" {killed.due:,} requests were lost from then on, and everything was good again {good}."
     )
 
 
@@ -276,7 +276,7 @@ def cost_model(models: Sequence[CostModel], memory: Sequence[MemoryModel] = ()) 
         caption="Quality",
     )
     residuals = Table(
-        columns=("part", "requests/s", "CPUs measured", "model less measured"),
+        columns=("part", "requests/s", "CPUs measured", "model minus measured"),
         rows=tuple(
             (model.part, rate(each.rate), f"{each.measured_cpus:.3f}", f"{each.error:+.1%}")
             for model in models
@@ -285,7 +285,7 @@ def cost_model(models: Sequence[CostModel], memory: Sequence[MemoryModel] = ()) 
         numbers_from=1,
     )
     drawn = residual_plot(models)
-    chart = [Chart("residuals", "Model less measured; one dot is one window.", drawn)] if drawn else []
+    chart = [Chart("residuals", "Model minus measured; one dot is one window.", drawn)] if drawn else []
     return Section(
         "cost-model",
         "Cost model",

@@ -44,7 +44,7 @@ def generator(result: Result) -> Section:
                         else ()
                     ),
                 ),
-                caption="Microseconds. Lag: how late requests left: for want of a free connection (the path"
+                caption="Microseconds. Lag: how late requests left, because no connection was free (the path"
                 " was full, or the connections too few), or because the generator itself was late."
                 " Null-target baseline: response time of the same load on a stub that answers at once, which"
                 " is what the generator adds by itself.",
@@ -194,7 +194,7 @@ def reading() -> Section:
                         "service time",
                         "From the moment it was really sent. Shorter by lag and queueing before the path.",
                     ),
-                    ("lag", "Sent less due: how late the generator or its connections were."),
+                    ("lag", "Sent minus due: how late the generator or its connections were."),
                     (
                         "percentiles",
                         (

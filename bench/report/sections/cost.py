@@ -21,7 +21,7 @@ def config_source(result: Result, dots: str | None) -> Section:
     """Static against EDS, block by block."""
     blocks = compare_sources(result.comparisons)
     lead = (
-        "All config sources in interleaved blocks, so that a drift of the machine meets all. The block"
+        "All config sources in interleaved blocks, so that drift of the machine affects all. The block"
         " is the"
         " unit: its difference is one observation."
     )
@@ -36,7 +36,7 @@ def config_source(result: Result, dots: str | None) -> Section:
         Table(
             columns=("metric", "blocks", *sides(blocks), "ratio", "difference", "lowest", "highest"),
             rows=tuple(_block_row(block) for block in blocks),
-            caption="Medians over the blocks. Difference: candidate less baseline within a block, with its"
+            caption="Medians over the blocks. Difference: candidate minus baseline within a block, with its"
             " lowest and highest.",
         ),
         _wordings(blocks),

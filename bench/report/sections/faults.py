@@ -84,7 +84,7 @@ def _limited(fault: FaultResult) -> str:
 
 def _beside(fault: FaultResult) -> str:
     """What else the instruments found, and what went wrong before anything was injected."""
-    more = f" Found beside it: {'; '.join(fault.also)}." if fault.also else ""
+    more = f" Also found: {'; '.join(fault.also)}." if fault.also else ""
     if fault.early_alarms:
         more += f" Wrong answers before the injection: {format_count(fault.early_alarms)}."
     return more

@@ -46,7 +46,7 @@ def ledger(result: Result) -> Section:
     parts += [Note(f"{text}.") for text in reported]
     if summary.blind_to:
         pairs = "; ".join(pair.text for pair in summary.blind_to)
-        parts.append(Note(f"This level takes pairs of equal number for none: {pairs}. Level full sees them."))
+        parts.append(Note(f"This level does not see pairs of equal number: {pairs}. Level full does."))
     parts += [Note(f"{text}.", "bad") for text in summary.troubles[:MOST_TROUBLES]]
     if len(summary.troubles) > MOST_TROUBLES:
         parts.append(Note(f"{len(summary.troubles) - MOST_TROUBLES} more are in result.json.", "bad"))

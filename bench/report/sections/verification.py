@@ -57,9 +57,9 @@ def _calls(lines: tuple[VerificationLine, ...], stacks: tuple[str, ...]) -> Tabl
 MOST_CAUSES = 8
 _FAULTS = {
     "resources": "the resources lead there",
-    "node": "the right node answers otherwise",
+    "node": "the right node gives another answer",
     "unplayed": "no node plays the endpoint to which the resources lead",
-    "stack": "a stand-in did not do what it was asked",
+    "stack": "a stand-in did not do what it was asked to do",
 }
 
 

@@ -20,13 +20,21 @@ def drawing(figures: WayFigures | None) -> Drawing | None:
 
 def way(figures: WayFigures | None) -> Section:
     """Parts, what is spoken to them, what they cost, whose certificates are shown."""
-    lead = (
-        "From the client to the nodes. Names, ports and certificates are those of the Istio resources;"
-        " requests are what each node's log holds, warm-ups included; CPU is per request of the whole load."
-    )
+    lead = "From the client to the nodes. Names, ports and certificates are those of the Istio resources"
+    if figures is None or figures.is_steady:
+        lead += (
+            "; requests are what each node's log holds, and what each of several gateways read, warm-ups"
+            " included; CPU is per request of the whole load."
+        )
+    elif any(box.cpu_us is not None for layer in figures.layers for box in layer):
+        lead += (
+            "; CPU is per request, the median of the loads up to the lower bound; requests are of all loads."
+        )
+    else:
+        lead += "."
     if figures is None:
         return Section("way", "Way", (Note("This result does not say what the requests pass."),), lead)
-    rows = [row for layer in figures.layers for box in layer for row in [_row(box)]]
+    rows = [_row(box, is_steady=figures.is_steady) for layer in figures.layers for box in layer]
     parts: list[Table | Note] = [
         Table(
             columns=("part", "what", "address", "spoken to it", "requests", "CPU", "shows", "to whom"),
@@ -47,7 +55,7 @@ def way(figures: WayFigures | None) -> Section:
                 " byte at the sidecar to the last byte of the answer there, by the proxies' own clocks.",
             )
         )
-    else:
+    elif figures.is_steady:
         parts.append(
             Note(
                 "Where the time goes is not known: no proxy reads these requests, too few were sampled, or"
@@ -57,7 +65,7 @@ def way(figures: WayFigures | None) -> Section:
     return Section("way", "Way", tuple(parts), lead)
 
 
-def _row(box: Box) -> tuple[str, ...]:
+def _row(box: Box, *, is_steady: bool) -> tuple[str, ...]:
     part = box.part
     address = part.address
     if part.role in ("sidecar", "gateway") and box.port is not None:
@@ -74,8 +82,8 @@ def _row(box: Box) -> tuple[str, ...]:
         TITLES[part.role],
         address or UNKNOWN,
         ", ".join(dict.fromkeys(words_of(link) for link in box.arriving)) or UNKNOWN,
-        count(box.requests) if part.role == "node" else "",
-        "" if part.role == "client" else format_micros(box.cpu_us),
+        "" if box.requests is None and (part.role != "node" or not is_steady) else count(box.requests),
+        "" if part.role == "client" or (box.cpu_us is None and not is_steady) else format_micros(box.cpu_us),
         "; ".join(by_name) or "no certificate",
         "; ".join(", ".join(names) for names in by_name.values()),
     )

@@ -109,9 +109,9 @@ def _so(result: Result, blocks: Sequence[BlockComparison]) -> str:
     parts = []
     differing = [block for block in blocks if block.resolved]
     if differing:
-        parts.append("At rest the sources differ as said above: choose by the metric that counts for you.")
+        parts.append("At rest they differ as described above: choose by the metric that counts for you.")
     elif blocks:
-        parts.append("Nothing that was measured at rest tells the sources apart: choose by what changes do.")
+        parts.append("Nothing that was measured at rest distinguishes them: choose by how changes behave.")
     if result.update is not None and len(result.update.sources) > 1:
         parts += when_to_use(result.update)
     else:

@@ -7,8 +7,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bench.analysis.part_costs import cpu_us_of_part, middle
-from bench.result import Book, HopTimes, Result, TrialResult, Way, WayLink, WayPart, WayRole
+from bench.analysis.part_costs import middle
+from bench.result import (
+    Book,
+    ComponentCost,
+    HopTimes,
+    Result,
+    TrialResult,
+    Way,
+    WayLink,
+    WayPart,
+    WayRole,
+)
 
 LAYERS: Final[tuple[WayRole, ...]] = ("client", "sidecar", "gateway", "node")
 ENOUGH_SAMPLED: Final = 20
@@ -24,7 +34,7 @@ class Box:
     port: int | None
     """That requests call it on."""
     requests: int | None
-    """That it had, warm-ups included."""
+    """That it had, warm-ups included; of gateways only where several share them."""
     cpu_us: float | None
     """Per request of the whole load."""
     arriving: tuple[WayLink, ...]
@@ -53,6 +63,8 @@ class WayFigures:
     times: HopTimes | None
     """Over all steady trials; None: not measured, or of too few requests."""
     generator_cpu_us: float | None
+    is_steady: bool
+    """Whether there were steady trials: then what is unknown of them is said to be unknown."""
     due: int | None
     """Of the measured stages; None: no steady trial."""
     answered: int | None
@@ -67,16 +79,23 @@ def way_figures(result: Result) -> WayFigures | None:
     layers = [[part for part in way.parts if part.role == role] for role in LAYERS]
     layers = [layer for layer in layers if layer]
     whole = result.totals[-1] if result.totals else None
+    costs = _costs(result, trials)
+    requests = {("node", part.name): _at_node(part.name, trials) for part in way.parts if part.role == "node"}
+    gateways = [part.name for part in way.parts if part.role == "gateway"]
+    if len(gateways) > 1:
+        requests |= {("gateway", name): _at_gateway(name, result, trials) for name in gateways}
     return WayFigures(
-        layers=tuple(tuple(_box(part, way, trials) for part in layer) for layer in layers),
+        layers=tuple(
+            tuple(_box(part, way, requests.get((part.role, part.name)), costs) for part in layer)
+            for layer in layers
+        ),
         gaps=tuple(
             _gap(first[0].role, second[0].role, way, trials) for first, second in itertools.pairwise(layers)
         ),
         links=way.links,
         times=merged_times(trials),
-        generator_cpu_us=middle(
-            cost.cpu_us_per_request for trial in trials for cost in trial.costs if cost.role == "generator"
-        ),
+        generator_cpu_us=middle(cost.cpu_us_per_request for cost in costs if cost.role == "generator"),
+        is_steady=bool(trials),
         due=whole.due if whole is not None else None,
         answered=whole.answered if whole is not None else None,
     )
@@ -121,7 +140,16 @@ def _way_of_costs(trials: Sequence[TrialResult]) -> Way | None:
     return Way(parts=(*clients, *parts.values()), links=())
 
 
-def _box(part: WayPart, way: Way, trials: Sequence[TrialResult]) -> Box:
+def _costs(result: Result, trials: Sequence[TrialResult]) -> list[ComponentCost]:
+    """What the parts used under the steady trials; of a search, under the rates that it found good."""
+    found = result.capacity
+    if trials or found is None:
+        return [cost for trial in trials for cost in trial.costs]
+    good = found.lower or 0.0
+    return [cost for window in found.windows if window.rate <= good for cost in window.costs]
+
+
+def _box(part: WayPart, way: Way, requests: int | None, costs: Sequence[ComponentCost]) -> Box:
     def ends(link: WayLink) -> tuple[tuple[WayRole, str], tuple[WayRole, str]]:
         return (link.source_role, link.source), (link.target_role, link.target)
 
@@ -132,11 +160,21 @@ def _box(part: WayPart, way: Way, trials: Sequence[TrialResult]) -> Box:
     return Box(
         part=part,
         port=ports.pop() if len(ports) == 1 else None,
-        requests=_at_node(part.name, trials) if part.role == "node" else None,
-        cpu_us=None if part.role == "client" else cpu_us_of_part(trials, part.name),
+        requests=requests,
+        cpu_us=None
+        if part.role == "client"
+        else middle(cost.cpu_us_per_request for cost in costs if cost.component == part.name),
         arriving=arriving,
         leaving=leaving,
     )
+
+
+def _at_gateway(name: str, result: Result, trials: Sequence[TrialResult]) -> int | None:
+    """Requests that one of several gateways had; None: unknown."""
+    if trials:
+        return _sum(trial.ledger.at_gateways.get(name) if trial.ledger else None for trial in trials)
+    shares = result.capacity.replicas if result.capacity is not None else ()
+    return next((each.requests for each in shares if each.component == name), None)
 
 
 def _at_node(node: str, trials: Sequence[TrialResult]) -> int | None:

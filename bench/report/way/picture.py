@@ -60,7 +60,7 @@ def wide_picture(figures: WayFigures) -> str:
         for line in lines:
             canvas.text(middle, y, line, size=12, fill="muted", anchor="middle")
             y += 16
-        _counted(canvas, middle, top + tallest / 2 + 20 if is_single else y, gap, between)
+        _counted(canvas, (middle, top + tallest / 2 + 20 if is_single else y), gap, between, figures)
     bottom = _bars(canvas, top + tallest + 34, figures)
     return canvas.svg(bottom, message(figures), "way wide")
 
@@ -80,7 +80,7 @@ def tall_picture(figures: WayFigures) -> str:
             is_tls = any(each[2] for each in _connected(boxes, _shown(figures.layers[number + 1]), figures))
             canvas.arrow((22, y - 6), (22, y + 30), "series-3" if is_tls else "muted")
             canvas.text(40, y + 8, " ".join(gap.spoken).rstrip(), size=12, fill="muted")
-            _counted(canvas, 40, y + 24, gap, TALL - 40, anchor="start")
+            _counted(canvas, (40, y + 24), gap, TALL - 40, figures, anchor="start")
             y += 50
     bottom = _bars(canvas, y + 22, figures)
     return canvas.svg(bottom, message(figures), "way tall")
@@ -125,9 +125,9 @@ def _draw(
 def _lines(box: Box, figures: WayFigures) -> Iterator[str]:
     part = box.part
     if part.role == "client":
-        if len(figures.layers[0]) == 1:
+        if len(figures.layers[0]) == 1 and figures.is_steady:
             yield f"{count(figures.due)} due, measured"
-            yield f"{count(figures.answered)} answered rightly"
+            yield f"{count(figures.answered)} answered correctly"
             yield f"CPU {format_micros(figures.generator_cpu_us)} per request"
         return
     place = part.address
@@ -135,7 +135,7 @@ def _lines(box: Box, figures: WayFigures) -> Iterator[str]:
         place = f"{part.address}, port {box.port}" if place else f"port {box.port}"
     if place:
         yield place
-    if part.role == "node":
+    if box.requests is not None or (part.role == "node" and figures.is_steady):
         yield f"{count(box.requests)} requests"
     words = {words_of(link) for link in box.arriving}
     if (
@@ -143,7 +143,8 @@ def _lines(box: Box, figures: WayFigures) -> Iterator[str]:
         and len({words_of(link) for link in figures.links if link.target_role == "node"}) > 1
     ):
         yield " and ".join(sorted(words))
-    yield f"CPU {format_micros(box.cpu_us)} per request"
+    if box.cpu_us is not None or figures.is_steady:
+        yield f"CPU {format_micros(box.cpu_us)} per request"
     for shown in dict.fromkeys(_short(link.shown_by_target) for link in box.arriving if link.shown_by_target):
         yield f"shows {shown}"
     for mine in dict.fromkeys(_short(link.shown_by_source) for link in box.leaving if link.shown_by_source):
@@ -155,14 +156,24 @@ def _short(certificate: str) -> str:
     return next((each for each in certificate.split(",") if each.startswith("CN=")), certificate)
 
 
-def _counted(canvas: Canvas, x: float, y: float, gap: Gap, room: float, *, anchor: str = "middle") -> None:
+def _counted(
+    canvas: Canvas,
+    place: tuple[float, float],
+    gap: Gap,
+    room: float,
+    figures: WayFigures,
+    *,
+    anchor: str = "middle",
+) -> None:
+    if not figures.is_steady:
+        return
     if gap.sent is None or gap.read is None:
         text, colour = f"{UNKNOWN} requests", "muted"
     elif gap.sent == gap.read:
         text, colour = f"{gap.sent:,} requests", "ink"
     else:
         text, colour = f"{gap.sent:,} → {gap.read:,}", "ink"
-    canvas.text(x, y, text, size=12, fill=colour, anchor=anchor, room=room)
+    canvas.text(*place, text, size=12, fill=colour, anchor=anchor, room=room)
 
 
 def _connected(
@@ -198,7 +209,7 @@ def _bars(canvas: Canvas, y: float, figures: WayFigures) -> float:
         if times.gateway_us is not None:
             colours = [_COLOURS["sidecar"], _BETWEEN, _COLOURS["gateway"], _COLOURS["node"]]
         y = _bar(canvas, y, heading, [(c, n, v) for c, (n, v) in zip(colours, names, strict=True)])
-    else:
+    elif figures.is_steady:
         canvas.text(
             0,
             y,
@@ -211,6 +222,8 @@ def _bars(canvas: Canvas, y: float, figures: WayFigures) -> float:
     parts = cpu_parts(figures)
     roles = [layer[0].part.role for layer in figures.layers if layer[0].part.role != "client"]
     values = [value for _, value in parts if value is not None]
+    if not values and not figures.is_steady:
+        return y - 20
     if len(values) < len(parts) or not values:
         canvas.text(0, y + 6, "CPU by part: not fully measured", size=12.5, fill="muted", weight=600)
         return y + 20

@@ -20,11 +20,12 @@ def message(figures: WayFigures) -> str:
     hops = " to ".join(_layer(layer) for layer in figures.layers)
     sentences = [f"Requests go from {hops}."]
     if figures.due is not None and figures.answered is not None:
-        sentences.append(f"{figures.answered:,} of {figures.due:,} were answered rightly.")
-    nodes = [box for layer in figures.layers for box in layer if box.part.role == "node"]
-    known = [f"{box.part.name} had {box.requests:,}" for box in nodes if box.requests is not None]
-    if known:
-        sentences.append(f"Warm-ups included, {some(known)}.")
+        sentences.append(f"{figures.answered:,} of {figures.due:,} were answered correctly.")
+    for role in ("gateway", "node"):
+        boxes = [box for layer in figures.layers for box in layer if box.part.role == role]
+        known = [f"{box.part.name} had {box.requests:,}" for box in boxes if box.requests is not None]
+        if known:
+            sentences.append(f"Warm-ups included, {some(known)}.")
     sentences += [text for text in (_time(figures), _cpu(figures)) if text]
     return " ".join(sentences)
 

@@ -42,8 +42,8 @@ class Service:
     environment: Mapping[str, str] = field(default_factory=dict)
     addresses: Mapping[str, str] = field(default_factory=dict)
     """Network -> address; empty for a service that shares another's network."""
-    aliases: Sequence[str] = ()
-    """Further names on the mesh."""
+    aliases: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Network -> further names there."""
     shares: str | None = None
     """The service whose network it shares."""
     after: Sequence[str] = ()
@@ -108,7 +108,7 @@ def _service(service: Service, patterns: Mapping[str, Any], labels: Mapping[str,
         made["networks"] = {
             network: {
                 "ipv4_address": address,
-                **({"aliases": list(service.aliases)} if service.aliases and network == MESH else {}),
+                **({"aliases": list(names)} if (names := service.aliases.get(network, ())) else {}),
             }
             for network, address in service.addresses.items()
         }

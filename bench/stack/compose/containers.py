@@ -135,7 +135,7 @@ class Container:
 
     def _out_of_memory(self) -> str:
         limit = f" of {self.memory_limit / (1 << 20):.4g} MiB" if self.memory_limit else ""
-        return f"was ended for want of memory: it needed more than its limit{limit} (out-of-memory kill)"
+        return f"ran out of memory: it needed more than its limit{limit} (out-of-memory kill)"
 
     def died(self, when: str = "") -> StackError:
         """The error that reports its end."""

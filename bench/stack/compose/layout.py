@@ -26,8 +26,8 @@ class Pod:
     """Service in which calls and load start."""
     worker: str
     """Service of Locust's workers."""
-    redirect: str
-    """Service that sets up redirection."""
+    route: str
+    """Service that gives the way to what clients dial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ class Layout:
     """Part -> service."""
     pods: Mapping[str, Pod]
     """Sidecar -> its pod."""
+    redirects: Mapping[str, str]
+    """Proxy -> the service that leads connections within its network elsewhere, where there is one."""
     hosts: Mapping[str, Mapping[str, str]]
     """Part -> network -> its address there."""
     listeners: Mapping[str, Mapping[Address, Address]] = field(default_factory=dict)
@@ -74,8 +76,14 @@ def lay_out(spec: StackSpec, project: str, mesh: Network, external: Network) -> 
             proxy=proxy.name,
             client=client,
             worker=_free_name("worker" if alone else f"{client}-worker", taken),
-            redirect=_free_name("redirect" if alone else f"{client}-redirect", taken),
+            route=_free_name("route" if alone else f"{client}-route", taken),
         )
+    redirects = {
+        proxy.name: _free_name(
+            "redirect" if proxy.role == "sidecar" and len(sidecars) == 1 else f"{proxy.name}-redirect", taken
+        )
+        for proxy in spec.proxies
+    }
     mesh_hosts, external_hosts = mesh.hosts(), external.hosts()
     # The first address is the bridge's.
     next(mesh_hosts), next(external_hosts)
@@ -96,6 +104,7 @@ def lay_out(spec: StackSpec, project: str, mesh: Network, external: Network) -> 
         subnets={MESH: mesh, EXTERNAL: external},
         services=services,
         pods=pods,
+        redirects=redirects,
         hosts=hosts,
         listeners={proxy.name: bind_addresses(spec, proxy) for proxy in spec.proxies},
     )

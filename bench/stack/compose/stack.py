@@ -17,7 +17,7 @@ from bench.stack.compose.containers import Container
 from bench.stack.compose.folders import proxy_account
 from bench.stack.compose.layout import node_address
 from bench.stack.compose.project import Project
-from bench.stack.compose.services import named_by_dns
+from bench.stack.compose.services import named_by_dns, redirects
 from bench.stack.compose.writing import seen_from_outside
 from bench.stack.engine import connect
 from bench.stack.images import ImageSet, supply_all
@@ -160,7 +160,7 @@ class ComposeStack(SupervisedStack):
         require_container_watches(watches_of(self.spec))
         self._programs = _Programs(find_compose(), find_docker(), connect())
         if self._images is None:
-            needs_tools = any(proxy.intercepts for proxy in self.spec.proxies)
+            needs_tools = any(redirects(proxy) for proxy in self.spec.proxies)
             self._images = supply_all(self._programs.engine, with_tools=needs_tools)
 
     def _start_parts(self) -> None:
@@ -229,10 +229,13 @@ class ComposeStack(SupervisedStack):
             self._await_node(node)
         for proxy in proxies_in_order(self.spec):
             self._await_proxy(proxy)
-            if proxy.intercepts:
-                redirect = listed[project.layout.pods[proxy.name].redirect][0]
-                name = f"the redirection of {proxy.name}"
-                Container(name, redirect, folders.path, project.engine).await_success(self._start_timeout_s)
+            beside = project.layout.pods.get(proxy.name)
+            services = {"redirection": project.layout.redirects[proxy.name]}
+            services |= {"routes": beside.route} if beside is not None else {}
+            for what, service in services.items():
+                for id_ in listed.get(service, ()):
+                    name = f"the {what} of {proxy.name}"
+                    Container(name, id_, folders.path, project.engine).await_success(self._start_timeout_s)
 
     def _await_node(self, node: NodeSpec) -> None:
         folders = self.project.folders
@@ -280,6 +283,7 @@ class ComposeStack(SupervisedStack):
             access_log=folder.proxy.log_root / proxies.ACCESS_LOG,
             config=folder.proxy.config_root,
             container=container.id,
+            is_redirected=proxy.intercepts,
         )
 
     def _reached(self, proxy: ProxySpec, real: Mapping[Address, Address]) -> dict[Address, Address]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bench.errors import StackError
+from bench.istio.hosts import is_ip
 from bench.placement import Address, Placement
 from bench.stack.binaries import Binary
 from bench.stack.compose.folders import (
@@ -20,11 +21,23 @@ from bench.stack.compose.folders import (
     write_proxy,
 )
 from bench.stack.compose.layout import EXTERNAL, MESH, Layout, closed_port, node_address
-from bench.stack.compose.services import REDIRECT_RULES, StackFolders, redirect_rules
+from bench.stack.compose.services import (
+    REDIRECT_RULES,
+    ROUTES,
+    StackFolders,
+    dialled_addresses,
+    lookup_rules,
+    owners_of_names,
+    redirect_rules,
+    routes,
+)
 from bench.stack.images import ImageSet
 from bench.stack.placing import endpoints_of, files_of, proxies_in_order
 from bench.stack.protocol import NodeSpec, StackSpec
 from bench.stack.proxies import socket_fits
+
+_RESOLVER: Address = ("127.0.0.11", 53)
+"""Where the engine answers for the names of a stack's own parts, in each container."""
 
 
 def write_stack(
@@ -43,8 +56,15 @@ def write_stack(
     for proxy in proxies_in_order(spec):
         outside = layout.subnets[EXTERNAL] if proxy.leaves_mesh else None
         closed = closed_port(layout.listeners[proxy.name])
-        rules = redirect_rules(layout.subnets[MESH], closed, outside)
+        played = _played(spec, layout) if proxy.leaves_mesh else {}
+        if proxy.role == "egress":
+            rules = lookup_rules(_played(spec, layout))
+        else:
+            rules = redirect_rules(layout.subnets[MESH], closed, outside, played)
         (folders.rules / f"{proxy.name}.{REDIRECT_RULES}").write_text(rules, encoding="ascii")
+        bridge = next((outside or layout.subnets[MESH]).hosts())
+        ways = routes(dialled_addresses(spec), str(bridge))
+        (folders.rules / f"{proxy.name}.{ROUTES}").write_text(ways, encoding="ascii")
     account().own(folders.files)
     endpoints = _write_nodes(spec, layout, images, folders)
     placements = {}
@@ -59,6 +79,7 @@ def write_stack(
             closed_port=closed_port(bound),
             control=f"{CONTROL}/{folders.control.socket.name}",
             is_redirected=proxy.intercepts,
+            resolver=_RESOLVER if proxy.asks_dns else None,
             files=seen_files(files_of(spec, proxy)),
         )
         folder = folders.proxy(proxy.name)
@@ -72,6 +93,22 @@ def write_stack(
         placements[proxy.name] = placement
         endpoints |= endpoints_of(proxy, seen_from_outside(layout, proxy.name, bound))
     return placements
+
+
+def _played(spec: StackSpec, layout: Layout) -> dict[Address, Address]:
+    """Address that connections are sent on to -> that of the node which plays it.
+
+    A name that is looked up is the address of its owner, at whatever port it is asked for.
+    """
+    owners = owners_of_names(spec)
+    found: dict[Address, Address] = {}
+    for node in spec.nodes:
+        real = node_address(spec, layout, node)
+        for host, port in node.every:
+            at = host if is_ip(host) else layout.address(owners[host]) if host in owners else real[0]
+            if (at, port) != real and ":" not in at:
+                found[at, port] = real
+    return found
 
 
 def seen_from_outside(layout: Layout, part: str, bound: Mapping[Address, Address]) -> dict[Address, Address]:

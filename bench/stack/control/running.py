@@ -23,6 +23,11 @@ class ControlFolder:
 
     path: Path
 
+    @classmethod
+    def of(cls, run: Path) -> ControlFolder:
+        """Give that of the run folder *run*, under a name that no part has."""
+        return cls(run / "_control")
+
     @property
     def shared(self) -> Path:
         """The folder that a proxy's container sees: nothing but the socket is in it."""
@@ -68,7 +73,7 @@ class ControlPlane:
 
     def __init__(self, run: RunFolder, wait: Wait) -> None:
         """Start it, and return when it serves; raises ``StackError`` if it does not."""
-        self.folder = ControlFolder(run.path / "control")
+        self.folder = ControlFolder.of(run.path)
         self.folder.make()
         self._run = run
         self._wait = wait

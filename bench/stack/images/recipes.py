@@ -117,15 +117,15 @@ def _nginx() -> Recipe:
 
 
 def _tools() -> Recipe:
-    """Programs that set up a network from inside: iptables and tc."""
+    """Programs that set up a network from inside: iptables, ip and tc."""
     rootfs = _base()
-    for name in ("iptables-restore", "tc"):
+    for name in ("iptables-restore", "ip", "tc"):
         rootfs.add_program(_system_program(name), f"/usr/sbin/{name}")
     for extension in (
         file for folder in Path("/usr/lib").glob("*/xtables") for file in folder.glob("*xt_*.so")
     ):
         rootfs.files[str(extension)] = extension
-    return Recipe("tools", rootfs.digest(), "", "", "iptables and tc of this machine", lambda: rootfs)
+    return Recipe("tools", rootfs.digest(), "", "", "iptables, ip and tc of this machine", lambda: rootfs)
 
 
 def _system_program(name: str) -> Path:

@@ -15,7 +15,9 @@ from bench.stack.protocol import NodeBehaviour
 
 DELAYS = "delays.js"
 _GRPC_PREFIX = 5
-_GRPC = "/egress-bench-grpc/"
+_POSTED = "/egress-bench-posted/"
+"""Where what is answered lies once more, for requests that are no question: a file is nothing that can be
+posted to, and where nginx would say so, it answers as it would to a GET."""
 _RESET = 444
 """What nginx calls a closed connection; with ``reset_timedout_connection`` it is reset."""
 
@@ -23,6 +25,7 @@ _PLAIN = """\
         location / {
             root html;
             index index.html index.htm;
+            error_page 405 =200 /index.html;
         }
 """
 _SCRIPT = """\
@@ -75,21 +78,24 @@ def locations_of(behaviour: NodeBehaviour) -> str:
     file = "index.html"
     if behaviour.sizes:
         file = f"size-{behaviour.sizes[0][0]}.bin" if len(behaviour.sizes) == 1 else "size-$answer_size.bin"
-    if behaviour.protocol == "grpc":
-        # A file is nothing that can be posted to: where nginx would say so, it answers with the file.
-        file = file if behaviour.sizes else "message.bin"
-        lines.append(f"            error_page 405 =200 {_GRPC}{file};")
-    lines += [f"            rewrite ^ /{file} break;", "        }"]
-    if behaviour.protocol == "grpc":
+    is_grpc = behaviour.protocol == "grpc"
+    if is_grpc and not behaviour.sizes:
+        file = "message.bin"
+    lines += [
+        f"            error_page 405 =200 {_POSTED}{file};",
+        f"            rewrite ^ /{file} break;",
+        "        }",
+        f"        location {_POSTED} {{",
+        "            internal;",
+        "            alias html/;",
+    ]
+    if is_grpc:
         lines += [
-            f"        location {_GRPC} {{",
-            "            internal;",
-            "            alias html/;",
             "            types { }",
             "            default_type application/grpc;",
             "            add_trailer grpc-status 0;",
-            "        }",
         ]
+    lines.append("        }")
     return "\n".join([*lines, ""])
 
 

@@ -88,6 +88,8 @@ http {{
     client_header_timeout 1h;
     keepalive_requests 1000000000;
     keepalive_timeout 1h;
+    # Whatever is posted is read and thrown away.
+    client_max_body_size 0;
 {keepalive_time}{mixtures}
     server {{
         listen {ip}:{port}{ssl} backlog={backlog};

@@ -82,7 +82,7 @@ def write_files(
     for file in files:
         target = folder.config_root / file.path
         if Path(file.path).is_absolute() or ".." in Path(file.path).parts:
-            raise StackError(f"{proxy} may not write {file.path!r}: it lies outside its folder.")
+            raise StackError(f"{proxy} may not write {file.path!r}: it is outside its folder.")
         try:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             staged = folder.staging / target.name

@@ -46,6 +46,7 @@ def _to_json(component: Component) -> dict[str, Any]:
         "config": _text(component.config),
         "container": component.container,
         "replica_of": component.replica_of,
+        "is_redirected": component.is_redirected,
     }
 
 
@@ -66,6 +67,7 @@ def _from_json(component: dict[str, Any]) -> Component:
         config=_path(component["config"]),
         container=component.get("container"),
         replica_of=component.get("replica_of"),
+        is_redirected=component.get("is_redirected", False),
     )
 
 

@@ -89,9 +89,9 @@ def clear(run: Run, *, grace_s: float = 3.0) -> None:
     owner = folder.owner()
     if owner is not None and owner.is_running():
         raise StackError(
-            f"the run {owner.name!r} is alive in process {owner.pid}.",
+            f"the run {owner.name!r} is still running in process {owner.pid}.",
             where=str(run.folder),
-            remedy="End that process first; it clears up after itself.",
+            remedy="Stop that process first; it clears up after itself.",
         )
     end_processes(folder, grace_s=grace_s)
     end_containers(folder)

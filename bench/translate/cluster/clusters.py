@@ -182,7 +182,7 @@ class _Builder:
 
     @property
     def _preferred_labels(self) -> tuple[str, ...]:
-        """Istio 1.0 knows nothing of them."""
+        """Istio 1.0 knows nothing about them."""
         return self.service.preferred_labels if self.context.view.is_current else ()
 
     def _note_origins(self, cluster: Cluster) -> None:

@@ -20,20 +20,23 @@ def confine(cluster: Plain, placement: Placement, closed_port: Address) -> None:
     """
     if cluster.get("type") == "ORIGINAL_DST" and not placement.is_redirected:
         _close(cluster, closed_port)
-    for settings in _resolving(cluster.get("cluster_type", {}).get("typed_config", {})):
+    config = cluster.get("cluster_type", {}).get("typed_config", {})
+    if str(config.get("@type", "")).endswith(".DnsCluster"):
         # The stand-ins' addresses need no resolver; whatever else is asked gets no answer.
-        settings[_RESOLVER] = _resolver_at(closed_port)
+        config[_RESOLVER] = _resolver_at(closed_port)
+    if "dns_cache_config" in config:
+        config["dns_cache_config"][_RESOLVER] = _resolver_at(placement.resolver or closed_port)
 
 
-def confine_listener(listener: Plain, closed_port: Address) -> None:
-    """Let the filters of *listener* that resolve names ask the closed port, as their cluster does.
+def confine_listener(listener: Plain, placement: Placement, closed_port: Address) -> None:
+    """Let the filters of *listener* that resolve names ask whom their cluster asks.
 
     Envoy holds one cache for one name, and refuses two that differ.
     """
     for block in _blocks(listener):
         cache = block.get("dns_cache_config")
         if isinstance(cache, dict):
-            cache[_RESOLVER] = _resolver_at(closed_port)
+            cache[_RESOLVER] = _resolver_at(placement.resolver or closed_port)
 
 
 def _blocks(value: object) -> Iterator[Plain]:
@@ -60,15 +63,6 @@ def _close(cluster: Plain, closed_port: Address) -> None:
         "cluster_name": cluster["name"],
         "endpoints": [{"lb_endpoints": [endpoint]}],
     }
-
-
-def _resolving(config: Plain) -> Iterator[Plain]:
-    """Give the settings of a cluster's type that choose a resolver."""
-    if str(config.get("@type", "")).endswith(".DnsCluster"):
-        yield config
-    cache = config.get("dns_cache_config")
-    if cache is not None:
-        yield cache
 
 
 def _resolver_at(address: Address) -> Plain:

@@ -42,7 +42,7 @@ def place_listener(
     """Bind *listener* to its real address; name the files of its routes and certificates."""
     _bind(listener["address"], placement)
     if placement.closed_port is not None:
-        confine_listener(listener, placement.closed_port)
+        confine_listener(listener, placement, placement.closed_port)
     chains = listener.get("filter_chains", [])
     if "default_filter_chain" in listener:
         chains = [*chains, listener["default_filter_chain"]]

@@ -74,7 +74,7 @@ PORTS = {"egress": PortsTaken(address="10.0.0.1:443", used=98, available=100)}
         (a_window(egress=1.9), "gateway-worker-cpu", "egress used 95% of the 2 CPUs"),
         (a_window(sidecar=1.8), "sidecar-cpu", "sleep used 90% of the 2 CPUs"),
         (a_window(node=0.99), "node-cpu", "nginx01 used 99% of the 1 CPU that"),
-        (a_window(quota=60), "cpu-quota", "held it back in 60 of 100 periods"),
+        (a_window(quota=60), "cpu-quota", "throttled it in 60 of 100 periods"),
         (a_window(egress=1.05, worker_connections=(15, 1)), "one-gateway-worker", "15 of 16 connections"),
         (
             a_window(overflows={"egress": 900, "sleep": 0}),
@@ -91,7 +91,7 @@ PORTS = {"egress": PortsTaken(address="10.0.0.1:443", used=98, available=100)}
         (a_window(memory={"egress": memory(99, 3)}), "memory", "memory limit of 100 MiB"),
         (a_window(memory={"egress": memory(40, 3, killed=1)}), "memory", "ended 1 of its processes"),
         (a_window(mean_in_flight=15.8), "client-connections", "15.8 of the client's 16"),
-        (a_window(), "unknown", "no part was near a limit"),
+        (a_window(), "unknown", "no part was near a watched limit"),
     ],
 )
 def test_each_constraint_is_named_with_its_evidence(window, code, evidence):

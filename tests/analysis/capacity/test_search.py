@@ -227,7 +227,7 @@ def test_trials_at_low_loads_last_until_their_loss_means_something():
     [
         ({"lowest": 0}, "lowest rate"),
         ({"highest": float("nan")}, "highest rate"),
-        ({"highest": 10}, "lies below the lowest"),
+        ({"highest": 10}, "is below the lowest"),
         ({"width": 0}, "width"),
         ({"exceed_ratio": 1}, "exceed ratio"),
         ({"loss": -1}, "loss"),

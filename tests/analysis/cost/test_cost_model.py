@@ -94,7 +94,7 @@ def test_what_never_happened_has_no_cost_and_cannot_be_asked_for():
     model = fit("gateway", [a_window(rate, 0, 0, 0) for rate in (200, 600, 1_500)])
 
     assert set(model.never) == {"full_handshake", "resumed_handshake", "mb_in", "mb_out"}
-    with pytest.raises(InputError, match="knows nothing of full_handshake"):
+    with pytest.raises(InputError, match="knows nothing about full_handshake"):
         predict(model, {"request": 100, "full_handshake": 1})
 
 

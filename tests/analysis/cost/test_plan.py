@@ -132,7 +132,7 @@ def test_what_was_never_measured_cannot_be_planned():
     few = {"base": 0.05, "request": 100e-6}
     model = a_model(costs=few, never=("full_handshake", "resumed_handshake", "mb_in", "mb_out"))
 
-    with pytest.raises(InputError, match="knows nothing of full_handshake, resumed_handshake, mb_in"):
+    with pytest.raises(InputError, match="knows nothing about full_handshake, resumed_handshake, mb_in"):
         plan(model, QUESTION)
     assert plan(model, QUESTION.model_copy(update={"new_connections": 0, "body_bytes": 0})).replicas == 2
 
@@ -170,7 +170,7 @@ def test_a_key_that_the_lab_did_not_measure_is_refused_with_those_that_it_has():
 
 
 def test_a_key_means_nothing_to_a_result_of_another_command():
-    with pytest.raises(InputError, match="not of the handshake lab"):
+    with pytest.raises(InputError, match="not from the handshake lab"):
         gateway_model(lab_result(None), where="x", key="rsa-2048")
 
 
@@ -221,7 +221,7 @@ def test_clusters_take_of_the_memory_beyond_those_that_were_measured_with():
     found = plan(a_model(), ROOMY.model_copy(update={"connections": 5_440, "clusters": 1_044}), MEMORY)
 
     assert found.replicas == 10
-    assert any("1,044 clusters lie beyond what was measured, up to 420" in text for text in found.warnings)
+    assert any("1,044 clusters are beyond what was measured, up to 420" in text for text in found.warnings)
 
 
 def test_a_pod_is_asked_for_its_memory_only_where_it_is_named():

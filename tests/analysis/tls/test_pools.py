@@ -1,4 +1,4 @@
-"""The law of handshakes, against a simulation of pools that knows nothing of the formula."""
+"""The law of handshakes, against a simulation of pools that knows nothing about the formula."""
 
 import numpy as np
 import pytest

@@ -8,7 +8,6 @@ import socket
 import threading
 from pathlib import Path
 
-import psutil
 import pytest
 
 from bench.errors import LoadError
@@ -23,6 +22,7 @@ from bench.load.run import (
 from tests.load.locust_processes import locust_processes, wait_until_gone
 from tests.load.run.test_run import by_header, two_subsets
 from tests.load.stubs import Stub, always, counts
+from tests.support import forked_locust
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -30,8 +30,8 @@ pytestmark = pytest.mark.slow
 
 def pids(folder: Path) -> set[int]:
     """Those that this process started, without what they in turn start for a moment."""
-    children = {child.pid for child in psutil.Process().children()}
-    return {process.pid for process in locust_processes(folder)} & children
+    parents = {os.getpid(), forked_locust.server().pid}
+    return {process.pid for process in locust_processes(folder) if process.ppid() in parents}
 
 
 def answered(outcome: LoadOutcome) -> list[int]:

@@ -37,7 +37,7 @@ from bench.load.run import GeneratorError, LoadGenerator, run_load
 from bench.load.run.null_target import measure_null_target_baseline
 from bench.load.run.starting import free_port
 from bench.scenario.traffic import Closed, Connections, Constant, Poisson
-from tests.load.locust_processes import locust_processes, wait_until_gone
+from tests.load.locust_processes import locust_processes, wait_until_gone, workers_in
 from tests.load.stubs import ROOT, Stub, always, counts, good, request_id_of, texts
 from tests.support.waiting import PATIENCE_S
 
@@ -90,6 +90,7 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoadGenerato
         yield running
 
 
+@pytest.mark.real_locust
 def test_a_run_counts_every_request_once_and_reports_what_happens(tmp_path: Path) -> None:
     seen = []
 
@@ -325,9 +326,8 @@ def test_a_locust_that_dies_is_reported_with_what_was_measured_until_then(tmp_pa
 def test_when_all_workers_die_the_run_ends_with_what_they_had_reported(tmp_path: Path) -> None:
     def watch(event) -> None:
         if isinstance(event, Progress) and event.answered:
-            for process in locust_processes(tmp_path):
-                if "--worker" in process.cmdline():
-                    process.kill()
+            for worker in workers_in(tmp_path):
+                worker.kill()
 
     with (
         Stub(always(by_header)) as stub,
@@ -362,7 +362,7 @@ def test_three_workers_share_the_schedule_and_one_of_them_is_killed(tmp_path: Pa
 
     def watch(event) -> None:
         if isinstance(event, Progress) and event.answered > 600 and not killed:
-            worker = next(p for p in locust_processes(tmp_path) if "--worker" in p.cmdline())
+            worker = workers_in(tmp_path)[0]
             killed.append(worker.pid)
             worker.kill()
         if isinstance(event, WorkerLost):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from collections.abc import Iterator
@@ -9,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 from hdrh.histogram import HdrHistogram
 
@@ -38,9 +38,13 @@ def token(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @contextmanager
-def workers(count: int, port: int) -> Iterator[list[Command]]:
-    """This many `egress-bench worker` processes, as they run on other machines."""
-    started = [Command("worker", "--master", "127.0.0.1", "--port", port) for _ in range(count)]
+def workers(count: int, port: int, folder: Path) -> Iterator[list[Command]]:
+    """This many `egress-bench worker` processes, as they run on other machines, each below *folder*."""
+    started = []
+    for number in range(count):
+        (folder / str(number)).mkdir()
+        there = {**os.environ, "TMPDIR": str(folder / str(number))}
+        started.append(Command("worker", "--master", "127.0.0.1", "--port", port, env=there))
     try:
         yield started
     finally:
@@ -81,7 +85,7 @@ def test_three_workers_parts_are_the_whole_and_of_one_killed_nothing_is_forgotte
         seen.append(request_id_of(request))
         return by_header(request)
 
-    with Stub(always(answer)) as stub, workers(3, port) as started:
+    with Stub(always(answer)) as stub, workers(3, port, tmp_path) as started:
 
         def watch(event) -> None:
             if isinstance(event, RemoteWorkersStatus):
@@ -89,7 +93,7 @@ def test_three_workers_parts_are_the_whole_and_of_one_killed_nothing_is_forgotte
             if isinstance(event, WorkerLost):
                 lost.append(event)
             if isinstance(event, Progress) and event.answered > 250 and not killed:
-                child = psutil.Process(started[1].pid).children()[0]
+                (child,) = locust_processes(tmp_path / "1")
                 killed.append(child.pid)
                 child.kill()
 

@@ -17,7 +17,13 @@ from bench.stack.compose.command import Compose, compose_environment, find_compo
 from bench.stack.compose.composefile import Mount, Service, render_compose_file
 from bench.stack.compose.containers import has_oom_kills
 from bench.stack.compose.layout import EXTERNAL, MESH, bind_addresses, lay_out, node_address
-from bench.stack.compose.services import redirect_rules
+from bench.stack.compose.services import (
+    dialled_addresses,
+    lookup_rules,
+    owners_of_names,
+    redirect_rules,
+    routes,
+)
 from bench.stack.compose.subnets import choose_subnets, free_subnets
 from bench.stack.engine import connect
 from bench.stack.engine import connection as engine_module
@@ -70,7 +76,8 @@ def test_both_spellings_are_called_with_the_same_words(words, start, tmp_path):
     ],
 )
 def test_the_newer_spelling_is_preferred_and_the_older_one_used(installed, expected, monkeypatch):
-    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    there = {"docker", *installed}
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}" if name in there else None)
 
     assert find_compose(lambda command: " ".join(command[:-1]) in installed).words == expected
 
@@ -86,9 +93,9 @@ def test_the_users_own_settings_do_not_reach_compose(monkeypatch):
 
 
 def test_a_missing_compose_is_named_with_what_to_install(monkeypatch):
-    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/docker" if name == "docker" else None)
 
-    with pytest.raises(StackError, match=r"neither `docker compose` nor `docker-compose` runs.*Install"):
+    with pytest.raises(StackError, match=r"neither `docker compose` nor `docker-compose`.*Install"):
         find_compose(lambda _: False)
 
 
@@ -285,10 +292,10 @@ def test_the_compose_file_hardens_every_service_and_carries_limits_and_labels(la
     assert all(network["internal"] for network in document["networks"].values())
 
 
-def test_only_the_container_that_redirects_and_ends_may_change_a_network():
+def test_only_containers_that_set_up_a_network_and_end_may_change_it():
     patterns = yaml.safe_load(read_definition(COMPOSE_FILE))["services"]
 
-    assert {name for name, pattern in patterns.items() if "cap_add" in pattern} == {"redirect"}
+    assert {name for name, pattern in patterns.items() if "cap_add" in pattern} == {"redirect", "route"}
     assert all(pattern["cap_drop"] == ["ALL"] for pattern in patterns.values())
     assert all("ports" not in pattern and "privileged" not in pattern for pattern in patterns.values())
 
@@ -308,6 +315,41 @@ def test_redirection_spares_the_pods_loopback_and_lets_the_proxy_reach_the_mesh_
     ]
     assert appended[-1].endswith("--to-ports 15001")
     assert appended.index(ours[-1]) < len(appended) - 1
+
+
+def test_what_a_proxy_sends_on_reaches_the_node_that_plays_it_and_nothing_else():
+    played = {("198.51.100.7", 443): ("172.21.0.2", 443), ("172.21.0.2", 8443): ("172.21.0.3", 8443)}
+    rules = redirect_rules(MESH_NET, ("127.0.0.1", 7), EXTERNAL_NET, played).splitlines()
+    ours = [rule.split("1337 ")[1] for rule in rules if "--gid-owner 1337" in rule]
+
+    assert ours[:2] == [
+        "-d 198.51.100.7 --dport 443 -j DNAT --to-destination 172.21.0.2:443",
+        "-d 172.21.0.2 --dport 8443 -j DNAT --to-destination 172.21.0.3:8443",
+    ]
+    assert ours[-1] == "-j REDIRECT --to-ports 7"
+    gateway = lookup_rules(played).splitlines()
+    assert sum("DNAT" in rule for rule in gateway) == 2
+    assert not any("REDIRECT" in rule for rule in gateway)
+
+
+def test_the_way_to_what_clients_dial_begins_at_a_bridge_that_passes_nothing_on(spec, layout, tmp_path):
+    assert routes(["198.51.100.7"], "172.20.0.1") == "route replace 198.51.100.7 via 172.20.0.1\n"
+
+    called = {"a.example": ("198.51.100.7", "198.51.100.8"), "b.example": ("2001:db8::1",)}
+    assert dialled_addresses(dataclasses.replace(spec, called=called)) == ("198.51.100.7",)
+
+
+def test_a_name_that_several_nodes_play_is_the_address_of_the_first_where_names_are_looked_up(spec):
+    nodes = tuple(
+        NodeSpec(f"n{port}", ("a.example", port), "x", also=(("10.0.0.9", port),)) for port in (80, 8443)
+    )
+    sidecar, gateway = spec.proxies
+    asking = dataclasses.replace(
+        spec, nodes=nodes, proxies=(dataclasses.replace(sidecar, asks_dns=True), gateway)
+    )
+
+    assert owners_of_names(asking) == {"a.example": "n80"}
+    assert owners_of_names(dataclasses.replace(spec, nodes=nodes)) == {}
 
 
 def test_the_local_stack_refuses_redirection_and_names_the_stack_that_has_it(spec):

@@ -1,12 +1,14 @@
 """What a node speaks: plain text, TLS, or TLS for clients with a certificate, each by its own files."""
 
+import contextlib
+import http.client
 import socket
 import ssl
 
 import pytest
 
 from bench.certs.material import SetNames, write_material
-from bench.stack import NodeSpec, StackSpec
+from bench.stack import NodeBehaviour, NodeSpec, StackSpec
 from bench.stack.local import LocalFaults, LocalStack
 
 pytestmark = pytest.mark.nginx
@@ -36,11 +38,31 @@ def stack(material, tmp_path_factory):
             NodeSpec("simple", ("192.0.2.2", 443), "simple", tls="simple"),
             NodeSpec("mutual", ("192.0.2.3", 443), "mutual"),
             NodeSpec("own", ("192.0.2.4", 443), "own", certificates=material.of_set("partner")),
+            NodeSpec(
+                "sized", ("192.0.2.5", 80), "sized", tls="none", behaviour=NodeBehaviour(sizes=((512, 1.0),))
+            ),
         ),
         certificates=material.live,
     )
     with LocalStack(spec, parent=odd) as running:
         yield running
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("node", ["plain", "sized"])
+def test_a_node_answers_what_is_posted_as_it_answers_a_question(stack, method, node):
+    """Also bodies that are no text, and long ones."""
+    address = next(iter(stack.component(node).addresses.values()))
+    found = set()
+    with contextlib.closing(http.client.HTTPConnection(*address, timeout=10)) as client:
+        for asked, body in ((method, bytes(range(256))), (method, bytes(3 << 20)), ("GET", None)):
+            client.request(asked, "/", body)
+            reply = client.getresponse()
+            found.add((reply.status, reply.headers["x-node"], reply.read()))
+
+    ((status, by, content),) = found
+    assert (status, by) == (200, node)
+    assert f"<h1>{node}!</h1>".encode() in content
 
 
 def connect(stack, name):

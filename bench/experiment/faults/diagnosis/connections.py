@@ -34,7 +34,7 @@ _SMALL_SHARE = 0.2
 
 
 def hidden_failures(evidence: Evidence) -> Iterator[Finding]:
-    """Requests that failed at a node, were sent again, and were answered rightly."""
+    """Requests that failed at a node, were sent again, and were answered correctly."""
     by_node = {node: hidden_ids(evidence, node) for node in evidence.nodes}
     for node, ids in by_node.items():
         if not ids:

@@ -35,7 +35,7 @@ class ShownCase(Case):
     PAGE_OF_ANOTHER = "{node} answers with the page of {other} ({mark})"
     IDS_OF_OTHERS = "{count} answers carry the id of another request"
     REFUSES_ANSWERS = "{proxy} refuses {count} answers that break HTTP's rules, such as two kinds of length"
-    HEADER_TWICE = "{count} answers bear {header} more than once"
+    HEADER_TWICE = "{count} answers have {header} more than once"
     MARK_IN_FOREIGN_PAGE = "{node} answers with its mark ({mark}) in a page that is not its own"
     # Connections
     FAILED_AND_SENT_AGAIN = (
@@ -51,8 +51,8 @@ class ShownCase(Case):
         "log; {again} of them were sent again with success"
     )
     SHARE_IS_SLOW = (
-        "{slow} of {requests:,} requests to {node} take about {ms:.0f} ms longer than the others, at "
-        "{alone} moments without such requests to other nodes; of these alone there were {others}"
+        "{slow} of {requests:,} requests to {node} take about {ms:.0f} ms longer than the others, in "
+        "{alone} moments in which no other node had such requests; the others had {others} such moments"
     )
     # Routing
     OTHER_ENDPOINTS = "{nodes} got requests that the gateway sent to {clusters}, which has other endpoints"

@@ -12,7 +12,7 @@ from bench.experiment.handshake.lab.settings import LabOptions
 from bench.experiment.instruments import Instruments
 from bench.experiment.options import RunOptions
 from bench.experiment.run_context import RunContext
-from bench.measure import RunRecord
+from bench.measure import RunRecord, way_of
 from bench.observer import Observer
 from bench.preparation import make_material, prepare
 from bench.result import TlsLab
@@ -36,6 +36,9 @@ class Lab:
         with supervised_folder(f"{loaded.scenario.name} keys") as private:
             prepared = prepare(loaded)
             material = make_material(loaded, private / "material")
+            # The lab has paths of its own beside the scenario's, which is the one to draw.
+            if self.record.way is None and loaded.scenario.name == self.loaded.scenario.name:
+                self.record.way = way_of(prepared, material)
             yield RunContext(
                 prepared,
                 RunOptions(

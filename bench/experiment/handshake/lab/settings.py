@@ -57,7 +57,8 @@ class LabOptions:
         """
         if self.rounds is not None and self.rounds < MIN_ROUNDS:
             raise InputError(
-                f"--rounds is {self.rounds}.", remedy=f"Give {MIN_ROUNDS} or more: intervals rest on them."
+                f"--rounds is {self.rounds}.",
+                remedy=f"Give {MIN_ROUNDS} or more: intervals are based on them.",
             )
 
     def grounds(self, own_key: KeyType) -> list[GroundPlan]:

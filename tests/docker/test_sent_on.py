@@ -1,0 +1,116 @@
+"""Connections that go where they were meant to go: a draft of them runs, and reaches stand-ins alone."""
+
+import contextlib
+import shutil
+
+import pytest
+
+from bench.commands.init import init_scenario
+from bench.headers import NODE_HEADER
+from bench.measure import stack_target
+from bench.stack.compose.stack import ComposeStack
+from bench.verify.calls import Call, make_calls
+from bench.verify.verifier import Verifier
+from tests.docker.test_confined import subnets_of, watching
+from tests.support.stack_tour import prepared_of
+
+pytestmark = pytest.mark.docker
+
+ENTRY = """
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: {name}, namespace: shop}}
+spec: {{hosts: ["{host}"], location: MESH_EXTERNAL, ports: [{ports}], {more}}}
+"""
+HTTP = "{number: 80, name: http, protocol: HTTP}"
+TLS = "{number: 443, name: tls, protocol: TLS}"
+TCP = "{number: 3306, name: tcp, protocol: TCP}"
+AT_8080 = "{number: 80, name: http, protocol: HTTP, targetPort: 8080}"
+TWO_HTTP = f"{HTTP}, {{number: 8080, name: http-2, protocol: HTTP}}"
+ENTRIES = (
+    ("api", "api.partner.example", AT_8080, "NONE", ""),
+    ("wild", "*.wild.example", TLS, "NONE", ""),
+    ("wide", "wide.example", TCP, "NONE", "203.0.113.0/24"),
+    ("narrow", "narrow.example", TCP, "STATIC", "203.0.113.0/28"),
+    ("single", "single.example", TCP, "STATIC", "203.0.113.200"),
+    ("named", "*.named.example", f"{HTTP}, {TLS}", "DYNAMIC_DNS", ""),
+    ("far", "*.far.example", TWO_HTTP, "DYNAMIC_DNS", ""),
+)
+
+
+def entry(number: int, of: tuple[str, str, str, str, str]) -> str:
+    name, host, ports, resolution, address = of
+    endpoints = f", endpoints: [{{address: 192.0.2.{number}}}]" if resolution == "STATIC" else ""
+    addresses = f", addresses: [{address}]" if address else ""
+    return ENTRY.format(
+        name=name, host=host, ports=ports, more=f"resolution: {resolution}{addresses}{endpoints}"
+    )
+
+
+FAR_THROUGH_THE_GATEWAY = """
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: out, namespace: istio-system}
+spec:
+  selector: {istio: egressgateway}
+  servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*.far.example"]}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: far, namespace: istio-system}
+spec:
+  hosts: ["*.far.example"]
+  gateways: [mesh, out]
+  http:
+  - match: [{gateways: [mesh]}]
+    route: [{destination: {host: istio-egressgateway.istio-system.svc.cluster.local, port: {number: 80}}}]
+  - match: [{gateways: [out]}]
+    route: [{destination: {host: "*.far.example", port: {number: 80}}}]
+"""
+
+
+@pytest.fixture(scope="module")
+def drafted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sent-on")
+    texts = (entry(number, each) for number, each in enumerate(ENTRIES, 1))
+    (folder / "given.yaml").write_text("".join(texts) + FAR_THROUGH_THE_GATEWAY)
+    made = init_scenario(folder / "scenario", [folder / "given.yaml"])
+    assert made.draft.needs_containers
+    return prepared_of(folder / "scenario", folder)
+
+
+def test_every_such_connection_reaches_its_stand_in_and_nothing_leaves(images, drafted):
+    prepared, material = drafted
+    scenario = prepared.loaded.scenario
+    with ComposeStack(prepared.stack_spec("sent-on", "eds", material), images=images) as stack:
+        proxies = [part.name for part in stack.components() if part.role != "node"]
+        with contextlib.ExitStack() as watches:
+            seen = [
+                watches.enter_context(watching(stack.component(each).pid, subnets_of(stack)))
+                for each in proxies
+                if shutil.which("nsenter") is not None
+            ]
+            verifier = Verifier(prepared, material)
+            lines = (*verifier.ask_scenario(stack), *verifier.ask_matrix(stack))
+            targets = stack_target(stack, scenario)
+            # Names and addresses that no node plays.
+            unplayed = make_calls(
+                [
+                    Call("http://other.named.example/", headers={"host": "other.named.example"}),
+                    Call(f"http://{targets['wide'].address}:81/"),
+                    Call("http://198.51.100.77/", headers={"host": "api.partner.example"}),
+                ],
+                stack.client("client"),
+            )
+
+    assert [line.name for line in lines if not line.passed] == []
+    asked = {name.split(" from ")[0] for name in (line.name for line in lines) if " from client" in name}
+    assert asked == set(scenario.traffic.requests) >= {each[0] for each in ENTRIES}
+    assert {targets[each].address for each in ("wide", "narrow", "single")} == {
+        "203.0.113.16", "203.0.113.1", "203.0.113.200"
+    }  # fmt: skip
+    assert not any(answer.headers.get(NODE_HEADER) for answer in unplayed)
+    # The engine is asked for names, and asks nobody.
+    assert {place for each in seen for place in each if not place.startswith("127.0.0.11:")} == set()
