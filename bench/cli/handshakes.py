@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 
 from bench.cli.exporting import conclude, exporting
-from bench.cli.options import DEFAULT_SCENARIO, AsJson, MeshMtls, Out, Quiet, ScenarioFolder, Stack, StackKind
+from bench.cli.options import (
+    DEFAULT_SCENARIO,
+    AsJson,
+    ConfigSourceName,
+    MeshMtls,
+    Out,
+    Quiet,
+    ScenarioFolder,
+    Stack,
+    StackKind,
+)
 from bench.cli.parts import (
     as_typed,
     make_backend,
@@ -58,6 +68,9 @@ def handshake(
         list[KeyName] | None,
         typer.Option(help="Key types of the matrix instead of the scenario's own and P-256; several."),
     ] = None,
+    config_source: Annotated[
+        ConfigSourceName, typer.Option("--config-source", help="Where Envoy has its configuration from.")
+    ] = ConfigSourceName.STATIC,
     rounds: Annotated[
         int | None, typer.Option(help="Rounds of windows for each cell of the matrix, at least 2.")
     ] = None,
@@ -76,6 +89,7 @@ def handshake(
             out=out,
             command=as_typed(),
             backend=make_backend(stack, loaded, console),
+            config_source=config_source.value,
             is_full=full,
             parts=tuple(each.value for each in only) if only else PARTS,
             keys=tuple(each.value for each in key or ()),

@@ -243,6 +243,10 @@ def faults(
     only: Annotated[
         list[str] | None, typer.Option(help="Only this fault; may be given several times.")
     ] = None,
+    config_source: Annotated[
+        ConfigSourceName,
+        typer.Option("--config-source", help="Where Envoy has its configuration from.", rich_help_panel=PATH),
+    ] = ConfigSourceName.EDS,
     key: Annotated[
         str, typer.Option(help="Key type of the certificates.", rich_help_panel=PATH)
     ] = "ecdsa-p256",
@@ -263,6 +267,7 @@ def faults(
             backend=make_backend(stack, loaded, console),
             clean=clean,
             only=tuple(only or ()),
+            config_source=config_source.value,
         )
         finished = prove(loaded, options, console)
         raise typer.Exit(conclude(finished, console, exports))

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bench.stack.runs import Run, find_runs
+from bench.stack.runs import CONTROL_PLANE, Run, find_runs
+
+SERVE_ON = "its proxies keep serving what they have, and no change reaches them"
+"""What the loss of a control plane means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,9 @@ def run_document(run: Run) -> dict[str, Any]:
         "owner": run.owner.pid if run.owner is not None else None,
         "running": run.is_owner_running,
         "processes": list(run.processes),
+        "control_plane": None
+        if run.control_plane is None
+        else {"pid": run.control_plane.pid, "running": run.control_plane.is_running()},
         "components": [
             {
                 "name": component.name,
@@ -64,3 +70,6 @@ def _lines(run: Run) -> Iterator[str]:
     for component in run.components:
         places = ", ".join(f"{ip}:{port}" for ip, port in component.addresses.values())
         yield f"  {component.name:<10} {component.kind:<6} {component.role:<8} {places}"
+    if run.control_plane is not None and run.components:
+        state = "serves" if run.control_plane.is_running() else f"has ended; {SERVE_ON}"
+        yield f"  {CONTROL_PLANE:<13} {state}"

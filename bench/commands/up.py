@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 
 from envoy_data_plane.envoy.config.listener.v3 import FilterChain, Listener
 
+from bench.commands.status import SERVE_ON
+from bench.errors import ControlPlaneLostError
 from bench.observer import Observer
 from bench.placement import Address
 from bench.preparation import Prepared, make_material, prepare
@@ -43,12 +45,23 @@ def run_until_ended(
         with make_stack(prepared.stack_spec(scenario.name, source, material)) as stack:
             observer.note("\n".join(_ways_in(stack, prepared, source)))
             observer.note("Ctrl-C, or `egress-bench down` from elsewhere, ends it.")
-            waiting = threading.Event()
             try:
-                while not waiting.wait(_LOOK_EVERY_S):
-                    stack.check_alive()
+                _watch(stack, observer)
             except KeyboardInterrupt:
                 observer.note("stopping")
+
+
+def _watch(stack: Stack, observer: Observer) -> None:
+    """Wait until a part dies, or for ever; what a lost control plane means is said once."""
+    waiting = threading.Event()
+    is_told = False
+    while not waiting.wait(_LOOK_EVERY_S):
+        try:
+            stack.check_alive()
+        except ControlPlaneLostError as error:
+            if not is_told:
+                observer.note(f"warning: the control plane {error.how}; {SERVE_ON}")
+                is_told = True
 
 
 def speaks_tls(listener: Listener) -> bool:

@@ -7,14 +7,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from bench.certs import Material
-from bench.errors import MeasurementError
+from bench.errors import ControlPlaneLostError, MeasurementError
 from bench.experiment.instruments import Instruments
 from bench.experiment.options import RunOptions
+from bench.load import LoadOutcome
 from bench.measure import Ground, Matcher, RunRecord, Trial, TrialPlan, run_trial, topology_of
 from bench.observer import Observer
 from bench.preparation import Prepared, Variation
 from bench.report import slug
-from bench.result import RunWarning
+from bench.result import Counts, RunWarning
 from bench.scenario import Scenario, mean_rate
 from bench.stack import Stack
 from bench.stack.artifacts import save_config
@@ -101,7 +102,11 @@ class RunContext:
             )
         if trial.result.stages:
             self.record.add_trial(trial)
-        self._warn_of_lost(ground, trial)
+        total = trial.result.total
+        for lost, how in ground.lost.items():
+            beside = "" if lost == name else ", on another stack"
+            seen = f"{total.answered:,} of {total.due:,} requests of that trial were answered{beside}"
+            self.warn_of_lost(lost, how, f"in or before {trial.result.name}", seen)
         if trial.failure is not None:
             raise trial.failure
         if trial.result.aborted is not None:
@@ -111,20 +116,40 @@ class RunContext:
             )
         return trial
 
-    def _warn_of_lost(self, ground: Ground, trial: Trial) -> None:
-        """Warn of control planes that died, each once, with what the load saw since."""
-        for name, how in ground.lost.items():
-            if name in self.record.lost_control_planes:
-                continue
-            self.record.lost_control_planes.add(name)
-            total = trial.result.total
-            beside = "" if name == ground.name else ", on another stack"
-            warning = RunWarning(
-                code=LOST,
-                message=f"The control plane of stack {name} {how} in or before {trial.result.name}. Its"
-                f" proxies keep serving what they have: {total.answered:,} of {total.due:,} requests of that"
-                f" trial were answered{beside}.",
-                advice="A change of the configuration would no longer reach them.",
-            )
-            self.record.warnings.append(warning)
-            self.observer.warning(warning)
+    def check_alive(self, stack: Stack, when: str, outcome: LoadOutcome | None = None) -> None:
+        """Raise ``StackError`` if a part of *stack* has died; of a control plane alone it is warned.
+
+        Args:
+            stack: what is looked at.
+            when: what was under way, for the warning.
+            outcome: of the load that was; its answers say how the proxies serve on.
+        """
+        try:
+            stack.check_alive()
+        except ControlPlaneLostError as error:
+            seen = "the load that follows shows how"
+            if outcome is not None:
+                counts = Counts.sum(each.counts for stage in outcome.stages for each in stage.subsets)
+                seen = f"{counts.answered:,} of {counts.due:,} requests of that load were answered"
+            self.warn_of_lost(stack.spec.name, error.how, when, seen)
+
+    def warn_of_lost(self, name: str, how: str, when: str, seen: str) -> None:
+        """Warn of a control plane that died, once for each stack.
+
+        Args:
+            name: its stack.
+            how: it ended.
+            when: what was under way.
+            seen: what its proxies did since.
+        """
+        if name in self.record.lost_control_planes:
+            return
+        self.record.lost_control_planes.add(name)
+        warning = RunWarning(
+            code=LOST,
+            message=f"The control plane of stack {name} {how} {when}. Its proxies keep serving what they"
+            f" have: {seen}.",
+            advice="A change of the configuration would no longer reach them.",
+        )
+        self.record.warnings.append(warning)
+        self.observer.warning(warning)

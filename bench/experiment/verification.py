@@ -16,6 +16,7 @@ from bench.telemetry import GATEWAY_FIELDS
 from bench.verify.diagnosis import remedy_for
 from bench.verify.path_calls import path_requests
 
+_CALLS = "before any load"
 _LOGGING = Variation(access_log=GATEWAY_FIELDS, sidecar_access_log=GATEWAY_FIELDS)
 
 
@@ -26,7 +27,7 @@ class WrongPathError(BenchError):
 def verify_stack(run: RunContext, name: str, stack: Stack) -> None:
     """Call everything on one stack."""
     run.observer.stage(f"verifying the path on stack {name}, call by call", 1)
-    with _alive(name, stack):
+    with _alive(run, name, stack):
         lines = list(run.verifier.ask_scenario(stack))
         _note_first_verified(run, lines)
         lines += run.verifier.ask_matrix(stack)
@@ -43,7 +44,7 @@ def verify_gateway_on(run: RunContext) -> None:
         stack = run.start_stack(aside, "controls", "static", _LOGGING)
         faults = run.options.backend.make_faults(stack)
         run.observer.stage("verifying what the gateway refuses", 2)
-        with _alive("controls", stack):
+        with _alive(run, "controls", stack):
             lines = run.verifier.probe_gateway(stack, faults, run.instruments.await_logs)
         if not all(line.passed for line in lines):
             save_logs(stack, run.record.folder / "logs" / "controls")
@@ -51,7 +52,7 @@ def verify_gateway_on(run: RunContext) -> None:
 
 
 @contextlib.contextmanager
-def _alive(name: str, stack: Stack) -> Iterator[None]:
+def _alive(run: RunContext, name: str, stack: Stack) -> Iterator[None]:
     """Of a stack with a dead part no answer is judged: the error names stack and part, whatever failed first.
 
     Raises:
@@ -60,9 +61,9 @@ def _alive(name: str, stack: Stack) -> Iterator[None]:
     try:
         yield
     except BenchError as error:
-        stack.check_alive()
+        run.check_alive(stack, _CALLS)
         raise error.about(f"stack {name}") from error
-    stack.check_alive()
+    run.check_alive(stack, _CALLS)
 
 
 def require_right_path(run: RunContext) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from dataclasses import dataclass, field
 
-from bench.errors import BenchError
+from bench.errors import BenchError, ControlPlaneLostError
 from bench.experiment.run_context import RunContext
 from bench.load import LoadEvent, LoadOutcome, LoadPlan, StageEnded, StageStarted
 from bench.measure import Reading, StackMeter
@@ -27,7 +28,8 @@ def run_watched(
             the last ends. An outcome that is not complete may have fewer.
 
     Raises:
-        StackError, LoadError, MeasurementError: a part, the generator or a reading failed.
+        StackError, LoadError, MeasurementError: a part, the generator or a reading failed. A control plane
+            that dies is warned of, and ends nothing.
     """
     watch = _Watch(stack, meter, each_stage)
     outcome = run.instruments.run_load(
@@ -39,7 +41,7 @@ def run_watched(
     )
     if watch.failure is not None:
         raise watch.failure
-    stack.check_alive()
+    run.check_alive(stack, f"in or before load {name}", outcome)
     return outcome, watch.readings
 
 
@@ -74,4 +76,6 @@ class _Watch:
             case StageEnded(kind="measure"):
                 self.readings[1:] = [self.meter.read()]
             case _:
-                self.stack.check_alive()
+                # Without its control plane a proxy serves on, and the load shows how.
+                with contextlib.suppress(ControlPlaneLostError):
+                    self.stack.check_alive()

@@ -66,6 +66,8 @@ class MoreConnections(Model):
     """Requests per second asked for."""
     before: int
     after: int
+    carried: float
+    """Requests per second that came through with those of before."""
     evidence: str
 
 

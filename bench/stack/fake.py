@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from bench.errors import StackError
+from bench.errors import ControlPlaneLostError, StackError
 from bench.placement import Address, ConfigFile
 from bench.stack.components import ComponentTable
 from bench.stack.placing import LOOPBACK, endpoints_of, place, proxies_in_order, require_sound, wished_port
@@ -37,6 +37,7 @@ class FakeStack(ComponentTable):
         self.writes: list[tuple[str, str]] = []
         """Every file written, in order: proxy and path."""
         self._dead: dict[str, str] = {}
+        self._lost: str | None = None
         self._next_port = FIRST_PORT
 
     def start(self) -> None:
@@ -68,11 +69,17 @@ class FakeStack(ComponentTable):
         self.calls.append("check_alive")
         for name, how in self._dead.items():
             raise StackError(f"{name} {how}. Its last output:\n(none)")
+        if self._lost is not None:
+            raise ControlPlaneLostError(f"the control plane {self._lost}.", how=self._lost)
 
     def kill(self, name: str, how: str = "was ended by SIGKILL") -> None:
         """Let one part be dead from now on."""
         self.component(name)
         self._dead[name] = how
+
+    def lose_control_plane(self, how: str = "was ended by SIGKILL") -> None:
+        """Let what feeds the proxies be gone from now on; they serve on."""
+        self._lost = how
 
     def write_config(self, proxy: str, files: Sequence[ConfigFile]) -> None:
         """Replace files of a running proxy."""
@@ -158,3 +165,4 @@ class FakeStack(ComponentTable):
         self._components.clear()
         self._placements.clear()
         self._dead.clear()
+        self._lost = None

@@ -10,7 +10,14 @@ from bench.translate.cluster.load_balancer import DYNAMIC_TYPE
 from bench.translate.config import CONFIG_SOURCES, ConfigSource, ProxyConfig, TlsMaterial
 from bench.translate.copies import with_copied_clusters
 from bench.translate.files.options import AccessLogOptions, RenderOptions, TlsVersion
-from bench.translate.files.render import ADS_FOLDER, BOOTSTRAP_FILE, TYPE_URLS, render, render_endpoints
+from bench.translate.files.render import (
+    ADS_FOLDER,
+    BOOTSTRAP_FILE,
+    TYPE_URLS,
+    render,
+    render_endpoints,
+    served_text,
+)
 from bench.translate.files.validation_bootstrap import render_validation_bootstrap
 from bench.translate.messages import to_plain, unpack, variant
 from bench.translate.names import VIRTUAL_OUTBOUND
@@ -49,6 +56,7 @@ __all__ = [
     "render",
     "render_endpoints",
     "render_validation_bootstrap",
+    "served_text",
     "to_plain",
     "to_wire",
     "translate",

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from envoy_data_plane.envoy.config.core.v3 import TransportSocket
@@ -13,12 +14,12 @@ from envoy_data_plane.envoy.config.listener.v3 import FilterChain, FilterChainMa
 
 from bench.commands.down import end_runs
 from bench.commands.status import describe_runs
-from bench.commands.up import speaks_tls, way_in, way_to_node
-from bench.errors import InputError
+from bench.commands.up import _watch, speaks_tls, way_in, way_to_node
+from bench.errors import ControlPlaneLostError, InputError, StackError
 from bench.scenario.load import load_scenario
-from bench.stack import NodeSpec
+from bench.stack import Component, NodeSpec
 from bench.stack.protocol import NodeBehaviour
-from bench.stack.runs import RunFolder
+from bench.stack.runs import CONTROL_PLANE, ProcessMark, RunFolder, write_components
 from tests.support.waiting import PATIENCE_S, wait_until
 
 OWNER = """
@@ -194,3 +195,51 @@ def test_a_node_is_shown_with_what_it_speaks(tls, protocol, way):
     component = SimpleNamespace(addresses={("192.0.2.1", 1): ("127.0.0.1", 1)})
 
     assert way_to_node(component, node) == way
+
+
+def fed_run(process):
+    """The folder of this process's own run, whose proxies *process* feeds."""
+    folder = RunFolder.create("fed")
+    part = Component(
+        "egress", "envoy", "egress", process.pid, {("0.0.0.0", 80): ("127.0.0.1", 1)}, None, Path("x"), None
+    )
+    write_components(folder, [part])
+    folder.record_process(ProcessMark.of(process.pid, CONTROL_PLANE))
+    return folder
+
+
+def test_status_shows_whether_the_control_plane_serves_and_what_its_loss_means():
+    process = subprocess.Popen(["sleep", "60"])
+    try:
+        with fed_run(process):
+            found = describe_runs()
+            assert found.text.splitlines()[-1].split() == ["control", "plane", "serves"]
+            assert found.document[0]["control_plane"] == {"pid": process.pid, "running": True}
+            process.kill()
+            process.wait()
+            found = describe_runs()
+            assert "has ended; its proxies keep serving what they have" in found.text
+            assert found.document[0]["control_plane"] == {"pid": process.pid, "running": False}
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_run_that_files_feed_has_no_control_plane():
+    with RunFolder.create("files"):
+        assert describe_runs().document[0]["control_plane"] is None
+
+
+def test_up_goes_on_without_its_control_plane_until_a_part_dies_and_says_once_what_that_means(monkeypatch):
+    monkeypatch.setattr("bench.commands.up._LOOK_EVERY_S", 0.0)
+    looks = [
+        None,
+        ControlPlaneLostError("it", how="was ended by SIGKILL"),
+        ControlPlaneLostError("it", how="was ended by SIGKILL"),
+        StackError("egress died."),
+    ]
+    observer = Mock()
+    with pytest.raises(StackError, match="egress died"):
+        _watch(Mock(check_alive=Mock(side_effect=looks)), observer)
+    [told] = observer.note.call_args_list
+    assert "the control plane was ended by SIGKILL; its proxies keep serving" in told.args[0]

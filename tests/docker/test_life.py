@@ -117,7 +117,7 @@ def test_a_proxy_ended_for_want_of_memory_is_named_so(images, material):
         resource_limits={"egress": ResourceLimits(memory_bytes=32 << 20)},
     )
 
-    with pytest.raises(StackError, match=r"(?s)egress .*want of memory.*32 MiB.*resources"):
+    with pytest.raises(StackError, match=r"(?s)egress .*ran out of memory.*32 MiB.*resources"):
         ComposeStack(spec, images=images).start()
 
 
@@ -126,7 +126,7 @@ def test_a_node_whose_workers_are_ended_for_want_of_memory_is_named_so_at_once(i
         egress_spec(material.live), resource_limits={"nginx01": ResourceLimits(memory_bytes=6 << 20)}
     )
 
-    with pytest.raises(StackError, match=r"(?s)worker of nginx01 .*want of memory.*6 MiB.*resources"):
+    with pytest.raises(StackError, match=r"(?s)worker of nginx01 .*ran out of memory.*6 MiB.*resources"):
         ComposeStack(spec, images=images).start()
 
 

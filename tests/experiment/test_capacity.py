@@ -79,20 +79,22 @@ class TiredGenerator(FakeGenerator):
 
 
 class WaitingGenerator(FakeGenerator):
-    """Each of its connections carries twenty requests/s; the path behind carries so many."""
+    """Each of its connections carries twenty requests/s, the path *path*; the rest stays unsent."""
 
-    def __init__(self, path):
+    def __init__(self, path, *, queues_behind=False):
         super().__init__(changes=self._changes)
-        self.path = path
+        self.path, self.queues_behind = path, queues_behind
 
     def _changes(self, plan, stage):
         rate = mean_rate(stage.schedule)
-        too_much = rate > min(self.path, 20 * plan.connections.count)
-        return {"failed": int(rate * stage.duration_s / 10)} if too_much else {}
+        carried = min(self.path, 20 * plan.connections.count)
+        due = rate * stage.duration_s / len(plan.requests)
+        return {"unsent": int(due * max(0.1, 1 - carried / rate))} if rate > carried else {}
 
     def _outcome(self, plan, stages, *, complete=True):
         outcome = super()._outcome(plan, stages, complete=complete)
-        busy = min(plan.connections.count, self.path / 20, mean_rate(plan.stages[-1].schedule) / 20)
+        count, rate = plan.connections.count, mean_rate(plan.stages[-1].schedule)
+        busy = count if self.queues_behind and rate > self.path else min(count, self.path / 20, rate / 20)
         return outcome.model_copy(
             update={"generator": outcome.generator.model_copy(update={"mean_in_flight": busy})}
         )
@@ -148,6 +150,27 @@ class Search:
         """The result on disk."""
         (folder,) = self.out.iterdir()
         return read_result(folder)
+
+
+def test_a_search_goes_on_without_its_control_plane_and_says_how_requests_fared(short, tmp_path):
+    search = Search(short, tmp_path, config_source="ads")
+    loads = []
+
+    def loses_it_in_the_second_load(plan, stage):
+        if not loads or loads[-1] != plan.run_id:
+            loads.append(plan.run_id)
+        if len(loads) == 2:
+            search.stacks[-1].lose_control_plane()
+        return fails_beyond(CAPACITY)(plan, stage)
+
+    search.generator = FakeGenerator(changes=loses_it_in_the_second_load)
+    done = search.run()
+
+    assert len(loads) > 2
+    assert done.result.capacity.state == "found"
+    [warning] = [each for each in done.result.warnings if each.code == "control-plane-lost"]
+    assert "control plane of stack ads was ended by SIGKILL in or before load" in warning.message
+    assert "requests of that load were answered" in warning.message
 
 
 def test_the_capacity_is_found_with_every_trial_and_its_verdict(short, tmp_path):
@@ -232,6 +255,16 @@ def test_the_client_opens_more_connections_where_they_are_all_that_limits(short,
     assert counts[-1][1] * 20 > 900.0 >= counts[-1][0] * 20
     assert all(trial.good == (trial.rate <= 900.0) for trial in found.trials)
     assert f"with {counts[-1][1]} connections of the client" in judge(search.kept).sentence
+
+
+def test_more_connections_that_let_no_more_through_were_not_what_limited(short, tmp_path):
+    """All are busy because something behind them is at its end, which nobody watches."""
+    search = Search(short, tmp_path, generator=WaitingGenerator(300.0, queues_behind=True))
+
+    found = search.run().result.capacity
+
+    assert len(found.more_connections) <= 1
+    assert 300.0 / 1.031 <= found.lower <= 300.0 < found.upper
 
 
 def test_the_client_opens_no_connection_without_end(short, tmp_path):

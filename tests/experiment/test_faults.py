@@ -5,6 +5,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from bench.analysis.histogram import Histogram, bucket_of
 from bench.analysis.verdict import _judge_faults, judge
 from bench.errors import InputError, MeasurementError
 from bench.experiment.faults.diagnosis import Cause, Finding, ShownCase
-from bench.experiment.faults.field import find_aims, requests_through_gateway
+from bench.experiment.faults.field import Field, find_aims, requests_through_gateway
 from bench.experiment.faults.lateness import generator_limit
 from bench.experiment.faults.load import Observed, Proving, _Watch, every_fault
 from bench.experiment.faults.run import _add_clean, _judge, _try, choose
@@ -24,6 +25,7 @@ from bench.preparation import prepare
 from bench.report.build import write_report
 from bench.result import FaultResult, FaultsResult, Reason, ReasonCode, read_result
 from bench.scenario.load import load_scenario
+from bench.stack.fake import FakeStack
 from tests.report.synthetic import make_run
 from tests.support.command import run_command
 
@@ -323,3 +325,21 @@ def test_lateness_is_the_generators_lag_in_the_measured_stage(lag_us, is_late):
 
     assert (reported is not None) is is_late
     assert reported is None or "p99 of its own lag 80" in reported
+
+
+@pytest.mark.parametrize("source", ["static", "eds", "ads"])
+def test_faults_of_routing_are_injected_whatever_feeds_the_proxies_and_undone(source, material, tmp_path):
+    prepared = prepare(load_scenario(Path("scenarios/egress-mtls")))
+    topology = topology_of(prepared, source)
+    with FakeStack(prepared.stack_spec("x", source, material), folder=tmp_path) as stack:
+        field = Field(stack, Mock(), prepared, topology, Mock(), find_aims(prepared, topology), source)
+        before = {name: dict(files) for name, files in stack.files.items()}
+
+        for name in ("endpoints-swapped", "routes-swapped"):
+            (fault,) = choose([name])
+            fault.inject(field)
+            changed = {path for path, text in stack.files["egress"].items() if before["egress"][path] != text}
+            assert changed
+            assert all(path.startswith("ads/") == (source == "ads") for path in changed)
+            field.heal()
+            assert stack.files == before

@@ -27,6 +27,8 @@ from bench.scenario import resources_of
 _AROUND_LOAD_S = 0.5
 _MOST_CONNECTIONS = 256
 """So many the client opens by itself at most: Envoy's usual circuit breaker lets 1,024 through."""
+_HELPED = 1.05
+"""What twice as many connections must carry, as a multiple, for them to have been what limited."""
 
 
 def empty_result(goal: Goal, limits: Sequence[TimeLimit], config_source: str) -> CapacityResult:
@@ -85,18 +87,23 @@ def search(goal: Goal, trials: Trials, rest: Callable[[float], None]) -> None:
 def _open_more(trials: Trials, rate: float) -> bool:
     """Twice as many connections where those of the client were all that was at its end.
 
-    What such a load missed says nothing of the path: it is no trial, and is made again.
+    What such a load missed says nothing of the path: it is no trial, and is made again. Where the last ones
+    did not let more through, something behind them is at its end, whatever it is.
     """
-    first = find_constraints(trials.windows[-1], _setup(trials, trials.read_pressure(trials.stack)))[0]
+    window, record = trials.windows[-1], trials.run.record
+    assert record.capacity is not None  # noqa: S101 - set before the search
+    so_far = record.capacity.more_connections
+    carried = window.carried / window.duration_s
+    first = find_constraints(window, _setup(trials, trials.read_pressure(trials.stack)))[0]
     after = min(2 * trials.connections, _MOST_CONNECTIONS)
     if first.code != "client-connections" or after <= trials.connections:
         return False
-    record = trials.run.record
-    assert record.capacity is not None  # noqa: S101 - set before the search
-    more = MoreConnections(rate=rate, before=trials.connections, after=after, evidence=first.evidence)
-    record.capacity = record.capacity.model_copy(
-        update={"more_connections": (*record.capacity.more_connections, more)}
+    if so_far and carried < _HELPED * so_far[-1].carried:
+        return False
+    more = MoreConnections(
+        rate=rate, before=trials.connections, after=after, carried=carried, evidence=first.evidence
     )
+    record.capacity = record.capacity.model_copy(update={"more_connections": (*so_far, more)})
     trials.connections = after
     return True
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -20,12 +21,15 @@ from bench.placement import Address, ConfigFile
 from bench.preparation import Prepared
 from bench.scenario import MixedRequest, Scenario
 from bench.stack import ComponentFaults, Stack
+from bench.translate import ADS_FOLDER, ConfigSource, served_text
 from bench.verify.calls import make_calls
 from bench.verify.walkthrough import path_checks
 
 Tree = dict[str, Any]
 """A configuration file as YAML has it."""
 
+_SERVED: Final = {"eds": "endpoints", "cds": "clusters", "rds": "routes", "lds": "listeners"}
+"""Folder or file of what Envoy watches -> file of what a control plane serves."""
 _RECOVERY_S = 10.0
 _POLL_S = 0.05
 
@@ -81,6 +85,8 @@ class Field:
     topology: Topology
     material: Material
     aims: Aims
+    source: ConfigSource = "eds"
+    """Where the proxies have their configuration from."""
     load: LoadPlan | None = None
     """The load that runs."""
     in_force: bool = False
@@ -133,17 +139,19 @@ class Field:
             if not change(tree):
                 continue
             self._originals.setdefault((proxy, name), text)
-            # Whatever it says of its version, Envoy must take it as a new one.
-            tree["version_info"] = hashlib.sha256(yaml.safe_dump(tree).encode()).hexdigest()[:16]
-            files.append(ConfigFile(name, yaml.safe_dump(tree, sort_keys=False)))
+            files.append(ConfigFile(name, _written(name, tree)))
         self.stack.write_config(proxy, files)
         return len(files)
 
     def _files(self, proxy: str, folder: str) -> Iterator[tuple[str, str, Tree]]:
-        """Name, text and tree of each of a proxy's files below ``xds/FOLDER``."""
+        """Name, text and tree of each of a proxy's files below ``xds/FOLDER``, or what is served instead."""
         root = self.stack.component(proxy).config
         if root is None:
             raise MeasurementError(f"{proxy} has no files.")
+        served = root / ADS_FOLDER / f"{_SERVED.get(folder, folder)}.json"
+        if served.exists():
+            text = served.read_text(encoding="utf-8")
+            yield str(served.relative_to(root)), text, json.loads(text)
         for path in sorted((root / "xds").glob(f"{folder}*")):
             for file in sorted(path.rglob("*.yaml")) if path.is_dir() else [path]:
                 text = file.read_text(encoding="utf-8")
@@ -254,6 +262,14 @@ class Field:
                 line = check.judge(answer)
                 if not line.passed:
                     yield f"{line.name}: {line.got}"
+
+
+def _written(name: str, tree: Tree) -> str:
+    """A file with *tree* in it, which whoever reads it must take as a new one."""
+    if Path(name).parent.name == ADS_FOLDER:
+        return served_text(tree["resources"])
+    tree["version_info"] = hashlib.sha256(yaml.safe_dump(tree).encode()).hexdigest()[:16]
+    return yaml.safe_dump(tree, sort_keys=False)
 
 
 def _edit_assignments(

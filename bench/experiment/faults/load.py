@@ -196,7 +196,7 @@ class Proving:
         plan = TrialPlan(
             name="faults",
             experiment="steady",
-            config_source="eds",
+            config_source=self._field.source,
             schedule=Constant(arrival_rate=arrival_rate),
             measure_s=measure_s,
         )

@@ -23,6 +23,7 @@ from bench.stack.artifacts import save_config
 from bench.stack.backend import Backend
 from bench.stack.runs import supervised_folder
 from bench.telemetry import GATEWAY_FIELDS
+from bench.translate import ConfigSource
 
 CLEAN_RUNS = 2
 _CLEAN_S = 2.0
@@ -45,6 +46,7 @@ class FaultsOptions:
     """Loads without a fault, which must raise no alarm."""
     only: tuple[str, ...] = ()
     """Names of faults; empty: all."""
+    config_source: ConfigSource = "eds"
 
 
 def prove(loaded: LoadedScenario, options: FaultsOptions, observer: Observer) -> Finished:
@@ -96,7 +98,8 @@ def _prove(
     prepared: Prepared, faults: Sequence[Fault], options: FaultsOptions, record: RunRecord, observer: Observer
 ) -> None:
     scenario = prepared.loaded.scenario
-    topology = topology_of(prepared, "eds")
+    source = options.config_source
+    topology = topology_of(prepared, source)
     try:
         aims = find_aims(prepared, topology)
     except NotPossibleError as error:
@@ -109,12 +112,12 @@ def _prove(
         material = make_material(prepared.loaded, private / "material")
         record.way = way_of(prepared, material)
         observer.stage("starting the stack", 1)
-        stack = options.backend.make_stack(prepared.stack_spec("faults", "eds", material, logging))
+        stack = options.backend.make_stack(prepared.stack_spec("faults", source, material, logging))
         folder = record.folder / "logs" / "generator"
         with stack, LoadGenerator(folder) as generator:
             save_config(stack, record.folder / "config" / "faults")
             parts = options.backend.make_faults(stack)
-            ground = Field(stack, parts, prepared, topology, material, aims)
+            ground = Field(stack, parts, prepared, topology, material, aims, source)
             ground.await_recovery()
             proving = Proving(ground, folder, generator.run_load)
             for number in range(1, options.clean + 1):

@@ -5,6 +5,6 @@ Unix sockets: nothing listens on a port.
 """
 
 from bench.stack.control.client import ControlDoor
-from bench.stack.control.running import NAME, ControlFolder, ControlPlane
+from bench.stack.control.running import ControlFolder, ControlPlane
 
-__all__ = ["NAME", "ControlDoor", "ControlFolder", "ControlPlane"]
+__all__ = ["ControlDoor", "ControlFolder", "ControlPlane"]

@@ -13,10 +13,8 @@ from bench.stack.control.client import ControlDoor
 from bench.stack.processes import Process
 from bench.stack.protocol import ControlState
 from bench.stack.proxies import socket_fits
-from bench.stack.runs import RunFolder
+from bench.stack.runs import CONTROL_PLANE, RunFolder
 from bench.translate import ADS_FOLDER, TYPE_URLS
-
-NAME = "control plane"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +107,7 @@ class ControlPlane:
     def state(self, since: int = 0) -> ControlState:
         """Who is connected, and what has happened after event *since*."""
         if self.process.exit_code() is not None:
-            raise StackError(f"the {NAME} {self.process.how_it_ended()}.")
+            raise StackError(f"the {CONTROL_PLANE} {self.process.how_it_ended()}.")
         return self._door.state(since)
 
     def kill(self) -> None:
@@ -122,7 +120,7 @@ class ControlPlane:
     def start_again(self) -> None:
         """Start it again after its end; proxies come back by themselves, with the versions that they have."""
         if self.process.exit_code() is None:
-            raise StackError(f"the {NAME} still runs.")
+            raise StackError(f"the {CONTROL_PLANE} still runs.")
         for socket in (self.folder.socket, self.folder.door):
             socket.unlink(missing_ok=True)
         self.process = self._start()
@@ -144,9 +142,14 @@ class ControlPlane:
             str(self.folder.socket),
             str(self.folder.door),
         ]
-        return Process(NAME, command, log=self.folder.log, folder=self._run)
+        return Process(CONTROL_PLANE, command, log=self.folder.log, folder=self._run)
+
+    def _answers(self) -> bool:
+        if self.process.exit_code() is not None:
+            raise self.process.died(" before it was ready")
+        return self._door.answers()
 
     def _await(self) -> None:
-        self._wait(self.process, self._door.answers)
+        self._wait(self.process, self._answers)
         # The user of a proxy's container is another one than root; nothing else gets into the run folder.
         self.folder.socket.chmod(0o666)

@@ -2,7 +2,7 @@
 
 from bench.stack.runs.components import write_components
 from bench.stack.runs.containers import mark_containers
-from bench.stack.runs.folder import ProcessMark, RunFolder
+from bench.stack.runs.folder import CONTROL_PLANE, ProcessMark, RunFolder
 from bench.stack.runs.stale import (
     Run,
     clear,
@@ -16,6 +16,7 @@ from bench.stack.runs.stale import (
 from bench.stack.runs.supervised_folder import supervised_folder
 
 __all__ = [
+    "CONTROL_PLANE",
     "ProcessMark",
     "Run",
     "RunFolder",

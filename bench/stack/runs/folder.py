@@ -33,6 +33,8 @@ PREFIX = "egress-bench-"
 _NAME = re.compile(rf"{PREFIX}(\d+)-[0-9a-f]{{8}}")
 OWNER = "owner.json"
 PROCESSES = "processes.jsonl"
+CONTROL_PLANE = "control plane"
+"""The name under which the process is noted that feeds the proxies of a run."""
 _SHARED_MEMORY = "shared-memory"
 _MEMORY_ROOT = Path("/dev/shm")  # noqa: S108 - a folder of the system's
 """Where Linux shows shared memory as files."""

@@ -20,7 +20,7 @@ from bench.errors import StackError
 from bench.stack.protocol import Component
 from bench.stack.runs.components import read_components
 from bench.stack.runs.containers import marked_project
-from bench.stack.runs.folder import PREFIX, ProcessMark, RunFolder, is_run_folder
+from bench.stack.runs.folder import CONTROL_PLANE, PREFIX, ProcessMark, RunFolder, is_run_folder
 
 PROGRAMS = frozenset({"envoy", "nginx"})
 
@@ -37,6 +37,8 @@ class Run:
     """Ids of processes that belong to it and still run."""
     components: tuple[Component, ...] = ()
     """What runs, once the stack is ready; empty for a run that only keeps keys."""
+    control_plane: ProcessMark | None = None
+    """What feeds its proxies, whether it still runs or not; None: files do."""
 
     @property
     def name(self) -> str:
@@ -65,12 +67,15 @@ def describe(folder: Path) -> Run:
     """Read one run folder."""
     run_folder = RunFolder(folder)
     owner = run_folder.owner()
+    planes = [mark for mark in run_folder.processes() if mark.name == CONTROL_PLANE]
     return Run(
         folder=folder,
         owner=owner,
         is_owner_running=owner is not None and owner.is_running(),
         processes=tuple(sorted(process.pid for process in _members(run_folder))),
         components=read_components(run_folder),
+        # It may have been started again.
+        control_plane=planes[-1] if planes else None,
     )
 
 

@@ -93,8 +93,13 @@ def _served(config: ProxyConfig, placement: Placement, options: RenderOptions) -
     for plain in listeners:
         place_listener(plain, placement, options, config.config_source)
     for kind, resources in zip(TYPE_URLS, (clusters, endpoints, listeners, routes), strict=True):
-        lines = ",\n".join([json.dumps(each, ensure_ascii=False) for each in resources])
-        yield ConfigFile(f"{ADS_FOLDER}/{kind}.json", f'{{"resources": [\n{lines}\n]}}\n')
+        yield ConfigFile(f"{ADS_FOLDER}/{kind}.json", served_text(resources))
+
+
+def served_text(resources: Iterable[Plain]) -> str:
+    """Give the file that the control plane reads, from resources that begin with their type."""
+    lines = ",\n".join([json.dumps(each, ensure_ascii=False) for each in resources])
+    return f'{{"resources": [\n{lines}\n]}}\n'
 
 
 def _whole(

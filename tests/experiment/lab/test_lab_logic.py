@@ -1,12 +1,15 @@
 """What the lab concludes from counts and logs, and the paths that it makes; no process runs here."""
 
+from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
 from bench.cli.handshakes import LabPart
 from bench.errors import InputError
 from bench.experiment.handshake.lab.agreed import most_agreed
+from bench.experiment.handshake.lab.bench import Lab
 from bench.experiment.handshake.lab.flow import PARTS_OF
 from bench.experiment.handshake.lab.mesh import compare_hops
 from bench.experiment.handshake.lab.paths import LabPath, write_path
@@ -17,6 +20,7 @@ from bench.experiment.handshake.lab.settings import PARTS, LabOptions
 from bench.experiment.handshake.lab.windows import Window
 from bench.preparation import prepare
 from bench.result import Counts
+from bench.scenario.load import load_scenario
 from bench.telemetry import ConnectionEntry
 
 
@@ -189,3 +193,14 @@ def test_one_round_holds_no_interval(tmp_path):
 def test_every_part_can_be_chosen():
     assert tuple(PARTS_OF) == PARTS
     assert tuple(each.value for each in LabPart) == PARTS
+
+
+@pytest.mark.parametrize(
+    ("source", "of_changes"), [("static", "eds"), ("eds", "eds"), ("ads", "ads"), ("ads-delta", "ads-delta")]
+)
+def test_every_part_of_the_lab_runs_with_the_config_source_that_is_asked_for(source, of_changes, tmp_path):
+    options = LabOptions(tmp_path, "handshake", Mock(), config_source=source)
+    assert options.source_of_changes == of_changes
+    lab = Lab(load_scenario(Path("scenarios/egress-mtls")), options, Mock(), Mock(), Mock())
+    with lab.context(lab.loaded) as run:
+        assert run.options.other_source == source

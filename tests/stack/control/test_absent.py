@@ -6,7 +6,11 @@ import pytest
 import yaml
 
 from bench.commands.translation import write_translation
+from bench.errors import StackError
+from bench.stack.control import ControlPlane
+from bench.stack.runs import RunFolder
 from tests.support.envoy import running_envoy
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.envoy
 
@@ -33,3 +37,16 @@ def test_it_waits_as_long_as_it_takes_unless_it_is_told_otherwise(tmp_path):
 
     sources = [written["dynamic_resources"][name] for name in ("lds_config", "cds_config")]
     assert [each["initial_fetch_timeout"] for each in sources] == ["0s", "0s"]
+
+
+def test_one_that_ends_while_it_starts_is_reported_at_once(monkeypatch):
+    monkeypatch.setattr("bench.stack.control.running.sys.executable", "/bin/false")
+
+    def wait(process, is_ready):
+        wait_until(is_ready)
+
+    with (
+        RunFolder.create("x") as folder,
+        pytest.raises(StackError, match="exited with code 1 before it was ready"),
+    ):
+        ControlPlane(folder, wait)

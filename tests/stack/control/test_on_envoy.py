@@ -10,9 +10,8 @@ import pytest
 from bench.placement import ConfigFile
 from bench.preparation import prepare
 from bench.scenario.load import load_scenario
-from bench.stack.control import NAME
 from bench.stack.local import LocalStack
-from bench.stack.runs import RunFolder, find_runs
+from bench.stack.runs import CONTROL_PLANE, RunFolder, find_runs
 from tests.stack.control.raw import TYPES
 from tests.support.waiting import wait_until
 
@@ -131,4 +130,4 @@ def test_envoy_serves_on_without_its_control_plane_and_comes_back_with_what_it_h
 def test_the_control_plane_is_one_of_the_runs_processes(stack):
     """So that whoever clears up after a killed run ends it, too."""
     [run] = [each for each in find_runs() if each.folder == stack.folder]
-    assert NAME in {mark.name for mark in RunFolder(run.folder).processes()}
+    assert CONTROL_PLANE in {mark.name for mark in RunFolder(run.folder).processes()}

@@ -41,7 +41,12 @@ class Lab:
                 self.record.way = way_of(prepared, material)
             yield RunContext(
                 prepared,
-                RunOptions(out=self.options.out, command=self.options.command, backend=self.options.backend),
+                RunOptions(
+                    out=self.options.out,
+                    command=self.options.command,
+                    backend=self.options.backend,
+                    sources=(self.options.config_source,),
+                ),
                 self.record,
                 self.observer,
                 material,

@@ -151,7 +151,9 @@ def _model(plan: GroundPlan, collected: Collected) -> LabModel | None:
 
 def _start(run: RunContext, running: ExitStack, plan: GroundPlan) -> Ground:
     stacks = {
-        mode: run.start_stack(running, f"lab-{plan.name}-{mode}", "static", variation_of(plan, mode))
+        mode: run.start_stack(
+            running, f"lab-{plan.name}-{mode}", run.options.other_source, variation_of(plan, mode)
+        )
         for mode in _MODES
     }
     gateway = gateway_of(run)

@@ -41,7 +41,8 @@ def measure_mesh(lab: Lab) -> None:
             "plain": running.enter_context(lab.context(lab.loaded)),
             "mutual": running.enter_context(lab.context(secured)),
         }
-        stacks = {mode: run.start_stack(running, f"mesh-{mode}", "static") for mode, run in runs.items()}
+        source = lab.options.config_source
+        stacks = {mode: run.start_stack(running, f"mesh-{mode}", source) for mode, run in runs.items()}
         meters = {
             mode: running.enter_context(run.instruments.open_meter(stacks[mode], gateway_of(run)))
             for mode, run in runs.items()

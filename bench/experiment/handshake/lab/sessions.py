@@ -25,7 +25,7 @@ from bench.preparation import Variation
 from bench.result import ReuseEvent, ReusePoint, TlsVersionName
 from bench.stack import NodeTlsOptions, Stack
 from bench.telemetry import CONNECTION_FIELDS, ConnectionEntry, difference, read_connections, total
-from bench.translate import BOOTSTRAP_FILE
+from bench.translate import BOOTSTRAP_FILE, ConfigSource
 
 _RATE: Final = 150.0
 _EVENT_RATE: Final = 20.0
@@ -125,6 +125,7 @@ class RunningPath:
     stack: Stack
     meter: StackMeter
     variation: Variation
+    source: ConfigSource
 
 
 @contextlib.contextmanager
@@ -134,10 +135,11 @@ def running_path(
     name: str,
     variation: Variation,
     *,
-    source: Literal["static", "eds"] = "static",
+    source: ConfigSource | None = None,
     prepare: Callable[[RunContext], None] | None = None,
 ) -> Iterator[RunningPath]:
-    """Start a stack on *path*, after *prepare* has changed its certificates."""
+    """Start a stack on *path*, after *prepare* has changed its certificates; *source* replaces the lab's."""
+    source = source or lab.options.config_source
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="egress-bench-lab-")))
         run = running.enter_context(lab.context(write_path(folder / "path", path)))
@@ -146,7 +148,7 @@ def running_path(
             prepare(run)
         stack = run.start_stack(running, name, source, variation)
         meter = running.enter_context(run.instruments.open_meter(stack, gateway_of(run)))
-        yield RunningPath(run, stack, meter, variation)
+        yield RunningPath(run, stack, meter, variation, source)
 
 
 def write_ticket_key(run: RunContext) -> None:
@@ -225,11 +227,12 @@ def gateway_entries(run: RunContext, stack: Stack) -> list[ConnectionEntry]:
 
 
 def _measure_events(lab: Lab, events: list[EventName], *, shared: bool) -> None:
-    """Full handshakes that each event costs, on one stack with EDS and a cluster for each node."""
+    """Full handshakes that each event costs, on one stack whose endpoints change, a cluster for each node."""
     case = SessionCase(max_session_keys=4, shared_keys=shared)
     lab.observer.stage(f"sessions: after events, {'shared' if shared else 'own'} keys", len(events) * 4.0)
     name = f"events-{'shared' if shared else 'own'}"
-    with running_path(lab, case.path, name, session_variation(case), source="eds") as ground:
+    source = lab.options.source_of_changes
+    with running_path(lab, case.path, name, session_variation(case), source=source) as ground:
         steps = [Step(_EVENT_RATE, _EVENT_S)]
         drive(ground.run, ground.stack, ground.meter, steps, 0)
         for number, event in enumerate(events, 1):
@@ -279,7 +282,7 @@ def _make(lab: Lab, ground: RunningPath, event: EventName) -> None:
 def _move_endpoints(ground: RunningPath) -> None:
     """Let each cluster find its endpoints elsewhere, and then where they were."""
     gateway = gateway_of(ground.run)
-    spec = ground.run.prepared.stack_spec("update", "eds", ground.run.material, ground.variation)
+    spec = ground.run.prepared.stack_spec("update", ground.source, ground.run.material, ground.variation)
     proxy = next(each for each in spec.proxies if each.name == gateway)
     placement = ground.stack.placement(gateway)
     for each in (_swapped(placement), placement):

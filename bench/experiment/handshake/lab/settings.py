@@ -11,6 +11,7 @@ from bench.errors import InputError
 from bench.result import TlsVersionName
 from bench.scenario import KeyType
 from bench.stack.backend import Backend
+from bench.translate import ConfigSource
 
 Part = Literal["matrix", "sessions", "pools", "storms", "refusals", "mesh"]
 PARTS: Final[tuple[Part, ...]] = get_args(Part)
@@ -40,6 +41,7 @@ class LabOptions:
     out: Path
     command: str
     backend: Backend
+    config_source: ConfigSource = "static"
     is_full: bool = False
     parts: tuple[Part, ...] = PARTS
     keys: tuple[KeyType, ...] = ()
@@ -63,6 +65,11 @@ class LabOptions:
         """The grounds of the matrix, for a scenario with *own_key*."""
         keys = self.keys or (_KEYS if self.is_full else tuple(dict.fromkeys((own_key, "ecdsa-p256"))))
         return list(_grounds(keys, (True, False) if self.is_full else (True,)))
+
+    @property
+    def source_of_changes(self) -> ConfigSource:
+        """Where endpoints that change under way come from: a cluster that changes loses its connections."""
+        return "eds" if self.config_source == "static" else self.config_source
 
     @property
     def schedule(self) -> Schedule:

@@ -45,7 +45,7 @@ def measure_storms(lab: Lab) -> None:
         lab.observer.stage(f"storms: {event}", seconds + 5)
         with lab.context(lab.loaded) as run, ExitStack() as running:
             variation = Variation(sidecar_access_log=CONNECTION_FIELDS)
-            stack = run.start_stack(running, f"storm-{event}", "static", variation)
+            stack = run.start_stack(running, f"storm-{event}", run.options.other_source, variation)
             faults = lab.options.backend.make_faults(stack)
             found, misrouted = _storm(run, stack, _Trouble(run, stack, faults, event), seconds)
         lab.add(misrouted=misrouted, storms=[found])
@@ -100,7 +100,7 @@ def _storm(run: RunContext, stack: Stack, trouble: _Trouble, seconds: float) -> 
     outcome = _load(run, stack, rate, seconds, trouble.make)
     if trouble.failure is not None:
         raise trouble.failure
-    stack.check_alive()
+    run.check_alive(stack, f"in or before the storm {trouble.event}", outcome)
     if trouble.begun_us is None:
         raise MeasurementError(f"{trouble.event}: the load ended before the storm.")
     # The warm-up shakes hands, too: it is not part of the calm before the storm.

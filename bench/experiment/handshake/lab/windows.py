@@ -72,7 +72,11 @@ def plan_of(
     """The scenario's own traffic in *steps*, after a warm-up at the rate of the first."""
     first = Constant(arrival_rate=steps[0].rate)
     trial = TrialPlan(
-        name="lab", experiment="handshake", config_source="static", schedule=first, measure_s=steps[0].seconds
+        name="lab",
+        experiment="handshake",
+        config_source=run.options.other_source,
+        schedule=first,
+        measure_s=steps[0].seconds,
     )
     plan = load_plan(run.scenario, trial, stack_target(stack, run.scenario), run.next_run_id())
     stages = [Stage(name="warm-up", kind="warm_up", duration_s=warm_up_s, schedule=first)]

@@ -49,7 +49,8 @@ class _Line:
     def detour(self, variation: Variation) -> None:
         """Let the running gateway find its nodes behind the relays: its clusters are written again."""
         gateway = gateway_of(self.run)
-        spec = self.run.prepared.stack_spec("wire", "static", self.run.material, variation)
+        source = self.run.options.other_source
+        spec = self.run.prepared.stack_spec("wire", source, self.run.material, variation)
         proxy = next(each for each in spec.proxies if each.name == gateway)
         files = proxy.render(self.relays.detour(self.stack.placement(gateway)))
         # What is the same as before has the same version, and Envoy leaves it alone; it reads a bootstrap
