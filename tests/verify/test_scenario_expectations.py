@@ -43,7 +43,7 @@ def test_expectations_that_fit_say_nothing(folder):
         ([("http://web.example/", "http://nobody.example/")], "gets 502 from sleep"),
         (
             [('"http://web.example/"', '"http://web.example/", headers: {host: nobody.example}')],
-            "(http://nobody.example/) expects an answer from web1; by the resources it gets 502 from sleep",
+            "expects an answer from web1; according to the resources it gets 502 from sleep",
         ),
         (
             [("clients: [sleep], expect: {nodes: [web1]}", "clients: [sleep], expect: {nodes: [rpc1]}")],

@@ -23,6 +23,9 @@ _SERVICE_LABEL = "com.docker.compose.service"
 _NUMBER_LABEL = "com.docker.compose.container-number"
 _ALIVE = frozenset({"running", "paused", "restarting", "created"})
 _JOIN_S = 1.0
+_OOM_NEWS_S = 2.0
+"""The engine learns that a container ended before it learns that memory was the reason."""
+_KILLED = 128 + signal.SIGKILL
 _MORE = "Give it more under `resources` in scenario.yaml."
 
 
@@ -102,7 +105,7 @@ class Container:
 
     def how_it_ended(self) -> str:
         """Say in words how it ended."""
-        state = self.state()
+        state = self._end_state()
         status, code = state.get("Status"), int(state.get("ExitCode", -1))
         if status == "removed":
             return "was removed"
@@ -115,6 +118,16 @@ class Container:
                 return f"was ended by {signal.Signals(code - 128).name}"
         said = f" ({state['Error']})" if state.get("Error") else ""
         return f"exited with code {code}{said}"
+
+    def _end_state(self) -> dict[str, Any]:
+        """Its state; of one with a memory limit that was killed, as soon as it is known whether by that."""
+        deadline = time.monotonic() + _OOM_NEWS_S
+        while True:
+            state = self.state()
+            is_known = state.get("OOMKilled") or state.get("ExitCode") != _KILLED or self.memory_limit is None
+            if is_known or time.monotonic() >= deadline:
+                return state
+            time.sleep(0.05)
 
     def last_output(self, lines: int = 12) -> str:
         """Its last lines of output, from the engine: also those that have not reached ``log``."""
@@ -140,7 +153,7 @@ class Container:
     def died(self, when: str = "") -> StackError:
         """The error that reports its end."""
         what = f"{self.name} {self.how_it_ended()}{when}. Its last output:\n{self.last_output() or '(none)'}"
-        if self.state().get("OOMKilled"):
+        if self._end_state().get("OOMKilled"):
             return OutOfMemoryError(self.name, what, remedy=f"\n{_MORE}")
         return StackError(what)
 
