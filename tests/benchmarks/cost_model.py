@@ -15,8 +15,6 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 from bench.analysis.cost import fit, predict
 from bench.experiment.capacity.costs import ROLES, equation
@@ -31,7 +29,7 @@ from bench.result import CapacityWindow
 from bench.scenario.load import load_scenario
 from bench.scenario.overrides import override
 from bench.stack.local import LocalFaults, LocalStack
-from tests.benchmarks.limits.overload import LIMIT
+from tests.benchmarks.limits.overload import LIMIT, bare_run
 
 SCENARIO = Path(__file__).parents[2] / "scenarios" / "egress-mtls"
 MOST_ERROR = 0.10
@@ -88,11 +86,7 @@ def main() -> int:
                 LocalStack(prepared.stack_spec(kind.replace(" ", "-"), "static", material, variation))
             )
             meter = open_.enter_context(Meter(stack, loaded.scenario.traffic.exit))
-            run: Any = SimpleNamespace(
-                scenario=loaded.scenario,
-                instruments=SimpleNamespace(run_load=generator.run_load),
-                record=SimpleNamespace(run_id=kind.replace(" ", "-"), folder=folder),
-            )
+            run = bare_run(loaded, generator, kind.replace(" ", "-"), folder)
             trials = Trials(run, stack, "static", [LIMIT], 0.01, meter, read_pressure)
             bench.loads[kind] = trials, LargePages(LocalFaults(stack), list(loaded.scenario.nodes))
         design = DESIGNS[asked.design]

@@ -54,16 +54,22 @@ def read_overload(
         if load.around is not None:
             open_.enter_context(load.around(stack))
         meter = open_.enter_context(Meter(stack, loaded.scenario.traffic.gateway))
-        run: Any = SimpleNamespace(
-            scenario=loaded.scenario,
-            instruments=SimpleNamespace(run_load=generator.run_load),
-            record=SimpleNamespace(run_id="limits", folder=Path(folder)),
-        )
+        run = bare_run(loaded, generator, "limits", Path(folder))
         trials = Trials(run, stack, "static", [LIMIT], 0.01, meter, read_pressure)
         window = trials.measure(load.rate, load.seconds, load.body_bytes)
         return window, setup_of(
             prepared, read_pressure(stack), holds_limits=False, connections=trials.connections
         )
+
+
+def bare_run(loaded: LoadedScenario, generator: LoadGenerator, run_id: str, folder: Path) -> Any:
+    """What trials need of a run: nothing is written down."""
+    return SimpleNamespace(
+        scenario=loaded.scenario,
+        instruments=SimpleNamespace(run_load=generator.run_load),
+        record=SimpleNamespace(run_id=run_id, folder=folder),
+        check_alive=lambda stack, *_: stack.check_alive(),
+    )
 
 
 def can_hold_back() -> bool:
