@@ -190,7 +190,8 @@ def _may_soak(goal: Goal, trials: Sequence[Trial], record: Record) -> bool:
     """Is there budget for the only soak of a bound that the search could not prove further?"""
     untried = not (record.soaks_passed or record.soaks_failed)
     spent_s = sum(trial.duration_s for trial in trials)
-    return untried and goal.soak_s > 0 and spent_s + goal.soak_s <= goal.most_s + 1e-9
+    is_left = len(trials) < goal.most_trials and spent_s + goal.soak_s <= goal.most_s + 1e-9
+    return untried and goal.soak_s > 0 and is_left
 
 
 def _best(goal: Goal, loads: Mapping[int, Record]) -> Bounds:

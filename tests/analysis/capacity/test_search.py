@@ -4,7 +4,7 @@ import random
 import statistics
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bench.analysis.capacity import Capacity, Goal, Purpose, Trial, next_step, progress
@@ -162,6 +162,7 @@ def test_each_step_follows_from_the_trials_alone(seed):
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**9), st.floats(0, 1), st.floats(60, 90_000))
+@example(42215036, 0.625, 1030.0)
 def test_a_search_ends_within_its_budget_whatever_the_trials_say(seed, noise, limit):
     goal = Goal(lowest=50, highest=100_000, start=900, most_s=120, most_trials=80)
     lot = random.Random(seed)
