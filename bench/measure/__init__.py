@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.measure.bookkeeper import Bookkeeper, Readings
+from bench.measure.carried import carried_by_role
 from bench.measure.ending import Finished, InterruptedRunError, kept
 from bench.measure.fingerprint import fingerprint_of
 from bench.measure.ground import Bookkeeping, Ground, StackMeter
@@ -41,6 +42,7 @@ __all__ = [
     "Trial",
     "TrialPlan",
     "UpstreamTls",
+    "carried_by_role",
     "drive_load",
     "expected_shares",
     "fingerprint_of",
