@@ -31,6 +31,13 @@ class BaselineRunner(Protocol):
         """What it returned."""
 
 
+class MeterOpener(Protocol):
+    """Reads a stack at the edges of the measured stage; see ``bench.measure.meter``."""
+
+    def __call__(self, stack: Stack, gateway: str, sidecars: Sequence[str] = ()) -> StackMeter:
+        """A meter of *stack* that reads the counters of *gateway*, and of *sidecars*."""
+
+
 class BooksOpener(Protocol):
     """Keeps the account of the trials on one stack; see ``bench.measure.bookkeeper``."""
 
@@ -54,8 +61,7 @@ class Instruments:
     call: Caller = answer_calls
     """Makes single calls."""
     make_verifier: Callable[[Prepared, Material], Verifying] = Verifier
-    open_meter: Callable[[Stack, str], StackMeter] = Meter
-    """Reads a stack at the edges of the measured stage; given the gateway's name."""
+    open_meter: MeterOpener = Meter
     keep_books: BooksOpener = Bookkeeper
     await_logs: Callable[[Sequence[Path]], None] = await_logs
     write_report: Callable[[Path], Path] = write_report

@@ -15,8 +15,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from bench.errors import MeasurementError
-from bench.stack import Stack
-from bench.stack.protocol import ClientPlace
+from bench.stack import ClientPlace, Stack
 from bench.verify.calls import Answer, Call, answer_calls
 
 _PATIENCE_S = 120.0
