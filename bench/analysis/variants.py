@@ -33,8 +33,13 @@ class JudgedMetric:
         return median(self.blocks.baseline_values), median(self.blocks.candidate_values)
 
 
-def blocks_of(trials: Sequence[TrialResult], candidates: Sequence[str]) -> tuple[VariantBlocks, ...]:
-    """Line up whole blocks, candidate by candidate and metric by metric; what no block knows is left out."""
+def blocks_of(
+    trials: Sequence[TrialResult], candidates: Sequence[str], *, are_stacks_new: bool = False
+) -> tuple[VariantBlocks, ...]:
+    """Line up whole blocks, candidate by candidate and metric by metric; what no block knows is left out.
+
+    With *are_stacks_new* each block had processes of its own: what was read of them is of that block alone.
+    """
     blocks: dict[int, dict[str, TrialResult]] = {}
     for trial in trials:
         if trial.variant is not None and trial.aborted is None:
@@ -51,7 +56,7 @@ def blocks_of(trials: Sequence[TrialResult], candidates: Sequence[str]) -> tuple
                     VariantBlocks(
                         metric=metric,
                         unit=unit,
-                        scope=scope,
+                        scope="load" if are_stacks_new else scope,
                         candidate=candidate,
                         baseline_values=tuple(pair[0] for pair in pairs),
                         candidate_values=tuple(pair[1] for pair in pairs),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
     from bench.console import Console
     from bench.scenario.load import LoadedScenario
     from bench.stack.backend import Backend
+
+
+class Interleaved(StrEnum):
+    """How the variants of a block alternate."""
+
+    TURNS = "turns"
+    TRIALS = "trials"
+
 
 _SETTING = "FIELD=VALUE"
 _A = Annotated[list[str] | None, typer.Option("--a", metavar=_SETTING, help="A setting of the baseline.")]
@@ -48,6 +57,13 @@ def compare(
     margin: Annotated[
         str, typer.Option(metavar="PERCENT", help="Within it, variants count as equal.")
     ] = "2%",
+    interleave: Annotated[
+        Interleaved | None,
+        typer.Option(
+            help="Turns of some hundredths of a second within one load, or trials one after the other;"
+            " turns where the variants can share a load."
+        ),
+    ] = None,
     measure: Annotated[float | None, typer.Option(help="Seconds of each trial.")] = None,
     stack: Stack = StackKind.LOCAL,
     out: Out = Path("reports"),
@@ -81,6 +97,7 @@ def compare(
             until=_share("--until", until) if until is not None else None,
             budget_s=budget,
             margin=_share("--margin", margin),
+            interleave=interleave.value if interleave is not None else None,
         )
         variants = [parse_variant(name, given[name], loaded, backend) for name in wanted]
         raise typer.Exit(conclude(compare_variants(variants, options, console), console, exports))

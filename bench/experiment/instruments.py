@@ -19,7 +19,8 @@ from bench.report import write_report
 from bench.stack import Stack
 from bench.stack.nodes import FLUSH_INTERVAL_S
 from bench.telemetry import wait_until_flushed
-from bench.verify.calls import Caller, make_calls
+from bench.verify.callers import Caller
+from bench.verify.calls import answer_calls
 from bench.verify.verifier import Verifier, Verifying
 
 
@@ -28,6 +29,13 @@ class BaselineRunner(Protocol):
 
     def __call__(self, plan: LoadPlan, folder: Path, *, launcher: Launcher | None = None) -> LoadOutcome:
         """What it returned."""
+
+
+class MeterOpener(Protocol):
+    """Reads a stack at the edges of the measured stage; see ``bench.measure.meter``."""
+
+    def __call__(self, stack: Stack, gateway: str, sidecars: Sequence[str] = ()) -> StackMeter:
+        """A meter of *stack* that reads the counters of *gateway*, and of *sidecars*."""
 
 
 class BooksOpener(Protocol):
@@ -50,11 +58,10 @@ class Instruments:
     """Seconds, for spans."""
     run_load: LoadRunner = run_load
     measure_baseline: BaselineRunner = measure_null_target_baseline
-    call: Caller = make_calls
+    call: Caller = answer_calls
     """Makes single calls."""
     make_verifier: Callable[[Prepared, Material], Verifying] = Verifier
-    open_meter: Callable[[Stack, str], StackMeter] = Meter
-    """Reads a stack at the edges of the measured stage; given the gateway's name."""
+    open_meter: MeterOpener = Meter
     keep_books: BooksOpener = Bookkeeper
     await_logs: Callable[[Sequence[Path]], None] = await_logs
     write_report: Callable[[Path], Path] = write_report

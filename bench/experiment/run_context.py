@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from bench.certs import Material
@@ -75,22 +75,13 @@ class RunContext:
             MeasurementError: the load ended early.
             StackError, LoadError: a part or the generator did not do what it must.
         """
-        stack, scenario, instruments = stacks[name], self.scenario, self.instruments
+        scenario, instruments = self.scenario, self.instruments
         rate = mean_rate(plan.schedule)
         speed = f"{rate:g} requests/s" if rate is not None else "as fast as answers come"
         self.observer.stage(
             f"{plan.name}, {speed}", scenario.traffic.warm_up_s + plan.measure_s + AROUND_TRIAL_S
         )
-        topology = topology_of(self.prepared, plan.config_source or "static")
-        matcher = Matcher.of_prepared(self.prepared, topology, self.material) if is_matched else None
-        with instruments.open_meter(stack, scenario.traffic.exit) as meter:
-            ground = Ground(
-                stacks,
-                name,
-                meter,
-                instruments.keep_books(stack, topology, matcher),
-                way=topology if plan.experiment == "steady" else None,
-            )
+        with self.ground_of(stacks, name, plan, is_matched=is_matched) as ground:
             trial = run_trial(
                 ground,
                 scenario,
@@ -100,21 +91,46 @@ class RunContext:
                 locust_outputs=self.options.locust_outputs.for_trial(slug(plan.name)),
                 run_load=instruments.run_load,
             )
+        self.keep(trial, ground)
+        self.require_whole(trial)
+        return trial
+
+    @contextmanager
+    def ground_of(
+        self, stacks: Mapping[str, Stack], name: str, plan: TrialPlan, *, is_matched: bool = False
+    ) -> Iterator[Ground]:
+        """Where a trial on the stack *name* takes place, beside which the others are idle."""
+        stack, instruments = stacks[name], self.instruments
+        topology = topology_of(self.prepared, plan.config_source or "static")
+        matcher = Matcher.of_prepared(self.prepared, topology, self.material) if is_matched else None
+        with instruments.open_meter(stack, self.scenario.traffic.exit) as meter:
+            yield Ground(
+                stacks,
+                name,
+                meter,
+                instruments.keep_books(stack, topology, matcher),
+                way=topology if plan.experiment == "steady" else None,
+            )
+
+    def keep(self, trial: Trial, ground: Ground) -> None:
+        """Keep a trial, as far as it came; warn of control planes that died under it."""
         if trial.result.stages:
             self.record.add_trial(trial)
         total = trial.result.total
         for lost, how in ground.lost.items():
-            beside = "" if lost == name else ", on another stack"
+            beside = "" if lost == ground.name else ", on another stack"
             seen = f"{total.answered:,} of {total.due:,} requests of that trial were answered{beside}"
             self.warn_of_lost(lost, how, f"in or before {trial.result.name}", seen)
+
+    def require_whole(self, trial: Trial) -> None:
+        """Raise what ended a trial before its time."""
         if trial.failure is not None:
             raise trial.failure
         if trial.result.aborted is not None:
             raise MeasurementError(
-                f"{plan.name}: {trial.result.aborted}.",
+                f"{trial.result.name}: {trial.result.aborted}.",
                 remedy=f"What was measured is in {self.record.folder}.",
             )
-        return trial
 
     def check_alive(self, stack: Stack, when: str, outcome: LoadOutcome | None = None) -> None:
         """Raise ``StackError`` if a part of *stack* has died; of a control plane alone it is warned.

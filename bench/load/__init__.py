@@ -13,7 +13,7 @@ from bench.load.events import (
 )
 from bench.load.outcome import EndedIds, Example, Generator, LoadOutcome, Second, StageOutcome
 from bench.load.packing import unpack_sequences
-from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target, TargetTls
+from bench.load.plan import Expectation, LoadPlan, RequestKind, Stage, Target, TargetTls, Turns
 
 __all__ = [
     "EndedIds",
@@ -33,6 +33,7 @@ __all__ = [
     "StageStarted",
     "Target",
     "TargetTls",
+    "Turns",
     "WorkerLost",
     "unpack_sequences",
 ]

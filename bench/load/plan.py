@@ -78,6 +78,18 @@ class Stage(_Model):
     schedule: Schedule
 
 
+class Turns(_Model):
+    """Groups of requests that take turns: within a slice of time only those of one group become due.
+
+    A round is one slice of each group, in an order that is drawn for each round. What the machine does within
+    a second meets all groups alike, and yet no two of them are under load at once.
+    """
+
+    groups: tuple[tuple[int, ...], ...] = Field(min_length=2)
+    """Each as indexes of ``LoadPlan.requests``; every request is in one of them."""
+    slice_s: float = Field(default=0.1, gt=0)
+
+
 class LoadPlan(_Model):
     """One trial of load."""
 
@@ -86,6 +98,8 @@ class LoadPlan(_Model):
     requests: tuple[RequestKind, ...] = Field(min_length=1)
     stages: tuple[Stage, ...] = Field(min_length=1)
     connections: Connections = Connections()
+    turns: Turns | None = None
+    """None: requests of all kinds are mixed. Without effect in a closed loop, which has no due times."""
     seed: int = 1
     workers: int = Field(default=1, ge=1)
     """Locust worker processes."""

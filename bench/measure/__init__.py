@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.measure.bookkeeper import Bookkeeper, Readings
+from bench.measure.carried import carried_by_role
 from bench.measure.ending import Finished, InterruptedRunError, kept
 from bench.measure.fingerprint import fingerprint_of
 from bench.measure.ground import Bookkeeping, Ground, StackMeter
@@ -13,9 +14,10 @@ from bench.measure.request_matching import GATEWAY_LOG, SIDECAR_LOG, Matcher, re
 from bench.measure.run_record import RunRecord
 from bench.measure.shares import expected_shares
 from bench.measure.topology import Topology, topology_of
-from bench.measure.trial import LoadRunner, drive_load, run_trial
+from bench.measure.trial import LoadRunner, Side, drive_load, run_in_turns, run_trial
 from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
 from bench.measure.trial_result import StackReadings, Trial, finished_trial, part_rows, second_rows
+from bench.measure.turns import can_share
 from bench.measure.way import way_of
 
 __all__ = [
@@ -35,12 +37,15 @@ __all__ = [
     "Readings",
     "RemoteBooks",
     "RunRecord",
+    "Side",
     "StackMeter",
     "StackReadings",
     "Topology",
     "Trial",
     "TrialPlan",
     "UpstreamTls",
+    "can_share",
+    "carried_by_role",
     "drive_load",
     "expected_shares",
     "fingerprint_of",
@@ -50,6 +55,7 @@ __all__ = [
     "part_rows",
     "require_matchable",
     "require_read",
+    "run_in_turns",
     "run_trial",
     "second_rows",
     "stack_target",

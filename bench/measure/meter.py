@@ -32,6 +32,9 @@ from bench.telemetry import (
 )
 
 _TLS_COUNTERS = r"^cluster\..*\.(upstream_cx_total|upstream_rq_total|ssl\.handshake|ssl\.session_reused)$"
+_SIDECAR_COUNTERS = (
+    r"^(http\..*\.downstream_rq_total|cluster\..*\.(upstream_rq_total|ssl\.handshake|ssl\.session_reused))$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ class Reading:
     """Gateway, each replica by its name -> requests that it has sent on."""
     memory: Mapping[str, MemoryRoom] = field(default_factory=dict)
     """Of the parts that have a memory limit."""
+    sidecars: Mapping[str, Snapshot] = field(default_factory=dict)
+    """What each of them has read and sent on; only those that were asked for."""
 
     def shares_until(self, later: Reading) -> dict[str, int]:
         """Requests that each replica of the gateway has sent on between two readings."""
@@ -155,9 +160,15 @@ class Reading:
 class Meter:
     """Takes readings of one stack. Close it, or use it as a context manager."""
 
-    def __init__(self, stack: Stack, gateway: str) -> None:
-        """Read *stack*; of the proxy *gateway* and its replicas the TLS counters, too."""
+    def __init__(self, stack: Stack, gateway: str, sidecars: Sequence[str] = ()) -> None:
+        """Read *stack*; of the proxy *gateway* and its replicas the TLS counters, too.
+
+        Of *sidecars* it reads what they carry, which costs each of them about a millisecond of CPU.
+        """
         self._parts = tuple(stack.components())
+        self._sidecars = [
+            Admin(_admin_url(stack.component(name)), name=name) for name in dict.fromkeys(sidecars)
+        ]
         self._admins = [Admin(_admin_url(part), name=part.name) for part in replicas_of(self._parts, gateway)]
 
     def read(self) -> Reading:
@@ -165,7 +176,7 @@ class Meter:
 
         Raises:
             MeasurementError: a part has ended.
-            StackError: the gateway does not answer.
+            StackError: a proxy whose counters it reads does not answer.
         """
         wall_us = time.time_ns() // 1000
         usage = read_usage({part.name: part.pid for part in self._parts})
@@ -186,6 +197,7 @@ class Meter:
         throttling |= {name: read.throttling for name, read in asked.items() if read.throttling is not None}
         machine = read_machine()
         gateways = [admin.snapshot(_TLS_COUNTERS) for admin in self._admins]
+        sidecars = {admin.name: admin.snapshot(_SIDECAR_COUNTERS) for admin in self._sidecars}
         apart = sum(read.cpu_seconds for part in self._parts if part.container and (read := usage[part.name]))
         return Reading(
             wall_us,
@@ -204,6 +216,7 @@ class Meter:
                 for part in self._parts
                 if part.pid is not None and (room := read_memory_room(part.pid)) is not None
             },
+            sidecars=sidecars,
         )
 
     def costs(
@@ -216,7 +229,7 @@ class Meter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for admin in self._admins:
+        for admin in (*self._admins, *self._sidecars):
             admin.close()
 
 

@@ -44,6 +44,8 @@ class Topology:
     straight: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Beside a gateway: the sidecars' clusters by which requests are to go straight to nodes -> the nodes.
     What goes past the gateway by any other has no account."""
+    straight_requests: frozenset[str] = frozenset()
+    """Requests of the traffic that no gateway delivers."""
 
     @property
     def clients(self) -> tuple[str, ...]:
@@ -120,6 +122,7 @@ def topology_of(prepared: Prepared, source: ConfigSource) -> Topology:
         read_by_gateway=reading.by_gateway,
         past_gateway=past,
         straight={cluster: names for cluster, names in straight.items() if cluster not in reading.carriers},
+        straight_requests=frozenset(prepared.straight),
     )
 
 

@@ -1,10 +1,11 @@
-"""One trial: load on one running stack, with readings at the edges of its measured stage."""
+"""Trials: load on a running stack, or on several in turns, read at the edges of the measured stage."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -16,9 +17,10 @@ from bench.measure.ground import Ground
 from bench.measure.meter import Reading
 from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
 from bench.measure.trial_result import StackReadings, Trial, finished_trial, part_rows
+from bench.measure.turns import in_turns, share_of
 from bench.scenario import Scenario
 from bench.stack import Stack
-from bench.telemetry import MemorySampler
+from bench.telemetry import MemorySampler, PartSample
 
 
 class LoadRunner(Protocol):
@@ -37,15 +39,29 @@ class LoadRunner(Protocol):
         """What the load returned."""
 
 
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One stack's part in a load: where, what, and how."""
+
+    ground: Ground
+    scenario: Scenario
+    plan: TrialPlan
+
+    def load(self, run_id: str) -> LoadPlan:
+        """What the generator would be asked to do for this stack alone."""
+        stack = self.ground.stack
+        return load_plan(self.scenario, self.plan, stack_target(stack, self.scenario), run_id)
+
+
 class _Watch:
-    """Reads the stack at the edges of the measured stage and looks after all parts.
+    """Reads the stacks at the edges of the measured stage and looks after all parts.
 
     The first failure ends the load in an orderly way: what was measured until then is worth keeping.
     """
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
-        self.edges: dict[str, Reading] = {}
+    def __init__(self, grounds: Sequence[Ground]) -> None:
+        self._grounds = grounds
+        self.edges: dict[str, tuple[Reading, ...]] = {}
         self.failure: BenchError | None = None
         self.stop = threading.Event()
 
@@ -59,17 +75,22 @@ class _Watch:
             case StageEnded(kind="measure"):
                 self.read("last")
             case _:
-                self.attempt(self._ground.check_alive)
+                self.check_alive()
+
+    def check_alive(self) -> None:
+        """Look after all parts."""
+        for ground in self._grounds:
+            self._attempt(ground.check_alive)
 
     def read(self, edge: str) -> None:
         """Read everything and keep it under this name."""
 
         def keep() -> None:
-            self.edges[edge] = self._ground.read_meter()
+            self.edges[edge] = tuple(ground.read_meter() for ground in self._grounds)
 
-        self.attempt(keep)
+        self._attempt(keep)
 
-    def attempt(self, action: Callable[[], None]) -> None:
+    def _attempt(self, action: Callable[[], None]) -> None:
         """Do it; the first failure is kept, and ends the load."""
         try:
             action()
@@ -97,63 +118,147 @@ def run_trial(
     Raises:
         StackError, MeasurementError: the stack could not be read before the load.
     """
-    started_at = datetime.now(UTC)
-    stack = ground.stack
-    load = load_plan(scenario, plan, stack_target(stack, scenario), run_id)
-    parts = {part.name: part.pid for part in stack.components()}
-    containers = _containers_of(ground.stacks.values())
-    watch = _Watch(ground)
-    with MemorySampler(parts, containers=containers or ()) as memory:
-        opening = ground.books.read()
-        hops = ground.watch_hops()
-        before = ground.read_meter()
-        outcome, failure = drive_load(
+    side = Side(ground, scenario, plan)
+    load = side.load(run_id)
+
+    def drive(watch: _Watch) -> tuple[LoadOutcome, BaseException | None]:
+        return drive_load(
             run_load,
             load,
             folder,
             on_event=watch.on_event,
             stop=watch.stop,
-            launcher=stack.client(scenario.traffic.client),
+            launcher=ground.stack.client(scenario.traffic.client),
             locust_outputs=locust_outputs,
         )
+
+    (trial,) = _run((side,), (load,), drive, lambda outcome: (outcome,))
+    return trial
+
+
+def run_in_turns(
+    sides: Sequence[Side],
+    *,
+    run_id: str,
+    seed: int,
+    folder: Path,
+    run_load: LoadRunner = run_load,
+) -> tuple[Trial, ...]:
+    """Put one load on several stacks, which take turns, and return the trial of each.
+
+    Args:
+        sides: the stacks, whose plans differ in their names; see ``bench.measure.turns.can_share``.
+        run_id: of all their requests.
+        seed: of the order of their turns.
+        folder: for the generator's own files.
+        run_load: the generator.
+
+    Raises:
+        StackError, MeasurementError: a stack could not be read before the load.
+    """
+    loads = {side.plan.name: side.load(run_id) for side in sides}
+    whole = in_turns(loads, seed=seed)
+
+    def drive(watch: _Watch) -> tuple[LoadOutcome, BaseException | None]:
+        return drive_load(run_load, whole, folder, on_event=watch.on_event, stop=watch.stop)
+
+    return _run(
+        sides,
+        tuple(loads.values()),
+        drive,
+        lambda outcome: tuple(share_of(outcome, name, len(loads)) for name in loads),
+    )
+
+
+def _run(
+    sides: Sequence[Side],
+    loads: Sequence[LoadPlan],
+    drive: Callable[[_Watch], tuple[LoadOutcome, BaseException | None]],
+    split: Callable[[LoadOutcome], Sequence[LoadOutcome]],
+) -> tuple[Trial, ...]:
+    """Read all sides, put the load on them, read them again; the outcome is split into that of each."""
+    started_at = datetime.now(UTC)
+    grounds = [side.ground for side in sides]
+    watch = _Watch(grounds)
+    stacks = {id(stack): stack for ground in grounds for stack in ground.stacks.values()}
+    containers = _containers_of(stacks.values())
+    parts = {
+        _key(number, part.name): part.pid
+        for number, ground in enumerate(grounds)
+        for part in ground.stack.components()
+    }
+    with MemorySampler(parts, containers=containers or ()) as memory:
+        openings = [ground.books.read() for ground in grounds]
+        hops = [ground.watch_hops() for ground in grounds]
+        before = [ground.read_meter() for ground in grounds]
+        outcome, failure = drive(watch)
         if not isinstance(failure, KeyboardInterrupt):
-            watch.attempt(ground.check_alive)
+            watch.check_alive()
             watch.read("after")
             # A part that died is why the generator failed, if both did.
             failure = watch.failure or failure
-    readings = None
-    if {"first", "last", "after"} <= watch.edges.keys():
-        first, last = watch.edges["first"], watch.edges["last"]
-        readings = StackReadings(
-            costs=ground.meter.costs(first, last, _sent_while_measured(outcome), memory.peaks),
-            tls=first.tls_until(last),
-            whole_tls=before.tls_until(watch.edges["after"]),
-            measured_from_us=first.wall_us,
-            # Without the containers it would be the memory of something else.
-            peak_memory_bytes=memory.peak_bytes if containers is not None else None,
-            machine=first.machine_until(
-                last, outcome.generator.cpu_seconds if stack.client(scenario.traffic.client) else 0.0
-            ),
+    trials = []
+    for number, (side, load, own) in enumerate(zip(sides, loads, split(outcome), strict=True)):
+        ground, plan = side.ground, side.plan
+        edges = {name: readings[number] for name, readings in watch.edges.items()}
+        readings = None
+        if {"first", "last", "after"} <= edges.keys():
+            first, last = edges["first"], edges["last"]
+            peaks = {
+                part.name: memory.peaks.get(_key(number, part.name)) for part in ground.stack.components()
+            }
+            is_elsewhere = ground.stack.client(side.scenario.traffic.client) is not None
+            readings = StackReadings(
+                costs=ground.meter.costs(
+                    first,
+                    last,
+                    _sent_while_measured(own),
+                    {name: peak for name, peak in peaks.items() if peak is not None},
+                ),
+                tls=first.tls_until(last),
+                whole_tls=before[number].tls_until(edges["after"]),
+                measured_from_us=first.wall_us,
+                # Without the containers it would be the memory of something else.
+                peak_memory_bytes=memory.peak_bytes if containers is not None else None,
+                machine=first.machine_until(last, own.generator.cpu_seconds if is_elsewhere else 0.0),
+            )
+        ledger = None
+        if not isinstance(failure, KeyboardInterrupt):
+            # A part that is gone has no counters: its books say so.
+            with contextlib.suppress(BenchError):
+                ledger = ground.books.close(openings[number], load, own)
+        times = None
+        watched = hops[number]
+        if watched is not None and {"first", "last"} <= edges.keys():
+            # The logs are written by now: the books have waited for them.
+            times = watched.times(edges["first"].wall_us, edges["last"].wall_us)
+        trials.append(
+            finished_trial(
+                plan,
+                started_at,
+                own,
+                readings=readings,
+                ledger=ledger,
+                hop_times=times,
+                parts=part_rows(plan, _of_side(memory.series, number), edges["first"].at_s)
+                if "first" in edges
+                else (),
+                failure=failure,
+            )
         )
-    ledger = None
-    if not isinstance(failure, KeyboardInterrupt):
-        # A part that is gone has no counters: its books say so.
-        with contextlib.suppress(BenchError):
-            ledger = ground.books.close(opening, load, outcome)
-    times = None
-    if hops is not None and {"first", "last"} <= watch.edges.keys():
-        # The logs are written by now: the books have waited for them.
-        times = hops.times(watch.edges["first"].wall_us, watch.edges["last"].wall_us)
-    return finished_trial(
-        plan,
-        started_at,
-        outcome,
-        readings=readings,
-        ledger=ledger,
-        hop_times=times,
-        parts=part_rows(plan, memory.series, watch.edges["first"].at_s) if "first" in watch.edges else (),
-        failure=failure,
-    )
+    return tuple(trials)
+
+
+def _key(side: int, part: str) -> str:
+    """Parts of different stacks have the same names."""
+    return f"{side} {part}"
+
+
+def _of_side(series: Sequence[PartSample], side: int) -> list[PartSample]:
+    prefix = _key(side, "")
+    return [
+        replace(each, part=each.part.removeprefix(prefix)) for each in series if each.part.startswith(prefix)
+    ]
 
 
 def drive_load(

@@ -17,6 +17,7 @@ from bench.result.capacity import (
     PortsTaken,
     ReplicaSecond,
     ReplicaShare,
+    RoleLoad,
     ScalingPoint,
     ScalingResult,
 )
@@ -172,6 +173,7 @@ __all__ = [
     "Result",
     "ReuseEvent",
     "ReusePoint",
+    "RoleLoad",
     "RunEvent",
     "RunWarning",
     "ScalingPoint",

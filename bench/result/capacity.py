@@ -106,6 +106,19 @@ class MemoryUse(Model):
     killed: int
 
 
+class RoleLoad(Model):
+    """What the parts of one role carried together between two readings; None: unknown."""
+
+    requests: int | None
+    """Sidecars: all that they read or passed on; gateways: all that they sent on; nodes: all that came."""
+    handshakes: int | None = None
+    """TLS handshakes, full and resumed: proxies with what is behind them, nodes with proxies."""
+    sessions_reused: int | None = None
+    """Of the handshakes: resumed."""
+    more_handshakes: bool = False
+    """There were others that nobody counted."""
+
+
 class CapacityWindow(Model):
     """One uninterrupted load, and what the parts used meanwhile."""
 
@@ -123,6 +136,9 @@ class CapacityWindow(Model):
     sessions_reused: int | None = None
     upstream_requests: int | None = None
     """That the gateway sent on in these seconds: under overload others than those that were due in them."""
+    by_role: dict[str, RoleLoad] = Field(default_factory=dict)
+    """Role of a component (``sidecar``, ``egress``, ``node``) -> what its parts carried between the readings:
+    a request of the mix need not take every hop. Empty: nobody looked, as in results of before."""
     overflows: dict[str, int] = Field(default_factory=dict)
     """Proxy -> requests that a circuit breaker refused."""
     queued: dict[str, int] = Field(default_factory=dict)

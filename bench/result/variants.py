@@ -26,7 +26,7 @@ class VariantBlocks(Model):
     metric: str
     unit: str
     scope: Literal["load", "process"]
-    """What a value is of: the load of a block, or a process that lived through all blocks."""
+    """What a value is of: a block alone, or a process that lived through all blocks."""
     candidate: str
     """Name of the variant."""
     baseline_values: tuple[float, ...]
@@ -43,6 +43,10 @@ class VariantsResult(Model):
     """Within it two variants count as equal: 0.02 is ±2 %."""
     is_same: bool
     """All variants are the same: an A/A comparison."""
+    interleaved: Literal["trials", "turns"] = "trials"
+    """``trials``: the variants of a block are under load one after the other, on stacks that live through all
+    blocks. ``turns``: each block has new stacks, which take turns of some hundredths of a second within one
+    load."""
     until: float | None = None
     """Blocks went on until a change of this size was resolved; None: a fixed number of blocks."""
     ended_by: Literal["blocks", "resolved", "budget"] | None = None

@@ -5,7 +5,8 @@
 Every block is real: the walkthrough on real Envoys and nginx, by the product's own `compare`, with the
 baseline twice and three variants: *same* (nothing changed, stacks of its own), *delay* (median latency +5
 %) and *work* (CPU of the gateway +3 %). A pilot finds the doses; what they really did, over all blocks,
-is in the table. Stacks are started again ``--starts`` times. A comparison is then ``--size`` blocks of
+is in the table. The variants take turns within one load, on stacks that are started for each block. The
+product's comparison is run ``--starts`` times. A comparison is then ``--size`` blocks of
 one start, drawn without replacement, and judged by the product's engine as if there were no others: what a
 user gets who measures as many blocks. Comparisons drawn from the same start share blocks and are not
 independent. With as many starts as tries, and starts of no more blocks than a comparison (``--starts 20
@@ -216,7 +217,7 @@ def main() -> int:
     """Read the options, and run."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--blocks", type=int, default=120)
-    options.add_argument("--starts", type=int, default=4)
+    options.add_argument("--starts", type=int, default=2)
     options.add_argument("--size", type=int, default=20, help="blocks of a comparison")
     options.add_argument("--tries", type=int, default=20)
     options.add_argument("--comparisons", type=int, default=200, help="A/A")

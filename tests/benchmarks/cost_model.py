@@ -85,7 +85,8 @@ def main() -> int:
             stack = open_.enter_context(
                 LocalStack(prepared.stack_spec(kind.replace(" ", "-"), "static", material, variation))
             )
-            meter = open_.enter_context(Meter(stack, loaded.scenario.traffic.exit))
+            traffic = loaded.scenario.traffic
+            meter = open_.enter_context(Meter(stack, traffic.exit, traffic.senders))
             run = bare_run(loaded, generator, kind.replace(" ", "-"), folder)
             trials = Trials(run, stack, "static", [LIMIT], 0.01, meter, read_pressure)
             bench.loads[kind] = trials, LargePages(LocalFaults(stack), list(loaded.scenario.nodes))

@@ -81,7 +81,7 @@ class FakeGenerator:
 class FakeMeter:
     """Reads nothing and costs nothing; *falls* lets the gateway's counters fall under way."""
 
-    def __init__(self, stack, gateway, *, falls=False):
+    def __init__(self, stack, gateway, sidecars=(), *, falls=False):
         self.falls = falls
         self.readings = 0
 

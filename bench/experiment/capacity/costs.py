@@ -21,6 +21,8 @@ from bench.stack import Stack
 _NEW_CONNECTIONS = 60.0
 _FEW = 200.0
 """Requests/s in place of a lower bound where there is none."""
+_FEW_HANDSHAKES = 0.001
+"""For each request: so few change its cost by less than a hundredth."""
 _VARIATIONS = {
     "full": Variation(max_requests_per_connection=1, max_session_keys=0),
     "resumed": Variation(max_requests_per_connection=1),
@@ -56,7 +58,9 @@ def measure_costs(run: RunContext, running: ExitStack, trials: Trials, design: D
     for name, variation in _VARIATIONS.items():
         # A stack whose gateway opens a connection for each request.
         stack = run.start_stack(running, f"cost-{name}", trials.source, variation)
-        with run.instruments.open_meter(stack, run.scenario.traffic.exit) as meter:
+        with run.instruments.open_meter(
+            stack, run.scenario.traffic.exit, run.scenario.traffic.senders
+        ) as meter:
             there = replace(trials, stack=stack, meter=meter, windows=[], prefix=f"{name}-")
             of_kind = _Windows(run, there, churn, design.seconds, f"{name} handshakes")
             windows += [of_kind.measure(load) for load in design.churn]
@@ -133,11 +137,8 @@ def _stacks_of_clusters(run: RunContext, own: int) -> Iterator[tuple[int, Stack]
 
 
 def _report_no_memory(run: RunContext, error: BenchError) -> None:
-    warning = RunWarning(
-        code="no-memory-model", message=error.what, advice=error.remedy or "`plan` says nothing about memory."
-    )
-    run.record.warnings.append(warning)
-    run.observer.warning(warning)
+    advice = error.remedy or "`plan` says nothing about memory."
+    _warn(run, RunWarning(code="no-memory-model", message=error.what, advice=advice))
 
 
 def _fit(run: RunContext, windows: Sequence[CapacityWindow]) -> None:
@@ -147,31 +148,78 @@ def _fit(run: RunContext, windows: Sequence[CapacityWindow]) -> None:
         try:
             models.append(fit(part, [equation(window, role) for window in windows]))
         except MeasurementError as error:
-            warning = RunWarning(
-                code="no-cost-model",
-                message=error.what,
-                advice=error.remedy or "`plan` cannot use this result.",
-            )
-            run.record.warnings.append(warning)
-            run.observer.warning(warning)
+            advice = error.remedy or "`plan` cannot use this result."
+            _warn(run, RunWarning(code="no-cost-model", message=error.what, advice=advice))
+        else:
+            for warning in unfitted(part, role, windows):
+                _warn(run, warning)
     if run.record.capacity is not None:
         run.record.capacity = run.record.capacity.model_copy(update={"cost_models": tuple(models)})
 
 
+def _warn(run: RunContext, warning: RunWarning) -> None:
+    run.record.warnings.append(warning)
+    run.observer.warning(warning)
+
+
 def equation(window: CapacityWindow, role: str) -> Window:
-    """What happened in a window, and what the parts of one role used."""
+    """What the parts of one role carried in a window, and what they used for it.
+
+    Raises:
+        MeasurementError: nobody knows what they carried.
+    """
     costs = [cost.cpu_seconds for cost in window.costs if cost.role == role]
     known = [value for value in costs if value is not None]
-    resumed = window.sessions_reused or 0
-    requests = window.upstream_requests or window.sent
+    carried = window.by_role.get(role)
+    if carried is None or carried.requests is None:
+        raise MeasurementError(
+            f"how many requests parts with role {role} carried is unknown in a window: nothing can be fitted."
+        )
+    is_designed = _has_designed_handshakes(window, role)
+    resumed = carried.sessions_reused or 0 if is_designed else 0
+    handshakes = carried.handshakes or 0 if is_designed else 0
     return Window(
         # What happened between the readings: on a busy machine some of what was due came before or after.
         seconds=window.read_s or window.duration_s,
-        requests=requests,
-        full_handshakes=max(0, (window.handshakes or 0) - resumed),
+        requests=carried.requests,
+        full_handshakes=max(0, handshakes - resumed),
         resumed_handshakes=resumed,
-        mb_in=requests * window.body_bytes / 1e6,
-        mb_out=requests * window.answer_bytes / 1e6,
+        mb_in=carried.requests * window.body_bytes / 1e6,
+        mb_out=carried.requests * window.answer_bytes / 1e6,
         # One unknown part makes the sum unknown.
         cpu_s=sum(known) if known and len(known) == len(costs) else 0.0,
     )
+
+
+def _has_designed_handshakes(window: CapacityWindow, role: str) -> bool:
+    """Whether windows differ on purpose in the handshakes of this role.
+
+    Proxies that leave the mesh make them as designed. Those of a sidecar beside a gateway come as they come:
+    no fit can tell what they cost.
+    """
+    return role != "sidecar" or "egress" not in window.by_role
+
+
+def unfitted(part: Part, role: str, windows: Sequence[CapacityWindow]) -> Iterator[RunWarning]:
+    """Say what parts did in the windows of a model that has no term in it: it is in the cost of a request."""
+    carried = [window.by_role[role] for window in windows]
+    requests = sum(each.requests or 0 for each in carried)
+    apart = sum(
+        each.handshakes or 0
+        for each, window in zip(carried, windows, strict=True)
+        if not _has_designed_handshakes(window, role)
+    )
+    if apart > requests * _FEW_HANDSHAKES:
+        yield RunWarning(
+            code="handshakes-not-fitted",
+            message=f"In the windows of its cost model the {part} made {apart:,} TLS handshakes of its own"
+            f" for {requests:,} requests. Their cost is in that of a request.",
+            advice="What such a handshake costs is unknown: the loads vary those of the gateway only.",
+        )
+    if any(each.more_handshakes for each in carried):
+        yield RunWarning(
+            code="handshakes-not-counted",
+            message=f"In the windows of its cost model the {part} took part in TLS handshakes on connections"
+            " that proxies pass on as bytes: nobody counted them. Their cost is in that of a request.",
+            advice="Read the cost of a request as an upper bound.",
+        )

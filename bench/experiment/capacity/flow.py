@@ -115,7 +115,9 @@ def find_capacity(
                     stacks.enter_context(generator)
                     verify_stack(context, options.config_source, stack)
                     require_right_path(context)
-                    with tools.open_meter(stack, loaded.scenario.traffic.exit) as meter:
+                    with tools.open_meter(
+                        stack, loaded.scenario.traffic.exit, loaded.scenario.traffic.senders
+                    ) as meter:
                         trials = Trials(
                             context, stack, options.config_source, limits, goal.loss, meter, read_pressure
                         )

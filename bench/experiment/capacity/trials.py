@@ -18,7 +18,16 @@ from bench.load import (
     Stage,
     StageOutcome,
 )
-from bench.measure import Reading, StackMeter, TrialPlan, load_plan, stack_target
+from bench.measure import (
+    Reading,
+    StackMeter,
+    Topology,
+    TrialPlan,
+    carried_by_role,
+    load_plan,
+    stack_target,
+    topology_of,
+)
 from bench.result import Counts, PortsTaken
 from bench.result.capacity import CapacityTrial, CapacityWindow
 from bench.scenario import Constant, Schedule, mean_rate, scaled
@@ -51,8 +60,10 @@ class Trials:
     """Of the loads' numbers: unique for each stack."""
     connections: int = field(init=False)
     """Of the client: those of the scenario until they are all that limits."""
+    topology: Topology = field(init=False)
 
     def __post_init__(self) -> None:
+        self.topology = topology_of(self.run.prepared, self.source)
         self.connections = self.run.scenario.traffic.connections.count
 
     def make(self, steps: Sequence[Try]) -> tuple[list[Trial], list[CapacityTrial]]:
@@ -104,14 +115,14 @@ class Trials:
         before = self.read_pressure(self.stack)
         name = load.run_id.rpartition(".")[2]
         outcome, readings = run_watched(self.run, self.stack, self.meter, load, name, each_stage=False)
-        measured = [stage for stage in outcome.stages if stage.kind == "measure"]
+        measured = _measured(outcome)
         if not outcome.complete or not measured or len(readings) < 2:
             raise MeasurementError(
                 f"a load of {rate:g} requests/s ended early: {outcome.reason or 'why is unknown'}.",
                 remedy=f"What was measured is in {self.run.record.folder}.",
             )
         self.misrouted += sum(part.counts.misrouted for stage in outcome.stages for part in stage.subsets)
-        return measured, self._window(rate, measured, outcome, readings, before)
+        return measured, self._window(rate, load, outcome, readings, before)
 
     def _each(
         self, steps: Sequence[Try], measured: Sequence[StageOutcome], *, limited: bool
@@ -214,17 +225,20 @@ class Trials:
     def _window(
         self,
         rate: float,
-        measured: Sequence[StageOutcome],
+        load: LoadPlan,
         outcome: LoadOutcome,
         readings: Sequence[Reading],
         before: Mapping[str, Pressure],
     ) -> CapacityWindow:
         first, last = readings
         after = self.read_pressure(self.stack)
+        measured = _measured(outcome)
         counts = Counts.sum(subset.counts for stage in measured for subset in stage.subsets)
         seconds = sum(stage.duration_s for stage in measured)
         generator = outcome.generator
         tls = first.tls_until(last)
+        by_role = carried_by_role(self.topology, load, _sent_by_kind(measured), first, last)
+        exit_requests = tls.requests if tls is not None else None
         launcher = self.stack.client(self.run.scenario.traffic.client)
         gateway = after.get(self.run.scenario.traffic.exit)
         return CapacityWindow(
@@ -238,7 +252,9 @@ class Trials:
             new_upstream_connections=tls.connections if tls is not None else None,
             handshakes=tls.handshakes if tls is not None else None,
             sessions_reused=tls.resumed if tls is not None else None,
-            upstream_requests=tls.requests if tls is not None else None,
+            # What a gateway passes on as bytes it counts by connections.
+            upstream_requests=by_role["egress"].requests if "egress" in by_role else exit_requests,
+            by_role=by_role,
             overflows=_rises(before, after, lambda state: state.refused),
             queued=_rises(before, after, lambda state: state.queued),
             connect_failures=_rises(before, after, lambda state: state.connect_failures),
@@ -258,6 +274,18 @@ class Trials:
             mean_in_flight=generator.mean_in_flight,
             reasons=counts.reasons,
         )
+
+
+def _measured(outcome: LoadOutcome) -> list[StageOutcome]:
+    return [stage for stage in outcome.stages if stage.kind == "measure"]
+
+
+def _sent_by_kind(stages: Sequence[StageOutcome]) -> dict[str, int]:
+    sent: dict[str, int] = {}
+    for stage in stages:
+        for subset in stage.subsets:
+            sent[subset.name] = sent.get(subset.name, 0) + subset.counts.sent
+    return sent
 
 
 def _of_path(kind: RequestKind, path: str) -> RequestKind:

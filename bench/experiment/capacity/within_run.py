@@ -52,7 +52,9 @@ def measure_capacity(run: RunContext, settings: CapacitySearch) -> None:
     goal = goal_within_run(loaded, settings, limits[0].share)
     with ExitStack() as running:
         stack = run.start_stack(running, "capacity", source)
-        meter = running.enter_context(run.instruments.open_meter(stack, loaded.scenario.traffic.exit))
+        meter = running.enter_context(
+            run.instruments.open_meter(stack, loaded.scenario.traffic.exit, loaded.scenario.traffic.senders)
+        )
         run.record.capacity = empty_result(goal, limits, source)
         trials = Trials(run, stack, source, limits, goal.loss, meter, read_pressure, prefix="capacity-")
         search(goal, trials, time.sleep)

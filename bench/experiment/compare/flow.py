@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,15 +14,16 @@ from random import Random
 from typing import Literal
 
 from bench.analysis.comparison import MARGIN
-from bench.analysis.variants import BASELINE, blocks_of, is_resolved
+from bench.analysis.variants import AGAIN, BASELINE, blocks_of, is_resolved
 from bench.errors import InputError
-from bench.experiment.compare.plans import block_plans
+from bench.experiment.compare.plans import BlockPlan, block_plans
+from bench.experiment.compare.turns import run_block_in_turns
 from bench.experiment.compare.variants import Variant
 from bench.experiment.instruments import REAL, Instruments, one_generator
 from bench.experiment.options import RunOptions
 from bench.experiment.run_context import AROUND_TRIAL_S, RunContext
 from bench.experiment.verification import WrongPathError, require_right_path, verify_stack
-from bench.measure import Finished, RunRecord, fingerprint_of, kept, way_of
+from bench.measure import Finished, RunRecord, can_share, fingerprint_of, kept, way_of
 from bench.observer import Observer
 from bench.preparation import Prepared, make_material, prepare
 from bench.result import RunWarning, VariantResult, VariantsResult
@@ -29,6 +31,7 @@ from bench.stack import Stack
 from bench.stack.artifacts import save_logs
 from bench.stack.runs import supervised_folder
 
+Interleaved = Literal["trials", "turns"]
 _SEED = 20_260_101
 _AROUND_S = 12.0
 """Start, verification and report; for the progress bar only."""
@@ -47,6 +50,9 @@ class CompareOptions:
     budget_s: float = 600.0
     """No block begins after this many seconds of blocks."""
     margin: float = MARGIN
+    interleave: Interleaved | None = None
+    """How the variants of a block alternate; see ``VariantsResult.interleaved``. None: in turns where they
+    can share a load."""
 
 
 def compare(
@@ -59,7 +65,8 @@ def compare(
     """Measure *variants*, the first of which is the baseline, in interleaved blocks.
 
     Raises:
-        InputError: fewer than two variants, or one that cannot be translated.
+        InputError: fewer than two variants, one that cannot be translated, or turns of variants that cannot
+            share a load.
         StackError, LoadError, MeasurementError: a part, the load or a measurement failed.
         InterruptedRunError: Ctrl-C or SIGTERM. Whatever is raised after the first trial, result and report
             are on disk.
@@ -68,6 +75,7 @@ def compare(
         raise InputError("there is nothing to compare.", remedy="Say what B changes: --b FIELD=VALUE.")
     started_at = datetime.now(UTC)
     first = variants[0]
+    interleaved = _interleaved(variants, options.interleave)
     plan_s = sum(
         each.loaded.scenario.traffic.measure_s + each.loaded.scenario.traffic.warm_up_s + AROUND_TRIAL_S
         for each in (first, *variants)
@@ -78,8 +86,8 @@ def compare(
     first.backend.require_watches(
         {
             proxy: count
-            for each in variants
-            for proxy, count in prepared[each.name].file_watches(each.name, each.source).items()
+            for name, each in _runs_at_once(variants, interleaved).items()
+            for proxy, count in prepared[each.name].file_watches(name, each.source).items()
         }
     )
     record = RunRecord.open(
@@ -89,7 +97,8 @@ def compare(
         started_at=started_at,
         fingerprint=fingerprint_of(prepared[first.name], first.backend.kind, first.backend.versions()),
     )
-    described = record.variants = _described(variants, prepared, options)
+    described = _described(variants, prepared, options).model_copy(update={"interleaved": interleaved})
+    record.variants = described
     if described.is_same:
         warning = RunWarning(
             code="same-variants",
@@ -106,6 +115,33 @@ def compare(
             return Finished(record.abort(str(error)), record.folder, instruments.write_report(record.folder))
     observer.stage("writing the report", 2)
     return Finished(record.complete(), record.folder, instruments.write_report(record.folder))
+
+
+def _interleaved(variants: Sequence[Variant], wanted: Interleaved | None) -> Interleaved:
+    if wanted == "trials":
+        return "trials"
+    why = None
+    if any(each.backend.kind == "docker" for each in variants):
+        why = "load on containers comes from within their pods, from each stack's own"
+    elif not can_share([each.loaded.scenario.traffic for each in variants]):
+        why = (
+            "variants that take turns have one schedule, which is not `closed`, and the same `connections`,"
+            " `workers`, `warm_up_s` and `measure_s`"
+        )
+    if why is None:
+        return "turns"
+    if wanted is None:
+        return "trials"
+    raise InputError(
+        f"these variants cannot share a load: {why}.",
+        remedy="Write --interleave trials, or leave it out: their trials then follow each other.",
+    )
+
+
+def _runs_at_once(variants: Sequence[Variant], interleaved: Interleaved) -> dict[str, Variant]:
+    """Stacks that run at the same time, by name."""
+    again = {AGAIN: variants[0]} if interleaved == "turns" else {}
+    return {**{each.name: each for each in variants}, **again}
 
 
 def _described(
@@ -169,7 +205,12 @@ class _Comparison:
                 stacks[each.name] = run.start_stack(running, each.name, each.source, each.variation)
                 verify_stack(run, each.name, stacks[each.name])
             require_right_path(runs[BASELINE])
-            self._run_blocks(runs, stacks)
+            if self.described.interleaved == "turns":
+                # Those were to be verified; each block has its own.
+                running.close()
+                self._run_blocks(functools.partial(self._run_in_turns, runs))
+                return
+            self._run_blocks(functools.partial(self._run_trials, runs, stacks))
             for name, stack in stacks.items():
                 save_logs(stack, record.folder / "logs" / name, with_access_logs=False)
 
@@ -194,24 +235,44 @@ class _Comparison:
             generator,
         )
 
-    def _run_blocks(self, runs: Mapping[str, RunContext], stacks: Mapping[str, Stack]) -> None:
+    def _run_blocks(self, run_block: Callable[[int, Sequence[BlockPlan]], None]) -> None:
         order = Random(_SEED)  # noqa: S311 - places in blocks, no secret
         traffics = {each.name: (each.loaded.scenario.traffic, each.source) for each in self.variants}
         clock = self.instruments.clock
         began = clock()
         for block in count(1):
-            for name, plan in block_plans(block, traffics, order):
-                runs[name].run_trial(stacks, name, plan)
-                # As far as it came, also should the next trial fail.
-                found = self._line_up()
+            run_block(block, block_plans(block, traffics, order))
+            found = self._line_up()
             ended = _ending(found, block, clock() - began, self.options)
             if ended is not None:
                 self.record.variants = found.model_copy(update={"ended_by": ended})
                 return
 
+    def _run_trials(
+        self,
+        runs: Mapping[str, RunContext],
+        stacks: Mapping[str, Stack],
+        _: int,
+        plans: Sequence[BlockPlan],
+    ) -> None:
+        """One after the other, on stacks that live through all blocks."""
+        for name, plan in plans:
+            runs[name].run_trial(stacks, name, plan)
+            # As far as it came, also should the next trial fail.
+            self._line_up()
+
+    def _run_in_turns(self, runs: Mapping[str, RunContext], block: int, plans: Sequence[BlockPlan]) -> None:
+        """All in one load, on stacks of this block alone."""
+        variants = {each.name: each for each in self.variants}
+        run_block_in_turns(block, [(variants[name], runs[name], plan) for name, plan in plans])
+
     def _line_up(self) -> VariantsResult:
         candidates = [each.name for each in self.variants[1:]]
-        blocks = blocks_of([trial.result for trial in self.record.trials], candidates)
+        blocks = blocks_of(
+            [trial.result for trial in self.record.trials],
+            candidates,
+            are_stacks_new=self.described.interleaved == "turns",
+        )
         found = self.record.variants = self.described.model_copy(update={"blocks": blocks})
         return found
 

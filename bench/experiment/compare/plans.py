@@ -10,14 +10,18 @@ from bench.measure import TrialPlan
 from bench.scenario import Traffic
 from bench.translate import ConfigSource
 
+BlockPlan = tuple[str, TrialPlan]
+"""A trial, and the variant that it is of."""
+
 
 def block_plans(
     block: int, variants: Mapping[str, tuple[Traffic, ConfigSource]], order: Random
-) -> Sequence[tuple[str, TrialPlan]]:
-    """The trials of one block, each with the variant whose stack it runs on.
+) -> Sequence[BlockPlan]:
+    """The trials of one block, each with its variant.
 
     Every variant runs once, and the baseline once more, in an order that is drawn for each block: neither a
-    drift of the machine nor a place in the block favours one of them.
+    drift of the machine nor a place in the block favours one of them. In turns the order is that in which
+    stacks are started and read.
     """
     runs = [*variants, AGAIN]
     order.shuffle(runs)

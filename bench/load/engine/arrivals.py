@@ -54,31 +54,63 @@ def arrivals(plan: LoadPlan, share: Share) -> Generator[Chunk, bool | None, None
 
     A closed stage is an endless run of chunks: ``send`` a True to go on to the next stage.
     """
-    weights = [kind.weight for kind in plan.requests]
     starts = stage_starts(plan)
     for number, stage in enumerate(plan.stages):
-        salt = salt_of(plan, number)
-        kinds = schedule.kinds(weights, salt)
         if isinstance(stage.schedule, Closed):
-            yield from _closed(number, kinds, share)
+            yield from _closed(number, _mixed(plan, number), share)
             continue
         sequence = 0
-        pending = np.zeros(0, dtype=np.int64)
-        for due in schedule.due_times(stage.schedule, stage.duration_s, salt=salt):
-            while pending.size < due.size:
-                pending = np.concatenate([pending, next(kinds)])
+        for due, kinds in _open(plan, number):
             mine = slice((share.index - sequence) % share.total, due.size, share.total)
             picked = due[mine]
             if picked.size:
                 yield Chunk(
                     stage=number,
                     due=(picked + starts[number]).tolist(),
-                    kinds=pending[: due.size][mine].tolist(),
+                    kinds=kinds[mine].tolist(),
                     first=number * SEQUENCES + sequence + (mine.start or 0),
                     is_closed=False,
                 )
             sequence += due.size
-            pending = pending[due.size :]
+
+
+def _mixed(plan: LoadPlan, stage: int) -> Iterator[schedule.Kinds]:
+    return schedule.kinds([kind.weight for kind in plan.requests], salt_of(plan, stage))
+
+
+def _open(plan: LoadPlan, stage: int) -> Iterator[tuple[schedule.Floats, schedule.Kinds]]:
+    """Due times within an open-loop stage, chunk by chunk, each with the kinds of its requests."""
+    salt, here = salt_of(plan, stage), plan.stages[stage]
+    weights = [kind.weight for kind in plan.requests]
+    groups = plan.turns.groups if plan.turns is not None else (tuple(range(len(weights))),)
+    drawn = [
+        _Stream(np.array(group), schedule.kinds([weights[index] for index in group], salt + number))
+        for number, group in enumerate(groups)
+    ]
+    for due in schedule.due_times(here.schedule, here.duration_s, salt=salt):
+        if plan.turns is None:
+            yield due, drawn[0].take(due.size)
+            continue
+        turn = schedule.turns(due, len(groups), plan.turns.slice_s, salt)
+        kinds = np.empty(due.size, dtype=np.int64)
+        for number, stream in enumerate(drawn):
+            own = turn == number
+            kinds[own] = stream.take(int(own.sum()))
+        yield due, kinds
+
+
+class _Stream:
+    """Kinds of one group, as many as asked for at a time."""
+
+    def __init__(self, group: schedule.Kinds, kinds: Iterator[schedule.Kinds]) -> None:
+        self._group, self._kinds = group, kinds
+        self._pending = np.zeros(0, dtype=np.int64)
+
+    def take(self, count: int) -> schedule.Kinds:
+        while self._pending.size < count:
+            self._pending = np.concatenate([self._pending, next(self._kinds)])
+        taken, self._pending = self._pending[:count], self._pending[count:]
+        return self._group[taken]
 
 
 def _closed(
@@ -124,9 +156,11 @@ def _without_closed(plan: LoadPlan) -> LoadPlan:
 
 def kinds_of(plan: LoadPlan, stage: int, count: int) -> schedule.Kinds:
     """The kind (an index of ``requests``) of each of the first *count* requests of a stage, in sequence."""
+    is_closed = isinstance(plan.stages[stage].schedule, Closed)
+    blocks = _mixed(plan, stage) if is_closed else (kinds for _, kinds in _open(plan, stage))
     found: list[schedule.Kinds] = [np.zeros(0, dtype=np.int64)]
     left = count
-    for block in schedule.kinds([kind.weight for kind in plan.requests], salt_of(plan, stage)):
+    for block in blocks:
         found.append(block[:left])
         left -= found[-1].size
         if left <= 0:

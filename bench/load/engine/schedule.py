@@ -94,6 +94,22 @@ def kinds(weights: Sequence[float], seed: int, chunk: int = CHUNK) -> Iterator[K
         yield sequence[:chunk]
 
 
+def turns(due: Floats, groups: int, slice_s: float, seed: int) -> Kinds:
+    """Whose turn it is at each of *due*, in seconds from the stage's start: a number below *groups*.
+
+    Each group has one slice of *slice_s* in every round; the order of a round depends on *seed* and the
+    round's number.
+    """
+    # What is due at the very edge belongs to the slice that begins, however its quotient is rounded.
+    slices = np.floor(due / slice_s + 1e-9).astype(np.int64)
+    rounds, places = np.divmod(slices, groups)
+    found = np.empty(due.size, dtype=np.int64)
+    for number in np.unique(rounds).tolist():
+        here = rounds == number
+        found[here] = np.random.default_rng((seed, number)).permutation(groups)[places[here]]
+    return found
+
+
 def _portions(weights: Sequence[float], block: int) -> Iterator[list[int]]:
     """How many of each kind the next block holds. Plain Python: numpy costs ten times as much for few."""
     total = sum(weights)

@@ -17,6 +17,11 @@ _ENDINGS = {
     "budget": "The time was spent before a change of the wanted size would be seen in every metric.",
 }
 
+_INTERLEAVED = {
+    "trials": ", one after the other",
+    "turns": ", on stacks started for the block, in turns of some hundredths of a second",
+}
+
 
 def figures_of(judged: Sequence[JudgedMetric]) -> tuple[Figure, ...]:
     """The clearest change, and what is open."""
@@ -76,8 +81,9 @@ def variants(
             " one-sided tests it is equal. Not resolved means neither."
         )
     )
+    how = _INTERLEAVED[found.interleaved]
     lead = (
-        f"{len(result.trials)} trials in shuffled blocks: every variant once and the baseline twice. The"
+        f"{len(result.trials)} trials in shuffled blocks: every variant once and the baseline twice{how}. The"
         " block is the unit; a change is the Hodges-Lehmann shift of the log ratio, its interval a bootstrap"
         " over blocks."
     )

@@ -41,7 +41,8 @@ class Start:
     def judge(self, candidate: str, blocks: Sequence[int]) -> dict[str, Judgement]:
         """The verdicts on *candidate* by these blocks alone, by metric."""
         chosen = [trial for trial in self.trials if trial.block in blocks]
-        found = self.variants.model_copy(update={"blocks": blocks_of(chosen, [candidate]), "margin": MARGIN})
+        blocks_found = blocks_of(chosen, [candidate], are_stacks_new=self.variants.interleaved == "turns")
+        found = self.variants.model_copy(update={"blocks": blocks_found, "margin": MARGIN})
         judged = judge_variants(found)
         return {each.blocks.metric: each.judgement for each in judged if each.blocks.scope == "load"}
 

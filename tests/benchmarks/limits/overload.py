@@ -53,7 +53,9 @@ def read_overload(
         stack = open_.enter_context(LocalStack(spec))
         if load.around is not None:
             open_.enter_context(load.around(stack))
-        meter = open_.enter_context(Meter(stack, loaded.scenario.traffic.gateway))
+        meter = open_.enter_context(
+            Meter(stack, loaded.scenario.traffic.exit, loaded.scenario.traffic.senders)
+        )
         run = bare_run(loaded, generator, "limits", Path(folder))
         trials = Trials(run, stack, "static", [LIMIT], 0.01, meter, read_pressure)
         window = trials.measure(load.rate, load.seconds, load.body_bytes)
@@ -66,6 +68,7 @@ def bare_run(loaded: LoadedScenario, generator: LoadGenerator, run_id: str, fold
     """What trials need of a run: nothing is written down."""
     return SimpleNamespace(
         scenario=loaded.scenario,
+        prepared=prepare(loaded),
         instruments=SimpleNamespace(run_load=generator.run_load),
         record=SimpleNamespace(run_id=run_id, folder=folder),
         check_alive=lambda stack, *_: stack.check_alive(),

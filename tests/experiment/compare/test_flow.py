@@ -101,6 +101,49 @@ def test_every_block_has_each_variant_once_and_the_baseline_twice_in_an_order_th
     assert result.limits == (), "limits are of the scenario as it is"
 
 
+def test_variants_that_can_share_a_load_take_turns_on_stacks_of_each_block_alone(comparing):
+    tried = comparing(blocks=3)
+    result = tried.run(["key=rsa-2048"]).result
+
+    assert result.variants.interleaved == "turns"
+    assert tried.stacks[:2] == ["A", "B"], "verified first"
+    blocks = [tried.stacks[start : start + 3] for start in range(2, len(tried.stacks), 3)]
+    assert [sorted(each) for each in blocks] == [["A", "A-again", "B"]] * 3
+    assert len({tuple(each) for each in blocks}) > 1
+    assert len(tried.instruments.run_load.plans) == 3, "one load for each block"
+    assert {each.turns is not None for each in tried.instruments.run_load.plans} == {True}
+    assert len({each.seed for each in tried.instruments.run_load.plans}) == 3
+    assert {each.duration_s for each in result.trials} == {result.traffic.measure_s}
+    assert {block.scope for block in result.variants.blocks} == {"load"}
+
+
+def test_stacks_that_live_through_all_blocks_on_demand_and_where_loads_differ(comparing):
+    asked = comparing(blocks=2, interleave="trials")
+    differing = comparing(blocks=2)
+
+    for tried, settings in ((asked, ["key=rsa-2048"]), (differing, ["connections=32"])):
+        result = tried.run(settings).result
+        assert result.variants.interleaved == "trials"
+        assert tried.stacks == ["A", "B"]
+        assert len(tried.instruments.run_load.plans) == 6
+    with pytest.raises(InputError, match=r"cannot share a load: .* the same `connections`"):
+        comparing(interleave="turns").run(["connections=32"])
+
+
+def test_a_stack_that_dies_ends_the_block_and_what_was_measured_is_kept(comparing, tmp_path):
+    def die(plan, moment):
+        if plan.seed == 3 and moment == "measure starts":
+            raise MeasurementError("the node died")
+
+    with pytest.raises(MeasurementError, match="the node died"):
+        comparing(blocks=8, generator=FakeGenerator(at=die)).run(["key=rsa-2048"])
+    (folder,) = (tmp_path / "out").iterdir()
+    kept = read_result(folder)
+
+    assert kept.state == "aborted"
+    assert {len(each.baseline_values) for each in kept.variants.blocks} == {2}
+
+
 def test_a_variant_that_takes_more_is_named_with_the_size_and_is_not_a_failure(comparing):
     finished = comparing(blocks=8, write_report=write_report).run(["connections=32"])
     result, page = finished.result, finished.report.read_text()

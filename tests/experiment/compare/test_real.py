@@ -9,6 +9,7 @@ import pytest
 
 from bench.experiment.compare import CompareOptions, compare, parse_variant
 from bench.experiment.instruments import REAL
+from bench.measure import Meter
 from bench.scenario.load import load_scenario
 from bench.stack.backend import local_backend
 from bench.telemetry.admin import Admin
@@ -19,24 +20,31 @@ pytestmark = [pytest.mark.envoy, pytest.mark.nginx]
 def test_each_variant_speaks_the_tls_that_it_asks_for(short, tmp_path):
     versions = {}
 
-    def open_meter(stack, gateway):
-        (part,) = [each for each in stack.components() if each.name == gateway]
-        with Admin(part.admin_url) as admin:
-            counted = admin.stats(r"ssl\.versions")
-        versions[stack.spec.name] = {name.split(".ssl.versions.")[-1] for name in counted if counted[name]}
-        versions[f"{stack.spec.name} listener"] = {
-            name for name in counted if name.startswith("listener.") and counted[name]
-        }
-        return REAL.open_meter(stack, gateway)
+    class SpokenMeter(Meter):
+        def __init__(self, stack, gateway):
+            super().__init__(stack, gateway)
+            self.stack = stack
+
+        def costs(self, *readings):
+            (part,) = [each for each in self.stack.components() if each.name == "egress"]
+            name = self.stack.spec.name
+            with Admin(part.admin_url) as admin:
+                counted = admin.stats(r"ssl\.versions")
+            versions[name] = {each.split(".ssl.versions.")[-1] for each in counted if counted[each]}
+            versions[f"{name} listener"] = {
+                each for each in counted if each.startswith("listener.") and counted[each]
+            }
+            return super().costs(*readings)
 
     loaded = load_scenario(short)
     settings = {"A": [], "B": ["tls-version=1.3"], "C": ["mesh-mtls=on"]}
     variants = [
         parse_variant(name, each, loaded, lambda *_: local_backend()) for name, each in settings.items()
     ]
-    instruments = replace(REAL, open_meter=open_meter, write_report=lambda folder: folder)
+    instruments = replace(REAL, open_meter=SpokenMeter, write_report=lambda folder: folder)
     result = compare(variants, CompareOptions(tmp_path, "", blocks=1), Mock(), instruments=instruments).result
 
+    assert result.variants.interleaved == "turns"
     assert {trial.total.answered == trial.total.due > 0 for trial in result.trials} == {True}
     assert versions["A"] == {"TLSv1.2"}, "what Envoy offers upstream if nothing is written"
     assert versions["B"] == {"TLSv1.3"}
