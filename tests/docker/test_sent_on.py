@@ -9,7 +9,8 @@ from bench.commands.init import init_scenario
 from bench.headers import NODE_HEADER
 from bench.measure import stack_target
 from bench.stack.compose.stack import ComposeStack
-from bench.verify.calls import Call, make_calls
+from bench.verify.callers import make_calls
+from bench.verify.calls import Call
 from bench.verify.verifier import Verifier
 from tests.docker.test_confined import subnets_of, watching
 from tests.support.stack_tour import prepared_of
