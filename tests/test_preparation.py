@@ -204,9 +204,9 @@ traffic:
 """
 
 
-def sent_on(tmp_path: Path, text: str = DIALLED):
+def sent_on(tmp_path: Path, text: str = DIALLED, more: str = ""):
     (tmp_path / "istio").mkdir(parents=True)
-    (tmp_path / "istio" / "far.yaml").write_text(SENT_ON)
+    (tmp_path / "istio" / "far.yaml").write_text(SENT_ON + more)
     (tmp_path / "scenario.yaml").write_text(text)
     return prepare(load_scenario(tmp_path))
 
@@ -232,3 +232,20 @@ def test_an_address_that_is_dialled_and_that_no_node_plays_is_named(tmp_path):
 def test_what_a_name_is_dialled_at_must_be_an_address(tmp_path):
     with pytest.raises(InputError, match=r"'far' of Far\.example is not an IP address"):
         sent_on(tmp_path, DIALLED.replace("example: 198.51.100.7", "example: far"))
+
+
+@pytest.mark.parametrize(
+    ("text", "addresses", "line"),
+    [
+        (DIALLED.replace("example: 198.51.100.7", "example: '2001:db8::7'"), "", 9),
+        (
+            DIALLED.replace("  addresses: {Far.example: 198.51.100.7}\n", ""),
+            "  addresses: ['2001:db8::7']\n",
+            10,
+        ),
+    ],
+    ids=["written in the scenario", "of the resources"],
+)
+def test_a_redirected_client_is_not_sent_to_an_address_of_ipv6(tmp_path, text, addresses, line):
+    with pytest.raises(InputError, match=rf"scenario\.yaml:{line}: request far dials 2001:db8::7"):
+        sent_on(tmp_path, text, addresses)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
 from itertools import chain, islice
 
 from bench.istio.hosts import covers, is_ip, is_wildcard
-from bench.istio.registry import ANY_ADDRESS, Registry, Service
+from bench.istio.registry import Registry, Service
 
 Block = ipaddress.IPv4Network | ipaddress.IPv6Network
 _MADE_UP = ipaddress.ip_network("198.19.0.0/16")
@@ -19,17 +20,22 @@ _TRIED = 1_024
 def dialled_addresses(registry: Registry, known: Sequence[str]) -> Mapping[str, str]:
     """Give an address for each name below a ServiceEntry that has none of its own.
 
-    It lies in the service's block of addresses, where it has one, and in no other's; else it is made up. Of a
-    wildcard those of *known* count that it covers, and one more.
+    It is one of a headless Service's endpoints, or lies in the service's block of addresses, where it has
+    one, and in no other's; else it is made up. Of a wildcard those of *known* count that it covers, and one
+    more.
     """
-    taken = {proxy.ip for proxy in registry.inventory.proxies.values()}
+    proxies = {proxy.ip for proxy in registry.inventory.proxies.values()}
+    taken = set(proxies)
     for service in registry.services:
         taken |= {*service.addresses, *(each.address for each in service.endpoints)}
     blocks = {block: None for service in registry.services for block in blocks_of(service)}
     made_up = (str(each) for each in _MADE_UP.hosts())
     found: dict[str, str] = {}
     for service in registry.services:
-        if service.external_name is not None or own_address(service):
+        if service.external_name is not None or (not service.is_headless and ipv4_address(service)):
+            continue
+        if service.is_headless and (member := _member(service, proxies)):
+            found.setdefault(service.host, member)
             continue
         own = blocks_of(service)
         for name in names_of(service.host, known):
@@ -44,8 +50,21 @@ def dialled_addresses(registry: Registry, known: Sequence[str]) -> Mapping[str, 
 
 
 def own_address(service: Service) -> str:
-    """Give the single address that *service* is known under; empty: none."""
-    return next((each for each in service.addresses if "/" not in each and each != ANY_ADDRESS), "")
+    """Give the single address that *service* is known under, IPv4 if it has one; empty: none."""
+    return next(iter(service.called_addresses), "") if not service.is_headless else ""
+
+
+def ipv4_address(service: Service) -> str:
+    """Give the IPv4 address that *service* is known under; empty: none, or only one of IPv6."""
+    own = own_address(service)
+    return own if ":" not in own else ""
+
+
+def _member(service: Service, proxies: Container[str]) -> str:
+    """Give the IPv4 address of an endpoint of a headless *service*, of the one that has most ports."""
+    ports = Counter(each.address for each in service.endpoints if each.is_ready)
+    usable = [each for each in service.called_addresses if ":" not in each and each not in proxies]
+    return max(usable, key=lambda each: ports[each], default="")
 
 
 def blocks_of(service: Service) -> tuple[Block, ...]:

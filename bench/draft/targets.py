@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from bench.draft.addresses import blocks_of, dialled_addresses, names_of, own_address
+from bench.draft.addresses import blocks_of, dialled_addresses, ipv4_address, names_of, own_address
 from bench.istio.hosts import is_ip, is_wildcard
 from bench.istio.registry import Registry, Service
 from bench.istio.resource import Resources
@@ -29,6 +29,7 @@ _BLOCK = (
     "its addresses are a block, whose listener only gets connections that are intercepted, which containers "
     "do: `init --stack docker` drafts it"
 )
+_IPV6_BLOCK = "its addresses are a block of IPv6, and the networks of containers have none"
 _MOST_CASES = 4_000
 _TOKEN = re.compile(r"[^a-z0-9]+")
 _SENDABLE = re.compile(r"[\x21-\x7e]+")
@@ -168,6 +169,9 @@ def _http(around: Surroundings, found: Reached) -> Iterator[Target]:
         elif case.request.host in declared and _is_plain(case.request):
             outcome = case.decision.branches[0].outcome
             found.unreached.setdefault(f"{case.request.host}:{case.request.port}", _why(outcome))
+    for _, request, reason in matrix.unjudged:
+        if request.host in declared and _is_plain(request):
+            found.unreached.setdefault(f"{request.host}:{request.port}", f"not decided: {reason}")
 
 
 def _is_plain(request: Request) -> bool:
@@ -253,8 +257,8 @@ def _connections(around: Surroundings, found: Reached) -> Iterator[Target]:
                 continue
             name, is_tls = f"{service.host}:{port.number}", port.protocol.is_tls
             if _has_block(service) and not around.is_intercepted:
-                found.left_to_interception = True
-                found.unreached.setdefault(name, _BLOCK)
+                found.left_to_interception |= bool(blocks_of(service))
+                found.unreached.setdefault(name, _BLOCK if blocks_of(service) else _IPV6_BLOCK)
                 continue
             if is_wildcard(service.host) and not is_tls and not around.is_intercepted:
                 found.unreached.setdefault(name, "no client can name a host of a wildcard over plain TCP")
@@ -289,9 +293,10 @@ def _connection(
     around: Surroundings, service: Service, called: tuple[str, int], client: str, *, is_tls: bool
 ) -> Target | str:
     host, port = called
-    address = own_address(service) or around.addresses.get(host, "")
-    if _has_block(service) and not blocks_of(service):
-        return "its addresses are a block of IPv6, and the networks of containers have none"
+    own = ipv4_address(service) if around.is_intercepted else own_address(service)
+    address = own or around.addresses.get(host, "")
+    if around.is_intercepted and (lack := _lack(service, address)):
+        return lack
     decision = around.router.connect(Connection(port, address, host if is_tls else None, client))
     shares = _delivered(decision)
     first = decision.branches[0]
@@ -313,7 +318,28 @@ def _connection(
         shares,
         tuple(hop.proxy for hop in first.hops),
         host,
-        dialled=(host, address) if _has_block(service) else _deciding(host, address, shares),
+        dialled=(host, address)
+        if _has_block(service) or service.is_headless
+        else _deciding(host, address, shares),
+    )
+
+
+def _lack(service: Service, address: str) -> str:
+    """Why an intercepted client cannot dial *service*, at *address* if that is known; empty: it can."""
+    if _has_block(service) and not blocks_of(service):
+        return _IPV6_BLOCK
+    if not service.is_headless:
+        is_only_ipv6 = own_address(service) and not ipv4_address(service)
+        return "its address is one of IPv6, and the networks of containers have none" if is_only_ipv6 else ""
+    if address in service.called_addresses:
+        return ""
+    if any(":" in each for each in service.called_addresses):
+        return (
+            "it is headless, its endpoints have addresses of IPv6, and the networks of containers have none"
+        )
+    return (
+        "it is headless, so a client dials its endpoints, and no EndpointSlice or Pod in the YAML says the "
+        "address of one"
     )
 
 

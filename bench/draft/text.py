@@ -257,8 +257,8 @@ def _addresses(targets: Iterable[Target]) -> Iterator[str]:
     if not dialled:
         return
     text = (
-        "assumed: what a client's DNS answers, which decides where these connections go: an address within "
-        "the block of the ServiceEntry or, without one, a made-up one."
+        "assumed: what a client's DNS answers, which decides where these connections go: an endpoint of the "
+        "headless Service, an address within the block of the ServiceEntry or, without one, a made-up one."
     )
     yield from _comment(text, "  ")
     yield "  addresses:"

@@ -19,7 +19,8 @@ from bench.report import write_report
 from bench.stack import Stack
 from bench.stack.nodes import FLUSH_INTERVAL_S
 from bench.telemetry import wait_until_flushed
-from bench.verify.calls import Caller, make_calls
+from bench.verify.callers import Caller
+from bench.verify.calls import answer_calls
 from bench.verify.verifier import Verifier, Verifying
 
 
@@ -57,7 +58,7 @@ class Instruments:
     """Seconds, for spans."""
     run_load: LoadRunner = run_load
     measure_baseline: BaselineRunner = measure_null_target_baseline
-    call: Caller = make_calls
+    call: Caller = answer_calls
     """Makes single calls."""
     make_verifier: Callable[[Prepared, Material], Verifying] = Verifier
     open_meter: MeterOpener = Meter

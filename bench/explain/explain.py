@@ -97,6 +97,5 @@ def client_address(registry: Registry, request: Request, name: str) -> str:
     for host in possible_names(request.destination, view.namespace, registry.inventory.domain):
         service = view.service(host)
         if service is not None:
-            plain = [address for address in service.addresses if "/" not in address]
-            return plain[0] if plain else ""
+            return next(iter(service.called_addresses), "")
     return ""

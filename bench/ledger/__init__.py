@@ -24,7 +24,17 @@ from bench.ledger.reconcile import (
     account_elsewhere,
     account_of_counters,
 )
-from bench.ledger.tally import NODE_FIELDS, PROXY_FIELDS, Ids, Ints, LogTally, Span, merged, tally_log
+from bench.ledger.tally import (
+    NODE_FIELDS,
+    PROXY_FIELDS,
+    Ids,
+    Ints,
+    LogTally,
+    Span,
+    code_type,
+    merged,
+    tally_log,
+)
 
 __all__ = [
     "BLIND_TO",
@@ -58,6 +68,7 @@ __all__ = [
     "account_elsewhere",
     "account_of_counters",
     "account_of_ids",
+    "code_type",
     "ends_of",
     "judge_peers",
     "lost",

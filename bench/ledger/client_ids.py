@@ -9,7 +9,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from bench.ledger.tally import Bytes, Ids
+from bench.ledger.tally import Bytes, CodeNumbers, Ids
 from bench.result import UNANSWERED, ReasonCode
 
 Ints = npt.NDArray[np.int64]
@@ -38,7 +38,7 @@ class ClientIds:
     ids: Ids
     ends: Bytes
     """:class:`End` of each id."""
-    wanted: Bytes | None = None
+    wanted: CodeNumbers | None = None
     """For each id, which entry of ``wants`` must answer it; None: not checked here."""
     wants: tuple[tuple[str, ...], ...] = ()
     """Names of the nodes that may answer; none: a proxy answers, or nothing is checked."""

@@ -7,7 +7,7 @@ says why not. What neither a flag nor the client's own word on that very id excu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from bench.ledger.balance import Account, Balance, Residual, added_up
 from bench.ledger.client_ids import ClientIds, End
 from bench.ledger.flags import FLAG_CAUSES, cause_of_flags
 from bench.ledger.notes import MOST_EXAMPLES, cut, damages, named, remarks, strangers, unknown_ids
-from bench.ledger.tally import Bytes, LogTally
+from bench.ledger.tally import Bytes, CodeNumbers, LogTally, code_type
 from bench.result import Book, Cause, LedgerNote, NoteCode
 
 Mask = npt.NDArray[np.bool_]
@@ -71,7 +71,6 @@ def account_of_ids(client: ClientIds, logs: Logs) -> Account:
     at_nodes = _AtNodes.of(logs.nodes, client.ids.size)
     balances = [_client_to_sidecar(client, logs.sidecar)]
     if logs.gateway is not None:
-        everything = np.ones(client.ids.size, np.bool_)
         attempts = _attempts(logs.sidecar, logs.to_gateway)
         balances.append(
             _hop(
@@ -79,7 +78,8 @@ def account_of_ids(client: ClientIds, logs: Logs) -> Account:
                 logs.sidecar,
                 attempts,
                 logs.gateway.count,
-                {logs.gateway: everything},
+                (logs.gateway,),
+                meant_for=lambda _: np.ones(client.ids.size, np.bool_),
             )
         )
     balances += [
@@ -88,7 +88,8 @@ def account_of_ids(client: ClientIds, logs: Logs) -> Account:
             logs.exit,
             _attempts(logs.exit, frozenset(logs.cluster_nodes)),
             at_nodes.count,
-            {node: _meant_for(node.name, logs) for node in logs.nodes},
+            logs.nodes,
+            meant_for=lambda node: _meant_for(node.name, logs),
         ),
         _right_nodes(client, logs, at_nodes),
         _answers(client, logs, at_nodes),
@@ -104,7 +105,7 @@ class _AtNodes:
     """All nodes together."""
 
     count: Bytes
-    node: Bytes
+    node: CodeNumbers
     """Index of the last node that saw the id."""
     several: Mask
     """More than one node saw it."""
@@ -112,14 +113,14 @@ class _AtNodes:
     @classmethod
     def of(cls, nodes: Sequence[LogTally], size: int) -> _AtNodes:
         count = np.zeros(size, np.uint16)
-        node = np.zeros(size, np.uint8)
-        seen = np.zeros(size, np.uint8)
+        node = np.zeros(size, code_type(len(nodes)))
+        several = np.zeros(size, np.bool_)
         for index, tally in enumerate(nodes):
             here = tally.count > 0
-            count += tally.count
+            several |= here & (count > 0)
             node[here] = index
-            seen += here
-        return cls(np.minimum(count, 255).astype(np.uint8), node, seen > 1)
+            np.minimum(count + tally.count, 255, out=count)
+        return cls(count.astype(np.uint8), node, several)
 
 
 def _client_to_sidecar(client: ClientIds, sidecar: LogTally) -> Balance:
@@ -185,25 +186,34 @@ def _answers(client: ClientIds, logs: Logs, at_nodes: _AtNodes) -> Balance:
 
 def _attempts(tally: LogTally, clusters: frozenset[str]) -> Bytes:
     """Attempts of each id that must show at the next hop: those to *clusters* only."""
-    leads_on = np.zeros(256, np.bool_)
-    for code, name in enumerate(tally.cluster_codes.texts):
-        leads_on[code] = name in clusters
+    leads_on = _each_code([name in clusters for name in tally.cluster_codes.texts])
     return np.where(leads_on[tally.cluster] & (tally.count > 0), tally.attempts, 0).astype(np.uint8)
 
 
 def _meant_for(node: str, logs: Logs) -> Mask:
     """The ids that the last proxy sent to a cluster with *node* in it."""
-    leads_there = np.zeros(256, np.bool_)
-    for code, name in enumerate(logs.exit.cluster_codes.texts):
-        leads_there[code] = node in logs.cluster_nodes.get(name, ())
+    leads_there = _each_code(
+        [node in logs.cluster_nodes.get(name, ()) for name in logs.exit.cluster_codes.texts]
+    )
     meant: Mask = leads_there[logs.exit.cluster] & (logs.exit.count > 0)
     return meant
 
 
+def _each_code(holds: list[bool]) -> Mask:
+    """Whether something holds, by code; ids without a line have code 0, which need not be given out."""
+    return np.array(holds or [False], np.bool_)
+
+
 def _hop(
-    book: Book, before: LogTally, attempts: Bytes, seen: Bytes, after: Mapping[LogTally, Mask]
+    book: Book,
+    before: LogTally,
+    attempts: Bytes,
+    seen: Bytes,
+    after: Sequence[LogTally],
+    *,
+    meant_for: Callable[[LogTally], Mask],
 ) -> Balance:
-    """*after* says of each log behind the hop which ids may be in it."""
+    """*after* are the logs behind the hop, *meant_for* says of each which ids may be in it."""
     gap = np.maximum(attempts.astype(np.int64) - seen, 0)
     residuals, lost = _excused(before, attempts, gap)
     extra = np.maximum(seen.astype(np.int64) - attempts, 0)
@@ -214,8 +224,8 @@ def _hop(
         *(note for tally in after for note in strangers(tally)),
     ]
     harm = [damage for tally in (before, *after) for damage in damages(tally)]
-    for tally, meant in after.items():
-        harm += cut(tally, (lost > 0) & meant)
+    for tally in after if lost.any() else ():
+        harm += cut(tally, (lost > 0) & meant_for(tally))
     # Ids that come out of nowhere: the log before the hop may be the one that was cut.
     harm += cut(before, (extra > 0) & (before.count == 0))
     return Balance(
@@ -257,19 +267,14 @@ def _right_nodes(client: ClientIds, logs: Logs, at_nodes: _AtNodes) -> Balance:
     """Whether each id is at a node that its cluster, and the client, allow."""
     gateway, nodes = logs.exit, logs.nodes
     names = [tally.name for tally in nodes]
-    allowed = np.zeros((256, 256), np.bool_)
-    for code, cluster in enumerate(gateway.cluster_codes.texts):
-        for index, name in enumerate(names):
-            allowed[code, index] = name in logs.cluster_nodes.get(cluster, ())
+    clusters = gateway.cluster_codes.texts
+    allowed = _table([logs.cluster_nodes.get(cluster, ()) for cluster in clusters], names)
     arrived = at_nodes.count > 0
     right = allowed[gateway.cluster, at_nodes.node] & (gateway.count > 0)
     wrong = arrived & ~right
     examples = named(client.ids, wrong, NoteCode.NODE_OF_OTHER_CLUSTER)
     if client.wanted is not None:
-        may = np.zeros((256, 256), np.bool_)
-        for row, wanted in enumerate(client.wants):
-            for index, name in enumerate(names):
-                may[row, index] = name in wanted
+        may = _table(client.wants, names)
         misrouted = arrived & ~may[client.wanted, at_nodes.node]
         examples = [*named(client.ids, misrouted, NoteCode.WRONG_NODE), *examples]
         wrong |= misrouted
@@ -286,6 +291,15 @@ def _right_nodes(client: ClientIds, logs: Logs, at_nodes: _AtNodes) -> Balance:
         unexplained=int(np.count_nonzero(wrong)),
         examples=tuple(examples[: 2 * MOST_EXAMPLES]),
     )
+
+
+def _table(rows: Sequence[Collection[str]], names: Sequence[str]) -> Mask:
+    """For each of *rows* and each of *names*: whether the row has it. There is at least one of each."""
+    places = {name: place for place, name in enumerate(names)}
+    table = np.zeros((max(1, len(rows)), max(1, len(names))), np.bool_)
+    for number, row in enumerate(rows):
+        table[number, [places[name] for name in row if name in places]] = True
+    return table
 
 
 def _flags(book: Book, tally: LogTally) -> Balance:

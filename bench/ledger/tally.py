@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,8 @@ from bench.ledger.lines import Column, LineReader, unquoted
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
+CodeNumbers = npt.NDArray[np.unsignedinteger[Any]]
+"""Codes, of the smallest type that holds all that were given out: runs have millions of ids."""
 
 _MOST_EXAMPLES = 5
 _LONGEST_NUMBER = 18
@@ -59,22 +61,27 @@ class Ids:
 
 
 class Codes(dict[bytes, int]):
-    """Small numbers for texts, given out as they come; 255 for all beyond 254."""
+    """Numbers for texts, from 0, given out as they come."""
 
     def __missing__(self, key: bytes) -> int:
-        code = min(len(self), 255)
+        code = len(self)
         self[key] = code
         return code
 
     @property
     def texts(self) -> list[str]:
         """The text of each code."""
-        return [unquoted(key).decode("utf-8", "replace") for key, code in self.items() if code < 255]
+        return [unquoted(key).decode("utf-8", "replace") for key in self]
+
+
+def code_type(count: int) -> np.dtype[np.unsignedinteger[Any]]:
+    """The smallest type that holds the codes from 0 to *count* - 1."""
+    return np.min_scalar_type(max(0, count - 1))
 
 
 @dataclass(slots=True, eq=False)
 class LogTally:
-    """What one log says of each id. Memory: about 8 bytes for each id."""
+    """What one log says of each id. Memory: 6 bytes for each id; with more than 256 clusters one more."""
 
     name: str
     ids: Ids
@@ -82,9 +89,9 @@ class LogTally:
     """Lines of each id; 255 represents all above."""
     status: npt.NDArray[np.int16]
     """Of the last line."""
-    flags: Bytes
+    flags: CodeNumbers
     """Code of the response flags of the last line."""
-    cluster: Bytes
+    cluster: CodeNumbers
     """Code of the cluster of the last line."""
     attempts: Bytes
     """Upstream attempts of all lines together; 255 represents all above."""
@@ -181,8 +188,8 @@ def merged(tallies: Sequence[LogTally]) -> LogTally:
         first.ids,
         np.zeros_like(first.count),
         np.zeros_like(first.status),
-        np.zeros_like(first.flags),
-        np.zeros_like(first.cluster),
+        np.zeros(first.ids.size, np.uint8),
+        np.zeros(first.ids.size, np.uint8),
         np.zeros_like(first.attempts),
         Codes(),
         Codes(),
@@ -190,8 +197,12 @@ def merged(tallies: Sequence[LogTally]) -> LogTally:
     for each in tallies:
         here = each.count > 0
         whole.status[here] = each.status[here]
-        whole.flags[here] = _recoded(each.flag_codes, whole.flag_codes)[each.flags[here]]
-        whole.cluster[here] = _recoded(each.cluster_codes, whole.cluster_codes)[each.cluster[here]]
+        flags = _recoded(each.flag_codes, whole.flag_codes)
+        whole.flags = _wide_enough(whole.flags, whole.flag_codes)
+        whole.flags[here] = flags[each.flags[here]]
+        clusters = _recoded(each.cluster_codes, whole.cluster_codes)
+        whole.cluster = _wide_enough(whole.cluster, whole.cluster_codes)
+        whole.cluster[here] = clusters[each.cluster[here]]
         for sums, more in ((whole.count, each.count), (whole.attempts, each.attempts)):
             np.minimum(sums.astype(np.uint16) + more, 255, out=sums, casting="unsafe")
         whole.lines += each.lines
@@ -206,13 +217,15 @@ def merged(tallies: Sequence[LogTally]) -> LogTally:
     return whole
 
 
-def _recoded(own: Codes, common: Codes) -> Bytes:
-    """The code in *common* of each code in *own*; 255 stays what it is."""
-    table = np.full(256, 255, np.uint8)
-    for text, code in own.items():
-        if code < 255:
-            table[code] = common[text]
-    return table
+def _recoded(own: Codes, common: Codes) -> Ints:
+    """The code in *common* of each code in *own*."""
+    return np.array([common[text] for text in own], np.int64)
+
+
+def _wide_enough(codes: CodeNumbers, known: Codes) -> CodeNumbers:
+    """The same codes in an array that holds all that are *known* now."""
+    needed = code_type(len(known))
+    return codes if codes.dtype.itemsize >= needed.itemsize else codes.astype(needed)
 
 
 def _add(tally: LogTally, columns: list[Column], prefix: bytes) -> None:
@@ -237,10 +250,19 @@ def _add(tally: LogTally, columns: list[Column], prefix: bytes) -> None:
     _count(tally.count, where, np.ones(where.size, np.int64))
     tally.status[where] = _numbers(columns[2])[ours]
     if len(columns) > len(NODE_FIELDS):
-        flag_codes, cluster_codes = tally.flag_codes, tally.cluster_codes
-        tally.flags[where] = np.array([flag_codes[text] for text in columns[3]], np.uint8)[ours]
-        tally.cluster[where] = np.array([cluster_codes[text] for text in columns[4]], np.uint8)[ours]
+        tally.flags = _with_codes(tally.flags, where, tally.flag_codes, columns[3], ours)
+        tally.cluster = _with_codes(tally.cluster, where, tally.cluster_codes, columns[4], ours)
         _count(tally.attempts, where, _numbers(columns[5])[ours].astype(np.int64))
+
+
+def _with_codes(
+    codes: CodeNumbers, where: Ints, known: Codes, column: Column, ours: npt.NDArray[np.bool_]
+) -> CodeNumbers:
+    """*codes* with those of the texts of *column* in their places."""
+    numbers = np.array([known[text] for text in column], np.int64)[ours]
+    wide = _wide_enough(codes, known)
+    wide[where] = numbers
+    return wide
 
 
 def _count(totals: Bytes, where: Ints, amounts: Ints) -> None:

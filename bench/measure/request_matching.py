@@ -26,6 +26,7 @@ from bench.ledger import (
     PeerWatch,
     Span,
     account_of_ids,
+    code_type,
     ends_of,
     judge_peers,
     merged,
@@ -161,8 +162,8 @@ class Matcher:
         )
 
 
-MOST_KINDS = 255
-"""Of requests, and of nodes: what was wanted takes one byte for each id."""
+MOST_KINDS = 10_000
+"""Of requests, and of nodes: which of them may answer which is a table, of 100 MB then."""
 
 
 def require_matchable(traffic: Traffic) -> None:
@@ -233,12 +234,13 @@ def _client_ids(load: LoadPlan, outcome: LoadOutcome) -> ClientIds:
     due = {stage.name: sum(part.counts.due for part in stage.subsets) for stage in outcome.stages}
     sizes = [due.get(stage.name, 0) for stage in load.stages]
     spans = tuple(Span(number * SEQUENCES, size) for number, size in enumerate(sizes) if size)
-    kinds = [kinds_of(load, number, size).astype(np.uint8) for number, size in enumerate(sizes) if size]
+    code = code_type(len(load.requests))
+    kinds = [kinds_of(load, number, size).astype(code) for number, size in enumerate(sizes) if size]
     ids = Ids(load.run_id, spans)
     return ClientIds(
         ids,
         ends_of(ids, _ended(outcome), tuple((share.index, share.total) for share in outcome.lost_shares)),
-        wanted=np.concatenate(kinds) if kinds else np.zeros(0, np.uint8),
+        wanted=np.concatenate(kinds) if kinds else np.zeros(0, code),
         wants=tuple(kind.expect.nodes for kind in load.requests),
         has_all=all(stage.has_all_ended for stage in outcome.stages),
     )

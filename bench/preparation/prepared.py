@@ -21,7 +21,7 @@ from bench.preparation.behaviour import behaviour_of
 from bench.preparation.credentials import credential_paths
 from bench.preparation.demands import unmet_demands
 from bench.preparation.leaving import decision_of, delivered_by, straight_requests
-from bench.preparation.mesh_dns import dialled_addresses
+from bench.preparation.mesh_dns import dialled_addresses, undialled
 from bench.preparation.node_tls import spoken_by_clients, spoken_to
 from bench.preparation.stand_ins import MissingStandIn, missing_stand_ins
 from bench.routing import Decision, Router
@@ -289,6 +289,8 @@ def prepare(loaded: LoadedScenario) -> Prepared:
         raise InvalidResourcesError([_problem(each) for each in dead])
     registry = loaded.registry()
     called = dialled_addresses(registry, loaded.scenario.traffic)
+    for problem in undialled(registry, loaded.scenario.traffic, called, loaded.position):
+        raise InputError(problem.what, where=problem.where, remedy=problem.remedy)
     router = Router(loaded.resources, inventory)
     decisions = {
         each.name: decision_of(router, each, called.get(each.host, ()))

@@ -13,6 +13,9 @@ from bench.routing.names import is_ip
 from bench.routing.service import Backend, KnownService
 from bench.routing.subsets import DestinationRules, HostRule
 
+_AS_DIALLED = ("NONE", "HEADLESS")
+"""Of a sidecar: connections go on to the address that the client dialled."""
+
 
 class Onward(Enum):
     """What decides where a connection goes, if no endpoint of the service does."""
@@ -114,13 +117,15 @@ class Clusters:
         backends: tuple[Backend, ...],
     ) -> Cluster:
         name, port, subset = destination.name, destination.port, destination.subset
-        doubt = self._doubt(service) or service.ports[port].doubt
         balanced_by_client = rule is not None and rule.passes_through(port, subset)
+        onward = self._onward(service, balanced_by_client=balanced_by_client)
+        doubt = "" if onward is Onward.DIALLED else service.ports[port].doubt
+        if service.resolution == "ALIAS":
+            doubt = f"{service.title} is an alias (ExternalName)"
         if rule is not None and balanced_by_client and self._proxy.role != "sidecar":
             doubt = f"{rule.title} says PASSTHROUGH: the address that was dialled decides"
         if doubt:
             return Cluster(name, doubt=doubt)
-        onward = self._onward(service, balanced_by_client=balanced_by_client)
         if onward is not None:
             return self._leading_onward(destination, service, rule, onward)
         endpoints = tuple(
@@ -138,9 +143,11 @@ class Clusters:
     ) -> Cluster:
         port, subset = destination.port, destination.subset
         why = f"{service.title} has resolution {service.resolution}"
+        if service.resolution == "HEADLESS":
+            why = f"{service.title} is headless"
         if onward is Onward.NAMED and subset:
             return Cluster(destination.name, flag="NC", why=f"{why}, which has no subsets")
-        if rule is not None and onward is Onward.DIALLED and service.resolution != "NONE":
+        if rule is not None and onward is Onward.DIALLED and service.resolution not in _AS_DIALLED:
             why = f"{rule.title} says PASSTHROUGH"
         return Cluster(
             destination.name,
@@ -166,16 +173,9 @@ class Clusters:
         sni = rule.sni(port, subset) if rule is not None else ""
         return Cluster(name, destination, found, mode, sni)
 
-    def _doubt(self, service: KnownService) -> str:
-        match service.resolution:
-            case "HEADLESS":
-                return f"{service.title} is headless: the address that the client dialled decides"
-            case "ALIAS":
-                return f"{service.title} is an alias (ExternalName)"
-        return ""
-
     def _onward(self, service: KnownService, *, balanced_by_client: bool) -> Onward | None:
         if service.resolution == "DYNAMIC_DNS":
             return Onward.NAMED
         is_sidecar = self._proxy.role == "sidecar"
-        return Onward.DIALLED if is_sidecar and (service.resolution == "NONE" or balanced_by_client) else None
+        is_as_dialled = service.resolution in _AS_DIALLED or balanced_by_client
+        return Onward.DIALLED if is_sidecar and is_as_dialled else None

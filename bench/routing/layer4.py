@@ -16,7 +16,16 @@ from fractions import Fraction
 from bench.istio.models import L4MatchAttributes, VirtualService
 from bench.istio.resource import Resource
 from bench.routing.decision import CannotJudgeError
-from bench.routing.names import covers, full_name, gateway_name, is_visible, is_wildcard, narrower, privacy
+from bench.routing.names import (
+    covers,
+    full_name,
+    gateway_name,
+    is_ip,
+    is_visible,
+    is_wildcard,
+    narrower,
+    privacy,
+)
 from bench.routing.passthrough import Passed, exists_for, precision, shares_of
 from bench.routing.rules import Share, Viewpoint
 from bench.routing.service import KnownService
@@ -128,11 +137,21 @@ def _listening(mesh: Mesh, connection: Connection) -> list[tuple[KnownService, s
     for service in here:
         # HTTP listens on every address; so does whatever has no address of its own.
         own = service.own_addresses if service.ports[connection.port].protocol != "http" else ()
-        if service.resolution == "HEADLESS":
-            raise CannotJudgeError(f"{service.title} is headless: each of its endpoints is listened on")
-        placed += [(service, bind) for bind in own or ("",)]
+        if service.resolution == "HEADLESS" and service.ports[connection.port].protocol != "http":
+            placed += [(service, member) for member in _members(mesh, service, connection.port)]
+        else:
+            placed += [(service, bind) for bind in own or ("",)]
     own_socket = [each for each in placed if each[1] == connection.address and each[1]]
     return own_socket or [each for each in placed if not each[1]]
+
+
+def _members(mesh: Mesh, service: KnownService, port: int) -> Iterator[str]:
+    """The addresses of a headless service: each of its endpoints is listened on, but for the proxy's own."""
+    known = service.ports[port]
+    if known.doubt:
+        raise CannotJudgeError(known.doubt)
+    addresses = dict.fromkeys(backend.endpoint.address for backend in known.backends)
+    yield from (each for each in addresses if is_ip(each) and each != mesh.proxy.ip)
 
 
 def _view(mesh: Mesh, port: int) -> Viewpoint:

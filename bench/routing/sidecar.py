@@ -67,10 +67,13 @@ def sidecar_listener(mesh: Mesh, port: int) -> Listener:
     is_old = mesh.inventory.semantics == "istio-1.0"
     for service in here:
         protocol = service.ports[port].protocol
-        if protocol == "auto" and (is_old or service.addresses):
+        if protocol == "auto" and (is_old or service.addresses or service.resolution == "HEADLESS"):
             return Listener(
                 None, doubt=f"{service.title} says no protocol for port {port}: the connection itself decides"
             )
+        if service.resolution == "HEADLESS":
+            # What is not HTTP has sockets of its own, at the addresses of the endpoints.
+            continue
         # Bytes that are not HTTP go to the TCP service; HTTP stays with the HTTP services.
         if not service.addresses and (protocol == "tls" or (protocol == "tcp" and is_old)):
             return Listener(None, doubt=f"{service.title} has a {protocol} port {port} beside HTTP services")

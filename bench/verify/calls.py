@@ -1,7 +1,7 @@
-"""Single calls, made here or where a pod's client runs: what is asked, and what came back.
+"""Single calls, made here: what is asked, and what came back. Where else they are made is in ``callers``.
 
-``python -m bench.verify.calls`` makes the calls that it reads as JSON from standard input and writes the
-answers to standard output. It needs httpx and nothing else of the suite.
+``python -m bench.verify.calls`` reads batches of calls from standard input, a line of JSON each, and writes a
+line with the answers of each to standard output. It needs httpx and nothing else of the suite.
 """
 
 from __future__ import annotations
@@ -12,18 +12,16 @@ import http.client
 import json
 import socket
 import ssl
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
-from bench.errors import MeasurementError
 from bench.headers import NODE_HEADER
 
 _TIMEOUT_S = 10.0
@@ -31,8 +29,6 @@ _MOST_BYTES = 16 << 20
 """Of a body; what comes after is read and dropped."""
 _CONNECT_S = 1.0
 """Far longer than the handshake of a node that can be reached, which the other calls show to answer."""
-_PATIENCE_S = 120.0
-"""For all calls of one table together, somewhere else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,51 +93,8 @@ class Answer:
         return self.headers.get(NODE_HEADER)
 
 
-class Place(Protocol):
-    """Where calls can be made; see ``bench.stack.protocol.ClientPlace``."""
-
-    def command(self, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-        """The command that runs Python there."""
-
-
-class Caller(Protocol):
-    """Makes calls; see :func:`make_calls`."""
-
-    def __call__(
-        self, calls: Sequence[Call], place: Place | None = None, *, at_once: int = 1
-    ) -> Sequence[Answer]:
-        """The answers in the order of the calls."""
-
-
-def make_calls(calls: Sequence[Call], place: Place | None = None, *, at_once: int = 1) -> list[Answer]:
-    """Make *calls* at *place* or, without one, here; this many *at_once*, the answers in the calls' order.
-
-    Raises:
-        MeasurementError: the place cannot make calls at all.
-    """
-    if place is None:
-        return _make_here(calls, at_once)
-    command = place.command("caller", ["-m", "bench.verify.calls", str(at_once)], {})
-    try:
-        done = subprocess.run(
-            command,
-            input=json.dumps([asdict(call) for call in calls]).encode(),
-            capture_output=True,
-            timeout=_PATIENCE_S,
-            check=False,
-        )
-        answers = [Answer(**answer) for answer in json.loads(done.stdout)] if done.returncode == 0 else None
-    except (OSError, subprocess.TimeoutExpired, ValueError, TypeError) as error:
-        raise MeasurementError(f"calls cannot be made from the pod: {error}.") from error
-    if answers is None or len(answers) != len(calls):
-        said = done.stderr.decode("utf-8", "replace").strip()
-        raise MeasurementError(
-            f"calls cannot be made from the pod ({done.returncode}). It said:\n{said or '(nothing)'}"
-        )
-    return answers
-
-
-def _make_here(calls: Sequence[Call], at_once: int) -> list[Answer]:
+def answer_calls(calls: Sequence[Call], *, at_once: int = 1) -> list[Answer]:
+    """Make *calls* here, this many *at_once*; the answers in the calls' order."""
     with ThreadPoolExecutor(max_workers=8) as aside, ThreadPoolExecutor(max_workers=at_once) as pool:
         # Whoever is kept out waits for its whole timeout: side by side.
         made = [(aside if _is_connect(call) else pool).submit(make_call, call) for call in calls]
@@ -287,10 +240,12 @@ def _call_of(wire: dict[str, Any]) -> Call:
 
 
 def main() -> None:
-    """Answer on standard output what is asked on standard input."""
-    at_once = int(sys.argv[1]) if len(sys.argv) > 1 else 1
-    calls = [_call_of(wire) for wire in json.load(sys.stdin)]
-    json.dump([asdict(answer) for answer in _make_here(calls, at_once)], sys.stdout)
+    """Answer each line of standard input, a batch of calls, by a line of standard output, until it ends."""
+    for line in sys.stdin:
+        asked = json.loads(line)
+        answers = answer_calls([_call_of(wire) for wire in asked["calls"]], at_once=asked["at_once"])
+        sys.stdout.write(f"{json.dumps([asdict(answer) for answer in answers])}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from bench.routing import Case, Delivered, LocalAnswer, Matrix, NoConnection, Ou
 from bench.scenario.load import LoadedScenario
 from bench.stack import Component, Stack
 from bench.stack.client_address import client_address
-from bench.verify.calls import Answer, Call, make_calls
+from bench.verify.callers import make_calls
+from bench.verify.calls import Answer, Call
 
 MATRIX = "request matrix"
 """Name of the line that sums up."""

@@ -6,39 +6,24 @@ change their certificate, so it has a stack of its own that carries no load.
 
 from __future__ import annotations
 
-import itertools
-import time
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
-from bench.certs import WRONG, Material
-from bench.headers import ID_HEADER, NODE_HEADER
-from bench.result import VerificationLine
-from bench.scenario import MixedRequest, Scenario
-from bench.stack import ClientPlace, ComponentFaults, Stack
+from bench.certs import WRONG, Material, Wrong
+from bench.scenario import Scenario
+from bench.stack import ComponentFaults, Stack
 from bench.telemetry import Admin
-from bench.verify.calls import Answer, Call, make_calls
+from bench.verify.callers import Callers
 from bench.verify.path_calls import path_request
+from bench.verify.upstream_probes import Probe, Probed, Prober, Refusals
 from bench.verify.upstream_tls_expectation import UpstreamChecks
 from bench.verify.walkthrough import path_check
 
-_REFUSED = r"\.ssl\.fail_verify_(error|san)$"
-"""Counters of handshakes in which Envoy did not trust the other side."""
-_TRIES = 20
-_AGAIN_S = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Probed:
-    """One control and what its cause is found by."""
-
-    line: VerificationLine
-    request: MixedRequest
-    id: str
-    """Of the last call, in the logs of the stack."""
-    answer: Answer
+_AT_ONCE = 8
+"""Calls, and nodes that take a certificate."""
 
 
 def verify_gateway(
@@ -54,96 +39,62 @@ def verify_gateway(
     a call proves nothing, and none is made.
 
     Raises:
+        MeasurementError: a client's place cannot make calls.
         StackError: a node does not take its configuration.
     """
-    probes = [probe for probe in _probes(stack, scenario) if expected.get(probe.name)]
+    probes = _probes(stack, scenario, expected)
     if not probes:
         return ()
-    nodes = list(scenario.nodes.items())
-    asked = []
-    ids = (f"tls/{number:013d}" for number in itertools.count())
+    nodes = scenario.nodes.items()
     with ExitStack() as opened:
         admins = {
             name: opened.enter_context(Admin(stack.component(name).admin_url or "", name=name))
             for name in scenario.traffic.exits
         }
+        # A pool that the traffic's connections fit into is not overrun by the calls before them either.
+        at_once = min(_AT_ONCE, scenario.traffic.connections.count)
+        callers = opened.enter_context(Callers(stack))
+        prober = Prober(callers.beside, functools.partial(Refusals.read, admins), at_once=at_once)
+        probed = []
         for kind in WRONG:
             _use(stack, faults, {name: material.wrong(kind, node.set, node=name) for name, node in nodes})
-            for probe in probes:
-                accepts = {checks.accepts(kind) for checks in expected[probe.name]}
-                if len(accepts) == 1:
-                    asked.append(probe.ask(admins[probe.exit], kind, ids, accepts=accepts.pop()))
+            probed += prober.ask(kind, _accepted(probes, expected, kind))
         _use(stack, faults, {name: material.of_node(name, node.set) for name, node in nodes})
-        asked += [probe.ask(admins[probe.exit], "right", ids, accepts=True) for probe in probes]
-    return tuple(asked)
+        probed += prober.ask("right", dict.fromkeys(probes, True))
+    return tuple(probed)
 
 
 def _use(stack: Stack, faults: ComponentFaults, certificates: Mapping[str, Path]) -> None:
     """Give each node that speaks TLS the certificates of its folder."""
-    for node, folder in certificates.items():
-        if stack.component(node).tls != "none":
-            faults.use_certificates(node, folder)
+    changing = [
+        (node, folder) for node, folder in certificates.items() if stack.component(node).tls != "none"
+    ]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for done in [pool.submit(faults.use_certificates, node, folder) for node, folder in changing]:
+            done.result()
     stack.check_alive()
 
 
-@dataclass(frozen=True, slots=True)
-class _Probe:
-    """One subset, called through the path."""
-
-    name: str
-    request: MixedRequest
-    call: Call
-    place: ClientPlace | None
-    """Where the client is."""
-    exit: str
-    """The proxy that speaks to the node."""
-
-    def ask(self, admin: Admin, kind: str, ids: Iterator[str], *, accepts: bool) -> Probed:
-        """Call, until the connections from before are gone, whose end may be met first, and judge."""
-        right = str(self.request.expect.status)
-        for _ in range(_TRIES):
-            before, request_id = _refusals(admin), next(ids)
-            (answer,) = make_calls([self.call.with_header(ID_HEADER, request_id)], self.place)
-            refused = _refusals(admin) - before
-            node = answer.headers.get(NODE_HEADER)
-            passed = (
-                str(answer.status) == right and node is not None
-                if accepts
-                else answer.status == 503 and node is None and refused > 0
-            )
-            if passed:
-                break
-            time.sleep(_AGAIN_S)
-        got = str(answer.status) if answer.status is not None else answer.error or "nothing"
-        what = "names" if kind == "wrong-san" else "certificates"
-        unchecked = right if kind == "right" else f"{right} ({what} are not checked)"
-        line = VerificationLine(
-            name=f"{self.name}, node cert {kind}",
-            sent=f"{self.name} through the path, all nodes with a certificate of the kind {kind}",
-            expected=unchecked if accepts else "503 handshake refused",
-            got=f"{got}{' handshake refused' if refused else ''}",
-            node=node,
-            passed=passed,
-            kind="tls-control",
-        )
-        return Probed(line, self.request, request_id, answer)
+def _accepted(
+    probes: list[Probe], expected: Mapping[str, frozenset[UpstreamChecks]], kind: Wrong
+) -> dict[Probe, bool]:
+    """The probes of which it is certain whether the gateway goes on with such nodes."""
+    found = {probe: {checks.accepts(kind) for checks in expected[probe.name]} for probe in probes}
+    return {probe: accepts.pop() for probe, accepts in found.items() if len(accepts) == 1}
 
 
-def _refusals(admin: Admin) -> int:
-    return sum(admin.stats(_REFUSED).values())
-
-
-def _probes(stack: Stack, scenario: Scenario) -> list[_Probe]:
+def _probes(
+    stack: Stack, scenario: Scenario, expected: Mapping[str, frozenset[UpstreamChecks]]
+) -> list[Probe]:
     """Requests that proxies read, to nodes: of others they pass the client's own TLS on."""
     traffic = scenario.traffic
     return [
-        _Probe(
-            request.name,
+        Probe(
             request,
             path_check(stack, scenario, path_request(request)).call,
-            stack.client(request.client),
             traffic.gateway or request.client,
+            frozenset(checks.cluster for checks in expected[request.name]),
         )
         for request in traffic.mix
-        if request.expect.nodes and request.is_plain_http
+        if request.expect.nodes and request.is_plain_http and expected.get(request.name)
     ]

@@ -13,6 +13,7 @@ from bench.explain import Explainer, Hop, ServerCertificate, Trace, UpstreamTls
 class UpstreamChecks:
     """Of one cluster, for requests with one Host."""
 
+    cluster: str
     trust: bool
     """The certificate must come from a known authority, and be valid now."""
     names: tuple[tuple[str, ...], ...]
@@ -43,12 +44,12 @@ def upstream_checks(explainer: Explainer, trace: Trace, gateway: str) -> frozens
             tls = clusters.tls(cluster) if cluster is not None else None
             if tls is None:
                 return frozenset()
-            found.add(_checks(tls, hop.request.host))
+            found.add(_checks(branch.outcome.cluster, tls, hop.request.host))
     return frozenset(found)
 
 
-def _checks(tls: UpstreamTls, host: str) -> UpstreamChecks:
-    return UpstreamChecks(tls.is_verified and bool(tls.ca), tls.demanded_names(host))
+def _checks(cluster: str, tls: UpstreamTls, host: str) -> UpstreamChecks:
+    return UpstreamChecks(cluster, tls.is_verified and bool(tls.ca), tls.demanded_names(host))
 
 
 def _hops(hop: Hop) -> Iterator[Hop]:

@@ -17,7 +17,8 @@ from bench.result import RunWarning, VerificationLine
 from bench.routing import Request
 from bench.scenario import MixedRequest, host_of
 from bench.stack import ComponentFaults, Stack
-from bench.verify.calls import Call, make_calls
+from bench.verify.callers import make_calls
+from bench.verify.calls import Call
 from bench.verify.client_tls_controls import ClientTlsControl, Identities, client_tls_controls
 from bench.verify.diagnosis import (
     Hops,

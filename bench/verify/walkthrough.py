@@ -13,7 +13,8 @@ from bench.result import VerificationLine
 from bench.scenario import Scenario
 from bench.stack import Component, Stack
 from bench.stack.client_address import client_address
-from bench.verify.calls import CONNECT_ONLY, Answer, Call, ClientTls, make_calls
+from bench.verify.callers import Callers
+from bench.verify.calls import CONNECT_ONLY, Answer, Call, ClientTls, answer_calls
 from bench.verify.client_tls_controls import Identities, client_tls_controls
 from bench.verify.path_calls import PathCheck, PathRequest, path_requests
 
@@ -36,16 +37,16 @@ def verify(
     nodes = [part for part in stack.components() if part.role == "node"]
     checks = path_checks(stack, scenario)
     controls = list(client_tls_controls(nodes, scenario, identities))
-    with ThreadPoolExecutor(1) as aside:
+    has_own_place = stack.client(traffic.client) is not None
+    is_barred = has_own_place and not stack.spec.leaves_mesh(traffic.client)
+    barred = [_NoWayCheck(node, traffic.client) for node in nodes] if is_barred else []
+    with Callers(stack) as callers, ThreadPoolExecutor(1) as aside:
         # The one waits for a program in the pod, the other calls from here.
-        calling = aside.submit(_ask, stack, scenario, checks)
-        direct = make_calls([control.call for control in controls])
-        through = calling.result()
-    lines = list(through)
-    if stack.client(traffic.client) is not None and not stack.spec.leaves_mesh(traffic.client):
-        barred = [_NoWayCheck(node, traffic.client) for node in nodes]
-        answers = make_calls([each.call for each in barred], stack.client(traffic.client))
-        lines += [check.judge(answer) for check, answer in zip(barred, answers, strict=True)]
+        calling = aside.submit(_ask, callers, scenario, checks)
+        direct = answer_calls([control.call for control in controls])
+        lines = calling.result()
+        tried = callers.beside(traffic.client)([each.call for each in barred]) if barred else ()
+    lines += [check.judge(answer) for check, answer in zip(barred, tried, strict=True)]
     return (
         *lines,
         *(control.judge(answer) for control, answer in zip(controls, direct, strict=True)),
@@ -87,14 +88,14 @@ def _client_tls(stack: Stack, request: PathRequest) -> ClientTls | None:
     )
 
 
-def _ask(stack: Stack, scenario: Scenario, checks: Sequence[PathCheck]) -> list[VerificationLine]:
+def _ask(callers: Callers, scenario: Scenario, checks: Sequence[PathCheck]) -> list[VerificationLine]:
     """Call everything, each from beside its own sidecar; a node with faults of its own is asked again."""
     lines: dict[int, VerificationLine] = {}
     waiting = list(range(len(checks)))
     for _ in range(_TRIES):
         for client in dict.fromkeys(checks[at].request.client for at in waiting):
             mine = [at for at in waiting if checks[at].request.client == client]
-            answers = make_calls([checks[at].call for at in mine], stack.client(client))
+            answers = callers.beside(client)([checks[at].call for at in mine])
             lines |= {at: checks[at].judge(answer) for at, answer in zip(mine, answers, strict=True)}
         waiting = [at for at in waiting if not lines[at].passed and _has_faults(checks[at], scenario)]
         if not waiting:

@@ -6,7 +6,8 @@ import pytest
 
 from bench.errors import StackError
 from bench.stack.compose.faults import ContainerFaults
-from bench.verify.calls import CONNECT_ONLY, Call, make_calls
+from bench.verify.callers import make_calls
+from bench.verify.calls import CONNECT_ONLY, Call
 from tests.docker.kernel import has_netem
 from tests.stack.egress_path import call
 from tests.support.waiting import wait_until

@@ -22,7 +22,8 @@ from bench.stack.engine.labels import FOLDER_LABEL, OWNER_LABEL, RUN_LABEL
 from bench.stack.images.supply import supply_image
 from bench.stack.images.unfinished import BUILDER_LABEL, FINISHED_LABEL, remove_unfinished
 from bench.stack.runs import end_orphans, find_runs
-from bench.verify.calls import Call, make_calls
+from bench.verify.callers import make_calls
+from bench.verify.calls import Call
 from tests.stack.egress_path import (
     HOST,
     call,

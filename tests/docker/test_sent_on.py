@@ -9,7 +9,8 @@ from bench.commands.init import init_scenario
 from bench.headers import NODE_HEADER
 from bench.measure import stack_target
 from bench.stack.compose.stack import ComposeStack
-from bench.verify.calls import Call, make_calls
+from bench.verify.callers import make_calls
+from bench.verify.calls import Call
 from bench.verify.verifier import Verifier
 from tests.docker.test_confined import subnets_of, watching
 from tests.support.stack_tour import prepared_of
@@ -48,6 +49,46 @@ def entry(number: int, of: tuple[str, str, str, str, str]) -> str:
     )
 
 
+HEADLESS = """
+---
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: shop}
+spec: {clusterIP: None, ports: [{name: http, port: 80}, {name: tls, port: 443}, {name: tcp, port: 5432}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: db-1, namespace: shop, labels: {kubernetes.io/service-name: db}}
+addressType: IPv4
+ports: [{name: http, port: 80}, {name: tls, port: 443}, {name: tcp, port: 5432}]
+endpoints: [{addresses: [10.0.7.1]}, {addresses: [10.0.7.2]}]
+"""
+MORE = """
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: both, namespace: shop}
+spec:
+  hosts: [both.example]
+  addresses: ["2001:db8:5::5", 192.0.2.99]
+  ports: [{number: 80, name: http, protocol: HTTP}, {number: 443, name: tls, protocol: TLS}]
+  resolution: STATIC
+  endpoints: [{address: "2001:db8:5::5"}]
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: begun, namespace: shop}
+spec:
+  hosts: ["*.begun.example"]
+  ports: [{number: 80, name: http, protocol: HTTP}]
+  resolution: DYNAMIC_DNS
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: begun, namespace: shop}
+spec: {host: "*.begun.example", trafficPolicy: {tls: {mode: SIMPLE}}}
+"""
+
 FAR_THROUGH_THE_GATEWAY = """
 ---
 apiVersion: networking.istio.io/v1
@@ -75,7 +116,7 @@ spec:
 def drafted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sent-on")
     texts = (entry(number, each) for number, each in enumerate(ENTRIES, 1))
-    (folder / "given.yaml").write_text("".join(texts) + FAR_THROUGH_THE_GATEWAY)
+    (folder / "given.yaml").write_text("".join(texts) + FAR_THROUGH_THE_GATEWAY + HEADLESS + MORE)
     made = init_scenario(folder / "scenario", [folder / "given.yaml"])
     assert made.draft.needs_containers
     return prepared_of(folder / "scenario", folder)
@@ -107,10 +148,15 @@ def test_every_such_connection_reaches_its_stand_in_and_nothing_leaves(images, d
 
     assert [line.name for line in lines if not line.passed] == []
     asked = {name.split(" from ")[0] for name in (line.name for line in lines) if " from client" in name}
-    assert asked == set(scenario.traffic.requests) >= {each[0] for each in ENTRIES}
-    assert {targets[each].address for each in ("wide", "narrow", "single")} == {
-        "203.0.113.16", "203.0.113.1", "203.0.113.200"
-    }  # fmt: skip
+    expected = {each[0] for each in ENTRIES} | {"db", "db-2", "db-3", "both", "both-2", "begun"}
+    assert asked == set(scenario.traffic.requests) >= expected
+    assert {each: targets[each].address for each in ("wide", "narrow", "single", "db-2", "both-2")} == {
+        "wide": "203.0.113.16",
+        "narrow": "203.0.113.1",
+        "single": "203.0.113.200",
+        "db-2": "10.0.7.1",
+        "both-2": "192.0.2.99",
+    }
     assert not any(answer.headers.get(NODE_HEADER) for answer in unplayed)
     # The engine is asked for names, and asks nobody.
     assert {place for each in seen for place in each if not place.startswith("127.0.0.11:")} == set()

@@ -16,7 +16,8 @@ from bench.stack.runs import find_runs
 from bench.telemetry.admin import Admin
 from bench.telemetry.containers import read_containers
 from bench.telemetry.memory import MemorySampler
-from bench.verify.calls import CONNECT_ONLY, Call, make_calls
+from bench.verify.callers import make_calls
+from bench.verify.calls import CONNECT_ONLY, Call
 from tests.stack.egress_path import HOST, call_node, entrance
 
 pytestmark = pytest.mark.docker

@@ -13,7 +13,8 @@ from bench.commands.init import init_scenario
 from bench.draft import NothingReachableError
 from bench.errors import InputError
 from bench.istio.files import STDIN
-from bench.routing import Request, Router
+from bench.preparation import prepare
+from bench.routing import Connection, Request, Router
 from bench.scenario.load import LoadedScenario, load_scenario
 from bench.translate import RefusedError
 from tests.support.effort import growth
@@ -293,7 +294,141 @@ def test_a_block_of_addresses_that_containers_lack_is_a_comment(tmp_path):
 
     assert list(scenario.traffic.requests) == ["web"]
     assert scenario.inventory.proxies["client"].interception == "none"
-    assert "no request to db.partner.example:3306: its addresses are a block" in unreached(tmp_path)
+    assert "no request to db.partner.example:3306: its addresses are a block of IPv6" in unreached(tmp_path)
+
+
+def headless(*addresses: str, kind: str = "IPv4", selector: str = "") -> str:
+    """A headless Service of HTTP, TLS and bytes, with an EndpointSlice if there are *addresses*."""
+    ports = "[{name: http, port: 80}, {name: https, port: 443}, {name: tcp-db, port: 5432}]"
+    text = (
+        "\n---\napiVersion: v1\nkind: Service\nmetadata: {name: db, namespace: shop}\n"
+        f"spec: {{clusterIP: None, ports: {ports}{selector}}}\n"
+    )
+    if not addresses:
+        return text
+    listed = ", ".join(f"{{addresses: ['{each}']}}" for each in addresses)
+    return (
+        f"{text}---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n"
+        "metadata: {name: db-1, namespace: shop, labels: {kubernetes.io/service-name: db}}\n"
+        f"addressType: {kind}\nports: {ports}\nendpoints: [{listed}]\n"
+    )
+
+
+DB = "db.shop.svc.cluster.local"
+
+
+def test_a_headless_service_is_dialled_at_one_of_its_endpoints(tmp_path):
+    scenario = drafted(
+        tmp_path, headless("10.0.7.1", "10.0.7.2") + entry("web", f"{HTTP}, {HTTPS}", "resolution: DNS")
+    ).scenario
+
+    assert {each.url for each in scenario.traffic.requests.values()} == {
+        f"http://{DB}/",
+        f"https://{DB}/",
+        f"tcp://{DB}:5432",
+        "http://web.partner.example/",
+        "https://web.partner.example/",
+    }
+    assert scenario.traffic.addresses == {DB: "10.0.7.1"}
+    assert {each for node in scenario.nodes.values() for each in node.plays} >= {
+        ("10.0.7.1", 80),
+        ("10.0.7.1", 443),
+        ("10.0.7.1", 5432),
+    }
+
+
+def test_of_a_headless_service_without_known_endpoints_http_alone_is_asked_for(tmp_path):
+    """HTTP is taken at any address, and everything else at those of the endpoints."""
+    scenario = drafted(tmp_path, headless() + entry("web", f"{HTTP}, {HTTPS}", "resolution: DNS")).scenario
+
+    assert len(scenario.traffic.requests) == 3
+    assert scenario.traffic.first.url == f"http://{DB}/"
+    for port in (443, 5432):
+        assert f"no request to {DB}:{port}: it is headless" in unreached(tmp_path)
+
+
+def test_a_headless_service_takes_no_connection_of_others_on_its_port(tmp_path):
+    inventory = "proxies:\n  web: {role: sidecar, namespace: shop, ip: 10.1.0.5}\n"
+    files = {"inventory": inventory}
+    text = headless("10.0.7.1", "10.1.0.5") + entry("web", HTTPS, "resolution: DNS")
+    loaded = drafted(tmp_path, text, **files)
+    router = Router(loaded.resources, loaded.scenario.inventory)
+
+    def ends(address: str, sni: str) -> list[str]:
+        decision = router.connect(Connection(443, address, sni))
+        return [each.host for each in decision.destinations() if each is not None]
+
+    assert ends("10.0.7.1", "web.partner.example") == [DB]
+    assert ends("203.0.113.1", "web.partner.example") == ["web.partner.example"]
+    # A proxy does not listen on its own address.
+    assert ends("10.1.0.5", "web.partner.example") == ["web.partner.example"]
+
+
+IPV6 = ("resolution: STATIC", "endpoints: [{address: '2001:db8::7'}]")
+
+
+def test_addresses_of_ipv6_are_played_where_nothing_is_intercepted(tmp_path):
+    text = entry("web", f"{HTTP}, {HTTPS}", *IPV6) + entry("db", TCP, *STATIC, "addresses: ['2001:db8:1::1']")
+    scenario = drafted(tmp_path, text).scenario
+
+    assert {each.url for each in scenario.traffic.requests.values()} == {
+        "http://web.partner.example/",
+        "https://web.partner.example/",
+        "tcp://db.partner.example:3306",
+    }
+    assert ("2001:db8::7", 443) in {each for node in scenario.nodes.values() for each in node.plays}
+    assert scenario.inventory.proxies["client"].interception == "none"
+
+
+def test_of_addresses_of_both_kinds_an_intercepted_client_dials_ipv4(tmp_path):
+    text = entry("wild", HTTP, "resolution: NONE") + entry(
+        "web", f"{HTTP}, {HTTPS}", *IPV6, "addresses: ['2001:db8:5::5', 203.0.113.9]"
+    )
+    prepared = prepare(drafted(tmp_path, text))
+
+    assert prepared.called["web.partner.example"] == ("203.0.113.9",)
+    assert not any(":" in each for addresses in prepared.called.values() for each in addresses)
+
+
+def test_what_an_intercepted_client_cannot_dial_is_a_comment_and_http_is_asked_for(tmp_path):
+    six = "addresses: ['2001:db8:5::5']"
+    text = (
+        entry("sent", f"{HTTP}, {TCP}", "resolution: NONE", six)
+        + entry("web", f"{HTTP}, {HTTPS}", *STATIC, six)
+        + headless("2001:db8:7::1", kind="IPv6")
+    )
+    loaded = drafted(tmp_path, text)
+    prepare(loaded)
+
+    assert [each.url for each in loaded.scenario.traffic.requests.values()] == [
+        f"http://{DB}/",
+        "http://sent.partner.example/",
+        "http://web.partner.example/",
+    ]
+    for place in ("sent.partner.example:3306", "web.partner.example:443"):
+        assert f"no request to {place}: its address is one of IPv6" in unreached(tmp_path)
+    assert f"no request to {DB}:5432: it is headless, its endpoints have addresses of IPv6" in unreached(
+        tmp_path
+    )
+
+
+def test_tls_starts_towards_names_that_are_looked_up(tmp_path):
+    """By its own port with the port of TLS, by a target port, and with a name of the rule's own."""
+    to_443 = "{number: 80, name: http, protocol: HTTP, targetPort: 443}"
+    text = ""
+    for name, port, tls in (
+        ("plain", HTTP, "{mode: SIMPLE}"),
+        ("target", to_443, "{mode: SIMPLE}"),
+        ("named", HTTP, "{mode: SIMPLE, sni: fixed.example, subjectAltNames: [fixed.example]}"),
+    ):
+        text += entry(name, port, "resolution: DYNAMIC_DNS", host=f"'*.{name}.example'")
+        text += rule(f"'*.{name}.example'", tls, name=name, port=80)
+    scenario = drafted(tmp_path, text).scenario
+
+    assert {name: (node.plays, node.tls) for name, node in scenario.nodes.items()} == {
+        name: (((f"any.{name}.example", 443),), "simple") for name in ("plain", "target", "named")
+    }
+    assert "DNS:fixed.example" in scenario.nodes["named"].server_names
 
 
 def test_intercepted_load_comes_from_the_client_that_reaches_most(tmp_path):

@@ -14,7 +14,8 @@ from bench.stack.compose.stack import ComposeStack
 from bench.stack.local import LocalStack
 from bench.stack.runs import find_runs
 from bench.telemetry.admin import Admin
-from bench.verify.calls import Call, make_calls
+from bench.verify.callers import make_calls
+from bench.verify.calls import Call
 from tests.stack.egress_path import HOST, NODES, call, eds_file, egress_spec, entrance, gateway_files
 from tests.support.waiting import wait_until
 

@@ -69,8 +69,8 @@ def test_what_the_gateway_refuses_follows_from_the_names_that_it_demands(folder,
 
 
 def test_without_a_ca_nothing_is_refused_and_each_group_of_names_counts():
-    assert all(UpstreamChecks(trust=False, names=()).accepts(kind) for kind in WRONG_KINDS)
-    both = UpstreamChecks(trust=True, names=(("wrong.invalid",), ("shop.example",)))
+    assert all(UpstreamChecks("any", trust=False, names=()).accepts(kind) for kind in WRONG_KINDS)
+    both = UpstreamChecks("any", trust=True, names=(("wrong.invalid",), ("shop.example",)))
     assert not both.accepts("wrong-san")
 
 

@@ -24,7 +24,12 @@ pytestmark = [pytest.mark.envoy, pytest.mark.nginx, pytest.mark.whole_path]
 
 
 # The walkthrough's DestinationRule names an authority and no names.
-CHECKED = {subset: frozenset({UpstreamChecks(trust=True, names=())}) for subset in ("v1", "v2")}
+CHECKED = {
+    subset: frozenset(
+        {UpstreamChecks(f"outbound|443|{subset}|nginx.external.svc.cluster.local", trust=True, names=())}
+    )
+    for subset in ("v1", "v2")
+}
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +91,7 @@ def test_a_gateway_that_trusts_anybody_fails_its_controls_and_says_who_answered(
 ):
     """The same check on a gateway whose expectation says it verifies, and whose nodes are never wrong."""
     monkeypatch.setattr("bench.verify.upstream_tls_controls._use", lambda *_: None)
-    monkeypatch.setattr("bench.verify.upstream_tls_controls._TRIES", 1)
+    monkeypatch.setattr("bench.verify.upstream_probes._TRIES", 1)
 
     lines = verifier.probe_gateway(ground.stack, ground.parts, await_logs)
 

@@ -22,7 +22,7 @@ from bench.preparation import Prepared
 from bench.scenario import MixedRequest, Scenario
 from bench.stack import ComponentFaults, Stack
 from bench.translate import ADS_FOLDER, ConfigSource, served_text
-from bench.verify.calls import make_calls
+from bench.verify.callers import Callers
 from bench.verify.walkthrough import path_checks
 
 Tree = dict[str, Any]
@@ -246,18 +246,19 @@ class Field:
         """
         deadline = time.monotonic() + _RECOVERY_S
         good = 0
-        while good < 2:
-            wrong = next(self._wrong_subsets(), None)
-            good = 0 if wrong is not None else good + 1
-            if wrong is not None and time.monotonic() >= deadline:
-                raise MeasurementError(f"the stack has not recovered after {_RECOVERY_S:g} s: {wrong}.")
-            time.sleep(_POLL_S)
+        with Callers(self.stack) as callers:
+            while good < 2:
+                wrong = next(self._wrong_subsets(callers), None)
+                good = 0 if wrong is not None else good + 1
+                if wrong is not None and time.monotonic() >= deadline:
+                    raise MeasurementError(f"the stack has not recovered after {_RECOVERY_S:g} s: {wrong}.")
+                time.sleep(_POLL_S)
 
-    def _wrong_subsets(self) -> Iterator[str]:
+    def _wrong_subsets(self, callers: Callers) -> Iterator[str]:
         checks = path_checks(self.stack, self.scenario)[: len(self.scenario.traffic.mix)]
         for client in dict.fromkeys(check.request.client for check in checks):
             own = [check for check in checks if check.request.client == client]
-            answers = make_calls([check.call for check in own], self.stack.client(client), at_once=len(own))
+            answers = callers.beside(client)([check.call for check in own], at_once=len(own))
             for check, answer in zip(own, answers, strict=True):
                 line = check.judge(answer)
                 if not line.passed:

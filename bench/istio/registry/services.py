@@ -156,6 +156,18 @@ class Service:
         """The first virtual address, ``0.0.0.0`` without one."""
         return self.addresses[0] if self.addresses else ANY_ADDRESS
 
+    @property
+    def called_addresses(self) -> tuple[str, ...]:
+        """The addresses that DNS gives clients for it, IPv4 before IPv6; empty: the YAML does not say.
+
+        Those of its own; of a headless Service those of its endpoints that are ready.
+        """
+        own = (each for each in self.addresses if "/" not in each and each != ANY_ADDRESS)
+        members = (each.address for each in self.endpoints if each.is_ready)
+        return tuple(
+            sorted(dict.fromkeys(members if self.is_headless else own), key=lambda each: ":" in each)
+        )
+
     def identities(self, trust_domain: str) -> tuple[str, ...]:
         """Give what a certificate of this service may name, sorted (istio ``initServiceAccounts``).
 
