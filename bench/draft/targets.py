@@ -29,6 +29,7 @@ _BLOCK = (
     "its addresses are a block, whose listener only gets connections that are intercepted, which containers "
     "do: `init --stack docker` drafts it"
 )
+_IPV6_BLOCK = "its addresses are a block of IPv6, and the networks of containers have none"
 _MOST_CASES = 4_000
 _TOKEN = re.compile(r"[^a-z0-9]+")
 _SENDABLE = re.compile(r"[\x21-\x7e]+")
@@ -256,8 +257,8 @@ def _connections(around: Surroundings, found: Reached) -> Iterator[Target]:
                 continue
             name, is_tls = f"{service.host}:{port.number}", port.protocol.is_tls
             if _has_block(service) and not around.is_intercepted:
-                found.left_to_interception = True
-                found.unreached.setdefault(name, _BLOCK)
+                found.left_to_interception |= bool(blocks_of(service))
+                found.unreached.setdefault(name, _BLOCK if blocks_of(service) else _IPV6_BLOCK)
                 continue
             if is_wildcard(service.host) and not is_tls and not around.is_intercepted:
                 found.unreached.setdefault(name, "no client can name a host of a wildcard over plain TCP")
@@ -326,7 +327,7 @@ def _connection(
 def _lack(service: Service, address: str) -> str:
     """Why an intercepted client cannot dial *service*, at *address* if that is known; empty: it can."""
     if _has_block(service) and not blocks_of(service):
-        return "its addresses are a block of IPv6, and the networks of containers have none"
+        return _IPV6_BLOCK
     if not service.is_headless:
         is_only_ipv6 = own_address(service) and not ipv4_address(service)
         return "its address is one of IPv6, and the networks of containers have none" if is_only_ipv6 else ""

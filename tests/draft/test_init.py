@@ -294,7 +294,7 @@ def test_a_block_of_addresses_that_containers_lack_is_a_comment(tmp_path):
 
     assert list(scenario.traffic.requests) == ["web"]
     assert scenario.inventory.proxies["client"].interception == "none"
-    assert "no request to db.partner.example:3306: its addresses are a block" in unreached(tmp_path)
+    assert "no request to db.partner.example:3306: its addresses are a block of IPv6" in unreached(tmp_path)
 
 
 def headless(*addresses: str, kind: str = "IPv4", selector: str = "") -> str:
