@@ -122,8 +122,8 @@ def pytest_runtest_setup(item):
 FIRST = ({"docker", "slow"}, {"whole_path"}, {"docker"}, {"slow"}, {"envoy"}, {"nginx"})
 """What takes longest begins first, so that no worker ends long after the others.
 
-Not all of what needs images at once: on a new machine all would wait for the one that builds them. Of the first
-group one file begins, the others come after the second group.
+Not all of what needs images at once: on a new machine all would wait for the one that builds them. Of the
+first group one file begins, the others come after the second group.
 """
 
 
