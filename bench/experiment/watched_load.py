@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bench.errors import BenchError, ControlPlaneLostError
@@ -31,17 +32,41 @@ def run_watched(
         StackError, LoadError, MeasurementError: a part, the generator or a reading failed. A control plane
             that dies is warned of, and ends nothing.
     """
-    watch = _Watch(stack, meter, each_stage)
+    outcome, readings = _run(run, [(stack, meter)], load, name, each_stage=each_stage)
+    return outcome, [each for (each,) in readings]
+
+
+def run_all_watched(
+    run: RunContext, watched: Sequence[tuple[Stack, StackMeter]], load: LoadPlan, name: str
+) -> tuple[LoadOutcome, list[tuple[Reading, ...]]]:
+    """Put a *load* on several stacks whose clients are here; two readings of each, at each measured stage.
+
+    Raises:
+        StackError, LoadError, MeasurementError: as ``run_watched``.
+    """
+    return _run(run, watched, load, name, each_stage=True)
+
+
+def _run(
+    run: RunContext,
+    watched: Sequence[tuple[Stack, StackMeter]],
+    load: LoadPlan,
+    name: str,
+    *,
+    each_stage: bool,
+) -> tuple[LoadOutcome, list[tuple[Reading, ...]]]:
+    watch = _Watch(watched, each_stage)
     outcome = run.instruments.run_load(
         load,
         run.record.folder / "logs" / "generator" / name,
         on_event=watch.on_event,
         stop=watch.stop,
-        launcher=stack.client(run.scenario.traffic.client),
+        launcher=watched[0][0].client(run.scenario.traffic.client),
     )
     if watch.failure is not None:
         raise watch.failure
-    run.check_alive(stack, f"in or before load {name}", outcome)
+    for stack, _ in watched:
+        run.check_alive(stack, f"in or before load {name}", outcome)
     return outcome, watch.readings
 
 
@@ -49,10 +74,9 @@ def run_watched(
 class _Watch:
     """The first failure ends the load."""
 
-    stack: Stack
-    meter: StackMeter
+    watched: Sequence[tuple[Stack, StackMeter]]
     each_stage: bool
-    readings: list[Reading] = field(default_factory=list)
+    readings: list[tuple[Reading, ...]] = field(default_factory=list)
     failure: BenchError | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -69,13 +93,17 @@ class _Watch:
         match event:
             case StageStarted(kind="measure"):
                 if self.each_stage or not self.readings:
-                    self.readings.append(self.meter.read())
+                    self.readings.append(self._read())
             case StageEnded(kind="measure") if self.each_stage:
                 # The next stage begins at once: its own reading is this one's end.
-                self.readings.append(self.meter.read())
+                self.readings.append(self._read())
             case StageEnded(kind="measure"):
-                self.readings[1:] = [self.meter.read()]
+                self.readings[1:] = [self._read()]
             case _:
-                # Without its control plane a proxy serves on, and the load shows how.
-                with contextlib.suppress(ControlPlaneLostError):
-                    self.stack.check_alive()
+                for stack, _ in self.watched:
+                    # Without its control plane a proxy serves on, and the load shows how.
+                    with contextlib.suppress(ControlPlaneLostError):
+                        stack.check_alive()
+
+    def _read(self) -> tuple[Reading, ...]:
+        return tuple(meter.read() for _, meter in self.watched)

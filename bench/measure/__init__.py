@@ -17,7 +17,7 @@ from bench.measure.topology import Topology, topology_of
 from bench.measure.trial import LoadRunner, Side, drive_load, run_in_turns, run_trial
 from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
 from bench.measure.trial_result import StackReadings, Trial, finished_trial, part_rows, second_rows
-from bench.measure.turns import can_share
+from bench.measure.turns import can_share, in_turns, share_of
 from bench.measure.way import way_of
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "expected_shares",
     "fingerprint_of",
     "finished_trial",
+    "in_turns",
     "kept",
     "load_plan",
     "part_rows",
@@ -58,6 +59,7 @@ __all__ = [
     "run_in_turns",
     "run_trial",
     "second_rows",
+    "share_of",
     "stack_target",
     "topology_of",
     "way_of",

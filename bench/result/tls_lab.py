@@ -86,7 +86,7 @@ class TlsCell(Model):
     connection_us: Estimate | None
     """Median from the first byte on the wire (the SYN) to done, in the same way."""
     gateway_cpu_us: Estimate | None
-    """CPU of one new connection with this handshake, by regression over interleaved windows."""
+    """CPU of one new connection with this handshake, by regression over windows that took turns."""
     node_cpu_us: Estimate | None
     """All nodes together, in the same way."""
     bytes_sent: float | None

@@ -90,6 +90,7 @@ def docker_backend(
             client,
             requested={role: name for role, name in wanted.items() if name is not None},
             with_tools=any(proxy.interception == "redirect" for proxy in scenario.inventory.proxies.values()),
+            with_scripts=any(node.delay for node in scenario.nodes.values()),
             notify=notify,
         )
         finding.result()

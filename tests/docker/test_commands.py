@@ -84,11 +84,14 @@ def short_folder():
         yield folder
 
 
-def test_several_clients_without_a_gateway_and_a_node_of_bytes_run_as_containers(images, tmp_path):
+def test_several_clients_without_a_gateway_and_nodes_of_bytes_and_late_ones_run_as_containers(
+    images, tmp_path
+):
     folder = Path(shutil.copytree("tests/measure/any_shape", tmp_path / "scenario"))
     file = folder / "scenario.yaml"
-    # No image runs JavaScript unless it is named, which a node that answers late needs.
-    file.write_text(file.read_text().replace(", delay: 5", ""))
+    file.write_text(
+        file.read_text().replace("delay: 5", "delay: [{ms: 120, share: 0.9}, {ms: 150, share: 0.1}]")
+    )
 
     done = run_command("run", folder, "--stack", "docker", "--measure", "1", "--out", tmp_path / "reports")
 
@@ -102,6 +105,12 @@ def test_several_clients_without_a_gateway_and_a_node_of_bytes_run_as_containers
     assert (every.answered, every.misrouted) == (every.due, 0)
     assert {each.name for each in result.totals} >= {"db from batch", "web from sleep", "pay from sleep"}
     assert unexplained(result) == 0
+    late = next(each for each in result.totals if each.name.startswith("web"))
+    assert late.response_time.p50 >= 120_000
+    others = [each for each in result.totals if each.name.startswith(("pay", "rpc", "db"))]
+    assert min(each.response_time.p50 for each in others) < late.response_time.p50
+    # Those have the image that every node has, without JavaScript.
+    assert result.fingerprint.versions["image nginx"] == images.nginx.fingerprint
 
 
 def test_up_status_logs_and_down_work_on_containers(images, short_folder):

@@ -1,84 +1,67 @@
 """CPU of one handshake: regression of CPU time on counts of requests, full and resumed handshakes.
 
-    CPU seconds = base · seconds + request · requests + full · full handshakes + resumed · resumed handshakes
+Three windows of the same moments belong together: requests on kept connections, with full handshakes and with
+resumed ones, at the same rate on stacks that differ in nothing else. In each such round
 
-over windows of kept connections at two rates, of full and of resumed handshakes, interleaved. Windows weigh
-by the inverse of their own CPU, so that the relative error is minimised. Standard errors are those of
-MacKinnon and White (1985), HC3, which hold where the scatter differs between windows; bounds are Student's.
+    CPU seconds = request · requests + full · full handshakes + resumed · resumed handshakes
+
+has one solution. What the machine does in the moments of a round is in all its windows, so that it does not
+show as a difference of their kinds. The figure is the mean over the rounds, its interval Student's: what
+handshakes cost at the speeds that the machine had meanwhile.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import t
 
-from bench.result import Estimate
+from bench.analysis.tls.estimates import mean_interval
+from bench.result import HANDSHAKE_KINDS, Estimate, HandshakeKind
 
-Term = Literal["base", "request", "full", "resumed"]
-TERMS: Final[tuple[Term, ...]] = ("base", "request", "full", "resumed")
-_MOST_LEVERAGE: Final = 0.999
+_WORST_CONDITION: Final = 1e6
+"""Of a round's equations, each column scaled to one: beyond it, its windows do not tell the kinds apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class HandshakeWindow:
     """What happened in one window, and what one part used."""
 
-    seconds: float
     requests: int
     full: int
     """Full handshakes."""
     resumed: int
     cpu_s: float
 
-    @property
-    def row(self) -> tuple[float, ...]:
-        """Amounts in the order of ``TERMS``."""
-        return (self.seconds, float(self.requests), float(self.full), float(self.resumed))
 
+def handshake_costs(rounds: Sequence[Sequence[HandshakeWindow]]) -> dict[HandshakeKind, Estimate]:
+    """Cost of each kind of handshake, microseconds of CPU.
 
-def fit_handshakes(windows: Sequence[HandshakeWindow]) -> dict[Term, Estimate]:
-    """Cost of each term that occurred: microseconds of CPU, of a second for ``base``.
-
-    Empty where the windows are too few or too much alike to distinguish the terms.
+    Rounds whose windows do not distinguish the kinds are left out; empty with fewer than three others. What
+    occurred in no window has no cost.
     """
-    usable = [window for window in windows if window.cpu_s > 0]
-    if not usable:
-        return {}
-    rows = np.array([window.row for window in usable], dtype=np.float64)
-    cpu = np.array([window.cpu_s for window in usable])
-    used = [number for number in range(len(TERMS)) if rows[:, number].any()]
-    count, terms = len(usable), len(used)
-    columns = rows[:, used] / cpu[:, np.newaxis]
-    scale = np.linalg.norm(columns, axis=0)
-    scaled = columns / scale
-    if count <= terms or np.linalg.matrix_rank(scaled, tol=1e-3) < terms:
-        return {}
-    gram = np.linalg.inv(scaled.T @ scaled)
-    best = gram @ scaled.T @ np.ones(count)
-    deviations = _deviations(scaled, gram, best)
-    reach = float(t.ppf(0.975, count - terms))
-    return {
-        TERMS[term]: Estimate(
-            value=float(best[place] / scale[place] * 1e6),
-            low=float((best[place] - reach * deviations[place]) / scale[place] * 1e6),
-            high=float((best[place] + reach * deviations[place]) / scale[place] * 1e6),
-        )
-        for place, term in enumerate(used)
-    }
+    used = [kind for kind in HANDSHAKE_KINDS if any(_count(each, kind) for some in rounds for each in some)]
+    solved = [found for some in rounds if (found := _solve(some, used)) is not None]
+    costs = {kind: mean_interval([each[kind] for each in solved]) for kind in used}
+    return {kind: found for kind, found in costs.items() if found is not None}
 
 
-def _deviations(
-    columns: NDArray[np.float64], gram: NDArray[np.float64], best: NDArray[np.float64]
-) -> list[float]:
-    """Standard errors by HC3: each residual by its leverage, as if its window had been left out."""
-    errors = 1 - columns @ best
-    leverage = np.minimum(np.einsum("ij,jk,ik->i", columns, gram, columns), _MOST_LEVERAGE)
-    weights = (errors / (1 - leverage)) ** 2
-    covariance = gram @ (columns.T * weights) @ columns @ gram
-    return [math.sqrt(max(0.0, float(value))) for value in np.diag(covariance)]
+def _count(window: HandshakeWindow, kind: HandshakeKind) -> int:
+    return window.full if kind == "full" else window.resumed
+
+
+def _solve(
+    windows: Sequence[HandshakeWindow], kinds: Sequence[HandshakeKind]
+) -> dict[HandshakeKind, float] | None:
+    """Microseconds of CPU for each kind; None: the windows of this round do not say."""
+    rows = np.array([[each.requests, *(_count(each, kind) for kind in kinds)] for each in windows], float)
+    cpu_us = np.array([each.cpu_s * 1e6 for each in windows])
+    if len(windows) < rows.shape[1] or not rows.any(axis=0).all() or not np.all(cpu_us > 0):
+        return None
+    scale = np.linalg.norm(rows, axis=0)
+    if np.linalg.cond(rows / scale) > _WORST_CONDITION:
+        return None
+    best, *_ = np.linalg.lstsq(rows / scale, cpu_us, rcond=None)
+    return {kind: float(best[number] / scale[number]) for number, kind in enumerate(kinds, 1)}

@@ -232,4 +232,6 @@ def _mesh(cost: MeshCost) -> Table:
 
 
 def _mesh_note(cost: MeshCost) -> Note:
-    return Note(f"{cost.pairs} pairs of windows, in turn A B, B A. Any experiment takes `--mesh-mtls`.")
+    return Note(
+        f"{cost.pairs} pairs of windows in turns within one load. Any experiment takes `--mesh-mtls`."
+    )

@@ -14,8 +14,8 @@ from bench.units import format_count, format_micros
 _LEAD = (
     "What one handshake of the gateway with a node takes, by key, TLS version, kind and client certificate."
     " Times are those of Envoy's own clock. CPU is a regression of process CPU time on requests, full and"
-    " resumed handshakes, over windows of all kinds in turn, with intervals of 95 %. The oracle is `openssl"
-    " speed` of the same key in the same minutes: no cell may cost less than its signatures."
+    " resumed handshakes, over windows that take turns within one load, with intervals of 95 %. The oracle"
+    " is `openssl speed` of the same key in the same minutes: no cell may cost less than its signatures."
 )
 _CLOCKS_LEAD = (
     "One quantity, the CPU-bound time of a new connection with both ends in turn, by three clocks that know"

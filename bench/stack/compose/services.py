@@ -144,13 +144,14 @@ def _node(
         Mount(folders.node_keys(node.name), KEYS),
     )
     if node.behaviour.is_http:
+        image = images.nginx_of(needs_scripts=bool(node.behaviour.delays))
         return Service(
             name=layout.services[node.name],
             pattern="nginx01",
             part=node.name,
-            image=images.nginx.id,
+            image=image.id,
             user=account().text,
-            command=nodes.node_command(seen, _inside(images.nginx, NGINX))[1:],
+            command=nodes.node_command(seen, _inside(image, NGINX))[1:],
             mounts=mounts,
             addresses=layout.hosts[node.name],
             aliases=_names_played(spec, node),

@@ -161,7 +161,10 @@ class ComposeStack(SupervisedStack):
         self._programs = _Programs(find_compose(), find_docker(), connect())
         if self._images is None:
             needs_tools = any(redirects(proxy) for proxy in self.spec.proxies)
-            self._images = supply_all(self._programs.engine, with_tools=needs_tools)
+            needs_scripts = any(node.behaviour.delays for node in self.spec.nodes)
+            self._images = supply_all(
+                self._programs.engine, with_tools=needs_tools, with_scripts=needs_scripts
+            )
 
     def _start_parts(self) -> None:
         assert self._programs is not None  # noqa: S101 - found before

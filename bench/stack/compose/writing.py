@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from bench.errors import StackError
 from bench.istio.hosts import is_ip
 from bench.placement import Address, Placement
-from bench.stack.binaries import Binary
 from bench.stack.compose.folders import (
     ADMIN,
     ADMIN_SOCKET,
@@ -33,7 +32,7 @@ from bench.stack.compose.services import (
 )
 from bench.stack.images import ImageSet
 from bench.stack.placing import endpoints_of, files_of, proxies_in_order
-from bench.stack.protocol import NodeSpec, StackSpec
+from bench.stack.protocol import StackSpec
 from bench.stack.proxies import socket_fits
 
 _RESOLVER: Address = ("127.0.0.11", 53)
@@ -116,35 +115,22 @@ def seen_from_outside(layout: Layout, part: str, bound: Mapping[Address, Address
     return {translated: (layout.address(part), real[1]) for translated, real in bound.items()}
 
 
-def _require_servable(node: NodeSpec, binary: Binary) -> None:
-    """Say at once if an image has no server for *node*.
-
-    Raises:
-        StackError: it has not.
-    """
-    if node.behaviour.delays and not binary.runs_scripts:
-        raise StackError(
-            f"{node.name} answers late, and this nginx image runs no JavaScript (njs).",
-            remedy="Name an image with njs in `images: {nginx: …}`, or run it with `--stack local`.",
-        )
-
-
 def _write_nodes(
     spec: StackSpec, layout: Layout, images: ImageSet, folders: StackFolders
 ) -> dict[Address, Address]:
     """Write all nodes; address that a node plays -> its own."""
-    assert images.nginx.binary is not None  # noqa: S101 - every nginx image reports its version
     addresses: dict[Address, Address] = {}
     for node in spec.nodes:
-        _require_servable(node, images.nginx.binary)
         address = node_address(spec, layout, node)
+        binary = images.nginx_of(needs_scripts=bool(node.behaviour.delays)).binary
+        assert binary is not None  # noqa: S101 - every nginx image reports its version
         write_node(
             folders.node(node.name),
             folders.node_keys(node.name),
             node,
             address[1],
             certificates=node.certificates or spec.certificates,
-            binary=images.nginx.binary,
+            binary=binary,
         )
         addresses |= dict.fromkeys(node.every, address)
     return addresses

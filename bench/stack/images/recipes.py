@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from bench.errors import StackError
-from bench.stack.binaries import find_envoy, find_nginx
+from bench.stack.binaries import Binary, find_envoy, find_nginx, find_scripted_nginx
 from bench.stack.images.rootfs import Rootfs, libraries_of
 
 Role = Literal["envoy", "nginx", "generator", "tools"]
@@ -108,12 +108,20 @@ def _envoy() -> Recipe:
 
 
 def _nginx() -> Recipe:
-    binary = find_nginx()
+    return _nginx_of(find_nginx())
+
+
+def scripted_nginx_recipe() -> Recipe:
+    """The image of an nginx that runs JavaScript, which delays need; errors as ``recipe``."""
+    return _nginx_of(find_scripted_nginx())
+
+
+def _nginx_of(binary: Binary) -> Recipe:
     rootfs = _base()
     rootfs.add_program(binary.path, NGINX)
-    return Recipe(
-        "nginx", rootfs.digest(), binary.version, binary.build, f"nginx {binary.version}", lambda: rootfs
-    )
+    with_scripts = " with njs" if binary.runs_scripts else ""
+    made_of = f"nginx {binary.version}{with_scripts}"
+    return Recipe("nginx", rootfs.digest(), binary.version, binary.build, made_of, lambda: rootfs)
 
 
 def _tools() -> Recipe:

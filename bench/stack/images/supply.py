@@ -21,7 +21,7 @@ from bench.stack.binaries import Binary
 from bench.stack.engine import engine_errors_explained
 from bench.stack.images.definitions import read_definition
 from bench.stack.images.pins import Default, default_image
-from bench.stack.images.recipes import ENVOY, NGINX, Recipe, Role, recipe
+from bench.stack.images.recipes import ENVOY, NGINX, Recipe, Role, recipe, scripted_nginx_recipe
 from bench.stack.images.unfinished import BUILDER_LABEL, FINISHED_LABEL, builder_label, remove_unfinished
 
 LABEL = "egress-bench"
@@ -64,11 +64,32 @@ class ImageSet:
     generator: Image
     tools: Image | None = None
     """Only where a pod's connections are redirected or a network is disturbed."""
+    scripted_nginx: Image | None = None
+    """With njs; only where a node needs it and ``nginx`` has none."""
+
+    def nginx_of(self, *, needs_scripts: bool) -> Image:
+        """The image of a node: the usual one, unless it lacks what the node needs.
+
+        Raises:
+            StackError: no image has it.
+        """
+        usual = self.nginx
+        if not needs_scripts or (usual.binary is not None and usual.binary.runs_scripts):
+            return usual
+        if self.scripted_nginx is None:
+            raise StackError(
+                f"a node answers late, and {usual.reference} runs no JavaScript (njs).",
+                remedy="Name an image with njs in `images: {nginx: …}`, or none: one is built then.",
+            )
+        return self.scripted_nginx
 
     def fingerprint(self) -> dict[str, str]:
         """What ran, for the result."""
         images = (self.envoy, self.nginx, self.generator, self.tools)
-        return {f"image {image.role}": image.fingerprint for image in images if image is not None}
+        found = {f"image {image.role}": image.fingerprint for image in images if image is not None}
+        if self.scripted_nginx is not None:
+            found["image nginx with njs"] = self.scripted_nginx.fingerprint
+        return found
 
 
 def supply_all(
@@ -76,13 +97,23 @@ def supply_all(
     *,
     requested: Mapping[Role, str] | None = None,
     with_tools: bool = False,
+    with_scripts: bool = False,
     notify: Notify = lambda _: None,
 ) -> ImageSet:
-    """All images of a stack; arguments and errors as ``supply_image``."""
+    """All images of a stack; arguments and errors as ``supply_image``.
+
+    *with_scripts*: whether a node needs an nginx that runs JavaScript. Where the usual image has none, one
+    more is built for such nodes, unless the user named the usual one.
+    """
     named = requested or {}
+    nginx = supply_image(client, "nginx", requested=named.get("nginx"), notify=notify)
+    lacks_scripts = nginx.binary is None or not nginx.binary.runs_scripts
     return ImageSet(
         envoy=supply_image(client, "envoy", requested=named.get("envoy"), notify=notify),
-        nginx=supply_image(client, "nginx", requested=named.get("nginx"), notify=notify),
+        nginx=nginx,
+        scripted_nginx=_here(client, scripted_nginx_recipe(), notify)
+        if with_scripts and lacks_scripts and nginx.origin != "named"
+        else None,
         generator=supply_image(client, "generator", requested=named.get("generator"), notify=notify),
         tools=supply_image(client, "tools", requested=named.get("tools"), notify=notify)
         if with_tools
@@ -136,12 +167,16 @@ def _warn_unpinned(default: Default, notify: Notify) -> None:
 
 def supply_built(client: DockerClient, role: Role, *, notify: Notify = lambda _: None) -> Image:
     """The image of *role* that is built here, whatever else there is; errors as ``build``."""
-    made = recipe(role)
+    return _here(client, recipe(role), notify)
+
+
+def _here(client: DockerClient, made: Recipe, notify: Notify) -> Image:
+    """The image of a recipe, built if it is not there; errors as ``build``."""
     found = _present(client, made.reference)
     if found is None:
-        notify(f"building the {role} image from {made.made_of}")
+        notify(f"building the {made.role} image from {made.made_of}")
         found = build(client, made)
-    return _described(client, role, found, made.reference, "built")
+    return _described(client, made.role, found, made.reference, "built")
 
 
 def build(client: DockerClient, made: Recipe) -> EngineImage:

@@ -6,6 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from bench.analysis.tls import HandshakeWindow
 from bench.cli.handshakes import LabPart
 from bench.errors import InputError
 from bench.experiment.handshake.lab.agreed import most_agreed
@@ -113,7 +114,7 @@ def test_full_handshakes_are_those_that_resumed_nothing():
     found = window(handshakes=10, resumed=4, cpu_s={"gateway": 0.2, "node": 0.1})
 
     assert found.full == 6
-    assert found.of("gateway").row == (1.0, 30, 6, 4)
+    assert found.of("gateway") == HandshakeWindow(requests=30, full=6, resumed=4, cpu_s=0.2)
 
 
 def test_the_first_hop_is_compared_pair_by_pair():

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from bench.analysis.tls import lab_findings
 from bench.experiment.handshake.lab.bench import Lab
-from bench.experiment.handshake.lab.matrix import measure_ground
+from bench.experiment.handshake.lab.matrix import measure_ground, round_s
 from bench.experiment.handshake.lab.mesh import measure_mesh
 from bench.experiment.handshake.lab.pools import measure_pools
 from bench.experiment.handshake.lab.refusals import measure_refusals
@@ -121,7 +121,7 @@ def _libraries(record: RunRecord) -> dict[str, str]:
 def _planned_s(loaded: LoadedScenario, options: LabOptions) -> float:
     schedule = options.schedule
     rounds = options.rounds or (schedule.rounds + schedule.most_rounds) / 2
-    one_round = 3 * (2 * schedule.window_s + 1.0) + 3.0
+    one_round = round_s(schedule) + 2.0
     rest = sum(_REST_S[part] for part in options.parts if part != "matrix") * (4 if options.is_full else 1)
     grounds = len(options.grounds(loaded.scenario.tls.key)) if "matrix" in options.parts else 0
     return _PREPARATION_S + grounds * (rounds * one_round + _GROUND_S) + rest + _REPORT_S

@@ -1,7 +1,8 @@
-"""One ground of the matrix: windows of each kind in turn, a direct client and the oracle between them."""
+"""One ground of the matrix: windows of each kind side by side, a direct client and the oracle."""
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -11,9 +12,8 @@ from bench.analysis.cost import Window as CostWindow
 from bench.analysis.cost import fit
 from bench.analysis.tls import (
     ClockInput,
-    Term,
     WallTimes,
-    fit_handshakes,
+    handshake_costs,
     median_interval,
     oracle_line,
     read_clocks,
@@ -25,7 +25,13 @@ from bench.experiment.handshake.lab.direct import DirectClient, Series
 from bench.experiment.handshake.lab.settings import ENOUGH, GroundPlan, Schedule
 from bench.experiment.handshake.lab.traffic import nodes_of
 from bench.experiment.handshake.lab.variations import variation_of
-from bench.experiment.handshake.lab.windows import Step, Window, drive
+from bench.experiment.handshake.lab.windows import (
+    WARM_UP_S,
+    Place,
+    Step,
+    Window,
+    drive_side_by_side,
+)
 from bench.experiment.handshake.lab.wire import WireBytes, measure_wire
 from bench.experiment.run_context import RunContext
 from bench.measure import StackMeter
@@ -41,12 +47,14 @@ from bench.telemetry import (
 )
 
 _MODES = ("kept", *HANDSHAKE_KINDS)
-_KEPT = (80.0, 320.0)
-"""Requests per second on kept connections: two, so that the base is distinguished from the requests."""
 _BUSY = 0.35
 """Share of one core that each end's signatures may take."""
 _FEWEST, _MOST = 25.0, 240.0
 """New connections per second."""
+_WINDOWS = 4
+"""Of each kind in a round."""
+_SLOW = 0.25
+"""Share of the rate in one more window of each kind: the cost model knows its base from requests by it."""
 _LEAST = 5.0
 _KEPT_UP = 0.8
 """Share of the intended handshakes that a window must bring."""
@@ -60,14 +68,18 @@ class Collected:
     """What the rounds of a ground have produced so far."""
 
     windows: dict[str, list[Window]] = field(default_factory=lambda: {mode: [] for mode in _MODES})
+    """Of each kind; those of the same place in their lists belong together."""
+    slow: list[Window] = field(default_factory=list)
+    """At a lower rate, of all kinds."""
     direct: dict[str, Series] = field(default_factory=lambda: {mode: Series() for mode in (*_MODES, "bare")})
     speeds: list[OpensslSpeed] = field(default_factory=list)
     measured_from_us: dict[str, int] = field(default_factory=dict)
     misrouted: int = 0
 
-    def fit(self, end: End) -> dict[Term, Estimate]:
+    def fit(self, end: End) -> dict[HandshakeKind, Estimate]:
         """The regression of one end over all windows so far."""
-        return fit_handshakes([each.of(end) for some in self.windows.values() for each in some])
+        together = zip(*self.windows.values(), strict=True)
+        return handshake_costs([[each.of(end) for each in some] for some in together])
 
     @property
     def is_precise(self) -> bool:
@@ -85,6 +97,11 @@ class Ground:
     plan: GroundPlan
     stacks: dict[str, Stack]
     meters: dict[str, StackMeter]
+
+    @property
+    def places(self) -> dict[str, Place]:
+        """Where load goes."""
+        return {mode: Place(self.run, stack, self.meters[mode]) for mode, stack in self.stacks.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +152,7 @@ def _model(plan: GroundPlan, collected: Collected) -> LabModel | None:
             resumed_handshakes=each.resumed,
             cpu_s=each.cpu_s["gateway"],
         )
-        for some in collected.windows.values()
-        for each in some
+        for each in (*itertools.chain(*collected.windows.values()), *collected.slow)
     ]
     try:
         model = fit("gateway", windows)
@@ -176,7 +192,7 @@ def _rounds(
     least, most = (rounds, rounds) if rounds is not None else (schedule.rounds, schedule.most_rounds)
     for number in range(most):
         ground.run.observer.stage(
-            f"{ground.plan.name}: round {number + 1}", 3 * (2 * schedule.window_s + 1.0) + _ROUND_OF_OTHERS_S
+            f"{ground.plan.name}: round {number + 1}", round_s(schedule) + _ROUND_OF_OTHERS_S
         )
         _round(ground, schedule, number, rate, collected)
         rate = _bearable(collected, rate)
@@ -184,6 +200,11 @@ def _rounds(
         if number + 1 >= least and (collected.is_precise or is_over):
             break
     _note_speed(collected, ground.plan, speed_of)
+
+
+def round_s(schedule: Schedule) -> float:
+    """How long the load of a round takes."""
+    return len(_MODES) * ((_WINDOWS + 1) * schedule.window_s + WARM_UP_S / 2) + 1.0
 
 
 def _rate(speeds: list[OpensslSpeed]) -> float:
@@ -196,30 +217,21 @@ def _rate(speeds: list[OpensslSpeed]) -> float:
 
 def _bearable(collected: Collected, rate: float) -> float:
     """The next round's rate: lower where handshakes fell behind, whose CPU then falls into other windows."""
-    last = collected.windows["full"][-1]
-    reached = last.handshakes / last.seconds
+    last = collected.windows["full"][-_WINDOWS:]
+    reached = sum(each.handshakes for each in last) / sum(each.seconds for each in last) * len(_MODES)
     return rate if reached >= _KEPT_UP * rate else max(_LEAST, _KEPT_UP * reached)
 
 
 def _round(ground: Ground, schedule: Schedule, number: int, rate: float, collected: Collected) -> None:
-    """Each kind of window once, in turn forwards and backwards; then the direct client."""
-    order = _MOTION[number % 2]
-    for place, mode in enumerate(order):
-        rates = _KEPT if mode == "kept" else (rate / 2, rate)
-        done = drive(
-            ground.run,
-            ground.stacks[mode],
-            ground.meters[mode],
-            [Step(each, schedule.window_s) for each in rates],
-            number * len(order) + place,
-        )
-        collected.windows[mode] += done.windows
+    """Windows of each kind, which belong together by number; then the direct client."""
+    steps = [Step(rate, schedule.window_s)] * _WINDOWS + [Step(rate * _SLOW, schedule.window_s)]
+    for mode, done in drive_side_by_side(ground.places, steps, number).items():
+        *windows, slow = done.windows
+        collected.windows[mode] += windows
+        collected.slow.append(slow)
         collected.misrouted += done.misrouted
         collected.measured_from_us.setdefault(mode, done.measured_from_us)
     _direct(ground, schedule.shots, collected)
-
-
-_MOTION = (_MODES, _MODES[::-1])
 
 
 def _direct(ground: Ground, shots: int, collected: Collected) -> None:

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from bench.analysis.tls import mean_interval
 from bench.errors import InputError
 from bench.experiment.handshake.lab.bench import Lab, gateway_of
-from bench.experiment.handshake.lab.windows import Drive, Part, Step, Window, drive
+from bench.experiment.handshake.lab.windows import Part, Place, Step, Window, drive_side_by_side
 from bench.experiment.run_context import RunContext
 from bench.result import Estimate, MeshCost
 from bench.scenario import mean_rate
@@ -35,7 +35,6 @@ def measure_mesh(lab: Lab) -> None:
         return
     schedule = lab.options.schedule
     rate = min(_RATE, mean_rate(lab.loaded.scenario.traffic.schedule) or _RATE)
-    done: dict[Mode, list[Drive]] = {"plain": [], "mutual": []}
     with ExitStack() as running:
         runs: dict[Mode, RunContext] = {
             "plain": running.enter_context(lab.context(lab.loaded)),
@@ -47,18 +46,15 @@ def measure_mesh(lab: Lab) -> None:
             mode: running.enter_context(run.instruments.open_meter(stacks[mode], gateway_of(run)))
             for mode, run in runs.items()
         }
-        for pair in range(schedule.mesh_pairs):
-            lab.observer.stage(f"first hop: pair {pair + 1}", 2 * (schedule.window_s + 1.5))
-            # A B, B A, A B …: a drift of the machine falls on both.
-            order: tuple[Mode, ...] = ("plain", "mutual") if pair % 2 == 0 else ("mutual", "plain")
-            for mode in order:
-                steps = [Step(rate, schedule.window_s)]
-                done[mode].append(drive(runs[mode], stacks[mode], meters[mode], steps, pair))
+        places: dict[str, Place] = {
+            mode: Place(run, stacks[mode], meters[mode]) for mode, run in runs.items()
+        }
+        lab.observer.stage("first hop", schedule.mesh_pairs * 2 * schedule.window_s + 1.0)
+        steps = [Step(rate, schedule.window_s)] * schedule.mesh_pairs
+        done = drive_side_by_side(places, steps, 0)
     lab.add(
-        misrouted=sum(each.misrouted for some in done.values() for each in some),
-        mesh=compare_hops(
-            [each.windows[0] for each in done["plain"]], [each.windows[0] for each in done["mutual"]]
-        ),
+        misrouted=sum(each.misrouted for each in done.values()),
+        mesh=compare_hops(done["plain"].windows, done["mutual"].windows),
     )
 
 

@@ -98,6 +98,7 @@ class Schedule:
     ground_s: float
     """Time for a ground's rounds."""
     window_s: float
+    """Of one stack's load within a window."""
     shots: int
     """Connections of the direct client of each kind in each round."""
     session_s: float
@@ -107,10 +108,10 @@ class Schedule:
 
 
 QUICK: Final = Schedule(
-    rounds=3,
-    most_rounds=3,
+    rounds=2,
+    most_rounds=2,
     ground_s=60,
-    window_s=0.8,
+    window_s=0.4,
     shots=20,
     session_s=2.0,
     pool_s=2.5,
@@ -118,10 +119,10 @@ QUICK: Final = Schedule(
     mesh_pairs=4,
 )
 FULL: Final = Schedule(
-    rounds=3,
-    most_rounds=8,
+    rounds=2,
+    most_rounds=6,
     ground_s=34,
-    window_s=1.0,
+    window_s=0.7,
     shots=24,
     session_s=3.0,
     pool_s=3.0,

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from bench.analysis.tls import HandshakeWindow
 from bench.errors import MeasurementError
 from bench.experiment.run_context import RunContext
-from bench.experiment.watched_load import run_watched
+from bench.experiment.watched_load import run_all_watched, run_watched
 from bench.load import LoadOutcome, LoadPlan, Stage
-from bench.measure import Reading, StackMeter, TrialPlan, load_plan, stack_target
+from bench.measure import (
+    Reading,
+    StackMeter,
+    TrialPlan,
+    in_turns,
+    load_plan,
+    share_of,
+    stack_target,
+)
 from bench.result import End
 from bench.scenario import Constant
 from bench.stack import Stack
@@ -48,7 +56,7 @@ class Window:
 
     def of(self, end: End) -> HandshakeWindow:
         """The window as an equation of one end."""
-        return HandshakeWindow(self.seconds, self.requests, self.full, self.resumed, self.cpu_s[end])
+        return HandshakeWindow(self.requests, self.full, self.resumed, self.cpu_s[end])
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +111,77 @@ def drive(run: RunContext, stack: Stack, meter: StackMeter, steps: Sequence[Step
     # Trials count on their own: the ids of a stack's requests must stay unique.
     plan = plan.model_copy(update={"run_id": f"{plan.run_id}.{number}"})
     outcome, edges = run_watched(run, stack, meter, plan, f"lab-{number}", each_stage=True)
-    if not outcome.complete or len(edges) != 2 * len(steps):
-        raise MeasurementError(
-            f"a load of {steps[0].rate:g} requests/s ended early: {outcome.reason or 'why is unknown'}.",
-            remedy=f"What was measured is in {run.record.folder}.",
-        )
+    _require_whole(run, outcome, len(edges), steps)
     windows = tuple(
         _window(stack, before, after) for before, after in zip(edges[::2], edges[1::2], strict=True)
     )
     return Drive(windows, outcome, edges[0].wall_us)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A stack to put load on, and what reads it."""
+
+    run: RunContext
+    stack: Stack
+    meter: StackMeter
+
+
+def drive_side_by_side(places: Mapping[str, Place], steps: Sequence[Step], number: int) -> dict[str, Drive]:
+    """Put the same *steps* on several stacks; windows of the same number belong together.
+
+    The stacks take turns within one load, so that what the machine does in a second meets all of them: each
+    step takes as many times its seconds as there are stacks. Where the load comes from within a stack's own
+    pods, they follow each other, in an order that depends on *number*.
+
+    Raises:
+        MeasurementError: a load ended early.
+        StackError, LoadError: a part or the generator did not do what it must.
+    """
+    first, *_ = places.values()
+    if any(each.stack.client(each.run.scenario.traffic.client) is not None for each in places.values()):
+        order = list(places) if number % 2 == 0 else list(places)[::-1]
+        drives = {name: drive(*_of(places[name]), steps, _apart(number, name, places)) for name in order}
+        return {name: drives[name] for name in places}
+    run_id = f"{first.run.next_run_id()}.{number}"
+    plans = {
+        name: plan_of(each.run, each.stack, steps, warm_up_s=WARM_UP_S / 2).model_copy(
+            update={"run_id": run_id}
+        )
+        for name, each in places.items()
+    }
+    outcome, edges = run_all_watched(
+        first.run,
+        [(each.stack, each.meter) for each in places.values()],
+        in_turns(plans, seed=number + 1),
+        f"lab-{number}",
+    )
+    _require_whole(first.run, outcome, len(edges), steps)
+    found = {}
+    for at, (name, each) in enumerate(places.items()):
+        windows = tuple(
+            _window(each.stack, before[at], after[at])
+            for before, after in zip(edges[::2], edges[1::2], strict=True)
+        )
+        found[name] = Drive(windows, share_of(outcome, name, len(places)), edges[0][at].wall_us)
+    return found
+
+
+def _of(place: Place) -> tuple[RunContext, Stack, StackMeter]:
+    return place.run, place.stack, place.meter
+
+
+def _apart(number: int, name: str, places: Mapping[str, Place]) -> int:
+    """A number for each load."""
+    return number * len(places) + list(places).index(name)
+
+
+def _require_whole(run: RunContext, outcome: LoadOutcome, edges: int, steps: Sequence[Step]) -> None:
+    if not outcome.complete or edges != 2 * len(steps):
+        raise MeasurementError(
+            f"a load of {steps[0].rate:g} requests/s ended early: {outcome.reason or 'why is unknown'}.",
+            remedy=f"What was measured is in {run.record.folder}.",
+        )
 
 
 def _window(stack: Stack, before: Reading, after: Reading) -> Window:
