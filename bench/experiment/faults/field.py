@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -157,6 +157,21 @@ class Field:
                 text = file.read_text(encoding="utf-8")
                 yield str(file.relative_to(root)), text, yaml.safe_load(text)
 
+    def entrance(self) -> Address:
+        """Where the sidecar finds the gateway with requests that both read: of several listeners that one.
+
+        Raises:
+            NotPossibleError: no cluster of the sidecar has an address of the gateway.
+        """
+        listeners = set(self.stack.component(self.gateway).addresses.values())
+        trees = (*self.sidecar_trees("eds"), *self.sidecar_trees("cds"))
+        for assignment in _assignments(trees):
+            if assignment["cluster_name"] in self.topology.to_gateway:
+                for address in _addresses_in(assignment):
+                    if address in listeners:
+                        return address
+        raise NotPossibleError("no cluster of the sidecar has the gateway's address")
+
     def restore_proxies(self) -> None:
         """Put the proxies' own files back."""
         for proxy in {proxy for proxy, _ in self._originals}:
@@ -169,12 +184,10 @@ class Field:
     def detour(self, assignment: Tree, real: Address, other: Address) -> bool:
         """Give the endpoint *real* the address *other*; whether the assignment has that endpoint."""
         changed = False
-        for group in assignment.get("endpoints", ()):
-            for entry in group["lb_endpoints"]:
-                socket = entry["endpoint"]["address"]["socket_address"]
-                if (socket["address"], socket["port_value"]) == real:
-                    socket["address"], socket["port_value"] = other
-                    changed = True
+        for socket in _sockets_in(assignment):
+            if (socket["address"], socket["port_value"]) == real:
+                socket["address"], socket["port_value"] = other
+                changed = True
         return changed
 
     def lead_over(self, node: str, make_relay: Callable[[Address, str], Relay]) -> None:
@@ -273,13 +286,28 @@ def _written(name: str, tree: Tree) -> str:
     return yaml.safe_dump(tree, sort_keys=False)
 
 
+def _sockets_in(assignment: Tree) -> Iterator[Tree]:
+    for group in assignment.get("endpoints", ()):
+        for entry in group["lb_endpoints"]:
+            yield entry["endpoint"]["address"]["socket_address"]
+
+
+def _addresses_in(assignment: Tree) -> Iterator[Address]:
+    yield from ((socket["address"], socket["port_value"]) for socket in _sockets_in(assignment))
+
+
+def _assignments(trees: Iterable[Tree]) -> Iterator[Tree]:
+    """Endpoints of clusters. Those that DNS resolves are not served by EDS: their clusters have them."""
+    for tree in trees:
+        found = (resource.get("load_assignment", resource) for resource in tree["resources"])
+        yield from (each for each in found if "cluster_name" in each)
+
+
 def _edit_assignments(
     edit: Callable[[str, Callable[[Tree], bool]], int], change: Callable[[Tree], bool]
 ) -> int:
     def of_tree(tree: Tree) -> bool:
-        # Endpoints that DNS resolves are not served by EDS: their clusters have them.
-        found = [resource.get("load_assignment", resource) for resource in tree["resources"]]
-        changed = [change(each) for each in found if "cluster_name" in each]
+        changed = [change(each) for each in _assignments([tree])]
         return any(changed)
 
     return edit("eds", of_tree) + edit("cds", of_tree)
@@ -290,6 +318,11 @@ def requests_through_gateway(prepared: Prepared) -> frozenset[str]:
     traffic = prepared.loaded.scenario.traffic
     straight = prepared.straight if traffic.gateway is not None else {}
     return frozenset(each.name for each in traffic.mix if each.name not in straight)
+
+
+def requests_sent(prepared: Prepared, topology: Topology) -> frozenset[str]:
+    """The requests that all proxies of the path read: bytes that they pass on are in no log of theirs."""
+    return requests_through_gateway(prepared) - topology.unread
 
 
 def find_aims(prepared: Prepared, topology: Topology) -> Aims:

@@ -100,7 +100,9 @@ def _deliver_twice(field: Field) -> None:
     load = field.running_load()
     sequence = _one_of(load, field.aims.first.subset, after=0.6)
     match = {"exact": REQUEST_ID.format(run_id=load.run_id, sequence=sequence)}
-    mirror = {"request_mirror_policies": [{"cluster": first}]}
+    # Under another host, which Envoy would give the copy, TLS would ask for another name.
+    policy = {"cluster": first, "disable_shadow_host_suffix_append": True}
+    mirror = {"request_mirror_policies": [policy]}
     if not field.edit_gateway("rds", lambda tree: _branch_off(tree, first, load.id_header, match, mirror)):
         raise NotPossibleError("no route of the gateway leads to that cluster alone")
 
