@@ -16,10 +16,18 @@ from bench.analysis.verdict import _judge_faults, judge
 from bench.errors import InputError, MeasurementError, StackError
 from bench.experiment.faults import FaultsOptions, prove
 from bench.experiment.faults.diagnosis import Cause, Finding, ShownCase
-from bench.experiment.faults.field import Field, find_aims, requests_sent, requests_through_gateway
+from bench.experiment.faults.field import (
+    UNLIKE,
+    Field,
+    find_aims,
+    requests_sent,
+    requests_through_gateway,
+    speak_alike,
+)
 from bench.experiment.faults.lateness import generator_limit
 from bench.experiment.faults.load import Observed, Proving, _Watch, every_fault
 from bench.experiment.faults.run import _add_clean, _judge, _try, choose
+from bench.experiment.update import UpdateOptions, measure_updates
 from bench.load import Progress, Target
 from bench.measure import TrialPlan, load_plan
 from bench.measure.topology import topology_of
@@ -410,3 +418,61 @@ def test_a_warning_says_which_requests_no_fault_is_aimed_at(tmp_path):
     (warning,) = read_result(folder).warnings
     assert warning.code == "left-out-of-faults"
     assert all(name in warning.message for name in ("direct", "sni", "db"))
+
+
+def test_the_two_aims_speak_the_same_where_two_such_are_there(tmp_path):
+    """Plain HTTP led to a node of TLS would be an error of its own."""
+    mixed = prepare(drafted_mix(tmp_path))
+    topology = topology_of(mixed, "eds")
+    unlike = find_aims(mixed, topology)
+    assert (unlike.first.subset, unlike.second.subset) == ("api", "plain")
+    assert not speak_alike(mixed, unlike.first, unlike.second)
+
+    # Both of plain text, as it were: then they are alike.
+    nodes = dict(mixed.loaded.scenario.nodes)
+    nodes["api"] = nodes["api"].model_copy(update={"tls": "none"})
+    scenario = mixed.loaded.scenario.model_copy(update={"nodes": nodes})
+    same = replace(mixed, loaded=replace(mixed.loaded, scenario=scenario))
+    assert speak_alike(same, unlike.first, unlike.second)
+
+
+@pytest.mark.parametrize("name", ["egress-mtls", "many-hosts"])
+def test_the_aims_of_shipped_scenarios_speak_the_same(name):
+    prepared = prepare(load_scenario(Path("scenarios") / name))
+    aims = find_aims(prepared, topology_of(prepared, "eds"))
+
+    assert aims.second is not None
+    assert speak_alike(prepared, aims.first, aims.second)
+
+
+def test_nodes_with_names_of_their_own_are_not_given_each_others_requests():
+    prepared = prepare(load_scenario(Path("scenarios/tls-simple")))
+    topology = topology_of(prepared, "eds")
+    field = SimpleNamespace(prepared=prepared, aims=find_aims(prepared, topology), topology=topology)
+
+    swaps = [fault for fault in every_fault() if fault.name in ("endpoints-swapped", "routes-swapped")]
+    assert [fault.obstacle(field) for fault in swaps] == [UNLIKE, UNLIKE]
+
+
+def test_nothing_is_moved_between_nodes_that_speak_otherwise(tmp_path):
+    options = UpdateOptions(out=tmp_path / "out", command="", backend=BACKEND)
+
+    with pytest.raises(InputError, match=r"scenario\.yaml:\d+: no two subsets .* speak the same"):
+        measure_updates(drafted_mix(tmp_path), options, Diary())
+
+
+@pytest.mark.envoy
+@pytest.mark.nginx
+@pytest.mark.slow
+@pytest.mark.whole_path
+def test_a_draft_with_several_ways_out_raises_no_false_alarm(tmp_path):
+    """What passes as bytes is in no log; the gateway has two listeners; a copy asks for its own name."""
+    folder = drafted_mix(tmp_path).folder
+    only = [word for name in ("ghosts", "delivered-twice") for word in ("--only", name)]
+
+    done = run_command("faults", folder, "--clean", 2, *only, "--json", "--out", tmp_path / "out")
+
+    result = json.loads(done.stdout)["result"]
+    assert not result["faults"]["false_alarms"], done.stderr
+    assert [each for each in result["faults"]["faults"] if not each["detected"] and not each["limited"]] == []
+    assert done.returncode in (0, 3), done.stderr

@@ -32,6 +32,8 @@ _SERVED: Final = {"eds": "endpoints", "cds": "clusters", "rds": "routes", "lds":
 """Folder or file of what Envoy watches -> file of what a control plane serves."""
 _RECOVERY_S = 10.0
 _POLL_S = 0.05
+_MOST_COMPARED = 20
+"""Subsets among which two are looked for whose nodes speak the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,11 @@ class NotPossibleError(MeasurementError):
 
 ONLY_ONE = "no two subsets of the traffic go to different nodes"
 """Why a fault that needs two of them cannot be made."""
+UNLIKE = (
+    "no two subsets of the traffic go to different nodes that speak the same, with the same TLS and names in "
+    "their certificates"
+)
+"""Why what is meant for one node cannot be answered by another."""
 NO_SPLIT = "no subset of the traffic is divided by weights"
 """Why a fault that needs one cannot be made."""
 
@@ -328,6 +335,8 @@ def requests_sent(prepared: Prepared, topology: Topology) -> frozenset[str]:
 def find_aims(prepared: Prepared, topology: Topology) -> Aims:
     """The first subset that nodes answer, and the first one that other nodes answer, if there is any.
 
+    Better two whose nodes speak the same: what is meant for the one is then understood by the other.
+
     Raises:
         NotPossibleError: no request is read by the proxies, or none is answered by nodes behind clusters of
             their own.
@@ -357,11 +366,27 @@ def find_aims(prepared: Prepared, topology: Topology) -> Aims:
     if not found:
         return _split_aims(read, topology)
     nodes = {request.name: set(request.expect.nodes) for request in scenario.traffic.mix}
-    for each in found:
-        other = next((one for one in found if not nodes[one.subset] & nodes[each.subset]), None)
-        if other is not None:
-            return Aims(each, other)
-    return Aims(found[0], None)
+    unlike: Aims | None = None
+    for each in found[:_MOST_COMPARED]:
+        others = [one for one in found if not nodes[one.subset] & nodes[each.subset]][:_MOST_COMPARED]
+        alike = next((one for one in others if speak_alike(prepared, each, one)), None)
+        if alike is not None:
+            return Aims(each, alike)
+        if others:
+            unlike = unlike or Aims(each, others[0])
+    return unlike or Aims(found[0], None)
+
+
+def speak_alike(prepared: Prepared, first: Aim, second: Aim) -> bool:
+    """Whether each of two nodes takes what is meant for the other: protocol, TLS, and the names it shows."""
+    nodes = prepared.loaded.scenario.nodes
+
+    def spoken(name: str) -> tuple[object, ...]:
+        node, tls = nodes[name], prepared.node_tls(name)
+        shown = () if tls == "none" else (node.set, frozenset(node.server_names))
+        return node.protocol, tls, shown
+
+    return spoken(first.node) == spoken(second.node)
 
 
 def _split_aims(read: Sequence[MixedRequest], topology: Topology) -> Aims:
@@ -385,6 +410,14 @@ def no_split(field: Field) -> str | None:
 def no_second(field: Field) -> str | None:
     """The obstacle of a fault that needs a second subset, answered by another node; None: there is one."""
     return ONLY_ONE if field.aims.second is None else None
+
+
+def no_exchange(field: Field) -> str | None:
+    """The obstacle of a fault that gives two subsets each other's nodes; None: these answer them."""
+    obstacle = no_second(field)
+    if obstacle is not None or speak_alike(field.prepared, *field.aims.pair()):
+        return obstacle
+    return UNLIKE
 
 
 def _clusters(topology: Topology, nodes: tuple[str, ...]) -> frozenset[str]:

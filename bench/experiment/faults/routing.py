@@ -9,7 +9,15 @@ import numpy as np
 
 from bench.errors import MeasurementError
 from bench.experiment.faults.diagnosis import Cause
-from bench.experiment.faults.field import NO_SPLIT, Field, NotPossibleError, Tree, no_second, no_split
+from bench.experiment.faults.field import (
+    NO_SPLIT,
+    Field,
+    NotPossibleError,
+    Tree,
+    no_exchange,
+    no_second,
+    no_split,
+)
 from bench.experiment.faults.kinds import Fault
 from bench.load import LoadPlan
 from bench.load.engine import REQUEST_ID, SEQUENCES, kinds_of
@@ -46,7 +54,7 @@ def _first_of(found: dict[str, Any], clusters: frozenset[str]) -> Any:
 
 
 def _no_pair(field: Field) -> str | None:
-    return None if field.aims.split is not None else no_second(field)
+    return None if field.aims.split is not None else no_exchange(field)
 
 
 def _swap_weights(field: Field) -> None:
@@ -165,7 +173,7 @@ FAULTS = (
         "routes of both subsets swapped",
         Cause.ROUTES_SWAPPED,
         _swap_routes,
-        obstacle=no_second,
+        obstacle=no_exchange,
     ),
     Fault(
         "one-astray",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.certs import Material
 from bench.errors import InputError
-from bench.experiment.faults.field import ONLY_ONE, Aim, find_aims
+from bench.experiment.faults.field import ONLY_ONE, UNLIKE, Aim, find_aims, speak_alike
 from bench.experiment.faults.lateness import generator_limit
 from bench.experiment.update.change_results import by_kind, change_result
 from bench.experiment.update.changing import ROTATION, TAIL_S, Changing
@@ -84,6 +84,12 @@ def measure_updates(loaded: LoadedScenario, options: UpdateOptions, observer: Ob
             f"{ONLY_ONE}: nothing can be moved between them.",
             where=loaded.position("traffic"),
             remedy="Use a scenario whose subsets expect different nodes, such as scenarios/egress-mtls.",
+        )
+    if not speak_alike(prepared, aims.first, aims.second):
+        raise InputError(
+            f"{UNLIKE}: what is meant for {aims.first.node} would fail at {aims.second.node}.",
+            where=loaded.position("traffic"),
+            remedy="Use a scenario with two such subsets, such as scenarios/egress-mtls.",
         )
     if len(scenario.inventory.replicas_of(scenario.traffic.exit)) > 1:
         raise InputError(
