@@ -11,7 +11,6 @@ from bench.istio.models import Gateway
 from bench.preparation import prepare
 from bench.scenario.load import load_scenario
 from bench.scenario.overrides import override
-from bench.verify.expectations import expectation_warnings
 from tests.support.mixed_ways import drafted_mix
 
 WALKTHROUGH = Path("scenarios/egress-mtls")
@@ -129,4 +128,4 @@ def test_a_gateway_that_also_passes_tls_on_keeps_that_port_as_it_is(tmp_path):
         "outbound|80||istio-egressgateway.istio-system.svc.cluster.local": "envoy.transport_sockets.tls",
         "outbound|443||istio-egressgateway.istio-system.svc.cluster.local": None,
     }
-    assert expectation_warnings(secured) == ()
+    assert secured.foreseen == ()
