@@ -100,7 +100,7 @@ def _give_both_lengths(field: Field) -> None:
 
 def _relay(field: Field, answer: Answering, change: Changing) -> None:
     """Put a relay before the gateway. It reads HTTP/1.1 alone, which the gateway takes as it takes HTTP/2."""
-    gateway = next(iter(field.stack.component(field.gateway).addresses.values()))
+    gateway = field.entrance()
     relay = HttpRelay(gateway, host=field.parts.relay_host(), answer=answer, change=change)
     field.heal_later(relay.stop)
 
