@@ -13,7 +13,7 @@ from bench.stack.compose.folders import write_code
 
 ENTRIES = (
     "bench.verify.calls",
-    "bench.load.run.contained",
+    "bench.contained",
     "bench.load.locust.process",
     "bench.load.locust.coordinator",
     "bench.load.locust.participant",
