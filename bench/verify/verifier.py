@@ -31,7 +31,7 @@ from bench.verify.matrix import MatrixCheck, case_address, case_call, line_name
 from bench.verify.opinions import Contradiction, Opinions, warnings_of
 from bench.verify.path_calls import path_requests
 from bench.verify.upstream_tls_controls import verify_gateway
-from bench.verify.upstream_tls_expectation import upstream_checks
+from bench.verify.upstream_tls_expectation import UpstreamChecks, upstream_checks
 from bench.verify.walkthrough import path_check, verify
 
 AwaitLogs = Callable[[Sequence[Path]], None]
@@ -49,6 +49,9 @@ class Verifying(Protocol):
 
     def ask_matrix(self, stack: Stack) -> tuple[VerificationLine, ...]:
         """The request matrix that follows from the resources."""
+
+    def has_gateway_probes(self) -> bool:
+        """Whether any request has controls of the gateway's end of TLS."""
 
     def probe_gateway(
         self, stack: Stack, faults: ComponentFaults, await_logs: AwaitLogs
@@ -132,12 +135,11 @@ class Verifier:
         """See :meth:`bench.verify.matrix.MatrixCheck.verify`."""
         return tuple(line for matrix in self._matrices for line in matrix.verify(stack))
 
-    def probe_gateway(
-        self, stack: Stack, faults: ComponentFaults, await_logs: AwaitLogs
-    ) -> tuple[VerificationLine, ...]:
-        """See :func:`bench.verify.upstream_tls_controls.verify_gateway`."""
+    @functools.cached_property
+    def _checks_of_certificates(self) -> dict[str, frozenset[UpstreamChecks]]:
+        """Of each subset that has any."""
         traffic = self._loaded.scenario.traffic
-        expected = {
+        found = {
             request.name: upstream_checks(
                 self._explainer,
                 self._opinions.trace(self._routed(request)),
@@ -146,7 +148,19 @@ class Verifier:
             for request in traffic.mix
             if request.expect.nodes and request.is_plain_http
         }
-        probed = verify_gateway(stack, faults, self._loaded.scenario, self._material, expected)
+        return {name: checks for name, checks in found.items() if checks}
+
+    def has_gateway_probes(self) -> bool:
+        """Whether any request has controls of the gateway's end of TLS."""
+        return bool(self._checks_of_certificates)
+
+    def probe_gateway(
+        self, stack: Stack, faults: ComponentFaults, await_logs: AwaitLogs
+    ) -> tuple[VerificationLine, ...]:
+        """See :func:`bench.verify.upstream_tls_controls.verify_gateway`."""
+        probed = verify_gateway(
+            stack, faults, self._loaded.scenario, self._material, self._checks_of_certificates
+        )
         if all(each.line.passed for each in probed):
             return tuple(each.line for each in probed)
         hops = self._hops(stack, await_logs)

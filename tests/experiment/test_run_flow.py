@@ -69,6 +69,9 @@ class FakeVerifier:
     def look_into(self, stack, lines, await_logs):
         return lines
 
+    def has_gateway_probes(self):
+        return True
+
     def probe_gateway(self, stack, faults, await_logs):
         return self.wrong["probes"]
 
@@ -242,6 +245,23 @@ def test_a_part_that_dies_during_the_verification_is_named_and_no_wrong_answer(
     assert bench.generator.plans == []
     assert (bench.kept.state, judge(bench.kept).exit_code) == ("aborted", 2)
     assert f"stack {stack}: nginx01 was ended" in bench.kept.reason
+
+
+def test_no_stack_is_started_for_controls_that_there_are_none_of(short, tmp_path):
+    """A gateway that starts no TLS refuses no certificate."""
+
+    class Plain(FakeVerifier):
+        def has_gateway_probes(self):
+            return False
+
+        def probe_gateway(self, stack, faults, await_logs):
+            raise AssertionError("there is nothing to ask")
+
+    bench = Bench(short, tmp_path, verifier=Plain())
+
+    assert bench.run().result.state == "complete"
+    assert "controls" not in bench.stacks
+    assert {"static", "eds"} <= set(bench.stacks)
 
 
 def test_a_call_that_cannot_be_made_is_told_with_its_stack(short, tmp_path):
