@@ -11,7 +11,6 @@ from bench.measure import topology_of
 from bench.preparation import make_material, prepare
 from bench.preparation.node_tls import spoken_to
 from bench.scenario.load import load_scenario
-from bench.verify.expectations import expectation_warnings
 
 
 @pytest.fixture
@@ -215,7 +214,7 @@ def test_what_is_sent_on_is_expected_where_its_client_dials(tmp_path):
     prepared = sent_on(tmp_path)
 
     assert prepared.missing_stand_ins == ()
-    assert expectation_warnings(prepared) == ()
+    assert prepared.foreseen == ()
     assert prepared.called == {"far.example": ("198.51.100.7",)}
     assert topology_of(prepared, "eds").unread == {"far"}
 
@@ -226,7 +225,7 @@ def test_an_address_that_is_dialled_and_that_no_node_plays_is_named(tmp_path):
     (missing,) = prepared.missing_stand_ins
     assert missing.endpoint == ("198.51.100.8", 443)
     assert missing.what.startswith("no node plays 198.51.100.8:443, an endpoint of far.example")
-    assert {each.code for each in expectation_warnings(prepared)} == {"idle-node"}
+    assert {each.code for each in prepared.foreseen} == {"idle-node"}
 
 
 def test_what_a_name_is_dialled_at_must_be_an_address(tmp_path):

@@ -26,12 +26,27 @@ from bench.commands.envoy_validation import Validation, validate
 from bench.errors import BenchError, InputError, Position
 from bench.explain import ServerCertificate
 from bench.istio.registry import Registry
-from bench.preparation import known_certificates, unmet_demands
+from bench.message import say
+from bench.preparation import (
+    Foresight,
+    course_of,
+    foresee,
+    known_certificates,
+    missing_stand_ins,
+    undialled,
+    unmet_demands,
+)
 from bench.scenario.folder import Folder
 from bench.scenario.read import read_sources
 from bench.stack.binaries import find_envoy
 
 SCHEMA_VERSION = 1
+_FORESEEN = {
+    # The calls before the load would go wrong, and end the run.
+    Foresight.EXPECTATION_CONTRADICTED: (Level.ERROR, "EB0017"),
+    Foresight.IDLE_NODE: (Level.WARNING, "EB0018"),
+    Foresight.SHARES_OF_CONNECTIONS: (Level.WARNING, "EB0020"),
+}
 FailOn = Literal["error", "warning"]
 
 
@@ -128,7 +143,7 @@ def check(read: Folder) -> CheckReport:
         translated = survey(
             registry, resources, _certificates(read, registry), where, runs=read.scenario is not None
         )
-        findings += _demands(read, translated)
+        findings += _against_scenario(read, translated)
         findings += effects_of(translated, connections=_connections(read))
         validation = _by_envoy(translated, where)
         findings += validation.findings
@@ -140,13 +155,30 @@ def _certificates(read: Folder, registry: Registry) -> dict[str, ServerCertifica
     return known_certificates(read.scenario, registry, read.root) if read.scenario is not None else {}
 
 
-def _demands(read: Folder, found: Survey) -> Iterator[Finding]:
-    """EB0016 for what `run` would refuse because the resources do not have what the scenario asks for."""
-    if read.scenario is None:
+def _against_scenario(read: Folder, found: Survey) -> Iterator[Finding]:
+    """Say what the scenario has otherwise than the resources, as `run` would before its load.
+
+    EB0016 for what it would refuse, EB0017 to EB0020 for what it would warn of.
+    """
+    scenario = read.scenario
+    if scenario is None:
         return
-    configs = [here.config for here in found.translated]
-    for problem in unmet_demands(read.scenario, configs, read.position, read.root):
+    course = course_of(found.registry, read.resources, read.require_inventory(), scenario.traffic)
+    configs = [course.known_to(here.config) for here in found.translated]
+    for problem in (
+        *undialled(found.registry, scenario.traffic, course.called, read.position),
+        *unmet_demands(scenario, configs, read.position, read.root),
+    ):
         yield Finding(Level.ERROR, "EB0016", problem.where, "", as_read(problem, RuleCase.INPUT_MISSING))
+    if found.untranslated:
+        # Who leads to which node is not known; `run` refuses it.
+        return
+    for each in foresee(scenario, configs, course.decisions, read.position):
+        level, code = _FORESEEN[each.code]
+        yield Finding(level, code, each.where, "", say(RuleCase.INPUT, what=each.what, remedy=each.advice))
+    for missing in missing_stand_ins(scenario, configs):
+        message = say(RuleCase.INPUT, what=missing.what, remedy=missing.advice)
+        yield found.finding(Level.WARNING, "EB0019", missing.where or read.position("nodes"), message)
 
 
 def _surroundings(read: Folder) -> Surroundings:

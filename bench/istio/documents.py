@@ -58,15 +58,9 @@ class Document:
 
     def position(self, path: Path = ()) -> Position:
         """``file:line`` of the field at *path*, or of the nearest one above it that is written."""
-        if self._root is None:
-            try:
-                self._root = yaml.compose(self.text, Loader=_Loader)
-            except yaml.YAMLError:
-                # A part of a file can depend on a directive above it.
-                self._root = False
         line, column = self.first_line, 0
-        node = self._root
-        if node is not False and node is not None:
+        node = self._composed()
+        if node is not None:
             line, column = node.start_mark.line + self.offset + 1, node.start_mark.column + 1
             for part in path:
                 mark, node = self._child(node, part)
@@ -74,6 +68,25 @@ class Document:
                     break
                 line, column = mark.line + self.offset + 1, mark.column + 1
         return Position(self.file, line, column)
+
+    def has(self, path: Path) -> bool:
+        """Whether the field at *path* is written."""
+        node = self._composed()
+        for part in path:
+            mark, node = self._child(node, part)
+            if mark is None:
+                return False
+        return True
+
+    def _composed(self) -> Any:
+        """The root of the text with its marks; None where it cannot be had."""
+        if self._root is None:
+            try:
+                self._root = yaml.compose(self.text, Loader=_Loader)
+            except yaml.YAMLError:
+                # A part of a file can depend on a directive above it.
+                self._root = False
+        return self._root or None
 
     def _child(self, node: Any, part: str | int) -> tuple[Any, Any]:
         """Give the mark and the node of *part* below *node*; no mark when it is not written."""

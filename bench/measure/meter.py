@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from bench.errors import MeasurementError
+from bench.errors import BenchError, MeasurementError
 from bench.result import ComponentCost, LaneUse, MachineUse, MemoryUse
 from bench.stack import Component, Stack, replicas_of
 from bench.telemetry import (
@@ -178,8 +178,16 @@ class Meter:
             MeasurementError: a part has ended.
             StackError: a proxy whose counters it reads does not answer.
         """
+        pids = {part.name: part.pid for part in self._parts}
+        try:
+            gateways, sidecars = self._read_counters()
+        except BenchError:
+            # Where a part has ended, that is the reason.
+            read_usage(pids)
+            raise
+        # At once: what is counted between the two readings is not what the CPU of a window was used for.
         wall_us = time.time_ns() // 1000
-        usage = read_usage({part.name: part.pid for part in self._parts})
+        usage = read_usage(pids)
         throttling = {
             part.name: found
             for part in self._parts
@@ -196,8 +204,6 @@ class Meter:
         usage |= {name: read.usage for name, read in asked.items()}
         throttling |= {name: read.throttling for name, read in asked.items() if read.throttling is not None}
         machine = read_machine()
-        gateways = [admin.snapshot(_TLS_COUNTERS) for admin in self._admins]
-        sidecars = {admin.name: admin.snapshot(_SIDECAR_COUNTERS) for admin in self._sidecars}
         apart = sum(read.cpu_seconds for part in self._parts if part.container and (read := usage[part.name]))
         return Reading(
             wall_us,
@@ -218,6 +224,16 @@ class Meter:
             },
             sidecars=sidecars,
         )
+
+    def _read_counters(self) -> tuple[list[Snapshot], dict[str, Snapshot]]:
+        """Of gateways and of sidecars; how old they are takes longest, and is asked first."""
+        ages = {
+            admin: admin.server_info().uptime_s for admin in dict.fromkeys((*self._sidecars, *self._admins))
+        }
+        sidecars = {
+            admin.name: admin.snapshot(_SIDECAR_COUNTERS, uptime_s=ages[admin]) for admin in self._sidecars
+        }
+        return [admin.snapshot(_TLS_COUNTERS, uptime_s=ages[admin]) for admin in self._admins], sidecars
 
     def costs(
         self, before: Reading, after: Reading, requests: int, peaks: Mapping[str, int]

@@ -10,34 +10,49 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.preparation.demands import unmet_demands
+    from bench.preparation.foreseen import Foreseen, Foresight, foresee
     from bench.preparation.known_servers import known_certificates
-    from bench.preparation.leaving import routed
+    from bench.preparation.leaving import course_of, routed
     from bench.preparation.material import CERTIFIED_ADDRESS, begin_keys, make_material
+    from bench.preparation.mesh_dns import undialled
     from bench.preparation.prepared import SAMPLED_LOG, Prepared, Variation, prepare
+    from bench.preparation.stand_ins import missing_stand_ins
 
 __all__ = [
     "CERTIFIED_ADDRESS",
     "SAMPLED_LOG",
+    "Foreseen",
+    "Foresight",
     "Prepared",
     "Variation",
     "begin_keys",
+    "course_of",
+    "foresee",
     "known_certificates",
     "make_material",
+    "missing_stand_ins",
     "prepare",
     "routed",
+    "undialled",
     "unmet_demands",
 ]
 
 _ROOMS = {
     "CERTIFIED_ADDRESS": "material",
+    "Foreseen": "foreseen",
+    "Foresight": "foreseen",
     "SAMPLED_LOG": "prepared",
     "Prepared": "prepared",
     "Variation": "prepared",
     "begin_keys": "material",
+    "course_of": "leaving",
+    "foresee": "foreseen",
     "known_certificates": "known_servers",
     "make_material": "material",
+    "missing_stand_ins": "stand_ins",
     "prepare": "prepared",
     "routed": "leaving",
+    "undialled": "mesh_dns",
     "unmet_demands": "demands",
 }
 

@@ -3,11 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from bench.istio.cluster_names import cluster_name
+from bench.istio.inventory import Inventory
+from bench.istio.registry import Registry
+from bench.istio.resource import Resources
 from bench.placement import Address
+from bench.preparation.mesh_dns import dialled_addresses
 from bench.routing import Branch, Connection, Decision, Delivered, Request, Router
-from bench.scenario import MixedRequest, host_of
+from bench.scenario import MixedRequest, Traffic, host_of
+from bench.translate import ProxyConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Where the resources lead a traffic."""
+
+    called: Mapping[str, tuple[str, ...]]
+    """Host of a request -> the addresses that its client dials, where there are some."""
+    decisions: Mapping[str, Decision]
+    """What the resources say of each request, by name."""
+    delivered: Mapping[str, Mapping[str, tuple[Address, ...]]]
+    """Where requests come out, by the proxy that sends them there and its cluster."""
+
+    def known_to(self, config: ProxyConfig) -> ProxyConfig:
+        """Say of clusters of *config* without endpoints where the traffic means to go by them."""
+        known = config.addresses
+        delivered = self.delivered.get(config.proxy, {})
+        onward = {name: ends for name, ends in delivered.items() if name not in known}
+        return replace(config, onward=onward) if onward else config
+
+
+def course_of(registry: Registry, resources: Resources, inventory: Inventory, traffic: Traffic) -> Course:
+    """Follow each request of *traffic* by the resources."""
+    called = dialled_addresses(registry, traffic)
+    router = Router(resources, inventory)
+    decisions = {each.name: decision_of(router, each, called.get(each.host, ())) for each in traffic.mix}
+    return Course(called, decisions, delivered_by(decisions.values()))
 
 
 def straight_requests(

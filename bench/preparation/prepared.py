@@ -16,15 +16,16 @@ from bench.headers import ID_HEADER
 from bench.istio.inventory import Proxy
 from bench.istio.problem import InvalidResourcesError, Problem
 from bench.istio.registry import Registry
-from bench.placement import Address, ConfigFile, Placement
+from bench.placement import ConfigFile, Placement
 from bench.preparation.behaviour import behaviour_of
 from bench.preparation.credentials import credential_paths
 from bench.preparation.demands import unmet_demands
-from bench.preparation.leaving import decision_of, delivered_by, straight_requests
-from bench.preparation.mesh_dns import dialled_addresses, undialled
+from bench.preparation.foreseen import Foreseen, foresee
+from bench.preparation.leaving import course_of, straight_requests
+from bench.preparation.mesh_dns import undialled
 from bench.preparation.node_tls import spoken_by_clients, spoken_to
 from bench.preparation.stand_ins import MissingStandIn, missing_stand_ins
-from bench.routing import Decision, Router
+from bench.routing import Decision
 from bench.scenario import Scenario, resources_of
 from bench.scenario.folder import inventory_of
 from bench.scenario.load import LoadedScenario
@@ -118,12 +119,18 @@ class Prepared:
     @property
     def missing_stand_ins(self) -> tuple[MissingStandIn, ...]:
         """Endpoints that requests can reach and no node plays."""
-        scenario = self.loaded.scenario
-        return missing_stand_ins(
-            (config for (_, source), config in self.configs.items() if source == "static"),
-            (each for node in scenario.nodes.values() for each in node.plays),
-            {proxy.ip: name for name, proxy in scenario.inventory.proxies.items()},
-        )
+        return missing_stand_ins(self.loaded.scenario, self._static)
+
+    @property
+    def foreseen(self) -> tuple[Foreseen, ...]:
+        """What will not be as the scenario expects."""
+        scenario, locate = self.loaded.scenario, self.loaded.position
+        return tuple(foresee(scenario, self._static, self.decisions, locate))
+
+    @property
+    def _static(self) -> tuple[ProxyConfig, ...]:
+        """Every proxy, once."""
+        return tuple(config for (_, source), config in self.configs.items() if source == "static")
 
     def file_watches(self, name: str, source: ConfigSource) -> dict[str, int]:
         """What the proxies of a stack *name* take of a user's file watches, each with its stack."""
@@ -288,18 +295,12 @@ def prepare(loaded: LoadedScenario) -> Prepared:
     if dead := dead_references(Surroundings(loaded.resources, inventory)):
         raise InvalidResourcesError([_problem(each) for each in dead])
     registry = loaded.registry()
-    called = dialled_addresses(registry, loaded.scenario.traffic)
-    for problem in undialled(registry, loaded.scenario.traffic, called, loaded.position):
+    course = course_of(registry, loaded.resources, inventory, loaded.scenario.traffic)
+    for problem in undialled(registry, loaded.scenario.traffic, course.called, loaded.position):
         raise InputError(problem.what, where=problem.where, remedy=problem.remedy)
-    router = Router(loaded.resources, inventory)
-    decisions = {
-        each.name: decision_of(router, each, called.get(each.host, ()))
-        for each in loaded.scenario.traffic.mix
-    }
-    meant = delivered_by(decisions.values())
     sources: tuple[ConfigSource, ...] = ("static", "eds")
     configs = {
-        (proxy, source): _meant_for(translate(registry, proxy, config_source=source), meant.get(proxy, {}))
+        (proxy, source): course.known_to(translate(registry, proxy, config_source=source))
         for proxy in inventory.proxies
         for source in sources
     }
@@ -315,17 +316,10 @@ def prepare(loaded: LoadedScenario) -> Prepared:
         loaded=loaded,
         registry=registry,
         configs=configs,
-        straight=straight_requests(loaded.scenario.traffic.mix, decisions),
-        decisions=decisions,
-        called=called,
+        straight=straight_requests(loaded.scenario.traffic.mix, course.decisions),
+        decisions=course.decisions,
+        called=course.called,
     )
-
-
-def _meant_for(config: ProxyConfig, delivered: Mapping[str, tuple[Address, ...]]) -> ProxyConfig:
-    """Say of clusters without endpoints where the traffic means to go by them."""
-    known = config.addresses
-    onward = {name: ends for name, ends in delivered.items() if name not in known}
-    return replace(config, onward=onward) if onward else config
 
 
 def _problem(found: Finding) -> Problem:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bench.errors import Position
 from bench.istio.cluster_names import parse_cluster_name
 from bench.placement import Address, same_endpoint
+from bench.scenario import Scenario
 from bench.translate import ProxyConfig, reachable_clusters
 
 _REFUSED = "connections there are refused."
@@ -57,19 +58,17 @@ class MissingStandIn:
         return f"{place}{self.what}"
 
 
-def missing_stand_ins(
-    configs: Iterable[ProxyConfig], plays: Iterable[Address], proxies: Mapping[str, str]
-) -> tuple[MissingStandIn, ...]:
+def missing_stand_ins(scenario: Scenario, configs: Iterable[ProxyConfig]) -> tuple[MissingStandIn, ...]:
     """Find the endpoints of clusters that requests can reach, and that no node plays, each once.
 
     Args:
-        configs: every proxy of the stack.
-        plays: the endpoints that nodes play.
-        proxies: address of each proxy's pod -> its name.
+        scenario: its nodes play endpoints.
+        configs: every proxy of the stack, once.
     """
     configs = tuple(configs)
-    ips = {name: ip for ip, name in proxies.items()}
-    played = {same_endpoint(each) for each in plays}
+    ips = {name: proxy.ip for name, proxy in scenario.inventory.proxies.items()}
+    proxies = {ip: name for name, ip in ips.items()}
+    played = {same_endpoint(each) for node in scenario.nodes.values() for each in node.plays}
     played |= {
         same_endpoint((ips[config.proxy], port))
         for config in configs

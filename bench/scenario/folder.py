@@ -16,6 +16,7 @@ from bench.istio.registry import Registry, build_registry
 from bench.istio.resource import Resources
 from bench.scenario.assumed.kinds import Assumed
 from bench.scenario.models import Scenario
+from bench.scenario.places import place_of
 
 INVENTORY = "inventory"
 """The part of a scenario that an ``inventory.yaml`` has alone."""
@@ -68,7 +69,7 @@ class Folder:
 
     def position(self, *path: str | int) -> Position:
         """``file:line`` of a field of the scenario, or of the inventory."""
-        return self.document.position(path) if self.document is not None else Position(str(self.path), 1)
+        return place_of(self.document, path) if self.document is not None else Position(str(self.path), 1)
 
     def inventory_position(self, *path: str | int) -> Position:
         """``file:line`` of a field of the inventory, in whichever file it is."""

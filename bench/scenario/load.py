@@ -12,6 +12,7 @@ from bench.istio.registry import Registry, build_registry
 from bench.istio.resource import Resources
 from bench.scenario.folder import inventory_of
 from bench.scenario.models import Scenario
+from bench.scenario.places import place_of
 from bench.scenario.read import read_folder
 
 
@@ -33,7 +34,7 @@ class LoadedScenario:
 
     def position(self, *path: str | int) -> Position:
         """``file:line`` of a field of ``scenario.yaml``."""
-        return self.document.position(path)
+        return place_of(self.document, path)
 
     def registry(self) -> Registry:
         """Unify the resources with the inventory, each with its lines.

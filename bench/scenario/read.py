@@ -23,6 +23,7 @@ from bench.istio.problem import Code, InvalidResourcesError, Problem
 from bench.scenario.assumed import assume_inventory
 from bench.scenario.folder import Folder, credential_files, inventory_of
 from bench.scenario.models import Scenario
+from bench.scenario.places import place_of
 
 _ISTIO = "istio"
 _LONGEST_LINK = 4096
@@ -221,5 +222,5 @@ def _only_document(path: Path) -> Document:
 
 def _as_problems(document: Document, faults: Sequence[FieldFault]) -> Iterator[Problem]:
     for fault in faults:
-        where = document.position(fault.path)
+        where = place_of(document, fault.path)
         yield Problem(where, fault.text, fault.remedy, code=Code.UNREADABLE)

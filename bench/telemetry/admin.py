@@ -107,10 +107,14 @@ class Admin:
         found = re.findall(r'^(.*?): "(.*)"$', self._stats_text(pattern), re.MULTILINE)
         return dict(found)
 
-    def snapshot(self, pattern: str | None = None) -> Snapshot:
-        """Counters together with the moment, for ``difference``; errors as ``stats``."""
-        info = self.server_info()
-        return Snapshot(self.name, self.stats(pattern), time.monotonic(), info.uptime_s)
+    def snapshot(self, pattern: str | None = None, *, uptime_s: int | None = None) -> Snapshot:
+        """Counters together with the moment, for ``difference``; errors as ``stats``.
+
+        Who has just asked for *uptime_s* can give it, and has the counters sooner.
+        """
+        if uptime_s is None:
+            uptime_s = self.server_info().uptime_s
+        return Snapshot(self.name, self.stats(pattern), time.monotonic(), uptime_s)
 
     def server_info(self) -> ServerInfo:
         """Version, state and age; errors as ``stats``."""

@@ -27,7 +27,6 @@ from bench.verify.diagnosis import (
     cause_of_node_control,
     read_hops,
 )
-from bench.verify.expectations import expectation_warnings
 from bench.verify.matrix import MatrixCheck, case_address, case_call, line_name
 from bench.verify.opinions import Contradiction, Opinions, warnings_of
 from bench.verify.path_calls import path_requests
@@ -109,8 +108,12 @@ class Verifier:
         return tuple(matrix.without(left_out) for matrix in self._whole_matrices)
 
     def contradictions(self) -> tuple[RunWarning, ...]:
-        """See :mod:`bench.verify.opinions` and :mod:`bench.verify.expectations`."""
-        return (*expectation_warnings(self._prepared), *warnings_of(self._contradictions))
+        """See :mod:`bench.preparation.foreseen` and :mod:`bench.verify.opinions`."""
+        foreseen = (
+            RunWarning(code=each.code, message=f"{each.where}: {each.what}", advice=each.advice)
+            for each in self._prepared.foreseen
+        )
+        return (*foreseen, *warnings_of(self._contradictions))
 
     def ask_scenario(self, stack: Stack) -> tuple[VerificationLine, ...]:
         """See :func:`bench.verify.walkthrough.verify`."""

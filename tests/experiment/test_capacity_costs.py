@@ -7,7 +7,7 @@ import yaml
 
 from bench.analysis.cost import fit
 from bench.errors import MeasurementError
-from bench.experiment.capacity.costs import equation, unfitted
+from bench.experiment.capacity.costs import equation, on_the_way, unfitted
 from bench.result import CapacityWindow, ComponentCost, RoleLoad
 from bench.scenario.load import load_scenario
 from tests.benchmarks.limits.overload import Overload, read_overload
@@ -82,6 +82,16 @@ def test_a_sidecar_that_leaves_the_mesh_itself_is_fitted_with_its_handshakes():
         found = equation(alone, role)
         assert (found.full_handshakes, found.resumed_handshakes) == (60, 30)
     assert list(unfitted("sidecar", "sidecar", [alone])) == []
+
+
+def test_where_there_is_no_gateway_none_is_fitted_and_none_is_missed():
+    through = window(2.0, 100, 0)
+    alone = through.model_copy(
+        update={"by_role": {role: through.by_role[role] for role in ("sidecar", "node")}}
+    )
+
+    assert list(on_the_way([through])) == ["gateway", "sidecar", "node"]
+    assert list(on_the_way([alone, alone])) == ["sidecar", "node"]
 
 
 def test_handshakes_that_nobody_counted_are_said():

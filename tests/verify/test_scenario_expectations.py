@@ -9,7 +9,6 @@ from bench.errors import InputError
 from bench.measure import expected_shares
 from bench.preparation import prepare
 from bench.scenario.load import load_scenario
-from bench.verify.expectations import expectation_warnings
 
 ANY_SHAPE = Path("tests/measure/any_shape")
 
@@ -21,7 +20,7 @@ def folder(tmp_path):
 
 def warnings(folder, *edits):
     edit(folder, *edits)
-    return [(each.code, each.message) for each in expectation_warnings(prepare(load_scenario(folder)))]
+    return [(each.code, f"{each.where}: {each.what}") for each in prepare(load_scenario(folder)).foreseen]
 
 
 def edit(folder, *edits):

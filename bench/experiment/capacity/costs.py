@@ -144,7 +144,7 @@ def _report_no_memory(run: RunContext, error: BenchError) -> None:
 def _fit(run: RunContext, windows: Sequence[CapacityWindow]) -> None:
     """What cannot be fitted is reported, and costs the run nothing."""
     models = []
-    for part, role in ROLES.items():
+    for part, role in on_the_way(windows).items():
         try:
             models.append(fit(part, [equation(window, role) for window in windows]))
         except MeasurementError as error:
@@ -155,6 +155,12 @@ def _fit(run: RunContext, windows: Sequence[CapacityWindow]) -> None:
                 _warn(run, warning)
     if run.record.capacity is not None:
         run.record.capacity = run.record.capacity.model_copy(update={"cost_models": tuple(models)})
+
+
+def on_the_way(windows: Sequence[CapacityWindow]) -> dict[Part, str]:
+    """Give the parts that requests passed: where there is no gateway, none is missed."""
+    absent = {role for role in ROLES.values() if all(w.by_role and role not in w.by_role for w in windows)}
+    return {part: role for part, role in ROLES.items() if role not in absent}
 
 
 def _warn(run: RunContext, warning: RunWarning) -> None:

@@ -31,17 +31,8 @@ class Compose:
     def up(self, project: str, file: Path, scale: Mapping[str, int]) -> list[str]:
         """The command that starts everything and returns."""
         scales = [word for name, count in scale.items() for word in ("--scale", f"{name}={count}")]
-        return [*self._project(project, file), "up", "--detach", "--no-build", "--no-color", *scales]
-
-    def down(self, project: str, file: Path, *, grace_s: int) -> list[str]:
-        """The command that stops everything and removes it."""
-        return [
-            *self._project(project, file),
-            *("down", "--volumes", "--remove-orphans", "--timeout", str(grace_s)),
-        ]
-
-    def _project(self, project: str, file: Path) -> list[str]:
-        return [*self.words, "--project-name", project, "--file", str(file)]
+        chosen = ["--project-name", project, "--file", str(file)]
+        return [*self.words, *chosen, "up", "--detach", "--no-build", "--no-color", *scales]
 
     def run(
         self, arguments: Sequence[str], folder: RunFolder, *, timeout_s: float, environment: Mapping[str, str]

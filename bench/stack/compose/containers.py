@@ -7,7 +7,7 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ from docker.errors import APIError, DockerException
 
 from bench.errors import OutOfMemoryError, StackError
 from bench.stack.engine import RUN_LABEL, engine_errors_explained
+from bench.stack.nodes import is_running
 
 _SERVICE_LABEL = "com.docker.compose.service"
 _NUMBER_LABEL = "com.docker.compose.container-number"
 _ALIVE = frozenset({"running", "paused", "restarting", "created"})
 _JOIN_S = 1.0
+_POLL_S = 0.01
 _OOM_NEWS_S = 2.0
 """The engine learns that a container ended before it learns that memory was the reason."""
 _KILLED = 128 + signal.SIGKILL
@@ -40,6 +42,9 @@ class Container:
     client: DockerClient = field(repr=False)
     memory_limit: int | None = None
     _follower: threading.Thread | None = field(default=None, repr=False)
+    _ending: bool = field(default=False, repr=False)
+    _process: int | None = field(default=None, repr=False)
+    """Of one that is to end; None: it cannot be seen from here."""
 
     def follow(self) -> None:
         """Write its output to ``log`` from now on, until it ends."""
@@ -62,6 +67,28 @@ class Container:
         """Wait until ``log`` holds all that it said; a container that still runs is given a moment."""
         if self._follower is not None:
             self._follower.join(_JOIN_S if self.exit_code() is not None else 0.1)
+
+    def ask_to_end(self) -> None:
+        """Send SIGTERM; one that has ended already, or is frozen and could not obey, is let be."""
+        self._ending = False
+        if self.state().get("Status") != "running":
+            return
+        # Asked before: while it ends, the engine answers for no container until its networks are apart.
+        self._process = self.visible_pid()
+        with contextlib.suppress(APIError):
+            self.client.api.kill(self.id, "SIGTERM")
+            self._ending = True
+
+    def await_end(self, deadline: float) -> None:
+        """Return when one that was asked to end has ended, or at *deadline* (``time.monotonic()``)."""
+        if not self._ending:
+            return
+        if self._process is None:
+            with contextlib.suppress(DockerException, OSError):
+                self.client.api.wait(self.id, timeout=max(1, round(deadline - time.monotonic())))
+            return
+        while is_running(self._process) and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
 
     def exit_code(self) -> int | None:
         """None while it is there to run."""
@@ -184,6 +211,22 @@ def has_oom_kills(pid: int, *, proc: Path = Path("/proc"), cgroups: Path = Path(
             if re.search(r"^oom_kill [1-9]", counts.read_text(encoding="ascii"), re.MULTILINE):
                 return True
     return False
+
+
+def end_in_order(groups: Iterable[Sequence[Container]], *, grace_s: float) -> None:
+    """Ask each group to end once the one before it has, or the grace of all together is over.
+
+    Nothing is removed, and what does not obey is left to whoever does that.
+
+    Raises:
+        StackError: the engine does not answer.
+    """
+    deadline = time.monotonic() + grace_s
+    for group in groups:
+        for container in group:
+            container.ask_to_end()
+        for container in group:
+            container.await_end(deadline)
 
 
 def containers_of(client: DockerClient, project: str) -> dict[str, list[dict[str, Any]]]:

@@ -27,6 +27,7 @@ CONTROL = f"{ROOT}/control"
 """The socket of the control plane, where there is one."""
 ADMIN_SOCKET = "sock"
 
+_COMPILED = "__pycache__"
 _UNPRIVILEGED = 10_101
 """Root's containers do not run as root: any number that no system account has."""
 PROXY_GROUP = 1337
@@ -154,16 +155,35 @@ def replace_server_certificate(keys: Path, source: Path) -> None:
         fresh.replace(keys / name)
 
 
+_RUN_INSIDE = ("analysis", "istio", "load", "result", "scenario", "stack", "verify")
+"""Rooms that calls, load and nodes of bytes import; beside them all modules that are no rooms."""
+
+
 def write_code(folder: Path) -> None:
-    """Copy this program's own code, so that a client runs exactly what this process is.
+    """Copy of this program's own code what runs in containers, so that it is exactly what this process is.
 
     A copy, because a container's user may not be allowed to read the original, and because it must not change
     in the middle of a run.
     """
     source = Path(bench.__file__).resolve().parent
-    for path in (*source.rglob("*.py"), *source.rglob("*.pyc")):
-        target = folder / "bench" / path.relative_to(source)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # With its time, by which Python knows whether the compiled module beside it is current.
-        shutil.copy2(path, target)
+    target = folder / source.name
+    _copy_modules(source, target)
+    for room in _RUN_INSIDE:
+        for path, folders, _ in os.walk(source / room):
+            folders[:] = [each for each in folders if each != _COMPILED]
+            _copy_modules(Path(path), target / Path(path).relative_to(source))
     account().own(folder)
+
+
+def _copy_modules(source: Path, target: Path) -> None:
+    """The modules of one folder, and what is compiled of them."""
+    for folder, into, pattern in (
+        (source, target, "*.py"),
+        (source / _COMPILED, target / _COMPILED, "*.pyc"),
+    ):
+        files = list(folder.glob(pattern))
+        if files:
+            into.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            # With its time, by which Python knows whether the compiled module beside it is current.
+            shutil.copy2(file, into / file.name)

@@ -1,4 +1,4 @@
-"""One Compose project: bring it up on free subnets, list its containers, take it down, leave nothing."""
+"""One Compose project: bring it up on free subnets, list its containers, leave nothing."""
 
 from __future__ import annotations
 
@@ -76,11 +76,6 @@ class Project:
         """Ids of the containers that run or are paused; errors as ``containers``."""
         listed = containers_of(self.engine, self.name)
         return frozenset(each["Id"] for several in listed.values() for each in several if is_alive(each))
-
-    def down(self, *, grace_s: int) -> None:
-        """Let Compose stop everything in order and remove it."""
-        if self._layout is not None:
-            self._run(self._compose.down(self.name, self.folders.compose_file, grace_s=grace_s))
 
     def sweep(self) -> None:
         """Remove whatever is left; raises ``StackError`` if something cannot be removed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from bench.placement import Address, ConfigFile
 from bench.stack import nodes, proxies
 from bench.stack.compose.client import ContainerClient
 from bench.stack.compose.command import Compose, find_compose, find_docker
-from bench.stack.compose.containers import Container
+from bench.stack.compose.containers import Container, end_in_order
 from bench.stack.compose.folders import proxy_account
 from bench.stack.compose.layout import node_address
 from bench.stack.compose.project import Project
@@ -185,10 +185,17 @@ class ComposeStack(SupervisedStack):
             # A Compose that is cut short would go on asking for containers.
             end_processes(folder)
         else:
-            self._project.down(grace_s=self._stop_grace_s)
+            end_in_order(self._last_first(), grace_s=self._stop_grace_s)
         self._project.sweep()
         for container in self._containers.values():
             container.catch_up()
+
+    def _last_first(self) -> Iterator[Sequence[Container]]:
+        """The containers in the order in which they end: clients, sidecars, gateways, nodes."""
+        yield self._beside
+        for role in ("sidecar", "egress"):
+            yield [self._containers[proxy.name] for proxy in self.spec.proxies if proxy.role == role]
+        yield [self._containers[node.name] for node in self.spec.nodes]
 
     def _forget(self) -> None:
         super()._forget()

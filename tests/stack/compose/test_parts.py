@@ -60,11 +60,6 @@ def test_both_spellings_are_called_with_the_same_words(words, start, tmp_path):
         *("--project-name", "run", "--file", str(file)),
         *("up", "--detach", "--no-build", "--no-color", "--scale", "worker=3"),
     ]
-    assert compose.down("run", file, grace_s=3) == [
-        *start,
-        *("--project-name", "run", "--file", str(file)),
-        *("down", "--volumes", "--remove-orphans", "--timeout", "3"),
-    ]
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,18 @@
-"""What a scenario expects, held against what the resources say: known before anything starts."""
+"""What a scenario expects, held against what the resources say: `run` warns of it, and `check` reports it.
+
+All of this is known before anything starts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from fractions import Fraction
 
+from bench.errors import Position
 from bench.placement import Address, same_endpoint
-from bench.preparation import Prepared
-from bench.result import RunWarning
+from bench.preparation.demands import Locate
 from bench.routing import (
     Decision,
     Delivered,
@@ -16,58 +21,83 @@ from bench.routing import (
     NoConnection,
     Outcome,
 )
-from bench.scenario import MixedRequest
-from bench.translate import reachable_clusters
+from bench.scenario import MixedRequest, Scenario
+from bench.translate import ProxyConfig, reachable_clusters
 
 _ROUNDING = 0.01
 """Shares this near to those of the resources are the same in other digits."""
 _NOWHERE = Destination("", 0, "", ())
 
 
-def expectation_warnings(prepared: Prepared) -> tuple[RunWarning, ...]:
+class Foresight(StrEnum):
+    """What can be foreseen; the values are codes of `run`'s warnings."""
+
+    EXPECTATION_CONTRADICTED = "expectation-contradicted"
+    """A request takes another way than the scenario expects, or none."""
+    SHARES_OF_CONNECTIONS = "shares-of-connections"
+    IDLE_NODE = "idle-node"
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """One thing that will not be as the scenario has it."""
+
+    code: Foresight
+    where: Position
+    what: str
+    advice: str
+
+
+def foresee(
+    scenario: Scenario,
+    configs: Iterable[ProxyConfig],
+    decisions: Mapping[str, Decision],
+    locate: Locate,
+) -> Iterator[Foreseen]:
     """Name each request whose answer cannot be the expected one, and each node that nothing leads to.
 
     A request that the second opinion cannot judge is skipped: the calls before the load decide.
+
+    Args:
+        scenario: what is expected.
+        configs: every proxy, once.
+        decisions: what the resources say of each request of the traffic, by name.
+        locate: finds the line of a field of the scenario.
     """
-    return (
-        *_contradictions(prepared),
-        *_shares_of_connections(prepared),
-        *_idle_nodes(prepared),
-    )
+    yield from _contradictions(scenario, decisions, locate)
+    yield from _shares_of_connections(scenario, locate)
+    yield from _idle_nodes(scenario, configs, locate)
 
 
-def _contradictions(prepared: Prepared) -> Iterator[RunWarning]:
-    loaded = prepared.loaded
-    nodes = {
-        same_endpoint(address): name for name, node in loaded.scenario.nodes.items() for address in node.plays
-    }
-    for request in loaded.scenario.traffic.mix:
-        said = _against(request, prepared.decisions[request.name], nodes)
+def _contradictions(
+    scenario: Scenario, decisions: Mapping[str, Decision], locate: Locate
+) -> Iterator[Foreseen]:
+    nodes = {same_endpoint(address): name for name, node in scenario.nodes.items() for address in node.plays}
+    for request in scenario.traffic.mix:
+        said = _against(request, decisions[request.name], nodes)
         if said is not None:
-            where = loaded.position("traffic", "requests", request.key)
-            yield RunWarning(
-                code="expectation-contradicted",
-                message=f"{where}: {request.name} ({request.url}) expects {_expected(request)};"
-                f" according to the resources it gets {said}.",
-                advice="Change what the request expects, or the resources.",
+            yield Foreseen(
+                Foresight.EXPECTATION_CONTRADICTED,
+                locate("traffic", "requests", request.key),
+                f"{request.name} ({request.url}) expects {_expected(request)}; according to the resources it"
+                f" gets {said}.",
+                "Change what the request expects, or the resources.",
             )
 
 
-def _shares_of_connections(prepared: Prepared) -> Iterator[RunWarning]:
+def _shares_of_connections(scenario: Scenario, locate: Locate) -> Iterator[Foreseen]:
     """Shares that cannot be judged: weights divide the connections of what proxies pass on as bytes."""
-    loaded = prepared.loaded
-    if loaded.scenario.traffic.connections.are_of_one_request:
+    if scenario.traffic.connections.are_of_one_request:
         return
     for key in dict.fromkeys(
-        each.key
-        for each in loaded.scenario.traffic.mix
-        if each.expect.shares and each.keeps_proxied_connection
+        each.key for each in scenario.traffic.mix if each.expect.shares and each.keeps_proxied_connection
     ):
-        yield RunWarning(
-            code="shares-of-connections",
-            message=f"{loaded.position('traffic', 'requests', key)}: proxies divide the connections of {key}"
-            " and not its requests, and connections are kept: its shares are not judged.",
-            advice="Write `connections: {requests_per_connection: 1}` to have them judged.",
+        yield Foreseen(
+            Foresight.SHARES_OF_CONNECTIONS,
+            locate("traffic", "requests", key),
+            f"proxies divide the connections of {key} and not its requests, and connections are kept: its"
+            " shares are not judged.",
+            "Write `connections: {requests_per_connection: 1}` to have them judged.",
         )
 
 
@@ -141,23 +171,20 @@ def _expected(request: MixedRequest) -> str:
     return f"{expect.status} from a proxy" if request.is_http else "an answer"
 
 
-def _idle_nodes(prepared: Prepared) -> Iterator[RunWarning]:
+def _idle_nodes(scenario: Scenario, configs: Iterable[ProxyConfig], locate: Locate) -> Iterator[Foreseen]:
     """Nodes that play nothing which a proxy leads to."""
-    loaded = prepared.loaded
     reached: set[Address] = set()
-    for (_, source), config in prepared.configs.items():
-        if source != "static":
-            continue
+    for config in configs:
         clusters = reachable_clusters(config.listeners, config.routes)
         for name, ends in config.addresses.items():
             if name in clusters:
                 reached |= {same_endpoint(each) for each in ends}
-    for name, node in loaded.scenario.nodes.items():
+    for name, node in scenario.nodes.items():
         if not any(same_endpoint(each) in reached for each in node.plays):
             host, port = node.address
-            yield RunWarning(
-                code="idle-node",
-                message=f"{loaded.position('nodes', name)}: no proxy leads to {host}:{port}, which {name}"
-                " plays; it gets no request.",
-                advice="Remove the node, or let it play an address that the resources lead to.",
+            yield Foreseen(
+                Foresight.IDLE_NODE,
+                locate("nodes", name),
+                f"no proxy leads to {host}:{port}, which {name} plays; it gets no request.",
+                "Remove the node, or let it play an address that the resources lead to.",
             )
