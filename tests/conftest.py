@@ -122,7 +122,8 @@ def pytest_runtest_setup(item):
 FIRST = ({"docker", "slow"}, {"whole_path"}, {"docker"}, {"slow"}, {"envoy"}, {"nginx"})
 """What takes longest begins first, so that no worker ends long after the others.
 
-Not all of what needs images at once: on a new machine all would wait for the one that builds them.
+Not all of what needs images at once: on a new machine all would wait for the one that builds them. Of the
+first group one file begins, the others come after the second group.
 """
 
 
@@ -137,6 +138,9 @@ def _share_out(items):
         marks = {mark.name for mark in item.iter_markers()}
         rank = next((n for n, wanted in enumerate(FIRST) if wanted <= marks), len(FIRST))
         places[file] = min(places.get(file, rank), rank)
+    # One of them alone: the others would wait until it has built its images.
+    for file in [file for file, rank in places.items() if rank == 0][1:]:
+        places[file] = FIRST.index({"whole_path"}) + 0.5
     items.sort(key=lambda item: places[item.nodeid.partition("::")[0]])
 
 

@@ -194,7 +194,9 @@ def _run(
         outcome, failure = drive(watch)
         if not isinstance(failure, KeyboardInterrupt):
             watch.check_alive()
-            watch.read("after")
+            # A part that is silent keeps each reading waiting, and this one serves a whole trial alone.
+            if watch.failure is None or "last" in watch.edges:
+                watch.read("after")
             # A part that died is why the generator failed, if both did.
             failure = watch.failure or failure
     trials = []

@@ -74,7 +74,9 @@ class Chain:
 class Chains:
     """All chains of one socket, ready to be asked by server name."""
 
-    def __init__(self, chains: Iterable[Chain]) -> None:
+    def __init__(self, chains: Iterable[Chain], beside: str = "") -> None:
+        """Sort *chains*; *beside* says who speaks HTTP on the same socket, if somebody does."""
+        self._beside = beside
         self._exact: dict[str, Chain] = {}
         self._wild: list[Chain] = []
         self._rest: Chain | None = None
@@ -88,35 +90,57 @@ class Chains:
                 self._exact.setdefault(chain.name.lower(), chain)
 
     def find(self, sni: str | None) -> Chain | None:
-        """The chain that takes a connection; None when nothing but the outbound policy is left."""
-        if sni is None:
-            return self._rest
-        name = sni.lower()
+        """The chain that takes a connection; None when nothing but the outbound policy is left.
+
+        Raises:
+            CannotJudgeError: no server name decides, and HTTP is spoken there as well.
+        """
+        named = self._named(sni.lower()) if sni is not None else None
+        if named is None and self._beside:
+            raise CannotJudgeError(self._beside)
+        return named or self._rest
+
+    def _named(self, name: str) -> Chain | None:
         # The most specific name takes it: itself, then the longest wildcard, then what has no condition.
         fitting = [chain for chain in self._wild if covers(chain.name, name)]
         wild = max(fitting, key=lambda chain: precision(chain.name), default=None)
-        return self._exact.get(name) or wild or self._rest
+        return self._exact.get(name) or wild
 
 
 def sidecar_chains(mesh: Mesh, connection: Connection) -> Chains:
     """The chains of the socket that gets *connection*, whatever its server name.
 
     Raises:
-        CannotJudgeError: HTTP is spoken there as well, or what decides is not known here.
+        CannotJudgeError: the connection itself decides, or what decides is not known here.
     """
+    listening = _listening(mesh, connection)
     # The address comes first, and no proxy goes back from it: the narrowest block that holds it has all.
     asked = [
         (chain, found)
-        for chain in _chains(mesh, connection)
+        for chain in _chains(mesh, connection, listening)
         if (found := chain.precision(connection.address)) is not None
     ]
     narrowest = max((found for _, found in asked), default=-1)
-    return Chains(chain for chain, found in asked if found == narrowest)
+    beside = next((service for service, _ in listening if _speaks_http(mesh, service, connection)), None)
+    return Chains(
+        (chain for chain, found in asked if found == narrowest),
+        f"{beside.title} speaks http on port {connection.port}" if beside is not None else "",
+    )
 
 
-def _chains(mesh: Mesh, connection: Connection) -> Iterator[Chain]:
+def _speaks_http(mesh: Mesh, service: KnownService, connection: Connection) -> bool:
+    """Whether plain HTTP has a chain of its own there, which leaves TLS to the names that are asked for."""
+    is_old = mesh.inventory.semantics == "istio-1.0"
+    return not is_old and service.ports[connection.port].protocol == "http"
+
+
+def _chains(
+    mesh: Mesh, connection: Connection, listening: Iterable[tuple[KnownService, str]]
+) -> Iterator[Chain]:
     seen: set[tuple[str, tuple[str, ...]]] = set()
-    for service, bind in _listening(mesh, connection):
+    for service, bind in listening:
+        if _speaks_http(mesh, service, connection):
+            continue
         spoken = service.ports[connection.port].protocol
         if spoken not in _BYTES:
             raise CannotJudgeError(f"{service.title} speaks {spoken} on port {connection.port}")

@@ -75,7 +75,7 @@ def sidecar_listener(mesh: Mesh, port: int) -> Listener:
             # What is not HTTP has sockets of its own, at the addresses of the endpoints.
             continue
         # Bytes that are not HTTP go to the TCP service; HTTP stays with the HTTP services.
-        if not service.addresses and (protocol == "tls" or (protocol == "tcp" and is_old)):
+        if not service.addresses and protocol in ("tls", "tcp") and is_old:
             return Listener(None, doubt=f"{service.title} has a {protocol} port {port} beside HTTP services")
     return Listener(_table(mesh, port, here, is_old=is_old))
 

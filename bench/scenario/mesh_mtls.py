@@ -17,6 +17,7 @@ from bench.istio.models import (
     ClientTLSSettings,
     DestinationRule,
     Gateway,
+    PortTrafficPolicy,
     Server,
     ServerTLSSettings,
     TrafficPolicy,
@@ -61,8 +62,10 @@ def with_mesh_mtls(loaded: LoadedScenario, *, asked_by: str = "--mesh-mtls") -> 
         changed.append(resource)
     sni = _server_name(loaded, name, secured, asked_by)
     hosts = _service_hosts(loaded, gateway, asked_by)
+    port = _own_port(loaded, gateway)
     for host in hosts:
-        changed = _originating(changed, host, sni, loaded.scenario.inventory.domain, secured[0])
+        domain = loaded.scenario.inventory.domain
+        changed = _originating(changed, host, sni, domain, beside=secured[0], port=port)
     tls = scenario.tls.model_copy(update={"workload": scenario.tls.workload or _WORKLOAD})
     return replace(
         loaded,
@@ -130,10 +133,50 @@ def _service_hosts(loaded: LoadedScenario, gateway: Proxy, asked_by: str) -> lis
     return list(dict.fromkeys(found))
 
 
+def _own_port(loaded: LoadedScenario, gateway: Proxy) -> int | None:
+    """The port of the gateway's plain HTTP server, where it has others; None: all of its ports are secured.
+
+    TLS of the clients' own and bytes go on as they are.
+    """
+    servers = [
+        server
+        for each in loaded.resources.gateways
+        if _selects(each.spec.selector, gateway)
+        for server in each.spec.servers
+    ]
+    plain = {server.port.number for server in servers if server.port.protocol.upper() in _PLAIN}
+    others = {server.port.number for server in servers} - plain
+    return min(plain) if plain and others else None
+
+
+def _with_tls(policy: TrafficPolicy, tls: ClientTLSSettings, port: int | None) -> TrafficPolicy:
+    """*policy* with *tls*, on *port* alone if one is given; what else it says stays there, too."""
+    if port is None:
+        return policy.model_copy(update={"tls": tls})
+    settings = policy.port_level_settings
+    written = [each for each in settings if each.port is not None and each.port.number == port]
+    general = PortTrafficPolicy.model_validate({"port": {"number": port}}).model_copy(
+        update={
+            "load_balancer": policy.load_balancer,
+            "connection_pool": policy.connection_pool,
+            "outlier_detection": policy.outlier_detection,
+        }
+    )
+    own = (written[0] if written else general).model_copy(update={"tls": tls})
+    others = tuple(each for each in settings if each not in written)
+    return policy.model_copy(update={"port_level_settings": (*others, own)})
+
+
 def _originating(
-    resources: list[Resource[Any]], host: str, sni: str, domain: str, beside: Resource[Gateway]
+    resources: list[Resource[Any]],
+    host: str,
+    sni: str,
+    domain: str,
+    *,
+    beside: Resource[Gateway],
+    port: int | None,
 ) -> list[Resource[Any]]:
-    """Let the rule of *host* originate TLS; without one, add a rule."""
+    """Let the rule of *host* originate TLS, on *port* alone if one is given; without one, add a rule."""
     tls = ClientTLSSettings(mode="ISTIO_MUTUAL", sni=sni)
     found = False
     changed: list[Resource[Any]] = []
@@ -141,14 +184,14 @@ def _originating(
         spec = resource.spec
         if isinstance(spec, DestinationRule) and expand_host(spec.host, resource.namespace, domain) == host:
             found = True
-            policy = (spec.traffic_policy or TrafficPolicy()).model_copy(update={"tls": tls})
+            policy = _with_tls(spec.traffic_policy or TrafficPolicy(), tls, port)
             changed.append(replace(resource, spec=spec.model_copy(update={"traffic_policy": policy})))
         else:
             changed.append(resource)
     if found:
         return changed
-    written = {"host": host, "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL", "sni": sni}}}
-    rule = DestinationRule.model_validate(written)
+    rule = DestinationRule.model_validate({"host": host})
+    rule = rule.model_copy(update={"traffic_policy": _with_tls(TrafficPolicy(), tls, port)})
     namespace = host.split(".")[1]
     added = Resource(
         kind="DestinationRule",

@@ -1,6 +1,7 @@
 """The built wheel, installed outside of any checkout, does the main job with the scenarios that it brings."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -53,6 +54,21 @@ def test_it_is_the_wheel_that_runs_and_not_the_checkout(installed):
     found = run(installed / "env" / "bin" / "python", "-c", code, cwd=installed)
 
     assert Path(found.stdout.strip()).is_relative_to(installed), found.stderr
+
+
+@pytest.mark.skipif(shutil.which("man") is None, reason="there is no man here")
+def test_man_finds_the_page_of_an_installed_command(installed):
+    env = installed / "env"
+    # As man-db does it: a folder of commands has its pages beside it.
+    found = subprocess.run(
+        ["man", "-w", "egress-bench"],
+        env={"PATH": f"{env / 'bin'}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert found.stdout.strip() == str(env / "share" / "man" / "man1" / "egress-bench.1"), found.stderr
 
 
 def test_the_shipped_scenarios_are_found_and_one_runs(installed):

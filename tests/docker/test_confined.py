@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.stack.compose.stack import ComposeStack
+from tests.docker.lookups import ONCE
 from tests.stack.test_confined import NETWATCH, write_scenario
 from tests.support.stack_tour import prepared_of, reach_out
 
@@ -40,7 +41,7 @@ def test_the_watch_sees_a_query_to_the_engines_resolver_and_a_packet_to_elsewher
         "except OSError: pass\n"
     )
     with watching(stack.component("sidecar").pid, subnets_of(stack)) as seen:
-        subprocess.run(stack.client("sidecar").command("caller", ["-c", leak], {}), check=True)
+        subprocess.run(stack.client("sidecar").command("caller", ["-c", leak], ONCE), check=True)
 
     assert any(each.startswith("127.0.0.11:") for each in seen)
 

@@ -24,6 +24,7 @@ from bench.stack.images.unfinished import BUILDER_LABEL, FINISHED_LABEL, remove_
 from bench.stack.runs import end_orphans, find_runs
 from bench.verify.callers import make_calls
 from bench.verify.calls import Call
+from tests.docker.lookups import ONCE
 from tests.stack.egress_path import (
     HOST,
     call,
@@ -226,7 +227,7 @@ def test_redirection_lets_the_client_call_the_service_by_its_name(images, materi
             host.settimeout(0.2)
             with pytest.raises(TimeoutError):
                 host.accept()
-        lookup = stack.client("sidecar").command("dns", ["-c", _LOOKUP], {})
+        lookup = stack.client("sidecar").command("dns", ["-c", _LOOKUP], ONCE)
         looked_up = subprocess.run(lookup, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         settings = [
             stack.project.engine.api.inspect_container(stack.container(part.name).id)["HostConfig"]["Dns"]

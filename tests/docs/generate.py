@@ -2,6 +2,7 @@
 
     docs/scenario-fields.md        every field of scenario.yaml
     docs/options.md                every option of every command
+    docs/egress-bench.1            the same as a man page
     docs/result.schema.json        what `egress-bench schema result` prints
     docs/scenario.schema.json      what `egress-bench schema scenario` prints
 
@@ -20,8 +21,10 @@ from bench import cli
 from bench.cli.help import words_of
 from bench.commands.schema import schema_of
 from bench.scenario import Scenario
+from tests.docs.man_page import man_page
 from tests.docs.models import parts_of
 
+MAN_PAGE = Path("docs/egress-bench.1")
 MARK = "<!-- Written by `make docs`. -->"
 
 
@@ -71,6 +74,7 @@ def pages() -> dict[Path, str]:
     return {
         Path("docs/scenario-fields.md"): f"# Fields of scenario.yaml\n\n{MARK}\n{scenario_reference()}",
         Path("docs/options.md"): f"# Options\n\n{MARK}\n{option_reference()}",
+        MAN_PAGE: man_page(),
         **{Path(f"docs/{kind}.schema.json"): schema_of(kind) for kind in ("result", "scenario")},
     }
 

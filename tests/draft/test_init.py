@@ -604,6 +604,17 @@ def test_http_on_a_port_that_others_use_for_bytes_is_reached(tmp_path):
     assert "http://web.partner.example/" in {each.url for each in scenario.traffic.requests.values()}
 
 
+def test_tls_is_led_by_its_server_name_on_a_port_that_others_use_for_http(tmp_path):
+    other = "{number: 443, name: https, protocol: HTTP}"
+    text = entry("api", other, "resolution: DNS") + entry("web", HTTPS, "resolution: DNS")
+    scenario = drafted(tmp_path, text).scenario
+
+    assert {each.url for each in scenario.traffic.requests.values()} == {
+        "http://api.partner.example:443/",
+        "https://web.partner.example/",
+    }
+
+
 def test_only_hosts_that_the_yaml_names_are_among_those_without_a_request(tmp_path):
     made = init_scenario(tmp_path / "scenario", [_written(tmp_path, GATEWAY + API)])
 

@@ -1,6 +1,7 @@
 """The suite's own power: faults in a running load are noticed and named; nothing is named without one."""
 
 import json
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,22 +13,36 @@ import pytest
 
 from bench.analysis.histogram import Histogram, bucket_of
 from bench.analysis.verdict import _judge_faults, judge
-from bench.errors import InputError, MeasurementError
+from bench.errors import InputError, MeasurementError, StackError
+from bench.experiment.faults import FaultsOptions, prove
 from bench.experiment.faults.diagnosis import Cause, Finding, ShownCase
-from bench.experiment.faults.field import Field, find_aims, requests_through_gateway
+from bench.experiment.faults.field import (
+    UNLIKE,
+    Field,
+    find_aims,
+    requests_sent,
+    requests_through_gateway,
+    speak_alike,
+)
 from bench.experiment.faults.lateness import generator_limit
 from bench.experiment.faults.load import Observed, Proving, _Watch, every_fault
 from bench.experiment.faults.run import _add_clean, _judge, _try, choose
-from bench.load import Progress
+from bench.experiment.update import UpdateOptions, measure_updates
+from bench.load import Progress, Target
+from bench.measure import TrialPlan, load_plan
 from bench.measure.topology import topology_of
 from bench.message import say
-from bench.preparation import prepare
+from bench.preparation import make_material, prepare
 from bench.report.build import write_report
 from bench.result import FaultResult, FaultsResult, Reason, ReasonCode, read_result
+from bench.scenario import Constant
 from bench.scenario.load import load_scenario
 from bench.stack.fake import FakeStack
+from tests.experiment.test_run_flow import Diary
+from tests.experiment.test_way import BACKEND
 from tests.report.synthetic import make_run
 from tests.support.command import run_command
+from tests.support.mixed_ways import drafted_mix
 
 QUICK = ("routes-swapped", "delivered-twice", "gateway-restarted", "ghosts")
 """One of each instrument; `egress-bench faults` has them all."""
@@ -190,6 +205,7 @@ def test_with_one_subset_all_faults_are_made_that_need_no_second_one():
     field = SimpleNamespace(
         aims=aims,
         parts=None,
+        stack=SimpleNamespace(component=lambda _: SimpleNamespace(is_redirected=False)),
         topology=topology,
         sidecar_trees=lambda _: (),
         edit_gateway=lambda _, edit: edit({"resources": [verified(each) for each in topology.cluster_nodes]}),
@@ -343,3 +359,129 @@ def test_faults_of_routing_are_injected_whatever_feeds_the_proxies_and_undone(so
             assert all(path.startswith("ads/") == (source == "ads") for path in changed)
             field.heal()
             assert stack.files == before
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """A mixed scenario on a stack that has its files and no process."""
+    prepared = prepare(drafted_mix(tmp_path))
+    topology = topology_of(prepared, "eds")
+    material = make_material(prepared.loaded, tmp_path / "material")
+    stack = FakeStack(prepared.stack_spec("faults", "eds", material), folder=tmp_path / "stack")
+    stack.start()
+    parts = [
+        SimpleNamespace(**{**vars_of(part), "config": tmp_path / "stack" / part.name / "config"})
+        for part in stack.components()
+    ]
+    by_name = {part.name: part for part in parts}
+    seen = SimpleNamespace(component=by_name.__getitem__, write_config=stack.write_config, spec=stack.spec)
+    return Field(seen, Mock(), prepared, topology, material, find_aims(prepared, topology))
+
+
+def vars_of(part):
+    return {name: getattr(part, name) for name in ("name", "addresses")}
+
+
+def test_what_is_passed_on_as_bytes_is_no_part_of_the_load(mixed):
+    """TLS of clients passes the gateway, and no proxy logs a request of it."""
+    assert requests_sent(mixed.prepared, mixed.topology) == {"api", "plain"}
+
+
+def test_a_relay_between_the_proxies_is_at_the_gateways_listener_of_http(mixed):
+    listeners = mixed.stack.component("egressgateway").addresses
+    assert len(listeners) == 2
+
+    assert mixed.entrance() == listeners["0.0.0.0", 80]
+
+
+def test_no_relay_is_put_where_a_pods_connections_are_redirected(mixed):
+    """They would end at the rules, whatever the relay does."""
+    mixed.stack = SimpleNamespace(component=lambda _: SimpleNamespace(is_redirected=True))
+    between = [fault for fault in every_fault() if fault.name in ("ghosts", "other-ids", "both-lengths")]
+
+    assert all("are redirected" in fault.obstacle(mixed) for fault in between)
+
+
+def test_a_copy_of_a_request_asks_for_the_same_name(mixed):
+    """By another host the gateway would ask for another server name, and the copy would arrive nowhere."""
+    schedule = Constant(arrival_rate=200)
+    trial = TrialPlan("faults", "steady", config_source="eds", schedule=schedule, measure_s=3)
+    mixed.load = load_plan(mixed.scenario, trial, Target(address="127.0.0.1", port=80, host="h"), "r")
+
+    next(fault for fault in every_fault() if fault.name == "delivered-twice").inject(mixed)
+
+    root = mixed.stack.component("egressgateway").config
+    (routes,) = (root / "xds").glob("rds*/*.yaml")
+    policies = re.findall(r"request_mirror_policies:\n( +- .*\n(?: +[a-z_]+: .*\n)*)", routes.read_text())
+    assert policies
+    assert all("disable_shadow_host_suffix_append: true" in each for each in policies)
+
+
+def test_a_warning_says_which_requests_no_fault_is_aimed_at(tmp_path):
+    options = FaultsOptions(out=tmp_path / "out", command="", backend=BACKEND)
+
+    with pytest.raises(StackError):
+        prove(drafted_mix(tmp_path), options, Diary())
+
+    (folder,) = (tmp_path / "out").iterdir()
+    (warning,) = read_result(folder).warnings
+    assert warning.code == "left-out-of-faults"
+    assert all(name in warning.message for name in ("direct", "sni", "db"))
+
+
+def test_the_two_aims_speak_the_same_where_two_such_are_there(tmp_path):
+    """Plain HTTP led to a node of TLS would be an error of its own."""
+    mixed = prepare(drafted_mix(tmp_path))
+    topology = topology_of(mixed, "eds")
+    unlike = find_aims(mixed, topology)
+    assert (unlike.first.subset, unlike.second.subset) == ("api", "plain")
+    assert not speak_alike(mixed, unlike.first, unlike.second)
+
+    # Both of plain text, as it were: then they are alike.
+    nodes = dict(mixed.loaded.scenario.nodes)
+    nodes["api"] = nodes["api"].model_copy(update={"tls": "none"})
+    scenario = mixed.loaded.scenario.model_copy(update={"nodes": nodes})
+    same = replace(mixed, loaded=replace(mixed.loaded, scenario=scenario))
+    assert speak_alike(same, unlike.first, unlike.second)
+
+
+@pytest.mark.parametrize("name", ["egress-mtls", "many-hosts"])
+def test_the_aims_of_shipped_scenarios_speak_the_same(name):
+    prepared = prepare(load_scenario(Path("scenarios") / name))
+    aims = find_aims(prepared, topology_of(prepared, "eds"))
+
+    assert aims.second is not None
+    assert speak_alike(prepared, aims.first, aims.second)
+
+
+def test_nodes_with_names_of_their_own_are_not_given_each_others_requests():
+    prepared = prepare(load_scenario(Path("scenarios/tls-simple")))
+    topology = topology_of(prepared, "eds")
+    field = SimpleNamespace(prepared=prepared, aims=find_aims(prepared, topology), topology=topology)
+
+    swaps = [fault for fault in every_fault() if fault.name in ("endpoints-swapped", "routes-swapped")]
+    assert [fault.obstacle(field) for fault in swaps] == [UNLIKE, UNLIKE]
+
+
+def test_nothing_is_moved_between_nodes_that_speak_otherwise(tmp_path):
+    options = UpdateOptions(out=tmp_path / "out", command="", backend=BACKEND)
+
+    with pytest.raises(InputError, match=r"scenario\.yaml:\d+: no two subsets .* speak the same"):
+        measure_updates(drafted_mix(tmp_path), options, Diary())
+
+
+@pytest.mark.envoy
+@pytest.mark.nginx
+@pytest.mark.slow
+@pytest.mark.whole_path
+def test_a_draft_with_several_ways_out_raises_no_false_alarm(tmp_path):
+    """What passes as bytes is in no log; the gateway has two listeners; a copy asks for its own name."""
+    folder = drafted_mix(tmp_path).folder
+    only = [word for name in ("ghosts", "delivered-twice") for word in ("--only", name)]
+
+    done = run_command("faults", folder, "--clean", 2, *only, "--json", "--out", tmp_path / "out")
+
+    result = json.loads(done.stdout)["result"]
+    assert not result["faults"]["false_alarms"], done.stderr
+    assert [each for each in result["faults"]["faults"] if not each["detected"] and not each["limited"]] == []
+    assert done.returncode in (0, 3), done.stderr

@@ -416,9 +416,12 @@ def test_a_load_that_ends_in_the_middle_is_kept_with_what_the_generator_had_writ
 
 
 def test_a_gateway_that_answers_nothing_ends_the_run_with_its_trial_kept(two_blocks, tmp_path):
+    silences = []
+
     class Silent(FakeMeter):
         def read(self):
             if self.readings == 1:
+                silences.append(self)
                 raise StackError("egress does not answer on its admin API: timed out.")
             return super().read()
 
@@ -430,6 +433,8 @@ def test_a_gateway_that_answers_nothing_ends_the_run_with_its_trial_kept(two_blo
     (trial,) = bench.kept.trials
     assert "egress does not answer" in trial.aborted
     assert trial.stages[0].total.answered > 0
+    # Each reading of such a part is waited for.
+    assert len(silences) == 1
 
 
 def test_counters_that_were_reset_from_outside_are_unknown_and_end_nothing(short, tmp_path):

@@ -13,7 +13,7 @@ HOSTS = [
     "x.test",
 ]
 NAMES = [*(host for host in HOSTS if "*" not in host), "b.one.example.org", "c.example.org", "other.test", ""]
-PORTS = [(443, "TLS"), (443, "HTTPS"), (8443, "TLS"), (9000, "TCP"), (9001, "TCP")]
+PORTS = [(443, "TLS"), (443, "HTTPS"), (443, "HTTP"), (8443, "TLS"), (9000, "TCP"), (9001, "TCP")]
 GATE = "gate.default.svc.cluster.local"
 INVENTORY = {
     "proxies": {

@@ -11,6 +11,7 @@ from bench.istio.models import Gateway
 from bench.preparation import prepare
 from bench.scenario.load import load_scenario
 from bench.scenario.overrides import override
+from tests.support.mixed_ways import drafted_mix
 
 WALKTHROUGH = Path("scenarios/egress-mtls")
 HOST = "nginx.external.svc.cluster.local"
@@ -117,3 +118,14 @@ def test_a_gateway_without_a_service_has_no_rule_to_originate_tls(folder):
 
     with pytest.raises(InputError, match="no Service of the gateway"):
         override(load_scenario(folder), mesh_mtls=True)
+
+
+def test_a_gateway_that_also_passes_tls_on_keeps_that_port_as_it_is(tmp_path):
+    """A second layer around the client's own TLS would be taken by no server of the gateway."""
+    secured = prepare(override(drafted_mix(tmp_path), mesh_mtls=True))
+
+    assert sockets(secured.loaded, "client") == {
+        "outbound|80||istio-egressgateway.istio-system.svc.cluster.local": "envoy.transport_sockets.tls",
+        "outbound|443||istio-egressgateway.istio-system.svc.cluster.local": None,
+    }
+    assert secured.foreseen == ()

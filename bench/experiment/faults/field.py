@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +32,8 @@ _SERVED: Final = {"eds": "endpoints", "cds": "clusters", "rds": "routes", "lds":
 """Folder or file of what Envoy watches -> file of what a control plane serves."""
 _RECOVERY_S = 10.0
 _POLL_S = 0.05
+_MOST_COMPARED = 20
+"""Subsets among which two are looked for whose nodes speak the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,11 @@ class NotPossibleError(MeasurementError):
 
 ONLY_ONE = "no two subsets of the traffic go to different nodes"
 """Why a fault that needs two of them cannot be made."""
+UNLIKE = (
+    "no two subsets of the traffic go to different nodes that speak the same, with the same TLS and names in "
+    "their certificates"
+)
+"""Why what is meant for one node cannot be answered by another."""
 NO_SPLIT = "no subset of the traffic is divided by weights"
 """Why a fault that needs one cannot be made."""
 
@@ -157,6 +164,21 @@ class Field:
                 text = file.read_text(encoding="utf-8")
                 yield str(file.relative_to(root)), text, yaml.safe_load(text)
 
+    def entrance(self) -> Address:
+        """Where the sidecar finds the gateway with requests that both read: of several listeners that one.
+
+        Raises:
+            NotPossibleError: no cluster of the sidecar has an address of the gateway.
+        """
+        listeners = set(self.stack.component(self.gateway).addresses.values())
+        trees = (*self.sidecar_trees("eds"), *self.sidecar_trees("cds"))
+        for assignment in _assignments(trees):
+            if assignment["cluster_name"] in self.topology.to_gateway:
+                for address in _addresses_in(assignment):
+                    if address in listeners:
+                        return address
+        raise NotPossibleError("no cluster of the sidecar has the gateway's address")
+
     def restore_proxies(self) -> None:
         """Put the proxies' own files back."""
         for proxy in {proxy for proxy, _ in self._originals}:
@@ -169,12 +191,10 @@ class Field:
     def detour(self, assignment: Tree, real: Address, other: Address) -> bool:
         """Give the endpoint *real* the address *other*; whether the assignment has that endpoint."""
         changed = False
-        for group in assignment.get("endpoints", ()):
-            for entry in group["lb_endpoints"]:
-                socket = entry["endpoint"]["address"]["socket_address"]
-                if (socket["address"], socket["port_value"]) == real:
-                    socket["address"], socket["port_value"] = other
-                    changed = True
+        for socket in _sockets_in(assignment):
+            if (socket["address"], socket["port_value"]) == real:
+                socket["address"], socket["port_value"] = other
+                changed = True
         return changed
 
     def lead_over(self, node: str, make_relay: Callable[[Address, str], Relay]) -> None:
@@ -273,13 +293,28 @@ def _written(name: str, tree: Tree) -> str:
     return yaml.safe_dump(tree, sort_keys=False)
 
 
+def _sockets_in(assignment: Tree) -> Iterator[Tree]:
+    for group in assignment.get("endpoints", ()):
+        for entry in group["lb_endpoints"]:
+            yield entry["endpoint"]["address"]["socket_address"]
+
+
+def _addresses_in(assignment: Tree) -> Iterator[Address]:
+    yield from ((socket["address"], socket["port_value"]) for socket in _sockets_in(assignment))
+
+
+def _assignments(trees: Iterable[Tree]) -> Iterator[Tree]:
+    """Endpoints of clusters. Those that DNS resolves are not served by EDS: their clusters have them."""
+    for tree in trees:
+        found = (resource.get("load_assignment", resource) for resource in tree["resources"])
+        yield from (each for each in found if "cluster_name" in each)
+
+
 def _edit_assignments(
     edit: Callable[[str, Callable[[Tree], bool]], int], change: Callable[[Tree], bool]
 ) -> int:
     def of_tree(tree: Tree) -> bool:
-        # Endpoints that DNS resolves are not served by EDS: their clusters have them.
-        found = [resource.get("load_assignment", resource) for resource in tree["resources"]]
-        changed = [change(each) for each in found if "cluster_name" in each]
+        changed = [change(each) for each in _assignments([tree])]
         return any(changed)
 
     return edit("eds", of_tree) + edit("cds", of_tree)
@@ -292,8 +327,15 @@ def requests_through_gateway(prepared: Prepared) -> frozenset[str]:
     return frozenset(each.name for each in traffic.mix if each.name not in straight)
 
 
+def requests_sent(prepared: Prepared, topology: Topology) -> frozenset[str]:
+    """The requests that all proxies of the path read: bytes that they pass on are in no log of theirs."""
+    return requests_through_gateway(prepared) - topology.unread
+
+
 def find_aims(prepared: Prepared, topology: Topology) -> Aims:
     """The first subset that nodes answer, and the first one that other nodes answer, if there is any.
+
+    Better two whose nodes speak the same: what is meant for the one is then understood by the other.
 
     Raises:
         NotPossibleError: no request is read by the proxies, or none is answered by nodes behind clusters of
@@ -324,11 +366,27 @@ def find_aims(prepared: Prepared, topology: Topology) -> Aims:
     if not found:
         return _split_aims(read, topology)
     nodes = {request.name: set(request.expect.nodes) for request in scenario.traffic.mix}
-    for each in found:
-        other = next((one for one in found if not nodes[one.subset] & nodes[each.subset]), None)
-        if other is not None:
-            return Aims(each, other)
-    return Aims(found[0], None)
+    unlike: Aims | None = None
+    for each in found[:_MOST_COMPARED]:
+        others = [one for one in found if not nodes[one.subset] & nodes[each.subset]][:_MOST_COMPARED]
+        alike = next((one for one in others if speak_alike(prepared, each, one)), None)
+        if alike is not None:
+            return Aims(each, alike)
+        if others:
+            unlike = unlike or Aims(each, others[0])
+    return unlike or Aims(found[0], None)
+
+
+def speak_alike(prepared: Prepared, first: Aim, second: Aim) -> bool:
+    """Whether each of two nodes takes what is meant for the other: protocol, TLS, and the names it shows."""
+    nodes = prepared.loaded.scenario.nodes
+
+    def spoken(name: str) -> tuple[object, ...]:
+        node, tls = nodes[name], prepared.node_tls(name)
+        shown = () if tls == "none" else (node.set, frozenset(node.server_names))
+        return node.protocol, tls, shown
+
+    return spoken(first.node) == spoken(second.node)
 
 
 def _split_aims(read: Sequence[MixedRequest], topology: Topology) -> Aims:
@@ -352,6 +410,14 @@ def no_split(field: Field) -> str | None:
 def no_second(field: Field) -> str | None:
     """The obstacle of a fault that needs a second subset, answered by another node; None: there is one."""
     return ONLY_ONE if field.aims.second is None else None
+
+
+def no_exchange(field: Field) -> str | None:
+    """The obstacle of a fault that gives two subsets each other's nodes; None: these answer them."""
+    obstacle = no_second(field)
+    if obstacle is not None or speak_alike(field.prepared, *field.aims.pair()):
+        return obstacle
+    return UNLIKE
 
 
 def _clusters(topology: Topology, nodes: tuple[str, ...]) -> frozenset[str]:

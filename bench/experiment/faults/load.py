@@ -14,7 +14,7 @@ import psutil
 from bench.errors import BenchError, MeasurementError
 from bench.experiment.faults.diagnosis import Finding, diagnose
 from bench.experiment.faults.evidence import collect
-from bench.experiment.faults.field import Field, requests_through_gateway
+from bench.experiment.faults.field import Field, requests_sent
 from bench.experiment.faults.kinds import Fault
 from bench.experiment.faults.lateness import generator_limit
 from bench.load import LoadEvent, LoadPlan, Progress, StageStarted
@@ -202,8 +202,8 @@ class Proving:
         )
         load = load_plan(scenario, plan, stack_target(self._field.stack, scenario), run_id)
         # What is injected is on the way by the gateway, and so is what the logs are held against.
-        passing = requests_through_gateway(self._field.prepared)
-        requests = tuple(each for each in load.requests if each.name in passing)
+        sent = requests_sent(self._field.prepared, self._field.topology)
+        requests = tuple(each for each in load.requests if each.name in sent)
         warm_up = load.stages[0].model_copy(update={"duration_s": WARM_UP_S})
         connections = load.connections.model_copy(update={"count": _CONNECTIONS})
         aims = self._field.aims

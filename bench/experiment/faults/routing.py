@@ -9,7 +9,15 @@ import numpy as np
 
 from bench.errors import MeasurementError
 from bench.experiment.faults.diagnosis import Cause
-from bench.experiment.faults.field import NO_SPLIT, Field, NotPossibleError, Tree, no_second, no_split
+from bench.experiment.faults.field import (
+    NO_SPLIT,
+    Field,
+    NotPossibleError,
+    Tree,
+    no_exchange,
+    no_second,
+    no_split,
+)
 from bench.experiment.faults.kinds import Fault
 from bench.load import LoadPlan
 from bench.load.engine import REQUEST_ID, SEQUENCES, kinds_of
@@ -46,7 +54,7 @@ def _first_of(found: dict[str, Any], clusters: frozenset[str]) -> Any:
 
 
 def _no_pair(field: Field) -> str | None:
-    return None if field.aims.split is not None else no_second(field)
+    return None if field.aims.split is not None else no_exchange(field)
 
 
 def _swap_weights(field: Field) -> None:
@@ -100,7 +108,9 @@ def _deliver_twice(field: Field) -> None:
     load = field.running_load()
     sequence = _one_of(load, field.aims.first.subset, after=0.6)
     match = {"exact": REQUEST_ID.format(run_id=load.run_id, sequence=sequence)}
-    mirror = {"request_mirror_policies": [{"cluster": first}]}
+    # Under another host, which Envoy would give the copy, TLS would ask for another name.
+    policy = {"cluster": first, "disable_shadow_host_suffix_append": True}
+    mirror = {"request_mirror_policies": [policy]}
     if not field.edit_gateway("rds", lambda tree: _branch_off(tree, first, load.id_header, match, mirror)):
         raise NotPossibleError("no route of the gateway leads to that cluster alone")
 
@@ -163,7 +173,7 @@ FAULTS = (
         "routes of both subsets swapped",
         Cause.ROUTES_SWAPPED,
         _swap_routes,
-        obstacle=no_second,
+        obstacle=no_exchange,
     ),
     Fault(
         "one-astray",

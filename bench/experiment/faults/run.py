@@ -9,15 +9,24 @@ from pathlib import Path
 
 from bench.errors import InputError
 from bench.experiment.faults import network
-from bench.experiment.faults.field import Field, NotPossibleError, find_aims
+from bench.experiment.faults.field import Field, NotPossibleError, find_aims, requests_sent
 from bench.experiment.faults.kinds import Fault
 from bench.experiment.faults.load import WARM_UP_S, Observed, Proving, every_fault
 from bench.load.run import LoadGenerator
-from bench.measure import SIDECAR_LOG, Finished, RunRecord, fingerprint_of, kept, topology_of, way_of
+from bench.measure import (
+    SIDECAR_LOG,
+    Finished,
+    RunRecord,
+    Topology,
+    fingerprint_of,
+    kept,
+    topology_of,
+    way_of,
+)
 from bench.observer import Observer
 from bench.preparation import Prepared, Variation, make_material, prepare
 from bench.report import write_report
-from bench.result import FaultResult, FaultsResult
+from bench.result import FaultResult, FaultsResult, RunWarning
 from bench.scenario.load import LoadedScenario
 from bench.stack.artifacts import save_config
 from bench.stack.backend import Backend
@@ -28,6 +37,7 @@ from bench.translate import ConfigSource
 CLEAN_RUNS = 2
 _CLEAN_S = 2.0
 _CLEAN_RATE = 200.0
+_MOST_NAMED = 5
 _MOST_TRIES = 3
 _AROUND_LOAD_S = 4.0
 """Start of the generator, matching and recovery, for each load; for the progress bar only."""
@@ -106,6 +116,7 @@ def _prove(
         for fault in faults:
             _add_impossible(record, fault, str(error), observer)
         return
+    _note_left_out(prepared, topology, record, observer)
     logging = Variation(access_log={**GATEWAY_FIELDS, **_AT}, sidecar_access_log={**GATEWAY_FIELDS, **_AT})
     with supervised_folder(f"{scenario.name} keys") as private:
         observer.stage(f"making certificates ({scenario.tls.key})", 2)
@@ -139,6 +150,22 @@ def _prove(
                 record.add_load(seen.seconds, seen.events)
                 _add_fault(record, found)
                 observer.note(_line(found))
+
+
+def _note_left_out(prepared: Prepared, topology: Topology, record: RunRecord, observer: Observer) -> None:
+    sent = requests_sent(prepared, topology)
+    left_out = [each.name for each in prepared.loaded.scenario.traffic.mix if each.name not in sent]
+    if left_out:
+        more = f" and {len(left_out) - _MOST_NAMED} more" if len(left_out) > _MOST_NAMED else ""
+        warning = RunWarning(
+            code="left-out-of-faults",
+            message="the load is what sidecar and gateway both read. Left out, since they go past the gateway"
+            f" or are passed on as bytes: {', '.join(left_out[:_MOST_NAMED])}{more}.",
+            advice="No fault is aimed at them.",
+        )
+        record.warnings.append(warning)
+        observer.warning(warning)
+        record.save()
 
 
 def _try(proving: Proving, run_id: str, fault: Fault | None, observer: Observer) -> Observed:

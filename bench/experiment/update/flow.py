@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.certs import Material
 from bench.errors import InputError
-from bench.experiment.faults.field import ONLY_ONE, Aim, find_aims
+from bench.experiment.faults.field import ONLY_ONE, UNLIKE, Aim, find_aims, speak_alike
 from bench.experiment.faults.lateness import generator_limit
 from bench.experiment.update.change_results import by_kind, change_result
 from bench.experiment.update.changing import ROTATION, TAIL_S, Changing
@@ -85,6 +85,12 @@ def measure_updates(loaded: LoadedScenario, options: UpdateOptions, observer: Ob
             where=loaded.position("traffic"),
             remedy="Use a scenario whose subsets expect different nodes, such as scenarios/egress-mtls.",
         )
+    if not speak_alike(prepared, aims.first, aims.second):
+        raise InputError(
+            f"{UNLIKE}: what is meant for {aims.first.node} would fail at {aims.second.node}.",
+            where=loaded.position("traffic"),
+            remedy="Use a scenario with two such subsets, such as scenarios/egress-mtls.",
+        )
     if len(scenario.inventory.replicas_of(scenario.traffic.exit)) > 1:
         raise InputError(
             "changes are written to one gateway, and this one has replicas.",
@@ -105,6 +111,9 @@ def measure_updates(loaded: LoadedScenario, options: UpdateOptions, observer: Ob
     base, made = steps(_cluster(aims.first), _cluster(aims.second), aims.first.node, aims.second.node)
     # A container has copies of its keys; and the key pairs of a thousand rotations are not what is asked for.
     rotates = options.changes is None and options.backend.kind == "local"
+    if rotates and not _has_certificate(prepared):
+        rotates = False
+        observer.note(f"{scenario.traffic.exit} has no certificate of its own: none is rotated.")
     round_of = (*made, Step(ROTATION, base)) if rotates else made
     wanted = {way: _cycle(made if way.hot_restart else round_of, options.changes) for way in options.ways}
     seconds = {
@@ -130,6 +139,12 @@ def measure_updates(loaded: LoadedScenario, options: UpdateOptions, observer: Ob
             )
     observer.stage("writing the report", 2)
     return Finished(record.complete(), record.folder, write_report(record.folder))
+
+
+def _has_certificate(prepared: Prepared) -> bool:
+    """Whether the proxy that leaves the mesh shows a certificate to anybody."""
+    config = prepared.configs[prepared.loaded.scenario.traffic.exit, "static"]
+    return any(secret.tls_certificate is not None for secret in config.secrets)
 
 
 def _cycle(steps: Sequence[Step], count: int | None) -> list[Step]:

@@ -9,18 +9,26 @@ from pathlib import Path
 from typing import Final, Literal
 
 import bench
+from bench import contained
 from bench.load.variables import Variable
-
-_SOURCE: Final = Path(bench.__file__).resolve().parent
-_LOCUSTFILE: Final = _SOURCE / "load" / "locust" / "entry" / "locustfile.py"
-
 
 Role = Literal["coordinator", "worker"]
 
+_SOURCE: Final = Path(bench.__file__).resolve().parent
+_LOCUSTFILE: Final = "load/locust/entry/locustfile.py"
+_ENDS: Final[Mapping[Role, tuple[tuple[Variable, ...], tuple[Variable, ...]]]] = {
+    "coordinator": ((Variable.LIFELINE, Variable.CONTROL), (Variable.EVENTS,)),
+    "worker": ((Variable.LIFELINE,), ()),
+}
+"""What comes in by standard input and goes out by standard output, where there is nothing else."""
 
-def locust_arguments(options: Sequence[str]) -> list[str]:
-    """Python's arguments for a Locust that drives our plans, with Locust's own *options*."""
-    return ["-m", "locust", "-f", str(_LOCUSTFILE), "--loglevel", "WARNING", *options]
+
+def locust_arguments(options: Sequence[str], *, source: str = str(_SOURCE)) -> list[str]:
+    """Python's arguments for a Locust that drives our plans, with Locust's own *options*.
+
+    *source* is the folder of this suite's code where it runs.
+    """
+    return ["-m", "locust", "-f", f"{source}/{_LOCUSTFILE}", "--loglevel", "WARNING", *options]
 
 
 def locust_command(options: Sequence[str]) -> list[str]:
@@ -30,7 +38,8 @@ def locust_command(options: Sequence[str]) -> list[str]:
 
 def contained_arguments(role: Role, options: Sequence[str]) -> list[str]:
     """Python's arguments for a Locust at another place, tied to this one by its standard streams."""
-    return ["-m", "bench.load.run.contained", role, *options]
+    into, out_of = (",".join(names) for names in _ENDS[role])
+    return ["-m", contained.__name__, into, out_of, *locust_arguments(options, source=contained.SOURCE)]
 
 
 def locust_environment(variables: Mapping[Variable, str | int]) -> dict[str, str]:

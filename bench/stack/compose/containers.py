@@ -55,7 +55,10 @@ class Container:
 
     def visible_pid(self) -> int | None:
         """Its first process's id here; None if this machine's processes are not seen from here."""
-        pid = int(self.state().get("Pid") or 0)
+        return self._visible(self.state())
+
+    def _visible(self, state: Mapping[str, Any]) -> int | None:
+        pid = int(state.get("Pid") or 0)
         try:
             groups = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8")
         except OSError:
@@ -71,10 +74,11 @@ class Container:
     def ask_to_end(self) -> None:
         """Send SIGTERM; one that has ended already, or is frozen and could not obey, is let be."""
         self._ending = False
-        if self.state().get("Status") != "running":
+        state = self.state()
+        if state.get("Status") != "running":
             return
-        # Asked before: while it ends, the engine answers for no container until its networks are apart.
-        self._process = self.visible_pid()
+        # Looked at before: while it ends, the engine says nothing of it until its networks are apart.
+        self._process = self._visible(state)
         with contextlib.suppress(APIError):
             self.client.api.kill(self.id, "SIGTERM")
             self._ending = True

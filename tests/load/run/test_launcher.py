@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import signal
 import subprocess
@@ -14,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from bench.errors import LoadError
-from bench.load.run.contained import main
 from bench.load.run.null_target import measure_null_target_baseline
 from bench.load.run.runner import run_load
 from tests.load.locust_processes import wait_until_gone
@@ -107,7 +105,21 @@ def test_a_place_that_cannot_run_it_is_reported_with_its_words(
         run_load(two_subsets(1), tmp_path / "load", launcher=Broken(tmp_path / "there"))
 
 
-def test_a_role_that_it_does_not_have_is_refused() -> None:
-    with pytest.raises(SystemExit, match="not one of coordinator, worker"):
-        main(["boss"])
-    assert os.fstat(0)
+def test_the_process_in_between_imports_nothing_of_the_suite_and_gives_the_streams_on() -> None:
+    """Else each Locust elsewhere would import all of it twice."""
+    shows = (
+        "import os, sys; own = os.environ; os.write(int(own['OUT']), os.read(int(own['ONE']), 9));"
+        "print(own['TWO'] == own['ONE'], sys.argv[1])"
+    )
+    words = ["ONE,TWO", "OUT", "-c", shows, "{bench}/x"]
+    entry = ["-X", "importtime", "-m", "bench.contained", *words]
+
+    done = subprocess.run(
+        [sys.executable, *entry], input="asked", capture_output=True, text=True, check=True, cwd=ROOT
+    )
+
+    assert done.stdout == "asked"
+    imported = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "|" in line]
+    # What the package itself begins with, and no room of it.
+    assert {name for name in imported if name.startswith("bench")} == {"bench", "bench.lazy_messages"}
+    assert f"True {ROOT / 'bench'}/x" in done.stderr

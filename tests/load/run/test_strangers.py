@@ -58,7 +58,7 @@ def test_garbage_strangers_and_workers_of_other_runs_end_nothing(tmp_path: Path)
         command = [sys.executable, "-W", "ignore", "-c", STRANGER, str(port)]
         said.append(subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT).stdout)
         with pytest.raises(LoadError, match="took this worker"):
-            run_worker("127.0.0.1", token="of another run", port=port, wait_s=8)
+            run_worker("127.0.0.1", token="of another run", port=port, wait_s=4)
         said.append("gave up")
 
     pestering = threading.Thread(target=pester)
@@ -96,7 +96,7 @@ def test_a_worker_too_many_changes_nothing(tmp_path: Path, monkeypatch: pytest.M
 
     def join() -> None:
         with pytest.raises(LoadError, match="0 of 1 were taken"):
-            run_worker("127.0.0.1", token="of this run", port=port, wait_s=12)
+            run_worker("127.0.0.1", token="of this run", port=port, wait_s=4)
         ended.append(True)
 
     joining = threading.Thread(target=join)
@@ -106,12 +106,12 @@ def test_a_worker_too_many_changes_nothing(tmp_path: Path, monkeypatch: pytest.M
             joining.start()
 
     with Stub(always(by_header)) as stub:
-        plan = two_subsets(stub.port, rate=100, main_s=16, workers=2, master_port=port)
+        plan = two_subsets(stub.port, rate=100, main_s=8, workers=2, master_port=port)
         outcome = run_load(plan, tmp_path, on_event=watch)
     joining.join()
 
     assert outcome.complete
-    assert (outcome.generator.workers, total(outcome)) == (2, 50 + 1600)
+    assert (outcome.generator.workers, total(outcome)) == (2, 50 + 800)
     assert ended == [True]
 
 

@@ -13,7 +13,7 @@ from bench.stack.compose.folders import write_code
 
 ENTRIES = (
     "bench.verify.calls",
-    "bench.load.run.contained",
+    "bench.contained",
     "bench.load.locust.process",
     "bench.load.locust.coordinator",
     "bench.load.locust.participant",
@@ -92,7 +92,7 @@ def test_each_group_is_asked_to_end_after_the_one_before_it_and_nobody_is_waited
 def test_whoever_does_not_obey_keeps_the_others_no_longer_than_the_grace(tmp_path, monkeypatch):
     """Its process can be seen, and goes on."""
     engine = Engine()
-    monkeypatch.setattr(Container, "visible_pid", lambda _: 1)
+    monkeypatch.setattr(Container, "_visible", lambda *_: 1)
     looks = []
     monkeypatch.setattr(containers, "is_running", lambda pid: not looks.append(pid))
 

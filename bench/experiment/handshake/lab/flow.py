@@ -16,6 +16,7 @@ from bench.experiment.handshake.lab.refusals import measure_refusals
 from bench.experiment.handshake.lab.sessions import measure_sessions
 from bench.experiment.handshake.lab.settings import LabOptions, Part
 from bench.experiment.handshake.lab.storms import measure_storms
+from bench.experiment.handshake.lab.traffic import LabTraffic, lab_traffic
 from bench.experiment.instruments import REAL, Instruments, one_generator
 from bench.measure import Finished, RunRecord, fingerprint_of, kept
 from bench.observer import Observer
@@ -27,6 +28,8 @@ from bench.telemetry import openssl_version
 
 _PREPARATION_S = 3.0
 _REPORT_S = 3.0
+_ON_THE_SCENARIO: frozenset[Part] = frozenset({"matrix", "storms", "mesh"})
+"""Parts that are measured on the scenario's own path; the others have paths of their own."""
 _REST_S = {"sessions": 40.0, "pools": 30.0, "storms": 40.0, "refusals": 45.0, "mesh": 30.0}
 """What the other parts take in a quick look; for the progress bar only."""
 _GROUND_S = 12.0
@@ -45,7 +48,7 @@ def run_lab(
     Everything that was measured is on disk after each ground and each part.
 
     Raises:
-        InputError: the resources cannot be translated.
+        InputError: the resources cannot be translated, or no request makes the gateway start TLS.
         StackError, LoadError, MeasurementError: a part, the load or a measurement failed.
         InterruptedRunError: Ctrl-C or SIGTERM.
     """
@@ -53,6 +56,8 @@ def run_lab(
     observer.plan(_planned_s(loaded, options))
     observer.stage("translating the Istio resources", 1)
     prepared = prepare(loaded)
+    found = lab_traffic(prepared) if _ON_THE_SCENARIO & set(options.parts) else LabTraffic(loaded, {})
+    loaded = found.loaded
     record = RunRecord.open(
         loaded,
         out=options.out,
@@ -62,6 +67,9 @@ def run_lab(
         name=f"{loaded.scenario.name}-handshake",
     )
     record.tls_lab = TlsLab(is_full=options.is_full, libraries=_libraries(record))
+    for warning in found.warnings:
+        record.warnings.append(warning)
+        observer.warning(warning)
     record.save()
     with kept(record, write_report=instruments.write_report):
         with one_generator(instruments, record.folder / "logs" / "generator") as tools:

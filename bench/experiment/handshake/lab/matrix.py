@@ -23,6 +23,7 @@ from bench.experiment.handshake.lab.agreed import Agreed, read_agreed
 from bench.experiment.handshake.lab.bench import gateway_of
 from bench.experiment.handshake.lab.direct import DirectClient, Series
 from bench.experiment.handshake.lab.settings import ENOUGH, GroundPlan, Schedule
+from bench.experiment.handshake.lab.traffic import nodes_of
 from bench.experiment.handshake.lab.variations import variation_of
 from bench.experiment.handshake.lab.windows import (
     WARM_UP_S,
@@ -243,9 +244,12 @@ def _direct(ground: Ground, shots: int, collected: Collected) -> None:
 
 def _client(ground: Ground) -> DirectClient:
     scenario, stack = ground.run.scenario, ground.stacks["full"]
-    part = next(
-        each for each in stack.components() if each.role == "node" and each.tls in ("simple", "mutual")
-    )
+    names = scenario.traffic.first.expect.nodes or nodes_of(ground.run.prepared)
+    part = next((each for name in names if (each := stack.component(name)).tls in ("simple", "mutual")), None)
+    if part is None:
+        raise MeasurementError(
+            f"none of {', '.join(names)} speaks TLS: there is no handshake to make directly."
+        )
     pid = part.pid
     if pid is None:
         raise MeasurementError(f"{part.name}: its CPU cannot be read here.")

@@ -14,6 +14,7 @@ from bench.analysis.tls import Served, read_wave
 from bench.certs import rotate
 from bench.errors import BenchError, MeasurementError
 from bench.experiment.handshake.lab.bench import Lab, gateway_of
+from bench.experiment.handshake.lab.traffic import nodes_of
 from bench.experiment.handshake.lab.windows import Step, plan_of
 from bench.experiment.run_context import RunContext
 from bench.load import LoadEvent, LoadOutcome, StageStarted
@@ -70,7 +71,7 @@ class _Trouble:
             self.failure = error
 
     def _make(self) -> None:
-        nodes = [part.name for part in self.stack.components() if part.role == "node"]
+        nodes = nodes_of(self.run.prepared)
         match self.event:
             case "gateway-restart":
                 gateway = gateway_of(self.run)
