@@ -60,7 +60,7 @@ def compare(
     interleave: Annotated[
         Interleaved | None,
         typer.Option(
-            help="Turns of some hundredths of a second within one load, or trials one after the other;"
+            help="Turns of a hundredth of a second within one load, or trials one after the other;"
             " turns where the variants can share a load."
         ),
     ] = None,

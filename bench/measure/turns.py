@@ -1,7 +1,7 @@
 """One load over several stacks, which take turns; and what of its outcome belongs to each of them. Pure.
 
-Trials one after the other meet a machine that is faster in one second than in the next. In turns of a few
-hundredths of a second, each stack is under its own load as if it were alone, and what the machine does in a
+Trials one after the other meet a machine that is faster in one second than in the next. In turns of a
+hundredth of a second, each stack is under its own load as if it were alone, and what the machine does in a
 second meets all of them.
 """
 
@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from bench.load import Generator, LoadOutcome, LoadPlan, RequestKind, StageOutcome, Turns
 from bench.scenario import Closed, Traffic
 
-SLICE_S = 0.07
-"""About how long a turn is: some dozens of requests at usual rates. No few of them make half a second, after
-which the generator reports, so that this does not meet always the same."""
+SLICE_S = 0.01
+"""About how long a turn is: many times a usual request, so that each stack is alone with its own, and shorter
+than what disturbs a machine. In turns of 10 ms the medians of equal stacks scattered four times as much."""
 
 
 def can_share(traffics: Sequence[Traffic]) -> bool:

@@ -45,7 +45,7 @@ class VariantsResult(Model):
     """All variants are the same: an A/A comparison."""
     interleaved: Literal["trials", "turns"] = "trials"
     """``trials``: the variants of a block are under load one after the other, on stacks that live through all
-    blocks. ``turns``: each block has new stacks, which take turns of some hundredths of a second within one
+    blocks. ``turns``: each block has new stacks, which take turns of a hundredth of a second within one
     load."""
     until: float | None = None
     """Blocks went on until a change of this size was resolved; None: a fixed number of blocks."""

@@ -205,6 +205,7 @@ def test_with_one_subset_all_faults_are_made_that_need_no_second_one():
     field = SimpleNamespace(
         aims=aims,
         parts=None,
+        stack=SimpleNamespace(component=lambda _: SimpleNamespace(is_redirected=False)),
         topology=topology,
         sidecar_trees=lambda _: (),
         edit_gateway=lambda _, edit: edit({"resources": [verified(each) for each in topology.cluster_nodes]}),
@@ -391,6 +392,14 @@ def test_a_relay_between_the_proxies_is_at_the_gateways_listener_of_http(mixed):
     assert len(listeners) == 2
 
     assert mixed.entrance() == listeners["0.0.0.0", 80]
+
+
+def test_no_relay_is_put_where_a_pods_connections_are_redirected(mixed):
+    """They would end at the rules, whatever the relay does."""
+    mixed.stack = SimpleNamespace(component=lambda _: SimpleNamespace(is_redirected=True))
+    between = [fault for fault in every_fault() if fault.name in ("ghosts", "other-ids", "both-lengths")]
+
+    assert all("are redirected" in fault.obstacle(mixed) for fault in between)
 
 
 def test_a_copy_of_a_request_asks_for_the_same_name(mixed):

@@ -14,9 +14,12 @@ _ONE_IN = 10
 
 
 def _not_readable(field: Field) -> str | None:
-    """Between the proxies a relay can only read what is not encrypted."""
+    """Between the proxies a relay can only read what is not encrypted, and only get what leaves the pod."""
     if not field.topology.has_gateway:
         return "there is no gateway, and so no way between proxies"
+    sidecar = field.topology.sidecar
+    if field.stack.component(sidecar).is_redirected:
+        return f"connections in the pod of {sidecar} are redirected, and reach nothing but its own proxies"
     if any(cluster.get("transport_socket") for cluster in _to_gateway(field, field.sidecar_trees("cds"))):
         return "the way between the proxies is encrypted"
     return None

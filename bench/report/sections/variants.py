@@ -19,7 +19,7 @@ _ENDINGS = {
 
 _INTERLEAVED = {
     "trials": ", one after the other",
-    "turns": ", on stacks started for the block, in turns of some hundredths of a second",
+    "turns": ", on stacks started for the block, in turns of a hundredth of a second",
 }
 
 
