@@ -112,10 +112,13 @@ class RunContext:
                 way=topology if plan.experiment == "steady" else None,
             )
 
-    def keep(self, trial: Trial, ground: Ground) -> None:
-        """Keep a trial, as far as it came; warn of control planes that died under it."""
+    def keep(self, trial: Trial, ground: Ground, *, save: bool = True) -> None:
+        """Keep a trial, as far as it came; warn of control planes that died under it.
+
+        Not *save*: the result is on disk once a further trial has been kept.
+        """
         if trial.result.stages:
-            self.record.add_trial(trial)
+            self.record.add_trial(trial, save=save)
         total = trial.result.total
         for lost, how in ground.lost.items():
             beside = "" if lost == ground.name else ", on another stack"

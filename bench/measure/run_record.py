@@ -102,8 +102,10 @@ class RunRecord:
             or (self.tls_lab is not None and self.tls_lab.has_findings)
         )
 
-    def add_trial(self, trial: Trial) -> None:
+    def add_trial(self, trial: Trial, *, save: bool = True) -> None:
         """Keep a trial: samples and result are on disk when this returns.
+
+        Not *save*: the samples alone, since further trials of the same load follow at once.
 
         Raises:
             InputError: the disk is full or the folder was taken away.
@@ -119,7 +121,8 @@ class RunRecord:
                 )
             )
         self.trials.append(trial)
-        self.save()
+        if save:
+            self.save()
 
     def add_load(self, seconds: Iterable[SecondRow], events: Iterable[RunEvent]) -> None:
         """Keep the seconds of a load that is no trial of its own, and what happened under it.

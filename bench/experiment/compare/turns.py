@@ -49,7 +49,8 @@ def run_block_in_turns(block: int, plans: Sequence[tuple[Variant, RunContext, Tr
             run_load=first.instruments.run_load,
         )
         for (_, run, _), side, trial in zip(plans, sides, trials, strict=True):
-            run.keep(trial, side.ground)
+            # A result is written whole: once for the block, not once for each of its trials.
+            run.keep(trial, side.ground, save=trial is trials[-1])
             save_logs(
                 side.ground.stack,
                 first.record.folder / "logs" / side.ground.name,
