@@ -60,14 +60,26 @@ class Watch:
     def __init__(self, *, device="lo", inside=is_inside):
         self.seen = {}
         self._inside = inside
+        self._last = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._last.bind(("127.0.0.1", 0))
+        self._has_read_last = threading.Event()
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ALL_PROTOCOLS))
         if device is not None:
             self._socket.bind((device, 0))
         threading.Thread(target=self._read, daemon=True).start()
 
+    def read_all(self):
+        """Return when everything sent so far has been read: on a busy machine it waits in the socket's queue."""
+        self._last.sendto(b"", self._last.getsockname())
+        if not self._has_read_last.wait(60):
+            raise SystemExit("the watch has stopped reading")
+
     def _read(self):
+        last = "{}:{}".format(*self._last.getsockname())
         while True:
             found = destination(self._socket.recv(65_536))
+            if found == last:
+                self._has_read_last.set()
             if found is not None and not self._inside(found.rpartition(":")[0]):
                 self.seen[found] = self.seen.get(found, 0) + 1
 
@@ -91,6 +103,7 @@ def beside(subnets):
     sys.stdout.write("watching\n")
     sys.stdout.flush()
     sys.stdin.read()
+    watch.read_all()
     sys.stdout.write(json.dumps(watch.seen))
 
 
@@ -102,6 +115,7 @@ def main():
     close_all_ways(Path(f"{report}.resolv"))
     watch = Watch()
     done = subprocess.run(command, check=False)
+    watch.read_all()
     Path(report).write_text(json.dumps({"code": done.returncode, "seen": watch.seen}))
 
 
