@@ -69,7 +69,7 @@ class Watch:
         threading.Thread(target=self._read, daemon=True).start()
 
     def read_all(self):
-        """Return when everything sent so far has been read: on a busy machine it waits in the socket's queue."""
+        """Return when all that was sent so far is read: on a busy machine it waits in the socket's queue."""
         self._last.sendto(b"", self._last.getsockname())
         if not self._has_read_last.wait(60):
             raise SystemExit("the watch has stopped reading")
