@@ -102,7 +102,10 @@ class TlsCell(Model):
     """None: a clock is missing."""
     oracle: tuple[OracleLine, ...] = ()
     fault: str | None = None
-    """Why the cell has no figures."""
+    """Why the cell has no figures: it could not be measured."""
+    refusal: str | None = None
+    """Name of the reason with which every handshake of the ground failed: the two ends have nothing in common
+    for this key and version. None: they shook hands."""
 
     @property
     def name(self) -> str:

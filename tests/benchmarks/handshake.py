@@ -25,8 +25,14 @@ Promise = tuple[str, str, bool]
 
 def promises(lab: TlsLab, duration_s: float | None) -> Iterator[Promise]:
     """Each promise of the lab."""
-    cells = [cell for cell in lab.cells if cell.fault is None]
-    yield "32 cells measured", f"{len(cells)} of {len(lab.cells)}", len(cells) == len(lab.cells) == 32
+    cells = [cell for cell in lab.cells if cell.fault is None and cell.refusal is None]
+    refused = [cell for cell in lab.cells if cell.refusal is not None]
+    why = ", ".join(sorted({str(each.refusal) for each in refused})) or "none"
+    yield (
+        "32 cells measured, or named for what they cannot do",
+        f"{len(cells)} of {len(lab.cells)}, {len(refused)} refused: {why}",
+        len(cells) + len(refused) == len(lab.cells) == 32,
+    )
     took = "unknown" if duration_s is None else f"{duration_s / 60:.1f} min"
     yield "whole lab within 20 minutes", took, duration_s is not None and duration_s <= MOST_S
     yield from _half_widths(cells)

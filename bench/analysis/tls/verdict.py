@@ -39,6 +39,13 @@ def _of_cell(cell: TlsCell) -> Iterator[RunWarning]:
         yield RunWarning(
             code="cell-failed", message=f"{cell.name}: {cell.fault}", advice="It has no figures."
         )
+    if cell.refusal is not None:
+        yield RunWarning(
+            code="cell-refused",
+            message=f"{cell.name}: no handshake came about, {cell.refusal}.",
+            advice="Requests fail with such certificates: take another key or version, or let the gateway"
+            " offer what the node's key needs, under TLS 1.2 its curve.",
+        )
     for line in cell.oracle:
         if line.below:
             yield RunWarning(
@@ -107,13 +114,17 @@ def _of_pools(lab: TlsLab) -> Iterator[RunWarning]:
 
 def judge_lab(lab: TlsLab) -> tuple[bool, str]:
     """Whether nothing is wrong with the figures, and the lab in one sentence."""
-    good = [cell for cell in lab.cells if cell.fault is None]
+    refused = sum(cell.refusal is not None for cell in lab.cells)
+    good = [cell for cell in lab.cells if cell.fault is None and cell.refusal is None]
     below = sum(line.below for cell in lab.cells for line in cell.oracle)
     clocks = [cell for cell in good if cell.clocks_agree is not None]
     agree = sum(bool(cell.clocks_agree) for cell in clocks)
     parts = []
     if lab.cells:
-        parts.append(f"{len(good)} of {len(lab.cells)} cells measured, {below or 'none'} below the oracle")
+        failed = f" ({refused} cannot shake hands)" if refused else ""
+        parts.append(
+            f"{len(good)} of {len(lab.cells)} cells measured{failed}, {below or 'none'} below the oracle"
+        )
     if clocks:
         parts.append(f"clocks agree in {agree} of {len(clocks)}")
     if lab.reuse:
@@ -129,6 +140,6 @@ def judge_lab(lab: TlsLab) -> tuple[bool, str]:
         not below
         and not lab.misrouted
         and all(each.named for each in lab.refusals)
-        and len(good) == len(lab.cells)
+        and all(cell.fault is None for cell in lab.cells)
     )
     return fine, f"{sentence[0].upper()}{sentence[1:]}."

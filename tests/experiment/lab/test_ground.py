@@ -1,17 +1,19 @@
 """One ground of the matrix on real Envoys and nginx, and cells that say why they have no figures."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from bench.analysis.tls import judge_lab, lab_findings
 from bench.errors import MeasurementError
 from bench.experiment.handshake.lab.bench import Lab
 from bench.experiment.handshake.lab.matrix import measure_ground
 from bench.experiment.handshake.lab.settings import GroundPlan, LabOptions, Schedule
 from bench.experiment.instruments import REAL, one_generator
 from bench.measure import RunRecord
-from bench.result import Fingerprint
+from bench.result import Fingerprint, TlsLab
 from bench.scenario.load import load_scenario
 from bench.scenario.overrides import override
 from bench.stack.backend import local_backend
@@ -82,3 +84,22 @@ def test_a_ground_that_cannot_run_says_why_in_its_cells(lab, monkeypatch):
 
     assert [cell.fault for cell in found.cells] == ["no port is free."] * 2
     assert found.model is None
+
+
+@pytest.mark.envoy
+@pytest.mark.nginx
+def test_ends_that_have_nothing_in_common_are_named_and_measured_once(lab):
+    """Envoy offers X25519 and P-256: under TLS 1.2 it cannot take a certificate on another curve."""
+    plan = GroundPlan("ecdsa-p384", "TLSv1.2", client_certificate=True)
+    lab_of_p384 = replace(lab, loaded=override(lab.loaded, key=plan.key))
+    with lab_of_p384.context(lab_of_p384.loaded) as run:
+        found = measure_ground(run, plan, BRIEF, speed_of=lambda _key: OpensslSpeed(0.1, 0.1))
+
+    assert [cell.refusal for cell in found.cells] == ["alert-handshake-failure"] * 2
+    assert [cell.fault for cell in found.cells] == [None] * 2
+    assert {cell.gateway_cpu_us for cell in found.cells} == {None}
+    assert found.speed.runs == 1, "a second round would find the same"
+    fine, sentence = judge_lab(TlsLab(is_full=False, cells=found.cells))
+    assert fine
+    assert sentence.startswith("0 of 2 cells measured (2 cannot shake hands)")
+    assert {each.code for each in lab_findings(TlsLab(is_full=False, cells=found.cells))} == {"cell-refused"}

@@ -22,6 +22,7 @@ from bench.errors import BenchError, MeasurementError
 from bench.experiment.handshake.lab.agreed import Agreed, read_agreed
 from bench.experiment.handshake.lab.bench import gateway_of
 from bench.experiment.handshake.lab.direct import DirectClient, Series
+from bench.experiment.handshake.lab.refusals import causes_of
 from bench.experiment.handshake.lab.settings import ENOUGH, GroundPlan, Schedule
 from bench.experiment.handshake.lab.traffic import nodes_of
 from bench.experiment.handshake.lab.variations import variation_of
@@ -82,6 +83,11 @@ class Collected:
         return handshake_costs([[each.of(end) for each in some] for some in together])
 
     @property
+    def has_handshakes(self) -> bool:
+        """Whether any came about."""
+        return any(each.handshakes for some in self.windows.values() for each in some)
+
+    @property
     def is_precise(self) -> bool:
         """Whether the interval of each kind at each end is narrow enough."""
         fits = [self.fit(end) for end in ENDS]
@@ -132,12 +138,16 @@ def measure_ground(
         with ExitStack() as running:
             ground = _start(run, running, plan)
             _rounds(ground, schedule, rounds, speed_of, collected)
+            if not collected.has_handshakes:
+                reason = _refusal(ground, collected)
+                refused = tuple(_without(plan, kind, refusal=reason) for kind in HANDSHAKE_KINDS)
+                return GroundResult(refused, _speed(plan, collected), None, collected.misrouted)
             wire = measure_wire(run, ground.stacks, ground.meters, plan)
             speed = _speed(plan, collected)
             cells = [_cell(ground, kind, collected, speed, wire.get(kind)) for kind in HANDSHAKE_KINDS]
     except BenchError as error:
         run.observer.note(f"{plan.name}: {error}")
-        broken = tuple(_without(plan, kind, str(error)) for kind in HANDSHAKE_KINDS)
+        broken = tuple(_without(plan, kind, fault=str(error)) for kind in HANDSHAKE_KINDS)
         return GroundResult(broken, None, None, collected.misrouted)
     return GroundResult(tuple(cells), speed, _model(plan, collected), collected.misrouted)
 
@@ -195,6 +205,8 @@ def _rounds(
             f"{ground.plan.name}: round {number + 1}", round_s(schedule) + _ROUND_OF_OTHERS_S
         )
         _round(ground, schedule, number, rate, collected)
+        if not collected.has_handshakes:
+            return
         rate = _bearable(collected, rate)
         is_over = clock() - begun > schedule.ground_s
         if number + 1 >= least and (collected.is_precise or is_over):
@@ -365,7 +377,15 @@ def _clock_input(
     )
 
 
-def _without(plan: GroundPlan, kind: HandshakeKind, fault: str) -> TlsCell:
+def _refusal(ground: Ground, collected: Collected) -> str:
+    """The name of the reason that most connections failed with."""
+    causes = causes_of(_entries(ground, "full", collected))
+    return max(causes, key=lambda name: causes[name], default="for a reason that no log names")
+
+
+def _without(
+    plan: GroundPlan, kind: HandshakeKind, *, fault: str | None = None, refusal: str | None = None
+) -> TlsCell:
     return TlsCell(
         key=plan.key,
         tls_version=plan.tls_version,
@@ -383,4 +403,5 @@ def _without(plan: GroundPlan, kind: HandshakeKind, fault: str) -> TlsCell:
         curve=None,
         cipher=None,
         fault=fault,
+        refusal=refusal,
     )
