@@ -14,7 +14,7 @@ from bench.scenario.load import load_scenario
 from bench.stack.backend import local_backend
 from bench.telemetry.admin import Admin
 
-pytestmark = [pytest.mark.envoy, pytest.mark.nginx]
+pytestmark = [pytest.mark.slow, pytest.mark.envoy, pytest.mark.nginx]
 
 
 def test_each_variant_speaks_the_tls_that_it_asks_for(short, tmp_path):

@@ -19,6 +19,7 @@ from bench.scenario.overrides import override
 from bench.stack.backend import local_backend
 from bench.telemetry import OpensslSpeed
 
+pytestmark = [pytest.mark.slow, pytest.mark.envoy, pytest.mark.nginx]
 BRIEF = Schedule(
     rounds=2,
     most_rounds=2,
@@ -50,8 +51,6 @@ def lab(tmp_path):
         yield Lab(loaded, options, record, Silent(), tools)
 
 
-@pytest.mark.envoy
-@pytest.mark.nginx
 def test_a_ground_brings_two_cells_with_every_figure(lab):
     with lab.context(lab.loaded) as run:
         found = measure_ground(run, PLAN, BRIEF, speed_of=lambda _key: OpensslSpeed(0.1, 0.1))
@@ -86,8 +85,6 @@ def test_a_ground_that_cannot_run_says_why_in_its_cells(lab, monkeypatch):
     assert found.model is None
 
 
-@pytest.mark.envoy
-@pytest.mark.nginx
 def test_ends_that_have_nothing_in_common_are_named_and_measured_once(lab):
     """Envoy offers X25519 and P-256: under TLS 1.2 it cannot take a certificate on another curve."""
     plan = GroundPlan("ecdsa-p384", "TLSv1.2", client_certificate=True)

@@ -12,7 +12,7 @@ from bench.scenario.overrides import override
 from bench.stack import HotRestart
 from bench.stack.backend import local_backend
 
-pytestmark = [pytest.mark.envoy, pytest.mark.nginx]
+pytestmark = [pytest.mark.slow, pytest.mark.envoy, pytest.mark.nginx]
 
 
 def test_hot_restarts_lose_nothing_and_every_envoy_counts(tmp_path):
