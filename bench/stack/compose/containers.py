@@ -25,6 +25,8 @@ _NUMBER_LABEL = "com.docker.compose.container-number"
 _ALIVE = frozenset({"running", "paused", "restarting", "created"})
 _JOIN_S = 1.0
 _POLL_S = 0.01
+_ENGINE_S = 20
+"""The engine needs some tenths of a second for the networks of each container."""
 _OOM_NEWS_S = 2.0
 """The engine learns that a container ended before it learns that memory was the reason."""
 _KILLED = 128 + signal.SIGKILL
@@ -93,6 +95,16 @@ class Container:
             return
         while is_running(self._process) and time.monotonic() < deadline:
             time.sleep(_POLL_S)
+
+    def await_engine(self) -> None:
+        """Return once the engine, too, knows of the end of one whose process is gone.
+
+        Until then it takes the container's networks apart. One that is removed meanwhile leaves an endpoint
+        behind, and its network can never be removed.
+        """
+        if self._ending and self._process is not None and not is_running(self._process):
+            with contextlib.suppress(DockerException, OSError):
+                self.client.api.wait(self.id, timeout=_ENGINE_S)
 
     def exit_code(self) -> int | None:
         """None while it is there to run."""
@@ -226,11 +238,15 @@ def end_in_order(groups: Iterable[Sequence[Container]], *, grace_s: float) -> No
         StackError: the engine does not answer.
     """
     deadline = time.monotonic() + grace_s
+    asked: list[Container] = []
     for group in groups:
+        asked += group
         for container in group:
             container.ask_to_end()
         for container in group:
             container.await_end(deadline)
+    for container in asked:
+        container.await_engine()
 
 
 def containers_of(client: DockerClient, project: str) -> dict[str, list[dict[str, Any]]]:

@@ -107,3 +107,18 @@ def test_whoever_does_not_obey_keeps_the_others_no_longer_than_the_grace(tmp_pat
     assert engine.asked == ["stubborn", "next"]
     assert len(looks) >= 2
     assert engine.waited == []
+
+
+def test_the_engine_has_taken_the_networks_apart_before_anything_is_removed(tmp_path, monkeypatch):
+    """A container removed in between leaves an endpoint, and its network stays for good."""
+    engine = Engine()
+    monkeypatch.setattr(Container, "_visible", lambda *_: 1)
+    monkeypatch.setattr(containers, "is_running", lambda pid: False)
+
+    end_in_order(
+        [containers_on(engine, "client", tmp_path=tmp_path), containers_on(engine, "a", tmp_path=tmp_path)],
+        grace_s=3,
+    )
+
+    assert engine.asked == ["client", "a"]
+    assert engine.waited == ["client", "a"]
