@@ -15,15 +15,15 @@ from bench.analysis.histogram import Histogram, bucket_of
 from bench.analysis.verdict import _judge_faults, judge
 from bench.errors import InputError, MeasurementError, StackError
 from bench.experiment.faults import FaultsOptions, prove
-from bench.experiment.faults.diagnosis import Cause, Finding, ShownCase
-from bench.experiment.faults.field import (
+from bench.experiment.faults.aims import (
     UNLIKE,
-    Field,
     find_aims,
     requests_sent,
     requests_through_gateway,
     speak_alike,
 )
+from bench.experiment.faults.diagnosis import Cause, Finding, ShownCase
+from bench.experiment.faults.field import Field
 from bench.experiment.faults.lateness import generator_limit
 from bench.experiment.faults.load import Observed, Proving, _Watch, every_fault
 from bench.experiment.faults.run import _add_clean, _judge, _try, choose

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bench.experiment.faults.field import Field, find_aims
+from bench.experiment.faults.aims import find_aims
+from bench.experiment.faults.field import Field
 from bench.load.run import LoadGenerator
 from bench.measure.request_matching import SIDECAR_LOG
 from bench.measure.topology import topology_of

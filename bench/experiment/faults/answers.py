@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from bench.experiment.faults.aims import NotPossibleError
 from bench.experiment.faults.diagnosis import Cause
-from bench.experiment.faults.field import Field, NotPossibleError, Tree
+from bench.experiment.faults.field import Field, Tree
 from bench.experiment.faults.http_relay import Answering, Changing, HttpRelay, Message
 from bench.experiment.faults.kinds import Fault
 from bench.headers import ID_HEADER, NODE_HEADER

@@ -12,9 +12,10 @@ from pathlib import Path
 import psutil
 
 from bench.errors import BenchError, MeasurementError
+from bench.experiment.faults.aims import requests_sent
 from bench.experiment.faults.diagnosis import Finding, diagnose
 from bench.experiment.faults.evidence import collect
-from bench.experiment.faults.field import Field, requests_sent
+from bench.experiment.faults.field import Field
 from bench.experiment.faults.kinds import Fault
 from bench.experiment.faults.lateness import generator_limit
 from bench.load import LoadEvent, LoadPlan, Progress, StageStarted

@@ -8,16 +8,9 @@ from typing import Any
 import numpy as np
 
 from bench.errors import MeasurementError
+from bench.experiment.faults.aims import NO_SPLIT, NotPossibleError
 from bench.experiment.faults.diagnosis import Cause
-from bench.experiment.faults.field import (
-    NO_SPLIT,
-    Field,
-    NotPossibleError,
-    Tree,
-    no_exchange,
-    no_second,
-    no_split,
-)
+from bench.experiment.faults.field import Field, Tree, no_exchange, no_second, no_split
 from bench.experiment.faults.kinds import Fault
 from bench.load import LoadPlan
 from bench.load.engine import REQUEST_ID, SEQUENCES, kinds_of

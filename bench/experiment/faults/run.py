@@ -9,7 +9,8 @@ from pathlib import Path
 
 from bench.errors import InputError
 from bench.experiment.faults import network
-from bench.experiment.faults.field import Field, NotPossibleError, find_aims, requests_sent
+from bench.experiment.faults.aims import NotPossibleError, find_aims, requests_sent
+from bench.experiment.faults.field import Field
 from bench.experiment.faults.kinds import Fault
 from bench.experiment.faults.load import WARM_UP_S, Observed, Proving, every_fault
 from bench.load.run import LoadGenerator

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bench.experiment.faults.aims import NotPossibleError
 from bench.experiment.faults.diagnosis import Cause
-from bench.experiment.faults.field import Field, NotPossibleError, Tree
+from bench.experiment.faults.field import Field, Tree
 from bench.experiment.faults.kinds import Fault
 
 _UNVERIFIED = "the gateway verifies no certificate of the nodes"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.certs import Material
 from bench.errors import InputError
-from bench.experiment.faults.field import ONLY_ONE, UNLIKE, Aim, find_aims, speak_alike
+from bench.experiment.faults.aims import ONLY_ONE, UNLIKE, Aim, find_aims, speak_alike
 from bench.experiment.faults.lateness import generator_limit
 from bench.experiment.update.change_results import by_kind, change_result
 from bench.experiment.update.changing import ROTATION, TAIL_S, Changing
