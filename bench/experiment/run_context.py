@@ -170,5 +170,4 @@ class RunContext:
             f" have: {seen}.",
             advice="A change of the configuration would no longer reach them.",
         )
-        self.record.warnings.append(warning)
-        self.observer.warning(warning)
+        self.record.warn(warning, self.observer)

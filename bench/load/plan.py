@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bench.headers import ID_HEADER, NODE_HEADER
 from bench.scenario import Connections, Protocol, Schedule
@@ -87,7 +87,7 @@ class Turns(_Model):
 
     groups: tuple[tuple[int, ...], ...] = Field(min_length=2)
     """Each as indexes of ``LoadPlan.requests``; every request is in one of them."""
-    slice_s: float = Field(default=0.1, gt=0)
+    slice_s: float = Field(gt=0)
 
 
 class LoadPlan(_Model):
@@ -121,6 +121,15 @@ class LoadPlan(_Model):
     """Address on which workers are awaited; for remote ones an address of this machine or ``0.0.0.0``."""
     master_port: int | None = Field(default=None, ge=1, le=65535)
     """Port on which workers are awaited; None: a free one, or 5557 if remote ones are to come."""
+
+    @model_validator(mode="after")
+    def _gives_each_request_a_turn(self) -> Self:
+        """A request in no group would never become due, and one in two at twice its rate."""
+        if self.turns is not None:
+            given = sorted(index for group in self.turns.groups for index in group)
+            if given != list(range(len(self.requests))):
+                raise ValueError("turns: every request is in one group")
+        return self
 
     def target_of(self, kind: RequestKind) -> Target:
         """Where requests of *kind* go."""

@@ -18,6 +18,7 @@ from bench.measure.slow_shares import judge_slow_shares
 from bench.measure.summary import examples_of, generator_of, totals_of, warnings_of
 from bench.measure.traffic import traffic_of
 from bench.measure.trial_result import Trial
+from bench.observer import Observer
 from bench.report import prepare_folder, write_samples, write_seconds
 from bench.result import (
     CapacityResult,
@@ -90,6 +91,11 @@ class RunRecord:
         record = cls(folder, run_id, loaded, command, started_at, fingerprint, expected_shares(loaded))
         record.save()
         return record
+
+    def warn(self, warning: RunWarning, observer: Observer) -> None:
+        """Keep a warning, and say it at once; it is on disk with the next save."""
+        self.warnings.append(warning)
+        observer.warning(warning)
 
     @property
     def has_findings(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,9 @@ from typing import Protocol
 from bench.errors import BenchError, LoadError
 from bench.load import Generator, LoadEvent, LoadOutcome, LoadPlan, StageEnded, StageStarted
 from bench.load.run import Launcher, LocustOutputs, run_load
+from bench.measure.bookkeeper import Readings
 from bench.measure.ground import Ground
+from bench.measure.hop_times import HopWatch
 from bench.measure.meter import Reading
 from bench.measure.trial_plan import TrialPlan, load_plan, stack_target
 from bench.measure.trial_result import StackReadings, Trial, finished_trial, part_rows
@@ -199,56 +201,91 @@ def _run(
                 watch.read("after")
             # A part that died is why the generator failed, if both did.
             failure = watch.failure or failure
-    trials = []
-    for number, (side, load, own) in enumerate(zip(sides, loads, split(outcome), strict=True)):
-        ground, plan = side.ground, side.plan
-        edges = {name: readings[number] for name, readings in watch.edges.items()}
-        readings = None
-        if {"first", "last", "after"} <= edges.keys():
-            first, last = edges["first"], edges["last"]
-            peaks = {
-                part.name: memory.peaks.get(_key(number, part.name)) for part in ground.stack.components()
-            }
-            is_elsewhere = ground.stack.client(side.scenario.traffic.client) is not None
-            readings = StackReadings(
-                costs=ground.meter.costs(
-                    first,
-                    last,
-                    _sent_while_measured(own),
-                    {name: peak for name, peak in peaks.items() if peak is not None},
-                ),
-                tls=first.tls_until(last),
-                whole_tls=before[number].tls_until(edges["after"]),
-                measured_from_us=first.wall_us,
-                # Without the containers it would be the memory of something else.
-                peak_memory_bytes=memory.peak_bytes if containers is not None else None,
-                machine=first.machine_until(last, own.generator.cpu_seconds if is_elsewhere else 0.0),
-            )
-        ledger = None
-        if not isinstance(failure, KeyboardInterrupt):
-            # A part that is gone has no counters: its books say so.
-            with contextlib.suppress(BenchError):
-                ledger = ground.books.close(openings[number], load, own)
-        times = None
-        watched = hops[number]
-        if watched is not None and {"first", "last"} <= edges.keys():
-            # The logs are written by now: the books have waited for them.
-            times = watched.times(edges["first"].wall_us, edges["last"].wall_us)
-        trials.append(
-            finished_trial(
-                plan,
-                started_at,
-                own,
-                readings=readings,
-                ledger=ledger,
-                hop_times=times,
-                parts=part_rows(plan, _of_side(memory.series, number), edges["first"].at_s)
-                if "first" in edges
-                else (),
-                failure=failure,
-            )
+    seen = [
+        _Seen(
+            opening=openings[number],
+            hops=hops[number],
+            before=before[number],
+            edges={name: readings[number] for name, readings in watch.edges.items()},
+            peaks=_of_side(memory.peaks, number),
+            peak_memory_bytes=memory.peak_bytes if containers is not None else None,
+            series=[
+                replace(each, part=part) for each in memory.series if (part := _part_of(each.part, number))
+            ],
         )
-    return tuple(trials)
+        for number in range(len(sides))
+    ]
+    return tuple(
+        _trial(side, load, own, each, started_at, failure)
+        for side, load, own, each in zip(sides, loads, split(outcome), seen, strict=True)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was read of one side before, under and after the load."""
+
+    opening: Readings
+    hops: HopWatch | None
+    before: Reading
+    edges: Mapping[str, Reading]
+    """``first`` and ``last`` of the measured stage, and ``after`` everything, as far as it came."""
+    peaks: Mapping[str, int]
+    """Part -> its largest memory."""
+    peak_memory_bytes: int | None
+    """Of the whole run; None: without its containers it would be the memory of something else."""
+    series: Sequence[PartSample]
+
+    @property
+    def span_us(self) -> tuple[int, int] | None:
+        """When the measured stage began and ended; None: it was not seen to its end."""
+        if not {"first", "last"} <= self.edges.keys():
+            return None
+        return self.edges["first"].wall_us, self.edges["last"].wall_us
+
+    def readings(self, side: Side, outcome: LoadOutcome) -> StackReadings | None:
+        """What the stack used and counted; None: it was not read to the end."""
+        if not {"first", "last", "after"} <= self.edges.keys():
+            return None
+        first, last = self.edges["first"], self.edges["last"]
+        is_elsewhere = side.ground.stack.client(side.scenario.traffic.client) is not None
+        return StackReadings(
+            costs=side.ground.meter.costs(first, last, _sent_while_measured(outcome), self.peaks),
+            tls=first.tls_until(last),
+            whole_tls=self.before.tls_until(self.edges["after"]),
+            measured_from_us=first.wall_us,
+            peak_memory_bytes=self.peak_memory_bytes,
+            machine=first.machine_until(last, outcome.generator.cpu_seconds if is_elsewhere else 0.0),
+        )
+
+
+def _trial(  # noqa: PLR0917 - one side, and all that there is of it
+    side: Side,
+    load: LoadPlan,
+    outcome: LoadOutcome,
+    seen: _Seen,
+    started_at: datetime,
+    failure: BaseException | None,
+) -> Trial:
+    """Close the books of one side and put its trial together."""
+    ledger = None
+    if not isinstance(failure, KeyboardInterrupt):
+        # A part that is gone has no counters: its books say so.
+        with contextlib.suppress(BenchError):
+            ledger = side.ground.books.close(seen.opening, load, outcome)
+    # The logs are written by now: the books have waited for them.
+    times = seen.hops.times(*seen.span_us) if seen.hops is not None and seen.span_us is not None else None
+    first = seen.edges.get("first")
+    return finished_trial(
+        side.plan,
+        started_at,
+        outcome,
+        readings=seen.readings(side, outcome),
+        ledger=ledger,
+        hop_times=times,
+        parts=part_rows(side.plan, seen.series, first.at_s) if first is not None else (),
+        failure=failure,
+    )
 
 
 def _key(side: int, part: str) -> str:
@@ -256,11 +293,14 @@ def _key(side: int, part: str) -> str:
     return f"{side} {part}"
 
 
-def _of_side(series: Sequence[PartSample], side: int) -> list[PartSample]:
-    prefix = _key(side, "")
-    return [
-        replace(each, part=each.part.removeprefix(prefix)) for each in series if each.part.startswith(prefix)
-    ]
+def _part_of(key: str, side: int) -> str:
+    """The name of the part; empty: it is of another side."""
+    number, _, part = key.partition(" ")
+    return part if number == str(side) else ""
+
+
+def _of_side(peaks: Mapping[str, int], side: int) -> dict[str, int]:
+    return {part: peak for key, peak in peaks.items() if (part := _part_of(key, side))}
 
 
 def drive_load(

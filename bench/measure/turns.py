@@ -14,7 +14,8 @@ from bench.scenario import Closed, Traffic
 
 SLICE_S = 0.01
 """About how long a turn is: many times a usual request, so that each stack is alone with its own, and shorter
-than what disturbs a machine. In turns of 10 ms the medians of equal stacks scattered four times as much."""
+than what disturbs a machine. In turns of 70 ms, beside other work, the
+medians of equal stacks scattered several times as much."""
 
 
 def can_share(traffics: Sequence[Traffic]) -> bool:

@@ -91,7 +91,7 @@ from bench.result.tls_lab import (
 )
 from bench.result.traffic import MixResult, TrafficResult
 from bench.result.update import HOT_RESTART, ChangeResult, UpdateResult, UpdatesOfSource
-from bench.result.variants import VariantBlocks, VariantResult, VariantsResult
+from bench.result.variants import Interleaved, VariantBlocks, VariantResult, VariantsResult
 from bench.result.way import HopTimes, LinkTls, Way, WayLink, WayPart, WayRole
 
 __all__ = [
@@ -136,6 +136,7 @@ __all__ = [
     "HandshakeMode",
     "HandshakeResult",
     "HopTimes",
+    "Interleaved",
     "KilledReplica",
     "LabModel",
     "LaneUse",

@@ -6,6 +6,8 @@ from typing import Literal
 
 from bench.result.base import Model
 
+Interleaved = Literal["trials", "turns"]
+
 
 class VariantResult(Model):
     """One variant."""
@@ -43,7 +45,7 @@ class VariantsResult(Model):
     """Within it two variants count as equal: 0.02 is ±2 %."""
     is_same: bool
     """All variants are the same: an A/A comparison."""
-    interleaved: Literal["trials", "turns"] = "trials"
+    interleaved: Interleaved = "trials"
     """``trials``: the variants of a block are under load one after the other, on stacks that live through all
     blocks. ``turns``: each block has new stacks, which take turns of a hundredth of a second within one
     load."""

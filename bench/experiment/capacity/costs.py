@@ -138,7 +138,7 @@ def _stacks_of_clusters(run: RunContext, own: int) -> Iterator[tuple[int, Stack]
 
 def _report_no_memory(run: RunContext, error: BenchError) -> None:
     advice = error.remedy or "`plan` says nothing about memory."
-    _warn(run, RunWarning(code="no-memory-model", message=error.what, advice=advice))
+    run.record.warn(RunWarning(code="no-memory-model", message=error.what, advice=advice), run.observer)
 
 
 def _fit(run: RunContext, windows: Sequence[CapacityWindow]) -> None:
@@ -149,10 +149,10 @@ def _fit(run: RunContext, windows: Sequence[CapacityWindow]) -> None:
             models.append(fit(part, [equation(window, role) for window in windows]))
         except MeasurementError as error:
             advice = error.remedy or "`plan` cannot use this result."
-            _warn(run, RunWarning(code="no-cost-model", message=error.what, advice=advice))
+            run.record.warn(RunWarning(code="no-cost-model", message=error.what, advice=advice), run.observer)
         else:
             for warning in unfitted(part, role, windows):
-                _warn(run, warning)
+                run.record.warn(warning, run.observer)
     if run.record.capacity is not None:
         run.record.capacity = run.record.capacity.model_copy(update={"cost_models": tuple(models)})
 
@@ -161,11 +161,6 @@ def on_the_way(windows: Sequence[CapacityWindow]) -> dict[Part, str]:
     """Give the parts that requests passed: where there is no gateway, none is missed."""
     absent = {role for role in ROLES.values() if all(w.by_role and role not in w.by_role for w in windows)}
     return {part: role for part, role in ROLES.items() if role not in absent}
-
-
-def _warn(run: RunContext, warning: RunWarning) -> None:
-    run.record.warnings.append(warning)
-    run.observer.warning(warning)
 
 
 def equation(window: CapacityWindow, role: str) -> Window:

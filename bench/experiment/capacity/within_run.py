@@ -45,8 +45,7 @@ def measure_capacity(run: RunContext, settings: CapacitySearch) -> None:
             message=f"No capacity was searched for: {error.what}",
             advice="Set limits.response_time_p99_ms in scenario.yaml.",
         )
-        run.record.warnings.append(warning)
-        run.observer.warning(warning)
+        run.record.warn(warning, run.observer)
         return
     source = run.options.other_source
     goal = goal_within_run(loaded, settings, limits[0].share)

@@ -26,12 +26,11 @@ from bench.experiment.verification import WrongPathError, require_right_path, ve
 from bench.measure import Finished, RunRecord, can_share, fingerprint_of, kept, way_of
 from bench.observer import Observer
 from bench.preparation import Prepared, make_material, prepare
-from bench.result import RunWarning, VariantResult, VariantsResult
+from bench.result import Interleaved, RunWarning, VariantResult, VariantsResult
 from bench.stack import Stack
 from bench.stack.artifacts import save_logs
 from bench.stack.runs import supervised_folder
 
-Interleaved = Literal["trials", "turns"]
 _SEED = 20_260_101
 _AROUND_S = 12.0
 """Start, verification and report; for the progress bar only."""
@@ -97,16 +96,14 @@ def compare(
         started_at=started_at,
         fingerprint=fingerprint_of(prepared[first.name], first.backend.kind, first.backend.versions()),
     )
-    described = _described(variants, prepared, options).model_copy(update={"interleaved": interleaved})
-    record.variants = described
+    described = record.variants = _described(variants, prepared, options, interleaved)
     if described.is_same:
         warning = RunWarning(
             code="same-variants",
             message="All variants are the same: this is an A/A comparison.",
             advice="It shows what noise looks like on this machine; to compare, say what B changes.",
         )
-        record.warnings.append(warning)
-        observer.warning(warning)
+        record.warn(warning, observer)
     record.save()
     with kept(record, write_report=instruments.write_report):
         try:
@@ -145,7 +142,10 @@ def _runs_at_once(variants: Sequence[Variant], interleaved: Interleaved) -> dict
 
 
 def _described(
-    variants: Sequence[Variant], prepared: Mapping[str, Prepared], options: CompareOptions
+    variants: Sequence[Variant],
+    prepared: Mapping[str, Prepared],
+    options: CompareOptions,
+    interleaved: Interleaved,
 ) -> VariantsResult:
     usual = variants[0].backend.versions()
     hashes = {each.name: prepared[each.name].config_hashes(each.variation) for each in variants}
@@ -167,6 +167,7 @@ def _described(
     return VariantsResult(
         variants=described,
         margin=options.margin,
+        interleaved=interleaved,
         is_same=all(
             each.loaded.scenario == variants[0].loaded.scenario
             and each.source == variants[0].source

@@ -164,8 +164,7 @@ def _note_left_out(prepared: Prepared, topology: Topology, record: RunRecord, ob
             f" or are passed on as bytes: {', '.join(left_out[:_MOST_NAMED])}{more}.",
             advice="No fault is aimed at them.",
         )
-        record.warnings.append(warning)
-        observer.warning(warning)
+        record.warn(warning, observer)
         record.save()
 
 

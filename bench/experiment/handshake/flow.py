@@ -39,8 +39,7 @@ def measure_handshakes(run: RunContext, settings: Handshake) -> None:
             done["kept"],
         )
         for warning in doubts(record.handshake):
-            record.warnings.append(warning)
-            run.observer.warning(warning)
+            record.warn(warning, run.observer)
         for name, stack in stacks.items():
             save_logs(stack, record.folder / "logs" / f"handshake-{name}")
         record.save()

@@ -28,8 +28,7 @@ def measure_steady(run: RunContext) -> None:
         StackError, LoadError, MeasurementError: a part, the load or a measurement failed.
     """
     for warning in run.verifier.contradictions():
-        run.record.warnings.append(warning)
-        run.observer.warning(warning)
+        run.record.warn(warning, run.observer)
     is_full = run.options.ledger == "full"
     variation = Variation(sampled_log=SAMPLED_FIELDS)
     if is_full:

@@ -56,6 +56,12 @@ def test_within_a_slice_only_one_group_is_due_and_in_a_round_each_has_one_in_an_
     assert len(set(rounds)) > 3
 
 
+@pytest.mark.parametrize("groups", [((0, 1), (2,)), ((0, 1), (1, 2), (3, 4))], ids=["none", "two"])
+def test_every_request_has_one_turn(groups):
+    with pytest.raises(ValueError, match="every request is in one group"):
+        plan_of(Constant(arrival_rate=1), turns=Turns(groups=groups, slice_s=SLICE_S))
+
+
 def test_a_group_keeps_its_own_rate_and_the_weights_within_it():
     plan = plan_of(Constant(arrival_rate=1000), seconds=9.0)
     kinds = np.array([kind for _, _, kind in requests_of(plan)])

@@ -68,8 +68,7 @@ def run_lab(
     )
     record.tls_lab = TlsLab(is_full=options.is_full, libraries=_libraries(record))
     for warning in found.warnings:
-        record.warnings.append(warning)
-        observer.warning(warning)
+        record.warn(warning, observer)
     record.save()
     with kept(record, write_report=instruments.write_report):
         with one_generator(instruments, record.folder / "logs" / "generator") as tools:
@@ -77,8 +76,7 @@ def run_lab(
             for part in options.parts:
                 PARTS_OF[part](lab)
         for warning in lab_findings(record.tls_lab):
-            record.warnings.append(warning)
-            observer.warning(warning)
+            record.warn(warning, observer)
     observer.stage("writing the report", _REPORT_S)
     return Finished(record.complete(), record.folder, instruments.write_report(record.folder))
 

@@ -26,6 +26,8 @@ from bench.stack import Stack
 from bench.telemetry import difference, total
 
 WARM_UP_S = 0.4
+SHARED_WARM_UP_S = 0.2
+"""Of each stack, where several take turns."""
 Part = Literal["sidecar", "gateway", "node"]
 _ROLES: dict[Part, str] = {"sidecar": "sidecar", "gateway": "egress", "node": "node"}
 
@@ -145,7 +147,7 @@ def drive_side_by_side(places: Mapping[str, Place], steps: Sequence[Step], numbe
         return {name: drives[name] for name in places}
     run_id = f"{first.run.next_run_id()}.{number}"
     plans = {
-        name: plan_of(each.run, each.stack, steps, warm_up_s=WARM_UP_S / 2).model_copy(
+        name: plan_of(each.run, each.stack, steps, warm_up_s=SHARED_WARM_UP_S).model_copy(
             update={"run_id": run_id}
         )
         for name, each in places.items()
