@@ -28,11 +28,11 @@ def can_share(traffics: Sequence[Traffic]) -> bool:
     )
 
 
-def in_turns(plans: Mapping[str, LoadPlan], *, seed: int) -> LoadPlan:
+def in_turns(plans: Mapping[str, LoadPlan], *, seed: int, slice_s: float = SLICE_S) -> LoadPlan:
     """Make one load of *plans*, each with a name; it takes as long as all of them one after the other.
 
     In its turn, each plan's requests become due at the plan's own rate. Every plan has equally many turns in
-    each stage, in an order that depends on *seed*.
+    each stage, in an order that depends on *seed*. A turn takes about *slice_s* seconds.
     """
     first, *_ = plans.values()
     requests: list[RequestKind] = []
@@ -47,7 +47,7 @@ def in_turns(plans: Mapping[str, LoadPlan], *, seed: int) -> LoadPlan:
     count = len(plans)
     shortest = min(stage.duration_s for stage in first.stages)
     measured = first.stages[-1].duration_s
-    slice_s = measured / max(1, round(measured / min(SLICE_S, shortest)))
+    slice_s = measured / max(1, round(measured / min(slice_s, shortest)))
     connections = first.connections
     return first.model_copy(
         update={

@@ -86,7 +86,8 @@ class TlsCell(Model):
     connection_us: Estimate | None
     """Median from the first byte on the wire (the SYN) to done, in the same way."""
     gateway_cpu_us: Estimate | None
-    """CPU of one new connection with this handshake, by regression over windows that took turns."""
+    """CPU of one new connection with this handshake at the pace that the machine had, by regression over
+    windows that took turns."""
     node_cpu_us: Estimate | None
     """All nodes together, in the same way."""
     bytes_sent: float | None
@@ -97,6 +98,9 @@ class TlsCell(Model):
     """Algorithm of the node's signature that was agreed, as Envoy counts it."""
     curve: str | None
     cipher: str | None
+    pace_us: float | None = None
+    """How fast the machine was in these windows: CPU of the sidecars, whose work is the same in each, for a
+    request. Intervals of CPU are those at this pace."""
     clocks: tuple[ClockReading, ...] = ()
     clocks_agree: bool | None = None
     """None: a clock is missing."""

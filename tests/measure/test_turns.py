@@ -36,6 +36,13 @@ def test_each_stack_gets_the_load_that_it_would_get_alone():
     assert rounds == pytest.approx(round(rounds)), "as many turns for each"
 
 
+@pytest.mark.parametrize(("wanted", "given"), [(0.05, 0.05), (0.07, 2.0 / 29), (5.0, 0.3)])
+def test_a_turn_is_about_as_long_as_asked_for_and_no_longer_than_a_stage(wanted, given):
+    found = in_turns({"A": plan_of(1, "v1"), "B": plan_of(2, "v1")}, seed=1, slice_s=wanted).turns.slice_s
+
+    assert found == pytest.approx(given, rel=0.05)
+
+
 def test_the_outcome_is_parted_without_rest():
     plans = {"A": plan_of(1, "v1", "matrix: a", "matrix: b"), "A again": plan_of(2, "v1")}
 

@@ -5,7 +5,7 @@ from bench.analysis.tls.clocks import ClockInput, WallTimes, read_clocks
 from bench.analysis.tls.estimates import difference, mean_interval, median_interval, quantile_interval
 from bench.analysis.tls.oracle import operations, oracle_line
 from bench.analysis.tls.pools import Pool, handshakes_per_s
-from bench.analysis.tls.regression import HandshakeWindow, handshake_costs
+from bench.analysis.tls.regression import HandshakeWindow, Round, handshake_costs
 from bench.analysis.tls.reuse import Attempt, Sessions, predict_full_after, predict_reuse
 from bench.analysis.tls.storms import Served, Wave, read_wave
 from bench.analysis.tls.verdict import HALF_WIDTH, LAW_ERROR, REUSE_POINTS, judge_lab, lab_findings
@@ -20,6 +20,7 @@ __all__ = [
     "ClockInput",
     "HandshakeWindow",
     "Pool",
+    "Round",
     "Served",
     "Sessions",
     "WallTimes",

@@ -10,6 +10,9 @@ from scipy.stats import binom, t
 
 from bench.result import Estimate
 
+_FEWEST_FREE = 4
+"""Degrees of freedom; with fewer, what is explained by chance weighs more than what is explained."""
+
 
 def quantile_interval(values: Sequence[float], share: float) -> Estimate | None:
     """A quantile with its distribution-free interval from order statistics; None with too few values for one.
@@ -42,6 +45,31 @@ def mean_interval(values: Sequence[float]) -> Estimate | None:
         return None
     found = np.asarray(values, dtype=np.float64)
     reach = float(t.ppf(0.975, count - 1) * found.std(ddof=1) / math.sqrt(count))
+    mean = float(found.mean())
+    return Estimate(value=mean, low=mean - reach, high=mean + reach)
+
+
+def mean_at_pace(values: Sequence[float], paces: Sequence[Sequence[float]]) -> Estimate | None:
+    """The mean, with the interval that remains once *paces* have explained what they can of the scatter.
+
+    Least squares of the values on the paces, each less its own mean: the constant is the mean of the values,
+    its variance that of the residuals over their number (Cochran, Sampling Techniques (1977), section 7.3).
+    So it is the interval of the mean *at the mean pace*, and says nothing on values at another one.
+
+    Args:
+        values: one for each round.
+        paces: series of the same length. Without any that changes, or with rounds too few for them, it is
+            Student's interval.
+    """
+    found = np.asarray(values, dtype=np.float64)
+    moved = [each - each.mean() for each in map(np.asarray, paces) if np.ptp(each) > 0]
+    free = len(found) - 1 - len(moved)
+    if not moved or free < _FEWEST_FREE:
+        return mean_interval(values)
+    columns = np.column_stack(moved)
+    best, *_ = np.linalg.lstsq(columns, found - found.mean(), rcond=None)
+    left = found - found.mean() - columns @ best
+    reach = float(t.ppf(0.975, free) * math.sqrt(left @ left / free / len(found)))
     mean = float(found.mean())
     return Estimate(value=mean, low=mean - reach, high=mean + reach)
 

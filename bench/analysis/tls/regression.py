@@ -1,13 +1,17 @@
 """CPU of one handshake: regression of CPU time on counts of requests, full and resumed handshakes.
 
-Three windows of the same moments belong together: requests on kept connections, with full handshakes and with
+Windows of the same moments belong together: requests on kept connections, with full handshakes and with
 resumed ones, at the same rate on stacks that differ in nothing else. In each such round
 
     CPU seconds = request · requests + full · full handshakes + resumed · resumed handshakes
 
-has one solution. What the machine does in the moments of a round is in all its windows, so that it does not
-show as a difference of their kinds. The figure is the mean over the rounds, its interval Student's: what
-handshakes cost at the speeds that the machine had meanwhile.
+has one solution. Where full handshakes are too dear for the rate of the resumed ones, a round has two loads,
+each with windows of kept connections and a cost of requests of its own. The figure is the mean over the
+rounds.
+
+Processors that others share change their speed from second to second, and all costs of a round with it. How
+fast the machine was, each round says itself: what the sidecars, whose work is the same in every window, used
+for a request. The interval is that of the mean at the mean pace of the rounds.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from typing import Final
 
 import numpy as np
 
-from bench.analysis.tls.estimates import mean_interval
+from bench.analysis.tls.estimates import mean_at_pace
 from bench.result import HANDSHAKE_KINDS, Estimate, HandshakeKind
 
 _WORST_CONDITION: Final = 1e6
@@ -34,17 +38,33 @@ class HandshakeWindow:
     """Full handshakes."""
     resumed: int
     cpu_s: float
+    load: int = 0
+    """Which of the loads of its round it belongs to: at a lower rate, a request costs more."""
 
 
-def handshake_costs(rounds: Sequence[Sequence[HandshakeWindow]]) -> dict[HandshakeKind, Estimate]:
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Windows of the same moments."""
+
+    windows: tuple[HandshakeWindow, ...]
+    paces_us: tuple[float, ...] = ()
+    """CPU of the sidecars for a request, in each of its loads; microseconds."""
+
+
+def handshake_costs(rounds: Sequence[Round]) -> dict[HandshakeKind, Estimate]:
     """Cost of each kind of handshake, microseconds of CPU.
 
     Rounds whose windows do not distinguish the kinds are left out; empty with fewer than three others. What
     occurred in no window has no cost.
     """
-    used = [kind for kind in HANDSHAKE_KINDS if any(_count(each, kind) for some in rounds for each in some)]
-    solved = [found for some in rounds if (found := _solve(some, used)) is not None]
-    costs = {kind: mean_interval([each[kind] for each in solved]) for kind in used}
+    windows = [each for some in rounds for each in some.windows]
+    used = [kind for kind in HANDSHAKE_KINDS if any(_count(each, kind) for each in windows)]
+    loads = sorted({each.load for each in windows})
+    solved = [
+        (found, some.paces_us) for some in rounds if (found := _solve(some.windows, used, loads)) is not None
+    ]
+    paces = list(zip(*(paces for _, paces in solved), strict=True))
+    costs = {kind: mean_at_pace([each[kind] for each, _ in solved], paces) for kind in used}
     return {kind: found for kind, found in costs.items() if found is not None}
 
 
@@ -53,10 +73,19 @@ def _count(window: HandshakeWindow, kind: HandshakeKind) -> int:
 
 
 def _solve(
-    windows: Sequence[HandshakeWindow], kinds: Sequence[HandshakeKind]
+    windows: Sequence[HandshakeWindow], kinds: Sequence[HandshakeKind], loads: Sequence[int]
 ) -> dict[HandshakeKind, float] | None:
     """Microseconds of CPU for each kind; None: the windows of this round do not say."""
-    rows = np.array([[each.requests, *(_count(each, kind) for kind in kinds)] for each in windows], float)
+    rows = np.array(
+        [
+            [
+                *(each.requests if each.load == load else 0 for load in loads),
+                *(_count(each, kind) for kind in kinds),
+            ]
+            for each in windows
+        ],
+        float,
+    )
     cpu_us = np.array([each.cpu_s * 1e6 for each in windows])
     if len(windows) < rows.shape[1] or not rows.any(axis=0).all() or not np.all(cpu_us > 0):
         return None
@@ -64,4 +93,4 @@ def _solve(
     if np.linalg.cond(rows / scale) > _WORST_CONDITION:
         return None
     best, *_ = np.linalg.lstsq(rows / scale, cpu_us, rcond=None)
-    return {kind: float(best[number] / scale[number]) for number, kind in enumerate(kinds, 1)}
+    return {kind: float(best[number] / scale[number]) for number, kind in enumerate(kinds, len(loads))}

@@ -168,7 +168,10 @@ def _times(cells: Sequence[TlsCell]) -> Table:
 
 def _costs(cells: Sequence[TlsCell]) -> Table:
     return Table(
-        columns=(*_CELL_COLUMNS, "gateway CPU", "oracle", "with chain", "node CPU", "oracle", "with chain"),
+        columns=(
+            *_CELL_COLUMNS,
+            *("gateway CPU", "oracle", "with chain", "node CPU", "oracle", "with chain", "pace"),
+        ),
         rows=tuple(
             (
                 *_cell(cell),
@@ -176,6 +179,7 @@ def _costs(cells: Sequence[TlsCell]) -> Table:
                 *_oracle(cell, "gateway"),
                 estimate(cell.node_cpu_us),
                 *_oracle(cell, "node"),
+                micros(cell.pace_us),
             )
             for cell in cells
         ),
@@ -183,7 +187,10 @@ def _costs(cells: Sequence[TlsCell]) -> Table:
         marks=tuple("bad" if any(line.below for line in cell.oracle) else "plain" for cell in cells),
         mark_column=0,
         caption="Microseconds of CPU for one new connection; beside it the signature alone, and signature and"
-        " chain together, by openssl speed. Resumed handshakes have neither.",
+        " chain together, by openssl speed. Resumed handshakes have neither. The pace is what the sidecars,"
+        " whose work never changes, used for a request meanwhile: intervals are those at this pace, and cells"
+        " whose paces differ were measured while the machine was faster or slower, or at another rate:"
+        " requests that come rarely cost more.",
     )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bench.analysis.tls import difference, mean_interval, median_interval, quantile_interval
+from bench.analysis.tls.estimates import mean_at_pace
 from bench.result import Estimate
 
 
@@ -53,3 +54,21 @@ def test_half_widths_of_a_difference_add_up_by_squares():
 def test_the_half_width_of_zero_is_unknown():
     assert Estimate(value=0, low=-1, high=1).half_width is None
     assert Estimate(value=200, low=190, high=210).half_width == 0.05
+
+
+def test_what_paces_explain_leaves_the_mean_and_narrows_its_interval():
+    values, pace = [10.0, 11.1, 11.9, 13.0, 14.1, 14.9], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+
+    seen, unseen = mean_at_pace(values, [pace]), mean_interval(values)
+
+    assert seen.value == unseen.value
+    assert seen.high - seen.low < (unseen.high - unseen.low) / 10
+
+
+@pytest.mark.parametrize(
+    "paces", [[], [[2.0] * 6], [[1, 2, 3, 4, 5, 6], [6, 5, 1, 2, 4, 3]]], ids=["none", "steady", "too many"]
+)
+def test_paces_that_cannot_explain_leave_students_interval(paces):
+    values = [10.0, 11.0, 12.0, 13.0, 14.0, 15.5]
+
+    assert mean_at_pace(values, paces) == mean_interval(values)

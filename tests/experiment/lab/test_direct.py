@@ -3,7 +3,7 @@
 import pytest
 
 from bench.certs.material import write_material
-from bench.experiment.handshake.lab.direct import DirectClient, Series
+from bench.experiment.handshake.lab.direct import DirectClient, Shots
 from bench.experiment.handshake.lab.relay import CountingRelays
 from bench.placement import Placement
 from bench.stack import NodeSpec, NodeTlsOptions, StackSpec
@@ -58,20 +58,22 @@ def client(stack, material):
     return make
 
 
+@pytest.fixture
+def shots():
+    return Shots()
+
+
 @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
-def test_full_and_resumed_handshakes_are_what_they_say_and_cost_the_node_cpu(client, version):
-    full, resumed, kept = Series(), Series(), Series()
-    own = client("plain", version)
+def test_full_and_resumed_handshakes_are_what_they_say_and_cost_the_node_cpu(client, shots, version):
+    client("plain", version).in_turn(8, shots)
 
-    own.full(4, full)
-    own.resumed(4, resumed)
-    own.kept(4, kept)
-
-    assert [shot.resumed for shot in full.shots] == [False] * 4
-    assert [shot.resumed for shot in resumed.shots] == [True] * 4
-    assert all(0 < shot.secured_us < shot.answered_us for shot in full.shots + resumed.shots)
-    assert full.node_cpu_us > resumed.node_cpu_us > 0
-    assert full.cpu_us > kept.cpu_us > 0
+    assert [shot.resumed for shot in shots.full.shots] == [False] * 8
+    assert [shot.resumed for shot in shots.resumed.shots] == [True] * 8
+    for shot in shots.full.shots + shots.resumed.shots:
+        assert 0 < shot.secured_us < shot.answered_us
+    assert shots.full.node_cpu_us > shots.resumed.node_cpu_us > 0
+    assert shots.full.cpu_us > shots.kept.cpu_us > 0
+    assert 0 < shots.bare.cpu_us < shots.full.cpu_us
 
 
 @pytest.mark.parametrize(
@@ -84,41 +86,28 @@ def test_full_and_resumed_handshakes_are_what_they_say_and_cost_the_node_cpu(cli
         ("old", "TLSv1.2", True),
     ],
 )
-def test_a_node_keeps_sessions_as_configured(client, name, version, resumes):
-    series = Series()
+def test_a_node_keeps_sessions_as_configured(client, shots, name, version, resumes):
+    client(name, version).in_turn(2, shots)
 
-    client(name, version).resumed(2, series)
-
-    assert [shot.resumed for shot in series.shots] == [resumes] * 2
+    assert [shot.resumed for shot in shots.resumed.shots] == [resumes] * 2
 
 
-def test_a_bare_connection_costs_less_than_any_handshake(client):
-    bare, full = Series(), Series()
-
-    client("plain").bare(5, bare)
-    client("plain").full(5, full)
-
-    assert 0 < bare.cpu_us < full.cpu_us
-
-
-def test_a_relay_counts_every_byte_of_a_connection_and_lets_it_through(client, stack):
+def test_a_relay_counts_every_byte_of_a_connection_and_lets_it_through(client, shots, stack):
     relays = CountingRelays()
     played, real = next(iter(stack.component("plain").addresses.items()))
     placement = relays.detour(Placement("/config", "/logs", endpoints={played: real}))
-    full, resumed = Series(), Series()
     try:
-        through = client("plain", address=placement.endpoints[played])
-        through.full(2, full)
-        through.resumed(1, resumed)
+        client("plain", address=placement.endpoints[played]).in_turn(1, shots)
         while len(relays.closed()) < 4:
             pass
-        carried = relays.closed()
+        kept, full, resumed, bare = relays.closed()
     finally:
         relays.stop()
 
     assert placement.endpoints[played] != real
-    assert (len(full.shots), resumed.shots[0].resumed) == (2, True)
+    assert (len(shots.full.shots), shots.resumed.shots[0].resumed) == (1, True)
     # A resumed connection carries no certificate of either side.
-    assert carried[3].sent < carried[0].sent
-    assert carried[3].received < carried[0].received
+    assert 0 == bare.sent < resumed.sent < full.sent < kept.sent
+    assert 0 == bare.received < resumed.received < full.received
+    carried = (kept, full, resumed, bare)
     assert relays.totals() == (sum(each.sent for each in carried), sum(each.received for each in carried))

@@ -8,7 +8,7 @@ from bench.analysis.tls import ClockInput, WallTimes, median_interval, oracle_li
 from bench.errors import MeasurementError
 from bench.experiment.handshake.lab.agreed import Agreed, read_agreed
 from bench.experiment.handshake.lab.bench import gateway_of
-from bench.experiment.handshake.lab.ground import Collected, Ground
+from bench.experiment.handshake.lab.ground import Collected, Ground, Mode
 from bench.experiment.handshake.lab.refusals import causes_of
 from bench.experiment.handshake.lab.settings import GroundPlan
 from bench.experiment.handshake.lab.wire import WireBytes
@@ -58,9 +58,7 @@ def cell_of(
         kind=kind,
         client_certificate=ground.plan.client_certificate,
         connections=len(new),
-        of_other_kind=sum(
-            window.resumed if kind == "full" else window.full for window in collected.windows[kind]
-        ),
+        of_other_kind=sum(window.resumed if kind == "full" else window.full for window in collected.of(kind)),
         handshake_us=median_interval([each.secured_us for each in new if each.secured_us is not None]),
         connection_us=median_interval([each.set_up_us for each in new if each.set_up_us is not None]),
         gateway_cpu_us=fits["gateway"],
@@ -70,6 +68,7 @@ def cell_of(
         signature=agreed.signature,
         curve=agreed.curve,
         cipher=agreed.cipher,
+        pace_us=collected.pace_us,
         clocks=clocks,
         clocks_agree=agree,
         oracle=tuple(
@@ -84,7 +83,7 @@ def _agreed(ground: Ground, kind: HandshakeKind) -> Agreed:
     return read_agreed(ground.stacks[kind].component(gateway_of(ground.run)))
 
 
-def _entries(ground: Ground, mode: str, collected: Collected) -> list[ConnectionEntry]:
+def _entries(ground: Ground, mode: Mode, collected: Collected) -> list[ConnectionEntry]:
     """The gateway's log of the measured windows; with new connections, the first request of each."""
     log = ground.stacks[mode].component(gateway_of(ground.run)).access_log
     if log is None:
@@ -101,7 +100,7 @@ def _clock_input(
     new: list[ConnectionEntry],
     kept: list[ConnectionEntry],
 ) -> ClockInput:
-    direct, plain, bare = (collected.direct[name] for name in (kind, "kept", "bare"))
+    direct, plain, bare = collected.direct.of(kind), collected.direct.kept, collected.direct.bare
     own = [shot for shot in direct.shots if shot.resumed is (kind == "resumed")]
     own_cpu, kept_cpu, bare_cpu = direct.cpu_us, plain.cpu_us, bare.cpu_us
     node_bare = bare.node_cpu_us

@@ -12,9 +12,11 @@ from pathlib import Path
 
 from bench.errors import StackError
 from bench.placement import Address
-from bench.result import TlsVersionName
+from bench.result import HandshakeKind, TlsVersionName
 
 _TIMEOUT_S = 10.0
+_PAUSE_S = 0.004
+"""After each: about the distance of the requests of a load."""
 _VERSIONS: dict[TlsVersionName, ssl.TLSVersion] = {
     "TLSv1.2": ssl.TLSVersion.TLSv1_2,
     "TLSv1.3": ssl.TLSVersion.TLSv1_3,
@@ -53,6 +55,22 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Shots:
+    """All that the client has done."""
+
+    kept: Series = field(default_factory=Series)
+    """Requests on one connection."""
+    full: Series = field(default_factory=Series)
+    resumed: Series = field(default_factory=Series)
+    bare: Series = field(default_factory=Series)
+    """TCP connections that are closed without a byte."""
+
+    def of(self, kind: HandshakeKind) -> Series:
+        """Those of a kind of handshake."""
+        return self.full if kind == "full" else self.resumed
+
+
+@dataclass(frozen=True, slots=True)
 class DirectClient:
     """Knows one node and how to speak to it; OpenSSL, as Python has it."""
 
@@ -67,68 +85,51 @@ class DirectClient:
     node_cpu: Callable[[], float]
     """CPU seconds that the node has used."""
 
-    def full(self, count: int, into: Series) -> None:
-        """This many connections without a session.
+    def in_turn(self, count: int, into: Shots) -> None:
+        """This many connections of each kind, one of a kind after one of another, at the pace of a load.
+
+        One after the other without a pause, the same code would run on caches that stay warm, as behind no
+        gateway. Resumed ones have the session of the one before; what the node refuses is full.
 
         Raises:
             StackError: the node does not answer.
         """
         context = self._context()
-        self._counted(into, lambda: [self._connection(context, None)[0] for _ in range(count)])
+        session: ssl.SSLSession | None = None
 
-    def resumed(self, count: int, into: Series) -> None:
-        """This many connections, each with the session of the one before; what is refused is full."""
-        context = self._context()
-        _, session = self._connection(context, None)
-
-        def shots() -> list[Shot]:
+        def resumed() -> Shot:
             nonlocal session
-            found = []
-            for _ in range(count):
-                shot, session = self._connection(context, session)
-                found.append(shot)
-            return found
+            shot, session = self._connection(context, session)
+            return shot
 
-        self._counted(into, shots)
-
-    def kept(self, count: int, into: Series) -> None:
-        """This many requests on one connection."""
-        context = self._context()
-        with self._opened(context, None) as (stream, _):
-            self._ask(stream)
-
-            def shots() -> list[Shot]:
-                return [self._request(stream) for _ in range(count)]
-
-            self._counted(into, shots)
-
-    def bare(self, count: int, into: Series) -> None:
-        """This many TCP connections that are closed without a byte."""
-
-        def shots() -> list[Shot]:
-            found = []
-            for _ in range(count):
-                used = time.thread_time_ns()
-                with socket.create_connection(self.address, _TIMEOUT_S):
-                    pass
-                found.append(Shot(0.0, 0.0, (time.thread_time_ns() - used) / 1e3, resumed=False))
-            # The node closes its side when it notices: that belongs to them.
-            time.sleep(0.05)
-            return found
-
-        self._counted(into, shots)
-
-    def _counted(self, into: Series, shots: Callable[[], list[Shot]]) -> None:
         try:
-            before = self.node_cpu()
-            found = shots()
-            into.node_cpu_s += self.node_cpu() - before
+            with self._opened(context, None) as (stream, _):
+                self._ask(stream)
+                session = stream.session
+                for _ in range(count):
+                    self._counted(into.kept, lambda: self._request(stream))
+                    self._counted(into.full, lambda: self._connection(context, None)[0])
+                    self._counted(into.resumed, resumed)
+                    self._counted(into.bare, self._bare)
         except OSError as error:
             raise StackError(
                 f"a client of our own cannot reach the node at {self.address[0]}:{self.address[1]}: {error}.",
                 remedy="Its log says why.",
             ) from error
-        into.shots += found
+
+    def _bare(self) -> Shot:
+        used = time.thread_time_ns()
+        with socket.create_connection(self.address, _TIMEOUT_S):
+            pass
+        return Shot(0.0, 0.0, (time.thread_time_ns() - used) / 1e3, resumed=False)
+
+    def _counted(self, into: Series, shoot: Callable[[], Shot]) -> None:
+        before = self.node_cpu()
+        shot = shoot()
+        # The node closes its side when it notices: that belongs to it.
+        time.sleep(_PAUSE_S)
+        into.node_cpu_s += self.node_cpu() - before
+        into.shots.append(shot)
 
     def _context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -82,10 +82,19 @@ def run_lab(
 
 
 def _matrix(lab: Lab) -> None:
-    for plan in lab.options.grounds(lab.loaded.scenario.tls.key):
+    plans = lab.options.grounds(lab.loaded.scenario.tls.key)
+    left_s = lab.options.schedule.ground_s * len(plans)
+    for number, plan in enumerate(plans):
         lab.observer.stage(f"{plan.name}: making certificates", 1)
         with lab.context(override(lab.loaded, key=plan.key)) as run:
-            found = measure_ground(run, plan, lab.options.schedule, rounds=lab.options.rounds)
+            found = measure_ground(
+                run,
+                plan,
+                lab.options.schedule,
+                rounds=lab.options.rounds,
+                time_s=left_s / (len(plans) - number),
+            )
+        left_s = max(0.0, left_s - found.rounds_s)
         lab.add(
             misrouted=found.misrouted,
             cells=found.cells,

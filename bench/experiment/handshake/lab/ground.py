@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final, Literal
 
-from bench.analysis.tls import handshake_costs
-from bench.experiment.handshake.lab.direct import Series
+from bench.analysis.tls import Round, handshake_costs
+from bench.experiment.handshake.lab.direct import Shots
 from bench.experiment.handshake.lab.settings import ENOUGH, GroundPlan
 from bench.experiment.handshake.lab.windows import Place, Window
 from bench.experiment.run_context import RunContext
@@ -14,7 +16,8 @@ from bench.result import ENDS, HANDSHAKE_KINDS, End, Estimate, HandshakeKind
 from bench.stack import Stack
 from bench.telemetry import OpensslSpeed
 
-MODES = ("kept", *HANDSHAKE_KINDS)
+Mode = Literal["kept", "full", "resumed"]
+MODES: Final[tuple[Mode, ...]] = ("kept", *HANDSHAKE_KINDS)
 """Kinds of windows, each with a stack of its own."""
 
 
@@ -22,24 +25,41 @@ MODES = ("kept", *HANDSHAKE_KINDS)
 class Collected:
     """What the rounds of a ground have produced so far."""
 
-    windows: dict[str, list[Window]] = field(default_factory=lambda: {mode: [] for mode in MODES})
-    """Of each kind; those of the same place in their lists belong together."""
+    rounds: list[tuple[Mapping[Mode, Window], ...]] = field(default_factory=list)
+    """Of each round its loads; of a load the windows, which are of the same moments."""
     slow: list[Window] = field(default_factory=list)
     """At a lower rate, of all kinds."""
-    direct: dict[str, Series] = field(default_factory=lambda: {mode: Series() for mode in (*MODES, "bare")})
+    direct: Shots = field(default_factory=Shots)
     speeds: list[OpensslSpeed] = field(default_factory=list)
     measured_from_us: dict[str, int] = field(default_factory=dict)
     misrouted: int = 0
 
     def fit(self, end: End) -> dict[HandshakeKind, Estimate]:
-        """The regression of one end over all windows so far."""
-        together = zip(*self.windows.values(), strict=True)
-        return handshake_costs([[each.of(end) for each in some] for some in together])
+        """The regression of one end over all rounds so far."""
+        return handshake_costs(
+            [
+                Round(
+                    tuple(each.of(end, load) for load, some in enumerate(loads) for each in some.values()),
+                    tuple(_pace_us(some.values()) for some in loads),
+                )
+                for loads in self.rounds
+            ]
+        )
+
+    def of(self, mode: Mode) -> list[Window]:
+        """All windows of a kind."""
+        return [some[mode] for loads in self.rounds for some in loads if mode in some]
+
+    @property
+    def pace_us(self) -> float | None:
+        """How fast the machine was: CPU of the sidecars for a request, over all rounds; microseconds."""
+        windows = [each for mode in MODES for each in self.of(mode)]
+        return _pace_us(windows) if windows else None
 
     @property
     def has_handshakes(self) -> bool:
         """Whether any came about."""
-        return any(each.handshakes for some in self.windows.values() for each in some)
+        return any(each.handshakes for mode in MODES for each in self.of(mode))
 
     @property
     def is_precise(self) -> bool:
@@ -49,16 +69,20 @@ class Collected:
         return all(width is not None and width <= ENOUGH for width in widths)
 
 
+def _pace_us(windows: Collection[Window]) -> float:
+    requests = sum(each.requests for each in windows)
+    return sum(each.cpu_s["sidecar"] for each in windows) * 1e6 / requests if requests else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Ground:
     """The running stacks of one ground."""
 
     run: RunContext
     plan: GroundPlan
-    stacks: dict[str, Stack]
-    meters: dict[str, StackMeter]
+    stacks: dict[Mode, Stack]
+    meters: dict[Mode, StackMeter]
 
-    @property
-    def places(self) -> dict[str, Place]:
-        """Where load goes."""
-        return {mode: Place(self.run, stack, self.meters[mode]) for mode, stack in self.stacks.items()}
+    def places(self, modes: Sequence[Mode]) -> dict[Mode, Place]:
+        """Where the load of *modes* goes."""
+        return {mode: Place(self.run, self.stacks[mode], self.meters[mode]) for mode in modes}

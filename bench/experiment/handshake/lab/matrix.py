@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -13,13 +12,14 @@ from bench.errors import BenchError, MeasurementError
 from bench.experiment.handshake.lab.bench import gateway_of
 from bench.experiment.handshake.lab.cells import cell_of, empty_cell, oracle_speed, refusal_of
 from bench.experiment.handshake.lab.direct import DirectClient
-from bench.experiment.handshake.lab.ground import MODES, Collected, Ground
+from bench.experiment.handshake.lab.ground import MODES, Collected, Ground, Mode
 from bench.experiment.handshake.lab.settings import GroundPlan, Schedule
 from bench.experiment.handshake.lab.traffic import nodes_of
 from bench.experiment.handshake.lab.variations import variation_of
 from bench.experiment.handshake.lab.windows import (
     SHARED_WARM_UP_S,
     Step,
+    Window,
     drive_side_by_side,
 )
 from bench.experiment.handshake.lab.wire import measure_wire
@@ -39,6 +39,11 @@ _WINDOWS = 4
 """Of each kind in a round."""
 _SLOW = 0.25
 """Share of the rate in one more window of each kind: the cost model knows its base from requests by it."""
+_SLOW_LENGTH = 0.5
+"""Of that window, as a share of the others."""
+_MUCH_DEARER = 0.6
+"""Where full handshakes allow less than this share of the rate of resumed ones, these have a load of their
+own: at a rate for signatures of RSA-4096 they would be too few for a narrow interval."""
 _LEAST = 5.0
 _KEPT_UP = 0.8
 """Share of the intended handshakes that a window must bring."""
@@ -56,6 +61,16 @@ class GroundResult:
     """The oracle's, in its minutes."""
     model: LabModel | None
     misrouted: int
+    rounds_s: float = 0.0
+    """How long its rounds took."""
+
+
+@dataclass(slots=True)
+class _Load:
+    """One of the loads of a round: whose windows they are, and how many new connections per second."""
+
+    modes: Sequence[Mode]
+    rate: float
 
 
 def measure_ground(
@@ -64,21 +79,36 @@ def measure_ground(
     schedule: Schedule,
     *,
     rounds: int | None = None,
+    time_s: float | None = None,
     speed_of: Speedometer = openssl_speed,
 ) -> GroundResult:
     """The two cells of a ground, and what else its windows bring.
 
     A ground that cannot run gives cells that say why: the others go on.
+
+    Args:
+        run: of a scenario with the ground's key.
+        plan: what is measured.
+        schedule: for how long.
+        rounds: exactly so many; None: until the intervals are narrow enough.
+        time_s: after so many seconds no further round begins; None: as *schedule* says.
+        speed_of: the oracle.
     """
     collected = Collected()
     try:
         with ExitStack() as running:
             ground = _start(run, running, plan)
-            _rounds(ground, schedule, rounds, speed_of, collected)
+            clock = run.instruments.clock
+            begun = clock()
+            _rounds(
+                ground, schedule, _Until(rounds, begun + (time_s or schedule.ground_s)), speed_of, collected
+            )
+            rounds_s = clock() - begun
             if not collected.has_handshakes:
                 reason = refusal_of(ground, collected)
                 refused = tuple(empty_cell(plan, kind, refusal=reason) for kind in HANDSHAKE_KINDS)
-                return GroundResult(refused, oracle_speed(plan, collected), None, collected.misrouted)
+                speed = oracle_speed(plan, collected)
+                return GroundResult(refused, speed, None, collected.misrouted, rounds_s)
             wire = measure_wire(run, ground.stacks, ground.meters, plan)
             speed = oracle_speed(plan, collected)
             cells = [cell_of(ground, kind, collected, speed, wire.get(kind)) for kind in HANDSHAKE_KINDS]
@@ -86,7 +116,7 @@ def measure_ground(
         run.observer.note(f"{plan.name}: {error}")
         broken = tuple(empty_cell(plan, kind, fault=str(error)) for kind in HANDSHAKE_KINDS)
         return GroundResult(broken, None, None, collected.misrouted)
-    return GroundResult(tuple(cells), speed, _model(plan, collected), collected.misrouted)
+    return GroundResult(tuple(cells), speed, _model(plan, collected), collected.misrouted, rounds_s)
 
 
 def _model(plan: GroundPlan, collected: Collected) -> LabModel | None:
@@ -99,7 +129,7 @@ def _model(plan: GroundPlan, collected: Collected) -> LabModel | None:
             resumed_handshakes=each.resumed,
             cpu_s=each.cpu_s["gateway"],
         )
-        for each in (*itertools.chain(*collected.windows.values()), *collected.slow)
+        for each in (*(window for mode in MODES for window in collected.of(mode)), *collected.slow)
     ]
     try:
         model = fit("gateway", windows)
@@ -128,67 +158,78 @@ def _start(run: RunContext, running: ExitStack, plan: GroundPlan) -> Ground:
     return Ground(run, plan, stacks, meters)
 
 
+@dataclass(frozen=True, slots=True)
+class _Until:
+    """When the rounds of a ground end."""
+
+    rounds: int | None
+    """Exactly so many; None: as the schedule says."""
+    time: float
+    """On the clock of the run."""
+
+
 def _rounds(
-    ground: Ground, schedule: Schedule, rounds: int | None, speed_of: Speedometer, collected: Collected
+    ground: Ground, schedule: Schedule, until: _Until, speed_of: Speedometer, collected: Collected
 ) -> None:
     """Rounds until the intervals are narrow enough, or as many as are wanted."""
     _note_speed(collected, ground.plan, speed_of)
-    rate = _rate(collected.speeds)
+    loads = _loads(collected.speeds)
     clock = ground.run.instruments.clock
-    begun = clock()
-    least, most = (rounds, rounds) if rounds is not None else (schedule.rounds, schedule.most_rounds)
+    least, most = (schedule.rounds, schedule.most_rounds) if until.rounds is None else (until.rounds,) * 2
     for number in range(most):
         ground.run.observer.stage(
             f"{ground.plan.name}: round {number + 1}", round_s(schedule) + _ROUND_OF_OTHERS_S
         )
-        _round(ground, schedule, number, rate, collected)
+        _round(ground, schedule, number, loads, collected)
         if not collected.has_handshakes:
             return
-        rate = _bearable(collected, rate)
-        is_over = clock() - begun > schedule.ground_s
-        if number + 1 >= least and (collected.is_precise or is_over):
+        if number + 1 >= least and (collected.is_precise or clock() > until.time):
             break
     _note_speed(collected, ground.plan, speed_of)
 
 
 def round_s(schedule: Schedule) -> float:
     """How long the load of a round takes."""
-    return len(MODES) * ((_WINDOWS + 1) * schedule.window_s + SHARED_WARM_UP_S) + 1.0
+    return len(MODES) * ((_WINDOWS + _SLOW_LENGTH) * schedule.window_s + SHARED_WARM_UP_S) + 1.0
 
 
-def _rate(speeds: list[OpensslSpeed]) -> float:
+def _loads(speeds: list[OpensslSpeed]) -> list[_Load]:
     """As many new connections per second as keep both ends far from a whole core."""
     if not speeds:
-        return _FEWEST
+        return [_Load(MODES, _FEWEST)]
     each = (speeds[0].sign_us + 2 * speeds[0].verify_us + 1000) / 1e6
-    return min(_MOST, max(_FEWEST, _BUSY / each))
+    rate = min(_MOST, max(_FEWEST, _BUSY / each))
+    if rate >= _MUCH_DEARER * _MOST:
+        return [_Load(MODES, rate)]
+    return [_Load(("kept", "full"), rate), _Load(("kept", "resumed"), _MOST)]
 
 
-def _bearable(collected: Collected, rate: float) -> float:
+def _bearable(windows: Sequence[Window], load: _Load) -> float:
     """The next round's rate: lower where handshakes fell behind, whose CPU then falls into other windows."""
-    last = collected.windows["full"][-_WINDOWS:]
-    reached = sum(each.handshakes for each in last) / sum(each.seconds for each in last) * len(MODES)
-    return rate if reached >= _KEPT_UP * rate else max(_LEAST, _KEPT_UP * reached)
+    reached = sum(each.handshakes for each in windows) / sum(each.seconds for each in windows)
+    reached *= len(load.modes)
+    return load.rate if reached >= _KEPT_UP * load.rate else max(_LEAST, _KEPT_UP * reached)
 
 
-def _round(ground: Ground, schedule: Schedule, number: int, rate: float, collected: Collected) -> None:
-    """Windows of each kind, which belong together by number; then the direct client."""
-    steps = [Step(rate, schedule.window_s)] * _WINDOWS + [Step(rate * _SLOW, schedule.window_s)]
-    for mode, done in drive_side_by_side(ground.places, steps, number).items():
-        *windows, slow = done.windows
-        collected.windows[mode] += windows
-        collected.slow.append(slow)
-        collected.misrouted += done.misrouted
-        collected.measured_from_us.setdefault(mode, done.measured_from_us)
-    _direct(ground, schedule.shots, collected)
-
-
-def _direct(ground: Ground, shots: int, collected: Collected) -> None:
-    client = _client(ground)
-    client.kept(shots, collected.direct["kept"])
-    client.full(shots, collected.direct["full"])
-    client.resumed(shots, collected.direct["resumed"])
-    client.bare(shots, collected.direct["bare"])
+def _round(
+    ground: Ground, schedule: Schedule, number: int, loads: Sequence[_Load], collected: Collected
+) -> None:
+    """Windows of each kind, those of the same moments together; then the direct client."""
+    found: list[list[Mapping[Mode, Window]]] = []
+    for at, load in enumerate(loads):
+        steps = [Step(load.rate, schedule.window_s)] * _WINDOWS
+        steps.append(Step(load.rate * _SLOW, schedule.window_s * _SLOW_LENGTH))
+        drives = drive_side_by_side(ground.places(load.modes), steps, number * len(loads) + at)
+        for mode, done in drives.items():
+            collected.slow.append(done.windows[-1])
+            collected.misrouted += done.misrouted
+            collected.measured_from_us.setdefault(mode, done.measured_from_us)
+        found.append(
+            [{mode: done.windows[place] for mode, done in drives.items()} for place in range(_WINDOWS)]
+        )
+        load.rate = _bearable(drives[load.modes[1]].windows[:_WINDOWS], load)
+    collected.rounds += zip(*found, strict=True)
+    _client(ground).in_turn(schedule.shots, collected.direct)
 
 
 def _client(ground: Ground) -> DirectClient:

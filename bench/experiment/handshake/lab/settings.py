@@ -96,7 +96,7 @@ class Schedule:
     most_rounds: int
     """At most; between the two it ends when its intervals are narrow enough, or its time is over."""
     ground_s: float
-    """Time for a ground's rounds."""
+    """Time for a ground's rounds; what one does not need, those after it share."""
     window_s: float
     """Of one stack's load within a window."""
     shots: int
@@ -120,8 +120,8 @@ QUICK: Final = Schedule(
 )
 FULL: Final = Schedule(
     rounds=2,
-    most_rounds=6,
-    ground_s=34,
+    most_rounds=12,
+    ground_s=44,
     window_s=0.7,
     shots=24,
     session_s=3.0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from bench.analysis.tls import HandshakeWindow
 from bench.errors import MeasurementError
@@ -28,6 +28,11 @@ from bench.telemetry import difference, total
 WARM_UP_S = 0.4
 SHARED_WARM_UP_S = 0.2
 """Of each stack, where several take turns."""
+SLICE_S = 0.07
+"""Of a turn: some fifteen requests, so that few of them find caches that others have filled. In turns of
+10 ms, a handshake at the node took a fifth more CPU beside that of the direct client than in turns of 70 ms.
+What such long turns scatter more, the pace of the machine explains (see ``analysis/tls/regression``)."""
+Name = TypeVar("Name", bound=str)
 Part = Literal["sidecar", "gateway", "node"]
 _ROLES: dict[Part, str] = {"sidecar": "sidecar", "gateway": "egress", "node": "node"}
 
@@ -56,9 +61,9 @@ class Window:
         """Handshakes that resumed no session."""
         return max(0, self.handshakes - self.resumed)
 
-    def of(self, end: End) -> HandshakeWindow:
-        """The window as an equation of one end."""
-        return HandshakeWindow(self.requests, self.full, self.resumed, self.cpu_s[end])
+    def of(self, end: End, load: int = 0) -> HandshakeWindow:
+        """The window as an equation of one end; *load*: which of the loads of its round it belongs to."""
+        return HandshakeWindow(self.requests, self.full, self.resumed, self.cpu_s[end], load)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +134,7 @@ class Place:
     meter: StackMeter
 
 
-def drive_side_by_side(places: Mapping[str, Place], steps: Sequence[Step], number: int) -> dict[str, Drive]:
+def drive_side_by_side(places: Mapping[Name, Place], steps: Sequence[Step], number: int) -> dict[Name, Drive]:
     """Put the same *steps* on several stacks; windows of the same number belong together.
 
     The stacks take turns within one load, so that what the machine does in a second meets all of them: each
@@ -146,7 +151,7 @@ def drive_side_by_side(places: Mapping[str, Place], steps: Sequence[Step], numbe
         drives = {name: drive(*_of(places[name]), steps, _apart(number, name, places)) for name in order}
         return {name: drives[name] for name in places}
     run_id = f"{first.run.next_run_id()}.{number}"
-    plans = {
+    plans: dict[str, LoadPlan] = {
         name: plan_of(each.run, each.stack, steps, warm_up_s=SHARED_WARM_UP_S).model_copy(
             update={"run_id": run_id}
         )
@@ -155,11 +160,11 @@ def drive_side_by_side(places: Mapping[str, Place], steps: Sequence[Step], numbe
     outcome, edges = run_all_watched(
         first.run,
         [(each.stack, each.meter) for each in places.values()],
-        in_turns(plans, seed=number + 1),
+        in_turns(plans, seed=number + 1, slice_s=SLICE_S),
         f"lab-{number}",
     )
     _require_whole(first.run, outcome, len(edges), steps)
-    found = {}
+    found: dict[Name, Drive] = {}
     for at, (name, each) in enumerate(places.items()):
         windows = tuple(
             _window(each.stack, before[at], after[at])
@@ -173,7 +178,7 @@ def _of(place: Place) -> tuple[RunContext, Stack, StackMeter]:
     return place.run, place.stack, place.meter
 
 
-def _apart(number: int, name: str, places: Mapping[str, Place]) -> int:
+def _apart(number: int, name: Name, places: Mapping[Name, Place]) -> int:
     """A number for each load."""
     return number * len(places) + list(places).index(name)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bench.experiment.handshake.lab.bench import gateway_of
+from bench.experiment.handshake.lab.ground import MODES, Mode
 from bench.experiment.handshake.lab.relay import CountingRelays
 from bench.experiment.handshake.lab.settings import GroundPlan
 from bench.experiment.handshake.lab.variations import variation_of
@@ -15,7 +16,7 @@ from bench.experiment.handshake.lab.windows import Step, drive
 from bench.experiment.run_context import RunContext
 from bench.measure import StackMeter
 from bench.preparation import Variation
-from bench.result import HANDSHAKE_KINDS, HandshakeKind
+from bench.result import HandshakeKind
 from bench.stack import Stack
 from bench.translate import BOOTSTRAP_FILE
 
@@ -68,7 +69,7 @@ class _Line:
 
 
 def measure_wire(
-    run: RunContext, stacks: Mapping[str, Stack], meters: Mapping[str, StackMeter], plan: GroundPlan
+    run: RunContext, stacks: Mapping[Mode, Stack], meters: Mapping[Mode, StackMeter], plan: GroundPlan
 ) -> dict[HandshakeKind, WireBytes]:
     """Count for each kind; empty on stacks whose gateway does not reach this machine's loopback.
 
@@ -80,7 +81,7 @@ def measure_wire(
         return {}
     found: dict[HandshakeKind, WireBytes] = {}
     per_request: tuple[float, float] | None = None
-    for place, mode in enumerate(("kept", *HANDSHAKE_KINDS)):
+    for place, mode in enumerate(MODES):
         line = _Line(run, stacks[mode], meters[mode], CountingRelays(), _FIRST + 20 * place)
         try:
             line.detour(variation_of(plan, mode))
