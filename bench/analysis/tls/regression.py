@@ -16,8 +16,8 @@ for a request. The interval is that of the mean at the mean pace of the rounds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -47,8 +47,9 @@ class Round:
     """Windows of the same moments."""
 
     windows: tuple[HandshakeWindow, ...]
-    paces_us: tuple[float, ...] = ()
-    """CPU of the sidecars for a request, in each of its loads; microseconds."""
+    paces_us: Mapping[HandshakeKind, tuple[float, ...]] = field(default_factory=dict)
+    """CPU of the sidecars for a request, microseconds: in the windows on which the cost of a kind rests,
+    those of kept connections and its own."""
 
 
 def handshake_costs(rounds: Sequence[Round]) -> dict[HandshakeKind, Estimate]:
@@ -63,8 +64,13 @@ def handshake_costs(rounds: Sequence[Round]) -> dict[HandshakeKind, Estimate]:
     solved = [
         (found, some.paces_us) for some in rounds if (found := _solve(some.windows, used, loads)) is not None
     ]
-    paces = list(zip(*(paces for _, paces in solved), strict=True))
-    costs = {kind: mean_at_pace([each[kind] for each, _ in solved], paces) for kind in used}
+    costs = {
+        kind: mean_at_pace(
+            [each[kind] for each, _ in solved],
+            list(zip(*(paces.get(kind, ()) for _, paces in solved), strict=True)),
+        )
+        for kind in used
+    }
     return {kind: found for kind, found in costs.items() if found is not None}
 
 

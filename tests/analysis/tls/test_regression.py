@@ -24,7 +24,7 @@ def rounds(lot, *, noise=0.02, drift=0.1, count=12):
         speed = 1 + drift * lot.standard_normal()
         kinds = [(0, 0), (100, 0), (2, 98)]
         windows = [window(*each, speed=speed * (1 + noise * lot.standard_normal())) for each in kinds]
-        found.append(Round(tuple(windows), (SIDECAR_US * speed,)))
+        found.append(Round(tuple(windows), dict.fromkeys(TRUTH, (SIDECAR_US * speed,))))
     return found
 
 
@@ -46,7 +46,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(sees_pace):
     held = dict.fromkeys(TRUTH, 0)
     for _ in range(trials):
         made = rounds(lot)
-        speed = np.mean([each.paces_us[0] for each in made]) / SIDECAR_US if sees_pace else 1.0
+        speed = np.mean([each.paces_us["full"][0] for each in made]) / SIDECAR_US if sees_pace else 1.0
         if not sees_pace:
             made = [Round(each.windows) for each in made]
         for name, found in handshake_costs(made).items():
@@ -69,12 +69,9 @@ def test_what_the_pace_explains_does_not_widen_an_interval():
 
 
 def test_full_and_resumed_handshakes_may_have_loads_of_their_own():
-    each = Round(
-        (window(load=1), window(20, 0, load=1), window(requests=400), window(6, 394, requests=400)),
-        (SIDECAR_US, SIDECAR_US * 1.5),
+    found = handshake_costs(
+        alike(4, window(load=1), window(20, 0, load=1), window(requests=400), window(6, 394, requests=400))
     )
-
-    found = handshake_costs([each] * 4)
 
     assert {name: each.value for name, each in found.items()} == pytest.approx(TRUTH)
 
@@ -92,7 +89,7 @@ def test_rounds_that_are_too_few_or_whose_windows_are_too_much_alike_give_nothin
 def test_a_round_in_which_a_kind_did_not_occur_is_left_out():
     good = rounds(np.random.default_rng(1), noise=0, drift=0)
 
-    found = handshake_costs([*good, Round((window(), window(100), window(100)), (SIDECAR_US,))])
+    found = handshake_costs([*good, Round((window(), window(100), window(100)))])
 
     assert {name: each.value for name, each in found.items()} == pytest.approx(TRUTH)
 

@@ -40,7 +40,12 @@ class Collected:
             [
                 Round(
                     tuple(each.of(end, load) for load, some in enumerate(loads) for each in some.values()),
-                    tuple(_pace_us(some.values()) for some in loads),
+                    {
+                        kind: (_pace_us([some["kept"]]), _pace_us([some[kind]]))
+                        for some in loads
+                        for kind in HANDSHAKE_KINDS
+                        if kind in some
+                    },
                 )
                 for loads in self.rounds
             ]

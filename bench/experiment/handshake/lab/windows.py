@@ -28,10 +28,10 @@ from bench.telemetry import difference, total
 WARM_UP_S = 0.4
 SHARED_WARM_UP_S = 0.2
 """Of each stack, where several take turns."""
-SLICE_S = 0.07
-"""Of a turn: some fifteen requests, so that few of them find caches that others have filled. In turns of
-10 ms, a handshake at the node took a fifth more CPU beside that of the direct client than in turns of 70 ms.
-What such long turns scatter more, the pace of the machine explains (see ``analysis/tls/regression``)."""
+SLICE_S = 0.03
+"""Of a turn: some seven requests, so that few of them find caches that others have filled. In turns of 10 ms,
+a handshake at the node took a fifth more CPU beside that of the direct client than in turns of 70 ms, whose
+values scatter more."""
 Name = TypeVar("Name", bound=str)
 Part = Literal["sidecar", "gateway", "node"]
 _ROLES: dict[Part, str] = {"sidecar": "sidecar", "gateway": "egress", "node": "node"}
