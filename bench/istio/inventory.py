@@ -15,7 +15,7 @@ Semantics = Literal["istio-1.0", "current"]
 
 
 class _Written(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
 
 class Proxy(_Written):

@@ -16,7 +16,7 @@ _LEAST_MEMORY = 6 << 20
 
 
 class _Written(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 def _cores(value: object) -> object:

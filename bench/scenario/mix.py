@@ -18,7 +18,9 @@ ALL_SUBSETS = "all"
 class Traffic(BaseModel):
     """The load: who calls what, how often, over how many connections, for how long."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, defer_build=True
+    )
 
     client: str
     """The proxy of the inventory beside which the client runs; of several ``clients`` the first."""

@@ -18,7 +18,7 @@ LONGEST_DELAY_MS = 600_000.0
 
 
 class _Written(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 def _address(value: object) -> Address:

@@ -65,7 +65,7 @@ RequestUrl = Annotated[str, AfterValidator(check_url)]
 
 
 class _Written(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class Expect(_Written):

@@ -18,7 +18,7 @@ Duration = Annotated[float, Field(gt=0, le=LONGEST_S)]
 
 
 class _Written(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class Constant(_Written):
