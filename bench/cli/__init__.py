@@ -81,6 +81,20 @@ def about(
     """Istio's egress path on real Envoy, from your own YAML: checked, explained, driven and measured."""
 
 
+def program() -> None:
+    """Run one command as all that this process does."""
+    from bench.cli.streams import end_at_once
+
+    code: object = 0
+    try:
+        main()
+    except SystemExit as ended:
+        code = ended.code or 0
+    if isinstance(code, int):
+        end_at_once(code)
+    raise SystemExit(code)
+
+
 def main() -> None:
     """Run one command; see the errors for exit code 2."""
     from bench.cli.streams import give_up_output, is_reader_gone, use_plain_signs

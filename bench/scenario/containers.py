@@ -1,7 +1,5 @@
 """What ``scenario.yaml`` says of containers: images, and what each part may use. For ``--stack docker``."""
 
-from __future__ import annotations
-
 import math
 import re
 from typing import Annotated

@@ -1,9 +1,7 @@
 """The traffic of a scenario: who calls what, how often, over how many connections, for how long."""
 
-from __future__ import annotations
-
 import ipaddress
-from typing import Any
+from typing import Any, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -85,7 +83,7 @@ class Traffic(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _is_sendable(self) -> Traffic:
+    def _is_sendable(self) -> Self:
         if self.clients and self.client not in self.clients:
             raise ValueError(f"client {self.client!r} is not in clients: write one of the two")
         if len(set(self.clients)) != len(self.clients):

@@ -1,7 +1,5 @@
 """Arrival schedules and connection behaviour, as a scenario writes them and as the generator reads them."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
