@@ -1,5 +1,5 @@
 """``python -m bench`` is the command ``egress-bench``."""
 
-from bench.cli import main
+from bench.cli import program
 
-main()
+program()

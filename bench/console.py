@@ -14,16 +14,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
 
-from rich.console import Console as RichConsole
-from rich.text import Text
-
+from bench.channels import channel
 from bench.errors import BenchError
 from bench.plain_text import escaped, shown
 from bench.progression import Progression, bar_text, plain_stage
 
 # What formats results imports pydantic: `egress-bench --help` has 0.3 s and needs none of it.
 if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
     from rich.progress import Progress
+    from rich.text import Text
 
     from bench.check import Finding
     from bench.result import Result, RunWarning, VerificationLine
@@ -99,9 +99,8 @@ class Console:
         self._quiet = quiet
         self._as_json = as_json
         self._stdout = stdout or sys.stdout
-        self._err = RichConsole(file=stderr or sys.stderr, highlight=False, markup=False, emoji=False)
-        results = self._err.file if as_json else self._stdout
-        self._out = RichConsole(file=results, highlight=False, markup=False, emoji=False)
+        self._err = channel(stderr or sys.stderr)
+        self._out = self._err if as_json else channel(self._stdout)
         self._progression = Progression(clock)
         self._bar: Progress | None = None
         self._has_answered = False
@@ -123,8 +122,9 @@ class Console:
     def plan(self, total_s: float) -> None:
         """Announce the planned seconds; on a terminal the bar appears."""
         self._progression.plan(total_s)
-        if self._bar is None and not self._quiet and self._err.is_terminal:
-            self._bar = _bar(self._err, self._progression)
+        terminal = self._err.terminal
+        if self._bar is None and not self._quiet and terminal is not None:
+            self._bar = _bar(terminal, self._progression)
             self._bar.start()
 
     def stage(self, text: str, planned_s: float = 0.0) -> None:
@@ -134,14 +134,14 @@ class Console:
             return
         if self._bar is not None:
             for task in self._bar.task_ids:
-                self._bar.update(task, description=fit(shown(text), self._err.width))
+                self._bar.update(task, description=fit(shown(text), self._bar.console.width))
         else:
-            self._line(self._err, plain_stage(self._progression, text, planned_s))
+            self._err.line(plain_stage(self._progression, text, planned_s))
 
     def note(self, text: str) -> None:
         """Report a fact, above the bar."""
         if not self._quiet:
-            self._line(self._err, text)
+            self._err.line(text)
 
     def verification(self, calls: Sequence[VerificationLine]) -> None:
         """Show the table of calls before the load, above the bar."""
@@ -153,12 +153,12 @@ class Console:
         for line in verification_lines(calls):
             # A wrong call's details are indented below it.
             wrong = "✗ " in line or (wrong and line.startswith("  "))
-            self._line(self._err, line, "red" if wrong else None)
+            self._err.line(line, "red" if wrong else "")
 
     def warning(self, warning: RunWarning) -> None:
         """Report a warning, above the bar."""
         if not self._quiet:
-            self._line(self._err, f"warning: {warning.message} {warning.advice}", "yellow")
+            self._err.line(f"warning: {warning.message} {warning.advice}", "yellow")
 
     def finish(self, result: Result, report: Path | None) -> int:
         """Show the summary, or only verdict and report with ``quiet``; return the exit code."""
@@ -174,11 +174,9 @@ class Console:
             lines = summary_lines(result, place)
         style = {0: "bold green", _NOTHING_PROVEN: "bold yellow"}.get(verdict.exit_code, "bold red")
         if not self._quiet:
-            self._out.print()
-        first = Text(shown(lines[0]))
-        first.stylize(style, 0, len(verdict.state))
-        self._out.print(first, soft_wrap=True)
-        self._lines(self._out, lines[1:])
+            self._out.line("")
+        self._out.line(lines[0], style, styled=len(verdict.state))
+        self._lines(lines[1:])
         self.document(
             {
                 "verdict": {
@@ -195,9 +193,7 @@ class Console:
     def error(self, error: BenchError) -> None:
         """Say in one paragraph why the command could not do its job."""
         self.close()
-        text = Text(shown(f"error: {error}"))
-        text.stylize("bold red", 0, 6)
-        self._err.print(text, soft_wrap=True)
+        self._err.line(f"error: {error}", "bold red", styled=len("error:"))
         self.document(
             {
                 "error": {
@@ -210,27 +206,25 @@ class Console:
 
     def say(self, text: str) -> None:
         """Print the text that a command was asked for; with ``--json`` it goes to stderr."""
-        self._line(self._out, text)
+        self._out.line(text)
 
     @property
     def width(self) -> int:
         """Columns for what :meth:`say` prints."""
-        return self._out.width if self._out.is_terminal else _LOG_WIDTH
+        return self._out.terminal.width if self._out.terminal is not None else _LOG_WIDTH
 
     def findings(self, findings: Sequence[Finding]) -> None:
         """Print a paragraph for each finding on a terminal, else a line that can be searched."""
         from bench.report.findings import finding_line, finding_paragraph  # noqa: PLC0415 - see above
 
         for finding in findings:
-            if not self._out.is_terminal:
-                self._line(self._out, finding_line(finding))
+            if self._out.terminal is None:
+                self._out.line(finding_line(finding))
                 continue
             first, *rest = finding_paragraph(finding, width=self.width)
             word = finding.level.word
-            heading = Text(shown(first))
-            heading.stylize(_LEVEL_STYLES.get(word, ""), 0, len(word))
-            self._out.print(heading, soft_wrap=True)
-            self._lines(self._out, [*rest, ""])
+            self._out.line(first, _LEVEL_STYLES.get(word, ""), styled=len(word))
+            self._lines([*rest, ""])
 
     def document(self, value: Any) -> None:
         """Print the one JSON document of ``--json``; a second one would spoil the first and is left out."""
@@ -239,13 +233,9 @@ class Console:
             self._stdout.write(escaped(json.dumps(value, indent=1, ensure_ascii=False)) + "\n")
             self._stdout.flush()
 
-    def _lines(self, console: RichConsole, lines: Iterable[str]) -> None:
+    def _lines(self, lines: Iterable[str]) -> None:
         for line in lines:
-            self._line(console, line)
-
-    def _line(self, console: RichConsole, line: str, style: str | None = None) -> None:
-        # The terminal wraps, not we: a path or a message can then be copied and searched as it is.
-        console.print(Text(shown(line), style=style or ""), soft_wrap=True)
+            self._out.line(line)
 
 
 def _near(path: Path) -> Path:
@@ -258,7 +248,7 @@ def _near(path: Path) -> Path:
 
 
 def _bar(console: RichConsole, progression: Progression) -> Progress:
-    from rich.progress import (  # noqa: PLC0415 - `--help` does without
+    from rich.progress import (  # noqa: PLC0415 - only a terminal has a bar
         BarColumn,
         Progress,
         ProgressColumn,
@@ -266,6 +256,7 @@ def _bar(console: RichConsole, progression: Progression) -> Progress:
         Task,
         TextColumn,
     )
+    from rich.text import Text  # noqa: PLC0415 - as above
 
     class Left(ProgressColumn):
         """What remains, by the clock: the bar moves although nothing reports within a stage."""

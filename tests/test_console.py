@@ -3,9 +3,12 @@
 import io
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
+from bench.channels import channel
 from bench.console import Console, Output
 from bench.errors import InputError, Position
 from bench.report.terminal import summary_lines, verification_lines
@@ -296,3 +299,50 @@ def test_doubtful_handshakes_show_no_cost_on_the_screen(run):
 def test_the_console_keeps_every_promise_of_an_output():
     promised = {name for name in vars(Output) if not name.startswith("_")}
     assert promised <= set(dir(Console))
+
+
+LINES = (
+    "plain",
+    "",
+    "tab\tin\tit",
+    "two\nlines\tand a tab",
+    "  indented  ",
+    "Grüße — “so”",
+    "bell\x07 \x1b[31mred",
+    "x" * 300,
+)
+
+
+@pytest.mark.parametrize("style", ["", "bold red"])
+def test_a_log_reads_what_a_terminal_without_colour_shows(monkeypatch, style):
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    log, terminal = io.StringIO(), Terminal()
+
+    for file in (log, terminal):
+        for line in LINES:
+            channel(file).line(line, style, styled=2)
+
+    assert log.getvalue() == terminal.getvalue()
+    assert "\x1b" not in log.getvalue()
+
+
+@pytest.mark.parametrize("name", ["FORCE_COLOR", "TTY_COMPATIBLE"])
+def test_a_log_is_coloured_where_its_reader_asks_for_it(monkeypatch, name):
+    for other in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    log = io.StringIO()
+
+    channel(log).line("error: no", "bold red", styled=6)
+
+    assert log.getvalue() == "\x1b[1;31merror:\x1b[0m no\n"
+
+
+def test_what_prints_to_a_log_never_imports_rich():
+    code = "import sys, bench.console as c; c.Console().say('x'); sys.exit('rich' in sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env={})
+
+    assert (done.returncode, done.stdout) == (0, "x\n")

@@ -3,11 +3,9 @@
 The same form is written as ``inventory.yaml`` and as the part ``inventory`` of a ``scenario.yaml``.
 """
 
-from __future__ import annotations
-
 import ipaddress
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -15,7 +13,7 @@ Semantics = Literal["istio-1.0", "current"]
 
 
 class _Written(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
 
 class Proxy(_Written):
@@ -44,7 +42,7 @@ class Proxy(_Written):
     """Set where ``replicas`` makes further proxies; not to be written."""
 
     @model_validator(mode="after")
-    def _only_gateways_are_several(self) -> Proxy:
+    def _only_gateways_are_several(self) -> Self:
         if self.replicas > 1 and self.role != "gateway":
             raise ValueError("replicas are of a gateway: each client has one sidecar")
         return self

@@ -5,8 +5,9 @@ each other. A room is imported when something of it is asked for: `check` and `e
 nor keys, whose libraries cost a tenth of their CPU.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from bench.lazy_face import lazily
 
 if TYPE_CHECKING:
     from bench.preparation.demands import unmet_demands
@@ -37,27 +38,24 @@ __all__ = [
     "unmet_demands",
 ]
 
-_ROOMS = {
-    "CERTIFIED_ADDRESS": "material",
-    "Foreseen": "foreseen",
-    "Foresight": "foreseen",
-    "SAMPLED_LOG": "prepared",
-    "Prepared": "prepared",
-    "Variation": "prepared",
-    "begin_keys": "material",
-    "course_of": "leaving",
-    "foresee": "foreseen",
-    "known_certificates": "known_servers",
-    "make_material": "material",
-    "missing_stand_ins": "stand_ins",
-    "prepare": "prepared",
-    "routed": "leaving",
-    "undialled": "mesh_dns",
-    "unmet_demands": "demands",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+__getattr__ = lazily(
+    __name__,
+    {
+        "CERTIFIED_ADDRESS": "material",
+        "Foreseen": "foreseen",
+        "Foresight": "foreseen",
+        "SAMPLED_LOG": "prepared",
+        "Prepared": "prepared",
+        "Variation": "prepared",
+        "begin_keys": "material",
+        "course_of": "leaving",
+        "foresee": "foreseen",
+        "known_certificates": "known_servers",
+        "make_material": "material",
+        "missing_stand_ins": "stand_ins",
+        "prepare": "prepared",
+        "routed": "leaving",
+        "undialled": "mesh_dns",
+        "unmet_demands": "demands",
+    },
+)

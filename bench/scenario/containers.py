@@ -1,7 +1,5 @@
 """What ``scenario.yaml`` says of containers: images, and what each part may use. For ``--stack docker``."""
 
-from __future__ import annotations
-
 import math
 import re
 from typing import Annotated
@@ -16,7 +14,7 @@ _LEAST_MEMORY = 6 << 20
 
 
 class _Written(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 def _cores(value: object) -> object:

@@ -1,9 +1,7 @@
 """The traffic of a scenario: who calls what, how often, over how many connections, for how long."""
 
-from __future__ import annotations
-
 import ipaddress
-from typing import Any
+from typing import Any, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -18,7 +16,9 @@ ALL_SUBSETS = "all"
 class Traffic(BaseModel):
     """The load: who calls what, how often, over how many connections, for how long."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, defer_build=True
+    )
 
     client: str
     """The proxy of the inventory beside which the client runs; of several ``clients`` the first."""
@@ -83,7 +83,7 @@ class Traffic(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _is_sendable(self) -> Traffic:
+    def _is_sendable(self) -> Self:
         if self.clients and self.client not in self.clients:
             raise ValueError(f"client {self.client!r} is not in clients: write one of the two")
         if len(set(self.clients)) != len(self.clients):

@@ -1,10 +1,8 @@
 """The form of ``scenario.yaml``: what Istio YAML cannot say of a benchmark."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -33,7 +31,7 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
 
 class _Written(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class WorkloadMaterial(WorkloadFiles):
@@ -76,7 +74,7 @@ class Credential(_Written):
     its servers, and those of the gateway's Services."""
 
     @model_validator(mode="after")
-    def _pair(self) -> Credential:
+    def _pair(self) -> Self:
         if (self.cert is None) is not (self.key is None):
             raise ValueError("cert and key go together")
         if self.issuer is not None and self.cert is None:
@@ -104,7 +102,7 @@ class TlsMaterial(_Written):
     """File names under which each proxy finds its own workload's certificate, which the suite makes, too."""
 
     @model_validator(mode="after")
-    def _sets_exist(self) -> TlsMaterial:
+    def _sets_exist(self) -> Self:
         for name in self.sets:
             if not _NAME.fullmatch(name):
                 raise ValueError(
@@ -220,7 +218,7 @@ class Scenario(_Written):
         return value
 
     @model_validator(mode="after")
-    def _names_exist(self) -> Scenario:
+    def _names_exist(self) -> Self:
         proxies = self.inventory.proxies
         traffic = self.traffic
         roles: list[tuple[Path, str, str]] = [
@@ -256,7 +254,7 @@ class Scenario(_Written):
         return self
 
     @model_validator(mode="after")
-    def _parts_exist(self) -> Scenario:
+    def _parts_exist(self) -> Self:
         proxies = self.inventory.proxies
         for name, node in self.nodes.items():
             if node.set is not None and node.set not in self.tls.sets:

@@ -1,9 +1,7 @@
 """The nodes of a scenario: what stands in for the other side, and how it behaves."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -18,7 +16,7 @@ LONGEST_DELAY_MS = 600_000.0
 
 
 class _Written(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 def _address(value: object) -> Address:
@@ -122,7 +120,7 @@ class Node(_Written):
     """What it does wrong, and to how many of the requests."""
 
     @model_validator(mode="after")
-    def _agrees(self) -> Node:
+    def _agrees(self) -> Self:
         for name, shares in (("size", self.size), ("delay", self.delay), ("faults", self.faults)):
             if isinstance(shares, tuple) and shares:
                 whole = sum(each.share for each in shares)

@@ -1,13 +1,11 @@
 """The requests of a scenario: what each asks for, of whom, and what a right answer looks like."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, Self, cast
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -65,7 +63,7 @@ RequestUrl = Annotated[str, AfterValidator(check_url)]
 
 
 class _Written(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class Expect(_Written):
@@ -93,7 +91,7 @@ class Expect(_Written):
         return value
 
     @model_validator(mode="after")
-    def _shares_are_of_nodes(self) -> Expect:
+    def _shares_are_of_nodes(self) -> Self:
         if self.shares and set(self.shares) != set(self.nodes):
             raise ValueError(
                 f"shares are of {_list(self.shares)}, nodes are {_list(self.nodes)}: name the same ones"
@@ -149,7 +147,7 @@ class Request(_Written):
         return value
 
     @model_validator(mode="after")
-    def _agrees(self) -> Request:
+    def _agrees(self) -> Self:
         if self.body and self.body_base64:
             raise ValueError("body and body_base64 are both given: write one of them")
         if self.protocol == "grpc":

@@ -1,7 +1,5 @@
 """Arrival schedules and connection behaviour, as a scenario writes them and as the generator reads them."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,7 +16,7 @@ Duration = Annotated[float, Field(gt=0, le=LONGEST_S)]
 
 
 class _Written(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class Constant(_Written):

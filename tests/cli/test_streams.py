@@ -44,6 +44,38 @@ def test_output_that_nothing_reads_ends_as_interrupted_without_a_word():
     assert (done.returncode, done.stderr) == (130, "")
 
 
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_process_that_ends_at_once_has_written_all_and_run_what_was_to_run_at_its_end(code, tmp_path):
+    program = (
+        "import atexit, pathlib, sys, typer; import bench.cli\n"
+        f"atexit.register(pathlib.Path({str(tmp_path / 'left')!r}).write_text, 'x')\n"
+        "def end():\n"
+        " sys.stdout.write('a' * 100_000)\n"
+        f" raise typer.Exit({code})\n"
+        "bench.cli.app.command('end')(end)\n"
+        "sys.argv = ['egress-bench', 'end']; bench.cli.program()"
+    )
+
+    done = ended([sys.executable, "-c", program])
+
+    assert (done.returncode, len(done.stdout), done.stderr) == (code, 100_000, "")
+    assert (tmp_path / "left").exists()
+
+
+def test_a_process_whose_thread_is_still_at_work_waits_for_it():
+    program = (
+        "import sys, threading, time; import bench.cli\n"
+        "def end():\n"
+        " threading.Thread(target=lambda: (time.sleep(0.3), print('done'))).start()\n"
+        "bench.cli.app.command('end')(end)\n"
+        "sys.argv = ['egress-bench', 'end']; bench.cli.program()"
+    )
+
+    done = ended([sys.executable, "-c", program])
+
+    assert (done.returncode, done.stdout) == (0, "done\n")
+
+
 def test_a_closed_terminal_ends_as_interrupted():
     ours, theirs = pty.openpty()
     # A session of its own whose terminal goes away: the system sends SIGHUP, and writing fails.

@@ -1,7 +1,5 @@
 """DestinationRule: how connections to a service are made, and its subsets."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Durations as Go and Istio read them: ``1h30m``, ``1.5s``, ``250us``."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """The types that the models' fields are made of."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, Strict, model_validator

@@ -1,7 +1,5 @@
 """Gateway: what a proxy at the edge listens to."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

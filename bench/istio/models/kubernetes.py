@@ -1,7 +1,5 @@
 """Objects of other groups that describe the surroundings: Service, EndpointSlice, Pod and so on."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from bench.istio.models.fields import Flag, Labels, LenientModel, Text, UInt32

@@ -1,7 +1,5 @@
 """ServiceEntry: a host outside of the mesh, or a service with endpoints of one's own."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """VirtualService: which request goes to which destination."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AliasChoices, Field

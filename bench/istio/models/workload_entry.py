@@ -1,7 +1,5 @@
 """WorkloadEntry: one endpoint, alone or within a ServiceEntry."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field
