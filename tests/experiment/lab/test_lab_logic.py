@@ -14,7 +14,7 @@ from bench.experiment.handshake.lab.bench import Lab
 from bench.experiment.handshake.lab.flow import PARTS_OF
 from bench.experiment.handshake.lab.mesh import compare_hops
 from bench.experiment.handshake.lab.paths import LabPath, write_path
-from bench.experiment.handshake.lab.pools import MIXES
+from bench.experiment.handshake.lab.pools import MIXES, timing
 from bench.experiment.handshake.lab.refusals import CASES, causes_of, judge_case
 from bench.experiment.handshake.lab.sessions import FULL_CASES, QUICK_CASES, SessionCase
 from bench.experiment.handshake.lab.settings import PARTS, LabOptions
@@ -157,6 +157,16 @@ def test_cases_have_names_of_their_own_and_ten_mixes_try_the_law():
     assert len(MIXES) == len(set(MIXES)) == 10
     assert {each.max_session_keys for each in FULL_CASES} == {0, 1, 8, 64}
     assert {each.path.nodes for each in FULL_CASES} == {2, 3, 4}
+
+
+def test_a_window_brings_many_handshakes_and_begins_when_the_first_connections_are_used_up():
+    rarely = timing(600, LabPath(nodes=1, requests_per_connection=100), 3)
+    often, forever = timing(150, LabPath(requests_per_connection=1), 3), timing(200, LabPath(), 3)
+
+    ([window], warm_up_s) = rarely
+    assert window.rate * window.seconds / 100 == pytest.approx(60)
+    assert warm_up_s * 600 / 100 == pytest.approx(12)
+    assert [each.seconds for steps, _ in (often, forever) for each in steps] == [3, 3]
 
 
 def test_a_case_says_how_its_nodes_keep_sessions():

@@ -8,7 +8,7 @@ from bench.analysis.tls import Pool, handshakes_per_s
 from bench.experiment.handshake.lab.bench import Lab
 from bench.experiment.handshake.lab.paths import LabPath
 from bench.experiment.handshake.lab.sessions import running_path
-from bench.experiment.handshake.lab.windows import Step, drive
+from bench.experiment.handshake.lab.windows import WARM_UP_S, Step, drive
 from bench.preparation import Variation
 from bench.result import PoolPoint
 
@@ -29,6 +29,14 @@ MIXES: Final[tuple[tuple[float, int, LabPath], ...]] = (
 _QUICK: Final = (0, 1, 4, 5, 7)
 
 
+_ENOUGH: Final = 60
+"""Handshakes that a window should bring: the pool may hold some connections more or fewer at its end than at
+its beginning, which no law knows."""
+_MOST_S: Final = 10.0
+_FIRST: Final = 12
+"""Connections that the first requests may open at once: what they still carry is used up before a window."""
+
+
 def measure_pools(lab: Lab) -> None:
     """Measure each mix on a stack of its own.
 
@@ -38,14 +46,14 @@ def measure_pools(lab: Lab) -> None:
     chosen = range(len(MIXES)) if lab.options.is_full else _QUICK
     for number in chosen:
         rate, workers, path = MIXES[number]
-        lab.observer.stage(f"pools: mix {number + 1}", lab.options.schedule.pool_s + 4)
+        lab.observer.stage(f"pools: mix {number + 1}", lab.options.schedule.pool_s + 5)
         variation = Variation(
             concurrency=workers,
             tls_version="TLSv1_3",
         )
         with running_path(lab, path, f"pools-{number + 1}", variation) as ground:
-            steps = [Step(rate, lab.options.schedule.pool_s)]
-            done = drive(ground.run, ground.stack, ground.meter, steps, 0)
+            steps, warm_up_s = timing(rate, path, lab.options.schedule.pool_s)
+            done = drive(ground.run, ground.stack, ground.meter, steps, 0, warm_up_s=warm_up_s)
         (window,) = done.windows
         lab.add(
             misrouted=done.misrouted,
@@ -74,3 +82,10 @@ def measure_pools(lab: Lab) -> None:
                 )
             ],
         )
+
+
+def timing(rate: float, path: LabPath, least_s: float) -> tuple[list[Step], float]:
+    """The window of a mix, and the warm-up before it."""
+    carried_s = (path.requests_per_connection or 0) / rate
+    measured_s = max(least_s, min(_MOST_S, _ENOUGH * carried_s))
+    return [Step(rate, measured_s)], max(WARM_UP_S, _FIRST * carried_s)

@@ -107,14 +107,22 @@ def plan_of(
     return plan.model_copy(update={"stages": tuple(stages)})
 
 
-def drive(run: RunContext, stack: Stack, meter: StackMeter, steps: Sequence[Step], number: int) -> Drive:
+def drive(  # noqa: PLR0913, PLR0917 - where, what and how it is read
+    run: RunContext,
+    stack: Stack,
+    meter: StackMeter,
+    steps: Sequence[Step],
+    number: int,
+    *,
+    warm_up_s: float = WARM_UP_S,
+) -> Drive:
     """Put *steps* on the stack, one after the other; a window for each.
 
     Raises:
         MeasurementError: the load ended early.
         StackError, LoadError: a part or the generator did not do what it must.
     """
-    plan = plan_of(run, stack, steps)
+    plan = plan_of(run, stack, steps, warm_up_s=warm_up_s)
     # Trials count on their own: the ids of a stack's requests must stay unique.
     plan = plan.model_copy(update={"run_id": f"{plan.run_id}.{number}"})
     outcome, edges = run_watched(run, stack, meter, plan, f"lab-{number}", each_stage=True)
