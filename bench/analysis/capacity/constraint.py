@@ -30,8 +30,11 @@ _MEMORY_FULL = 0.98
 
 def find_constraints(window: CapacityWindow, setup: Setup) -> tuple[Constraint, ...]:
     """All that was at its limit in an overloaded *window*, the binding one first."""
-    found = tuple(_each(window, setup))
-    return found or (Constraint(code="unknown", evidence=_nearest(window)),)
+    found: dict[tuple[str, str | None], Constraint] = {}
+    for each in _each(window, setup):
+        # A quota that is full may also have throttled.
+        found.setdefault((each.code, each.part), each)
+    return tuple(found.values()) or (Constraint(code="unknown", evidence=_nearest(window)),)
 
 
 def is_generators(window: CapacityWindow) -> bool:

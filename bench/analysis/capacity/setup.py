@@ -16,6 +16,10 @@ class Setup:
     connections: int
     """Of the client."""
 
+    def is_held(self, component: str) -> bool:
+        """Whether it is a quota that keeps a part from using all its workers."""
+        return self.cpus_of(component) < self.workers.get(component, 1)
+
     def cpus_of(self, component: str) -> float:
         """CPUs that a part can use: its workers, or its quota if that is less. A node has one process."""
         workers = float(self.workers.get(component, 1))

@@ -67,10 +67,12 @@ def _of_part(cost: ComponentCost, window: CapacityWindow, setup: Setup) -> Const
     if share < FULL:
         return None
     code = _CODES[cost.role]
+    # Too steady to be throttled often, it is the quota's end all the same: more workers would not help.
+    held = setup.is_held(cost.component)
     return Constraint(
-        code=_by_handshakes(window, setup, code),
+        code="cpu-quota" if held else _by_handshakes(window, setup, code),
         evidence=f"{cost.component} used {share:.0%} of the {allowed:g} CPU{'s' if allowed > 1 else ''} that"
-        f" it can use{_handshakes_text(window, setup, code)}",
+        f" it can use{', by its CPU limit' if held else ''}{_handshakes_text(window, setup, code)}",
         part=cost.component,
         share=share,
     )

@@ -112,8 +112,18 @@ def test_a_gateway_that_fills_its_quota_is_measured_against_the_quota():
     window = a_window(egress=0.48)
     half = Setup(workers=SETUP.workers, quotas={"egress": 0.5}, connections=16)
 
-    assert find_constraints(window, half)[0].code == "gateway-worker-cpu"
+    (found,) = find_constraints(window, half)
+    assert (found.code, found.part) == ("cpu-quota", "egress")
+    assert "96% of the 0.5 CPU that it can use, by its CPU limit" in found.evidence
     assert gateway_alone(window, half) == pytest.approx(0.5 / 480e-6)
+
+
+def test_a_full_quota_that_also_throttled_is_named_once():
+    half = Setup(workers=SETUP.workers, quotas={"egress": 0.5}, connections=16)
+
+    (found,) = find_constraints(a_window(egress=0.48, quota=60), half)
+
+    assert (found.code, "throttled" in found.evidence) == ("cpu-quota", True)
 
 
 def test_a_full_memory_limit_that_was_never_hit_again_and_open_ports_are_no_limits():
