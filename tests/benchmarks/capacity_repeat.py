@@ -93,6 +93,17 @@ def report_free(found: list[dict[str, Any]]) -> None:
     )
 
 
+def report_pace(found: list[dict[str, Any]]) -> None:
+    """How much of the spread under a quota is that of the CPU that a request cost: the machine's pace."""
+    pairs = [(each["lower"], alone) for each in found if each["lower"] and (alone := each["gateway_alone"])]
+    if len(pairs) > 1:
+        print(
+            f"of what the quota carries by the gateway's CPU per request:"
+            f" {spread_of([alone for _, alone in pairs]):.1%}; of the bounds divided by that:"
+            f" {spread_of([bound / alone for bound, alone in pairs]):.1%}"
+        )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--searches", type=int, default=10)
@@ -115,6 +126,7 @@ def main() -> int:
         spread = spread_of(bounds)
         kept &= spread <= MOST_CV
         print(f"\ncoefficient of variation of {len(bounds)} searches: {spread:.1%} (promised: {MOST_CV:.0%})")
+        report_pace(found)
     if bounds and others:
         # The share of its quota that is used at the bound stays the same: bounds are as the quotas.
         ratio = statistics.median(bounds) / asked.cpus * asked.other / statistics.median(others) - 1
