@@ -3,8 +3,8 @@
     python -m tests.benchmarks.capacity_repeat [--searches 10] [--cpus 0.5] [--other 0.25] [--free 6]
 
 Quick searches on the walkthrough in containers, whose gateway is held to a share of a CPU. Promised: a
-coefficient of variation of at most 3 %; the bound at the other quota as `egress-bench plan` foretells it, from
-a cost model measured at the first, within 10 %. Exit code 1 where that is missed; 3 where it was and the
+coefficient of variation of at most 3 %; the bound at the other quota as `egress-bench plan` foretells it,
+from a cost model measured at the first, within 10 %. Exit code 1 where that is missed; 3 where it was and the
 machine was too busy.
 
 Then searches without any quota, where all parts share the processors with whoever else is there. Their spread
@@ -144,8 +144,8 @@ def main() -> int:
         error = planned / statistics.median(others) - 1
         kept &= abs(error) <= MOST_ERROR
         print(
-            f"bound at {asked.other:g} CPU as plan foretells it from {asked.cpus:g}: {planned:,.0f} requests/s,"
-            f" {error:+.1%} of the measured one"
+            f"bound at {asked.other:g} CPU as plan foretells it from {asked.cpus:g}: {planned:,.0f}"
+            f" requests/s, {error:+.1%} of the measured one"
         )
     if free:
         report_free(free)

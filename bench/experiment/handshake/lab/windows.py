@@ -107,7 +107,7 @@ def plan_of(
     return plan.model_copy(update={"stages": tuple(stages)})
 
 
-def drive(  # noqa: PLR0913, PLR0917 - where, what and how it is read
+def drive(
     run: RunContext,
     stack: Stack,
     meter: StackMeter,
