@@ -31,7 +31,10 @@ from bench.telemetry import (
     total,
 )
 
-_TLS_COUNTERS = r"^cluster\..*\.(upstream_cx_total|upstream_rq_total|ssl\.handshake|ssl\.session_reused)$"
+_TLS_COUNTERS = (
+    r"^cluster\..*\.(upstream_cx_total|upstream_cx_destroy|upstream_rq_total|ssl\.handshake"
+    r"|ssl\.session_reused)$"
+)
 _SIDECAR_COUNTERS = (
     r"^(http\..*\.downstream_rq_total|cluster\..*\.(upstream_rq_total|ssl\.handshake|ssl\.session_reused))$"
 )

@@ -172,12 +172,15 @@ class PoolPoint(Model):
     seconds: float
     connections: int
     handshakes: int
+    grown: int = 0
+    """How many more connections the pools held at the end than at the beginning: where requests happen to
+    overlap they open one beside the others, of which the law of those that replace others says nothing."""
     predicted_per_s: float
 
     @property
     def handshakes_per_s(self) -> float:
-        """As measured."""
-        return self.handshakes / self.seconds
+        """As measured, of connections that replaced others."""
+        return (self.handshakes - self.grown) / self.seconds
 
     @property
     def per_thousand(self) -> float | None:
@@ -187,7 +190,7 @@ class PoolPoint(Model):
     @property
     def error(self) -> float | None:
         """Distance of the law from the measurement as a share of it; None where nothing was counted."""
-        if not self.handshakes:
+        if self.handshakes == self.grown:
             return None if self.predicted_per_s else 0.0
         return self.predicted_per_s / self.handshakes_per_s - 1
 

@@ -62,6 +62,16 @@ def test_a_mix_without_handshakes_is_right_where_none_are_predicted():
     assert point(handshakes=0, predicted_per_s=1.0).error is None
 
 
+@pytest.mark.parametrize(
+    ("handshakes", "grown", "predicted", "error"),
+    [(2, 2, 0.0, 0.0), (123, 3, 30.0, 0.0), (96, -4, 30.0, 0.2), (3, 2, 0.0, -1.0), (2, 2, 30.0, None)],
+)
+def test_connections_by_which_a_pool_grew_replaced_none(handshakes, grown, predicted, error):
+    found = point(handshakes=handshakes, grown=grown, predicted_per_s=predicted)
+
+    assert found.error == (error if error is None else pytest.approx(error))
+
+
 def test_costs_are_one_line_for_each_cell_and_end():
     costs = lab().costs
 

@@ -31,7 +31,15 @@ def entry(**changed):
 
 
 def window(**changed):
-    given = {"seconds": 1.0, "requests": 30, "connections": 30, "handshakes": 30, "resumed": 0, "cpu_s": {}}
+    given = {
+        "seconds": 1.0,
+        "requests": 30,
+        "connections": 30,
+        "ended": 30,
+        "handshakes": 30,
+        "resumed": 0,
+        "cpu_s": {},
+    }
     return Window(**(given | changed))
 
 

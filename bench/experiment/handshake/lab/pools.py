@@ -30,8 +30,7 @@ _QUICK: Final = (0, 1, 4, 5, 7)
 
 
 _ENOUGH: Final = 60
-"""Handshakes that a window should bring: the pool may hold some connections more or fewer at its end than at
-its beginning, which no law knows."""
+"""Handshakes that a window should bring: of the last connections of a pool, some have just begun."""
 _MOST_S: Final = 10.0
 _FIRST: Final = 12
 """Connections that the first requests may open at once: what they still carry is used up before a window."""
@@ -69,6 +68,7 @@ def measure_pools(lab: Lab) -> None:
                     seconds=window.seconds,
                     connections=window.connections,
                     handshakes=window.handshakes,
+                    grown=window.connections - window.ended,
                     predicted_per_s=handshakes_per_s(
                         Pool(
                             # What really came: a late generator is not a fault of the law.

@@ -52,6 +52,9 @@ class Window:
     seconds: float
     requests: int
     connections: int
+    """That were opened."""
+    ended: int
+    """Connections that were closed."""
     handshakes: int
     resumed: int
     cpu_s: dict[Part, float]
@@ -215,6 +218,7 @@ def _window(stack: Stack, before: Reading, after: Reading) -> Window:
         seconds=after.at_s - before.at_s,
         requests=total(rises, "upstream_rq_total"),
         connections=total(rises, "upstream_cx_total"),
+        ended=total(rises, "upstream_cx_destroy"),
         handshakes=total(rises, "ssl.handshake"),
         resumed=total(rises, "ssl.session_reused"),
         cpu_s=cpu,
