@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from bench.analysis.tls import difference, mean_interval, median_interval, quantile_interval
 from bench.analysis.tls.estimates import mean_at_pace
@@ -16,6 +17,15 @@ def test_the_interval_of_a_median_holds_it_in_95_of_100_samples():
         held += found.low <= 1000 * np.log(2) <= found.high
 
     assert held >= 370
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_the_bounds_of_a_quantile_are_those_of_the_binomial_distribution(share):
+    for count in (6, 17, 25, 60, 333, 5000):
+        low, high = binom.ppf([0.025, 0.975], count, share)
+        if low >= 1 and high + 1 <= count:
+            found = quantile_interval(list(range(1, count + 1)), share)
+            assert (found.low, found.high) == (low, high + 1)
 
 
 def test_a_quartile_lies_where_it_should():
