@@ -12,15 +12,11 @@ if TYPE_CHECKING:
 
 _TAB = 8
 # With one of these rich takes for a terminal what does not look like one (force-color.org, rich's own pages).
-_TERMINAL_SAYS_SO = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+_TERMINAL_SAYS_SO = ("FORCE_COLOR", "TTY_COMPATIBLE")
 
 
 class Channel(Protocol):
     """One of the two streams of a process."""
-
-    @property
-    def file(self) -> TextIO:
-        """The stream itself."""
 
     @property
     def terminal(self) -> RichConsole | None:
@@ -48,19 +44,18 @@ class _Log:
     terminal = None
 
     def __init__(self, file: TextIO) -> None:
-        self.file = file
+        self._file = file
 
     def line(self, text: str, style: str = "", *, styled: int | None = None) -> None:
         del style, styled
-        self.file.write("\n".join(part.expandtabs(_TAB) for part in shown(text).split("\n")) + "\n")
-        self.file.flush()
+        self._file.write(shown(text).expandtabs(_TAB) + "\n")
+        self._file.flush()
 
 
 class _Terminal:
     def __init__(self, file: TextIO) -> None:
         from rich.console import Console  # noqa: PLC0415 - see above
 
-        self.file = file
         self._rich = Console(file=file, highlight=False, markup=False, emoji=False)
 
     @property

@@ -97,11 +97,12 @@ def program() -> None:
 
 def main() -> None:
     """Run one command; see the errors for exit code 2."""
-    from bench.cli.streams import give_up_output, is_reader_gone, use_plain_signs
+    from bench.cli.streams import give_up_output, is_reader_gone, open_closed, use_plain_signs
     from bench.stack.interrupts import terminations_raise
 
     # Modules, models and what was read live to the end: the search was a tenth of the CPU of a short command.
     gc.set_threshold(_NEW_OBJECTS)
+    open_closed()
     use_plain_signs()
     try:
         # `kill` ends a run as Ctrl-C does: everything is stopped, what was measured is kept.

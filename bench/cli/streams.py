@@ -44,6 +44,13 @@ def use_plain_signs() -> None:
             reconfigure(errors=_HANDLER)
 
 
+def open_closed() -> None:
+    """Let output go nowhere where a stream was closed before this process began (``>&-``), as others do."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+
+
 def is_reader_gone(error: OSError) -> bool:
     """Whether *error* says that nothing reads our output any more: a closed terminal, or ``| head``."""
     return error.errno in (errno.EPIPE, errno.EIO) and error.filename is None

@@ -4,17 +4,14 @@ import math
 import re
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
+from bench.scenario.written import Written
 from bench.units import parse_bytes
 
 _CPUS = re.compile(r"(\d+)m")
 _LEAST_MEMORY = 6 << 20
 """Docker takes no smaller limit."""
-
-
-class _Written(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 def _cores(value: object) -> object:
@@ -29,7 +26,7 @@ def _bytes(value: object) -> object:
     return parse_bytes(value) if isinstance(value, str) else value
 
 
-class Resources(_Written):
+class Resources(Written):
     """What one part may use, as a Kubernetes container's limits say it."""
 
     cpus: Annotated[float, Field(ge=0.01), BeforeValidator(_cores)] | None = None
@@ -45,7 +42,7 @@ class Resources(_Written):
         return max(1, math.ceil(self.cpus)) if self.cpus is not None else 1
 
 
-class Images(_Written):
+class Images(Written):
     """Images instead of the official ones: ``name:tag`` or ``name@sha256:…``."""
 
     envoy: str | None = Field(default=None, min_length=1)

@@ -3,22 +3,21 @@
 import ipaddress
 from typing import Any, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AliasChoices, ConfigDict, Field, field_validator, model_validator
 
 from bench.istio.decode import FieldError
 from bench.scenario.requests import MixedRequest, Request, RequestUrl, misfit, resolve
 from bench.scenario.traffic import MOST_REQUESTS, Connections, Constant, Duration, Schedule, mean_rate
+from bench.scenario.written import Written
 
 ALL_SUBSETS = "all"
 """What figures of all requests together are called."""
 
 
-class Traffic(BaseModel):
+class Traffic(Written):
     """The load: who calls what, how often, over how many connections, for how long."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, defer_build=True
-    )
+    model_config = ConfigDict(populate_by_name=True)
 
     client: str
     """The proxy of the inventory beside which the client runs; of several ``clients`` the first."""

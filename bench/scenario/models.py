@@ -5,8 +5,6 @@ from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     field_validator,
     model_validator,
@@ -21,6 +19,7 @@ from bench.scenario.mix import Traffic
 from bench.scenario.nodes import Node
 from bench.scenario.requests import Expect, RequestHeaders, RequestPath
 from bench.scenario.traffic import Duration, Rate
+from bench.scenario.written import Written
 
 KeyType = Literal["rsa-4096", "rsa-2048", "ecdsa-p256", "ecdsa-p384"]
 
@@ -28,10 +27,6 @@ RESOURCE_KINDS = ("sidecar", "egress", "node", "generator")
 """Names under which ``resources`` speaks of all parts of a kind."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
-
-
-class _Written(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class WorkloadMaterial(WorkloadFiles):
@@ -44,7 +39,7 @@ class WorkloadMaterial(WorkloadFiles):
 _MADE = ("ca.crt", "client.crt", "client.key")
 
 
-class CertificateSet(_Written):
+class CertificateSet(Written):
     """Certificates with an authority of their own, such as those of one partner."""
 
     server_names: CertificateNames = ()
@@ -53,7 +48,7 @@ class CertificateSet(_Written):
     """Common name of the client certificate that this set makes."""
 
 
-class Credential(_Written):
+class Credential(Written):
     """A secret that the Istio resources call by ``credentialName``. What is not given is made.
 
     A DestinationRule finds a client's certificate in it, a Gateway that of a server.
@@ -82,7 +77,7 @@ class Credential(_Written):
         return self
 
 
-class TlsMaterial(_Written):
+class TlsMaterial(Written):
     """Which certificates the suite makes, and under which names the Istio resources know them."""
 
     key: KeyType = "rsa-4096"
@@ -123,7 +118,7 @@ def _sets(sets: Iterable[str]) -> str:
     return f"sets are {_list(sets)}" if sets else "there are no sets"
 
 
-class Handshake(_Written):
+class Handshake(Written):
     """Trials in which the gateway opens a new upstream connection for each request."""
 
     arrival_rate: Rate = 80
@@ -132,14 +127,14 @@ class Handshake(_Written):
     """Seconds for each kind of handshake."""
 
 
-class CapacitySearch(_Written):
+class CapacitySearch(Written):
     """A short search for the highest rate within the limits, as a part of a run."""
 
     most_s: float = Field(default=34, ge=5)
     """Seconds of trials, at most; starting each load comes on top."""
 
 
-class Control(_Written):
+class Control(Written):
     """A call of the verification table that is not traffic."""
 
     name: str
@@ -156,7 +151,7 @@ class Control(_Written):
     """What must come back: a status, and who may answer."""
 
 
-class Limits(_Written):
+class Limits(Written):
     """What a run must meet; a missed limit ends with exit code 1. None: no such limit."""
 
     misrouted: int | None = Field(default=0, ge=0)
@@ -177,7 +172,7 @@ class Limits(_Written):
     """99.9 % of the requests within this many milliseconds, from the moment they were due."""
 
 
-class Scenario(_Written):
+class Scenario(Written):
     """A whole ``scenario.yaml``."""
 
     name: str

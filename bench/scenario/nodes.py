@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from bench.scenario.certificate_names import CertificateNames
+from bench.scenario.written import Written
 from bench.units import parse_bytes
 
 Address = tuple[str, int]
@@ -13,10 +14,6 @@ Share = Annotated[float, Field(gt=0, le=1)]
 LARGEST_PAGE = 256 << 20
 """Bytes of an answer beyond which it is a slip of the pen."""
 LONGEST_DELAY_MS = 600_000.0
-
-
-class _Written(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 def _address(value: object) -> Address:
@@ -50,7 +47,7 @@ Size = Annotated[int, BeforeValidator(_size), Field(ge=0, le=LARGEST_PAGE)]
 """Bytes: ``1024``, ``64k`` or ``1Mi``."""
 
 
-class SizeShare(_Written):
+class SizeShare(Written):
     """A size and how many of the answers have it."""
 
     bytes: Size
@@ -59,7 +56,7 @@ class SizeShare(_Written):
     """Part of the answers that have it; all shares add up to 1."""
 
 
-class DelayShare(_Written):
+class DelayShare(Written):
     """A delay and how many of the answers have it."""
 
     ms: float = Field(ge=0, le=LONGEST_DELAY_MS)
@@ -68,7 +65,7 @@ class DelayShare(_Written):
     """Part of the answers that take it; all shares add up to 1."""
 
 
-class Fault(_Written):
+class Fault(Written):
     """Requests that a node does not answer as it should."""
 
     share: Share
@@ -77,7 +74,7 @@ class Fault(_Written):
     """It answers with this; absent: it resets the connection."""
 
 
-class Node(_Written):
+class Node(Written):
     """A server that stands in for endpoint addresses of the Istio resources."""
 
     MEANT: ClassVar[Mapping[str, str]] = {

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, cast
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from bench.scenario.http_text import body_fault, header_fault, host_of, target_fault
+from bench.scenario.written import Written
 
 Scheme = Literal["http", "https", "tcp", "tls"]
 """``https`` and ``tls`` are spoken by the client itself; ``tcp`` and ``tls`` carry bytes, not HTTP."""
@@ -62,11 +63,7 @@ RequestHeaders = Annotated[dict[str, str], AfterValidator(_sendable_headers)]
 RequestUrl = Annotated[str, AfterValidator(check_url)]
 
 
-class _Written(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
-
-
-class Expect(_Written):
+class Expect(Written):
     """What a right answer looks like."""
 
     status: int = Field(default=200, ge=100, le=599)
@@ -99,7 +96,7 @@ class Expect(_Written):
         return self
 
 
-class RequestTls(_Written):
+class RequestTls(Written):
     """How the client of an ``https://`` or ``tls://`` request speaks TLS. The server is always verified."""
 
     server_name: str | None = Field(default=None, min_length=1)
@@ -110,7 +107,7 @@ class RequestTls(_Written):
     """Whether it presents the client certificate of that set."""
 
 
-class Request(_Written):
+class Request(Written):
     """One kind of request and who must answer it."""
 
     url: RequestUrl | None = None

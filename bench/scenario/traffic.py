@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from bench.scenario.written import Written
 
 FASTEST = 10_000_000.0
 """Requests per second beyond which a rate is a slip of the pen."""
@@ -15,11 +17,7 @@ Rate = Annotated[float, Field(gt=0, le=FASTEST)]
 Duration = Annotated[float, Field(gt=0, le=LONGEST_S)]
 
 
-class _Written(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
-
-
-class Constant(_Written):
+class Constant(Written):
     """Request *i* is due at ``start + i / arrival_rate``."""
 
     kind: Literal["constant"] = "constant"
@@ -28,7 +26,7 @@ class Constant(_Written):
     """Requests per second."""
 
 
-class Poisson(_Written):
+class Poisson(Written):
     """Independent arrivals: exponential gaps, seeded."""
 
     kind: Literal["poisson"]
@@ -39,7 +37,7 @@ class Poisson(_Written):
     """Of the random gaps: the same seed makes the same schedule."""
 
 
-class Jitter(_Written):
+class Jitter(Written):
     """Constant rate, each due time moved by up to half a gap either way, seeded."""
 
     kind: Literal["jitter"]
@@ -50,7 +48,7 @@ class Jitter(_Written):
     """Of the random shifts: the same seed makes the same schedule."""
 
 
-class Ramp(_Written):
+class Ramp(Written):
     """The rate goes from ``from_rate`` to ``to_rate`` in a straight line over the stage."""
 
     kind: Literal["ramp"]
@@ -61,7 +59,7 @@ class Ramp(_Written):
     """Requests per second at its end."""
 
 
-class Steps(_Written):
+class Steps(Written):
     """Equal parts of the stage, each at its own constant rate."""
 
     kind: Literal["steps"]
@@ -70,7 +68,7 @@ class Steps(_Written):
     """Requests per second of each step; all take equally long."""
 
 
-class Closed(_Written):
+class Closed(Written):
     """Each connection sends its next request when the last is answered. For saturation; labelled as such."""
 
     kind: Literal["closed"]
@@ -80,7 +78,7 @@ class Closed(_Written):
 Schedule = Annotated[Constant | Poisson | Jitter | Ramp | Steps | Closed, Field(discriminator="kind")]
 
 
-class Connections(_Written):
+class Connections(Written):
     """How the client holds its connections."""
 
     count: int = Field(default=16, ge=1, le=100_000)

@@ -44,6 +44,15 @@ def test_output_that_nothing_reads_ends_as_interrupted_without_a_word():
     assert (done.returncode, done.stderr) == (130, "")
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_stream_that_was_closed_before_is_no_reason_to_fail(closed):
+    done = ended(["sh", "-c", f'"$@" {closed}', "sh", *EXPLAIN])
+
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert ("sleep (sidecar)" in done.stdout) is (closed == "2>&-")
+
+
 @pytest.mark.parametrize("code", [0, 3])
 def test_a_process_that_ends_at_once_has_written_all_and_run_what_was_to_run_at_its_end(code, tmp_path):
     program = (

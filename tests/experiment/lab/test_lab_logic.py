@@ -12,6 +12,8 @@ from bench.errors import InputError
 from bench.experiment.handshake.lab.agreed import most_agreed
 from bench.experiment.handshake.lab.bench import Lab
 from bench.experiment.handshake.lab.flow import PARTS_OF
+from bench.experiment.handshake.lab.ground import MODES, Collected
+from bench.experiment.handshake.lab.matrix import loads_of
 from bench.experiment.handshake.lab.mesh import compare_hops
 from bench.experiment.handshake.lab.paths import LabPath, write_path
 from bench.experiment.handshake.lab.pools import MIXES, timing
@@ -22,7 +24,7 @@ from bench.experiment.handshake.lab.windows import Window
 from bench.preparation import prepare
 from bench.result import Counts
 from bench.scenario.load import load_scenario
-from bench.telemetry import ConnectionEntry
+from bench.telemetry import ConnectionEntry, OpensslSpeed
 
 
 def entry(**changed):
@@ -123,6 +125,39 @@ def test_full_handshakes_are_those_that_resumed_nothing():
 
     assert found.full == 6
     assert found.of("gateway") == HandshakeWindow(requests=30, full=6, resumed=4, cpu_s=0.2)
+
+
+@pytest.mark.parametrize(
+    ("sign_us", "modes"),
+    [(40, [MODES]), (5_500, [("kept", "full"), ("kept", "resumed")])],
+    ids=["P-256", "RSA-4096"],
+)
+def test_resumed_handshakes_have_a_load_of_their_own_where_full_ones_are_dear(sign_us, modes):
+    loads = loads_of([OpensslSpeed(sign_us, 80)])
+
+    assert [each.modes for each in loads] == modes
+    assert loads[0].rate * (sign_us + 160) / 1e6 <= 0.35, "a third of a core for signatures"
+    assert loads[-1].rate == 240
+
+
+def test_a_cost_rests_on_the_windows_of_its_own_load():
+    def a_load(kind, requests, request_us, handshake_us):
+        def at(mode, made):
+            cpu = (requests * request_us + made * handshake_us) / 1e6
+            counted = {"handshakes": made, "resumed": made if mode == "resumed" else 0}
+            sidecar = requests * request_us / 2e6
+            return window(requests=requests, cpu_s={"sidecar": sidecar, "gateway": cpu}, **counted)
+
+        return {"kept": at("kept", 0), kind: at(kind, requests)}
+
+    dear, cheap = a_load("full", 40, 900, 7000), a_load("resumed", 160, 600, 500)
+    collected = Collected(rounds=[(dear, cheap)] * 3)
+
+    costs = collected.fit("gateway")
+
+    assert {kind: each.value for kind, each in costs.items()} == pytest.approx({"full": 7000, "resumed": 500})
+    assert [len(collected.of(mode)) for mode in MODES] == [6, 3, 3]
+    assert collected.pace_us == pytest.approx((2 * 40 * 450 + 2 * 160 * 300) / 400)
 
 
 def test_the_first_hop_is_compared_pair_by_pair():

@@ -32,6 +32,8 @@ _ON_THE_SCENARIO: frozenset[Part] = frozenset({"matrix", "storms", "mesh"})
 """Parts that are measured on the scenario's own path; the others have paths of their own."""
 _REST_S = {"sessions": 40.0, "pools": 30.0, "storms": 40.0, "refusals": 45.0, "mesh": 30.0}
 """What the other parts take in a quick look; for the progress bar only."""
+_FULL_REST_S = {"sessions": 100.0, "pools": 60.0, "storms": 50.0, "refusals": 25.0, "mesh": 12.0}
+"""The same with ``--full``."""
 _GROUND_S = 12.0
 """Starting the stacks of a ground, and its bytes on the wire."""
 
@@ -127,8 +129,10 @@ def _libraries(record: RunRecord) -> dict[str, str]:
 
 def _planned_s(loaded: LoadedScenario, options: LabOptions) -> float:
     schedule = options.schedule
-    rounds = options.rounds or (schedule.rounds + schedule.most_rounds) / 2
-    one_round = round_s(schedule) + 2.0
-    rest = sum(_REST_S[part] for part in options.parts if part != "matrix") * (4 if options.is_full else 1)
+    rounds = options.rounds or (schedule.rounds if schedule.rounds == schedule.most_rounds else None)
+    # Where it is not known how many it takes to be precise, their time is given; the last goes on beyond it.
+    rounds_s = round_s(schedule) * rounds if rounds else schedule.ground_s + round_s(schedule) / 2
+    parts_s = _FULL_REST_S if options.is_full else _REST_S
+    rest = sum(parts_s[part] for part in options.parts if part != "matrix")
     grounds = len(options.grounds(loaded.scenario.tls.key)) if "matrix" in options.parts else 0
-    return _PREPARATION_S + grounds * (rounds * one_round + _GROUND_S) + rest + _REPORT_S
+    return _PREPARATION_S + grounds * (rounds_s + _GROUND_S) + rest + _REPORT_S

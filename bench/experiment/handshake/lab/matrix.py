@@ -47,7 +47,8 @@ own: at a rate for signatures of RSA-4096 they would be too few for a narrow int
 _LEAST = 5.0
 _KEPT_UP = 0.8
 """Share of the intended handshakes that a window must bring."""
-_ROUND_OF_OTHERS_S = 3.2
+_ROUND_OF_OTHERS_S = 4.2
+"""Of a round, beside its load: starting it, the direct client and the oracle."""
 
 Speedometer = Callable[[str], OpensslSpeed]
 
@@ -61,12 +62,12 @@ class GroundResult:
     """The oracle's, in its minutes."""
     model: LabModel | None
     misrouted: int
-    rounds_s: float = 0.0
+    rounds_s: float
     """How long its rounds took."""
 
 
 @dataclass(slots=True)
-class _Load:
+class RoundLoad:
     """One of the loads of a round: whose windows they are, and how many new connections per second."""
 
     modes: Sequence[Mode]
@@ -95,14 +96,14 @@ def measure_ground(
         speed_of: the oracle.
     """
     collected = Collected()
+    clock = run.instruments.clock
+    begun = clock()
     try:
         with ExitStack() as running:
             ground = _start(run, running, plan)
-            clock = run.instruments.clock
             begun = clock()
-            _rounds(
-                ground, schedule, _Until(rounds, begun + (time_s or schedule.ground_s)), speed_of, collected
-            )
+            until = _Until(rounds, begun + (time_s or schedule.ground_s))
+            _rounds(ground, schedule, until, speed_of, collected)
             rounds_s = clock() - begun
             if not collected.has_handshakes:
                 reason = refusal_of(ground, collected)
@@ -115,7 +116,7 @@ def measure_ground(
     except BenchError as error:
         run.observer.note(f"{plan.name}: {error}")
         broken = tuple(empty_cell(plan, kind, fault=str(error)) for kind in HANDSHAKE_KINDS)
-        return GroundResult(broken, None, None, collected.misrouted)
+        return GroundResult(broken, None, None, collected.misrouted, clock() - begun)
     return GroundResult(tuple(cells), speed, _model(plan, collected), collected.misrouted, rounds_s)
 
 
@@ -173,13 +174,12 @@ def _rounds(
 ) -> None:
     """Rounds until the intervals are narrow enough, or as many as are wanted."""
     _note_speed(collected, ground.plan, speed_of)
-    loads = _loads(collected.speeds)
+    loads = loads_of(collected.speeds)
     clock = ground.run.instruments.clock
     least, most = (schedule.rounds, schedule.most_rounds) if until.rounds is None else (until.rounds,) * 2
+    one_round_s = round_s(schedule, sum(len(each.modes) for each in loads))
     for number in range(most):
-        ground.run.observer.stage(
-            f"{ground.plan.name}: round {number + 1}", round_s(schedule) + _ROUND_OF_OTHERS_S
-        )
+        ground.run.observer.stage(f"{ground.plan.name}: round {number + 1}", one_round_s)
         _round(ground, schedule, number, loads, collected)
         if not collected.has_handshakes:
             return
@@ -189,23 +189,23 @@ def _rounds(
             return
 
 
-def round_s(schedule: Schedule) -> float:
-    """How long the load of a round takes."""
-    return len(MODES) * ((_WINDOWS + _SLOW_LENGTH) * schedule.window_s + SHARED_WARM_UP_S) + 1.0
+def round_s(schedule: Schedule, stacks: int = len(MODES)) -> float:
+    """How long a round takes; *stacks*: how many take turns in its loads."""
+    return stacks * ((_WINDOWS + _SLOW_LENGTH) * schedule.window_s + SHARED_WARM_UP_S) + _ROUND_OF_OTHERS_S
 
 
-def _loads(speeds: list[OpensslSpeed]) -> list[_Load]:
+def loads_of(speeds: list[OpensslSpeed]) -> list[RoundLoad]:
     """As many new connections per second as keep both ends far from a whole core."""
     if not speeds:
-        return [_Load(MODES, _FEWEST)]
+        return [RoundLoad(MODES, _FEWEST)]
     each = (speeds[0].sign_us + 2 * speeds[0].verify_us + 1000) / 1e6
     rate = min(_MOST, max(_FEWEST, _BUSY / each))
     if rate >= _MUCH_DEARER * _MOST:
-        return [_Load(MODES, rate)]
-    return [_Load(("kept", "full"), rate), _Load(("kept", "resumed"), _MOST)]
+        return [RoundLoad(MODES, rate)]
+    return [RoundLoad(("kept", "full"), rate), RoundLoad(("kept", "resumed"), _MOST)]
 
 
-def _bearable(windows: Sequence[Window], load: _Load) -> float:
+def _bearable(windows: Sequence[Window], load: RoundLoad) -> float:
     """The next round's rate: lower where handshakes fell behind, whose CPU then falls into other windows."""
     reached = sum(each.handshakes for each in windows) / sum(each.seconds for each in windows)
     reached *= len(load.modes)
@@ -213,7 +213,7 @@ def _bearable(windows: Sequence[Window], load: _Load) -> float:
 
 
 def _round(
-    ground: Ground, schedule: Schedule, number: int, loads: Sequence[_Load], collected: Collected
+    ground: Ground, schedule: Schedule, number: int, loads: Sequence[RoundLoad], collected: Collected
 ) -> None:
     """Windows of each kind, those of the same moments together; then the direct client."""
     found: list[list[Mapping[Mode, Window]]] = []
