@@ -119,28 +119,35 @@ def pytest_runtest_setup(item):
     forked_locust.Switch.is_real = item.get_closest_marker("real_locust") is not None
 
 
-FIRST = ({"docker", "slow"}, {"whole_path"}, {"docker"}, {"slow"}, {"envoy"}, {"nginx"})
-"""What takes longest begins first, so that no worker ends long after the others.
+LONG = ({"docker", "slow"}, {"whole_path"}, {"docker"}, {"slow"})
+"""Files whose tests wait for processes and seconds of load rather than compute, what takes longest first.
 
 Not all of what needs images at once: on a new machine all would wait for the one that builds them. Of the
 first group one file begins, the others come after the second group.
 """
+LONG_END = 0.8
+"""Share of the other files that have begun when the last of the long ones begins."""
 
 
 def _share_out(items):
-    """Files that take longest first. With `--dist loadfile` the tests of a file share what they start.
+    """Spread the long files over the others: processors compute while tests wait, and no long one is last.
 
-    Not by groups: pytest 9.2 keeps a test's id where xdist 3.8 cannot add the name of its group.
+    With `--dist loadfile` the tests of a file share what they start. Not by groups: pytest 9.2 keeps a test's
+    id where xdist 3.8 cannot add the name of its group.
     """
-    places = {}
+    ranks = {}
     for item in items:
         file = item.nodeid.partition("::")[0]
         marks = {mark.name for mark in item.iter_markers()}
-        rank = next((n for n, wanted in enumerate(FIRST) if wanted <= marks), len(FIRST))
-        places[file] = min(places.get(file, rank), rank)
+        rank = next((n for n, wanted in enumerate(LONG) if wanted <= marks), len(LONG))
+        ranks[file] = min(ranks.get(file, rank), rank)
     # One of them alone: the others would wait until it has built its images.
-    for file in [file for file, rank in places.items() if rank == 0][1:]:
-        places[file] = FIRST.index({"whole_path"}) + 0.5
+    for file in [file for file, rank in ranks.items() if rank == 0][1:]:
+        ranks[file] = LONG.index({"whole_path"}) + 0.5
+    long = sorted((file for file, rank in ranks.items() if rank < len(LONG)), key=ranks.__getitem__)
+    others = [file for file, rank in ranks.items() if rank == len(LONG)]
+    places = {file: LONG_END * n / len(long) for n, file in enumerate(long)}
+    places |= {file: n / len(others) for n, file in enumerate(others)}
     items.sort(key=lambda item: places[item.nodeid.partition("::")[0]])
 
 
