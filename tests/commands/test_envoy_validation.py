@@ -125,6 +125,7 @@ def test_without_envoy_the_rest_is_checked_and_a_note_says_so(
     def none() -> None:
         raise StackError("there is no envoy.", remedy="Install it.")
 
+    monkeypatch.setattr(checking, "untried_envoy", lambda: None)
     monkeypatch.setattr(checking, "find_envoy", none)
     (tmp_path / "in.yaml").write_text(BASE + RULE)
     (tmp_path / "inventory.yaml").write_text(INVENTORY)
@@ -144,6 +145,7 @@ def test_an_envoy_that_ends_without_a_verdict_accuses_nothing(
     envoy = tmp_path / "envoy"
     envoy.write_text(f"#!/bin/sh\n{program}\n")
     envoy.chmod(0o755)
+    monkeypatch.setattr(checking, "untried_envoy", lambda: envoy)
     monkeypatch.setattr(checking, "find_envoy", lambda: type("Found", (), {"path": envoy}))
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -154,6 +156,23 @@ def test_an_envoy_that_ends_without_a_verdict_accuses_nothing(
     assert report.findings == ()
     assert len(report.notes) == len(yaml.safe_load(INVENTORY)["proxies"])
     assert all(note in each for each in report.notes)
+
+
+def test_an_envoy_that_does_not_run_here_leaves_the_verdict_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "envoy"
+    broken.write_bytes(b"of another machine")
+    broken.chmod(0o755)
+    monkeypatch.setattr(checking, "untried_envoy", lambda: broken)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "in.yaml").write_text(BASE + RULE)
+    (folder / "inventory.yaml").write_text(INVENTORY)
+    report = check_sources([folder])
+
+    assert report.notes == ()
+    assert {each.code for each in report.findings} >= {"EB0108"}
 
 
 def test_a_long_constraint_is_reported_by_field_and_rule() -> None:
