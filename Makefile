@@ -38,14 +38,15 @@ format: $(READY) ## rewrite the sources in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Tests wait for Envoy, containers and load more than they compute: three processes for each core.
-WORKERS ?= 6
+# Tests wait for Envoy, containers and load as well as they compute: more processes than cores, and not many more, for
+# each of them collects all tests.
+WORKERS ?= 5
 SUITE := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Each of the processes collects all tests, and starts programs by the hundred: what they import is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-test: check ## check, then all tests, with real Envoy and nginx (WORKERS=6)
+test: check ## check, then all tests, with real Envoy and nginx (WORKERS=5)
 	$(BIN)/python $(SUITE) --durations 15
 
 # From Python 3.12 on the interpreter itself says which lines run, at a small cost.

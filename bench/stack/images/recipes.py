@@ -39,10 +39,13 @@ _STDLIB_WITHOUT = (
     "ensurepip",
     "lib2to3",
     "turtledemo",
+    "pydoc_data",
+    # The interpreter as a static library, for those who link it: 45 MB.
+    Path(str(sysconfig.get_config_var("LIBPL"))).name,
 )
 _MODULES_WITHOUT = re.compile(r"/(_tkinter|_test\w*|_xx\w*|_ctypes_test)\.")
 _PACKAGES_WITHOUT = frozenset({"tests", "test"})
-_GENERATOR_FORM = 3
+_GENERATOR_FORM = 4
 """Raised when what is collected for the generator changes."""
 _USERS = "root:x:0:0:root:/:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n"
 _GROUPS = "root:x:0:\nnogroup:x:65534:\n"
