@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.check import EffectCase, Finding, Level, Survey
-from bench.check.envoy_validation import Refusal, culprits, last_line, places_of, read_refusal, stand_in
+from bench.check.envoy_validation import (
+    PAIR,
+    REVOCATIONS,
+    Refusal,
+    culprits,
+    last_line,
+    places_of,
+    read_refusal,
+)
 from bench.errors import Position
 from bench.message import say
 from bench.translate import ProxyConfig, render_validation_bootstrap
@@ -74,7 +82,7 @@ class _Validator:
 
     @classmethod
     def prepare(cls, envoy: Path, folder: Path, *, has_ciphers: bool) -> _Validator:
-        pair = stand_in.CERTIFICATE + stand_in.KEY
+        pair = PAIR
         if has_ciphers:
             # A Gateway may ask for ciphers that only go with RSA; making such a key takes 40 ms of CPU.
             from bench.certs import Authority  # noqa: PLC0415 - brings the cryptography library
@@ -82,7 +90,7 @@ class _Validator:
             issued = Authority.create().issue_server(["localhost"], key_type="rsa-2048")
             pair = (issued.certificate_pem + issued.key_pem).decode()
         (folder / "all.pem").write_text(pair)
-        (folder / "revoked.pem").write_text(stand_in.REVOCATION_LIST)
+        (folder / "revoked.pem").write_text(REVOCATIONS)
         return cls(envoy, folder)
 
     def refusal(self, config: ProxyConfig) -> Refusal | None:

@@ -1,10 +1,12 @@
 """What Envoy's own validation says about a translation: why it refuses it, and which YAML is behind it."""
 
-from bench.check.envoy_validation import stand_in
 from bench.check.envoy_validation.culprits import culprits, places_named, places_of
 from bench.check.envoy_validation.refusal import Refusal, RefusalCode, last_line, read_refusal, refusal_of
+from bench.check.envoy_validation.stand_in import PAIR, REVOCATIONS
 
 __all__ = [
+    "PAIR",
+    "REVOCATIONS",
     "Refusal",
     "RefusalCode",
     "culprits",
@@ -13,5 +15,4 @@ __all__ = [
     "places_of",
     "read_refusal",
     "refusal_of",
-    "stand_in",
 ]

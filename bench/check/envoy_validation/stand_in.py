@@ -5,14 +5,14 @@ Kept as text, because the cryptography library alone is a twentieth of what ``ch
 certificates are its own (self-signed, none revoked), valid until the year 9999.
 """
 
-KEY = """\
+_KEY = """\
 -----BEGIN EC PRIVATE KEY-----
 MHcCAQEEIObLW92AqkWunJXowVR2Z5/+yVPBaFHnEedDk5WJxk/BoAoGCCqGSM49
 AwEHoUQDQgAEQiVI+I+3gv+17KN0RFLHKh5Vj71vc75eSOkyMsxFxbFsTNEMTLjV
 uKFxOelIgsiZJXKZNCX0FBmrfpCkKklCcg==
 -----END EC PRIVATE KEY-----
 """
-CERTIFICATE = """\
+_CERTIFICATE = """\
 -----BEGIN CERTIFICATE-----
 MIIBnDCCAUKgAwIBAgICJRwwCgYIKoZIzj0EAwIwKTEnMCUGA1UEAwwec3RhbmQt
 aW4sIGZvciB2YWxpZGF0aW9uIGFsb25lMCAXDTIzMTEwMTAwMDAwMFoYDzk5OTkx
@@ -25,7 +25,7 @@ SM49BAMCA0gAMEUCIQDKExyuVe7fzAPQmJxWVTQUIvZOgei/WoSapabTcviiDAIg
 BcNvcy7GpDVyUIQi4+fEfHkyz3WrGkT4LPWRBD2p+Js=
 -----END CERTIFICATE-----
 """
-REVOCATION_LIST = """\
+REVOCATIONS = """\
 -----BEGIN X509 CRL-----
 MIHkMIGLAgEBMAoGCCqGSM49BAMCMCkxJzAlBgNVBAMMHnN0YW5kLWluLCBmb3Ig
 dmFsaWRhdGlvbiBhbG9uZRcNMjMxMTAxMDAwMDAwWhgPOTk5OTEyMzEyMzU5NTla
@@ -34,3 +34,4 @@ ATAKBggqhkjOPQQDAgNIADBFAiAer6AJkiU/9v85gQ2ViIo2n04lZLUtxp3fsLly
 SXe08wIhAO+9vThYKZjr05DlKijH5gEzadOGA7rfwkdbUdFhNKIe
 -----END X509 CRL-----
 """
+PAIR = _CERTIFICATE + _KEY
