@@ -1,7 +1,8 @@
 """Three independent clocks on one quantity: the CPU-bound time of a new connection, both ends in turn.
 
 - *cpu*: gateway plus node by regression of their CPU time. It holds the close of the connection, too, which
-  nothing waits for; a bare connection's CPU bounds that.
+  nothing waits for. A bare connection's CPU and an exchange on a kept one bound that: the end of TLS is a
+  record in each direction, its ``close_notify`` (RFC 8446, section 6.1), and one more of TCP.
 - *envoy*: from the SYN to the answer's first byte in Envoy's log, less what a request on a kept connection
   takes. Up to the answer, because under TLS 1.3 the node verifies the client after Envoy is done.
 - *direct*: the same with a client of our own. OpenSSL's work in it is exchanged for BoringSSL's: its own CPU
@@ -51,6 +52,8 @@ class ClockInput:
     node_cpu: Estimate | None
     bare_cpu: float | None
     """CPU of node and client for a TCP connection without TLS: opened, accepted, closed."""
+    kept_cpu: float | None
+    """CPU of node and direct client for a request on a kept connection."""
     envoy_new: WallTimes | None
     """SYN to the first byte of the answer on new connections."""
     envoy_kept: WallTimes | None
@@ -96,9 +99,8 @@ def _cpu(found: ClockInput) -> ClockReading | None:
         return None
     value = gateway.value + node.value
     reach = ((gateway.high - gateway.low) ** 2 + (node.high - node.low) ** 2) ** 0.5 / 2
-    return ClockReading(
-        clock="cpu", value=value, low=value - reach - (found.bare_cpu or 0.0), high=value + reach
-    )
+    closing = (found.bare_cpu or 0.0) + (found.kept_cpu or 0.0)
+    return ClockReading(clock="cpu", value=value, low=value - reach - closing, high=value + reach)
 
 
 def _direct(found: ClockInput, waiting: int) -> ClockReading | None:

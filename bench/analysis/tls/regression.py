@@ -6,8 +6,8 @@ resumed ones, at the same rate on stacks that differ in nothing else. In each su
     CPU seconds = request · requests + full · full handshakes + resumed · resumed handshakes
 
 has one solution. Where full handshakes are too dear for the rate of the resumed ones, a round has two loads,
-each with windows of kept connections and a cost of requests of its own. The figure is the mean over the
-rounds.
+each with windows of kept connections and a cost of requests of its own; a later round may have one of the
+two, for the kind that is not known well enough yet. The figure is the mean over the rounds.
 
 Processors that others share change their speed from second to second, and all costs of a round with it. How
 fast the machine was, each round says itself: what the sidecars, whose work is the same in every window, used
@@ -55,33 +55,29 @@ class Round:
 def handshake_costs(rounds: Sequence[Round]) -> dict[HandshakeKind, Estimate]:
     """Cost of each kind of handshake, microseconds of CPU.
 
-    Rounds whose windows do not distinguish the kinds are left out; empty with fewer than three others. What
-    occurred in no window has no cost.
+    Rounds whose windows do not distinguish the kinds are left out; a kind needs three others. What occurred
+    in no window has no cost.
     """
-    windows = [each for some in rounds for each in some.windows]
-    used = [kind for kind in HANDSHAKE_KINDS if any(_count(each, kind) for each in windows)]
-    loads = sorted({each.load for each in windows})
-    solved = [
-        (found, some.paces_us) for some in rounds if (found := _solve(some.windows, used, loads)) is not None
-    ]
-    costs = {
-        kind: mean_at_pace(
-            [each[kind] for each, _ in solved],
-            list(zip(*(paces.get(kind, ()) for _, paces in solved), strict=True)),
-        )
-        for kind in used
-    }
-    return {kind: found for kind, found in costs.items() if found is not None}
+    solved = [(_solve(some.windows), some.paces_us) for some in rounds]
+    costs: dict[HandshakeKind, Estimate] = {}
+    for kind in HANDSHAKE_KINDS:
+        of_kind = [(found[kind], paces.get(kind, ())) for found, paces in solved if kind in found]
+        # Paces that one of the rounds lacks explain nothing.
+        paces = list(zip(*(each for _, each in of_kind), strict=False))
+        cost = mean_at_pace([each for each, _ in of_kind], paces)
+        if cost is not None:
+            costs[kind] = cost
+    return costs
 
 
 def _count(window: HandshakeWindow, kind: HandshakeKind) -> int:
     return window.full if kind == "full" else window.resumed
 
 
-def _solve(
-    windows: Sequence[HandshakeWindow], kinds: Sequence[HandshakeKind], loads: Sequence[int]
-) -> dict[HandshakeKind, float] | None:
-    """Microseconds of CPU for each kind; None: the windows of this round do not say."""
+def _solve(windows: Sequence[HandshakeWindow]) -> dict[HandshakeKind, float]:
+    """Microseconds of CPU for each kind in the windows of a round; empty: they do not say."""
+    loads = sorted({each.load for each in windows})
+    kinds = [kind for kind in HANDSHAKE_KINDS if any(_count(each, kind) for each in windows)]
     rows = np.array(
         [
             [
@@ -94,9 +90,9 @@ def _solve(
     )
     cpu_us = np.array([each.cpu_s * 1e6 for each in windows])
     if len(windows) < rows.shape[1] or not rows.any(axis=0).all() or not np.all(cpu_us > 0):
-        return None
+        return {}
     scale = np.linalg.norm(rows, axis=0)
     if np.linalg.cond(rows / scale) > _WORST_CONDITION:
-        return None
+        return {}
     best, *_ = np.linalg.lstsq(rows / scale, cpu_us, rcond=None)
     return {kind: float(best[number] / scale[number]) for number, kind in enumerate(kinds, len(loads))}

@@ -18,6 +18,7 @@ def clocks(**changed):
         "gateway_cpu": about(5000),
         "node_cpu": about(4800),
         "bare_cpu": 60.0,
+        "kept_cpu": 115.0,
         "envoy_new": times(10_000),
         "envoy_kept": times(250),
         "direct_new": times(9_700),
@@ -60,6 +61,14 @@ def test_a_mean_that_is_less_than_the_work_disagrees():
     _, agree = read_clocks(clocks(envoy_new=times(7_000, 8_000)), "full", "TLSv1.3")
 
     assert agree is False
+
+
+def test_the_end_of_a_connection_is_work_that_nothing_waits_for():
+    # Of 9,800 a bare connection and an exchange of records may come after the answer, and no more.
+    within, beyond = (clocks(envoy_new=times(250 + made)) for made in (9_560, 9_400))
+
+    assert read_clocks(within, "full", "TLSv1.3")[1] is True
+    assert read_clocks(beyond, "full", "TLSv1.3")[1] is False
 
 
 def test_times_without_an_interval_are_no_clock():

@@ -76,6 +76,16 @@ def test_full_and_resumed_handshakes_may_have_loads_of_their_own():
     assert {name: each.value for name, each in found.items()} == pytest.approx(TRUTH)
 
 
+def test_a_later_round_may_have_the_one_load_that_is_still_wanted():
+    both = alike(4, window(load=1), window(20, 0, load=1), window(requests=400), window(0, 400, requests=400))
+    noisy = [Round((window(load=0), window(0, 100, load=0, speed=speed))) for speed in (0.9, 1.1, 0.9, 1.1)]
+
+    alone, more = handshake_costs(both), handshake_costs([*both, *noisy])
+
+    assert more["full"] == alone["full"]
+    assert more["resumed"].high > alone["resumed"].high
+
+
 def test_rounds_that_are_too_few_or_whose_windows_are_too_much_alike_give_nothing_and_no_guess():
     good = rounds(np.random.default_rng(1))
 

@@ -140,6 +140,32 @@ def test_resumed_handshakes_have_a_load_of_their_own_where_full_ones_are_dear(si
     assert loads[-1].rate == 240
 
 
+def test_later_rounds_have_the_loads_whose_kinds_are_not_known_well_enough():
+    def a_round(full_us):
+        kept = window(requests=40, handshakes=0, cpu_s=dict.fromkeys(("sidecar", "gateway", "node"), 0.01))
+        made = {"full": (full_us, 0), "resumed": (500, 40)}
+        return tuple(
+            {
+                "kept": kept,
+                kind: window(
+                    requests=40,
+                    handshakes=40,
+                    resumed=resumed,
+                    cpu_s={"sidecar": 0.01, "gateway": 0.01 + us * 4e-5, "node": 0.01 + us * 4e-5},
+                ),
+            }
+            for kind, (us, resumed) in made.items()
+        )
+
+    steady = Collected(rounds=[a_round(7000) for _ in range(6)])
+    scattered = Collected(rounds=[a_round(us) for us in (7000, 9000) * 3])
+    loads = loads_of([OpensslSpeed(5_500, 80)])
+
+    assert Collected().imprecise == {"full", "resumed"}
+    assert steady.imprecise == frozenset()
+    assert [each.serves(scattered.imprecise) for each in loads] == [True, False]
+
+
 def test_a_cost_rests_on_the_windows_of_its_own_load():
     def a_load(kind, requests, request_us, handshake_us):
         def at(mode, made):

@@ -67,11 +67,16 @@ class Collected:
         return any(each.handshakes for mode in MODES for each in self.of(mode))
 
     @property
-    def is_precise(self) -> bool:
-        """Whether the interval of each kind at each end is narrow enough."""
+    def imprecise(self) -> frozenset[HandshakeKind]:
+        """The kinds whose interval at either end is not narrow enough."""
         fits = [self.fit(end) for end in ENDS]
-        widths = [fit[kind].half_width if kind in fit else None for fit in fits for kind in HANDSHAKE_KINDS]
-        return all(width is not None and width <= ENOUGH for width in widths)
+        return frozenset(
+            kind for kind in HANDSHAKE_KINDS if not all(_is_narrow(fit.get(kind)) for fit in fits)
+        )
+
+
+def _is_narrow(found: Estimate | None) -> bool:
+    return found is not None and found.half_width is not None and found.half_width <= ENOUGH
 
 
 def _pace_us(windows: Collection[Window]) -> float:

@@ -24,7 +24,7 @@ from bench.experiment.handshake.lab.windows import (
 )
 from bench.experiment.handshake.lab.wire import measure_wire
 from bench.experiment.run_context import RunContext
-from bench.result import HANDSHAKE_KINDS, CryptoSpeed, LabModel, TlsCell
+from bench.result import HANDSHAKE_KINDS, CryptoSpeed, HandshakeKind, LabModel, TlsCell
 from bench.telemetry import (
     OpensslSpeed,
     cpu_seconds,
@@ -72,6 +72,10 @@ class RoundLoad:
 
     modes: Sequence[Mode]
     rate: float
+
+    def serves(self, kinds: frozenset[HandshakeKind]) -> bool:
+        """Whether it makes handshakes of any of *kinds*."""
+        return not kinds.isdisjoint(self.modes)
 
 
 def measure_ground(
@@ -177,16 +181,24 @@ def _rounds(
     loads = loads_of(collected.speeds)
     clock = ground.run.instruments.clock
     least, most = (schedule.rounds, schedule.most_rounds) if until.rounds is None else (until.rounds,) * 2
-    one_round_s = round_s(schedule, sum(len(each.modes) for each in loads))
     for number in range(most):
-        ground.run.observer.stage(f"{ground.plan.name}: round {number + 1}", one_round_s)
+        ground.run.observer.stage(
+            f"{ground.plan.name}: round {number + 1}",
+            round_s(schedule, sum(len(each.modes) for each in loads)),
+        )
         _round(ground, schedule, number, loads, collected)
         if not collected.has_handshakes:
             return
         # The oracle meets the same fast and slow moments.
         _note_speed(collected, ground.plan, speed_of)
-        if number + 1 >= least and (collected.is_precise or clock() > until.time):
+        if number + 1 < least:
+            continue
+        wanted = collected.imprecise
+        if not wanted or clock() > until.time:
             return
+        if until.rounds is None:
+            # What one of two loads has settled needs no more of its time.
+            loads = [each for each in loads if each.serves(wanted)]
 
 
 def round_s(schedule: Schedule, stacks: int = len(MODES)) -> float:
@@ -217,12 +229,15 @@ def _round(
 ) -> None:
     """Windows of each kind, those of the same moments together; then the direct client."""
     found: list[list[Mapping[Mode, Window]]] = []
+    # Those of the first rounds are enough for the cost model.
+    has_slow = number < schedule.rounds
     for at, load in enumerate(loads):
         steps = [Step(load.rate, schedule.window_s)] * _WINDOWS
-        steps.append(Step(load.rate * _SLOW, schedule.window_s * _SLOW_LENGTH))
+        if has_slow:
+            steps.append(Step(load.rate * _SLOW, schedule.window_s * _SLOW_LENGTH))
         drives = drive_side_by_side(ground.places(load.modes), steps, number * len(loads) + at)
         for mode, done in drives.items():
-            collected.slow.append(done.windows[-1])
+            collected.slow += done.windows[_WINDOWS:]
             collected.misrouted += done.misrouted
             collected.measured_from_us.setdefault(mode, done.measured_from_us)
         found.append(
