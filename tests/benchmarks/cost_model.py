@@ -21,7 +21,7 @@ from random import Random
 
 from bench.analysis.cost import fit, predict
 from bench.experiment.capacity.costs import ROLES, equation
-from bench.experiment.capacity.design import DESIGNS, Design, DesignedLoad
+from bench.experiment.capacity.design import DESIGNS, YOUNG_REQUESTS, Design, DesignedLoad
 from bench.experiment.capacity.pages import LargePages
 from bench.experiment.capacity.pressure import read_pressure
 from bench.experiment.capacity.trials import Trials
@@ -40,6 +40,8 @@ KINDS = {
     "kept": Variation(),
     "full": Variation(max_requests_per_connection=1, max_session_keys=0),
     "resumed": Variation(max_requests_per_connection=1),
+    "full, every fourth": Variation(max_requests_per_connection=YOUNG_REQUESTS, max_session_keys=0),
+    "resumed, every fourth": Variation(max_requests_per_connection=YOUNG_REQUESTS),
     "every fifth": Variation(max_requests_per_connection=5),
     "every third, full": Variation(max_requests_per_connection=3, max_session_keys=0),
 }
@@ -108,6 +110,11 @@ def measure(
     designed: list[Mixed] = [("kept", load) for load in design.kept]
     designed += [
         (kind, replace(load, share=load.share / 4)) for kind in ("full", "resumed") for load in design.churn
+    ]
+    designed += [
+        (f"{kind}, every fourth", replace(load, share=load.share / 2))
+        for kind in ("full", "resumed")
+        for load in design.young
     ]
     fitted: list[CapacityWindow] = []
     found: list[list[CapacityWindow]] = [[] for _ in MIXES]

@@ -9,7 +9,7 @@ from typing import Literal
 
 from bench.analysis.cost import Window, fit
 from bench.errors import BenchError, MeasurementError
-from bench.experiment.capacity.design import Design, DesignedLoad
+from bench.experiment.capacity.design import YOUNG_REQUESTS, Design, DesignedLoad
 from bench.experiment.capacity.memory import CLUSTERS, MEMORY_S, measure_cluster_memory, measure_memory
 from bench.experiment.capacity.pages import LargePages
 from bench.experiment.capacity.trials import WARM_UP_S, Trials
@@ -23,10 +23,7 @@ _FEW = 200.0
 """Requests/s in place of a lower bound where there is none."""
 _FEW_HANDSHAKES = 0.001
 """For each request: so few change its cost by less than a hundredth."""
-_VARIATIONS = {
-    "full": Variation(max_requests_per_connection=1, max_session_keys=0),
-    "resumed": Variation(max_requests_per_connection=1),
-}
+_VARIATIONS = {"full": Variation(max_session_keys=0), "resumed": Variation()}
 _AROUND_S = 0.5
 _STACK_S = 1.5
 
@@ -34,7 +31,7 @@ _STACK_S = 1.5
 def planned_costs_s(design: Design) -> float:
     """What it takes, for the progress bar."""
     return (
-        design.windows * (design.seconds + WARM_UP_S + _AROUND_S) + MEMORY_S + _STACK_S * (len(CLUSTERS) + 2)
+        design.windows * (design.seconds + WARM_UP_S + _AROUND_S) + MEMORY_S + _STACK_S * (len(CLUSTERS) + 4)
     )
 
 
@@ -55,15 +52,19 @@ def measure_costs(run: RunContext, running: ExitStack, trials: Trials, design: D
     kept = _Windows(run, trials, base, design.seconds)
     windows = [kept.measure(load) for load in design.kept]
     churn = min(_NEW_CONNECTIONS, base / 4)
-    for name, variation in _VARIATIONS.items():
-        # A stack whose gateway opens a connection for each request.
-        stack = run.start_stack(running, f"cost-{name}", trials.source, variation)
+    for name, each, loads in (
+        *((name, 1, design.churn) for name in _VARIATIONS),
+        *((name, YOUNG_REQUESTS, design.young) for name in _VARIATIONS),
+    ):
+        # A stack whose gateway opens a connection for each request, or for every few.
+        variation = replace(_VARIATIONS[name], max_requests_per_connection=each)
+        stack = run.start_stack(running, f"cost-{name}-{each}", trials.source, variation)
         with run.instruments.open_meter(
             stack, run.scenario.traffic.exit, run.scenario.traffic.senders
         ) as meter:
-            there = replace(trials, stack=stack, meter=meter, windows=[], prefix=f"{name}-")
-            of_kind = _Windows(run, there, churn, design.seconds, f"{name} handshakes")
-            windows += [of_kind.measure(load) for load in design.churn]
+            there = replace(trials, stack=stack, meter=meter, windows=[], prefix=f"{name}-{each}-")
+            of_kind = _Windows(run, there, churn * each, design.seconds)
+            windows += [of_kind.measure(load) for load in loads]
             trials.misrouted += there.misrouted
     run.record.capacity = found.model_copy(update={"cost_windows": tuple(windows)})
     _fit(run, windows)
@@ -75,18 +76,16 @@ def measure_costs(run: RunContext, running: ExitStack, trials: Trials, design: D
 class _Windows:
     """Measures the loads of a design on one stack."""
 
-    def __init__(
-        self, run: RunContext, trials: Trials, base: float, seconds: float, kind: str = "requests"
-    ) -> None:
+    def __init__(self, run: RunContext, trials: Trials, base: float, seconds: float) -> None:
         """*base*: the rate of which a load's share is one."""
-        self._run, self._trials, self._base, self._seconds, self._kind = run, trials, base, seconds, kind
+        self._run, self._trials, self._base, self._seconds = run, trials, base, seconds
         self._pages = LargePages(run.options.backend.make_faults(trials.stack), list(run.scenario.nodes))
 
     def measure(self, load: DesignedLoad) -> CapacityWindow:
         """One of them."""
         rate = self._base * load.share
         self._run.observer.stage(
-            f"cost model: {rate:,.3g} {self._kind}/s, {load.body_in:,} bytes in, {load.body_out:,} out",
+            f"cost model: {rate:,.3g} requests/s, {load.body_in:,} bytes in, {load.body_out:,} out",
             self._seconds + WARM_UP_S + _AROUND_S,
         )
         path = self._pages.path(load.body_out) if load.body_out else None
