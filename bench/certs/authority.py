@@ -148,19 +148,6 @@ class Authority:
         """The root certificate in PEM: ``trusted_ca`` of Envoy, ``ssl_client_certificate`` of nginx."""
         return self._issued.certificate_pem
 
-    def revocation_list_pem(self) -> bytes:
-        """Issue a list of revoked certificates with none on it, in PEM."""
-        validity = Validity.around(datetime.now(UTC))
-        builder = (
-            x509.CertificateRevocationListBuilder()
-            .issuer_name(self._issued.certificate.subject)
-            .last_update(validity.begin)
-            .next_update(validity.end)
-        )
-        return builder.sign(self._issued.key, _digest_for(self._issued.key)).public_bytes(
-            serialization.Encoding.PEM
-        )
-
     def issue_server(
         self,
         names: Sequence[str],

@@ -198,15 +198,16 @@ def _connections(read: Folder) -> int | None:
 
 def _by_envoy(found: Survey, fallback: Position) -> Validation:
     untried = untried_envoy()
-    if untried is not None:
-        validation = validate(found, untried, fallback)
-        if not validation.notes:
-            return validation
+    validation = validate(found, untried, fallback) if untried is not None else None
+    if validation is not None and not validation.notes:
+        return validation
     # There is none, or no verdict came: one that is proven to run speaks, or the reason why none does.
     try:
         envoy = find_envoy().path
     except BenchError as error:
         return Validation((), (f"Envoy did not validate the translation: {error}",))
+    if validation is not None and envoy == untried:
+        return validation
     return validate(found, envoy, fallback)
 
 

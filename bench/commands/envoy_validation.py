@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bench.check import EffectCase, Finding, Level, Survey
 from bench.check.envoy_validation import (
-    PAIR,
-    REVOCATIONS,
+    STAND_IN_PAIR,
+    STAND_IN_REVOCATIONS,
     Refusal,
     culprits,
     last_line,
@@ -82,7 +82,7 @@ class _Validator:
 
     @classmethod
     def prepare(cls, envoy: Path, folder: Path, *, has_ciphers: bool) -> _Validator:
-        pair = PAIR
+        pair = STAND_IN_PAIR
         if has_ciphers:
             # A Gateway may ask for ciphers that only go with RSA; making such a key takes 40 ms of CPU.
             from bench.certs import Authority  # noqa: PLC0415 - brings the cryptography library
@@ -90,7 +90,7 @@ class _Validator:
             issued = Authority.create().issue_server(["localhost"], key_type="rsa-2048")
             pair = (issued.certificate_pem + issued.key_pem).decode()
         (folder / "all.pem").write_text(pair)
-        (folder / "revoked.pem").write_text(REVOCATIONS)
+        (folder / "revoked.pem").write_text(STAND_IN_REVOCATIONS)
         return cls(envoy, folder)
 
     def refusal(self, config: ProxyConfig) -> Refusal | None:

@@ -16,19 +16,20 @@ import contextlib
 import sys
 import tempfile
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from random import Random
 
 from bench.analysis.cost import fit, predict
 from bench.experiment.capacity.costs import ROLES, equation
-from bench.experiment.capacity.design import DESIGNS, YOUNG_REQUESTS, Design, DesignedLoad
+from bench.experiment.capacity.design import DESIGNS, YOUNG, Design, DesignedLoad, churned
 from bench.experiment.capacity.pages import LargePages
 from bench.experiment.capacity.pressure import read_pressure
 from bench.experiment.capacity.trials import Trials
 from bench.load.run import LoadGenerator
 from bench.measure import Meter
 from bench.preparation import Variation, make_material, prepare
-from bench.result import CapacityWindow
+from bench.result import HANDSHAKE_KINDS, CapacityWindow
 from bench.scenario.load import load_scenario
 from bench.scenario.overrides import override
 from bench.stack.local import LocalFaults, LocalStack
@@ -36,14 +37,15 @@ from tests.benchmarks.limits.overload import LIMIT, bare_run
 
 SCENARIO = Path(__file__).parents[2] / "scenarios" / "egress-mtls"
 MOST_ERROR = 0.10
+SHARES = {1: 0.25, YOUNG: 0.5}
+"""Of the base, by requests of a connection: what a share of the handshakes' rate is one of."""
 KINDS = {
     "kept": Variation(),
-    "full": Variation(max_requests_per_connection=1, max_session_keys=0),
-    "resumed": Variation(max_requests_per_connection=1),
-    "full, every fourth": Variation(max_requests_per_connection=YOUNG_REQUESTS, max_session_keys=0),
-    "resumed, every fourth": Variation(max_requests_per_connection=YOUNG_REQUESTS),
-    "every fifth": Variation(max_requests_per_connection=5),
-    "every third, full": Variation(max_requests_per_connection=3, max_session_keys=0),
+    "every fifth": churned("resumed", 5),
+    "every third, full": churned("full", 3),
+}
+KINDS |= {
+    f"{kind} {requests}": churned(kind, requests) for kind, requests in product(HANDSHAKE_KINDS, SHARES)
 }
 MIXES: tuple[tuple[str, DesignedLoad], ...] = (
     ("kept", DesignedLoad(0.25)),
@@ -55,7 +57,7 @@ MIXES: tuple[tuple[str, DesignedLoad], ...] = (
     ("every fifth", DesignedLoad(0.5, body_in=4 << 10)),
     ("every third, full", DesignedLoad(0.2)),
     ("every third, full", DesignedLoad(0.3, body_out=4 << 10)),
-    ("full", DesignedLoad(0.1, body_in=4 << 10)),
+    ("full 1", DesignedLoad(0.1, body_in=4 << 10)),
 )
 
 
@@ -109,12 +111,10 @@ def measure(
     """The windows of the design, and those of each mix."""
     designed: list[Mixed] = [("kept", load) for load in design.kept]
     designed += [
-        (kind, replace(load, share=load.share / 4)) for kind in ("full", "resumed") for load in design.churn
-    ]
-    designed += [
-        (f"{kind}, every fourth", replace(load, share=load.share / 2))
-        for kind in ("full", "resumed")
-        for load in design.young
+        (f"{kind} {requests}", replace(load, share=load.share * SHARES[requests]))
+        for kind in HANDSHAKE_KINDS
+        for requests, loads in design.churn.items()
+        for load in loads
     ]
     fitted: list[CapacityWindow] = []
     found: list[list[CapacityWindow]] = [[] for _ in MIXES]

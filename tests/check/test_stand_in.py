@@ -9,12 +9,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from bench.check.envoy_validation import stand_in
 
-CERTIFICATE = x509.load_pem_x509_certificate(stand_in.PAIR.encode())
-REVOCATION_LIST = x509.load_pem_x509_crl(stand_in.REVOCATIONS.encode())
+CERTIFICATE = x509.load_pem_x509_certificate(stand_in.STAND_IN_PAIR.encode())
+REVOCATION_LIST = x509.load_pem_x509_crl(stand_in.STAND_IN_REVOCATIONS.encode())
 
 
 def test_the_key_is_that_of_the_certificate_which_signed_itself():
-    key = load_pem_private_key(stand_in.PAIR.encode(), None)
+    key = load_pem_private_key(stand_in.STAND_IN_PAIR.encode(), None)
     public = [
         each.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         for each in (key.public_key(), CERTIFICATE.public_key())

@@ -143,7 +143,7 @@ def test_an_envoy_that_ends_without_a_verdict_accuses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, note: str
 ) -> None:
     envoy = tmp_path / "envoy"
-    envoy.write_text(f"#!/bin/sh\n{program}\n")
+    envoy.write_text(f"#!/bin/sh\necho asked >> {tmp_path}/asked\n{program}\n")
     envoy.chmod(0o755)
     monkeypatch.setattr(checking, "untried_envoy", lambda: envoy)
     monkeypatch.setattr(checking, "find_envoy", lambda: type("Found", (), {"path": envoy}))
@@ -156,6 +156,7 @@ def test_an_envoy_that_ends_without_a_verdict_accuses_nothing(
     assert report.findings == ()
     assert len(report.notes) == len(yaml.safe_load(INVENTORY)["proxies"])
     assert all(note in each for each in report.notes)
+    assert len((tmp_path / "asked").read_text().split()) == len(report.notes), "each is asked for once"
 
 
 def test_an_envoy_that_does_not_run_here_leaves_the_verdict_to_the_next(

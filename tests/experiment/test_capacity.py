@@ -295,7 +295,7 @@ def test_a_cost_model_that_cannot_be_fitted_costs_the_search_nothing(short, tmp_
     assert (search.folder_of_node("nginx01") / "html" / "bench-16384.html").stat().st_size == 16_384
     # The fake gateway does not report its memory: one stack of clusters is enough to learn that.
     names = [stack.spec.name for stack in search.stacks]
-    churned = ["cost-full-1", "cost-resumed-1", "cost-full-4", "cost-resumed-4"]
+    churned = ["cost-full-1", "cost-full-4", "cost-resumed-1", "cost-resumed-4"]
     assert names == ["static", *churned, "clusters-7"]
     assert all(stack.calls[-1] == "stop" for stack in search.stacks)
 

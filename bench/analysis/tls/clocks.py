@@ -1,8 +1,8 @@
 """Three independent clocks on one quantity: the CPU-bound time of a new connection, both ends in turn.
 
 - *cpu*: gateway plus node by regression of their CPU time. It holds the close of the connection, too, which
-  nothing waits for. A bare connection's CPU and an exchange on a kept one bound that: the end of TLS is a
-  record in each direction, its ``close_notify`` (RFC 8446, section 6.1), and one more of TCP.
+  nothing waits for: the end of TCP, which a bare connection's CPU bounds, and that of TLS, a ``close_notify``
+  in each direction (RFC 8446, section 6.1), which a request on a kept connection bounds.
 - *envoy*: from the SYN to the answer's first byte in Envoy's log, less what a request on a kept connection
   takes. Up to the answer, because under TLS 1.3 the node verifies the client after Envoy is done.
 - *direct*: the same with a client of our own. OpenSSL's work in it is exchanged for BoringSSL's: its own CPU
@@ -52,8 +52,6 @@ class ClockInput:
     node_cpu: Estimate | None
     bare_cpu: float | None
     """CPU of node and client for a TCP connection without TLS: opened, accepted, closed."""
-    kept_cpu: float | None
-    """CPU of node and direct client for a request on a kept connection."""
     envoy_new: WallTimes | None
     """SYN to the first byte of the answer on new connections."""
     envoy_kept: WallTimes | None
@@ -62,8 +60,10 @@ class ClockInput:
     direct_kept: WallTimes | None
     direct_cpu: float | None
     """CPU of the direct client for a new connection above that of a kept request."""
+    direct_kept_cpu: float | None
+    """CPU of the direct client for a request on a kept connection."""
     node_kept_cpu: float | None
-    """CPU of the node for a request on a kept connection."""
+    """CPU of the node for it."""
 
 
 def turns(kind: HandshakeKind, tls_version: TlsVersionName) -> int:
@@ -99,7 +99,7 @@ def _cpu(found: ClockInput) -> ClockReading | None:
         return None
     value = gateway.value + node.value
     reach = ((gateway.high - gateway.low) ** 2 + (node.high - node.low) ** 2) ** 0.5 / 2
-    closing = (found.bare_cpu or 0.0) + (found.kept_cpu or 0.0)
+    closing = sum(each or 0.0 for each in (found.bare_cpu, found.direct_kept_cpu, found.node_kept_cpu))
     return ClockReading(clock="cpu", value=value, low=value - reach - closing, high=value + reach)
 
 

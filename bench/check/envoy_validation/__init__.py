@@ -2,11 +2,11 @@
 
 from bench.check.envoy_validation.culprits import culprits, places_named, places_of
 from bench.check.envoy_validation.refusal import Refusal, RefusalCode, last_line, read_refusal, refusal_of
-from bench.check.envoy_validation.stand_in import PAIR, REVOCATIONS
+from bench.check.envoy_validation.stand_in import STAND_IN_PAIR, STAND_IN_REVOCATIONS
 
 __all__ = [
-    "PAIR",
-    "REVOCATIONS",
+    "STAND_IN_PAIR",
+    "STAND_IN_REVOCATIONS",
     "Refusal",
     "RefusalCode",
     "culprits",

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import product
 from typing import Literal
 
 from bench.analysis.cost import Window, fit
 from bench.errors import BenchError, MeasurementError
-from bench.experiment.capacity.design import YOUNG_REQUESTS, Design, DesignedLoad
+from bench.experiment.capacity.design import Design, DesignedLoad, churned
 from bench.experiment.capacity.memory import CLUSTERS, MEMORY_S, measure_cluster_memory, measure_memory
 from bench.experiment.capacity.pages import LargePages
 from bench.experiment.capacity.trials import WARM_UP_S, Trials
 from bench.experiment.run_context import RunContext
 from bench.preparation import Variation
-from bench.result import CapacityWindow, RunWarning
+from bench.result import HANDSHAKE_KINDS, CapacityWindow, RunWarning
 from bench.stack import Stack
 
 _NEW_CONNECTIONS = 60.0
@@ -23,16 +24,14 @@ _FEW = 200.0
 """Requests/s in place of a lower bound where there is none."""
 _FEW_HANDSHAKES = 0.001
 """For each request: so few change its cost by less than a hundredth."""
-_VARIATIONS = {"full": Variation(max_session_keys=0), "resumed": Variation()}
 _AROUND_S = 0.5
 _STACK_S = 1.5
 
 
 def planned_costs_s(design: Design) -> float:
     """What it takes, for the progress bar."""
-    return (
-        design.windows * (design.seconds + WARM_UP_S + _AROUND_S) + MEMORY_S + _STACK_S * (len(CLUSTERS) + 4)
-    )
+    windows_s = design.windows * (design.seconds + WARM_UP_S + _AROUND_S)
+    return windows_s + MEMORY_S + _STACK_S * (len(CLUSTERS) + design.stacks)
 
 
 Part = Literal["gateway", "sidecar", "node"]
@@ -52,18 +51,14 @@ def measure_costs(run: RunContext, running: ExitStack, trials: Trials, design: D
     kept = _Windows(run, trials, base, design.seconds)
     windows = [kept.measure(load) for load in design.kept]
     churn = min(_NEW_CONNECTIONS, base / 4)
-    for name, each, loads in (
-        *((name, 1, design.churn) for name in _VARIATIONS),
-        *((name, YOUNG_REQUESTS, design.young) for name in _VARIATIONS),
-    ):
-        # A stack whose gateway opens a connection for each request, or for every few.
-        variation = replace(_VARIATIONS[name], max_requests_per_connection=each)
-        stack = run.start_stack(running, f"cost-{name}-{each}", trials.source, variation)
+    for kind, (requests, loads) in product(HANDSHAKE_KINDS, design.churn.items()):
+        name = f"{kind}-{requests}"
+        stack = run.start_stack(running, f"cost-{name}", trials.source, churned(kind, requests))
         with run.instruments.open_meter(
             stack, run.scenario.traffic.exit, run.scenario.traffic.senders
         ) as meter:
-            there = replace(trials, stack=stack, meter=meter, windows=[], prefix=f"{name}-{each}-")
-            of_kind = _Windows(run, there, churn * each, design.seconds)
+            there = replace(trials, stack=stack, meter=meter, windows=[], prefix=f"{name}-")
+            of_kind = _Windows(run, there, churn * requests, design.seconds)
             windows += [of_kind.measure(load) for load in loads]
             trials.misrouted += there.misrouted
     run.record.capacity = found.model_copy(update={"cost_windows": tuple(windows)})

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
+
+from bench.preparation import Variation
+from bench.result import HANDSHAKE_KINDS, HandshakeKind
 
 _KIB = 1 << 10
 
@@ -27,16 +30,19 @@ class Design:
 
     kept: tuple[DesignedLoad, ...]
     """On connections that are kept."""
-    churn: tuple[DesignedLoad, ...]
-    """With a new connection for each request, for each kind of handshake; shares of the handshakes' rate."""
-    young: tuple[DesignedLoad, ...]
-    """With a new one for every fourth request, for each kind; shares of the handshakes' rate, too."""
+    churn: Mapping[int, tuple[DesignedLoad, ...]]
+    """By requests of a connection, for each kind of handshake; shares of the handshakes' rate."""
     seconds: float
 
     @property
     def windows(self) -> int:
         """How many loads that is."""
-        return len(self.kept) + 2 * (len(self.churn) + len(self.young))
+        return len(self.kept) + len(HANDSHAKE_KINDS) * sum(map(len, self.churn.values()))
+
+    @property
+    def stacks(self) -> int:
+        """How many have connections that end."""
+        return len(HANDSHAKE_KINDS) * len(self.churn)
 
 
 _KEPT = (
@@ -50,14 +56,13 @@ _KEPT = (
     DesignedLoad(0.3, body_in=4 * _KIB, body_out=4 * _KIB),
 )
 _CHURN = (DesignedLoad(0.5), DesignedLoad(1.0))
-YOUNG_REQUESTS = 4
-"""Requests that a connection of the young loads carries.
+YOUNG = 4
+"""Requests of a connection that is neither kept nor of a single one.
 
 The first of a connection cost more than later ones: Linux acknowledges each segment at once for the first
 sixteen (``TCP_QUICKACK`` in tcp(7)), and pages are touched for the first time. Without such loads a model
 from new connections for each request, and for none, predicted a sixth too little between the two.
 """
-_YOUNG = (DesignedLoad(1.0),)
 
 
 def _full() -> Iterator[DesignedLoad]:
@@ -72,11 +77,18 @@ def _full() -> Iterator[DesignedLoad]:
 
 
 DESIGNS: dict[Literal["quick", "full"], Design] = {
-    "quick": Design(_KEPT, _CHURN, _YOUNG, 2.0),
+    "quick": Design(_KEPT, {1: _CHURN, YOUNG: (DesignedLoad(1.0),)}, 2.0),
     "full": Design(
         tuple(_full()),
-        (*_CHURN, DesignedLoad(0.75, body_in=4 * _KIB), DesignedLoad(0.25)),
-        (*_YOUNG, DesignedLoad(0.5, body_in=4 * _KIB)),
+        {
+            1: (*_CHURN, DesignedLoad(0.75, body_in=4 * _KIB), DesignedLoad(0.25)),
+            YOUNG: (DesignedLoad(1.0), DesignedLoad(0.5, body_in=4 * _KIB)),
+        },
         4.0,
     ),
 }
+
+
+def churned(kind: HandshakeKind, requests: int) -> Variation:
+    """A stack whose gateway makes handshakes of *kind*, one for every so many *requests*."""
+    return Variation(max_requests_per_connection=requests, max_session_keys=0 if kind == "full" else None)

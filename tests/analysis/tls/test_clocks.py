@@ -18,12 +18,12 @@ def clocks(**changed):
         "gateway_cpu": about(5000),
         "node_cpu": about(4800),
         "bare_cpu": 60.0,
-        "kept_cpu": 115.0,
         "envoy_new": times(10_000),
         "envoy_kept": times(250),
         "direct_new": times(9_700),
         "direct_kept": times(240),
         "direct_cpu": 4700.0,
+        "direct_kept_cpu": 25.0,
         "node_kept_cpu": 90.0,
     }
     return ClockInput(**(given | changed))

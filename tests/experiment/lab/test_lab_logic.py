@@ -1,5 +1,6 @@
 """What the lab concludes from counts and logs, and the paths that it makes; no process runs here."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -9,9 +10,10 @@ import pytest
 from bench.analysis.tls import HandshakeWindow
 from bench.cli.handshakes import LabPart
 from bench.errors import InputError
+from bench.experiment.handshake.lab import matrix
 from bench.experiment.handshake.lab.agreed import most_agreed
 from bench.experiment.handshake.lab.bench import Lab
-from bench.experiment.handshake.lab.flow import PARTS_OF
+from bench.experiment.handshake.lab.flow import PARTS_OF, time_for_next
 from bench.experiment.handshake.lab.ground import MODES, Collected
 from bench.experiment.handshake.lab.matrix import loads_of
 from bench.experiment.handshake.lab.mesh import compare_hops
@@ -19,7 +21,7 @@ from bench.experiment.handshake.lab.paths import LabPath, write_path
 from bench.experiment.handshake.lab.pools import MIXES, timing
 from bench.experiment.handshake.lab.refusals import CASES, causes_of, judge_case
 from bench.experiment.handshake.lab.sessions import FULL_CASES, QUICK_CASES, SessionCase
-from bench.experiment.handshake.lab.settings import PARTS, LabOptions
+from bench.experiment.handshake.lab.settings import FULL, PARTS, GroundPlan, LabOptions
 from bench.experiment.handshake.lab.windows import Window
 from bench.preparation import prepare
 from bench.result import Counts
@@ -140,7 +142,7 @@ def test_resumed_handshakes_have_a_load_of_their_own_where_full_ones_are_dear(si
     assert loads[-1].rate == 240
 
 
-def test_later_rounds_have_the_loads_whose_kinds_are_not_known_well_enough():
+def test_later_rounds_have_the_loads_whose_kinds_are_not_known_well_enough(monkeypatch):
     def a_round(full_us):
         kept = window(requests=40, handshakes=0, cpu_s=dict.fromkeys(("sidecar", "gateway", "node"), 0.01))
         made = {"full": (full_us, 0), "resumed": (500, 40)}
@@ -157,13 +159,37 @@ def test_later_rounds_have_the_loads_whose_kinds_are_not_known_well_enough():
             for kind, (us, resumed) in made.items()
         )
 
-    steady = Collected(rounds=[a_round(7000) for _ in range(6)])
-    scattered = Collected(rounds=[a_round(us) for us in (7000, 9000) * 3])
-    loads = loads_of([OpensslSpeed(5_500, 80)])
+    collected = Collected()
+    costs = iter([7000, 9000, 7000, 8000])
+    seen = []
+
+    def measure(_ground, _schedule, number, loads, found):
+        seen.append((number, [each.modes[1] for each in loads]))
+        both = a_round(next(costs))
+        found.rounds += [tuple(both[0 if each.modes[1] == "full" else 1] for each in loads)] * 3
+
+    monkeypatch.setattr(matrix, "_round", measure)
+    instruments = SimpleNamespace(clock=lambda: 0.0)
+    run = SimpleNamespace(instruments=instruments, observer=Mock())
+    ground = matrix.Ground(run, GroundPlan("rsa-4096", "TLSv1.3", client_certificate=True), {}, {})
+    schedule = replace(FULL, most_rounds=4)
+
+    matrix._rounds(
+        ground, schedule, matrix._Until(None, 1.0), lambda _key: OpensslSpeed(5_500, 80), collected
+    )
 
     assert Collected().imprecise == {"full", "resumed"}
-    assert steady.imprecise == frozenset()
-    assert [each.serves(scattered.imprecise) for each in loads] == [True, False]
+    assert collected.imprecise == {"full"}
+    assert seen == [(0, ["full", "resumed"]), (1, ["full", "resumed"]), (2, ["full"]), (3, ["full"])]
+
+
+@pytest.mark.parametrize(
+    ("left", "grounds", "most"),
+    [(800, 16, 60), (50, 1, 50), (0, 3, 0)],
+    ids=["early", "the last", "none left"],
+)
+def test_a_ground_may_take_somewhat_more_than_its_share_and_no_more_than_is_left(left, grounds, most):
+    assert time_for_next(left, grounds) == most
 
 
 def test_a_cost_rests_on_the_windows_of_its_own_load():

@@ -104,18 +104,18 @@ def _clock_input(
     direct, plain, bare = collected.direct.of(kind), collected.direct.kept, collected.direct.bare
     own = [shot for shot in direct.shots if shot.resumed is (kind == "resumed")]
     own_cpu, kept_cpu, bare_cpu = direct.cpu_us, plain.cpu_us, bare.cpu_us
-    node_bare, node_kept = bare.node_cpu_us, plain.node_cpu_us
+    node_bare = bare.node_cpu_us
     return ClockInput(
         gateway_cpu=fits["gateway"],
         node_cpu=fits["node"],
         bare_cpu=bare_cpu + node_bare if bare_cpu is not None and node_bare is not None else None,
-        kept_cpu=kept_cpu + node_kept if kept_cpu is not None and node_kept is not None else None,
         envoy_new=WallTimes.of([each.answered_us for each in new]),
         envoy_kept=WallTimes.of([each.turn_us for each in kept]),
         direct_new=WallTimes.of([shot.answered_us for shot in own]),
         direct_kept=WallTimes.of([shot.answered_us for shot in plain.shots]),
         direct_cpu=own_cpu - kept_cpu if own_cpu is not None and kept_cpu is not None else None,
-        node_kept_cpu=node_kept,
+        direct_kept_cpu=kept_cpu,
+        node_kept_cpu=plain.node_cpu_us,
     )
 
 

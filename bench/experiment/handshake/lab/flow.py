@@ -37,9 +37,6 @@ _FULL_REST_S = {"sessions": 100.0, "pools": 60.0, "storms": 50.0, "refusals": 25
 _GROUND_S = 12.0
 """Starting the stacks of a ground, and its bytes on the wire."""
 
-_MORE = 1.2
-"""Times its share of the time left, for a ground that needs it: most need less than theirs."""
-
 
 def run_lab(
     loaded: LoadedScenario,
@@ -86,6 +83,11 @@ def run_lab(
     return Finished(record.complete(), record.folder, instruments.write_report(record.folder))
 
 
+def time_for_next(left_s: float, grounds: int) -> float:
+    """Seconds that the next of *grounds* may take of those left: more than its share, as most need less."""
+    return min(left_s, 1.2 * left_s / grounds)
+
+
 def _matrix(lab: Lab) -> None:
     plans = lab.options.grounds(lab.loaded.scenario.tls.key)
     left_s = lab.options.schedule.ground_s * len(plans)
@@ -97,7 +99,7 @@ def _matrix(lab: Lab) -> None:
                 plan,
                 lab.options.schedule,
                 rounds=lab.options.rounds,
-                time_s=min(left_s, _MORE * left_s / (len(plans) - number)),
+                time_s=time_for_next(left_s, len(plans) - number),
             )
         left_s = max(0.0, left_s - found.rounds_s)
         lab.add(

@@ -235,7 +235,7 @@ def _round(
         steps = [Step(load.rate, schedule.window_s)] * _WINDOWS
         if has_slow:
             steps.append(Step(load.rate * _SLOW, schedule.window_s * _SLOW_LENGTH))
-        drives = drive_side_by_side(ground.places(load.modes), steps, number * len(loads) + at)
+        drives = drive_side_by_side(ground.places(load.modes), steps, number * len(MODES) + at)
         for mode, done in drives.items():
             collected.slow += done.windows[_WINDOWS:]
             collected.misrouted += done.misrouted
