@@ -181,62 +181,56 @@ class Engine:
             self._fail(error)
 
     def _serve(self, conn: Connection, event: int) -> None:
-        """Take what *conn* has to report; if that leaves it open and free, give it what waits."""
-        done = self._take(conn, event)
-        if done is None:
-            return
+        """Take what *conn* has to report; if that leaves it open and free, give it what waits.
+
+        One function, though it does two things: in a closed loop it is most of what a request costs.
+        """
+        bucket = conn.bucket
         pool = conn.pool
-        free = pool.free
+        if event != READ or bucket is None or conn.slow:
+            done = _clock()
+            if not pool.handle(conn, event, done):
+                return
+        else:
+            try:
+                data = conn.recv(READ_SIZE)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                pool.broken(conn, error)
+                return
+            done = _clock()
+            kind = bucket.kind
+            rest = kind.rests.get(data[kind.cut])
+            if rest is not None and data == kind.good_head + conn.request_id + rest:
+                bucket.add((conn.due, conn.free_at, conn.sent, done))
+                if bucket.by_node is not None:
+                    bucket.by_node[rest.node] += 1
+            elif not pool.receive(conn, bucket, data, done):
+                return
         if pool.queue:
-            due, bucket, request_id = pool.queue.popleft()
-            due = due or done
-        elif not self._is_single:
-            # The next request may be another pool's.
-            conn.bucket = None
-            conn.idle_since = done
-            free.append(conn)
-            return
+            due, bucket, conn.request_id = pool.queue.popleft()
         else:
             cursor = self._cursor
             at = cursor.at
             due = cursor.due[at]
-            if due > done:
+            if due > done or not self._is_single:
+                # Nothing yet, or it may be another pool's.
                 conn.bucket = None
                 conn.idle_since = done
-                free.append(conn)
+                pool.free.append(conn)
                 return
-            due = due or done
             bucket = cursor.buckets[at]
-            request_id = cursor.request_ids[at]
+            conn.request_id = cursor.request_ids[at]
             cursor.at = at = at + 1
             if at == cursor.end:
                 cursor.load()
-        self._give(conn, due, done if not free else max(due, free[0].idle_since), bucket, request_id)
-
-    def _take(self, conn: Connection, event: int) -> float | None:
-        """When the answer of *conn* was there, if it is open and free now."""
-        bucket = conn.bucket
-        if event != READ or bucket is None or conn.slow:
-            now = _clock()
-            return now if conn.pool.handle(conn, event, now) else None
-        recv = conn.recv
-        try:
-            data = recv(READ_SIZE)
-        except BlockingIOError:
-            return None
-        except OSError as error:
-            conn.pool.broken(conn, error)
-            return None
-        done = _clock()
-        kind = bucket.kind
-        rest = kind.rests.get(data[kind.cut])
-        if rest is not None and data == kind.good_head + conn.request_id + rest:
-            add = bucket.add
-            add((conn.due, conn.free_at, conn.sent, done))
-            if bucket.by_node is not None:
-                bucket.by_node[rest.node] += 1
-            return done
-        return done if conn.pool.receive(conn, bucket, data, done) else None
+        conn.bucket = bucket
+        conn.due = due = due or done
+        free = pool.free
+        conn.free_at = done if not free else max(due, free[0].idle_since)
+        conn.sent = _clock()
+        pool.write(conn, bucket)
 
     def _advance(self, now: float) -> None:
         """Everything that is due goes onto a free connection, or into the queue, or is unsent."""
