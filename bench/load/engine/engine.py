@@ -180,11 +180,8 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - a callback has no caller: the run ends with this error
             self._fail(error)
 
-    def _serve(self, conn: Connection, event: int) -> None:
-        """Take what *conn* has to report; if that leaves it open and free, give it what waits.
-
-        One function, though it does two things: in a closed loop it is most of what a request costs.
-        """
+    def _serve(self, conn: Connection, event: int) -> None:  # noqa: C901 - each call costs every answer
+        """Take what *conn* has to report; if that leaves it open and free, give it what waits."""
         bucket = conn.bucket
         pool = conn.pool
         if event != READ or bucket is None or conn.slow:
