@@ -6,7 +6,7 @@
 - *envoy*: from the SYN to the answer's first byte in Envoy's log, less what a request on a kept connection
   takes. Up to the answer, because under TLS 1.3 the node verifies the client after Envoy is done.
 - *direct*: the same with a client of our own. OpenSSL's work in it is exchanged for BoringSSL's: its own CPU
-  goes out, the gateway's comes in.
+  goes out, the gateway's comes in, and with it that of the gateway's close, bounded by the client's own.
 
 The two wall clocks read the lower quartile: the handshakes that waited least for a processor. It is a lower
 bound: on a shared machine a processor has fast and slow moments, and CPU time is a mean over all of them. The
@@ -50,8 +50,10 @@ class ClockInput:
 
     gateway_cpu: Estimate | None
     node_cpu: Estimate | None
-    bare_cpu: float | None
-    """CPU of node and client for a TCP connection without TLS: opened, accepted, closed."""
+    direct_bare_cpu: float | None
+    """CPU of the direct client for a TCP connection without TLS: opened, closed."""
+    node_bare_cpu: float | None
+    """CPU of the node for it: accepted, closed."""
     envoy_new: WallTimes | None
     """SYN to the first byte of the answer on new connections."""
     envoy_kept: WallTimes | None
@@ -83,7 +85,7 @@ def read_clocks(
         reading
         for reading in (
             _cpu(found),
-            _wall("envoy", found.envoy_new, found.envoy_kept, 0.0, found.node_kept_cpu, waiting),
+            _wall("envoy", found.envoy_new, found.envoy_kept, waiting, found.node_kept_cpu),
             _direct(found, waiting),
         )
         if reading is not None
@@ -99,25 +101,40 @@ def _cpu(found: ClockInput) -> ClockReading | None:
         return None
     value = gateway.value + node.value
     reach = ((gateway.high - gateway.low) ** 2 + (node.high - node.low) ** 2) ** 0.5 / 2
-    closing = sum(each or 0.0 for each in (found.bare_cpu, found.direct_kept_cpu, found.node_kept_cpu))
+    closing = _gateway_close(found) + (found.node_bare_cpu or 0.0) + (found.node_kept_cpu or 0.0)
     return ClockReading(clock="cpu", value=value, low=value - reach - closing, high=value + reach)
+
+
+def _gateway_close(found: ClockInput) -> float:
+    """What the gateway's close of a connection costs at most: as much as all that a client does in either."""
+    return (found.direct_bare_cpu or 0.0) + (found.direct_kept_cpu or 0.0)
 
 
 def _direct(found: ClockInput, waiting: int) -> ClockReading | None:
     if found.gateway_cpu is None or found.direct_cpu is None:
         return None
-    exchange = found.gateway_cpu.value - found.direct_cpu
-    return _wall("direct", found.direct_new, found.direct_kept, exchange, found.node_kept_cpu, waiting)
+    return _wall(
+        "direct",
+        found.direct_new,
+        found.direct_kept,
+        waiting,
+        found.node_kept_cpu,
+        exchange=found.gateway_cpu.value - found.direct_cpu,
+        closing=_gateway_close(found),
+    )
 
 
-def _wall(  # noqa: PLR0917 - two times, and what each of them holds beside the handshake
+def _wall(
     clock: ClockName,
     new: WallTimes | None,
     kept: WallTimes | None,
-    exchange: float,
-    node_kept_cpu: float | None,
     waiting: int,
+    node_kept_cpu: float | None,
+    *,
+    exchange: float = 0.0,
+    closing: float = 0.0,
 ) -> ClockReading | None:
+    """*exchange*: what is to be added to the times; *closing*: how much of it is of the close, at most."""
     if new is None or kept is None:
         return None
     least, mean = difference(new.undisturbed, kept.undisturbed), difference(new.mean, kept.mean)
@@ -126,6 +143,6 @@ def _wall(  # noqa: PLR0917 - two times, and what each of them holds beside the 
     return ClockReading(
         clock=clock,
         value=least.value + exchange,
-        low=least.low + exchange - waited,
+        low=least.low + exchange - waited - closing,
         high=max(least.high, mean.high) + exchange,
     )

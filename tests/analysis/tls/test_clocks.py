@@ -17,7 +17,8 @@ def clocks(**changed):
     given = {
         "gateway_cpu": about(5000),
         "node_cpu": about(4800),
-        "bare_cpu": 60.0,
+        "direct_bare_cpu": 25.0,
+        "node_bare_cpu": 35.0,
         "envoy_new": times(10_000),
         "envoy_kept": times(250),
         "direct_new": times(9_700),
@@ -66,6 +67,15 @@ def test_a_mean_that_is_less_than_the_work_disagrees():
 def test_the_end_of_a_connection_is_work_that_nothing_waits_for():
     # Of 9,800 a bare connection and an exchange of records may come after the answer, and no more.
     within, beyond = (clocks(envoy_new=times(250 + made)) for made in (9_560, 9_400))
+
+    assert read_clocks(within, "full", "TLSv1.3")[1] is True
+    assert read_clocks(beyond, "full", "TLSv1.3")[1] is False
+
+
+def test_the_direct_clock_takes_in_the_gateways_close_with_its_cpu():
+    # Its 9,760 lie 61 below the upper end of Envoy's clock. Higher, it may hold 50 of a close beside 71 of its
+    # interval and 150 of a turn: 332 in all.
+    within, beyond = (clocks(direct_new=times(9_700 + more)) for more in (330, 334))
 
     assert read_clocks(within, "full", "TLSv1.3")[1] is True
     assert read_clocks(beyond, "full", "TLSv1.3")[1] is False

@@ -103,12 +103,12 @@ def _clock_input(
 ) -> ClockInput:
     direct, plain, bare = collected.direct.of(kind), collected.direct.kept, collected.direct.bare
     own = [shot for shot in direct.shots if shot.resumed is (kind == "resumed")]
-    own_cpu, kept_cpu, bare_cpu = direct.cpu_us, plain.cpu_us, bare.cpu_us
-    node_bare = bare.node_cpu_us
+    own_cpu, kept_cpu = direct.cpu_us, plain.cpu_us
     return ClockInput(
         gateway_cpu=fits["gateway"],
         node_cpu=fits["node"],
-        bare_cpu=bare_cpu + node_bare if bare_cpu is not None and node_bare is not None else None,
+        direct_bare_cpu=bare.cpu_us,
+        node_bare_cpu=bare.node_cpu_us,
         envoy_new=WallTimes.of([each.answered_us for each in new]),
         envoy_kept=WallTimes.of([each.turn_us for each in kept]),
         direct_new=WallTimes.of([shot.answered_us for shot in own]),

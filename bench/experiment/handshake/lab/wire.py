@@ -20,7 +20,7 @@ from bench.result import HandshakeKind
 from bench.stack import Stack
 from bench.translate import BOOTSTRAP_FILE
 
-_SECONDS = 0.8
+_SECONDS = 0.4
 _RATE = 25.0
 """Requests per second: few enough not to overlap."""
 _ATTEMPTS = 4
