@@ -73,8 +73,8 @@ def test_the_end_of_a_connection_is_work_that_nothing_waits_for():
 
 
 def test_the_direct_clock_takes_in_the_gateways_close_with_its_cpu():
-    # Its 9,760 lie 61 below the upper end of Envoy's clock. Higher, it may hold 50 of a close beside 71 of its
-    # interval and 150 of a turn: 332 in all.
+    # Its 9,760 lie 61 below the upper end of Envoy's clock. Higher, it may hold 50 of a close beside 71 of
+    # its interval and 150 of a turn: 332 in all.
     within, beyond = (clocks(direct_new=times(9_700 + more)) for more in (330, 334))
 
     assert read_clocks(within, "full", "TLSv1.3")[1] is True
