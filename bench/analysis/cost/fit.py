@@ -24,11 +24,11 @@ _LEAST_WEIGHED = 0.1
 def fit(part: str, windows: Sequence[Window]) -> CostModel:
     """Fit the CPU of one part.
 
-    Windows weigh by what the model says they cost, so that a small one counts as much as a large one: McCullagh
-    and Nelder, Generalized Linear Models (1989), chapter 8, errors of a constant coefficient of variation. By
-    what was measured, those that the machine's fast moments made cheap would weigh more, and every prediction
-    would be too low by twice the variance of these errors. Intervals of 95 % come from a wild bootstrap (signs
-    of the residuals flipped), which keeps the design as it was.
+    Windows weigh by what the model says they cost, so that a small one counts as much as a large one:
+    McCullagh and Nelder, Generalized Linear Models (1989), chapter 8, constant coefficient of variation.
+    Weighed by what was measured, those that fast moments of the machine made cheap would count for more, and
+    predictions be too low by about the variance of such errors. Intervals of 95 % come from a wild bootstrap
+    (signs of the residuals flipped), which keeps the design as it was.
 
     Raises:
         MeasurementError: there are no more windows than terms, or a window cost nothing.

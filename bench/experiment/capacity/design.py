@@ -55,7 +55,8 @@ _KEPT = (
     DesignedLoad(0.15, body_out=32 * _KIB),
     DesignedLoad(0.3, body_in=4 * _KIB, body_out=4 * _KIB),
 )
-_CHURN = (DesignedLoad(0.5), DesignedLoad(1.0))
+_CHURN = (DesignedLoad(0.3), DesignedLoad(1.0))
+"""Far apart: where there are few handshakes each costs more, and the model is asked for what lies between."""
 YOUNG = 4
 """Requests of a connection that is neither kept nor of a single one.
 

@@ -68,7 +68,7 @@ def test_mixes_that_were_not_fitted_are_predicted_within_ten_percent():
 
 
 def test_a_noisy_machine_makes_no_part_cheaper():
-    """CPU time that scatters by a fifth about its mean: the predictions are right in the middle of 40 tries."""
+    """CPU time that scatters by a fifth: over 40 tries the predictions are right on average."""
     lot = np.random.default_rng(4)
     asked = {"request": 700.0, "full_handshake": 20.0, "resumed_handshake": 20.0, "mb_in": 3.0}
     truth = TRUTH["base"] + sum(TRUTH[name] * amount for name, amount in asked.items())
