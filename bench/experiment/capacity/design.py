@@ -78,12 +78,12 @@ def _full() -> Iterator[DesignedLoad]:
 
 
 DESIGNS: dict[Literal["quick", "full"], Design] = {
-    "quick": Design(_KEPT, {1: _CHURN, YOUNG: (DesignedLoad(1.0),)}, 2.0),
+    "quick": Design(_KEPT, {1: _CHURN, YOUNG: _CHURN}, 1.8),
     "full": Design(
         tuple(_full()),
         {
             1: (*_CHURN, DesignedLoad(0.75, body_in=4 * _KIB), DesignedLoad(0.25)),
-            YOUNG: (DesignedLoad(1.0), DesignedLoad(0.5, body_in=4 * _KIB)),
+            YOUNG: (*_CHURN, DesignedLoad(0.5, body_in=4 * _KIB)),
         },
         4.0,
     ),
