@@ -55,7 +55,8 @@ _KEPT = (
     DesignedLoad(0.15, body_out=32 * _KIB),
     DesignedLoad(0.3, body_in=4 * _KIB, body_out=4 * _KIB),
 )
-_CHURN = (DesignedLoad(0.5), DesignedLoad(1.0))
+_CHURN = (DesignedLoad(0.3), DesignedLoad(1.0))
+"""Far apart: where there are few handshakes each costs more, and the model is asked for what lies between."""
 YOUNG = 4
 """Requests of a connection that is neither kept nor of a single one.
 
@@ -77,12 +78,12 @@ def _full() -> Iterator[DesignedLoad]:
 
 
 DESIGNS: dict[Literal["quick", "full"], Design] = {
-    "quick": Design(_KEPT, {1: _CHURN, YOUNG: (DesignedLoad(1.0),)}, 2.0),
+    "quick": Design(_KEPT, {1: _CHURN, YOUNG: _CHURN}, 1.8),
     "full": Design(
         tuple(_full()),
         {
             1: (*_CHURN, DesignedLoad(0.75, body_in=4 * _KIB), DesignedLoad(0.25)),
-            YOUNG: (DesignedLoad(1.0), DesignedLoad(0.5, body_in=4 * _KIB)),
+            YOUNG: (*_CHURN, DesignedLoad(0.5, body_in=4 * _KIB)),
         },
         4.0,
     ),
