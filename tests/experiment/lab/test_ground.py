@@ -69,7 +69,7 @@ def test_a_ground_brings_two_cells_with_every_figure(lab):
     assert full.of_other_kind == 0
     # A resumed handshake sends no certificate in either direction.
     assert resumed.bytes_received < full.bytes_received
-    assert found.speed.runs == 3, "before the rounds, and after each"
+    assert found.speed.runs == 3, "before the rounds, and after both"
     assert found.misrouted == 0
 
 

@@ -47,8 +47,9 @@ own: at a rate for signatures of RSA-4096 they would be too few for a narrow int
 _LEAST = 5.0
 _KEPT_UP = 0.8
 """Share of the intended handshakes that a window must bring."""
-_ROUND_OF_OTHERS_S = 4.2
-"""Of a round, beside its load: starting it, the direct client and the oracle."""
+_ROUND_OF_OTHERS_S = 3.2
+"""Of a round, beside its load: starting it, the direct client and, after every other one, the oracle."""
+_ROUNDS_OF_ORACLE = 2
 
 Speedometer = Callable[[str], OpensslSpeed]
 
@@ -114,7 +115,7 @@ def measure_ground(
                 refused = tuple(empty_cell(plan, kind, refusal=reason) for kind in HANDSHAKE_KINDS)
                 speed = oracle_speed(plan, collected)
                 return GroundResult(refused, speed, None, collected.misrouted, rounds_s)
-            wire = measure_wire(run, ground.stacks, ground.meters, plan)
+            wire = measure_wire(run, ground.places(MODES), plan)
             speed = oracle_speed(plan, collected)
             cells = [cell_of(ground, kind, collected, speed, wire.get(kind)) for kind in HANDSHAKE_KINDS]
     except BenchError as error:
@@ -189,12 +190,12 @@ def _rounds(
         _round(ground, schedule, number, loads, collected)
         if not collected.has_handshakes:
             return
-        # The oracle meets the same fast and slow moments.
-        _note_speed(collected, ground.plan, speed_of)
-        if number + 1 < least:
-            continue
         wanted = collected.imprecise
-        if not wanted or clock() > until.time:
+        is_over = number + 1 >= least and (number + 1 == most or not wanted or clock() > until.time)
+        # The oracle meets the same fast and slow moments.
+        if is_over or number % _ROUNDS_OF_ORACLE == 0:
+            _note_speed(collected, ground.plan, speed_of)
+        if is_over:
             return
         if until.rounds is None:
             # What one of two loads has settled needs no more of its time.
