@@ -31,8 +31,9 @@ from bench.telemetry import (
     openssl_speed,
 )
 
-_BUSY = 0.35
-"""Share of one core that each end's signatures may take."""
+_BUSY = 0.5
+"""Share of one core that each end's signatures may take: at fewer, all that is beside them costs more, as caches
+are cold."""
 _FEWEST, _MOST = 25.0, 240.0
 """New connections per second."""
 _WINDOWS = 4
@@ -208,7 +209,7 @@ def round_s(schedule: Schedule, stacks: int = len(MODES)) -> float:
 
 
 def loads_of(speeds: list[OpensslSpeed]) -> list[RoundLoad]:
-    """As many new connections per second as keep both ends far from a whole core."""
+    """As many new connections per second as leave both ends half a core."""
     if not speeds:
         return [RoundLoad(MODES, _FEWEST)]
     each = (speeds[0].sign_us + 2 * speeds[0].verify_us + 1000) / 1e6
