@@ -32,8 +32,8 @@ from bench.telemetry import (
 )
 
 _BUSY = 0.5
-"""Share of one core that each end's signatures may take: at fewer, all that is beside them costs more, as caches
-are cold."""
+"""Share of one core that each end's signatures may take: with fewer, caches are cold, and all that is beside
+them costs more."""
 _FEWEST, _MOST = 25.0, 240.0
 """New connections per second."""
 _WINDOWS = 4
