@@ -72,7 +72,7 @@ class Reached:
 
     targets: list[Target] = field(default_factory=list)
     unreached: dict[str, str] = field(default_factory=dict)
-    """``host:port`` -> why no request of the scenario goes there."""
+    """``host:port``, or a destination's name -> why no request of the scenario goes there."""
     left_to_interception: bool = False
     """Whether some of them are reached where connections are intercepted."""
 
@@ -130,8 +130,9 @@ def find_targets(around: Surroundings) -> Reached:
             continue
         seen.add(each.key)
         found.targets.append(_named(each, names))
-    reached = {f"{each.host}:{each.port}" for target in found.targets for each in target.shares}
-    found.unreached = {host: why for host, why in found.unreached.items() if host not in reached}
+    reached = {each for target in found.targets for each in target.shares}
+    named = {f"{each.host}:{each.port}" for each in reached} | {each.name for each in reached}
+    found.unreached = {host: why for host, why in found.unreached.items() if host not in named}
     return found
 
 
@@ -166,6 +167,9 @@ def _http(around: Surroundings, found: Reached) -> Iterator[Target]:
         target = _http_target(around.router, case)
         if target is not None:
             yield target
+        elif led := [each for each in case.decision.destinations() if each is not None and each.endpoints]:
+            for destination in led:
+                found.unreached.setdefault(destination.name, _why_not_all(case.decision))
         elif case.request.host in declared and _is_plain(case.request):
             outcome = case.decision.branches[0].outcome
             found.unreached.setdefault(f"{case.request.host}:{case.request.port}", _why(outcome))
@@ -346,6 +350,17 @@ def _lack(service: Service, address: str) -> str:
 def _has_block(service: Service) -> bool:
     """Whether only a block of addresses leads to it: beside a single one blocks do not count."""
     return not own_address(service) and any("/" in each for each in service.addresses)
+
+
+def _why_not_all(decision: Decision) -> str:
+    """Why requests that lead to destinations are not drafted: some of them end otherwise, or cannot be sent."""
+    lost = next(
+        (each for each in decision.branches if not isinstance(each.outcome, Delivered)),
+        None,
+    )
+    if lost is None:
+        return "a request that its rule takes cannot be written as URL and headers"
+    return f"{100 * float(lost.probability):.3g} % of its requests end otherwise: {_why(lost.outcome)}"
 
 
 def _why(outcome: object) -> str:

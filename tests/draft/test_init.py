@@ -540,6 +540,38 @@ def unreached(tmp_path: Path) -> str:
     return " ".join(lines)
 
 
+def test_a_destination_whose_requests_partly_end_otherwise_is_not_drafted_in_silence(tmp_path):
+    """A fault takes one in twenty of those for v2: no expectation says both."""
+    text = entry("web", HTTP, "resolution: STATIC", "endpoints: [{address: 203.0.113.1, labels: {version: v1}},"
+                 " {address: 203.0.113.2, labels: {version: v2}}]")  # fmt: skip
+    text += """
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: web, namespace: shop}
+spec:
+  host: web.partner.example
+  subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web, namespace: shop}
+spec:
+  hosts: [web.partner.example]
+  http:
+  - match: [{headers: {want: {exact: v2}}}]
+    fault: {abort: {httpStatus: 418, percentage: {value: 5}}}
+    route: [{destination: {host: web.partner.example, subset: v2}}]
+  - route: [{destination: {host: web.partner.example, subset: v1}}]
+"""
+    scenario = drafted(tmp_path, text).scenario
+
+    assert [each.expect.nodes for each in scenario.traffic.requests.values()] == [("web-v1",)]
+    said = unreached(tmp_path)
+    assert "no request to web.partner.example:80 subset v2: 5 % of its requests end otherwise: " in said
+    assert "answers 418" in said
+
+
 def test_no_client_is_sent_where_a_proxy_would_put_tls_around_its_own(tmp_path):
     text = entry("web", f"{HTTP}, {HTTPS}", "resolution: DNS")
     scenario = drafted(tmp_path, text + rule("web.partner.example", "{mode: SIMPLE}")).scenario
