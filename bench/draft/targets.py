@@ -353,11 +353,8 @@ def _has_block(service: Service) -> bool:
 
 
 def _why_not_all(decision: Decision) -> str:
-    """Why requests that lead to destinations are not drafted: some of them end otherwise, or cannot be sent."""
-    lost = next(
-        (each for each in decision.branches if not isinstance(each.outcome, Delivered)),
-        None,
-    )
+    """Why requests that lead to destinations are not drafted: some end otherwise, or cannot be sent."""
+    lost = next((each for each in decision.branches if not isinstance(each.outcome, Delivered)), None)
     if lost is None:
         return "a request that its rule takes cannot be written as URL and headers"
     return f"{100 * float(lost.probability):.3g} % of its requests end otherwise: {_why(lost.outcome)}"

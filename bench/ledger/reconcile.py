@@ -38,8 +38,8 @@ class ProxyBook:
     """``stat_prefix`` of each HTTP connection manager that takes this traffic."""
     clusters: tuple[str, ...]
     """All clusters that those may choose."""
-    mirrored: Mapping[str, int] = field(default_factory=dict)
-    """Cluster -> copies that other clusters' traffic is known to have sent there."""
+    copies: tuple[int, int] = (0, 0)
+    """How many copies of requests its rules have sent to clusters, at least and at most."""
     foreign: int = 0
     """Requests in the window that are known not to be of the load: probes, verification."""
 
@@ -240,15 +240,20 @@ def _routing(title: Book, book: ProxyBook, sides: Sequence[Downstream]) -> Balan
         Residual(Cause.CANCELLED, sum(up.cancelled for up in ups)),
         Residual(Cause.IN_FLIGHT, sum(up.waiting for up in ups)),
         Residual(Cause.RETRY, -sum(up.retries for up in ups)),
-        Residual(Cause.MIRROR, -sum(book.mirrored.values())),
     ]
+    # Of copies that are drawn the number that closes the book is taken, and said to be.
+    fewest, many = book.copies
+    surplus = attached + sum(residual.count for residual in residuals) - total
+    copies = min(max(surplus, fewest), many)
+    residuals.append(Residual(Cause.MIRROR, -copies))
     # Streams of HTTP/2 connections that ended stand in both sums. Where connects failed, too, their number is
     # known as a range only: the one that closes the book is taken, and said to be.
     least, most = (sum(up.torn[end] for up in ups) for end in (0, 1))
     rest = total - attached - sum(residual.count for residual in residuals)
     torn = min(max(ejected - rest, least), most)
     residuals.append(Residual(Cause.UPSTREAM_FAILURE, ejected - torn))
-    return balance(title, total, attached, residuals, remarks=_on_trust(torn - least))
+    on_trust = torn - least + copies - fewest
+    return balance(title, total, attached, residuals, remarks=_on_trust(on_trust))
 
 
 def _sidecar_to_gateway(books: Books, gateway: ProxyBook) -> Balance:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psutil
 
@@ -29,6 +29,7 @@ from bench.ledger import (
     lost,
 )
 from bench.load import LoadOutcome, LoadPlan
+from bench.measure.copies import Range, copies_of
 from bench.measure.request_matching import Matcher
 from bench.measure.topology import Topology
 from bench.result import (
@@ -163,10 +164,13 @@ class Bookkeeper:
         """The account, and what each part saw."""
         after = self.read()
         topology = self._topology
+        of_sidecars, of_gateways = copies_at(topology, load, outcome)
         sidecar = _proxy_book(topology.clients, topology.sidecar_clusters, before, after)
+        sidecar = replace(sidecar, copies=of_sidecars)
         gateway = None
         if topology.has_gateway:
             gateway = _proxy_book(topology.gateways, topology.gateway_clusters, before, after)
+            gateway = replace(gateway, copies=of_gateways)
         passed = passed_on(load, topology)
         node_books = tuple(_node_book(node, before.logs.get(node.name), load.run_id) for node in nodes)
         account = account_of_counters(
@@ -211,6 +215,17 @@ class Bookkeeper:
         except MeasurementError:
             # Somebody else calls the nodes: the books will show it.
             return
+
+
+def copies_at(topology: Topology, load: LoadPlan, outcome: LoadOutcome) -> tuple[Range, Range]:
+    """What the rules of sidecars, and those of gateways, have sent to mirrors."""
+    every = {kind.name for kind in load.requests}
+
+    def counts_of(name: str) -> ClientCounts:
+        return client_counts(outcome, without=every - {name})
+
+    first, second = topology.copied_by_sidecars, topology.copied_by_gateways
+    return copies_of(first, counts_of), copies_of(second, counts_of, before=first)
 
 
 def passed_on(load: LoadPlan, topology: Topology) -> frozenset[str]:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.errors import BenchError
 from bench.ledger import BLIND_TO, Elsewhere, ProxyBook, Window, account_elsewhere
 from bench.load import LoadOutcome, LoadPlan
-from bench.measure.bookkeeper import COUNTERS, book_of, client_counts, passed_on, sent_past_sidecars
+from bench.measure.bookkeeper import (
+    COUNTERS,
+    book_of,
+    client_counts,
+    copies_at,
+    passed_on,
+    sent_past_sidecars,
+)
 from bench.measure.topology import Topology
 from bench.result import LedgerResult, MissingBook, MissingCode
 from bench.telemetry import Admin
@@ -57,14 +64,17 @@ class RemoteBooks:
         sidecars = [name for name in topology.clients if name in self._admin]
         gateways = [topology.gateway] if topology.has_gateway and topology.gateway in self._admin else []
         missing: list[MissingBook] = []
+        of_sidecars, of_gateways = copies_at(topology, load, outcome)
         sidecar = None
         if len(sidecars) == len(topology.clients):
             sidecar = _book(sidecars, topology.sidecar_clusters, before, after)
+            sidecar = replace(sidecar, copies=of_sidecars)
         else:
             missing.append(_without(MissingCode.NO_ADMIN, [n for n in topology.clients if n not in sidecars]))
         gateway = None
         if gateways:
             gateway = _book(gateways, topology.gateway_clusters, before, after)
+            gateway = replace(gateway, copies=of_gateways)
         elif topology.has_gateway:
             missing.append(_without(MissingCode.NO_ADMIN, [topology.gateway]))
         else:

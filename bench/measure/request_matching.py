@@ -201,13 +201,21 @@ def require_read(topology: Topology, leaving: Collection[str] = ()) -> None:
         leaving: sidecars that leave the mesh themselves.
 
     Raises:
-        InputError: they do, and it names them; or some requests pass the gateway, and others do not.
+        InputError: they do, and it names them; some requests pass the gateway, and others do not; or a mirror
+            gets copies, which have the same ids.
     """
     if topology.has_gateway and leaving:
         raise InputError(
             f"requests leave the mesh by {topology.gateway} and past it, from {', '.join(sorted(leaving))}:"
             " ids are matched along one way.",
             remedy="Use `--ledger counters`, or a scenario for each way.",
+        )
+    copied = sorted({*topology.copied_by_sidecars, *topology.copied_by_gateways})
+    if copied:
+        raise InputError(
+            f"rules mirror {', '.join(copied)}: a copy has the id of its request, so ids do not tell them"
+            " apart.",
+            remedy="Use `--ledger counters`.",
         )
     names = [*sorted(topology.unread), *(f"what goes by {name}" for name in sorted(topology.past_gateway))]
     if names:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from bench.measure.copies import Copying, copying_of
 from bench.measure.reading import Gateways, past_gateway, reading_of
 from bench.placement import Address
 from bench.preparation import Prepared
@@ -46,6 +47,9 @@ class Topology:
     What goes past the gateway by any other has no account."""
     straight_requests: frozenset[str] = frozenset()
     """Requests of the traffic that no gateway delivers."""
+    copied_by_sidecars: Mapping[str, Copying] = field(default_factory=dict)
+    """Requests of the traffic that sidecars send to a mirror, too."""
+    copied_by_gateways: Mapping[str, Copying] = field(default_factory=dict)
 
     @property
     def clients(self) -> tuple[str, ...]:
@@ -123,6 +127,8 @@ def topology_of(prepared: Prepared, source: ConfigSource) -> Topology:
         past_gateway=past,
         straight={cluster: names for cluster, names in straight.items() if cluster not in reading.carriers},
         straight_requests=frozenset(prepared.straight),
+        copied_by_sidecars=copying_of(prepared.decisions, traffic.senders),
+        copied_by_gateways=copying_of(prepared.decisions, gateways),
     )
 
 

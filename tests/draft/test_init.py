@@ -542,8 +542,8 @@ def unreached(tmp_path: Path) -> str:
 
 def test_a_destination_whose_requests_partly_end_otherwise_is_not_drafted_in_silence(tmp_path):
     """A fault takes one in twenty of those for v2: no expectation says both."""
-    text = entry("web", HTTP, "resolution: STATIC", "endpoints: [{address: 203.0.113.1, labels: {version: v1}},"
-                 " {address: 203.0.113.2, labels: {version: v2}}]")  # fmt: skip
+    ends = "{address: 203.0.113.1, labels: {version: v1}}, {address: 203.0.113.2, labels: {version: v2}}"
+    text = entry("web", HTTP, "resolution: STATIC", f"endpoints: [{ends}]")
     text += """
 ---
 apiVersion: networking.istio.io/v1

@@ -251,7 +251,7 @@ def observe(proxy, act, *, mirrored=0, settle=True):
     act()
     after = proxy.settled() if settle else proxy.stats()
     window = Window("envoy", before, after)
-    book = ProxyBook(window, ("in",), CLUSTERS, {"mirror": mirrored} if mirrored else {})
+    book = ProxyBook(window, ("in",), CLUSTERS, (mirrored, mirrored))
     return window, books_of_proxy(Book.SIDECAR_LISTENER, Book.SIDECAR_ROUTING, book)
 
 
