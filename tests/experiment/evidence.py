@@ -101,3 +101,17 @@ def later(entries, *, since, by):
     return tuple(
         entry._replace(time_us=entry.time_us + by) if entry.time_us >= since else entry for entry in entries
     )
+
+
+def seldom(evidence, *, times=4):
+    """The same requests, so many times as far apart."""
+
+    def apart(entries):
+        return tuple(entry._replace(time_us=entry.time_us * times) for entry in entries)
+
+    return replace(
+        evidence,
+        sidecar=apart(evidence.sidecar),
+        gateway=apart(evidence.gateway),
+        nodes={node: apart(entries) for node, entries in evidence.nodes.items()},
+    )

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from bench.experiment.faults.diagnosis import Cause, diagnose
 from bench.result import LedgerResult
-from tests.experiment.evidence import SIZE, book, clean, gateway_line, later, node_line
+from tests.experiment.evidence import SIZE, book, clean, gateway_line, later, node_line, seldom
 
 
 def test_all_is_well_means_no_finding():
@@ -60,6 +60,22 @@ def test_one_node_that_is_slow_for_every_request_is_named_with_how_much():
 
     assert finding.cause is Cause.NODE_SLOW
     assert "n1 take 20.0 ms longer" in finding.detail
+
+
+def test_a_node_that_is_slow_for_two_seconds_is_named_though_it_gets_few_requests():
+    """Twenty-five in a second: a quarter of it holds too few."""
+    evidence = seldom(clean())
+    slowed = tuple(
+        entry._replace(duration_us=20_900)
+        if 4_000_000 < entry.time_us < 6_000_000 and entry.cluster == "c1"
+        else entry
+        for entry in evidence.gateway
+    )
+
+    assert diagnose(evidence) == ()
+    (finding,) = diagnose(replace(evidence, gateway=slowed))
+    assert finding.cause is Cause.NODE_SLOW
+    assert finding.requests >= 40
 
 
 def test_a_machine_that_hangs_makes_no_node_frozen():

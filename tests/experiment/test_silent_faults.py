@@ -7,7 +7,7 @@ import pytest
 
 from bench.experiment.faults.diagnosis import Cause, diagnose
 from bench.experiment.faults.diagnosis.connections import few_slow
-from tests.experiment.evidence import clean, gateway_line, node_line
+from tests.experiment.evidence import clean, gateway_line, node_line, seldom
 
 ENDED_UNDER_IT = {
     "status": 503,
@@ -57,6 +57,20 @@ def test_failures_that_came_through_are_the_nodes_errors():
 def test_connections_of_one_request_are_the_nodes_doing_only_if_it_ends_them(ended, reported):
     """A burst opens as many, and keeps them."""
     assert causes(clean(ended_by={"n1": ended})) == reported
+
+
+def test_a_node_that_closes_each_connection_is_named_though_it_gets_few_requests():
+    """Thirty of them, in a good second."""
+    evidence = seldom(clean())
+
+    def first(entry):
+        return entry._replace(connection_requests=1 if 4_000_000 < entry.time_us < 5_200_000 else 9)
+
+    closing = replace(with_node(evidence, "n1", first), ended_by={"n1": 30})
+
+    (finding,) = diagnose(closing)
+    assert finding.cause is Cause.CONNECTIONS_CLOSED
+    assert causes(replace(closing, ended_by={"n1": 3})) == []
 
 
 def test_another_worker_of_a_node_that_runs_on_means_that_it_was_reloaded():

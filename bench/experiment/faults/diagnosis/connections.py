@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from bench.experiment.faults.evidence import Evidence
 
 _MANY_WINDOWS = 3
+_FEW_AT_ONE = FEW // 2
+"""Requests of a window that say whether connections are kept: either all end, or hardly any."""
 _MOSTLY = 0.8
 _ENDED = "UC"
 """Envoy's flag: the upstream connection ended under the request."""
@@ -58,11 +60,12 @@ def closed(evidence: Evidence) -> Iterator[Finding]:
         windows: defaultdict[int, list[NodeEntry]] = defaultdict(list)
         for entry in entries:
             windows[entry.time_us // WINDOW_US].append(entry)
-        full = {window: many for window, many in windows.items() if len(many) >= FEW}
+        full = {window: many for window, many in windows.items() if len(many) >= _FEW_AT_ONE}
         ending = [many for many in full.values() if _first_ones(many) >= _MOSTLY * len(many)]
         touched = sum(len(many) for many in ending)
         # A burst opens as many connections, and keeps them.
-        if len(ending) >= _MANY_WINDOWS and evidence.ended_by.get(node, 0) >= _MOSTLY * touched:
+        is_many = len(ending) >= _MANY_WINDOWS and touched >= 2 * FEW
+        if is_many and evidence.ended_by.get(node, 0) >= _MOSTLY * touched:
             shown = say(
                 ShownCase.ENDS_EACH_CONNECTION,
                 node=node,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ FROZEN_US = 500_000
 WINDOW_US = 250_000
 FEW = 8
 """Answers that a window needs to say something."""
+_MOST_WINDOWS = 3
+"""So many make one at most: with longer ones, a fault of a second or two would fill none."""
 
 
 def is_failure(entry: EnvoyEntry) -> bool:
@@ -33,6 +36,19 @@ def at_nodes(evidence: Evidence) -> list[NodeEntry]:
     return sorted(
         (entry for entries in evidence.nodes.values() for entry in entries), key=lambda entry: entry.time_us
     )
+
+
+def window_of(evidence: Evidence) -> int:
+    """Length of the windows in which nodes are compared, µs: that with the fewest answers fills most of them.
+
+    One and a half times what it needs on average, since requests come at random.
+    """
+    logs = [entries for entries in evidence.nodes.values() if len(entries) >= FEW]
+    if not logs:
+        return WINDOW_US
+    times = [entry.time_us for entries in logs for entry in entries]
+    needed = 1.5 * FEW * (max(times) - min(times)) / min(map(len, logs))
+    return WINDOW_US * min(_MOST_WINDOWS, max(1, math.ceil(needed / WINDOW_US)))
 
 
 def node_of(evidence: Evidence, entry: EnvoyEntry) -> str | None:

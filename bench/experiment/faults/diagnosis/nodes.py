@@ -18,6 +18,7 @@ from bench.experiment.faults.diagnosis.entries import (
     is_failure,
     longest_gap,
     sent_to,
+    window_of,
 )
 from bench.experiment.faults.diagnosis.shown import ShownCase
 from bench.message import say
@@ -83,9 +84,10 @@ def node_errors(evidence: Evidence) -> Iterator[Finding]:
 def node_slow(evidence: Evidence) -> Iterator[Finding]:
     """A node whose quickest answers take longer than they did, while the others' do not.
 
-    The 10th percentile of a quarter of a second: a busy machine makes many requests slow, never all of them.
+    The 10th percentile of a window: a busy machine makes many requests slow, never all of them.
     """
-    rises = {node: _rises(sent_to(evidence, node)) for node in evidence.nodes}
+    length = window_of(evidence)
+    rises = {node: _rises(sent_to(evidence, node), length) for node in evidence.nodes}
     for node, rise in rises.items():
         others = [other for name, many in rises.items() if name != node for other in many.values()]
         slow = {
@@ -97,7 +99,7 @@ def node_slow(evidence: Evidence) -> Iterator[Finding]:
         if len(slow) < _MANY_WINDOWS or not others:
             continue
         by = float(np.median(list(slow.values())))
-        touched = [entry for entry in sent_to(evidence, node) if entry.time_us // WINDOW_US in slow]
+        touched = [entry for entry in sent_to(evidence, node) if entry.time_us // length in slow]
         shown = say(ShownCase.SLOWER_THAN_BEFORE, node=node, ms=by / 1000)
         yield Finding(Cause.NODE_SLOW, "access logs", shown, len(touched), first_of(touched))
 
@@ -113,12 +115,12 @@ def _waited_in_vain(entry: EnvoyEntry, end: int) -> bool:
     return entry.status == 200 and entry.time_us + waited >= end - WINDOW_US and waited >= WINDOW_US / 5
 
 
-def _rises(entries: Iterable[EnvoyEntry]) -> dict[int, float]:
+def _rises(entries: Iterable[EnvoyEntry], length: int) -> dict[int, float]:
     """Window -> how much its quick answers take longer than those of the first windows, µs."""
     windows: defaultdict[int, list[int]] = defaultdict(list)
     for entry in entries:
         if entry.duration_us is not None and entry.status == 200 and not entry.flags:
-            windows[entry.time_us // WINDOW_US].append(entry.duration_us)
+            windows[entry.time_us // length].append(entry.duration_us)
     quick = {
         window: float(np.percentile(values, 10))
         for window, values in sorted(windows.items())
