@@ -354,10 +354,13 @@ def _has_block(service: Service) -> bool:
 
 def _why_not_all(decision: Decision) -> str:
     """Why requests that lead to destinations are not drafted: some end otherwise, or cannot be sent."""
-    lost = next((each for each in decision.branches if not isinstance(each.outcome, Delivered)), None)
-    if lost is None:
-        return "a request that its rule takes cannot be written as URL and headers"
-    return f"{100 * float(lost.probability):.3g} % of its requests end otherwise: {_why(lost.outcome)}"
+    for each in decision.branches:
+        part = f"{100 * float(each.probability):.3g} % of its requests"
+        if not isinstance(each.outcome, Delivered):
+            return f"{part} end otherwise: {_why(each.outcome)}"
+        if not each.outcome.destination.endpoints:
+            return f"{part} go to {each.outcome.destination.name}, which has no endpoint"
+    return "a request that its rule takes cannot be written as URL and headers"
 
 
 def _why(outcome: object) -> str:

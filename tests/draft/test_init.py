@@ -572,6 +572,38 @@ spec:
     assert "answers 418" in said
 
 
+def test_a_split_of_which_one_side_has_no_endpoint_is_not_drafted_in_silence(tmp_path):
+    text = entry(
+        "web", HTTP, "resolution: STATIC", "endpoints: [{address: 203.0.113.1, labels: {version: v1}}]"
+    )
+    text += (
+        entry("plain", HTTP, *STATIC)
+        + """
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: web, namespace: shop}
+spec:
+  host: web.partner.example
+  subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web, namespace: shop}
+spec:
+  hosts: [web.partner.example]
+  http:
+  - route:
+    - {destination: {host: web.partner.example, subset: v1}, weight: 75}
+    - {destination: {host: web.partner.example, subset: v2}, weight: 25}
+"""
+    )
+    drafted(tmp_path, text)
+
+    said = unreached(tmp_path)
+    assert "no request to web.partner.example:80 subset v1: 25 % of its requests" in said
+
+
 def test_no_client_is_sent_where_a_proxy_would_put_tls_around_its_own(tmp_path):
     text = entry("web", f"{HTTP}, {HTTPS}", "resolution: DNS")
     scenario = drafted(tmp_path, text + rule("web.partner.example", "{mode: SIMPLE}")).scenario
