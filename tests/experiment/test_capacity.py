@@ -7,11 +7,12 @@ import pytest
 
 from bench.analysis.verdict import judge
 from bench.errors import InputError, OutOfMemoryError, StackError
+from bench.experiment.capacity.curve import contradiction
 from bench.experiment.capacity.flow import find_capacity
 from bench.experiment.capacity.pressure import Pressure
 from bench.experiment.capacity.settings import CapacityOptions
 from bench.experiment.instruments import Instruments
-from bench.result import VerificationLine, read_result
+from bench.result import CurvePoint, VerificationLine, read_result
 from bench.scenario.load import load_scenario
 from bench.scenario.traffic import mean_rate
 from bench.stack.backend import Backend
@@ -399,6 +400,27 @@ def test_a_search_on_the_real_path_ends_with_bounds_costs_and_a_report(short, tm
     page = (folder / "report.md").read_text()
     assert "relevant lower bound" in page
     assert "MLRsearch" in page
+
+
+def test_a_curve_that_misses_the_limit_below_the_bound_is_said():
+    points = [
+        CurvePoint(
+            rate=rate,
+            seconds=1.0,
+            due=1000,
+            good=1000 - lost,
+            lost=lost,
+            response_time_p50=1,
+            response_time_p99=2,
+        )
+        for rate, lost in ((100, 0), (500, 10), (700, 334), (1_100, 900))
+    ]
+
+    found = contradiction(points, 1_000, 0.01)
+
+    assert found.code == "curve-below-bound"
+    assert "33% of the requests missed the limit at 700 requests/s" in found.message
+    assert contradiction(points, 600, 0.01) is None, "what lies beyond the bound may"
 
 
 def test_the_end_of_a_replica_comes_after_everything_that_is_read_of_it(short, tmp_path):

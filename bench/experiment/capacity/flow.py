@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from bench.analysis.capacity import progress
 from bench.errors import MeasurementError
 from bench.experiment.capacity.costs import measure_costs, planned_costs_s
-from bench.experiment.capacity.curve import CURVE_S, measure_curve
+from bench.experiment.capacity.curve import CURVE_S, note_curve
 from bench.experiment.capacity.design import DESIGNS
 from bench.experiment.capacity.killed import note_killed_replica
 from bench.experiment.capacity.pressure import Pressure, read_pressure
@@ -27,18 +27,11 @@ from bench.load.run import LoadGenerator
 from bench.measure import Finished, RunRecord, fingerprint_of, kept, way_of
 from bench.observer import Observer
 from bench.preparation import make_material, prepare
-from bench.result import CapacityResult, CurvePoint
+from bench.result import CapacityResult
 from bench.scenario.load import LoadedScenario
 from bench.stack import Stack
 from bench.stack.artifacts import save_logs
 from bench.stack.runs import supervised_folder
-
-
-def _note_curve(record: RunRecord, points: tuple[CurvePoint, ...]) -> None:
-    if record.capacity is not None:
-        record.capacity = record.capacity.model_copy(update={"curve": points})
-        record.save()
-
 
 _PREPARATION_S = 8.0
 _REPORT_S = 2.0
@@ -123,7 +116,7 @@ def find_capacity(
                         )
                         search(goal, trials, rest)
                         if options.with_curve:
-                            _note_curve(record, measure_curve(trials))
+                            note_curve(trials)
                         if options.with_model:
                             measure_costs(context, stacks, trials, design)
                         # The last thing: the part that is started again is another process to the meter.
