@@ -403,17 +403,10 @@ def test_a_search_on_the_real_path_ends_with_bounds_costs_and_a_report(short, tm
 
 
 def test_a_curve_that_misses_the_limit_below_the_bound_is_said():
+    lost = {100: 0, 500: 10, 700: 334, 1_100: 900}
+    times = {"seconds": 1.0, "response_time_p50": 1, "response_time_p99": 2}
     points = [
-        CurvePoint(
-            rate=rate,
-            seconds=1.0,
-            due=1000,
-            good=1000 - lost,
-            lost=lost,
-            response_time_p50=1,
-            response_time_p99=2,
-        )
-        for rate, lost in ((100, 0), (500, 10), (700, 334), (1_100, 900))
+        CurvePoint(rate=rate, due=1000, good=1000 - many, lost=many, **times) for rate, many in lost.items()
     ]
 
     found = contradiction(points, 1_000, 0.01)

@@ -75,7 +75,7 @@ def contradiction(points: Sequence[CurvePoint], lower: float, goal_loss: float) 
     worst = max(missed, key=lambda each: each.lost / each.due)
     return RunWarning(
         code="curve-below-bound",
-        message=f"When the curve was measured, {worst.lost / worst.due:.0%} of the requests missed the limit at"
-        f" {worst.rate:,.0f} requests/s, though the search found that {lower:,.0f} meet it.",
-        advice="The machine was slower by then: measure again when it is quiet, and plan with the lower figure.",
+        message=f"When the curve was measured, {worst.lost / worst.due:.0%} of the requests missed the limit"
+        f" at {worst.rate:,.0f} requests/s, though the search found that {lower:,.0f} meet it.",
+        advice="The machine was slower by then: measure again when it is quiet, or plan with the lower rate.",
     )
