@@ -19,6 +19,7 @@ from bench.routing import (
     Destination,
     LocalAnswer,
     NoConnection,
+    Outcome,
     Request,
     Router,
     Unjudged,
@@ -169,10 +170,9 @@ def _http(around: Surroundings, found: Reached) -> Iterator[Target]:
             yield target
         elif led := [each for each in case.decision.destinations() if each is not None and each.endpoints]:
             for destination in led:
-                found.unreached.setdefault(destination.name, _why_not_all(case.decision))
+                found.unreached.setdefault(destination.name, _why(case.decision))
         elif case.request.host in declared and _is_plain(case.request):
-            outcome = case.decision.branches[0].outcome
-            found.unreached.setdefault(f"{case.request.host}:{case.request.port}", _why(outcome))
+            found.unreached.setdefault(f"{case.request.host}:{case.request.port}", _why(case.decision))
     for _, request, reason in matrix.unjudged:
         if request.host in declared and _is_plain(request):
             found.unreached.setdefault(f"{request.host}:{request.port}", f"not decided: {reason}")
@@ -305,7 +305,7 @@ def _connection(
     shares = _delivered(decision)
     first = decision.branches[0]
     if shares is None:
-        return _why(first.outcome)
+        return _why(decision)
     reached = next(iter(shares))
     if (
         reached.host != service.host
@@ -352,18 +352,19 @@ def _has_block(service: Service) -> bool:
     return not own_address(service) and any("/" in each for each in service.addresses)
 
 
-def _why_not_all(decision: Decision) -> str:
-    """Why requests that lead to destinations are not drafted: some end otherwise, or cannot be sent."""
-    for each in decision.branches:
-        part = f"{100 * float(each.probability):.3g} % of its requests"
-        if not isinstance(each.outcome, Delivered):
-            return f"{part} end otherwise: {_why(each.outcome)}"
-        if not each.outcome.destination.endpoints:
-            return f"{part} go to {each.outcome.destination.name}, which has no endpoint"
+def _why(decision: Decision) -> str:
+    """Why no request of *decision* is drafted."""
+    for branch in decision.branches:
+        end = _end(branch.outcome)
+        if end and branch.probability == 1:
+            return end
+        if end:
+            return f"{100 * float(branch.probability):.3g} % of its requests end otherwise: {end}"
     return "a request that its rule takes cannot be written as URL and headers"
 
 
-def _why(outcome: object) -> str:
+def _end(outcome: Outcome) -> str:
+    """How a request ends that reaches nobody; empty: it reaches an endpoint."""
     match outcome:
         case LocalAnswer():
             flag = f" {outcome.flag}" if outcome.flag else ""
@@ -372,8 +373,8 @@ def _why(outcome: object) -> str:
             return f"{outcome.by} takes no connection: {outcome.why}"
         case Unjudged():
             return f"not decided: {outcome.reason}"
-        case _:
-            return "only a part of its requests arrives"
+        case Delivered(destination=destination):
+            return "" if destination.endpoints else f"{destination.name} has no endpoint"
 
 
 def endpoints_of(targets: Iterable[Target]) -> dict[tuple[str, int], list[tuple[Target, Destination]]]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import psutil
 
@@ -18,22 +18,20 @@ from bench.ledger import (
     Account,
     Balance,
     Books,
-    ClientCounts,
     Downstream,
     NodeBook,
     ProxyBook,
-    Through,
     Upstream,
     Window,
     account_of_counters,
     lost,
 )
 from bench.load import LoadOutcome, LoadPlan
-from bench.measure.copies import Range, copies_of
+from bench.measure.copies import Range
 from bench.measure.request_matching import Matcher
+from bench.measure.sent import client_counts, copies_at, passed_on, sent_past_sidecars, through
 from bench.measure.topology import Topology
 from bench.result import (
-    UNANSWERED,
     Book,
     DamageCode,
     LedgerBook,
@@ -42,8 +40,6 @@ from bench.result import (
     LedgerResult,
     MissingBook,
     MissingCode,
-    Reason,
-    ReasonCode,
 )
 from bench.stack import Component, Stack
 from bench.stack.nodes import FLUSH_INTERVAL_S
@@ -165,12 +161,10 @@ class Bookkeeper:
         after = self.read()
         topology = self._topology
         of_sidecars, of_gateways = copies_at(topology, load, outcome)
-        sidecar = _proxy_book(topology.clients, topology.sidecar_clusters, before, after)
-        sidecar = replace(sidecar, copies=of_sidecars)
+        sidecar = _proxy_book(topology.clients, topology.sidecar_clusters, before, after, of_sidecars)
         gateway = None
         if topology.has_gateway:
-            gateway = _proxy_book(topology.gateways, topology.gateway_clusters, before, after)
-            gateway = replace(gateway, copies=of_gateways)
+            gateway = _proxy_book(topology.gateways, topology.gateway_clusters, before, after, of_gateways)
         passed = passed_on(load, topology)
         node_books = tuple(_node_book(node, before.logs.get(node.name), load.run_id) for node in nodes)
         account = account_of_counters(
@@ -182,7 +176,7 @@ class Bookkeeper:
                 nodes=node_books,
                 cluster_nodes=_without_idle(topology.cluster_nodes, (gateway or sidecar).window),
                 read=client_counts(outcome, without=passed) if passed else None,
-                through=_through(load, outcome, passed - topology.read_by_gateway),
+                through=through(load, outcome, passed - topology.read_by_gateway),
                 at_gateway=sent_past_sidecars(load, outcome, topology),
                 past_gateway={**topology.past_gateway, **_used(topology.straight, sidecar.window)},
             )
@@ -217,44 +211,6 @@ class Bookkeeper:
             return
 
 
-def copies_at(topology: Topology, load: LoadPlan, outcome: LoadOutcome) -> tuple[Range, Range]:
-    """What the rules of sidecars, and those of gateways, have sent to mirrors."""
-    every = {kind.name for kind in load.requests}
-
-    def counts_of(name: str) -> ClientCounts:
-        return client_counts(outcome, without=every - {name})
-
-    first, second = topology.copied_by_sidecars, topology.copied_by_gateways
-    return copies_of(first, counts_of), copies_of(second, counts_of, before=first)
-
-
-def passed_on(load: LoadPlan, topology: Topology) -> frozenset[str]:
-    """Names of the requests that sidecars pass on without reading them."""
-    return frozenset(
-        kind.name
-        for kind in load.requests
-        if kind.name in topology.unread or kind.protocol == "bytes" or load.target_of(kind).tls is not None
-    )
-
-
-def sent_past_sidecars(load: LoadPlan, outcome: LoadOutcome, topology: Topology) -> Through | None:
-    """What was sent of the requests that the gateway reads, though no sidecar does; None: there are none."""
-    found = _through(load, outcome, topology.read_by_gateway)
-    if not found:
-        return None
-    return Through((), sum(each.sent for each in found), sum(each.excused for each in found))
-
-
-def _through(load: LoadPlan, outcome: LoadOutcome, passed: frozenset[str]) -> tuple[Through, ...]:
-    """What was sent of those, by the nodes that may answer."""
-    found = []
-    for kind in load.requests:
-        if kind.name in passed:
-            counts = client_counts(outcome, without={each.name for each in load.requests} - {kind.name})
-            found.append(Through(kind.expect.nodes, counts.sent, counts.unanswered + counts.unreported))
-    return tuple(found)
-
-
 def _missing(load: LoadPlan, topology: Topology) -> tuple[MissingBook, ...]:
     """Which books this traffic cannot have."""
     passed = passed_on(load, topology) - topology.read_by_gateway
@@ -268,27 +224,6 @@ def _missing(load: LoadPlan, topology: Topology) -> tuple[MissingBook, ...]:
     if alone:
         found.append(MissingBook(code=MissingCode.NO_NODE, requests=alone))
     return tuple(found)
-
-
-def client_counts(outcome: LoadOutcome, *, without: Collection[str] = ()) -> ClientCounts:
-    """What the generator says of a whole trial, all stages together, but for the requests *without*."""
-    counts = [
-        subset.counts for stage in outcome.stages for subset in stage.subsets if subset.name not in without
-    ]
-    by_code: Counter[ReasonCode] = Counter()
-    for part in counts:
-        for key, count in part.reasons.items():
-            by_code[Reason.of(key).code] += count
-    return ClientCounts(
-        due=sum(part.due for part in counts),
-        sent=sum(part.sent for part in counts),
-        answered=sum(part.answered for part in counts),
-        unsent=sum(part.unsent for part in counts),
-        bad=sum(part.failed + part.misrouted for part in counts),
-        # Each of these codes is of sent requests alone, so that no unsent one excuses them.
-        unanswered=sum(by_code[code] for code in UNANSWERED),
-        unreported=by_code[ReasonCode.WORKER_LOST],
-    )
 
 
 def book_of(balance: Balance, level: LedgerLevel) -> LedgerBook:
@@ -329,7 +264,11 @@ def _instance(part: Component) -> str:
 
 
 def _proxy_book(
-    proxies: Sequence[str], clusters: tuple[str, ...], before: Readings, after: Readings
+    proxies: Sequence[str],
+    clusters: tuple[str, ...],
+    before: Readings,
+    after: Readings,
+    copies: Range = (0, 0),
 ) -> ProxyBook:
     """The book of *proxies* together: their counters add up."""
     window = Window(
@@ -345,7 +284,7 @@ def _proxy_book(
         for name in window.after
         if name.startswith(beginning) and name.endswith(ending) and not name.startswith(_OWN)
     )
-    return ProxyBook(window, managers, clusters)
+    return ProxyBook(window, managers, clusters, copies)
 
 
 def _read_by_each(gateways: Sequence[str], before: Readings, after: Readings) -> dict[str, int]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from bench.errors import MeasurementError
 from bench.load import LoadPlan
-from bench.measure.bookkeeper import passed_on
 from bench.measure.meter import Reading
+from bench.measure.sent import passed_on
 from bench.measure.topology import Topology
 from bench.result import RoleLoad
 from bench.telemetry import difference, total

@@ -7,7 +7,7 @@ them that is drawn.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -17,7 +17,6 @@ from bench.routing import Decision
 
 _DEVIATIONS: Final = 5.0
 """Standard deviations that drawn copies may be off: by chance once in a million books."""
-
 
 Range = tuple[int, int]
 """At least and at most."""
@@ -59,21 +58,21 @@ def copying_of(decisions: Mapping[str, Decision], proxies: Collection[str]) -> d
 
 def copies_of(
     copying: Mapping[str, Copying],
-    counts_of: Callable[[str], ClientCounts],
+    counts: Mapping[str, ClientCounts],
     before: Mapping[str, Copying] = MappingProxyType({}),
 ) -> Range:
     """How many copies a load has made, at least and at most.
 
     Args:
         copying: by kind of request.
-        counts_of: what the generator says of a kind. A request that ended badly may have come to no rule.
+        counts: what the generator says of each kind. A request that ended badly may have come to no rule.
         before: how proxies before these copy. Their copies may come here, and are copied again.
     """
     low = high = least = most = variance = 0.0
     for name, each in copying.items():
-        counts = counts_of(name)
-        fewest = max(0, counts.sent - counts.bad - counts.unreported)
-        many = counts.sent * (1 + (before[name].most if name in before else 0))
+        own = counts[name]
+        fewest = max(0, own.sent - own.bad - own.unreported)
+        many = own.sent * (1 + (before[name].most if name in before else 0))
         least += fewest * each.least
         most += many * each.most
         low += fewest * each.mean

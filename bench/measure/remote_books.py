@@ -5,19 +5,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bench.errors import BenchError
 from bench.ledger import BLIND_TO, Elsewhere, ProxyBook, Window, account_elsewhere
 from bench.load import LoadOutcome, LoadPlan
-from bench.measure.bookkeeper import (
-    COUNTERS,
-    book_of,
-    client_counts,
-    copies_at,
-    passed_on,
-    sent_past_sidecars,
-)
+from bench.measure.bookkeeper import COUNTERS, book_of
+from bench.measure.copies import Range
+from bench.measure.sent import client_counts, copies_at, passed_on, sent_past_sidecars
 from bench.measure.topology import Topology
 from bench.result import LedgerResult, MissingBook, MissingCode
 from bench.telemetry import Admin
@@ -67,14 +62,12 @@ class RemoteBooks:
         of_sidecars, of_gateways = copies_at(topology, load, outcome)
         sidecar = None
         if len(sidecars) == len(topology.clients):
-            sidecar = _book(sidecars, topology.sidecar_clusters, before, after)
-            sidecar = replace(sidecar, copies=of_sidecars)
+            sidecar = _book(sidecars, topology.sidecar_clusters, before, after, of_sidecars)
         else:
             missing.append(_without(MissingCode.NO_ADMIN, [n for n in topology.clients if n not in sidecars]))
         gateway = None
         if gateways:
-            gateway = _book(gateways, topology.gateway_clusters, before, after)
-            gateway = replace(gateway, copies=of_gateways)
+            gateway = _book(gateways, topology.gateway_clusters, before, after, of_gateways)
         elif topology.has_gateway:
             missing.append(_without(MissingCode.NO_ADMIN, [topology.gateway]))
         else:
@@ -120,7 +113,9 @@ def _read(proxy: str, url: str) -> RemoteReading:
         return RemoteReading({}, None, time.monotonic())
 
 
-def _book(proxies: Sequence[str], clusters: tuple[str, ...], before: Readings, after: Readings) -> ProxyBook:
+def _book(
+    proxies: Sequence[str], clusters: tuple[str, ...], before: Readings, after: Readings, copies: Range
+) -> ProxyBook:
     """The book of *proxies* together, with all processes of each."""
     starts = [
         (f"{proxy} {number}", one, two)
@@ -140,7 +135,7 @@ def _book(proxies: Sequence[str], clusters: tuple[str, ...], before: Readings, a
         for name in window.after
         if name.startswith("http.") and name.endswith(_MANAGER) and not _is_of_others(name)
     )
-    return ProxyBook(window, managers, clusters)
+    return ProxyBook(window, managers, clusters, copies)
 
 
 def _is_of_others(counter: str) -> bool:

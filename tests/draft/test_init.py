@@ -540,31 +540,34 @@ def unreached(tmp_path: Path) -> str:
     return " ".join(lines)
 
 
-def test_a_destination_whose_requests_partly_end_otherwise_is_not_drafted_in_silence(tmp_path):
-    """A fault takes one in twenty of those for v2: no expectation says both."""
-    ends = "{address: 203.0.113.1, labels: {version: v1}}, {address: 203.0.113.2, labels: {version: v2}}"
-    text = entry("web", HTTP, "resolution: STATIC", f"endpoints: [{ends}]")
-    text += """
+def routed(http: str) -> str:
+    """A rule for web with these routes, over its subsets v1 and v2."""
+    return f"""
 ---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
-metadata: {name: web, namespace: shop}
+metadata: {{name: web, namespace: shop}}
 spec:
   host: web.partner.example
-  subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]
+  subsets: [{{name: v1, labels: {{version: v1}}}}, {{name: v2, labels: {{version: v2}}}}]
 ---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
-metadata: {name: web, namespace: shop}
-spec:
-  hosts: [web.partner.example]
-  http:
-  - match: [{headers: {want: {exact: v2}}}]
-    fault: {abort: {httpStatus: 418, percentage: {value: 5}}}
-    route: [{destination: {host: web.partner.example, subset: v2}}]
-  - route: [{destination: {host: web.partner.example, subset: v1}}]
+metadata: {{name: web, namespace: shop}}
+spec: {{hosts: [web.partner.example], http: [{http}]}}
 """
-    scenario = drafted(tmp_path, text).scenario
+
+
+V1, V2 = (f"{{destination: {{host: web.partner.example, subset: {name}}}}}" for name in ("v1", "v2"))
+V1_END, V2_END = (f"{{address: 203.0.113.{n}, labels: {{version: v{n}}}}}" for n in (1, 2))
+
+
+def test_a_destination_whose_requests_partly_end_otherwise_is_not_drafted_in_silence(tmp_path):
+    """A fault takes one in twenty of those for v2: no expectation says both."""
+    text = entry("web", HTTP, "resolution: STATIC", f"endpoints: [{V1_END}, {V2_END}]")
+    fault = "fault: {abort: {httpStatus: 418, percentage: {value: 5}}}"
+    asked = f"{{match: [{{headers: {{want: {{exact: v2}}}}}}], {fault}, route: [{V2}]}}, {{route: [{V1}]}}"
+    scenario = drafted(tmp_path, text + routed(asked)).scenario
 
     assert [each.expect.nodes for each in scenario.traffic.requests.values()] == [("web-v1",)]
     said = unreached(tmp_path)
@@ -573,35 +576,13 @@ spec:
 
 
 def test_a_split_of_which_one_side_has_no_endpoint_is_not_drafted_in_silence(tmp_path):
-    text = entry(
-        "web", HTTP, "resolution: STATIC", "endpoints: [{address: 203.0.113.1, labels: {version: v1}}]"
-    )
-    text += (
-        entry("plain", HTTP, *STATIC)
-        + """
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {name: web, namespace: shop}
-spec:
-  host: web.partner.example
-  subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: web, namespace: shop}
-spec:
-  hosts: [web.partner.example]
-  http:
-  - route:
-    - {destination: {host: web.partner.example, subset: v1}, weight: 75}
-    - {destination: {host: web.partner.example, subset: v2}, weight: 25}
-"""
-    )
-    drafted(tmp_path, text)
+    text = entry("web", HTTP, "resolution: STATIC", f"endpoints: [{V1_END}]") + entry("other", HTTP, *STATIC)
+    split = f"{{route: [{V1[:-1]}, weight: 75}}, {V2[:-1]}, weight: 25}}]}}"
+    scenario = drafted(tmp_path, text + routed(split)).scenario
 
+    assert set(scenario.traffic.requests) == {"other"}
     said = unreached(tmp_path)
-    assert "no request to web.partner.example:80 subset v1: 25 % of its requests" in said
+    assert "no request to web.partner.example:80 subset v1: 25 % of its requests end otherwise: " in said
 
 
 def test_no_client_is_sent_where_a_proxy_would_put_tls_around_its_own(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from bench.analysis.verdict import judge
 from bench.errors import InputError, OutOfMemoryError, StackError
-from bench.experiment.capacity.curve import contradiction
+from bench.experiment.capacity import curve
 from bench.experiment.capacity.flow import find_capacity
 from bench.experiment.capacity.pressure import Pressure
 from bench.experiment.capacity.settings import CapacityOptions
@@ -402,18 +402,26 @@ def test_a_search_on_the_real_path_ends_with_bounds_costs_and_a_report(short, tm
     assert "MLRsearch" in page
 
 
-def test_a_curve_that_misses_the_limit_below_the_bound_is_said():
-    lost = {100: 0, 500: 10, 700: 334, 1_100: 900}
+def test_a_curve_that_misses_the_limit_below_the_bound_is_said(short, tmp_path, monkeypatch):
+    """What lies beyond the bound may miss it."""
     times = {"seconds": 1.0, "response_time_p50": 1, "response_time_p99": 2}
-    points = [
-        CurvePoint(rate=rate, due=1000, good=1000 - many, lost=many, **times) for rate, many in lost.items()
-    ]
 
-    found = contradiction(points, 1_000, 0.01)
+    def points(*missed):
+        lost = {rate: 334 if rate in missed else 0 for rate in (100, 300, 5_000)}
+        return tuple(
+            CurvePoint(rate=rate, due=1000, good=1000 - many, lost=many, **times)
+            for rate, many in lost.items()
+        )
 
-    assert found.code == "curve-below-bound"
-    assert "33% of the requests missed the limit at 700 requests/s" in found.message
-    assert contradiction(points, 600, 0.01) is None, "what lies beyond the bound may"
+    said = []
+    for made in (points(300), points(5_000)):
+        monkeypatch.setattr(curve, "measure_curve", lambda _trials, made=made: made)
+        result = Search(short, tmp_path, with_curve=True).run().result
+        assert result.capacity.curve == made
+        said.append([each.message for each in result.warnings if each.code == "curve-below-bound"])
+
+    assert said[1] == []
+    assert "33% of the requests missed the limit at 300 requests/s" in said[0][0]
 
 
 def test_the_end_of_a_replica_comes_after_everything_that_is_read_of_it(short, tmp_path):

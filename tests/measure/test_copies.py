@@ -62,13 +62,13 @@ def counts(sent, bad=0):
     ids=["of each", "some ended badly", "of a half", "of few", "two mirrors"],
 )
 def test_copies_of_a_load(copying, sent, bad, expected):
-    assert copies_of({"a": copying}, lambda _name: counts(sent, bad)) == expected
+    assert copies_of({"a": copying}, {"a": counts(sent, bad)}) == expected
 
 
 def test_copies_that_come_to_the_next_proxy_may_be_copied_again():
     here, before = {"a": Copying(1, 1, 1.0, 0.0)}, {"a": Copying(0, 1, 0.5, 0.25)}
 
-    assert copies_of(here, lambda _name: counts(100), before) == (100, 200)
+    assert copies_of(here, {"a": counts(100)}, before) == (100, 200)
 
 
 @pytest.mark.parametrize(

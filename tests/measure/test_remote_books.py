@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +12,8 @@ from bench.errors import InputError, StackError
 from bench.experiment.drive.target import DriveOptions, read_admin
 from bench.measure import RemoteBooks, Topology
 from bench.measure import remote_books as module
-from bench.result import MissingCode
+from bench.measure.copies import Copying
+from bench.result import Book, MissingCode
 from bench.scenario.load import load_scenario
 
 CLUSTER = "outbound|80||egress.istio-system.svc.cluster.local"
@@ -89,9 +91,16 @@ SIDECAR = ("outbound_0.0.0.0_80;", CLUSTER)
 GATEWAY = ("outbound_0.0.0.0_8080;", "outbound|443||api.example")
 
 
-def run(proxies: Proxies, admin: dict[str, list[str]], after: dict, *, sent: int = 50):
+def run(
+    proxies: Proxies,
+    admin: dict[str, list[str]],
+    after: dict,
+    *,
+    sent: int = 50,
+    topology: Topology = TOPOLOGY,
+):
     """Read, let 10 s and a load go by, close."""
-    books = RemoteBooks(admin, TOPOLOGY)
+    books = RemoteBooks(admin, topology)
     before = books.read()
     proxies.now += 10
     proxies.said.update(after)
@@ -113,6 +122,23 @@ def test_both_proxies_balance_and_inbound_traffic_is_not_part_of_it(proxies):
     assert set(states(ledger).values()) == {("balanced", 0)}
     assert len(ledger.books) == 7
     assert [each.code for each in ledger.missing] == [MissingCode.NODES_ELSEWHERE]
+
+
+@pytest.mark.parametrize(("made", "unexplained"), [(50, 0), (49, 1)])
+def test_copies_for_a_mirror_are_known_elsewhere_too(proxies, made, unexplained):
+    to_mirror = {f"cluster.mirror.upstream_rq_{each}": 0 for each in ("total", "completed", "active")}
+    copied = to_mirror | {f"cluster.mirror.upstream_rq_{each}": made for each in ("total", "completed")}
+    proxies.said = {"a": (counters(*SIDECAR, 10) | to_mirror, 100)}
+    ledger = run(
+        proxies,
+        {"client": ["a"]},
+        {"a": (counters(*SIDECAR, 60) | copied, 110)},
+        topology=replace(
+            TOPOLOGY, sidecar_clusters=(CLUSTER, "mirror"), copied_by_sidecars={"v1": Copying(1, 1, 1.0, 0.0)}
+        ),
+    )
+
+    assert states(ledger)[Book.SIDECAR_ROUTING.value][1] == unexplained
 
 
 def test_a_request_that_the_gateway_never_saw_is_unexplained(proxies):

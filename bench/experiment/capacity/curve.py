@@ -77,5 +77,5 @@ def contradiction(points: Sequence[CurvePoint], lower: float, goal_loss: float) 
         code="curve-below-bound",
         message=f"When the curve was measured, {worst.lost / worst.due:.0%} of the requests missed the limit"
         f" at {worst.rate:,.0f} requests/s, though the search found that {lower:,.0f} meet it.",
-        advice="The machine was slower by then: measure again when it is quiet, or plan with the lower rate.",
+        advice="The path carried less by then, as beside other work: measure again on a quiet machine.",
     )

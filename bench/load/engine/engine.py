@@ -205,8 +205,9 @@ class Engine:
                     bucket.by_node[rest.node] += 1
             elif not pool.receive(conn, bucket, data, done):
                 return
+        free = pool.free
         if pool.queue:
-            due, bucket, conn.request_id = pool.queue.popleft()
+            due, bucket, request_id = pool.queue.popleft()
         else:
             cursor = self._cursor
             at = cursor.at
@@ -215,19 +216,15 @@ class Engine:
                 # Nothing yet, or it may be another pool's.
                 conn.bucket = None
                 conn.idle_since = done
-                pool.free.append(conn)
+                free.append(conn)
                 return
             bucket = cursor.buckets[at]
-            conn.request_id = cursor.request_ids[at]
+            request_id = cursor.request_ids[at]
             cursor.at = at = at + 1
             if at == cursor.end:
                 cursor.load()
-        conn.bucket = bucket
-        conn.due = due = due or done
-        free = pool.free
-        conn.free_at = done if not free else max(due, free[0].idle_since)
-        conn.sent = _clock()
-        pool.write(conn, bucket)
+        due = due or done
+        self._give(conn, due, done if not free else max(due, free[0].idle_since), bucket, request_id)
 
     def _advance(self, now: float) -> None:
         """Everything that is due goes onto a free connection, or into the queue, or is unsent."""

@@ -34,7 +34,7 @@ _REST_S = {"sessions": 40.0, "pools": 30.0, "storms": 40.0, "refusals": 45.0, "m
 """What the other parts take in a quick look; for the progress bar only."""
 _FULL_REST_S = {"sessions": 100.0, "pools": 60.0, "storms": 50.0, "refusals": 25.0, "mesh": 12.0}
 """The same with ``--full``."""
-_GROUND_S = 12.0
+_GROUND_S = 9.0
 """Starting the stacks of a ground, and its bytes on the wire."""
 
 

@@ -191,16 +191,16 @@ def _rounds(
         _round(ground, schedule, number, loads, collected)
         if not collected.has_handshakes:
             return
-        may_end = number + 1 >= least
-        is_over = may_end and (number + 1 == most or not collected.imprecise or clock() > until.time)
+        wanted = collected.imprecise if number + 1 >= least else frozenset(HANDSHAKE_KINDS)
+        is_over = number + 1 == most or not wanted or (number + 1 >= least and clock() > until.time)
         # The oracle meets the same fast and slow moments.
         if is_over or number % _ROUNDS_OF_ORACLE == 0:
             _note_speed(collected, ground.plan, speed_of)
         if is_over:
             return
-        if may_end and until.rounds is None:
+        if until.rounds is None:
             # What one of two loads has settled needs no more of its time.
-            loads = [each for each in loads if each.serves(collected.imprecise)]
+            loads = [each for each in loads if each.serves(wanted)]
 
 
 def round_s(schedule: Schedule, stacks: int = len(MODES)) -> float:
