@@ -17,7 +17,16 @@ from bench.analysis.verdict import MACHINE_DISTURBED, judge
 from bench.report.calls import call_rows, mark, stacks_of
 from bench.report.sections.update import advice, median_accepted_s
 from bench.report.text import UNKNOWN, bound, micros, rate, with_unit
-from bench.result import Estimate, HandshakeResult, Latency, Result, SubsetResult, TlsLab, VerificationLine
+from bench.result import (
+    Estimate,
+    HandshakeResult,
+    Latency,
+    Result,
+    Storm,
+    SubsetResult,
+    TlsLab,
+    VerificationLine,
+)
 from bench.units import format_count, format_micros
 
 WIDTH = 80
@@ -153,13 +162,17 @@ def _lab_lines(lab: TlsLab) -> list[str]:
     errors = [abs(each.error) for each in lab.pools if each.error is not None]
     if errors:
         lines.append(f"{'handshakes/s':<15}{max(errors):.1%} off the law at most, {len(errors)} mixes")
-    for storm in lab.storms:
-        back = with_unit(storm.recovered_s, "s") if storm.recovered_s is not None else "not within the run"
-        lines.append(f"{'storm':<15}{storm.event}: p99 back after {back}, queue {storm.deepest_queue}")
+    lines += [f"{'storm':<15}{each.event}: {_back(each)}, queue {each.deepest_queue}" for each in lab.storms]
     if lab.mesh is not None and lab.mesh.sidecar_adds_us is not None:
         adds = _spread(lab.mesh.sidecar_adds_us), _spread(lab.mesh.gateway_adds_us)
         lines.append(f"{'mesh mTLS':<15}adds {adds[0]} µs at the sidecar, {adds[1]} µs at the gateway")
     return [_cut(line) for line in lines] + ([""] if lines else [])
+
+
+def _back(storm: Storm) -> str:
+    if storm.recovered_s is None:
+        return "p99 not back within the run"
+    return f"p99 back after {with_unit(storm.recovered_s, 's')}"
 
 
 def _spread(found: Estimate | None) -> str:

@@ -209,11 +209,11 @@ class Storm(Model):
     """That the gateway made from the event to the end; None: it was restarted, and its counters with it."""
     p99_before_us: int | None
     p99_worst_us: int | None
-    """Of the worst tenth of a second."""
+    """Of the wave's worst tenth of a second."""
     recovered_s: float | None
-    """From the event until p99 stayed within its limit; None: not within the run."""
+    """From the event until p99 stayed within its limit for a second; None: not within the run."""
     deepest_queue: int
-    """Requests that were under way at once, at most."""
+    """Requests that were under way at once after the event, at most."""
 
 
 class Refusal(Model):

@@ -6,7 +6,7 @@ from bench.report.build import build_document
 from bench.report.html import render_html
 from bench.report.markdown import render_markdown
 from bench.report.terminal import summary_lines
-from tests.report.synthetic_lab import cell, lab, lab_result, oracle
+from tests.report.synthetic_lab import STORM, cell, lab, lab_result, oracle
 
 
 @pytest.fixture
@@ -94,3 +94,9 @@ def test_the_lab_fits_one_screen():
     assert any("rsa-4096 1.3 full" in line and "5,000 ±100" in line for line in lines)
     assert any("24 more cells" in line for line in lines)
     assert any("p99 back after 0.8 s, queue 61" in line for line in lines)
+
+
+def test_a_storm_that_outlasts_its_run_says_so():
+    lines = summary_lines(lab_result(lab(storms=(STORM.model_copy(update={"recovered_s": None}),))), None)
+
+    assert any("gateway-restart: p99 not back within the run, queue" in line for line in lines)

@@ -7,11 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_BIN_US = 100_000
-_CALM = 1.5
-"""p99 is back when it is at most half as long again as before, and stays so."""
+from bench.analysis.bounds import chance_of_at_least
+
+_TENTH_US = 100_000
+_LIMIT = 1.5
+"""p99 is back when it is at most half as long again as before."""
+_ABOVE = 0.01
+"""Requests beyond the limit where p99 just keeps it."""
+_CHANCE = 0.002
+"""That a tenth in which p99 keeps it is taken for a disturbed one: of 20 requests, three are slow."""
 _FEWEST = 5
 """Requests in a tenth of a second that its p99 says anything with."""
+_CALM_TENTHS = 10
+"""p99 is back when it stays so for a second: what a shared machine does later is no part of the wave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +39,24 @@ class Wave:
     failed: int
     p99_before_us: int | None
     p99_worst_us: int | None
+    """Of its worst tenth of a second."""
     recovered_s: float | None
-    """None: p99 was not back at the end."""
+    """None: p99 did not stay back for a second."""
     deepest_queue: int
+    """After the event."""
 
 
-def read_wave(served: Sequence[Served], event_us: int) -> Wave:
+def read_wave(served: Sequence[Served], event_us: int, settled_us: int | None = None) -> Wave:
     """Follow p99 by tenths of a second of the start, and the requests that are under way at once.
 
-    A tenth is disturbed where its p99 exceeds one and a half times that of the whole time before the event,
-    or a request failed. Recovery is the end of the last disturbed one.
+    A tenth is disturbed where a request failed, or where more requests exceeded one and a half times the p99
+    of the whole time before the event than one in a hundred explains (binomial). Recovery is the end of the
+    last disturbed tenth before the first second without one; that second follows the event's own end.
+
+    Args:
+        served: requests before and after the event, in any order.
+        event_us: when it began, microseconds since the epoch.
+        settled_us: when it was made in full, as of a rotation of one node after the other; None: at once.
     """
     if not served:
         return Wave(0, 0, None, None, None, 0)
@@ -49,32 +65,45 @@ def read_wave(served: Sequence[Served], event_us: int) -> Wave:
     good = np.array([each.good for each in served])
     before = lengths[starts < event_us]
     calm = float(np.percentile(before, 99)) if len(before) >= _FEWEST else None
-    bins = (starts - event_us) // _BIN_US
-    worst: float | None = None
-    last_bad: int | None = None
-    for number in sorted(set(bins[bins >= 0].tolist())):
-        inside = bins == number
+    tenths = (starts - event_us) // _TENTH_US
+    p99: dict[int, float] = {}
+    disturbed: list[int] = []
+    for number in sorted(set(tenths[tenths >= 0].tolist())):
+        inside = tenths == number
         # A stretch without any request started is itself part of the wave: its neighbours show it.
-        p99 = float(np.percentile(lengths[inside], 99))
         if inside.sum() >= _FEWEST or not good[inside].all():
-            worst = p99 if worst is None else max(worst, p99)
-            if not good[inside].all() or (calm is not None and p99 > _CALM * calm):
-                last_bad = int(number)
-    recovered: float | None = None
-    if calm is not None:
-        final = int(bins.max())
-        if last_bad is None:
-            recovered = 0.0
-        elif last_bad < final - 1:
-            recovered = (last_bad + 1) * _BIN_US / 1e6
+            p99[number] = float(np.percentile(lengths[inside], 99))
+            if not good[inside].all() or (calm is not None and _exceeds(lengths[inside], _LIMIT * calm)):
+                disturbed.append(number)
+    settled = ((settled_us or event_us) - event_us) // _TENTH_US
+    back, known_at = _back(disturbed, settled)
+    worst = max((value for number, value in p99.items() if number < known_at), default=None)
+    later = starts + lengths >= event_us
     return Wave(
         requests=len(served),
         failed=int((~good).sum()),
         p99_before_us=round(calm) if calm is not None else None,
         p99_worst_us=round(worst) if worst is not None else None,
-        recovered_s=recovered,
-        deepest_queue=_deepest(starts, lengths),
+        recovered_s=back * _TENTH_US / 1e6
+        if calm is not None and int(tenths.max()) + 1 >= known_at
+        else None,
+        deepest_queue=_deepest(starts[later], lengths[later]),
     )
+
+
+def _exceeds(lengths: np.ndarray, limit: float) -> bool:
+    """Whether more of them exceed *limit* than where p99 keeps it."""
+    return chance_of_at_least(int((lengths > limit).sum()), len(lengths), _ABOVE) < _CHANCE
+
+
+def _back(disturbed: Sequence[int], settled: int) -> tuple[int, int]:
+    """The tenth from which on p99 was back, and the one before which it must not be disturbed again."""
+    back = 0
+    for number in disturbed:
+        if number >= max(back, settled) + _CALM_TENTHS:
+            break
+        back = number + 1
+    return back, max(back, settled) + _CALM_TENTHS
 
 
 def _deepest(starts: np.ndarray, lengths: np.ndarray) -> int:

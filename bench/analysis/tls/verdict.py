@@ -114,27 +114,8 @@ def _of_pools(lab: TlsLab) -> Iterator[RunWarning]:
 
 def judge_lab(lab: TlsLab) -> tuple[bool, str]:
     """Whether nothing is wrong with the figures, and the lab in one sentence."""
-    refused = sum(cell.refusal is not None for cell in lab.cells)
-    good = [cell for cell in lab.cells if cell.fault is None and cell.refusal is None]
     below = sum(line.below for cell in lab.cells for line in cell.oracle)
-    clocks = [cell for cell in good if cell.clocks_agree is not None]
-    agree = sum(bool(cell.clocks_agree) for cell in clocks)
-    parts = []
-    if lab.cells:
-        failed = f" ({refused} cannot shake hands)" if refused else ""
-        parts.append(
-            f"{len(good)} of {len(lab.cells)} cells measured{failed}, {below or 'none'} below the oracle"
-        )
-    if clocks:
-        parts.append(f"clocks agree in {agree} of {len(clocks)}")
-    if lab.reuse:
-        near = sum((point.points_off or 0.0) <= REUSE_POINTS for point in lab.reuse)
-        parts.append(f"reuse as predicted in {near} of {len(lab.reuse)} settings")
-    if lab.pools:
-        near = sum(point.error is not None and abs(point.error) <= LAW_ERROR for point in lab.pools)
-        parts.append(f"the law holds in {near} of {len(lab.pools)} mixes")
-    if lab.refusals:
-        parts.append(f"{sum(each.named for each in lab.refusals)} of {len(lab.refusals)} refusals named")
+    parts = [*_cells_in_words(lab, below), *_connections_in_words(lab)]
     sentence = "; ".join(parts) or "nothing was measured"
     fine = (
         not below
@@ -143,3 +124,31 @@ def judge_lab(lab: TlsLab) -> tuple[bool, str]:
         and all(cell.fault is None for cell in lab.cells)
     )
     return fine, f"{sentence[0].upper()}{sentence[1:]}."
+
+
+def _cells_in_words(lab: TlsLab, below: int) -> Iterator[str]:
+    refused = sum(cell.refusal is not None for cell in lab.cells)
+    good = [cell for cell in lab.cells if cell.fault is None and cell.refusal is None]
+    clocks = [cell for cell in good if cell.clocks_agree is not None]
+    if lab.cells:
+        failed = f" ({refused} cannot shake hands)" if refused else ""
+        yield f"{len(good)} of {len(lab.cells)} cells measured{failed}, {below or 'none'} below the oracle"
+    if clocks:
+        agree = sum(bool(cell.clocks_agree) for cell in clocks)
+        yield f"clocks agree in {agree} of {len(clocks)}"
+
+
+def _connections_in_words(lab: TlsLab) -> Iterator[str]:
+    if lab.reuse:
+        near = sum((point.points_off or 0.0) <= REUSE_POINTS for point in lab.reuse)
+        yield f"reuse as predicted in {near} of {len(lab.reuse)} settings"
+    if lab.pools:
+        near = sum(point.error is not None and abs(point.error) <= LAW_ERROR for point in lab.pools)
+        yield f"the law holds in {near} of {len(lab.pools)} mixes"
+    if lab.storms:
+        back = sum(each.recovered_s is not None for each in lab.storms)
+        yield f"p99 back after {back} of {len(lab.storms)} storms"
+    if lab.refusals:
+        yield f"{sum(each.named for each in lab.refusals)} of {len(lab.refusals)} refusals named"
+    if lab.mesh is not None and lab.mesh.gateway_adds_us is not None:
+        yield "mutual TLS on the first hop priced"

@@ -143,9 +143,10 @@ def _pools(lab: TlsLab) -> Table:
 
 
 _STORMS_LEAD = (
-    "All connections are new at once, under load. Times and queue are those of the client's sidecar,"
-    " which sees"
-    " the whole path. p99 is back when no tenth of a second exceeds one and a half times what it was before."
+    "All connections are new at once, under load. Times and queue are those of the client's sidecar, which"
+    " sees the whole path. A tenth of a second is disturbed where a request failed or more of them took one"
+    " and a half times the p99 before than chance explains; p99 is back with the last such tenth before a whole"
+    " second without one."
     " The slower rotation reloads one node after the other."
 )
 

@@ -5,7 +5,7 @@ import pytest
 from bench.analysis.tls import judge_lab, lab_findings
 from bench.analysis.verdict import judge
 from bench.result import Estimate
-from tests.report.synthetic_lab import cell, event, lab, lab_result, oracle, point, refusal, reuse
+from tests.report.synthetic_lab import STORM, cell, event, lab, lab_result, oracle, point, refusal, reuse
 
 
 def codes(found):
@@ -77,3 +77,17 @@ def test_costs_are_one_line_for_each_cell_and_end():
 
     assert [(each.part, each.kind) for each in costs] == [("gateway", "full"), ("node", "full")]
     assert costs[0].low < costs[0].cpu_us < costs[0].high
+
+
+@pytest.mark.parametrize("part", ["cells", "reuse", "pools", "storms", "refusals", "mesh"])
+def test_a_lab_of_one_part_says_what_was_measured(part):
+    others = {"cells", "reuse", "reuse_events", "pools", "storms", "refusals"} - {part}
+    alone = lab(**dict.fromkeys(others, ()), **({} if part == "mesh" else {"mesh": None}))
+
+    assert "nothing was measured" not in judge_lab(alone)[1].lower()
+
+
+def test_a_storm_that_outlasts_its_run_is_no_return():
+    lasting = STORM.model_copy(update={"recovered_s": None})
+
+    assert "p99 back after 1 of 2 storms" in judge_lab(lab(storms=(STORM, lasting)))[1]

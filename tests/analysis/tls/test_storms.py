@@ -42,6 +42,41 @@ def test_a_wave_that_outlasts_the_log_has_no_end():
     assert read_wave([*calm(EVENT - 1_000_000, 1), *slow], EVENT).recovered_s is None
 
 
+def test_single_slow_requests_of_a_shared_machine_are_no_wave():
+    """One in twenty, of which p99 says nothing: a maximum of twenty exceeds what one in a hundred does."""
+    late = [Served(EVENT + tenth * 100_000 + 2_500, 9_000, good=True) for tenth in range(20)]
+
+    wave = read_wave([*calm(EVENT - 2_000_000, 2), *calm(EVENT, 2), *late], EVENT)
+
+    assert wave.recovered_s == 0.0
+
+
+def test_what_the_machine_does_after_a_calm_second_is_no_part_of_the_wave():
+    slow = [Served(EVENT + number * 5_000, 80_000, good=True) for number in range(60)]
+    pause = [Served(EVENT + 3_000_000 + number * 5_000, 200_000, good=True) for number in range(20)]
+    served = [*calm(EVENT - 2_000_000, 2), *slow, *calm(EVENT + 300_000, 4), *pause]
+
+    wave = read_wave(served, EVENT)
+
+    assert (wave.recovered_s, wave.p99_worst_us) == (0.3, 80_000)
+
+
+def test_a_slower_event_is_awaited_to_its_end():
+    """Its second half came later than a calm second after its first."""
+    second = [Served(EVENT + 1_500_000 + number * 5_000, 80_000, good=True) for number in range(20)]
+    served = [*calm(EVENT - 2_000_000, 2), *calm(EVENT, 4), *second]
+
+    assert read_wave(served, EVENT).recovered_s == 0.0
+    assert read_wave(served, EVENT, EVENT + 1_400_000).recovered_s == 1.6
+
+
+def test_a_log_that_ends_before_a_calm_second_proves_no_recovery():
+    slow = [Served(EVENT + number * 5_000, 80_000, good=True) for number in range(60)]
+    served = [*calm(EVENT - 2_000_000, 2), *slow, *calm(EVENT + 300_000, 0.8)]
+
+    assert read_wave(served, EVENT).recovered_s is None
+
+
 def test_no_request_is_not_a_wave():
     wave = read_wave([], EVENT)
 

@@ -61,6 +61,8 @@ class _Trouble:
     faults: ComponentFaults
     event: EventName
     begun_us: int | None = None
+    made_us: int | None = None
+    """When the last part had been told."""
     failure: BenchError | None = None
 
     def make(self) -> None:
@@ -69,6 +71,7 @@ class _Trouble:
             self._make()
         except BenchError as error:
             self.failure = error
+        self.made_us = time.time_ns() // 1000
 
     def _make(self) -> None:
         nodes = nodes_of(self.run.prepared)
@@ -107,7 +110,7 @@ def _storm(run: RunContext, stack: Stack, trouble: _Trouble, seconds: float) -> 
     # The warm-up shakes hands, too: it is not part of the calm before the storm.
     calm_from_us = trouble.begun_us - round(seconds / 3 * 1e6)
     served = [each for each in _served(run, stack) if each.start_us >= calm_from_us]
-    wave = read_wave(served, trouble.begun_us)
+    wave = read_wave(served, trouble.begun_us, trouble.made_us)
     storm = Storm(
         event=trouble.event,
         rate=rate,
