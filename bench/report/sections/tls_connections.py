@@ -145,9 +145,8 @@ def _pools(lab: TlsLab) -> Table:
 _STORMS_LEAD = (
     "All connections are new at once, under load. Times and queue are those of the client's sidecar, which"
     " sees the whole path. A tenth of a second is disturbed where a request failed or more of them took one"
-    " and a half times the p99 before than chance explains; p99 is back with the last such tenth before a whole"
-    " second without one."
-    " The slower rotation reloads one node after the other."
+    " and a half times the p99 before than chance explains; p99 is back with the last such tenth before a"
+    " whole second without one. The slower rotation reloads one node after the other."
 )
 
 
