@@ -33,11 +33,18 @@ Ints = npt.NDArray[np.int64]
 
 def bucket_of(micros: Ints) -> Ints:
     """Index of the bucket of each value in microseconds, shape kept."""
-    clipped = np.minimum(np.maximum(micros, 0), HIGHEST)
+    # In two arrays, again and again: this is done for each answer, and for five times of it.
+    value = np.maximum(micros, 0)
+    np.minimum(value, HIGHEST, out=value)
     # The exponent of a double is the bit length less one, biased by 1,023; every value here is exact.
-    magnitude = np.maximum((clipped.astype(np.float64).view(np.int64) >> 52) - 1033, 0)
-    bucket: Ints = (magnitude << 10) + (clipped >> magnitude)
-    return bucket
+    magnitude: Ints = value.astype(np.float64).view(np.int64)
+    magnitude >>= 52
+    magnitude -= 1033
+    np.maximum(magnitude, 0, out=magnitude)
+    value >>= magnitude
+    magnitude <<= 10
+    magnitude += value
+    return magnitude
 
 
 def highest_of(bucket: Ints) -> Ints:

@@ -203,7 +203,8 @@ class Recorder:
 
 
 def _micros(seconds: Any) -> Ints:
-    whole: Ints = np.rint(np.asarray(seconds, dtype=np.float64) * 1e6).astype(np.int64)
+    micros = np.asarray(seconds, dtype=np.float64) * 1e6
+    whole: Ints = np.rint(micros, out=micros).astype(np.int64)
     return whole
 
 
@@ -219,9 +220,11 @@ def _empty(bucket: Bucket) -> BucketDelta | None:
     clocks = np.asarray(bucket.clocks, dtype=np.float64).reshape(-1, 4)
     bad = np.asarray(bucket.bad, dtype=np.float64).reshape(-1, 3)
     due, sent, done = clocks[:, 0], clocks[:, 2], clocks[:, 3]
-    second = _seconds(bucket, due)
-    left = np.concatenate([clocks[:, :3], bad[~np.isnan(bad[:, 2])]])
-    service, own_lag = _micros(done - sent), _micros(left[:, 2] - left[:, 1])
+    left = np.concatenate([clocks[:, :3], bad[~np.isnan(bad[:, 2])]]) if bucket.bad else clocks[:, :3]
+    # All times in two arrays: of few answers, the calls of numpy are what costs.
+    times = _micros(np.stack([done - due, done - sent]))
+    lags = _micros(np.stack([left[:, 2] - left[:, 0], left[:, 1] - left[:, 0], left[:, 2] - left[:, 1]]))
+    (response, service), (lag, waited, own_lag) = bucket_of(times), bucket_of(lags)
     delta = BucketDelta(
         stage=bucket.stage,
         kind=bucket.kind_index,
@@ -236,14 +239,14 @@ def _empty(bucket: Bucket) -> BucketDelta | None:
             for code, numbers in bucket.ended.items()
         },
         # Second and bucket in one number: the response times of the stage are the sum over its seconds.
-        response=pack(second * LENGTH + _buckets(done - due)),
-        service=pack(bucket_of(service)),
-        lag=pack(_buckets(left[:, 2] - left[:, 0])),
-        waited=pack(_buckets(left[:, 1] - left[:, 0])),
-        own_lag=pack(bucket_of(own_lag)),
+        response=pack(_seconds(bucket, due) * LENGTH + response),
+        service=pack(service),
+        lag=pack(lag),
+        waited=pack(waited),
+        own_lag=pack(own_lag),
         bad_seconds=pack(_seconds(bucket, bad[:, 0])),
-        slow_moments=pack(longest_by_moment(sent - bucket.start, service)),
-        late_moments=pack(longest_by_moment(left[:, 2] - bucket.start, own_lag)),
+        slow_moments=pack(longest_by_moment(sent - bucket.start, times[1])),
+        late_moments=pack(longest_by_moment(left[:, 2] - bucket.start, lags[2])),
     )
     bucket.clear()
     return delta
