@@ -140,7 +140,7 @@ benchmark-ads: $(READY) ## start-up, size and changes by config source, 1 to 3,0
 benchmark-update: $(READY) ## changes under load for each config source: make benchmark-update CHANGES=1000
 	$(BIN)/egress-bench update --changes $(or $(CHANGES),1000) --spacing 0.1 --rate $(or $(RATE),200)
 
-benchmark-scenarios: $(READY) ## every scenario of the library for two seconds, then ours against wrk (NAMES="canary tcp": these alone)
+benchmark-scenarios: $(READY) ## every scenario of the library for two seconds, then ours against wrk, and 100 hosts against one (NAMES="canary tcp": these alone)
 	$(BIN)/python -m tests.benchmarks.library $(NAMES)
 
 benchmark-promises: $(READY) ## every promise of speed with what this machine needs: half a minute

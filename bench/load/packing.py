@@ -11,7 +11,6 @@ import numpy as np
 
 from bench.analysis.histogram import Ints, count_distinct
 
-
 _FEW: Final = 32
 """Numbers that are counted before numpy has been called."""
 

@@ -153,6 +153,11 @@ def plan(site: Site, connections: int, *stages: tuple[str, float, Schedule]) -> 
     )
 
 
+def closed(seconds: float) -> tuple[tuple[str, float, Schedule], ...]:
+    """A closed loop behind a second of warm-up."""
+    return ("warm-up", 1.0, Constant(arrival_rate=1000)), ("main", seconds, Closed(kind="closed"))
+
+
 def total_of(outcome: LoadOutcome, stage: int, which: str) -> Histogram:
     """One distribution over all subsets of a stage."""
     tally = Histogram()
@@ -162,7 +167,12 @@ def total_of(outcome: LoadOutcome, stage: int, which: str) -> Histogram:
 
 
 def ours(site: Site, connections: int, seconds: float) -> Measured:
-    """Closed loop, all checks; the CPU of this process, which merges the counts, is added."""
+    """Closed loop, all checks."""
+    return driven(plan(site, connections, *closed(seconds)))
+
+
+def driven(whole: LoadPlan) -> Measured:
+    """The last stage of a plan, "main"; the CPU of this process, which merges the counts, is added."""
     marks: dict[type, float] = {}
 
     def watch(event: object) -> None:
@@ -170,14 +180,13 @@ def ours(site: Site, connections: int, seconds: float) -> Measured:
             usage = resource.getrusage(resource.RUSAGE_SELF)
             marks[type(event)] = usage.ru_utime + usage.ru_stime
 
-    stages = ("warm-up", 1.0, Constant(arrival_rate=1000)), ("main", seconds, Closed(kind="closed"))
     with tempfile.TemporaryDirectory() as folder:
-        outcome = run_load(plan(site, connections, *stages), Path(folder), on_event=watch)
+        outcome = run_load(whole, Path(folder), on_event=watch)
     bad = [s.counts for s in outcome.stages[1].subsets if s.counts.answered != s.counts.due]
     if bad:
         raise SystemExit(f"ours: {bad}")
     cpu = outcome.generator.cpu_seconds + marks[StageEnded] - marks[StageStarted]
-    return Measured("egress-bench", outcome.generator.requests, seconds, cpu)
+    return Measured("egress-bench", outcome.generator.requests, whole.stages[-1].duration_s, cpu)
 
 
 def fast_http_user(site: Site, connections: int, seconds: float) -> Measured:
