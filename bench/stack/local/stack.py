@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import shutil
@@ -14,9 +13,10 @@ from pathlib import Path
 from bench.errors import StackError
 from bench.placement import Address, ConfigFile, Placement
 from bench.stack import nodes, proxies
-from bench.stack.binaries import Binary, find_envoy, find_nginx, find_scripted_nginx
+from bench.stack.binaries import Binary, find_envoy, find_nginx
 from bench.stack.descriptors import require_descriptors
-from bench.stack.local.ports import address_of, closed_port, listen, require_free
+from bench.stack.local.node_processes import NodeProcesses
+from bench.stack.local.ports import address_of, closed_port, require_free
 from bench.stack.local.succession import Succession
 from bench.stack.placing import (
     LOOPBACK,
@@ -27,7 +27,7 @@ from bench.stack.placing import (
     wished_port,
 )
 from bench.stack.processes import Process, stop_all
-from bench.stack.protocol import ClientPlace, Component, HotRestart, NodeSpec, ProxySpec, StackSpec
+from bench.stack.protocol import ClientPlace, Component, HotRestart, ProxySpec, StackSpec
 from bench.stack.runs import RunFolder, end_processes, write_components
 from bench.stack.supervised import SupervisedStack, write_errors_explained
 from bench.stack.watches import require_local_watches, watches_of
@@ -175,7 +175,7 @@ class LocalStack(SupervisedStack):
             for address in proxy.listeners:
                 # Port 0 is always free.
                 require_free(wished_port(self.spec, proxy.name, proxy.listeners, address), proxy.name)
-        endpoints = self._start_nodes(self._nginx or find_nginx())
+        endpoints = self._start_nodes()
         self._start_control_plane()
         for proxy in proxies_in_order(self.spec):
             endpoints |= self._start_proxy(proxy, self._envoy or find_envoy(), endpoints)
@@ -207,57 +207,20 @@ class LocalStack(SupervisedStack):
             self._closed_port = closed_port()
         return address_of(self._closed_port)
 
-    def _start_nodes(self, binary: Binary) -> dict[Address, Address]:
+    def _node_processes(self) -> NodeProcesses:
+        return NodeProcesses(self.spec, self._running_folder(), self._nginx or find_nginx())
+
+    def _start_nodes(self) -> dict[Address, Address]:
         """Start all nodes, then wait for each: they get ready side by side."""
-        addresses = {node.name: self._start_node(node, binary) for node in self.spec.nodes}
+        starting = self._node_processes()
+        addresses: dict[str, Address] = {}
+        for node in self.spec.nodes:
+            self._processes[node.name], addresses[node.name] = starting.start(node)
         for node in self.spec.nodes:
             process, address = self._processes[node.name], addresses[node.name]
             self._wait(process, functools.partial(nodes.answers, address, node.tls, 0.5, node.behaviour))
-            folder = nodes.NodeFolder(self.folder / node.name)
-            self._components[node.name] = Component(
-                name=node.name,
-                kind="nginx" if node.behaviour.is_http else "bytes",
-                role="node",
-                pid=process.pid,
-                addresses=dict.fromkeys(node.every, address),
-                admin_url=None,
-                log=folder.log,
-                access_log=folder.access_log,
-                tls=node.tls,
-                protocol=node.behaviour.protocol,
-                config=folder.config,
-            )
+            self._components[node.name] = starting.component(node, process, address)
         return {each: addresses[node.name] for node in self.spec.nodes for each in node.every}
-
-    def _start_node(self, node: NodeSpec, binary: Binary) -> Address:
-        folder = nodes.NodeFolder(self.folder / node.name)
-        port = wished_port(self.spec, node.name, [node.plays], node.plays)
-        opened: socket.socket
-        with contextlib.closing(listen(port, node.name)) as opened:
-            address = address_of(opened)
-            certificates = node.certificates or self.spec.certificates
-            if node.behaviour.is_http:
-                binary = self._program_of(node, binary)
-                nodes.write_node(folder, node, address=address, certificates=certificates, binary=binary)
-                command = nodes.node_command(nodes.NodeFolder(Path(node.name)), binary)
-            else:
-                nodes.write_bytes_node(folder, node, certificates, opened.fileno())
-                command = nodes.bytes_command(folder)
-            self._processes[node.name] = Process(
-                node.name,
-                command,
-                log=folder.log,
-                folder=self._running_folder(),
-                environment=nodes.inherit(opened.fileno()) | nodes.code_path(),
-                inherited=[opened.fileno()],
-            )
-        return address
-
-    def _program_of(self, node: NodeSpec, binary: Binary) -> Binary:
-        """The nginx that runs *node*: the usual one, unless it lacks what the node's behaviour needs."""
-        if node.behaviour.delays and not binary.runs_scripts:
-            return find_scripted_nginx()
-        return binary
 
     def _start_proxy(
         self, proxy: ProxySpec, binary: Binary, endpoints: dict[Address, Address]
@@ -370,30 +333,11 @@ class LocalStack(SupervisedStack):
         return process
 
     def _start_node_again(self, known: Component) -> None:
-        folder = nodes.NodeFolder(self.folder / known.name)
         address = next(iter(known.addresses.values()))
         node = next(each for each in self.spec.nodes if each.name == known.name)
-        with contextlib.ExitStack() as opened:
-            inherited: list[int] = []
-            if node.behaviour.is_http:
-                binary = self._program_of(node, self._nginx or find_nginx())
-                command = nodes.node_command(nodes.NodeFolder(Path(known.name)), binary)
-            else:
-                listener = opened.enter_context(contextlib.closing(listen(address[1], known.name)))
-                inherited.append(listener.fileno())
-                certificates = node.certificates or self.spec.certificates
-                nodes.write_bytes_node(folder, node, certificates, listener.fileno())
-                command = nodes.bytes_command(folder)
-            process = self._processes[known.name] = Process(
-                known.name,
-                command,
-                log=folder.log,
-                folder=self._running_folder(),
-                environment=nodes.code_path(),
-                inherited=inherited,
-            )
-        self._wait(process, lambda: nodes.answers(address, node.tls, 0.5, node.behaviour))
-        self._components[known.name] = dataclasses.replace(known, pid=process.pid)
+        process = self._processes[node.name] = self._node_processes().start_again(node, address)
+        self._wait(process, functools.partial(nodes.answers, address, node.tls, 0.5, node.behaviour))
+        self._components[node.name] = dataclasses.replace(known, pid=process.pid)
 
     def _start_proxy_again(self, known: Component) -> None:
         proxy = self._spec_of(known.name)
