@@ -1,12 +1,13 @@
 """The cost model against ten mixes that were not fitted.
 
-    python -m tests.benchmarks.cost_model [--base 1000] [--design quick] [--seconds 1] [--rounds 10] [--often 4]
+    python -m tests.benchmarks.cost_model [--base 1000] [--design quick] [--seconds 1] [--rounds 10]
+                                          [--often 4]
 
 Local stacks, the windows of the design, and ten loads whose rate, bodies and new connections lie between
 those of the design: all in each round, the ten several times, in an order that is drawn for it. A processor
-that others share takes up to half as much CPU time again for the same work in the next minute, windows scatter by
-a fifth, and what a mix used is the mean over its own windows alone. The model is fitted to the design's windows of all rounds, and has to
-predict what the ten loads used, of which no window was fitted.
+that others share takes up to half as much CPU time again for the same work in the next minute, windows
+scatter by a fifth, and what a mix used is the mean over its own windows alone. The model is fitted to the
+design's windows of all rounds, and has to predict what the ten loads used, of which no window was fitted.
 Promised: each part's CPU within 10 %. Exit code 1 where that is missed.
 """
 
