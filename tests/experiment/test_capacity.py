@@ -292,8 +292,8 @@ def test_a_cost_model_that_cannot_be_fitted_costs_the_search_nothing(short, tmp_
         (0, 32_768),
     }
     asked = {kind.path for plan in search.generator.plans for kind in plan.requests}
-    assert asked == {"/", "/bench-4096.html", "/bench-16384.html", "/bench-32768.html"}
-    assert (search.folder_of_node("nginx01") / "html" / "bench-16384.html").stat().st_size == 16_384
+    assert asked == {"/", "/bench-4096/", "/bench-16384/", "/bench-32768/"}
+    assert (search.folder_of_node("nginx01") / "html" / "bench-16384" / "index.html").stat().st_size == 16_384
     # The fake gateway does not report its memory: one stack of clusters is enough to learn that.
     names = [stack.spec.name for stack in search.stacks]
     churned = ["cost-full-1", "cost-full-4", "cost-resumed-1", "cost-resumed-4"]

@@ -1,4 +1,8 @@
-"""Larger answers than the nodes' own pages: files beside these, made when they are first asked for."""
+"""Larger answers than the nodes' own pages: pages of folders beside these, made when they are first asked for.
+
+nginx serves them the way it serves its own page, by the index of a folder: a file that is asked for by its name
+costs it less, and the bytes of an answer would have seemed to cost nothing.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from bench.stack import ComponentFaults
 
 @dataclass(frozen=True, slots=True)
 class LargePages:
-    """The files of one stack's nodes."""
+    """The pages of one stack's nodes."""
 
     faults: ComponentFaults
     nodes: Sequence[str]
@@ -22,9 +26,11 @@ class LargePages:
         Raises:
             StackError: a node has no files of its own.
         """
-        name = f"bench-{size}.html"
+        name = f"bench-{size}"
         if size not in self._made:
             for node in self.nodes:
-                (self.faults.folder(node) / "html" / name).write_bytes(b"x" * size)
+                folder = self.faults.folder(node) / "html" / name
+                folder.mkdir(exist_ok=True)
+                (folder / "index.html").write_bytes(b"x" * size)
             self._made.add(size)
-        return f"/{name}"
+        return f"/{name}/"
