@@ -1,7 +1,7 @@
-"""Larger answers than the nodes' own pages: pages of folders beside these, made when they are first asked for.
+"""Larger answers than the nodes' own pages: pages of folders beside these, made when first asked for.
 
-nginx serves them the way it serves its own page, by the index of a folder: a file that is asked for by its name
-costs it less, and the bytes of an answer would have seemed to cost nothing.
+nginx serves them the way it serves its own page, by the index of a folder. A file that is asked for by its
+name costs it less, and what the bytes of an answer cost would be mixed with that.
 """
 
 from __future__ import annotations
