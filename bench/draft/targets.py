@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from bench.draft.addresses import blocks_of, dialled_addresses, ipv4_address, names_of, own_address
 from bench.istio.hosts import is_ip, is_wildcard
-from bench.istio.registry import Registry, Service
+from bench.istio.registry import Protocol, Registry, Service
 from bench.istio.resource import Resources
 from bench.routing import (
     Case,
@@ -53,6 +53,8 @@ class Target:
     """The path that the destination sees."""
     method: str = "GET"
     headers: tuple[tuple[str, str], ...] = ()
+    is_http2: bool = False
+    """Whether the port that is called is declared as one of gRPC, whose clients speak HTTP/2."""
     dialled: tuple[str, str] = ("", "")
     """Name that is called, and the address that its client dials for it, where that decides; else empty."""
 
@@ -92,6 +94,8 @@ class Surroundings:
     """Name -> the address that a client dials for it, where connections are intercepted."""
     known: tuple[str, ...]
     """Server names that rules speak of, without wildcards."""
+    grpc: frozenset[tuple[str, int]]
+    """Host and number of each port that is declared as one of gRPC."""
 
     @classmethod
     def of(cls, registry: Registry, resources: Resources, *, is_intercepted: bool) -> Surroundings:
@@ -105,6 +109,12 @@ class Surroundings:
             is_intercepted,
             dialled_addresses(registry, known) if is_intercepted else {},
             known,
+            frozenset(
+                (service.host, port.number)
+                for service in registry.services
+                for port in service.ports
+                if port.protocol is Protocol.GRPC
+            ),
         )
 
     @property
@@ -165,7 +175,7 @@ def _http(around: Surroundings, found: Reached) -> Iterator[Target]:
     declared |= {host for rule in around.resources.virtual_services for host in rule.spec.hosts}
     declared = {host.lower() for host in declared}
     for case in sorted(cases, key=lambda case: (_bare(case.request.host) in inner, *_plainness(case))):
-        target = _http_target(around.router, case)
+        target = _http_target(around, case)
         if target is not None:
             yield target
         elif led := [each for each in case.decision.destinations() if each is not None and each.endpoints]:
@@ -194,8 +204,8 @@ def _plainness(case: Case) -> tuple[bool, bool, int, int, bool]:
     )
 
 
-def _http_target(router: Router, case: Case) -> Target | None:
-    request = case.request
+def _http_target(around: Surroundings, case: Case) -> Target | None:
+    router, request = around.router, case.request
     if not all(_is_sendable(name, value) for name, value in request.headers):
         return None
     authority = request.host
@@ -229,6 +239,7 @@ def _http_target(router: Router, case: Case) -> Target | None:
         path,
         request.method,
         request.headers,
+        (_bare(request.host).lower(), request.port) in around.grpc,
         _deciding(_bare(request.host).lower(), request.address, shares),
     )
 

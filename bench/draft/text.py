@@ -128,6 +128,8 @@ def _proxy(proxy: Proxy) -> Iterator[str]:
         yield f"      serviceAccount: {_scalar(proxy.service_account)}"
     if proxy.locality:
         yield f"      locality: {_scalar(proxy.locality)}"
+    if proxy.replica_of is not None:
+        yield f"      replicaOf: {_scalar(proxy.replica_of)}"
     if proxy.role == "sidecar" and proxy.interception == "none":
         yield "      interception: none # the client calls its listeners directly"
 
@@ -291,6 +293,8 @@ def _request(target: Target, stage: Stage, *, names_client: bool) -> list[str]:
         lines.append(f"      clients: [{_scalar(target.client)}]")
     if target.method != "GET":
         lines.append(f"      method: {target.method}")
+    if target.is_http2:
+        lines.append("      protocol: http/2 # the port is declared as one of gRPC")
     if target.headers:
         lines.append(f"      headers: {_flow(dict(target.headers))}")
     if target.scheme == "tcp":

@@ -39,7 +39,8 @@ class Proxy(_Written):
     """Of a gateway: this many pods of one Deployment. The further ones are called ``NAME-2`` and so
     on, have the next free addresses, and are endpoints of the same Services."""
     replica_of: str | None = Field(default=None, alias="replicaOf")
-    """Set where ``replicas`` makes further proxies; not to be written."""
+    """Of a gateway's further pod with an address of its own: the name of the first. ``replicas`` sets it on
+    those that it makes."""
 
     @model_validator(mode="after")
     def _only_gateways_are_several(self) -> Self:
@@ -140,6 +141,13 @@ class Inventory(_Written):
     def _with_replicas(cls, proxies: dict[str, Proxy]) -> dict[str, Proxy]:
         found = dict(proxies)
         for name, proxy in proxies.items():
+            if proxy.replica_of is not None:
+                first = proxies.get(proxy.replica_of)
+                if first is None or {first.role, proxy.role} != {"gateway"} or first.replica_of is not None:
+                    what = f"{name} is a replica of {proxy.replica_of}"
+                    raise ValueError(
+                        f"{what}: that is to be a gateway's first pod, and {name} a gateway, too"
+                    )
             for number in range(2, proxy.replicas + 1):
                 further = f"{name}-{number}"
                 known = found.get(further)

@@ -744,3 +744,34 @@ def test_an_endpoint_that_some_show_a_certificate_to_demands_none(tmp_path):
 
     assert len(scenario.traffic.requests) == 2
     assert {node.tls for node in scenario.nodes.values()} == {"simple"}
+
+
+def test_a_port_of_grpc_is_called_by_http2(tmp_path):
+    grpc = entry("rpc", "{number: 50051, name: grpc, protocol: GRPC}", *STATIC)
+    other = entry("web", "{number: 8080, name: http2, protocol: HTTP2}", *STATIC)
+
+    requests = drafted(tmp_path, grpc + other).scenario.traffic.requests
+
+    assert {name: each.protocol for name, each in requests.items()} == {"rpc": "http/2", "web": None}
+
+
+def test_a_gateway_of_several_pods_is_drafted_whole(tmp_path):
+    """As ``kubectl get -o yaml`` writes it: the sidecar balances over the addresses of both."""
+    runs = """
+---
+apiVersion: v1
+kind: Service
+metadata: {name: istio-egressgateway, namespace: istio-system}
+spec: {selector: {istio: egressgateway}, ports: [{name: http2, port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: x, namespace: istio-system, labels: {kubernetes.io/service-name: istio-egressgateway}}
+addressType: IPv4
+ports: [{name: http2, port: 80}]
+endpoints: [{addresses: [10.1.0.9]}, {addresses: [10.1.4.2]}]
+"""
+    inventory = drafted(tmp_path, GATEWAY + API + runs).scenario.inventory
+
+    first, second = inventory.replicas_of("istio-egressgateway")
+    assert (inventory.proxies[first].ip, inventory.proxies[second].ip) == ("10.1.0.9", "10.1.4.2")

@@ -14,6 +14,7 @@ from bench.commands.explanation import explanation_of
 from bench.commands.translation import write_translation
 from bench.errors import InputError
 from bench.istio.files import STDIN
+from bench.istio.inventory import Inventory
 from bench.istio.load import load_text
 from bench.scenario.assumed import Assumed, assume_inventory
 from bench.scenario.folder import credential_files
@@ -151,6 +152,76 @@ def test_pods_are_taken_as_they_are():
     }
     assert found.inventory.proxies["web"].service_account == "sa-web-1"
     assert "web" not in reported(found)
+
+
+SLICE = """
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: my-egress-x, namespace: edge, labels: {kubernetes.io/service-name: my-egress}}
+addressType: IPv4
+ports: [{name: http2, port: 8080}]
+endpoints: [{addresses: [10.1.0.9]}, {addresses: [10.1.4.2]}]
+"""
+LABELS = "{istio: egressgateway, app: my-egress}"
+
+
+@pytest.mark.parametrize(
+    ("runs", "name"),
+    [
+        pytest.param(
+            pod("a", "edge", LABELS, "10.1.0.9") + pod("b", "edge", LABELS, "10.1.4.2"),
+            "my-egress",
+            id="pods",
+        ),
+        pytest.param(SERVICE + SLICE, "my-egress", id="slices alone"),
+        pytest.param(
+            SERVICE + SLICE + deployment("gw", "edge", LABELS), "my-egress", id="a Deployment and slices"
+        ),
+    ],
+)
+def test_a_gateway_has_as_many_proxies_as_pods(runs, name):
+    """Whoever balances over its Service reaches each of them."""
+    proxies = assumed_of(ENTRY + GATEWAY + runs).inventory.proxies
+
+    gateways = {key: (each.ip, each.replica_of) for key, each in proxies.items() if each.role == "gateway"}
+    assert gateways == {name: ("10.1.0.9", None), f"{name}-2": ("10.1.4.2", name)}
+
+
+def test_pods_of_another_gateway_with_the_same_labels_are_no_replicas():
+    runs = pod("a", "edge", LABELS, "10.1.0.9") + pod("b", "elsewhere", LABELS, "10.1.4.2")
+
+    proxies = assumed_of(ENTRY + GATEWAY + runs).inventory.proxies
+
+    assert [each.ip for each in proxies.values() if each.role == "gateway"] == ["10.1.0.9"]
+
+
+def test_a_deployment_of_several_pods_says_how_to_run_as_many():
+    made = deployment("out", "edge", "{istio: egressgateway}")
+
+    assert "One pod runs here of its 3: `replicas: 3` runs as many." in reported(
+        assumed_of(ENTRY + GATEWAY + made)
+    )
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        pytest.param({"role": "gateway", "replicaOf": "nobody"}, id="of nobody"),
+        pytest.param({"role": "sidecar", "replicaOf": "out"}, id="a sidecar"),
+        pytest.param({"role": "gateway", "replicaOf": "client"}, id="of a sidecar"),
+        pytest.param({"role": "gateway", "replicaOf": "second"}, id="of itself"),
+    ],
+)
+def test_a_replica_is_one_of_a_gateways_first_pod(second):
+    proxies = {
+        "client": {"role": "sidecar", "ip": "10.0.0.1"},
+        "out": {"role": "gateway", "ip": "10.0.0.2"},
+        "second": {"ip": "10.0.0.3", **second},
+    }
+
+    with pytest.raises(ValueError, match="second is a replica of"):
+        Inventory.model_validate({"proxies": proxies})
 
 
 def test_deployments_represent_pods_that_are_not_there():

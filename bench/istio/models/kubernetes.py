@@ -135,9 +135,10 @@ class PodTemplate(LenientModel):
 
 
 class Deployment(LenientModel):
-    """The ``spec`` of a Deployment, a StatefulSet, a DaemonSet or a ReplicaSet: only its Pods matter."""
+    """The ``spec`` of a Deployment, a StatefulSet, a DaemonSet or a ReplicaSet: its Pods, and how many."""
 
     template: PodTemplate = Field(default_factory=PodTemplate)
+    replicas: int = 1
 
 
 class Secret(LenientModel):

@@ -71,9 +71,9 @@ def assume_gateways(
         wanted = dict(selector)
         if any(wanted.items() <= proxy.labels.items() for proxy in found.proxies.values()):
             continue
-        running = next((each for each in workloads if wanted.items() <= each.labels.items()), None)
-        if running is not None:
-            _add_running(found, running, addresses)
+        running = [each for each in workloads if wanted.items() <= each.labels.items()]
+        if running:
+            _add_running(found, running, resources, addresses)
         else:
             place = _place(found, _Selected(wanted, gateways), resources, called)
             _add_assumed(found, _Selected(wanted, gateways), place, addresses)
@@ -97,41 +97,64 @@ class _Place:
     labels: Mapping[str, str]
     account: str
     because: str
-    ip: str = ""
+    ips: tuple[str, ...] = ()
+    """Of its pods, as far as they are known."""
 
 
-def _add_running(found: Gateways, running: Found, addresses: Addresses) -> None:
-    name = free_name(running.name, found.proxies)
-    if not running.ip:
-        what = f"{name} runs as {running.title} says; it has no address yet, so one is made up."
-        found.assumptions.append(Assumption(("proxies", name), what, running.where))
-    place = _Place(name, running.namespace, running.labels, running.service_account, "", running.ip)
-    found.proxies[name] = _proxy(place, addresses)
+def _add_running(
+    found: Gateways, running: Sequence[Found], resources: Resources, addresses: Addresses
+) -> None:
+    """Add the pods of what runs first; what else has the labels elsewhere is another gateway's."""
+    first = running[0]
+    name = free_name(first.name, found.proxies)
+    ips = tuple(each.ip for each in running if each.ip and each.namespace == first.namespace)
+    if not ips:
+        ips = _addresses_of(first, resources)
+    if not ips:
+        what = f"{name} runs as {first.title} says; it has no address yet, so one is made up."
+        if first.replicas > 1:
+            what += f" One pod runs here of its {first.replicas}: `replicas: {first.replicas}` runs as many."
+        found.assumptions.append(Assumption(("proxies", name), what, first.where))
+    _add(found, _Place(name, first.namespace, first.labels, first.service_account, "", ips), addresses)
+
+
+def _addresses_of(running: Found, resources: Resources) -> tuple[str, ...]:
+    """The addresses of what a Deployment makes, by the EndpointSlices of a Service that selects it."""
+    for service in resources.services:
+        selector = service.spec.selector
+        if selector and service.namespace == running.namespace and selector.items() <= running.labels.items():
+            return _addresses_in_slices(service, resources)
+    return ()
 
 
 def _add_assumed(found: Gateways, selected: _Selected, place: _Place, addresses: Addresses) -> None:
     first = selected.gateways[0]
     text = ",".join(f"{key}={value}" for key, value in sorted(selected.selector.items())) or "any labels"
     made_up = f"its service account {place.account}"
-    made_up = f"{made_up} is made up" if place.ip else f"its address and {made_up} are made up"
+    made_up = f"{made_up} is made up" if place.ips else f"its address and {made_up} are made up"
+    count = "one proxy is" if len(place.ips) < 2 else f"{len(place.ips)} proxies are"
     what = (
         f"{place.name}: {first.title} selects {text}, and no Pod or Deployment in the YAML has these labels; "
-        f"one proxy is assumed in {place.namespace}, because {place.because}; {made_up}."
+        f"{count} assumed in {place.namespace}, because {place.because}; {made_up}."
     )
     found.assumptions.append(Assumption(("proxies", place.name), what, first.position(("spec", "selector"))))
-    found.proxies[place.name] = _proxy(place, addresses)
+    _add(found, place, addresses)
 
 
-def _proxy(place: _Place, addresses: Addresses) -> Proxy:
-    return Proxy.model_validate(
+def _add(found: Gateways, place: _Place, addresses: Addresses) -> None:
+    """Add a gateway, each of its further pods as a replica with the address that it has."""
+    first = found.proxies[place.name] = Proxy.model_validate(
         {
             "role": "gateway",
             "namespace": place.namespace,
             "labels": dict(place.labels),
-            "ip": place.ip or addresses.take(),
+            "ip": place.ips[0] if place.ips else addresses.take(),
             "serviceAccount": place.account,
         }
     )
+    for ip in place.ips[1:]:
+        further = free_name(place.name, found.proxies)
+        found.proxies[further] = first.model_copy(update={"ip": ip, "replica_of": place.name})
 
 
 def _place(found: Gateways, selected: _Selected, resources: Resources, called: Sequence[_Called]) -> _Place:
@@ -145,7 +168,7 @@ def _place(found: Gateways, selected: _Selected, resources: Resources, called: S
             {**service.spec.selector, **selector},
             f"{service.name}-service-account",
             f"the Service {service.namespace}/{service.name} leads there",
-            _address_in_slices(service, resources),
+            _addresses_in_slices(service, resources),
         )
     name = free_name(_name_of(selector), found.proxies)
     match = _called_for(selector, selected.gateways, called)
@@ -171,13 +194,15 @@ def _service_of(
     return next(exact, None) or next(wider, None)
 
 
-def _address_in_slices(service: Resource[Service], resources: Resources) -> str:
-    for each in resources.endpoint_slices:
-        if each.namespace == service.namespace and each.labels.get(_SERVICE_LABEL) == service.name:
-            for endpoint in each.spec.endpoints:
-                if endpoint.addresses:
-                    return endpoint.addresses[0]
-    return ""
+def _addresses_in_slices(service: Resource[Service], resources: Resources) -> tuple[str, ...]:
+    """The first address of each endpoint, once: a Service with two ports may have two slices."""
+    slices = (
+        each
+        for each in resources.endpoint_slices
+        if each.namespace == service.namespace and each.labels.get(_SERVICE_LABEL) == service.name
+    )
+    endpoints = (endpoint for each in slices for endpoint in each.spec.endpoints)
+    return tuple(dict.fromkeys(endpoint.addresses[0] for endpoint in endpoints if endpoint.addresses))
 
 
 def _called_for(

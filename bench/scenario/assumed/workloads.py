@@ -32,6 +32,8 @@ class Found:
     """Empty: not known, because there is no Pod yet."""
     service_account: str = DEFAULT_ACCOUNT
     has_sidecar: bool = True
+    replicas: int = 1
+    """Pods that it is to have."""
 
 
 def found_workloads(resources: Resources) -> tuple[Found, ...]:
@@ -80,6 +82,7 @@ def _of_template(maker: Resource[Any], injected: Mapping[str, bool]) -> Found:
         template.spec.service_account_name or DEFAULT_ACCOUNT,
         _has_proxy(template.spec)
         or _is_injected(labels, template.metadata.annotations, maker.namespace, injected),
+        maker.spec.replicas,
     )
 
 
