@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from bench.istio.cluster_names import cluster_name
 from bench.ledger import ClientCounts
 from bench.routing import Decision
 
@@ -32,15 +33,20 @@ class Copying:
     variance: float
 
     @classmethod
-    def of(cls, decision: Decision, proxies: Collection[str]) -> Copying:
-        """By *decision*, whose branches and mirrors are drawn apart from each other."""
+    def of(cls, decision: Decision, counted: Mapping[str, Collection[str]]) -> Copying:
+        """By *decision*, whose branches and mirrors are drawn apart from each other.
+
+        Envoy makes no copy for a cluster that it does not have, and where connections are passed on unread,
+        too, nobody tells their number from that of copies: *counted* are the clusters of each proxy whose
+        requests the books take.
+        """
         least, most, mean, square = [], [], 0.0, 0.0
         for branch in decision.branches:
             drawn = [
                 float(mirror.probability)
                 for hop in branch.hops
-                if hop.proxy in proxies
                 for mirror in hop.mirrors
+                if cluster_name(mirror.host, mirror.port, mirror.subset) in counted.get(hop.proxy, ())
             ]
             here = sum(drawn)
             least.append(sum(each == 1 for each in drawn))
@@ -50,9 +56,11 @@ class Copying:
         return cls(min(least, default=0), max(most, default=0), mean, max(0.0, square - mean**2))
 
 
-def copying_of(decisions: Mapping[str, Decision], proxies: Collection[str]) -> dict[str, Copying]:
-    """Requests of the traffic that *proxies* copy -> how."""
-    found = {name: Copying.of(decision, proxies) for name, decision in decisions.items()}
+def copying_of(
+    decisions: Mapping[str, Decision], counted: Mapping[str, Collection[str]]
+) -> dict[str, Copying]:
+    """Requests of the traffic that proxies copy to those of their clusters that are *counted* -> how."""
+    found = {name: Copying.of(decision, counted) for name, decision in decisions.items()}
     return {name: each for name, each in found.items() if each.most}
 
 

@@ -127,8 +127,12 @@ def topology_of(prepared: Prepared, source: ConfigSource) -> Topology:
         past_gateway=past,
         straight={cluster: names for cluster, names in straight.items() if cluster not in reading.carriers},
         straight_requests=frozenset(prepared.straight),
-        copied_by_sidecars=copying_of(prepared.decisions, traffic.senders),
-        copied_by_gateways=copying_of(prepared.decisions, gateways),
+        copied_by_sidecars=copying_of(
+            prepared.decisions, {each.proxy: set(_names([each])) - reading.carriers for each in sidecars}
+        ),
+        copied_by_gateways=copying_of(
+            prepared.decisions, {name: _names([prepared.configs[name, source]]) for name in gateways}
+        ),
     )
 
 

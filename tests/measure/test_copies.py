@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bench.commands.init import init_scenario
 from bench.errors import InputError
 from bench.ledger import ClientCounts, ProxyBook, Window
 from bench.ledger.reconcile import books_of_proxy
@@ -40,10 +41,66 @@ def branch(probability, *shares, proxy="sleep"):
     ids=["none", "of each", "of a half", "two mirrors", "of one branch", "by another proxy"],
 )
 def test_copies_of_one_request(branches, expected):
-    found = Copying.of(Decision(branches), {"sleep"})
+    counted = {"sleep": {"outbound|80||m.example"}}
+    found = Copying.of(Decision(branches), counted)
 
     assert (found.least, found.most, found.mean, found.variance) == expected
-    assert bool(copying_of({"a": Decision(branches)}, {"sleep"})) is (expected[1] > 0)
+    assert bool(copying_of({"a": Decision(branches)}, counted)) is (expected[1] > 0)
+
+
+@pytest.mark.parametrize("counted", [{"sleep": set()}, {}, {"egress": {"outbound|80||m.example"}}])
+def test_no_copy_is_expected_where_none_is_counted(counted):
+    """Of a mirror that no resource declares Envoy has no cluster, and makes no copy."""
+    assert copying_of({"a": Decision((branch(Fraction(1), Fraction(1)),))}, counted) == {}
+
+
+@pytest.mark.parametrize(
+    ("port", "declares", "copied"),
+    [
+        pytest.param(80, True, {"hello"}, id="declared"),
+        pytest.param(80, False, set(), id="declared by nobody"),
+        # Plain HTTP for a port whose connections are passed on unread, as clients make them, too.
+        pytest.param(443, True, set(), id="a port of HTTPS"),
+    ],
+)
+def test_books_expect_the_copies_that_they_can_count(tmp_path, port, declares, copied):
+    shadow = f"""
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: shadow}}
+spec:
+  hosts: [{"shadow" if declares else "other"}.example]
+  resolution: STATIC
+  endpoints: [{{address: 192.0.2.9}}]
+  ports: [{{number: 80, name: http, protocol: HTTP}}, {{number: 443, name: https, protocol: HTTPS}}]
+"""
+    (tmp_path / "all.yaml").write_text(
+        f"""
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: hello}}
+spec:
+  hosts: [hello.example]
+  resolution: STATIC
+  endpoints: [{{address: 192.0.2.8}}]
+  ports: [{{number: 8000, name: http, protocol: HTTP}}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: hello}}
+spec:
+  hosts: [hello.example]
+  http:
+  - mirror: {{host: shadow.example, port: {{number: {port}}}}}
+    route: [{{destination: {{host: hello.example, port: {{number: 8000}}}}}}]
+{shadow}"""
+    )
+    init_scenario(tmp_path / "scenario", [tmp_path / "all.yaml"])
+
+    topology = topology_of(prepare(load_scenario(tmp_path / "scenario")), "static")
+
+    assert set(topology.copied_by_sidecars) == copied
 
 
 def counts(sent, bad=0):
