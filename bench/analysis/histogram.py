@@ -33,14 +33,10 @@ Ints = npt.NDArray[np.int64]
 
 def bucket_of(micros: Ints) -> Ints:
     """Index of the bucket of each value in microseconds, shape kept."""
-    # In two arrays, again and again: this is done for each answer, and for five times of it.
-    value = np.maximum(micros, 0)
-    np.minimum(value, HIGHEST, out=value)
+    # Mostly in place: this is done for each answer, and for five times of it.
+    value = np.minimum(np.maximum(micros, 0), HIGHEST)
     # The exponent of a double is the bit length less one, biased by 1,023; every value here is exact.
-    magnitude: Ints = value.astype(np.float64).view(np.int64)
-    magnitude >>= 52
-    magnitude -= 1033
-    np.maximum(magnitude, 0, out=magnitude)
+    magnitude: Ints = np.maximum((value.astype(np.float64).view(np.int64) >> 52) - 1033, 0)
     value >>= magnitude
     magnitude <<= 10
     magnitude += value
