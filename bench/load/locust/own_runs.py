@@ -105,5 +105,9 @@ class OwnRuns:
 
     def _write_outcome(self, group: str, reason: str | None) -> None:
         outcome = self._mergers[group].outcome(reason)
-        Path(f"{group}.outcome.json").write_text(outcome.model_dump_json(indent=1), encoding="utf-8")
+        path = Path(f"{group}.outcome.json")
+        # Whoever waits for the file finds it whole, also where Locust is killed at that moment.
+        part = path.with_name(f".{path.name}.part")
+        part.write_text(outcome.model_dump_json(indent=1), encoding="utf-8")
+        part.replace(path)
         self._written.add(group)
