@@ -1,4 +1,4 @@
-"""What the operating system refused, in words that name the disk."""
+"""Files on disks: written whole, and what the operating system refused, in words that name the disk."""
 
 from __future__ import annotations
 
@@ -8,6 +8,21 @@ import shutil
 from pathlib import Path
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that whoever reads it finds all of it, or what was there before.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def refusal(error: OSError, place: Path) -> str:

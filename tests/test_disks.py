@@ -1,4 +1,4 @@
-"""A full disk is named."""
+"""A full disk is named, and no file is left half written."""
 
 import errno
 import os
@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench.disks import mount_of, refusal
+from bench.disks import mount_of, refusal, write_whole
 from bench.errors import StackError
 from bench.stack.artifacts import save_config
 from bench.stack.supervised import write_errors_explained
@@ -65,3 +65,20 @@ def test_copies_that_find_no_room_name_the_disk_of_the_target_in_one_sentence(tm
         f"what egress wrote cannot be kept: the disk mounted at {mount_of(tmp_path)} is full"
     )
     assert raised.value.what.count("egress wrote") == 1
+
+
+def test_a_file_that_cannot_be_written_whole_stays_as_it_was(tmp_path, monkeypatch):
+    path = tmp_path / "outcome.json"
+    write_whole(path, "before")
+    write_text = Path.write_text
+
+    def half(self, text, **options):
+        write_text(self, text[: len(text) // 2], **options)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", half)
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(path, "what comes after")
+
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]

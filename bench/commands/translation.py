@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.collection import collection_paused
+from bench.disks import write_whole
 from bench.errors import InputError, Position
 from bench.istio.inventory import Inventory
 from bench.scenario.read import read_folder
@@ -147,9 +148,7 @@ def write_files(files: Sequence[ConfigFile], root: Path) -> tuple[Path, ...]:
         except FileExistsError:
             if path.read_text(encoding="utf-8") == file.text:
                 continue
-        fresh = path.with_name(f".{path.name}.new")
-        fresh.write_text(file.text, encoding="utf-8")
-        fresh.replace(path)
+        write_whole(path, file.text)
     return tuple(written)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from bench.disks import write_whole
 from bench.errors import InputError
 
 
@@ -14,12 +14,9 @@ def replace_file(path: Path, text: str) -> None:
     Raises:
         InputError: the folder cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
+        write_whole(path, text)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise InputError(
             f"the report cannot be written ({error.strerror}).",
             where=str(path),

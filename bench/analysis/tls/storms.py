@@ -66,15 +66,7 @@ def read_wave(served: Sequence[Served], event_us: int, settled_us: int | None = 
     before = lengths[starts < event_us]
     calm = float(np.percentile(before, 99)) if len(before) >= _FEWEST else None
     tenths = (starts - event_us) // _TENTH_US
-    p99: dict[int, float] = {}
-    disturbed: list[int] = []
-    for number in sorted(set(tenths[tenths >= 0].tolist())):
-        inside = tenths == number
-        # A stretch without any request started is itself part of the wave: its neighbours show it.
-        if inside.sum() >= _FEWEST or not good[inside].all():
-            p99[number] = float(np.percentile(lengths[inside], 99))
-            if not good[inside].all() or (calm is not None and _exceeds(lengths[inside], _LIMIT * calm)):
-                disturbed.append(number)
+    p99, disturbed = _by_tenth(tenths, lengths, good, calm)
     settled = ((settled_us or event_us) - event_us) // _TENTH_US
     back, known_at = _back(disturbed, settled)
     worst = max((value for number, value in p99.items() if number < known_at), default=None)
@@ -89,6 +81,24 @@ def read_wave(served: Sequence[Served], event_us: int, settled_us: int | None = 
         else None,
         deepest_queue=_deepest(starts[later], lengths[later]),
     )
+
+
+def _by_tenth(
+    tenths: np.ndarray, lengths: np.ndarray, good: np.ndarray, calm: float | None
+) -> tuple[dict[int, float], list[int]]:
+    """p99 of each tenth after the event that has enough requests, and which of them are disturbed."""
+    p99: dict[int, float] = {}
+    disturbed: list[int] = []
+    for number in sorted(set(tenths[tenths >= 0].tolist())):
+        inside = tenths == number
+        all_good = bool(good[inside].all())
+        # A stretch without any request started is itself part of the wave: its neighbours show it.
+        if inside.sum() < _FEWEST and all_good:
+            continue
+        p99[number] = float(np.percentile(lengths[inside], 99))
+        if not all_good or (calm is not None and _exceeds(lengths[inside], _LIMIT * calm)):
+            disturbed.append(number)
+    return p99, disturbed
 
 
 def _exceeds(lengths: np.ndarray, limit: float) -> bool:

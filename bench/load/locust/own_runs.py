@@ -9,6 +9,7 @@ from typing import Any, Final
 import gevent
 from locust.env import Environment
 
+from bench.disks import write_whole
 from bench.load.engine.arrivals import Share
 from bench.load.locust.coordinator import Coordinator, Orders
 from bench.load.messages import (
@@ -105,9 +106,6 @@ class OwnRuns:
 
     def _write_outcome(self, group: str, reason: str | None) -> None:
         outcome = self._mergers[group].outcome(reason)
-        path = Path(f"{group}.outcome.json")
-        # Whoever waits for the file finds it whole, also where Locust is killed at that moment.
-        part = path.with_name(f".{path.name}.part")
-        part.write_text(outcome.model_dump_json(indent=1), encoding="utf-8")
-        part.replace(path)
+        # Whoever waits for it may end Locust as soon as it is there.
+        write_whole(Path(f"{group}.outcome.json"), outcome.model_dump_json(indent=1))
         self._written.add(group)

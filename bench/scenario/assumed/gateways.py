@@ -120,11 +120,9 @@ def _add_running(
 
 def _addresses_of(running: Found, resources: Resources) -> tuple[str, ...]:
     """The addresses of what a Deployment makes, by the EndpointSlices of a Service that selects it."""
-    for service in resources.services:
-        selector = service.spec.selector
-        if selector and service.namespace == running.namespace and selector.items() <= running.labels.items():
-            return _addresses_in_slices(service, resources)
-    return ()
+    here = [each for each in resources.services if each.namespace == running.namespace]
+    service = _service_of(running.labels, here)
+    return _addresses_in_slices(service, resources) if service is not None else ()
 
 
 def _add_assumed(found: Gateways, selected: _Selected, place: _Place, addresses: Addresses) -> None:

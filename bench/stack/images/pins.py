@@ -20,6 +20,7 @@ import yaml
 from docker import DockerClient
 from docker.errors import APIError, NotFound
 
+from bench.disks import write_whole
 from bench.errors import StackError
 from bench.stack.engine import engine_errors_explained
 from bench.stack.images.definitions import definitions_folder
@@ -89,10 +90,8 @@ def pin(client: DockerClient, *, mirror: str | None = None, lock: Path | None = 
     """
     path = lock if lock is not None else lock_path()
     entries = {role: _resolved(client, official, mirror) for role, official in OFFICIAL.items()}
-    fresh = path.with_name(f"{path.name}.new")
     try:
-        fresh.write_text(_HEAD + yaml.safe_dump(entries, sort_keys=False, width=110), encoding="utf-8")
-        fresh.replace(path)
+        write_whole(path, _HEAD + yaml.safe_dump(entries, sort_keys=False, width=110))
     except OSError as error:
         raise StackError(
             f"cannot be written: {error.strerror or error}.",
