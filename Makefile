@@ -113,7 +113,7 @@ benchmark-compare: $(READY) ## what compare finds and claims, on real blocks: ab
 	  --tries $(or $(TRIES),20) --seed $(or $(SEED),1) $(if $(OUT),--out $(OUT)) $(if $(READ),--read $(READ))
 
 .PHONY: benchmark-repeatability benchmark-model
-benchmark-repeatability: $(READY) ## ten searches in containers with a CPU quota: spread, and another quota foretold; then without (SEARCHES=N, FREE=N)
+benchmark-repeatability: $(READY) ## ten searches under a CPU quota: spread, and another quota foretold; then without (SEARCHES=N, FREE=N)
 	$(BIN)/python -m tests.benchmarks.repeatability --searches $(or $(SEARCHES),10) --free $(or $(FREE),6)
 
 benchmark-model: $(READY) ## the cost model against ten mixes that were not fitted: CPU of gateway, sidecar and nodes (BASE=requests/s)

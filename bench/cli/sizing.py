@@ -172,7 +172,7 @@ def plan(
     """Say how many gateway replicas a load needs, from the cost model of a result."""
     with make_console(quiet=quiet, as_json=as_json) as console:
         from bench.analysis.cost import plan as make_plan
-        from bench.analysis.cost.models import gateway_memory, gateway_model
+        from bench.analysis.cost.models import gateway_at_bound, gateway_memory, gateway_model
         from bench.report import plan_lines, write_plan
         from bench.result import PlanQuestion, read_result
 
@@ -193,7 +193,7 @@ def plan(
             connections=connections,
             clusters=clusters,
         )
-        answer = make_plan(model, question, gateway_memory(found))
+        answer = make_plan(model, question, gateway_memory(found), gateway_at_bound(found))
         page = write_plan(result, found, model, answer)
         console.say("\n".join([*plan_lines(answer, short=quiet), *([] if quiet else ["", f"page  {page}"])]))
         console.document({"plan": answer.model_dump(mode="json"), "page": str(page)})

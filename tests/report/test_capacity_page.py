@@ -7,6 +7,7 @@ import yaml
 from typer.testing import CliRunner
 
 from bench import cli
+from bench.analysis.cost.models import AtBound, gateway_at_bound
 from bench.analysis.verdict import judge
 from bench.errors import InputError
 from bench.report import write_report
@@ -19,6 +20,7 @@ from bench.result import (
     CostModel,
     CostTerm,
     Residual,
+    RoleLoad,
     read_result,
     write_result,
 )
@@ -165,6 +167,26 @@ def test_nonsense_is_an_error_and_writes_no_page(folder, asked):
 
     assert isinstance(shown.exception, InputError)
     assert not (folder / "plan.html").exists()
+
+
+def test_a_plan_knows_what_the_gateway_used_at_the_bound(folder):
+    found = read_result(folder)
+    busy = a_window(1_234.0).model_copy(
+        update={
+            "read_s": 2.0,
+            "by_role": {"egress": RoleLoad(requests=2_400, handshakes=10, sessions_reused=8)},
+        }
+    )
+    measured = found.model_copy(
+        update={"capacity": CAPACITY.model_copy(update={"windows": (busy, a_window(1_246.0))})}
+    )
+
+    mix = {"request": 1_200.0, "full_handshake": 1.0, "resumed_handshake": 4.0}
+    assert gateway_at_bound(measured) == AtBound(mix, 0.25)
+    assert gateway_at_bound(found) is None, "nobody looked how many requests the gateway carried"
+    unbounded = CAPACITY.model_copy(update={"lower": None})
+    assert gateway_at_bound(found.model_copy(update={"capacity": unbounded})) is None
+    assert gateway_at_bound(found.model_copy(update={"capacity": None})) is None
 
 
 def test_a_result_without_a_cost_model_cannot_be_planned_with(tmp_path):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from bench.analysis.cost.fit import predict
 from bench.analysis.cost.manifest import manifest
+from bench.analysis.cost.models import AtBound
 from bench.analysis.cost.room import MemoryRoom, memory_room
 from bench.errors import BenchError, InputError
 from bench.result.cost import CostModel, MemoryModel, PlanQuestion, PlanResult, PlanWall, WhatIf
@@ -16,6 +17,8 @@ _PORTS = 28_232
 _TIME_WAIT_S = 60.0
 """How long Linux keeps the port of a connection that it closed."""
 _MOST_REPLICAS = 100_000
+_OFF = 0.15
+"""By which the model may miss what the gateway used at the bound of a search, before it is told."""
 
 
 def check_question(question: PlanQuestion) -> None:
@@ -60,7 +63,10 @@ def check_question(question: PlanQuestion) -> None:
 
 
 def plan(
-    model: CostModel, question: PlanQuestion, memory: Mapping[str, MemoryModel] | None = None
+    model: CostModel,
+    question: PlanQuestion,
+    memory: Mapping[str, MemoryModel] | None = None,
+    bound: AtBound | None = None,
 ) -> PlanResult:
     """Answer *question* from the cost model of the gateway.
 
@@ -68,6 +74,7 @@ def plan(
         model: CPU.
         question: what the gateway is to carry.
         memory: its memory models by what they are for; needed where the question names a pod's memory.
+        bound: what the gateway used where a search had its bound, of which the model knows nothing.
 
     Raises:
         InputError: the question is none, asks for what was never measured, or fits into no pod.
@@ -92,6 +99,7 @@ def plan(
         hpa_target_percent=target,
         warnings=(
             *_warnings(model, question, replicas),
+            *(_miss(model, bound) if bound is not None else ()),
             *(room.warnings(question, replicas) if room is not None else ()),
         ),
         yaml=manifest(
@@ -254,3 +262,21 @@ def _warnings(model: CostModel, question: PlanQuestion, replicas: int) -> Iterat
                 f"The windows could not distinguish {term.name} from {', '.join(term.joined_with)}: the plan"
                 " holds for the ratio that was measured."
             )
+
+
+def _miss(model: CostModel, bound: AtBound) -> Iterator[str]:
+    """How far the model is from what a search measured, whose windows were not fitted."""
+    mix = {name: amount for name, amount in bound.mix.items() if name not in model.never}
+    says, _, _ = predict(model, mix)
+    if abs(says / bound.cpus - 1) <= _OFF:
+        return
+    why = (
+        "near its limit a gateway takes requests in batches, and each costs less. The plan does not count on"
+        " that: fewer pods may do."
+        if says > bound.cpus
+        else "requests cost more there than in the windows of the model. Plan with more headroom."
+    )
+    yield (
+        f"At the bound of its search, {bound.mix['request']:,.0f} requests/s, the gateway used"
+        f" {bound.cpus:.3g} CPUs; the cost model says {says:.3g}: {why}"
+    )

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from bench.analysis.cost import plan
-from bench.analysis.cost.models import gateway_model
+from bench.analysis.cost.models import AtBound, gateway_model
 from bench.errors import InputError
 from bench.result import LabModel
 from bench.result.cost import CostModel, CostTerm, MemoryModel, PlanQuestion
@@ -106,6 +106,30 @@ def test_the_manifest_can_be_pasted():
         "type": "Utilization",
         "averageUtilization": 70,
     }
+
+
+@pytest.mark.parametrize(
+    ("cpus", "said"),
+    [
+        (0.55, None),  # 0.05 and 5,000 requests of 100 µs
+        (0.49, None),
+        (0.40, "used 0.4 CPUs; the cost model says 0.55: near its limit a gateway takes requests in batches"),
+        (0.80, "used 0.8 CPUs; the cost model says 0.55: requests cost more there"),
+    ],
+)
+def test_a_model_that_misses_the_search_of_its_own_result_says_so(cpus, said):
+    found = plan(a_model(), QUESTION, bound=AtBound({"request": 5_000.0, "mb_out": 0.1}, cpus))
+
+    assert len(found.warnings) == (said is not None)
+    assert said is None or said in found.warnings[0]
+
+
+def test_handshakes_at_the_bound_count_as_what_they_are():
+    mix = {"request": 1_000.0, "full_handshake": 100.0, "resumed_handshake": 900.0}
+
+    # 0.05 + 0.1 + 0.4 + 0.45 CPUs.
+    assert plan(a_model(), QUESTION, bound=AtBound(mix, 1.0)).warnings == ()
+    assert "says 1:" in plan(a_model(), QUESTION, bound=AtBound(mix, 0.5)).warnings[0]
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-
-from tests.benchmarks.repeatability.searches import Found
 
 _LEAST = 4
 """Searches, to tell what a line through them leaves."""
@@ -18,23 +17,18 @@ def spread_of(values: Sequence[float]) -> float:
     return statistics.stdev(values) / statistics.mean(values)
 
 
-def unexplained(found: Sequence[Found]) -> float | None:
-    """The spread of bounds that the pace of a bare loop leaves; None of too few.
+def left_at_one_pace(bounds: Sequence[float], paces: Sequence[float]) -> float | None:
+    """The spread of bounds times the CPU time of a bare signature beside each; None of too few.
 
-    The residual standard deviation of a line through the logarithms of both: how much a proxy suffers where
-    the loop does is taken from the same searches, which costs a degree of freedom.
+    What a second of CPU is worth is the machine's; that a bound follows it one to one is no fit.
     """
-    pairs = [(each.pace_s, each.lower) for each in found if each.lower]
-    if len(pairs) < _LEAST:
+    if len(bounds) < _LEAST:
         return None
-    pace, bounds = np.log(np.array(pairs)).T
-    left = bounds - np.polyval(np.polyfit(pace, bounds, 1), pace)
-    return float(np.sqrt(np.sum(left**2) / (len(pairs) - 2)))
+    return spread_of([float(each) for each in np.multiply(bounds, paces)])
 
 
-def machine_could(found: Found) -> float | None:
+def machine_could(capacity: Mapping[str, Any]) -> float | None:
     """Requests/s at which the processors would have been full at the lower bound, others' use left out."""
-    capacity = found.capacity
     windows = [
         capacity["windows"][trial["window"]]
         for trial in capacity["trials"]
