@@ -15,10 +15,10 @@ from bench.units import format_bytes
 
 
 class _Headline:
-    """A plan is not a judgement of a path; what lies outside of the measured range is worth a colour."""
+    """A plan is no judgement of a path, and has words of its own; what it warns of is worth a colour."""
 
     def __init__(self, answer: PlanResult) -> None:
-        self.state = "passed" if not answer.warnings else "generator-limited"
+        self.state = "plan" if not answer.warnings else "plan with reservations"
         self.sentence = plan_sentence(answer)
 
 

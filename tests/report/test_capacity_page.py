@@ -169,6 +169,16 @@ def test_nonsense_is_an_error_and_writes_no_page(folder, asked):
     assert not (folder / "plan.html").exists()
 
 
+def test_the_headline_of_a_plan_is_no_verdict_on_a_path(folder):
+    for rate, state in (("9000", "Plan"), ("90000000", "Plan with reservations")):
+        CliRunner().invoke(
+            cli.app, ["plan", str(folder), "--rate", rate, "--zones", "1", "--cpu-per-pod", "90"]
+        )
+
+        assert f"<strong>{state}</strong>" in (folder / "plan.html").read_text()
+        assert f"**{state}.**" in (folder / "plan.md").read_text()
+
+
 def test_a_plan_knows_what_the_gateway_used_at_the_bound(folder):
     found = read_result(folder)
     busy = a_window(1_234.0).model_copy(
