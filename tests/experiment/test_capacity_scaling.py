@@ -5,10 +5,14 @@ import pytest
 from bench.analysis.capacity import cost_of_end
 from bench.cli.sizing import _sizes_of
 from bench.errors import InputError, MeasurementError
+from bench.experiment.capacity.flow import find_capacity
 from bench.experiment.capacity.scaling import measure_scaling, with_size
+from bench.experiment.capacity.settings import CapacityOptions
 from bench.result import CapacityResult, Constraint, ReplicaSecond
 from bench.scenario import resources_of
 from bench.scenario.load import load_scenario
+from bench.stack.backend import Backend
+from tests.experiment.test_run_flow import Diary
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +59,13 @@ def test_sizes_change_the_workers_or_the_replicas_of_the_gateway_alone(shipped):
 
 
 @pytest.mark.parametrize("sizes", [(1, 2), (1, 1, 2), (0, 1, 2), (1, 2, 99)])
-def test_sizes_that_make_no_law_are_refused_before_anything_is_searched(shipped, sizes):
+def test_sizes_that_make_no_law_are_refused_before_anything_is_started(shipped, sizes, tmp_path):
+    backend = Backend("none", lambda _: pytest.fail("started"), lambda _: pytest.fail("started"), dict)
+    options = CapacityOptions(tmp_path / "out", "", backend, quick=True, scaling=("workers", sizes))
+
     with pytest.raises(InputError, match="three different sizes"):
-        measure_scaling("workers", sizes, shipped, lambda loaded: pytest.fail("searched"))
+        find_capacity(shipped, options, Diary())
+    assert not (tmp_path / "out").exists()
 
 
 def test_sizes_at_which_nothing_was_found_are_no_points_of_the_law(shipped):

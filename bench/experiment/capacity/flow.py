@@ -15,7 +15,7 @@ from bench.experiment.capacity.curve import CURVE_S, note_curve
 from bench.experiment.capacity.design import DESIGNS
 from bench.experiment.capacity.killed import note_killed_replica
 from bench.experiment.capacity.pressure import Pressure, read_pressure
-from bench.experiment.capacity.scaling import measure_scaling
+from bench.experiment.capacity.scaling import check_sizes, measure_scaling
 from bench.experiment.capacity.searching import empty_result, search
 from bench.experiment.capacity.settings import CapacityOptions, goal_of, limits_of
 from bench.experiment.capacity.trials import Trials
@@ -27,7 +27,7 @@ from bench.load.run import LoadGenerator
 from bench.measure import Finished, RunRecord, fingerprint_of, kept, way_of
 from bench.observer import Observer
 from bench.preparation import make_material, prepare
-from bench.result import CapacityResult
+from bench.result import CapacityResult, ScalingResult
 from bench.scenario.load import LoadedScenario
 from bench.stack import Stack
 from bench.stack.artifacts import save_logs
@@ -59,13 +59,15 @@ def find_capacity(
         rest: waits for seconds.
 
     Raises:
-        InputError: there is no limit, no range, or the resources cannot be translated.
+        InputError: there is no limit, no range, nothing to scale over, or the resources cannot be translated.
         StackError, LoadError, MeasurementError: a part, the load or a measurement failed; the trials until
             then are on disk.
         InterruptedRunError: Ctrl-C or SIGTERM: the trials until then are on disk, too.
     """
     limits = limits_of(loaded, options.p99_ms)
     goal = goal_of(loaded, options, limits)
+    if options.scaling is not None:
+        check_sizes(*options.scaling)
     started_at = datetime.now(UTC)
     design = DESIGNS[options.design]
     model_s = planned_costs_s(design) if options.with_model else 0.0
@@ -136,9 +138,12 @@ def find_capacity(
                     raise MeasurementError(f"the search in {done.folder} found nothing.")
                 return done.result.capacity
 
-            scaling = measure_scaling(*options.scaling, loaded, search_at)
-            if record.capacity is not None:
-                record.capacity = record.capacity.model_copy(update={"scaling": scaling})
-                record.save()
+            _note_scaling(record, measure_scaling(*options.scaling, loaded, search_at))
     observer.stage("writing the report", _REPORT_S)
     return Finished(record.complete(), record.folder, report(record.folder))
+
+
+def _note_scaling(record: RunRecord, scaling: ScalingResult) -> None:
+    if record.capacity is not None:
+        record.capacity = record.capacity.model_copy(update={"scaling": scaling})
+        record.save()

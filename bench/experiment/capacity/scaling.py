@@ -16,6 +16,19 @@ from bench.scenario.load import LoadedScenario
 Over = Literal["workers", "replicas"]
 
 
+def check_sizes(over: Over, sizes: tuple[int, ...]) -> None:
+    """Refuse sizes to which nothing can be fitted, before anything is measured.
+
+    Raises:
+        InputError: fewer than three of them, or one that is none.
+    """
+    if len(set(sizes)) < 3 or min(sizes) < 1 or max(sizes) > 32:
+        raise InputError(
+            f"the scaling over {', '.join(map(str, sizes))} {over} cannot be fitted.",
+            remedy="Give three different sizes or more, from 1 to 32, such as 1,2,4.",
+        )
+
+
 def measure_scaling(
     over: Over,
     sizes: tuple[int, ...],
@@ -26,19 +39,13 @@ def measure_scaling(
 
     Args:
         over: what there is more and more of.
-        sizes: at least three different ones.
+        sizes: as ``check_sizes`` lets them through.
         loaded: the scenario.
         search: a whole search on a stack of its own.
 
     Raises:
-        InputError: fewer than three sizes, or one that is none.
         StackError, LoadError, MeasurementError: as the search.
     """
-    if len(set(sizes)) < 3 or min(sizes) < 1 or max(sizes) > 32:
-        raise InputError(
-            f"the scaling over {', '.join(map(str, sizes))} {over} cannot be fitted.",
-            remedy="Give three different sizes or more, from 1 to 32, such as 1,2,4.",
-        )
     points = []
     for size in sizes:
         found = search(with_size(loaded, over, size))
