@@ -22,8 +22,8 @@ from itertools import product
 from pathlib import Path
 from random import Random
 
-from bench.analysis.cost import fit, predict
-from bench.experiment.capacity.costs import ROLES, equation
+from bench.analysis.cost import Window, equation, fit, predict
+from bench.experiment.capacity.costs import ROLES
 from bench.experiment.capacity.design import DESIGNS, YOUNG, Design, DesignedLoad, churned
 from bench.experiment.capacity.pages import LargePages
 from bench.experiment.capacity.pressure import read_pressure
@@ -146,16 +146,9 @@ def compare(fitted: list[CapacityWindow], found: list[list[CapacityWindow]]) -> 
         text = ""
         for part, model in models.items():
             rows = [equation(window, ROLES[part]) for window in windows]
-            seconds = sum(row.seconds for row in rows)
-            mix = {
-                "request": sum(row.requests for row in rows) / seconds,
-                "full_handshake": sum(row.full_handshakes for row in rows) / seconds,
-                "resumed_handshake": sum(row.resumed_handshakes for row in rows) / seconds,
-                "mb_in": sum(row.mb_in for row in rows) / seconds,
-                "mb_out": sum(row.mb_out for row in rows) / seconds,
-            }
-            predicted, _, _ = predict(model, mix)
-            used = sum(row.cpu_s for row in rows) / seconds
+            whole = Window(*(sum(column) for column in zip(*(row.row for row in rows), strict=True)))
+            predicted, _, _ = predict(model, whole.mix)
+            used = sum(row.cpu_s for row in rows) / whole.seconds
             error = predicted / used - 1
             missed += abs(error) > MOST_ERROR
             text += f"{used:16.4f}{predicted:10.4f}{error:+8.1%}"

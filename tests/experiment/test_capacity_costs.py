@@ -5,9 +5,9 @@ import shutil
 import pytest
 import yaml
 
-from bench.analysis.cost import fit
+from bench.analysis.cost import equation, fit
 from bench.errors import MeasurementError
-from bench.experiment.capacity.costs import equation, on_the_way, unfitted
+from bench.experiment.capacity.costs import on_the_way, unfitted
 from bench.result import CapacityWindow, ComponentCost, RoleLoad
 from bench.scenario.load import load_scenario
 from tests.benchmarks.limits.overload import Overload, read_overload

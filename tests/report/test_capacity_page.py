@@ -7,7 +7,8 @@ import yaml
 from typer.testing import CliRunner
 
 from bench import cli
-from bench.analysis.cost.models import AtBound, gateway_at_bound
+from bench.analysis.cost import Window
+from bench.analysis.cost.models import gateway_at_bound
 from bench.analysis.verdict import judge
 from bench.errors import InputError
 from bench.report import write_report
@@ -175,7 +176,9 @@ def test_the_headline_of_a_plan_is_no_verdict_on_a_path(folder):
             cli.app, ["plan", str(folder), "--rate", rate, "--zones", "1", "--cpu-per-pod", "90"]
         )
 
-        assert f"<strong>{state}</strong>" in (folder / "plan.html").read_text()
+        page = (folder / "plan.html").read_text()
+        assert f"<strong>{state}</strong>" in page
+        assert f".{state.lower().replace(' ', '-')}" in page, "it has no colour"
         assert f"**{state}.**" in (folder / "plan.md").read_text()
 
 
@@ -191,8 +194,9 @@ def test_a_plan_knows_what_the_gateway_used_at_the_bound(folder):
         update={"capacity": CAPACITY.model_copy(update={"windows": (busy, a_window(1_246.0))})}
     )
 
-    mix = {"request": 1_200.0, "full_handshake": 1.0, "resumed_handshake": 4.0}
-    assert gateway_at_bound(measured) == AtBound(mix, 0.25)
+    assert gateway_at_bound(measured) == Window(
+        2.0, 2_400, full_handshakes=2, resumed_handshakes=8, cpu_s=0.5
+    )
     assert gateway_at_bound(found) is None, "nobody looked how many requests the gateway carried"
     unbounded = CAPACITY.model_copy(update={"lower": None})
     assert gateway_at_bound(found.model_copy(update={"capacity": unbounded})) is None

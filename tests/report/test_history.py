@@ -98,6 +98,8 @@ def test_the_page_shows_each_series_and_the_command_names_the_change(base, tmp_p
     page = (tmp_path / "history.html").read_text()
     assert page.count("<svg") >= 4
     assert "envoy 1.39.0 → 1.40.0" in page
+    states = ("changes", "too few runs", "no change")
+    assert all(f".{state.replace(' ', '-')}" in page for state in states), "each headline has a colour"
     assert "not JSON" in page, "a result that cannot be read is named"
 
 

@@ -48,6 +48,11 @@ class Window:
             self.mb_out,
         )
 
+    @property
+    def mix(self) -> dict[str, float]:
+        """Amount per second by term, without the base: what ``predict`` takes."""
+        return {name: amount / self.seconds for name, amount in zip(TERMS[1:], self.row[1:], strict=True)}
+
 
 @dataclass(frozen=True, slots=True)
 class Design:

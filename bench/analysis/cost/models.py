@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-from bench.errors import InputError
+from bench.analysis.cost.design import Window
+from bench.analysis.cost.equation import equation
+from bench.errors import InputError, MeasurementError
 from bench.result import CostModel, LabModel, MemoryModel, Result
 
 
@@ -58,34 +57,20 @@ def gateway_memory(result: Result) -> dict[str, MemoryModel]:
     return models
 
 
-@dataclass(frozen=True, slots=True)
-class AtBound:
-    """What the gateway did at the lower bound of a search: no window of the cost model is as busy."""
+def gateway_at_bound(result: Result) -> Window | None:
+    """The last good trial at the lower bound of the search in *result*, which no cost model was fitted to.
 
-    mix: Mapping[str, float]
-    """Term -> amount per second."""
-    cpus: float
-
-
-def gateway_at_bound(result: Result) -> AtBound | None:
-    """The last good trial at the bound in *result*; None: there is none, or the gateway's CPU is unknown."""
+    None: there is none, or nobody knows what the gateway carried or used in it.
+    """
     found = result.capacity
     good = [trial for trial in found.trials if trial.good and trial.rate == found.lower] if found else []
     if found is None or not good:
         return None
-    window = found.windows[good[-1].window]
-    carried, seconds = window.by_role.get("egress"), window.read_s or window.duration_s
-    cpu_s = [cost.cpu_seconds for cost in window.costs if cost.role == "egress"]
-    known = [value for value in cpu_s if value]
-    if carried is None or not carried.requests or len(known) < len(cpu_s) or not known:
+    try:
+        window = equation(found.windows[good[-1].window], "egress")
+    except MeasurementError:
         return None
-    resumed = carried.sessions_reused or 0
-    amounts = {
-        "request": carried.requests,
-        "full_handshake": max(0, (carried.handshakes or 0) - resumed),
-        "resumed_handshake": resumed,
-    }
-    return AtBound({name: amount / seconds for name, amount in amounts.items()}, sum(known) / seconds)
+    return window if window.requests and window.cpu_s else None
 
 
 def _of_lab(models: tuple[LabModel, ...], *, where: str, key: str | None) -> CostModel:

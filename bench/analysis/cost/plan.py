@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
+from bench.analysis.cost.design import Window
 from bench.analysis.cost.fit import predict
 from bench.analysis.cost.manifest import manifest
-from bench.analysis.cost.models import AtBound
 from bench.analysis.cost.room import MemoryRoom, memory_room
 from bench.errors import BenchError, InputError
 from bench.result.cost import CostModel, MemoryModel, PlanQuestion, PlanResult, PlanWall, WhatIf
@@ -66,7 +66,7 @@ def plan(
     model: CostModel,
     question: PlanQuestion,
     memory: Mapping[str, MemoryModel] | None = None,
-    bound: AtBound | None = None,
+    bound: Window | None = None,
 ) -> PlanResult:
     """Answer *question* from the cost model of the gateway.
 
@@ -264,19 +264,20 @@ def _warnings(model: CostModel, question: PlanQuestion, replicas: int) -> Iterat
             )
 
 
-def _miss(model: CostModel, bound: AtBound) -> Iterator[str]:
+def _miss(model: CostModel, bound: Window) -> Iterator[str]:
     """How far the model is from what a search measured, whose windows were not fitted."""
     mix = {name: amount for name, amount in bound.mix.items() if name not in model.never}
     says, _, _ = predict(model, mix)
-    if abs(says / bound.cpus - 1) <= _OFF:
+    used = bound.cpu_s / bound.seconds
+    if abs(says / used - 1) <= _OFF:
         return
     why = (
         "near its limit a gateway takes requests in batches, and each costs less. The plan does not count on"
         " that: fewer pods may do."
-        if says > bound.cpus
+        if says > used
         else "requests cost more there than in the windows of the model. Plan with more headroom."
     )
     yield (
         f"At the bound of its search, {bound.mix['request']:,.0f} requests/s, the gateway used"
-        f" {bound.cpus:.3g} CPUs; the cost model says {says:.3g}: {why}"
+        f" {used:.3g} CPUs; the cost model says {says:.3g}: {why}"
     )

@@ -1,10 +1,12 @@
 """A plan against a cost model whose numbers can be worked out by hand."""
 
+from dataclasses import replace
+
 import pytest
 import yaml
 
-from bench.analysis.cost import plan
-from bench.analysis.cost.models import AtBound, gateway_model
+from bench.analysis.cost import Window, plan
+from bench.analysis.cost.models import gateway_model
 from bench.errors import InputError
 from bench.result import LabModel
 from bench.result.cost import CostModel, CostTerm, MemoryModel, PlanQuestion
@@ -118,18 +120,18 @@ def test_the_manifest_can_be_pasted():
     ],
 )
 def test_a_model_that_misses_the_search_of_its_own_result_says_so(cpus, said):
-    found = plan(a_model(), QUESTION, bound=AtBound({"request": 5_000.0, "mb_out": 0.1}, cpus))
+    found = plan(a_model(), QUESTION, bound=Window(2.0, 10_000, mb_out=0.2, cpu_s=2 * cpus))
 
     assert len(found.warnings) == (said is not None)
     assert said is None or said in found.warnings[0]
 
 
 def test_handshakes_at_the_bound_count_as_what_they_are():
-    mix = {"request": 1_000.0, "full_handshake": 100.0, "resumed_handshake": 900.0}
+    bound = Window(1.0, 1_000, full_handshakes=100, resumed_handshakes=900, cpu_s=1.0)
 
     # 0.05 + 0.1 + 0.4 + 0.45 CPUs.
-    assert plan(a_model(), QUESTION, bound=AtBound(mix, 1.0)).warnings == ()
-    assert "says 1:" in plan(a_model(), QUESTION, bound=AtBound(mix, 0.5)).warnings[0]
+    assert plan(a_model(), QUESTION, bound=bound).warnings == ()
+    assert "says 1:" in plan(a_model(), QUESTION, bound=replace(bound, cpu_s=0.5)).warnings[0]
 
 
 @pytest.mark.parametrize(

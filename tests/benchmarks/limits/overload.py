@@ -70,7 +70,8 @@ def bare_run(loaded: LoadedScenario, generator: LoadGenerator, run_id: str, fold
         scenario=loaded.scenario,
         prepared=prepare(loaded),
         instruments=SimpleNamespace(run_load=generator.run_load),
-        record=SimpleNamespace(run_id=run_id, folder=folder),
+        record=SimpleNamespace(run_id=run_id, folder=folder, save=lambda: None),
+        observer=SimpleNamespace(stage=lambda *_: None),
         check_alive=lambda stack, *_: stack.check_alive(),
     )
 

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from tests.benchmarks.repeatability.pace import PaceClock
 from tests.benchmarks.repeatability.searches import Found, capacity, foretold, held_gateway
-from tests.benchmarks.repeatability.spread import left_at_one_pace, machine_could, spread_of
+from tests.benchmarks.repeatability.spread import machine_could, spread_of
 
 MOST_CV, MOST_ERROR = 0.03, 0.10
 _WINDOW_S = 36.0
@@ -85,11 +85,12 @@ def report_spread(found: Sequence[Found], idle: Sequence[float]) -> bool:
         print(
             f"of bare signatures on the idle machine, in {len(idle)} windows as long: {spread_of(idle):.1%}"
         )
-    if (left := left_at_one_pace(bounds, paces)) is not None:
-        print(
-            f"of bare signatures beside the searches: {spread_of(paces):.1%};"
-            f" of the bounds times these: {left:.1%}"
-        )
+    # What a second of CPU is worth is the machine's.
+    left = spread_of([bound * pace for bound, pace in pairs])
+    print(
+        f"of bare signatures beside the searches: {spread_of(paces):.1%};"
+        f" of the bounds times these: {left:.1%}"
+    )
     carried = [(each.lower, each.by_cpu) for each in found if each.lower and each.by_cpu]
     if len(carried) > 1:
         print(

@@ -12,21 +12,20 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import yaml
 
-from bench.analysis.capacity import Capacity, Setup, Trial, next_steps
-from bench.analysis.capacity.constraint import find_constraints, gateway_alone
 from bench.experiment.capacity.design import churned
 from bench.experiment.capacity.pressure import read_pressure
-from bench.experiment.capacity.searching import setup_of
+from bench.experiment.capacity.searching import empty_result, search
 from bench.experiment.capacity.settings import HIGHEST, QUICK_S, limits_of, quick_goal
 from bench.experiment.capacity.trials import Trials
 from bench.load.run import LoadGenerator
 from bench.measure import Meter
 from bench.preparation import make_material, prepare
-from bench.result import CapacityTrial
+from bench.result import CapacityResult
 from bench.scenario.load import LoadedScenario, load_scenario
 from bench.stack.backend import docker_backend
 from tests.benchmarks.limits.overload import bare_run
@@ -47,7 +46,6 @@ class Found:
     """Requests/s that can be relied on."""
     by_cpu: float | None
     """Requests/s that the quota carries by what a request cost the gateway at the lower bound."""
-    limit: str
     pace_us: float
     """CPU time of a bare signature meanwhile."""
 
@@ -62,46 +60,21 @@ class HeldGateway:
 
     def search(self, number: int) -> Found:
         """One quick search; a line says what came of it."""
-        limits = self.trials.limits
+        limits, record = self.trials.limits, self.trials.run.record
         goal = quick_goal(self.loaded, lowest=None, highest=HIGHEST, loss=limits[0].share, most_s=QUICK_S)
-        made: list[Trial] = []
-        lines: list[CapacityTrial] = []
+        record.capacity = empty_result(goal, limits, "static")
         with PaceClock() as clock:
-            while not isinstance(steps := next_steps(goal, made), Capacity):
-                time.sleep(steps[0].rest_s)
-                new, reported = self.trials.make(steps)
-                made += new
-                lines += reported
-        found = Found(steps.lower, self._by_cpu(steps, lines), self._limit(steps, lines), clock.cpu_us)
-        upper = "?" if steps.upper is None else f"{steps.upper:,.0f}"
+            search(goal, self.trials, time.sleep)
+        capacity: CapacityResult = record.capacity
+        limit = capacity.constraints[0].code if capacity.constraints else "nothing"
+        upper = "?" if capacity.upper is None else f"{capacity.upper:,.0f}"
         print(
-            f"{self.cpus:g} CPU, search {number:2}: {found.lower or 0:,.0f} to {upper} requests/s,"
-            f" {steps.state}, {found.limit}; by its CPU {found.by_cpu or 0:,.0f};"
-            f" a bare signature {found.pace_us:.0f} µs",
+            f"{self.cpus:g} CPU, search {number:2}: {capacity.lower or 0:,.0f} to {upper} requests/s,"
+            f" {capacity.state}, {limit}; by its CPU {capacity.gateway_alone or 0:,.0f};"
+            f" a bare signature {clock.cpu_us:.0f} µs",
             flush=True,
         )
-        return found
-
-    def _by_cpu(self, answer: Capacity, lines: list[CapacityTrial]) -> float | None:
-        good = [line for line in lines if line.good and line.rate == answer.lower]
-        if not good:
-            return None
-        return gateway_alone(self.trials.windows[good[-1].window], self._setup())
-
-    def _limit(self, answer: Capacity, lines: list[CapacityTrial]) -> str:
-        bad = [line for line in lines if not line.good and line.rate > (answer.lower or 0.0)]
-        if not bad:
-            return "nothing"
-        nearest = min(bad, key=lambda line: line.rate)
-        return find_constraints(self.trials.windows[nearest.window], self._setup())[0].code
-
-    def _setup(self) -> Setup:
-        return setup_of(
-            self.trials.run.prepared,
-            read_pressure(self.trials.stack),
-            holds_limits=True,
-            connections=self.trials.connections,
-        )
+        return Found(capacity.lower, capacity.gateway_alone, clock.cpu_us)
 
 
 @contextlib.contextmanager
@@ -120,6 +93,7 @@ def held_gateway(folder: Path, cpus: float) -> Iterator[HeldGateway]:
         generator = open_.enter_context(LoadGenerator(Path(private) / "generator"))
         meter = open_.enter_context(Meter(stack, traffic.exit, traffic.senders))
         run = bare_run(loaded, generator, name, Path(private))
+        run.options = SimpleNamespace(backend=backend)
         trials = Trials(run, stack, "static", limits, limits[0].share, meter, read_pressure)
         yield HeldGateway(loaded, cpus, trials)
 

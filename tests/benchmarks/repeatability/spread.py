@@ -6,25 +6,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-_LEAST = 4
-"""Searches, to tell what a line through them leaves."""
-
 
 def spread_of(values: Sequence[float]) -> float:
     """Coefficient of variation."""
     return statistics.stdev(values) / statistics.mean(values)
-
-
-def left_at_one_pace(bounds: Sequence[float], paces: Sequence[float]) -> float | None:
-    """The spread of bounds times the CPU time of a bare signature beside each; None of too few.
-
-    What a second of CPU is worth is the machine's; that a bound follows it one to one is no fit.
-    """
-    if len(bounds) < _LEAST:
-        return None
-    return spread_of([float(each) for each in np.multiply(bounds, paces)])
 
 
 def machine_could(capacity: Mapping[str, Any]) -> float | None:
